@@ -1,0 +1,145 @@
+/** The measurements: each takes one running gateway, loads it once, and returns numbers. */
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { TLSSocket } from 'node:tls'
+import type { Client } from './client.ts'
+import type { Pki } from './pki.ts'
+import { cpuMicroseconds, residentKib, run } from './processes.ts'
+import { BODY_BYTES } from './upstream.ts'
+
+/** How much of each; `--quick` makes all of them smaller. */
+export interface Sizes {
+  readonly requests: number
+  readonly handshakes: number
+  /** Transfers of BODY_BYTES, each way. */
+  readonly bodies: number
+  readonly idleConnections: number
+}
+
+/** One gateway under measurement. */
+export interface Subject {
+  readonly name: string
+  readonly pid: number
+  readonly port: number
+}
+
+export interface Bench {
+  /** For files of the bench's own. */
+  readonly folder: string
+  readonly pki: Pki
+  readonly client: Client
+  readonly bodyFile: string
+  readonly sizes: Sizes
+}
+
+export type Figures = Readonly<Record<string, number>>
+
+const CONCURRENCY = 32
+/** Held open before the first reading of memory, so that what a first connection allocates once is not counted. */
+const IDLE_WARM_UP = 500
+const IDLE_OPENED_AT_ONCE = 20
+/** Connections still being torn down belong to the load that opened them. */
+const AFTER_LOAD_MS = 100
+const MEMORY_SETTLES_MS = 1_500
+
+/** CPU time of the gateway while `load` ran, in microseconds. */
+async function cpuDuring(subject: Subject, load: () => Promise<void>): Promise<number> {
+  const before = cpuMicroseconds(subject.pid)
+  await load()
+  await sleep(AFTER_LOAD_MS)
+  return cpuMicroseconds(subject.pid) - before
+}
+
+/** Small answers over kept connections. */
+export async function measureRequests(bench: Bench, subject: Subject): Promise<Figures> {
+  const total = bench.sizes.requests
+  let result = { perSecond: 0, p99: 0 }
+  const cpu = await cpuDuring(subject, async () => {
+    result = await apacheBench(bench, subject, total, true)
+  })
+  return { requestCpu: cpu / total, requestsPerSecond: result.perSecond, p99: result.p99 }
+}
+
+/** One full TLS 1.3 handshake and one request per connection: ab never resumes a session. */
+export async function measureHandshakes(bench: Bench, subject: Subject): Promise<Figures> {
+  const total = bench.sizes.handshakes
+  const cpu = await cpuDuring(subject, async () => {
+    await apacheBench(bench, subject, total, false)
+  })
+  return { connectionCpu: cpu / total }
+}
+
+async function apacheBench(bench: Bench, subject: Subject, total: number, keepAlive: boolean) {
+  const percentiles = join(bench.folder, `${subject.name}.csv`)
+  const output = await run('ab', [
+    ...['-q', '-c', String(CONCURRENCY), '-n', String(total), '-E', bench.pki.client.both, '-e', percentiles],
+    ...(keepAlive ? ['-k'] : []),
+    `https://localhost:${subject.port}/`,
+  ])
+  const figure = (label: string) => Number(new RegExp(`^${label}:\\s+([\\d.]+)`, 'm').exec(output)?.[1] ?? 0)
+  if (figure('Complete requests') !== total) throw new Error(`ab completed ${figure('Complete requests')} of ${total}`)
+  const bad = figure('Failed requests') + figure('Non-2xx responses')
+  if (bad > 0) throw new Error(`${bad} of ${total} requests went wrong`)
+  if (!/^SSL\/TLS Protocol:\s+TLSv1\.3,/m.test(output)) throw new Error('the connection is not TLS 1.3')
+  const kept = figure('Keep-Alive requests')
+  if (keepAlive ? kept < total * 0.99 : kept > 0) throw new Error(`${kept} of ${total} requests kept their connection`)
+  const p99 = Number(/^99,([\d.]+)$/m.exec(readFileSync(percentiles, 'utf8'))?.[1])
+  return { perSecond: figure('Requests per second'), p99 }
+}
+
+/** Large bodies over one kept connection, first down, then up. */
+export async function measureBodies(bench: Bench, subject: Subject): Promise<Figures> {
+  const count = bench.sizes.bodies
+  const gigabytes = (count * BODY_BYTES) / 1e9
+  const download = await cpuDuring(subject, () => curl(bench, subject, 'body.bin', 'size_download', []))
+  const upload = await cpuDuring(subject, () =>
+    curl(bench, subject, 'upload/body.bin', 'size_upload', ['-H', 'Expect:', '-T', bench.bodyFile]),
+  )
+  return { downloadCpu: download / 1e6 / gigabytes, uploadCpu: upload / 1e6 / gigabytes }
+}
+
+async function curl(bench: Bench, subject: Subject, path: string, size: string, more: readonly string[]) {
+  const { client, ca } = bench.pki
+  const output = await run('curl', [
+    ...['-sS', '--fail', '--http1.1', '--cert', client.certificate, '--key', client.key, '--cacert', ca],
+    ...['-o', '/dev/null', '-w', `%{${size}} %{num_connects}\\n`, ...more],
+    `https://localhost:${subject.port}/${path}?[1-${bench.sizes.bodies}]`,
+  ])
+  const transfers = output.trim().split('\n')
+  const whole = transfers.filter((line) => line.startsWith(`${BODY_BYTES} `)).length
+  if (whole !== bench.sizes.bodies)
+    throw new Error(`${whole} of ${bench.sizes.bodies} bodies were whole: ${output.trim()}`)
+}
+
+/** Memory at rest, and what each idle connection adds. Wants a gateway that was started just now. */
+export async function measureIdle(bench: Bench, subject: Subject): Promise<Figures> {
+  const count = bench.sizes.idleConnections
+  const held: TLSSocket[] = []
+  try {
+    const rest = await settledKib(subject)
+    await holdConnections(bench, subject, held, IDLE_WARM_UP)
+    const before = await settledKib(subject)
+    await holdConnections(bench, subject, held, count)
+    const after = await settledKib(subject)
+    const closed = held.filter((socket) => socket.closed || socket.readableEnded).length
+    if (closed > 0) throw new Error(`closed ${closed} of ${held.length} idle connections within seconds`)
+    return { restMib: rest / 1024, idleKib: (after - before) / count }
+  } finally {
+    for (const socket of held) socket.destroy()
+  }
+}
+
+async function settledKib(subject: Subject): Promise<number> {
+  await sleep(MEMORY_SETTLES_MS)
+  return residentKib(subject.pid)
+}
+
+async function holdConnections(bench: Bench, subject: Subject, held: TLSSocket[], count: number): Promise<void> {
+  for (let opened = 0; opened < count; opened += IDLE_OPENED_AT_ONCE) {
+    const batch = Array.from({ length: Math.min(IDLE_OPENED_AT_ONCE, count - opened) }, () =>
+      bench.client.hold(subject.port),
+    )
+    held.push(...(await Promise.all(batch)))
+  }
+}

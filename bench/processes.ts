@@ -1,0 +1,182 @@
+/** Child processes of the bench: started in groups of their own, bounded in time, and gone when the bench is gone. */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { closeSync, openSync, readdirSync, readFileSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { delimiter } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+
+/** The unit of utime and stime in /proc/PID/stat: sysconf(_SC_CLK_TCK), 100 on every Linux that Node runs on (proc(5)). */
+const TICKS_PER_SECOND = 100
+/** No command of the bench runs longer, whatever hangs. */
+const COMMAND_LIMIT_MS = 180_000
+/** Debian keeps nginx and haproxy where only root's PATH looks. */
+const SEARCH_PATH = [process.env.PATH, '/usr/local/sbin', '/usr/sbin', '/sbin'].join(delimiter)
+
+const groups = new Set<number>()
+
+/** Kills every process that the bench started. Synchronous, because it also runs in an `exit` handler. */
+export function killAll(): void {
+  for (const group of groups) killGroup(group)
+  groups.clear()
+}
+
+function killGroup(group: number): void {
+  try {
+    process.kill(-group, 'SIGKILL')
+  } catch {
+    // ESRCH: all of it is gone already.
+  }
+}
+
+/**
+ * Starts a process with a small environment, so that neither NODE_OPTIONS nor npm's variables change what is measured.
+ * It leads its own group: an nginx master that is killed leaves its workers behind, a killed group leaves nothing.
+ */
+function launch(command: string, args: readonly string[], env: NodeJS.ProcessEnv, output: number | 'pipe') {
+  const child = spawn(command, args, {
+    detached: true,
+    env: { PATH: SEARCH_PATH, HOME: process.env.HOME, LANG: 'C.UTF-8', ...env },
+    stdio: ['ignore', output, output],
+  })
+  const group = child.pid
+  if (group !== undefined) {
+    groups.add(group)
+    child.once('exit', () => {
+      killGroup(group)
+      groups.delete(group)
+    })
+  }
+  return child
+}
+
+export interface Running {
+  readonly pid: number
+  /** On the clock of performance.now(), before the process was made. */
+  readonly startedAt: number
+  readonly exited: () => boolean
+  /** The end of what it wrote, for messages. */
+  readonly lastWords: () => string
+  /** SIGTERM, and SIGKILL to its group where that does not help within five seconds. */
+  readonly stop: () => Promise<void>
+}
+
+/** Starts a long-running process whose output goes to the file `log`. */
+export async function start(
+  command: string,
+  args: readonly string[],
+  env: NodeJS.ProcessEnv,
+  log: string,
+): Promise<Running> {
+  const file = openSync(log, 'w')
+  const startedAt = performance.now()
+  const child = launch(command, args, env, file)
+  closeSync(file)
+  const gone = exitOf(child)
+  await new Promise<void>((resolve, reject) => child.once('spawn', resolve).once('error', reject))
+  const pid = child.pid as number
+  return {
+    pid,
+    startedAt,
+    exited: () => child.exitCode !== null || child.signalCode !== null,
+    lastWords: () => readFileSync(log, 'utf8').trim().split('\n').slice(-5).join('\n    '),
+    stop: async () => {
+      child.kill('SIGTERM')
+      await Promise.race([gone, sleep(5_000, undefined, { ref: false })])
+      killGroup(pid)
+      await gone
+    },
+  }
+}
+
+function exitOf(child: ChildProcess): Promise<void> {
+  return new Promise((resolve) => child.once('exit', () => resolve()).once('error', () => resolve()))
+}
+
+/** Runs a command to its end and returns what it wrote to both outputs. Rejects on a status other than 0. */
+export async function run(command: string, args: readonly string[]): Promise<string> {
+  const child = launch(command, args, {}, 'pipe')
+  let output = ''
+  for (const stream of [child.stdout, child.stderr]) {
+    stream?.setEncoding('utf8').on('data', (chunk: string) => {
+      output += chunk
+    })
+  }
+  const limit = setTimeout(() => child.pid !== undefined && killGroup(child.pid), COMMAND_LIMIT_MS)
+  try {
+    const status = await new Promise<number | string>((resolve, reject) =>
+      child.once('error', reject).once('close', (code, signal) => resolve(code ?? signal ?? 'unknown')),
+    )
+    if (status === 0) return output
+    throw new Error(`${command} ended with ${status}: ${output.trim().split('\n').slice(-3).join(' | ')}`)
+  } finally {
+    clearTimeout(limit)
+  }
+}
+
+/** What `command` writes, or undefined where there is no such command. */
+export async function runIfThere(command: string, args: readonly string[]): Promise<string | undefined> {
+  try {
+    return await run(command, args)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+    throw error
+  }
+}
+
+/** A TCP port on loopback that nobody listens on now. */
+export function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer()
+    server.once('error', reject)
+    server.listen(0, '127.0.0.1', () => {
+      const address = server.address()
+      server.close(() => resolve(typeof address === 'object' && address !== null ? address.port : 0))
+    })
+  })
+}
+
+/**
+ * CPU time that a process and its descendants have used, all threads, user and system, in microseconds.
+ * Children that ended and were waited for count too, so a difference of two readings loses nothing.
+ */
+export function cpuMicroseconds(pid: number): number {
+  let ticks = 0
+  for (const stat of tree(pid)) ticks += stat.ticks
+  return (ticks * 1e6) / TICKS_PER_SECOND
+}
+
+/** Resident memory of a process and its descendants, in KiB. Pages that they share count once for each of them. */
+export function residentKib(pid: number): number {
+  let kib = 0
+  for (const member of tree(pid)) {
+    kib += Number(/^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${member.pid}/status`, 'utf8'))?.[1] ?? 0)
+  }
+  return kib
+}
+
+interface ProcessStat {
+  readonly pid: number
+  readonly parent: number
+  readonly ticks: number
+}
+
+function tree(root: number): ProcessStat[] {
+  const all = readdirSync('/proc').flatMap((name) => (/^\d+$/.test(name) ? (readStat(Number(name)) ?? []) : []))
+  const members = all.filter((stat) => stat.pid === root)
+  if (members.length === 0) throw new Error(`process ${root} is gone`)
+  for (const member of members) members.push(...all.filter((stat) => stat.parent === member.pid))
+  return members
+}
+
+function readStat(pid: number): ProcessStat | undefined {
+  let text: string
+  try {
+    text = readFileSync(`/proc/${pid}/stat`, 'latin1')
+  } catch {
+    return undefined // It ended between the listing and the reading.
+  }
+  // The command's name stands in parentheses and may hold blanks and parentheses itself: the fields begin after the last one.
+  const fields = text.slice(text.lastIndexOf(')') + 2).split(' ')
+  const [utime, stime, cutime, cstime] = fields.slice(11, 15).map(Number)
+  return { pid, parent: Number(fields[1]), ticks: (utime ?? 0) + (stime ?? 0) + (cutime ?? 0) + (cstime ?? 0) }
+}

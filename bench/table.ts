@@ -1,0 +1,75 @@
+/** From the samples of all rounds to one Markdown table of medians with ratios. */
+
+/** Samples of one metric by gateway; a failed measurement leaves its sentence instead. */
+export type Samples = Map<string, Map<string, number[]>>
+
+interface Metric {
+  readonly key: string
+  readonly label: string
+  readonly decimals: number
+}
+
+/** In the table's order. Lower is better in all but requests per second. */
+const metrics: readonly Metric[] = [
+  { key: 'requestCpu', label: 'CPU µs per request', decimals: 1 },
+  { key: 'requestsPerSecond', label: 'requests per second (more is better)', decimals: 0 },
+  { key: 'p99', label: '99th percentile, ms', decimals: 2 },
+  { key: 'connectionCpu', label: 'CPU µs per new connection', decimals: 0 },
+  { key: 'downloadCpu', label: 'CPU seconds per GB down', decimals: 2 },
+  { key: 'uploadCpu', label: 'CPU seconds per GB up', decimals: 2 },
+  { key: 'idleKib', label: 'KiB per idle connection', decimals: 1 },
+  { key: 'restMib', label: 'MiB at rest (RSS, all processes)', decimals: 1 },
+  { key: 'startMs', label: 'ms from start to first answer', decimals: 0 },
+  { key: 'readyMs', label: 'ms from start to /readyz 200', decimals: 0 },
+]
+
+export function record(samples: Samples, gateway: string, figures: Readonly<Record<string, number>>): void {
+  for (const [metric, value] of Object.entries(figures)) {
+    const byGateway = samples.get(metric) ?? new Map<string, number[]>()
+    samples.set(metric, byGateway)
+    byGateway.set(gateway, [...(byGateway.get(gateway) ?? []), value])
+  }
+}
+
+export function median(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b)
+  const middle = sorted.length >> 1
+  const upper = sorted[middle] ?? Number.NaN
+  return sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] ?? Number.NaN) + upper) / 2
+}
+
+/** Medians by metric and gateway, for `--json`. */
+export function medians(samples: Samples): Record<string, Record<string, number>> {
+  const rows = [...samples].map(([metric, byGateway]) => {
+    const cells = [...byGateway].map(([gateway, values]) => [gateway, median(values)] as const)
+    return [metric, Object.fromEntries(cells)] as const
+  })
+  return Object.fromEntries(rows)
+}
+
+/** One row per metric that was measured, one column per gateway: `median (× that of the reference)`. */
+export function markdownTable(samples: Samples, gateways: readonly string[], reference: string): string {
+  const head = ['', ...gateways]
+  const rows = metrics.flatMap((metric) => {
+    const byGateway = samples.get(metric.key)
+    return byGateway ? [[metric.label, ...gateways.map((name) => cell(metric, byGateway, name, reference))]] : []
+  })
+  const widths = head.map((_, column) => Math.max(...[head, ...rows].map((row) => row[column]?.length ?? 0), 3))
+  const line = (row: readonly string[]) =>
+    `| ${row.map((text, i) => (i === 0 ? text.padEnd(widths[i] ?? 0) : text.padStart(widths[i] ?? 0))).join(' | ')} |`
+  const rule = `| ${widths.map((width, i) => (i === 0 ? '-'.repeat(width) : `${'-'.repeat(width - 1)}:`)).join(' | ')} |`
+  return [line(head), rule, ...rows.map(line)].join('\n')
+}
+
+function cell(metric: Metric, byGateway: ReadonlyMap<string, readonly number[]>, name: string, reference: string) {
+  const values = byGateway.get(name)
+  if (!values) return '–'
+  const value = median(values)
+  const base = byGateway.get(reference)
+  const ratio = base ? ` (${(value / median(base)).toFixed(2)})` : ''
+  return `${value.toLocaleString('en', numberFormat(metric.decimals))}${ratio}`
+}
+
+function numberFormat(decimals: number) {
+  return { minimumFractionDigits: decimals, maximumFractionDigits: decimals }
+}

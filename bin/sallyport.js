@@ -1,0 +1,22 @@
+#!/usr/bin/env node
+// Plain and old syntax only: this file must run on a Node that is too old, to say so.
+const MINIMUM = [24, 18, 1]
+const running = process.versions.node.split('.').map(Number)
+const difference = MINIMUM.map((part, i) => running[i] - part).find((d) => d !== 0) || 0
+
+if (difference < 0) {
+  process.stderr.write(
+    'sallyport needs Node ' + MINIMUM.join('.') + ' or later, this is ' + process.versions.node + '.\n' +
+      'Older releases have known ways around client certificates. `npm start` and the other npm scripts run on the Node that\n' +
+      'this project pins; otherwise install a current Node and try again.\n',
+  )
+  process.exit(1)
+}
+import('../dist/cli/main.js').then(
+  ({ main }) => main(process.argv),
+  (error) => {
+    if (error.code !== 'ERR_MODULE_NOT_FOUND' || !String(error.message).includes('dist')) throw error
+    process.stderr.write('sallyport is not built yet: run `npm ci` (or `npm run build`) first.\n')
+    process.exit(1)
+  },
+)

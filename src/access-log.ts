@@ -1,0 +1,183 @@
+/** The access log: one JSON line for every request, on every way out. */
+import type { IncomingMessage } from 'node:http'
+import type { Fault, GatewayError } from './errors.ts'
+import type { CallRecord, Connection } from './types.ts'
+
+/** One finished request. */
+export interface AccessEntry extends Readonly<CallRecord> {
+  readonly id: string
+  readonly connection: Connection
+  readonly request: Pick<IncomingMessage, 'method' | 'url' | 'httpVersion' | 'rawHeaders'>
+  readonly route: string | undefined
+  /** The status on the wire, or nginx's 499 where the client left before there was one. */
+  readonly status: number
+  /** With headers, as nginx's `$request_length` and `$bytes_sent`. */
+  readonly bytesReceived: number
+  readonly bytesSent: number
+  /** Milliseconds. */
+  readonly duration: number
+  readonly error: GatewayError | undefined
+  /** Whose doing it is that an answer which had begun was cut off. */
+  readonly termination: Fault | undefined
+}
+
+/** A refusal before there was a request: bytes that are no HTTP, plain HTTP on the TLS port, headers too large or too slow. */
+export interface RefusedBytes {
+  readonly id: string
+  readonly error: GatewayError
+  /** Where the handshake was done. */
+  readonly connection: Connection | undefined
+  readonly remoteAddress: string | undefined
+  readonly remotePort: number | undefined
+}
+
+export interface AccessLog {
+  /** One line for a finished request. */
+  write(entry: AccessEntry): void
+  /** One line for what never became a request. */
+  refused(refusal: RefusedBytes): void
+}
+
+/** @param write takes one whole line; undefined switches the log off */
+export function createAccessLog(write: ((line: string) => void) | undefined): AccessLog {
+  if (write === undefined) return { write: () => {}, refused: () => {} }
+  return {
+    write: (entry) => write(requestLine(entry)),
+    refused: (refusal) => write(refusedLine(refusal)),
+  }
+}
+
+/** Written by hand: this is on the path of every request, and only what others chose needs escaping. */
+function requestLine(entry: AccessEntry): string {
+  const { request, error } = entry
+  let line = `{"level":"info","time":"${isoTime(Date.now())}","msg":"request","request_id":${json(entry.id)}`
+  line += `,${connectionPart(entry.connection)},"method":${json(request.method ?? '')}${headerParts(request.rawHeaders)}`
+  line += `,"path":${json(withoutSecrets(request.url ?? ''))},"protocol":"HTTP/${request.httpVersion}"`
+  line += `,"status":${entry.status},"bytes_received":${entry.bytesReceived},"bytes_sent":${entry.bytesSent}`
+  line += `,"duration_ms":${milliseconds(entry.duration)}`
+  if (entry.route !== undefined) line += `,"route":${json(entry.route)}`
+  if (entry.service !== undefined) line += `,"service":${json(entry.service)}`
+  if (entry.target !== undefined) line += `,"target":${json(entry.target)}`
+  if (entry.upstreamStatus !== undefined) line += `,"upstream_status":${entry.upstreamStatus}`
+  if (entry.upstreamTime !== undefined) line += `,"upstream_time_ms":${milliseconds(entry.upstreamTime)}`
+  if (entry.attempts > 0) line += `,"attempts":${entry.attempts}`
+  if (error !== undefined) line += errorPart(error)
+  if (entry.termination !== undefined) line += `,"termination":"${entry.termination}"`
+  return `${line}}\n`
+}
+
+function refusedLine({ id, error, connection, remoteAddress, remotePort }: RefusedBytes): string {
+  const peer = connection ? connectionPart(connection) : peerPart(remoteAddress, remotePort)
+  const status = error.entry.logStatus ?? error.entry.status
+  const head = `{"level":"info","time":"${isoTime(Date.now())}","msg":"request","request_id":${json(id)}`
+  return `${head},${peer},"status":${status}${errorPart(error)}}\n`
+}
+
+function errorPart(error: GatewayError): string {
+  const part = `,"code":"${error.code}","detail":${json(error.detail)}`
+  if (!(error.cause instanceof Error) || error.cause.message === error.detail) return part
+  const { code } = error.cause as NodeJS.ErrnoException
+  return `${part},"cause":${json(code ? `${code}: ${error.cause.message}` : error.cause.message)}`
+}
+
+const connectionParts = new WeakMap<Connection, string>()
+
+/** The same for all requests of a connection, so it is made once. */
+function connectionPart(connection: Connection): string {
+  const known = connectionParts.get(connection)
+  if (known !== undefined) return known
+  const made = describeConnection(connection)
+  connectionParts.set(connection, made)
+  return made
+}
+
+function describeConnection(connection: Connection): string {
+  const { certificate, verification } = connection
+  const tls = {
+    version: connection.protocol,
+    cipher: connection.cipher,
+    resumed: connection.resumed,
+    server_name: connection.serverName,
+  }
+  const failed = verification.result === 'FAILED' ? verification : undefined
+  const fields = {
+    tls,
+    policy: connection.policy,
+    verify: verification.result,
+    verify_reason: failed?.reason,
+    verify_code: failed?.code,
+    subject: certificate?.subject,
+    issuer: certificate?.issuer,
+    serial: certificate?.serial,
+    fingerprint: certificate?.fingerprintSha256,
+  }
+  const peer = peerPart(connection.remoteAddress, connection.remotePort)
+  return `"connection_id":${json(connection.id)},${peer},${escapeControls(JSON.stringify(fields)).slice(1, -1)}`
+}
+
+function peerPart(address: string | undefined, port: number | undefined): string {
+  return `"remote_addr":${json(address ?? '')},"remote_port":${port ?? 0}`
+}
+
+/** Host and User-Agent as the client wrote them. Authorization, cookies and all the rest stay out. */
+function headerParts(rawHeaders: readonly string[]): string {
+  let host: string | undefined
+  let agent: string | undefined
+  for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i] as string
+    if (name.length === 4 && name.toLowerCase() === 'host') host ??= rawHeaders[i + 1]
+    else if (name.length === 10 && name.toLowerCase() === 'user-agent') agent ??= rawHeaders[i + 1]
+  }
+  return `${host === undefined ? '' : `,"host":${json(host)}`}${agent === undefined ? '' : `,"user_agent":${json(agent)}`}`
+}
+
+/**
+ * The target as the client wrote it, query included, as nginx logs it: it is what operators search for. Parameters whose
+ * name speaks of a secret lose their value, since tokens and signed URLs travel that way.
+ */
+export function withoutSecrets(target: string): string {
+  const start = target.indexOf('?')
+  if (start === -1 || !SECRET.test(target)) return target
+  const kept = target
+    .slice(start + 1)
+    .split('&')
+    .map((pair) => {
+      const equals = pair.indexOf('=')
+      return equals !== -1 && SECRET.test(pair.slice(0, equals)) ? `${pair.slice(0, equals)}=***` : pair
+    })
+  return `${target.slice(0, start)}?${kept.join('&')}`
+}
+
+const SECRET = /token|secret|passw|pwd|credential|signature|assertion|api.?key|auth|session|code|sig\b|\bkey\b|jwt/i
+
+/** C1 controls and U+2028/2029, which JSON leaves as they are and some terminals and log readers take for ends of lines. */
+const UNESCAPED_CONTROLS = /[\x7f-\x9f\u2028\u2029]/g
+
+/** @param text JSON, where only strings can hold such characters */
+export function escapeControls(text: string): string {
+  return text.replace(UNESCAPED_CONTROLS, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`)
+}
+
+function json(text: string): string {
+  return NEEDS_NO_ESCAPE.test(text) ? `"${text}"` : escapeControls(JSON.stringify(text))
+}
+
+/** Printable ASCII but `"` and `\\`: nearly everything, and this test costs less than JSON.stringify. */
+const NEEDS_NO_ESCAPE = /^[ !#-[\]-~]*$/
+
+function milliseconds(value: number): number {
+  return Math.round(value * 1000) / 1000
+}
+
+let second = 0
+let secondText = ''
+
+/** ISO 8601 with milliseconds. The second's text is kept, as most of it stays the same. */
+function isoTime(now: number): string {
+  const part = Math.floor(now / 1000)
+  if (part !== second) {
+    second = part
+    secondText = new Date(part * 1000).toISOString().slice(0, -4)
+  }
+  return `${secondText}${String(now - part * 1000).padStart(3, '0')}Z`
+}

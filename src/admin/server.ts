@@ -1,0 +1,102 @@
+/** The admin listener: health, readiness and metrics, over plain HTTP. It only tells, and nothing that is secret. */
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { isIP } from 'node:net'
+
+export interface Readiness {
+  readonly ready: boolean
+  /** Why not, or what is worth knowing; shown to whoever asks. */
+  readonly reasons: readonly string[]
+}
+
+export interface AdminOptions {
+  /** As src/metrics.ts makes them. */
+  readonly metrics: { readonly contentType: string; text(): Promise<string> }
+  readonly ready: () => Readiness
+  /** Told of what nobody foresaw; the client only learns that it happened. */
+  readonly failed?: (error: unknown) => void
+  /** Further names by which the listener may be asked where it listens on loopback. */
+  readonly allowedHosts?: readonly string[]
+}
+
+/** Not listening yet: the caller says where, and closes it. */
+export function createAdminServer(options: AdminOptions): Server {
+  const server = createServer(LIMITS, (request, response) => {
+    answer(server, options, request, response).catch((error: unknown) => {
+      options.failed?.(error)
+      if (response.headersSent) response.destroy()
+      else send(response, 500, { message: 'the gateway failed to answer; its log says why' })
+    })
+  })
+  server.maxConnections = MAX_CONNECTIONS
+  return server
+}
+
+/** Milliseconds and bytes. Probes and scrapers need no more, and nobody may hold the process up here. */
+const LIMITS = {
+  headersTimeout: 5_000,
+  requestTimeout: 10_000,
+  keepAliveTimeout: 5_000,
+  connectionsCheckingInterval: 5_000,
+  maxHeaderSize: 8 * 1024,
+}
+const MAX_CONNECTIONS = 128
+
+const ENDPOINTS: Readonly<Record<string, string>> = {
+  '/healthz': 'whether the process lives',
+  '/readyz': 'whether it should get requests, and why not',
+  '/metrics': "metrics in Prometheus's text format",
+}
+
+async function answer(
+  server: Server,
+  { metrics, ready, allowedHosts = [] }: AdminOptions,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  if (!mayAsk(server, request.headers.host, allowedHosts)) {
+    return send(response, 403, {
+      message: 'the Host of this request is not a name of this listener; use localhost or its address',
+    })
+  }
+  const path = (request.url ?? '').split('?', 1)[0] as string
+  if (!Object.hasOwn(ENDPOINTS, path)) return send(response, 404, { message: 'not found', endpoints: ENDPOINTS })
+  if (request.method !== 'GET' && request.method !== 'HEAD') {
+    response.setHeader('Allow', 'GET, HEAD')
+    return send(response, 405, { message: 'this endpoint is only read' })
+  }
+  if (path === '/healthz') return send(response, 200, { status: 'ok' })
+  if (path === '/metrics') return sendText(response, 200, metrics.contentType, await metrics.text())
+  const { ready: isReady, reasons } = ready()
+  return send(response, isReady ? 200 : 503, { status: isReady ? 'ready' : 'not ready', reasons })
+}
+
+/**
+ * Guards a loopback listener against DNS rebinding: a page in a browser on this machine may point its own domain name to 127.0.0.1 and would then be
+ * allowed to read the answers. Its Host is then that name, while an address or `localhost` cannot be taken over.
+ */
+function mayAsk(server: Server, host: string | undefined, allowedHosts: readonly string[]): boolean {
+  const address = server.address()
+  // A browser cannot reach a Unix socket, and always sends Host.
+  if (host === undefined || address === null || typeof address === 'string' || !isLoopback(address.address)) return true
+  const name = host.replace(/:\d*$/, '').toLowerCase()
+  const bare = name.startsWith('[') && name.endsWith(']') ? name.slice(1, -1) : name
+  return isIP(bare) !== 0 || name === 'localhost' || allowedHosts.includes(name)
+}
+
+function isLoopback(address: string): boolean {
+  return address === '::1' || address.startsWith('127.') || address.startsWith('::ffff:127.')
+}
+
+function send(response: ServerResponse, status: number, body: object): void {
+  sendText(response, status, 'application/json', `${JSON.stringify(body)}\n`)
+}
+
+function sendText(response: ServerResponse, status: number, type: string, body: string): void {
+  response.writeHead(status, {
+    'Content-Type': type,
+    'Content-Length': Buffer.byteLength(body),
+    'Cache-Control': 'no-store',
+    'X-Content-Type-Options': 'nosniff',
+  })
+  response.end(body)
+}

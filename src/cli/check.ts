@@ -1,0 +1,71 @@
+import type { Command } from 'commander'
+import { loadConfig } from '../config/index.ts'
+import { ConfigError, describeProblem, type Problem } from '../errors.ts'
+import { createLog } from '../log.ts'
+import { createMetrics } from '../metrics.ts'
+import { buildRuntime, createLasting, type Runtime } from '../runtime/runtime.ts'
+
+export function addCheck(program: Command): void {
+  program
+    .command('check')
+    .description('Say whether the gateway would start: files read, keys matched, dates shown. Exit status 0 or 1.')
+    .option(
+      '-c, --config <file>',
+      'the configuration (default: SALLYPORT_CONFIG, else conf/sallyport.yaml if it is there)',
+    )
+    .action(({ config: file }: { config?: string }) => {
+      process.exitCode = check(file, process.env) ? 0 : 1
+    })
+}
+
+function check(file: string | undefined, env: NodeJS.ProcessEnv): boolean {
+  const loaded = loadConfig({ file, env })
+  const name = loaded.file ?? 'the environment'
+  try {
+    const log = createLog({ level: 'silent' })
+    print(name, buildRuntime(loaded, createLasting(log, createMetrics())))
+    return true
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error
+    printProblems(name, error.problems)
+    return false
+  }
+}
+
+function print(name: string, { config, materials, warnings }: Runtime): void {
+  const lines = [
+    `${name}: the gateway would start`,
+    ...config.listeners.map(({ listen, servers }) => {
+      const modes = servers.map(
+        (server) => `${server.server_names.join(' ') || '_'} (ssl_verify_client ${server.ssl_verify_client})`,
+      )
+      return `  listens on ${listen.host}:${listen.port} for ${modes.join(', ')}`
+    }),
+    ...config.routes.map(
+      (route) => `  route ${route.name} -> ${route.service.protocol}://${route.service.host}:${route.service.port}`,
+    ),
+    ...materials.certificatesInUse.map(
+      ({ role, name: owner, notAfter }) => `  ${role} certificate ${owner}: ${remaining(notAfter)}`,
+    ),
+    ...materials.crlsInUse.map(
+      ({ name: issuer, nextUpdate }) => `  revocation list of ${issuer}: next update ${day(nextUpdate)}`,
+    ),
+    ...warnings.map((warning) => `  warning: ${describeProblem(warning)}`),
+  ]
+  process.stdout.write(`${[...new Set(lines)].join('\n')}\n`)
+}
+
+function printProblems(name: string, problems: readonly Problem[]): void {
+  const count = problems.length === 1 ? 'one problem' : `${problems.length} problems`
+  process.stderr.write(`${name}: the gateway would not start: ${count}\n`)
+  for (const problem of problems) process.stderr.write(`  ${describeProblem(problem)}\n`)
+}
+
+function remaining(notAfter: number): string {
+  const days = Math.floor((notAfter - Date.now()) / 86_400_000)
+  return `valid until ${day(notAfter)} (${days < 0 ? 'expired' : `${days} days left`})`
+}
+
+function day(time: number): string {
+  return new Date(time).toISOString().slice(0, 10)
+}

@@ -1,0 +1,42 @@
+import { readFileSync } from 'node:fs'
+import { Command } from 'commander'
+import { addCerts } from './certs.ts'
+import { addCheck } from './check.ts'
+import { addDemo } from './demo.ts'
+import { addInspect } from './inspect.ts'
+import { addRun } from './run.ts'
+
+/** The command line. `argv` is process.argv. */
+export async function main(argv: readonly string[]): Promise<void> {
+  const program = new Command('sallyport')
+    .description(
+      'A TLS gateway that verifies client certificates on the way in, presents its own on the way out, and tells the backend who is calling.',
+    )
+    .version(version())
+    .showHelpAfterError('(sallyport --help says what there is)')
+    .addHelpText('after', EXAMPLES)
+  addRun(program)
+  addCheck(program)
+  addCerts(program)
+  addInspect(program)
+  addDemo(program)
+  await program.parseAsync([...argv])
+}
+
+const EXAMPLES = `
+Examples:
+  sallyport demo                          everything at once: certificates, an API and the gateway on https://localhost:8443
+  sallyport certs                         a development CA, server and client certificates in certs/
+  sallyport check -c sallyport.yaml       would it start? exit status 0 or 1
+  sallyport run -c sallyport.yaml         start the gateway; SIGHUP reloads, SIGTERM drains and stops
+  sallyport inspect client.crt            what the gateway would make of a client certificate
+
+Without a file, the environment is enough:
+  SALLYPORT_UPSTREAM_URL=https://api:9443 SALLYPORT_SSL_CERTIFICATE=server.crt SALLYPORT_SSL_CERTIFICATE_KEY=server.key \\
+  SALLYPORT_SSL_CLIENT_CERTIFICATE=ca.crt SALLYPORT_SSL_VERIFY_CLIENT=on sallyport run
+docs/configuration.md has every setting and its variable.`
+
+function version(): string {
+  const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'))
+  return String(version)
+}

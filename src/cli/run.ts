@@ -1,0 +1,74 @@
+import type { Command } from 'commander'
+import { type LoadOptions, loadConfig } from '../config/index.ts'
+import { ConfigError, describeProblem, type Problem } from '../errors.ts'
+import { createLog } from '../log.ts'
+import { Server } from '../server.ts'
+
+export function addRun(program: Command): void {
+  program
+    .command('run')
+    .description('Start the gateway. SIGHUP and changed files reload it, SIGTERM drains and stops it.')
+    .option(
+      '-c, --config <file>',
+      'the configuration (default: SALLYPORT_CONFIG, else conf/sallyport.yaml if it is there)',
+    )
+    .action(async ({ config: file }: { config?: string }) => {
+      await run({ file, env: process.env })
+    })
+}
+
+/**
+ * Starts a gateway for as long as the process lives. What keeps it from starting is printed and the exit status is 1.
+ * @returns the running server, or undefined where it did not start
+ */
+export async function run(load: LoadOptions): Promise<Server | undefined> {
+  refuseUnsafeEnvironment(load.env)
+  const loaded = loadConfig(load)
+  if (!loaded.config) return fail(loaded.problems)
+  const log = createLog({ level: loaded.config.log.level })
+  const server = new Server({ load, log })
+  try {
+    await server.start(loaded)
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error
+    log.flush()
+    return fail(error.problems)
+  }
+  process.on('SIGHUP', () => void server.reload('SIGHUP'))
+  let stopping = false
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    process.on(signal, () => {
+      // A second signal is somebody who does not want to wait.
+      if (stopping) process.exit(1)
+      stopping = true
+      void server.stop().then((finished) => process.exit(finished ? 0 : 1))
+    })
+  }
+  process.on('uncaughtException', (err) => {
+    log.fatal({ err }, 'unforeseen error')
+    process.exit(1)
+  })
+  return server
+}
+
+/** Node would switch off every verification of upstreams, behind the configuration's back. */
+function refuseUnsafeEnvironment(env: NodeJS.ProcessEnv): void {
+  if (env.NODE_TLS_REJECT_UNAUTHORIZED !== '0') return
+  fail([
+    {
+      path: 'NODE_TLS_REJECT_UNAUTHORIZED',
+      source: 'environment',
+      message:
+        'is 0, which switches off all verification; unset it, and use unsafe_skip_verify for the one service that is meant',
+    },
+  ])
+  process.exit(1)
+}
+
+function fail(problems: readonly Problem[]): undefined {
+  const count = problems.length === 1 ? 'one problem' : `${problems.length} problems`
+  process.stderr.write(`sallyport cannot start: ${count}\n`)
+  for (const problem of problems) process.stderr.write(`  ${describeProblem(problem)}\n`)
+  process.exitCode = 1
+  return undefined
+}

@@ -1,0 +1,176 @@
+/** Values against the schema: every problem, not just the first, and what could be read in spite of them. */
+import { z } from 'zod'
+import { type Field, fields, kongEntities, Unfit } from './field.ts'
+import { didYouMean } from './nearest.ts'
+import { openPem, type PemReader } from './pem.ts'
+import { pathTo } from './place.ts'
+
+export interface CheckContext {
+  report(path: string, message: string): void
+  /** Whether a message may show the value at `path`: not if it came from outside of the file, where secrets come from. */
+  mayShow(path: string): boolean
+  readonly pems: PemReader
+  /** Objects that lack a setting because what was written is wrong: further checks would only find consequences. */
+  readonly broken: WeakSet<object>
+}
+
+const WRONG = Symbol('wrong')
+
+/** Kong has these and we have not (yet): the message should not sound like a typing mistake. */
+const KONG_ONLY = new Set([
+  'plugins',
+  'consumers',
+  'consumer_groups',
+  'vaults',
+  'keys',
+  'key_sets',
+  'filter_chains',
+  'healthchecks',
+  'hash_on_header',
+  'hash_on_cookie',
+  'hash_on_query_arg',
+  'hash_on_uri_capture',
+  'hash_fallback_header',
+  'hash_fallback_query_arg',
+  'hash_fallback_uri_capture',
+  'sources',
+  'destinations',
+  'use_srv_name',
+  'expression',
+  'priority',
+])
+
+/** Reads `value` as `schema` says and reports what is wrong with it. The result is whole only if nothing was reported. */
+export function checkAgainst<S extends z.ZodType>(schema: S, value: unknown, context: CheckContext): z.output<S> {
+  return new Checker(context).value(schema, value, '', false) as z.output<S>
+}
+
+class Checker {
+  readonly #context: CheckContext
+
+  constructor(context: CheckContext) {
+    this.#context = context
+  }
+
+  value(schema: z.ZodType, written: unknown, path: string, ofKong: boolean): unknown {
+    const field = fields.get(schema)
+    const { inner, fallback } = unwrap(schema)
+    const isBlock = inner instanceof z.ZodObject || inner instanceof z.ZodArray || inner instanceof z.ZodRecord
+    // An empty block is usual where its lines are commented out; an empty value is more likely a mistake, except to Kong.
+    const given = written === null && (isBlock || ofKong) ? undefined : written
+    const value = given === undefined ? fallback : given
+    if (value === undefined) return this.#absent(schema, field, path)
+    if (inner instanceof z.ZodObject) return this.#object(inner, value, path)
+    if (inner instanceof z.ZodArray) return this.#array(inner, field, value, path, ofKong)
+    if (inner instanceof z.ZodRecord) return this.#record(inner, field, value, path)
+    return this.#leaf(inner, field, value, path)
+  }
+
+  #absent(schema: z.ZodType, field: Field | undefined, path: string): unknown {
+    if (schema instanceof z.ZodOptional) return undefined
+    return this.#wrong(path, `is missing; expected ${field?.kind.expected ?? 'a value'}`)
+  }
+
+  #object(schema: z.ZodObject, value: unknown, path: string): unknown {
+    if (!isMap(value))
+      return this.#wrong(path, `expected a map with settings such as "${Object.keys(schema.shape)[0]}: …"`)
+    const ofKong = kongEntities.has(schema)
+    const result: Record<string, unknown> = path.endsWith(']') ? { at: path } : {}
+    for (const key of Object.keys(value)) {
+      if (!Object.hasOwn(schema.shape, key)) this.#unknown(key, schema, path)
+    }
+    for (const [key, inner] of Object.entries(schema.shape)) {
+      const found = this.value(inner as z.ZodType, value[key], pathTo(path, key), ofKong)
+      if (found === WRONG) this.#context.broken.add(result)
+      else if (found !== undefined) result[key] = found
+    }
+    return result
+  }
+
+  #unknown(key: string, schema: z.ZodObject, path: string): void {
+    const why = KONG_ONLY.has(key)
+      ? 'is a setting of Kong that Sallyport does not support yet; remove it'
+      : 'is no setting here'
+    const meant = KONG_ONLY.has(key)
+      ? ''
+      : didYouMean(key, Object.keys(schema.shape)) || `; known: ${Object.keys(schema.shape).join(', ')}`
+    this.#context.report(pathTo(path, key), why + meant)
+  }
+
+  #array(schema: z.ZodArray, field: Field | undefined, value: unknown, path: string, ofKong: boolean): unknown {
+    const element = schema.element as z.ZodType
+    if (!Array.isArray(value)) {
+      const of = field ? `, each ${field.kind.expected}` : ''
+      this.#wrong(path, `expected a list${of}: write [a, b], or one item a line after "- "`)
+      return field ? WRONG : []
+    }
+    const items = value.map((item, index) => this.#element(element, field, item, pathTo(path, index), ofKong))
+    if (!field) return items.filter((item) => item !== WRONG)
+    return items.includes(WRONG) ? WRONG : items
+  }
+
+  #element(schema: z.ZodType, field: Field | undefined, item: unknown, path: string, ofKong: boolean): unknown {
+    return field ? this.#leaf(schema, field, item, path) : this.value(schema, item ?? null, path, ofKong)
+  }
+
+  #record(schema: z.ZodRecord, field: Field | undefined, value: unknown, path: string): unknown {
+    if (!isMap(value)) return this.#wrong(path, 'expected a map with lines such as "Name: value"')
+    const values = schema.valueType as z.ZodType
+    const entries = Object.entries(value).map(([key, each]) => {
+      const inner = pathTo(path, key)
+      return [
+        key,
+        values instanceof z.ZodArray
+          ? this.#array(values, field, each, inner, false)
+          : this.#leaf(values, field, each, inner),
+      ]
+    })
+    return entries.some(([, each]) => each === WRONG) ? WRONG : Object.fromEntries(entries)
+  }
+
+  #leaf(schema: z.ZodType, field: Field | undefined, value: unknown, path: string): unknown {
+    if (value === null)
+      return this.#wrong(path, `has no value; expected ${field?.kind.expected ?? 'one'}, or remove it`)
+    if (field?.kind.pem) return this.#pem(field, field.kind.pem, value, path)
+    const parsed = schema.safeParse(value)
+    if (parsed.success) return parsed.data
+    const message = parsed.error.issues[0]?.message ?? 'is wrong'
+    return this.#wrong(path, message.startsWith('expected') ? message + this.#shown(value, field, path) : message)
+  }
+
+  #pem(field: Field, kind: 'pem' | 'crl', value: unknown, path: string): unknown {
+    if (typeof value !== 'string') return this.#wrong(path, `expected ${field.kind.expected}`)
+    if (value.trim() === '') return this.#wrong(path, 'is empty; write a value or remove the setting')
+    try {
+      return openPem(value, path, kind, this.#context.pems)
+    } catch (error) {
+      if (!(error instanceof Unfit)) throw error
+      return this.#wrong(path, error.message)
+    }
+  }
+
+  /** `, not "…"`, where it helps and cannot be a secret. */
+  #shown(value: unknown, field: Field | undefined, path: string): string {
+    if (typeof value === 'object') return Array.isArray(value) ? ', not a list' : ', not a map'
+    if (field?.secret || !this.#context.mayShow(path)) return ''
+    const text = String(value)
+    if (text.length > 60 || !/^[\x20-\x7e]*$/.test(text)) return ''
+    return `, not ${JSON.stringify(value)}${didYouMean(text, field?.kind.words ?? [])}`
+  }
+
+  #wrong(path: string, message: string): typeof WRONG {
+    this.#context.report(path, message)
+    return WRONG
+  }
+}
+
+function isMap(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+/** The schema beneath "optional" and "default", and the default as a user would write it. */
+export function unwrap(schema: z.ZodType): { inner: z.ZodType; fallback: unknown } {
+  if (schema instanceof z.ZodPrefault) return { inner: schema.unwrap() as z.ZodType, fallback: schema.def.defaultValue }
+  if (schema instanceof z.ZodOptional) return { inner: schema.unwrap() as z.ZodType, fallback: undefined }
+  return { inner: schema, fallback: undefined }
+}

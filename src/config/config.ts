@@ -1,0 +1,81 @@
+/** The whole configuration: what may be written, and what it becomes. */
+import { z } from 'zod'
+import { network } from './addresses.ts'
+import { type AdminConfig, admin } from './admin.ts'
+import { type CaCertificateConfig, type CertificateConfig, caCertificate, certificate, sni } from './certificates.ts'
+import { anything, block, field, list } from './field.ts'
+import { type IdentityHeaders, identityHeaders } from './identity-headers.ts'
+import { type ReloadConfig, reload, type ShutdownConfig, shutdown } from './lifecycle.ts'
+import { type ListenerConfig, listener } from './listeners.ts'
+import { type LogConfig, log } from './log.ts'
+import { type ProxyConfig, proxy } from './proxy.ts'
+import { type RouteConfig, route } from './routes.ts'
+import { choice, onOff } from './scalars.ts'
+import { type ServiceConfig, service } from './services.ts'
+import { target, type UpstreamConfig, upstream } from './upstreams.ts'
+
+export const schema = block('The configuration of Sallyport.', {
+  _format_version: field(choice('3.0', '2.1', '1.1'), {
+    default: '3.0',
+    about: "The version of Kong's declarative format.",
+  }),
+  _transform: field(onOff, { about: 'Accepted and not used.' }),
+  _comment: field(anything, { about: 'A remark.' }),
+  _ignore: field(anything, { about: 'Anything; not read.' }),
+  listeners: z.array(listener).prefault([{}]).describe('The addresses to listen on.'),
+  identity_headers: identityHeaders,
+  trusted_ips: list(network, {
+    default: [],
+    env: 'SALLYPORT_TRUSTED_IPS',
+    about: 'The proxies in front of us whose X-Forwarded-* headers are believed, as addresses and networks.',
+  }),
+  forwarded: field(onOff, {
+    default: 'off',
+    env: 'SALLYPORT_FORWARDED',
+    about: 'Whether the backend also gets Forwarded (RFC 7239) besides X-Forwarded-*.',
+  }),
+  via: field(onOff, {
+    default: 'on',
+    env: 'SALLYPORT_VIA',
+    about: 'Whether Via names the gateway ("1.1 sallyport") on the way in and out.',
+  }),
+  proxy: proxy.prefault({}),
+  services: z.array(service).prefault([]).describe('The APIs behind the gateway.'),
+  routes: z.array(route).prefault([]).describe('Routes that do not stand under their service.'),
+  upstreams: z.array(upstream).prefault([]).describe('Services with several addresses.'),
+  targets: z.array(target).prefault([]).describe('Targets that do not stand under their upstream.'),
+  certificates: z.array(certificate).prefault([]).describe('Certificates with their keys.'),
+  snis: z.array(sni).prefault([]).describe('Server names that do not stand under their certificate.'),
+  ca_certificates: z.array(caCertificate).prefault([]).describe('Authorities for upstreams.'),
+  admin: admin.prefault({}),
+  log: log.prefault({}),
+  shutdown: shutdown.prefault({}),
+  reload: reload.prefault({}),
+})
+
+/** What the file and the environment say, read and with defaults, before references are resolved. */
+export type Written = z.output<typeof schema>
+
+/**
+ * A configuration that holds together: defaults are in, names are looked up, PEM is read, disabled things are gone.
+ * Durations are in milliseconds, sizes in bytes. Settings keep the names that they have in the file.
+ */
+export interface Config {
+  /** Not empty. */
+  readonly listeners: readonly ListenerConfig[]
+  readonly services: readonly ServiceConfig[]
+  readonly routes: readonly RouteConfig[]
+  readonly upstreams: readonly UpstreamConfig[]
+  readonly certificates: readonly CertificateConfig[]
+  readonly ca_certificates: readonly CaCertificateConfig[]
+  readonly identity_headers: IdentityHeaders
+  /** Networks as `address/length`. */
+  readonly trusted_ips: readonly string[]
+  readonly forwarded: boolean
+  readonly via: boolean
+  readonly proxy: ProxyConfig
+  readonly admin: AdminConfig
+  readonly log: LogConfig
+  readonly shutdown: ShutdownConfig
+  readonly reload: ReloadConfig
+}

@@ -1,0 +1,192 @@
+/** The settings that come from the environment, and the secrets that leave it. */
+
+import { resolve } from 'node:path'
+import type { Problem } from '../errors.ts'
+import { schema } from './config.ts'
+import { Unfit } from './field.ts'
+import { didYouMean } from './nearest.ts'
+import { type PemReader, readBounded } from './pem.ts'
+import type { Places } from './place.ts'
+import { allSettings, blockOf, type Setting } from './settings.ts'
+import type { Tree } from './yaml-reader.ts'
+
+export type Variables = NodeJS.ProcessEnv
+
+const SOURCE = 'environment'
+export const CONFIG_FILE = 'SALLYPORT_CONFIG'
+export const UPSTREAM_URL = 'SALLYPORT_UPSTREAM_URL'
+
+/** The settings that a variable can give, by the variable's name. */
+export const BY_VARIABLE: ReadonlyMap<string, Setting> = new Map(
+  [...allSettings(blockOf(schema))].flatMap((setting) => setting.field.env.map((name) => [name, setting] as const)),
+)
+
+const KNOWN = new Set([CONFIG_FILE, ...[...BY_VARIABLE.keys(), UPSTREAM_URL].flatMap((name) => [name, `${name}_FILE`])])
+
+/** Left empty by a misspelt substitution, these would quietly let everybody in. */
+const NEVER_EMPTY = ['SALLYPORT_SSL_VERIFY_CLIENT', 'SALLYPORT_SSL_CRL', 'SALLYPORT_SSL_CLIENT_CERTIFICATE']
+
+/** Kubernetes gives every pod such variables for a Service that happens to be named "sallyport". */
+const KUBERNETES =
+  /^SALLYPORT_([A-Z0-9_]+_)?(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)$/
+
+/** What was taken out of an environment, so that a reload finds it again. */
+const taken = new WeakMap<Variables, Map<string, string>>()
+
+/** A copy of `env` with the secrets that were taken out of it, for a child process that must read them itself. */
+export function withSecrets(env: Variables): Variables {
+  return { ...env, ...Object.fromEntries(taken.get(env) ?? []) }
+}
+
+/** The value of a variable, also of one that was taken out. An empty one counts as not set, as in Kong. */
+export function variable(env: Variables, name: string): string | undefined {
+  return env[name] ?? taken.get(env)?.get(name)
+}
+
+/** Takes a variable out of `env`: what child processes, crash reports and /proc show should not hold a key. */
+export function takeOut(env: Variables, name: string): void {
+  const value = env[name]
+  if (value === undefined) return
+  const values = taken.get(env) ?? new Map<string, string>()
+  taken.set(env, values.set(name, value))
+  delete env[name]
+}
+
+export interface EnvironmentContext {
+  readonly env: Variables
+  readonly places: Places
+  readonly pems: PemReader
+}
+
+/** Puts what the environment says into `tree`, over what the file says, and takes the secrets out of the environment. */
+export function applyEnvironment(tree: Tree, context: EnvironmentContext): Problem[] {
+  const problems = [...unknownVariables(context.env), ...emptyVariables(context.env)]
+  const server = defaultServer(tree)
+  const settings = new Map<Setting, string[]>()
+  for (const [name, setting] of BY_VARIABLE) settings.set(setting, [...(settings.get(setting) ?? []), name])
+  for (const [setting, names] of settings) {
+    const found = readSetting(names, context, problems, setting.field.kind.pem !== undefined)
+    if (setting.field.secret) for (const name of names) takeOut(context.env, name)
+    if (!found) continue
+    const path = setting.path.replace('servers[]', `servers[${server}]`).replace('listeners[]', 'listeners[0]')
+    const value = setting.shape === 'list' ? splitList(found.value) : found.value
+    if (assign(tree, path, value)) context.places.given(path, { path: found.name, source: SOURCE })
+  }
+  const url = readSetting([UPSTREAM_URL], context, problems)
+  if (url) addUpstream(tree, url.value, context.places)
+  return problems
+}
+
+interface Found {
+  /** The variable that held the value, or the file's name. */
+  readonly name: string
+  readonly value: string
+}
+
+/** The one value that a setting's variables give, reporting those that contradict each other. */
+function readSetting(
+  names: readonly string[],
+  context: EnvironmentContext,
+  problems: Problem[],
+  isPem = false,
+): Found | undefined {
+  const found = names.flatMap((name) => candidates(name, context.env))
+  const [first, second] = found
+  if (!first) return undefined
+  if (second) {
+    problems.push({ path: second.name, source: SOURCE, message: `stands beside ${first.name}; set one of them` })
+    return undefined
+  }
+  if (!first.isFile) return first
+  try {
+    const path = resolve(first.value)
+    context.pems.files.add(path)
+    const content = readBounded(path)
+    // A PEM's file is named on, so that it is known as a file and may be DER where that is allowed.
+    if (isPem) return { name: first.name, value: path }
+    return { name: first.name, value: content.toString('utf8').replace(/\r?\n$/, '') }
+  } catch (error) {
+    if (!(error instanceof Unfit)) throw error
+    problems.push({ path: first.name, source: SOURCE, message: error.message })
+    return undefined
+  }
+}
+
+function candidates(name: string, env: Variables): (Found & { isFile: boolean })[] {
+  const twin = `${name}_FILE`
+  const plain = variable(env, name)
+  // SALLYPORT_SSL_PASSWORD_FILE is nginx's ssl_password_file, which can do all that a twin could.
+  const file = BY_VARIABLE.has(twin) ? undefined : variable(env, twin)
+  return [
+    ...(plain ? [{ name, value: plain, isFile: false }] : []),
+    ...(file ? [{ name: twin, value: file, isFile: true }] : []),
+  ]
+}
+
+function splitList(written: string): string[] {
+  return written
+    .split(',')
+    .map((item) => item.trim())
+    .filter((item) => item !== '')
+}
+
+/** A misspelt variable must not be ignored: it may be the one that demands certificates. */
+function unknownVariables(env: Variables): Problem[] {
+  return Object.keys(env)
+    .filter((name) => /^(SALLYPORT_|SECRET_CLIENT_)/.test(name) && !KNOWN.has(name) && !KUBERNETES.test(name))
+    .map((name) => ({
+      path: name,
+      source: SOURCE,
+      message: `is no variable that Sallyport knows${didYouMean(name, KNOWN)}`,
+    }))
+}
+
+function emptyVariables(env: Variables): Problem[] {
+  return NEVER_EMPTY.filter((name) => env[name] === '').map((name) => ({
+    path: name,
+    source: SOURCE,
+    message: 'is empty; give it a value, or do not set it at all',
+  }))
+}
+
+/** The index of the first listener's default server, as the file has it. */
+function defaultServer(tree: Tree): number {
+  const listeners = tree.listeners
+  const servers: unknown = Array.isArray(listeners) ? listeners[0]?.servers : undefined
+  const index = Array.isArray(servers)
+    ? servers.findIndex((each) => each?.default_server === true || each?.default_server === 'on')
+    : 0
+  return Math.max(index, 0)
+}
+
+/** Sets `tree` at a path such as `listeners[0].listen`, making what lies on the way. False where the file has something else there, which is reported anyway. */
+export function assign(tree: Tree, path: string, value: unknown): boolean {
+  const steps = path.split(/[.[\]]+/).filter((step) => step !== '')
+  let current: unknown = tree
+  for (const [index, step] of steps.entries()) {
+    if (typeof current !== 'object' || current === null) return false
+    const here = current as Tree
+    if (index === steps.length - 1) here[step] = value
+    else here[step] ??= /^\d+$/.test(steps[index + 1] ?? '') ? [] : {}
+    current = here[step]
+  }
+  return true
+}
+
+/** The service and the route that SALLYPORT_UPSTREAM_URL stands for. */
+function addUpstream(tree: Tree, url: string, places: Places): void {
+  tree.services ??= []
+  const services = tree.services
+  if (!Array.isArray(services)) return
+  places.given(`services[${services.length}]`, { path: UPSTREAM_URL, source: SOURCE })
+  services.push({ name: 'upstream', url, routes: [{ name: 'upstream', paths: ['/'], strip_path: false }] })
+}
+
+const SECRET_PATHS = new Set(
+  [...allSettings(blockOf(schema))].filter(({ field }) => field.secret).map(({ path }) => path),
+)
+
+/** Whether the setting at `path`, such as `certificates[0].key`, holds a secret. */
+export function secretSetting(path: string): boolean {
+  return SECRET_PATHS.has(path.replaceAll(/\[\d+\]/g, '[]'))
+}

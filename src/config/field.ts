@@ -1,0 +1,150 @@
+/** How one setting is declared: type, default, meaning and check in one place. The loader, the JSON Schema and the references all read this. */
+import { z } from 'zod'
+
+/** A JSON Schema fragment. */
+export type JsonSchema = Record<string, unknown>
+
+/** A type of value: what it looks like to a person, to an editor, and how it is read. */
+export interface Kind<T> {
+  /** Completes "expected …". */
+  readonly expected: string
+  readonly json: JsonSchema
+  /** Throws `Unfit` for what it cannot take. */
+  parse(value: unknown): T
+  /** A PEM is read from its file by the loader, which knows the folder and the setting; `parse` only sees the result. */
+  readonly pem?: 'pem' | 'crl'
+  /** All the words that it takes, for suggestions. */
+  readonly words?: readonly string[]
+}
+
+/** A value that a kind cannot take; `message` says what to write instead and never repeats the value. */
+export class Unfit extends Error {}
+
+/** What is known about a setting besides its zod type. */
+export interface Field {
+  readonly about: string
+  readonly kind: Kind<unknown>
+  /** The environment variables that set it, the one to prefer first; each has a `_FILE` twin. */
+  readonly env: readonly string[]
+  /** Removed from the environment once read, and never shown. */
+  readonly secret: boolean
+  /** What holds where nothing is written, where a value in YAML cannot say it. */
+  readonly otherwise?: string
+}
+
+export const fields = z.registry<Field>()
+
+interface Options {
+  readonly about: string
+  readonly env?: string | readonly string[]
+  readonly secret?: true
+  readonly otherwise?: string
+}
+
+type Leaf<T> = z.ZodType<T, unknown>
+
+function leaf<T>(kind: Kind<T>): Leaf<T> {
+  const read = z.transform<unknown, T>((value, context) => {
+    try {
+      return kind.parse(value)
+    } catch (error) {
+      if (!(error instanceof Unfit)) throw error
+      context.issues.push({ code: 'custom', message: error.message || `expected ${kind.expected}`, input: value })
+      return z.NEVER
+    }
+  })
+  return read.meta(kind.json)
+}
+
+function declare<S extends z.ZodType>(schema: S, kind: Kind<unknown>, options: Options): S {
+  const { about, env = [], secret = false, otherwise } = options
+  const described = schema.describe(about)
+  fields.add(described, {
+    about,
+    kind,
+    env: typeof env === 'string' ? [env] : env,
+    secret,
+    ...(otherwise !== undefined && { otherwise }),
+  })
+  return described
+}
+
+/** A setting with one value. `default` is written as a user would write it. */
+export function field<T>(kind: Kind<T>, options: Options & { default: unknown }): z.ZodPrefault<Leaf<T>>
+export function field<T>(kind: Kind<T>, options: Options & { required: true }): Leaf<T>
+export function field<T>(kind: Kind<T>, options: Options): z.ZodOptional<Leaf<T>>
+export function field<T>(kind: Kind<T>, options: Options & { default?: unknown; required?: true }): z.ZodType {
+  const value = leaf(kind)
+  if (options.default !== undefined) return declare(value.prefault(options.default), kind, options)
+  return declare(options.required ? value : value.optional(), kind, options)
+}
+
+/** A setting with a list of values; in the environment they are separated by commas. */
+export function list<T>(
+  kind: Kind<T>,
+  options: Options & { default: readonly unknown[] },
+): z.ZodPrefault<z.ZodArray<Leaf<T>>>
+export function list<T>(kind: Kind<T>, options: Options): z.ZodOptional<z.ZodArray<Leaf<T>>>
+export function list<T>(kind: Kind<T>, options: Options & { default?: readonly unknown[] }): z.ZodType {
+  const values = z.array(leaf(kind))
+  if (options.default !== undefined) return declare(values.prefault([...options.default]), kind, options)
+  return declare(values.optional(), kind, options)
+}
+
+/** A setting whose keys the user chooses. */
+export function map<T>(kind: Kind<T>, options: Options & { default: Record<string, unknown> }) {
+  return declare(z.record(z.string(), leaf(kind)).prefault(options.default), kind, options)
+}
+
+/** A setting whose keys the user chooses, each with a list of values. */
+export function mapOfLists<T>(kind: Kind<T>, options: Options) {
+  return declare(z.record(z.string(), z.array(leaf(kind))).optional(), kind, options)
+}
+
+/** Where an entity stands in the configuration, such as `services[0].routes[1]`; the loader adds it to every object of a list. */
+export interface Located {
+  readonly at: string
+}
+
+/** The schemas of Kong's entities: there a value of null means "not set". */
+export const kongEntities = z.registry<{ readonly kong: true }>()
+
+/** A block of settings with nginx's words, or ours. */
+export function block<S extends z.core.$ZodLooseShape>(about: string, shape: S) {
+  return z.strictObject(shape).describe(about)
+}
+
+/** One of Kong's entities, with the fields that all of them share. */
+export function entity<S extends z.core.$ZodLooseShape>(about: string, shape: S) {
+  const schema = z.strictObject({ ...shape, ...kongFields }).describe(about)
+  kongEntities.add(schema, { kong: true })
+  return schema
+}
+
+/** What is not read. */
+export const anything: Kind<unknown> = { expected: 'anything', json: {}, parse: (value) => value }
+const identifier: Kind<string> = {
+  expected: 'an id in quotes',
+  json: { type: 'string' },
+  parse(value) {
+    if (typeof value === 'string' && value !== '') return value
+    throw new Unfit('')
+  },
+}
+const seconds: Kind<number> = {
+  expected: 'seconds since 1970',
+  json: { type: 'number' },
+  parse(value) {
+    if (typeof value === 'number' && value >= 0) return value
+    throw new Unfit('')
+  },
+}
+
+const kongFields = {
+  id: field(identifier, { about: 'An identifier that references may use; any text, a UUID in Kong.' }),
+  tags: list(identifier, { about: 'Labels; accepted and not used.' }),
+  created_at: field(seconds, { about: 'When it was made. Of two routes that match equally well, the older one wins.' }),
+  updated_at: field(seconds, { about: 'Accepted and not used.' }),
+  _comment: field(anything, { about: 'A remark.' }),
+  _ignore: field(anything, { about: 'Anything; not read.' }),
+}

@@ -1,0 +1,167 @@
+/** Reads the configuration: defaults, then the file, then the environment, then the command line. */
+import { existsSync, statSync } from 'node:fs'
+import { dirname, resolve } from 'node:path'
+import type { Problem } from '../errors.ts'
+import { checkAgainst } from './check.ts'
+import { type Config, schema } from './config.ts'
+import {
+  applyEnvironment,
+  assign,
+  CONFIG_FILE,
+  secretSetting,
+  takeOut,
+  type Variables,
+  variable,
+} from './environment.ts'
+import { Unfit } from './field.ts'
+import { type PemReader, readBounded } from './pem.ts'
+import { type Place, Places } from './place.ts'
+import { resolveConfig } from './resolve.ts'
+import { substitute } from './substitution.ts'
+import { readYaml, type Tree } from './yaml-reader.ts'
+
+/** Read where neither the command line nor SALLYPORT_CONFIG names a file, if it is there. */
+export const DEFAULT_FILE = 'conf/sallyport.yaml'
+const LARGEST = 10 * 1024 * 1024
+
+export interface LoadOptions {
+  /** The file that the command line names; it must be there. Without it SALLYPORT_CONFIG counts, then `conf/sallyport.yaml` if it is there. */
+  readonly file?: string | undefined
+  /**
+   * Secrets are taken out of it once read. A later call with the same object still knows them; others do not.
+   */
+  readonly env: Variables
+  /** What the command line sets, by setting, such as `{'listeners[0].listen': '127.0.0.1:0'}`. */
+  readonly overrides?: Readonly<Record<string, string | undefined>> | undefined
+}
+
+interface Loaded {
+  /** Absolute paths: the configuration and every file that it names, also those that were not found. */
+  readonly files: readonly string[]
+  /** The configuration file, absolute. */
+  readonly file: string | undefined
+  /** For problems that are found later: where a setting such as `services[0].url` stands. `{...locate(path), message}` is a Problem. */
+  locate(path: string): Place
+}
+
+/** Only what has no problems has a configuration: check `config` before using it. */
+export type LoadedConfig =
+  | (Loaded & { readonly config: Config; readonly problems: readonly [] })
+  | (Loaded & { readonly config: undefined; readonly problems: readonly [Problem, ...Problem[]] })
+
+/** Never throws for what a user wrote: everything that is wrong is in `problems`, in the order of the file. */
+export function loadConfig({ file, env, overrides = {} }: LoadOptions): LoadedConfig {
+  const named = file ?? variable(env, CONFIG_FILE)
+  const source = named || (existsSync(DEFAULT_FILE) ? DEFAULT_FILE : undefined)
+  const places = new Places(source)
+  const folders = source === undefined ? [process.cwd()] : [process.cwd(), resolve(dirname(source))]
+  const load = new Load(places, { folders: [...new Set(folders)], files: new Set() }, env)
+  const tree = load.readFile(source)
+  // The environment is read even if the file is broken: its problems are told too, and its secrets taken out.
+  load.applyEnvironment(tree ?? Object.create(null))
+  const config = tree && load.configOf(tree, overrides)
+  return load.result(config, source)
+}
+
+class Load {
+  readonly #places: Places
+  readonly #pems: PemReader
+  readonly #env: Variables
+  readonly #problems: Problem[] = []
+  /** Values that came from variables, where secrets come from. */
+  readonly #expanded = new Set<string>()
+  /** Values whose variables are missing: what their type says about the rest would be noise. */
+  readonly #incomplete = new Set<string>()
+
+  constructor(places: Places, pems: PemReader, env: Variables) {
+    this.#places = places
+    this.#pems = pems
+    this.#env = env
+  }
+
+  /** The file's settings; without a file, none. Undefined if the file cannot be used. */
+  readFile(source: string | undefined): Tree | undefined {
+    if (source === undefined) return Object.create(null)
+    const path = resolve(source)
+    this.#pems.files.add(path)
+    try {
+      const { size, isFile } = statOf(path)
+      if (!isFile) throw new Unfit('is no file')
+      if (size > LARGEST) throw new Unfit(`is larger than ${LARGEST} bytes`)
+      const expand = (text: string, at: string) => this.#expand(text, at)
+      const { tree, problems } = readYaml(readBounded(path), { source, places: this.#places, expand })
+      this.#problems.push(...problems)
+      return tree
+    } catch (error) {
+      if (!(error instanceof Unfit)) throw error
+      this.#problems.push({ path: '', source, message: error.message })
+      return undefined
+    }
+  }
+
+  applyEnvironment(tree: Tree): void {
+    this.#problems.push(...applyEnvironment(tree, { env: this.#env, places: this.#places, pems: this.#pems }))
+  }
+
+  configOf(tree: Tree, overrides: NonNullable<LoadOptions['overrides']>): Config {
+    const pems = this.#pems
+    for (const [path, value] of Object.entries(overrides)) {
+      if (value !== undefined && assign(tree, path, value)) this.#places.given(path, { path, source: 'command line' })
+    }
+    const broken = new WeakSet<object>()
+    const report = (problem: Problem) => this.#report(problem.path, problem.message)
+    const written = checkAgainst(schema, tree, {
+      report: (path, message) => this.#report(path, message),
+      mayShow: (path) => !this.#expanded.has(path) && this.#places.isInFile(path),
+      pems,
+      broken,
+    })
+    return resolveConfig(written, { report, broken, pems })
+  }
+
+  result(config: Config | undefined, source: string | undefined): LoadedConfig {
+    const loaded: Loaded = {
+      files: [...this.#pems.files],
+      file: source === undefined ? undefined : resolve(source),
+      locate: (path) => this.#places.locate(path),
+    }
+    const [first, ...more] = this.#problems.toSorted(byLine)
+    if (first) return { ...loaded, config: undefined, problems: [first, ...more] }
+    if (!config) throw new Error('a configuration was neither read nor refused')
+    return { ...loaded, config, problems: [] }
+  }
+
+  #report(path: string, message: string): void {
+    if (this.#incomplete.has(path)) return
+    this.#problems.push({ ...this.#places.locate(path), message })
+  }
+
+  #expand(written: string, path: string): string {
+    const { text, used, problem } = substitute(written, (name) => variable(this.#env, name))
+    if (used.length > 0) this.#expanded.add(path)
+    if (problem !== undefined) {
+      this.#report(path, problem)
+      this.#incomplete.add(path)
+    }
+    if (secretSetting(path)) for (const name of used) takeOut(this.#env, name)
+    return text
+  }
+}
+
+function statOf(path: string): { size: number; isFile: boolean } {
+  try {
+    const found = statSync(path)
+    return { size: found.size, isFile: found.isFile() }
+  } catch {
+    throw new Unfit('names no file that can be read')
+  }
+}
+
+/** In the order of the file; what has no line, such as variables, comes last. */
+function byLine(a: Problem, b: Problem): number {
+  return (
+    (a.line ?? Number.POSITIVE_INFINITY) - (b.line ?? Number.POSITIVE_INFINITY) ||
+    (a.column ?? 0) - (b.column ?? 0) ||
+    0
+  )
+}

@@ -1,0 +1,155 @@
+/** Certificates, keys and revocation lists: a path, the PEM text itself, or its base64, as Kong takes them. */
+import { readFileSync, statSync } from 'node:fs'
+import { resolve } from 'node:path'
+import { type Kind, Unfit } from './field.ts'
+
+const BEGIN = '-----BEGIN '
+/** Revocation lists of large authorities have tens of megabytes. */
+const LARGEST = 64 * 1024 * 1024
+
+/** PEM text and where it came from. Its text never shows in logs, JSON or `inspect`. */
+export class PemSource {
+  /** The setting it was given for, such as `listeners[0].servers[0].ssl_certificate`. */
+  readonly setting: string
+  readonly origin: 'file' | 'inline' | 'base64'
+  /** The absolute path, where the setting names a file. */
+  readonly file: string | undefined
+  readonly #pem: string
+
+  constructor(setting: string, origin: 'file' | 'inline' | 'base64', pem: string, file?: string) {
+    this.setting = setting
+    this.origin = origin
+    this.file = file
+    this.#pem = pem
+  }
+
+  /** The PEM text as it was when the configuration was loaded. A revocation list in DER has become PEM. */
+  read(): string {
+    return this.#pem
+  }
+
+  toString(): string {
+    return this.file ?? `(${this.origin})`
+  }
+
+  toJSON(): string {
+    return this.toString()
+  }
+
+  [Symbol.for('nodejs.util.inspect.custom')](): string {
+    return `PemSource ${this.toString()}`
+  }
+}
+
+function pemKind(pem: 'pem' | 'crl', expected: string): Kind<PemSource> {
+  return {
+    pem,
+    expected,
+    json: { type: 'string', minLength: 1 },
+    parse(value) {
+      if (value instanceof PemSource) return value
+      throw new Unfit('')
+    },
+  }
+}
+
+export const pem = pemKind('pem', 'a path, PEM text or its base64')
+export const crl = pemKind('crl', 'a path (PEM or DER), PEM text or its base64')
+
+/** Where relative paths are looked up, and what has been read. */
+export interface PemReader {
+  /** Tried in this order. */
+  readonly folders: readonly string[]
+  /** Every file that was read or looked for, for whoever watches them. */
+  readonly files: Set<string>
+}
+
+/**
+ * Reads what a PEM setting holds: PEM text as it stands, else an existing file, else base64 of PEM.
+ * @throws Unfit when it is none of them, or the file cannot be read. The message names a path but never repeats text that may be a key.
+ */
+export function openPem(written: string, setting: string, kind: 'pem' | 'crl', reader: PemReader): PemSource {
+  if (written.includes(BEGIN)) return new PemSource(setting, 'inline', withLineBreaks(written))
+  const file = findFile(written, reader)
+  if (file !== undefined) return new PemSource(setting, 'file', pemOf(readBounded(file), kind, file), file)
+  const decoded = decodeBase64(written)
+  if (decoded?.includes(BEGIN)) return new PemSource(setting, 'base64', decoded)
+  if (!looksLikePath(written)) throw new Unfit('names no readable file and is no PEM text nor base64 of it')
+  const missing = reader.folders.map((folder) => resolve(folder, written))
+  for (const path of missing) reader.files.add(path)
+  throw new Unfit(
+    `names no readable file (looked for ${[...new Set(missing)].join(' and ')}) and is no PEM text nor base64 of it`,
+  )
+}
+
+/** Where newlines cannot be written, as in Docker's env files, they come as `\n`. */
+function withLineBreaks(written: string): string {
+  return written.trim().includes('\n') ? written : written.replaceAll('\\n', '\n')
+}
+
+/** The first existing file of that name, as an absolute path. @throws Unfit for what is no readable file. */
+export function findFile(written: string, reader: PemReader): string | undefined {
+  if (written.includes('\0')) return undefined
+  for (const folder of reader.folders) {
+    const path = resolve(folder, written)
+    const found = statOf(path)
+    if (!found) continue
+    reader.files.add(path)
+    if (found.isDirectory()) throw new Unfit(`names a folder (${path}); expected a file`)
+    if (!found.isFile() && !found.isFIFO()) throw new Unfit(`names ${path}, which is no file`)
+    if (found.size > LARGEST) throw new Unfit(`names ${path}, which is larger than ${LARGEST} bytes`)
+    return path
+  }
+  return undefined
+}
+
+function statOf(path: string) {
+  try {
+    return statSync(path)
+  } catch (error) {
+    const code = errorCode(error)
+    if (code === 'EACCES' || code === 'EPERM') throw new Unfit(`names ${path}, which this user may not read`)
+    return undefined
+  }
+}
+
+/** Reads a file that exists. @throws Unfit with the system's reason. */
+export function readBounded(path: string): Buffer {
+  try {
+    return readFileSync(path)
+  } catch (error) {
+    const code = errorCode(error)
+    throw new Unfit(
+      code === 'EACCES'
+        ? `names ${path}, which this user may not read`
+        : `names ${path}, which cannot be read (${code})`,
+    )
+  }
+}
+
+export function errorCode(error: unknown): string {
+  return error instanceof Error && 'code' in error ? String(error.code) : 'unknown error'
+}
+
+function pemOf(content: Buffer, kind: 'pem' | 'crl', file: string): string {
+  if (content.includes(BEGIN)) return content.toString('utf8')
+  // DER begins with a SEQUENCE.
+  if (kind === 'crl' && content[0] === 0x30) {
+    const body = content.toString('base64').replace(/.{64}/g, '$&\n').trimEnd()
+    return `-----BEGIN X509 CRL-----\n${body}\n-----END X509 CRL-----\n`
+  }
+  const decoded = decodeBase64(content.toString('latin1'))
+  if (decoded?.includes(BEGIN)) return decoded
+  throw new Unfit(`names ${file}, which holds no PEM (no line begins with ${BEGIN.trim()})`)
+}
+
+function decodeBase64(written: string): string | undefined {
+  const compact = written.replace(/\s+/g, '')
+  if (!/^[A-Za-z0-9+/_-]+={0,2}$/.test(compact)) return undefined
+  return Buffer.from(compact, 'base64').toString('utf8')
+}
+
+/** Only such a value may be repeated in a message: anything else could be a damaged key. */
+function looksLikePath(written: string): boolean {
+  return written.length <= 255 && /^(\.{0,2}\/|~\/)[^\s]*$|^[\w./ @-]*\.(pem|crt|cer|key|crl|der|p8)$/i.test(written)
+}

@@ -1,0 +1,64 @@
+/** Where things stand: setting paths such as `services[0].url`, and the line, column or variable behind each. */
+import type { Problem } from '../errors.ts'
+
+/** `parent` and one step further: a key, or an index. */
+export function pathTo(parent: string, step: string | number): string {
+  if (typeof step === 'number') return `${parent}[${step}]`
+  return parent === '' ? step : `${parent}.${step}`
+}
+
+/** The shorter paths that contain this one, the longest first, itself included. Keys may hold dots, so some name nothing; that does no harm. */
+function* enclosing(path: string): Generator<string> {
+  let current = path
+  while (current !== '') {
+    yield current
+    current = current.slice(0, Math.max(current.lastIndexOf('.'), current.lastIndexOf('['), 0))
+  }
+  yield ''
+}
+
+/** A place to report: everything of a Problem but its message. */
+export type Place = Omit<Problem, 'message'>
+
+interface Position {
+  readonly line: number
+  readonly column: number
+}
+
+/** Remembers where each setting came from. */
+export class Places {
+  readonly #source: string | undefined
+  readonly #positions = new Map<string, Position>()
+  readonly #given = new Map<string, Place>()
+
+  /** `source` is the configuration file, if there is one. */
+  constructor(source: string | undefined) {
+    this.#source = source
+  }
+
+  /** The setting stands in the file. */
+  stands(path: string, position: Position): void {
+    this.#positions.set(path, position)
+  }
+
+  /** The setting was given by a variable or on the command line, whatever the file says. */
+  given(path: string, by: Place): void {
+    this.#given.set(path, by)
+  }
+
+  /** Whether the setting stands in the file, rather than in a variable. */
+  isInFile(path: string): boolean {
+    return this.#source !== undefined && this.locate(path).source === this.#source
+  }
+
+  /** What to tell the user about a setting: the variable that gave it, else the line that holds it or would hold it. */
+  locate(path: string): Place {
+    for (const candidate of enclosing(path)) {
+      const by = this.#given.get(candidate)
+      if (by) return by
+      const position = this.#positions.get(candidate)
+      if (position && this.#source !== undefined) return { path, source: this.#source, ...position }
+    }
+    return this.#source === undefined ? { path } : { path, source: this.#source }
+  }
+}

@@ -1,0 +1,119 @@
+/** From the listeners as written to the listeners as used: one default server each, passphrases read. */
+import type { Problem } from '../errors.ts'
+import type { Written } from './config.ts'
+import { Unfit } from './field.ts'
+import type { ListenerConfig, WrittenListener } from './listeners.ts'
+import { findFile, readBounded } from './pem.ts'
+import { located, passes, type ResolveContext } from './resolve-context.ts'
+import { Secret } from './secret.ts'
+import { checkServer, type ServerConfig, type WrittenServer } from './servers.ts'
+import type { ServiceConfig } from './services.ts'
+
+export function resolveListeners(
+  written: Written,
+  services: readonly ServiceConfig[],
+  context: ResolveContext,
+): ListenerConfig[] {
+  const listeners = located<WrittenListener>(written.listeners)
+  if (listeners.length === 0)
+    context.report({ path: 'listeners', message: 'is empty; remove it to listen on 0.0.0.0:8443' })
+  reportSharedAddresses(listeners, context)
+  // Without services nothing is served yet: such a file, like the default one, is a start to build on.
+  const needsCertificate = written.certificates.length === 0 && services.length > 0
+  return listeners.map((listener) => {
+    const servers = located<WrittenServer>(listener.servers)
+    if (servers.length === 0)
+      context.report({ path: `${listener.at}.servers`, message: 'is empty; remove it to have one server' })
+    reportSharedNames(servers, context)
+    const chosen = defaultOf(servers, context)
+    return {
+      ...listener,
+      servers: servers.map((server) => resolveServer(server, server === chosen, needsCertificate, context)),
+    }
+  })
+}
+
+function reportSharedAddresses(listeners: readonly WrittenListener[], context: ResolveContext): void {
+  const seen = new Map<string, string>()
+  for (const { at, listen } of listeners) {
+    if (!listen || listen.port === 0) continue
+    const address = `${listen.host} ${listen.port}`
+    const other = seen.get(address)
+    if (other === undefined) seen.set(address, at)
+    else
+      context.report({
+        path: `${at}.listen`,
+        message: `is the address of ${other} too; put the servers of both into one listener`,
+      })
+  }
+}
+
+function reportSharedNames(servers: readonly WrittenServer[], context: ResolveContext): void {
+  const seen = new Map<string, string>()
+  for (const { at, server_names: names = [] } of servers) {
+    for (const [index, name] of names.entries()) {
+      const other = seen.get(name)
+      if (other === undefined) seen.set(name, at)
+      else
+        context.report({
+          path: `${at}.server_names[${index}]`,
+          message: `conflicting server name "${name}": ${other} has it too; keep one`,
+        })
+    }
+  }
+}
+
+function defaultOf(servers: readonly WrittenServer[], context: ResolveContext): WrittenServer | undefined {
+  const [chosen, ...others] = servers.filter((server) => server.default_server)
+  for (const { at } of others) {
+    context.report({
+      path: `${at}.default_server`,
+      message: `a duplicate default server: ${chosen?.at} is one already; keep one`,
+    })
+  }
+  return chosen ?? servers[0]
+}
+
+function resolveServer(
+  server: WrittenServer,
+  isDefault: boolean,
+  needsCertificate: boolean,
+  context: ResolveContext,
+): ServerConfig {
+  const check = (each: WrittenServer): Problem[] => [
+    ...checkServer(each),
+    ...(needsCertificate && !each.ssl_certificate && !each.ssl_certificate_key ? [WITHOUT_CERTIFICATE(each.at)] : []),
+  ]
+  passes(server, check, context)
+  const { ssl_password: password, ssl_password_file: file, default_server: _, ...settings } = server
+  const ssl_passwords = [
+    ...(password ? [password] : []),
+    ...(file === undefined ? [] : readPasswords(file, server.at, context)),
+  ]
+  return { ...settings, default_server: isDefault, ssl_passwords }
+}
+
+const WITHOUT_CERTIFICATE = (at: string): Problem => ({
+  path: `${at}.ssl_certificate`,
+  message:
+    'is missing, and there are no certificates either; set ssl_certificate and ssl_certificate_key (SALLYPORT_SSL_CERTIFICATE, SALLYPORT_SSL_CERTIFICATE_KEY)',
+})
+
+/** As nginx reads it: one passphrase a line. */
+function readPasswords(written: string, at: string, context: ResolveContext): Secret[] {
+  const path = `${at}.ssl_password_file`
+  try {
+    const file = findFile(written, context.pems)
+    if (file === undefined) throw new Unfit('names no readable file')
+    const lines = readBounded(file)
+      .toString('utf8')
+      .split(/\r?\n/)
+      .filter((line) => line !== '')
+    if (lines.length === 0) throw new Unfit(`names ${file}, which is empty; expected one passphrase a line`)
+    return lines.map((line) => new Secret(line))
+  } catch (error) {
+    if (!(error instanceof Unfit)) throw error
+    context.report({ path, message: error.message })
+    return []
+  }
+}

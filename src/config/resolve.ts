@@ -1,0 +1,217 @@
+/** From what is written to what is used: references looked up, children moved to their parents, disabled things left out. */
+import {
+  type CaCertificateConfig,
+  type CertificateConfig,
+  checkCertificate,
+  NO_CERTIFICATE,
+  type WrittenCertificate,
+  type WrittenSni,
+} from './certificates.ts'
+import type { Config, Written } from './config.ts'
+import type { Located } from './field.ts'
+import { checkIdentityHeaders } from './identity-headers.ts'
+import { checkProxy, type ProxyConfig } from './proxy.ts'
+import { Registry } from './registry.ts'
+import { located, passes, type ResolveContext } from './resolve-context.ts'
+import { resolveListeners } from './resolve-listeners.ts'
+import { checkRoute, type RouteConfig, type WrittenRoute } from './routes.ts'
+import { checkService, type ServiceConfig, type WrittenService } from './services.ts'
+import type { TargetConfig, UpstreamConfig, WrittenTarget, WrittenUpstream } from './upstreams.ts'
+
+/** Whole only if nothing was reported. */
+export function resolveConfig(written: Written, context: ResolveContext): Config {
+  const certificates = resolveCertificates(written, context)
+  const authorities = resolveAuthorities(written, context)
+  const upstreams = resolveUpstreams(written, certificates, context)
+  const byHost = new Map(upstreams.values().map((upstream) => [upstream.name.toLowerCase(), upstream]))
+  const services = resolveServices(written, { certificates, authorities, upstreams: byHost }, context)
+  const routes = resolveRoutes(written, services, context)
+  passes(written.proxy, checkProxy, context)
+  for (const problem of checkIdentityHeaders(written.identity_headers ?? {}, 'identity_headers'))
+    context.report(problem)
+  const { identity_headers, trusted_ips, forwarded, via, proxy, admin, log, shutdown, reload } = written
+  return {
+    listeners: resolveListeners(written, services.values(), context),
+    services: services.values(),
+    routes,
+    upstreams: upstreams.values(),
+    certificates: certificates.values(),
+    ca_certificates: authorities.values(),
+    ...{ identity_headers, trusted_ips, forwarded, via, proxy, admin, log, shutdown, reload },
+  }
+}
+
+function nameOf(entity: { at: string; id?: string | undefined; name?: string | undefined }): string {
+  return entity.name ?? entity.id ?? entity.at
+}
+
+function resolveCertificates(written: Written, context: ResolveContext): Registry<CertificateConfig> {
+  const registry = new Registry<CertificateConfig>('certificates', context.report)
+  const names = new Registry<string>('snis', context.report)
+  const snis = new Map<CertificateConfig, string[]>()
+  const serve = (sni: WrittenSni, certificate: CertificateConfig | undefined) => {
+    names.add(sni, sni.name)
+    if (certificate && sni.name !== undefined) snis.get(certificate)?.push(sni.name)
+  }
+  for (const entity of located<WrittenCertificate>(written.certificates)) {
+    const { at, id, cert, key, cert_alt, key_alt, passphrase } = entity
+    const own: string[] = []
+    const certificate = { at, id, name: nameOf(entity), cert, key, cert_alt, key_alt, passphrase, snis: own }
+    snis.set(certificate, own)
+    const usable = passes(entity, checkCertificate, context) ? certificate : undefined
+    registry.add(entity, usable)
+    for (const sni of located<WrittenSni>(entity.snis)) serve(sni, usable)
+  }
+  for (const sni of located<WrittenSni>(written.snis)) {
+    const certificate =
+      sni.certificate === undefined ? undefined : registry.find(sni.certificate, `${sni.at}.certificate`, 'certificate')
+    serve(sni, certificate)
+  }
+  return registry
+}
+
+function resolveAuthorities(written: Written, context: ResolveContext): Registry<CaCertificateConfig> {
+  const registry = new Registry<CaCertificateConfig>('ca_certificates', context.report)
+  for (const entity of located<Written['ca_certificates'][number] & Located>(written.ca_certificates)) {
+    const { at, id, cert } = entity
+    registry.add(entity, context.broken.has(entity) ? undefined : { at, id, name: nameOf(entity), cert })
+  }
+  return registry
+}
+
+function resolveUpstreams(
+  written: Written,
+  certificates: Registry<CertificateConfig>,
+  context: ResolveContext,
+): Registry<UpstreamConfig> {
+  const registry = new Registry<UpstreamConfig>('upstreams', context.report)
+  const elsewhere = new Map<string, WrittenTarget[]>()
+  for (const target of located<WrittenTarget>(written.targets)) {
+    if (target.upstream !== undefined)
+      elsewhere.set(target.upstream, [...(elsewhere.get(target.upstream) ?? []), target])
+  }
+  for (const entity of located<WrittenUpstream>(written.upstreams)) {
+    const own = [entity.name, entity.id].flatMap((label) => (label === undefined ? [] : (elsewhere.get(label) ?? [])))
+    const targets = resolveTargets([...located<WrittenTarget>(entity.targets), ...own], context)
+    const { at, name, algorithm, host_header, client_certificate: reference } = entity
+    const client_certificate =
+      reference && certificates.find(reference, `${at}.client_certificate`, 'client_certificate')
+    const upstream = { at, name, algorithm, host_header, client_certificate: client_certificate || undefined, targets }
+    registry.add(entity, context.broken.has(entity) ? undefined : upstream)
+  }
+  for (const [reference, targets] of elsewhere) {
+    for (const target of targets) registry.find(reference, `${target.at}.upstream`, 'upstream')
+  }
+  return registry
+}
+
+function resolveTargets(targets: readonly WrittenTarget[], context: ResolveContext): TargetConfig[] {
+  const registry = new Registry<TargetConfig>('targets', context.report)
+  for (const target of targets) {
+    if (context.broken.has(target)) continue
+    const { at, weight } = target
+    const { host, port } = target.target
+    const name = hostAndPort(host, port)
+    registry.add({ at, name }, { at, name, host, port, weight })
+  }
+  return registry.values().filter(({ weight }) => weight > 0)
+}
+
+function hostAndPort(host: string, port: number): string {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
+}
+
+interface ServiceReferences {
+  readonly certificates: Registry<CertificateConfig>
+  readonly authorities: Registry<CaCertificateConfig>
+  /** By the name that a service has as its host. */
+  readonly upstreams: ReadonlyMap<string, UpstreamConfig>
+}
+
+function resolveServices(
+  written: Written,
+  references: ServiceReferences,
+  context: ResolveContext,
+): Registry<ServiceConfig> {
+  const registry = new Registry<ServiceConfig>('services', context.report)
+  for (const entity of located<WrittenService>(written.services)) {
+    const sound = passes(entity, checkService, context)
+    const service = resolveService(entity, written.proxy, references)
+    registry.add(entity, sound && entity.enabled ? service : undefined)
+  }
+  return registry
+}
+
+function resolveService(entity: WrittenService, proxy: ProxyConfig, references: ServiceReferences): ServiceConfig {
+  const { at, id, url, retries, connect_timeout, write_timeout, read_timeout } = entity
+  const host = url?.host ?? entity.host ?? ''
+  const port = url?.port ?? entity.port ?? 80
+  const upstream = references.upstreams.get(host)
+  const itself = { at, name: hostAndPort(host, port), host, port, weight: 100 }
+  return {
+    ...{ at, id, name: nameOf(entity), host, port, retries, connect_timeout, write_timeout, read_timeout, upstream },
+    protocol: url?.protocol ?? entity.protocol ?? 'http',
+    path: url?.path ?? entity.path,
+    client_certificate: clientCertificate(entity, upstream, references.certificates),
+    tls_verify: entity.tls_verify ?? !(entity.unsafe_skip_verify || proxy.unsafe_proxy_ssl_verify_off),
+    tls_verify_depth: entity.tls_verify_depth ?? proxy.proxy_ssl_verify_depth,
+    ca_certificates: entity.ca_certificates?.flatMap((reference, index) => {
+      const found = references.authorities.find(reference, `${at}.ca_certificates[${index}]`, 'ca_certificates')
+      return found ? [found] : []
+    }),
+    proxy_ssl_name: entity.proxy_ssl_name ?? proxy.proxy_ssl_name,
+    targets: upstream?.targets ?? [itself],
+  }
+}
+
+function clientCertificate(
+  { at, client_certificate: reference }: WrittenService,
+  upstream: UpstreamConfig | undefined,
+  certificates: Registry<CertificateConfig>,
+): ServiceConfig['client_certificate'] {
+  if (reference === undefined) return upstream?.client_certificate ?? 'default'
+  if (reference === NO_CERTIFICATE) return 'none'
+  return certificates.find(reference, `${at}.client_certificate`, 'client_certificate') ?? 'none'
+}
+
+function resolveRoutes(written: Written, services: Registry<ServiceConfig>, context: ResolveContext): RouteConfig[] {
+  const registry = new Registry<RouteConfig>('routes', context.report)
+  const add = (route: WrittenRoute, service: ServiceConfig | undefined) => {
+    const sound = passes(route, checkRoute, context)
+    registry.add(route, sound && service ? resolveRoute(route, service) : undefined)
+  }
+  const byPlace = new Map(services.values().map((service) => [service.at, service]))
+  for (const service of located<WrittenService>(written.services)) {
+    for (const route of located<WrittenRoute>(service.routes)) add(route, byPlace.get(service.at))
+  }
+  for (const route of located<WrittenRoute & { service?: string }>(written.routes)) {
+    add(route, route.service === undefined ? undefined : services.find(route.service, `${route.at}.service`, 'service'))
+  }
+  return [...registry.values()]
+}
+
+function resolveRoute(route: WrittenRoute, service: ServiceConfig): RouteConfig {
+  const { at, id, protocols, https_redirect_status_code, strip_path, preserve_host, regex_priority } = route
+  const given = <T extends readonly unknown[]>(values: T | undefined) =>
+    values && values.length > 0 ? values : undefined
+  const headers = Object.entries(route.headers ?? {}).map(([name, values]) => [name.toLowerCase(), values] as const)
+  return {
+    ...{
+      at,
+      id,
+      name: nameOf(route),
+      service,
+      protocols,
+      https_redirect_status_code,
+      strip_path,
+      preserve_host,
+      regex_priority,
+    },
+    methods: given(route.methods),
+    hosts: given(route.hosts),
+    paths: given(route.paths),
+    headers: headers.length > 0 ? Object.fromEntries(headers) : undefined,
+    snis: given(route.snis),
+    created_at: route.created_at ?? 0,
+  }
+}

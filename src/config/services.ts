@@ -1,0 +1,171 @@
+/** Kong's services: the APIs behind the gateway. */
+import { z } from 'zod'
+import type { Problem } from '../errors.ts'
+import { host } from './addresses.ts'
+import { type CaCertificateConfig, type CertificateConfig, NO_CERTIFICATE } from './certificates.ts'
+import { entity, field, type Kind, type Located, list, Unfit } from './field.ts'
+import { foreignKey } from './foreign-key.ts'
+import { nestedRoute } from './routes.ts'
+import { choice, integer, onOff, text } from './scalars.ts'
+import type { TargetConfig, UpstreamConfig } from './upstreams.ts'
+
+/** Kong's bounds for its timeouts in milliseconds. */
+const milliseconds = integer(1, 2 ** 31 - 2)
+
+/** What Kong's `url` stands for. */
+export interface ServiceUrl {
+  readonly protocol: 'http' | 'https'
+  readonly host: string
+  readonly port: number
+  readonly path: string | undefined
+}
+
+/** Characters of RFC 3986's path, whole percent-escapes, and no empty segment, as in Kong. */
+const SERVICE_PATH = /^(\/([A-Za-z0-9\-._~!$&'()*+,;=:@]|%[0-9A-Fa-f]{2})+)*\/?$/
+
+const servicePath: Kind<string> = {
+  expected: 'a path that begins with / and has no empty segment, query or fragment',
+  json: { type: 'string', pattern: '^/' },
+  parse(value) {
+    if (typeof value === 'string' && value.startsWith('/') && SERVICE_PATH.test(value)) return value
+    throw new Unfit('')
+  },
+}
+
+const serviceUrl: Kind<ServiceUrl> = {
+  expected: 'a URL such as https://api.internal:8443/v1',
+  json: { type: 'string' },
+  parse(value) {
+    const parts = typeof value === 'string' ? /^([a-z][a-z0-9+.-]*):\/\/([^/?#]*)([^?#]*)(.*)$/i.exec(value) : null
+    if (!parts) throw new Unfit('')
+    const [, scheme = '', place = '', path = '', rest] = parts
+    const protocol = scheme.toLowerCase()
+    if (protocol !== 'http' && protocol !== 'https')
+      throw new Unfit(`has the scheme ${protocol}; expected http or https`)
+    if (place.includes('@')) throw new Unfit('holds user information; expected a URL without it')
+    if (rest) throw new Unfit('holds a query or a fragment; expected a URL that ends with the path')
+    const split = /^(\[[^\]]*\]|[^:]*)(?::(\d{1,5}))?$/.exec(place)
+    const port = Number(split?.[2] ?? (protocol === 'https' ? 443 : 80))
+    if (!split || port < 1 || port > 65_535) throw new Unfit('')
+    return { protocol, host: host.parse(split[1]), port, path: path === '' ? undefined : servicePath.parse(path) }
+  },
+}
+
+export const service = entity('An API behind the gateway.', {
+  name: field(text, { about: 'Its name, for references, logs and metrics.' }),
+  url: field(serviceUrl, { about: 'protocol, host, port and path in one: https://api.internal:8443/v1.' }),
+  protocol: field(choice('http', 'https'), { otherwise: 'http', about: 'How the API is spoken with: http or https.' }),
+  host: field(host, { about: 'Its host, or the name of an upstream. Needed where there is no url.' }),
+  port: field(integer(1, 65_535), {
+    otherwise: '80, for https too, as in Kong',
+    about: 'Its port; not used with an upstream.',
+  }),
+  path: field(servicePath, { about: 'What is put before the path of each request.' }),
+  retries: field(integer(0, 32_767), {
+    default: 5,
+    about: 'How many more attempts follow a failed one; only while nothing of the body was sent and the method allows.',
+  }),
+  connect_timeout: field(milliseconds, {
+    default: 60_000,
+    about: 'Milliseconds for the connection and its TLS handshake.',
+  }),
+  write_timeout: field(milliseconds, { default: 60_000, about: 'Milliseconds between two writes of the request.' }),
+  read_timeout: field(milliseconds, { default: 60_000, about: 'Milliseconds between two reads of the answer.' }),
+  client_certificate: field(foreignKey('a certificate'), {
+    otherwise: "the upstream's client_certificate, else proxy.proxy_ssl_certificate",
+    about: `The certificate that the gateway presents to this API, or ${NO_CERTIFICATE} to present none.`,
+  }),
+  tls_verify: field(onOff, {
+    otherwise: 'true, unlike in Kong',
+    about: "Whether the API's certificate is verified. false needs unsafe_skip_verify: true beside it.",
+  }),
+  tls_verify_depth: field(integer(0, 64), {
+    otherwise: 'proxy.proxy_ssl_verify_depth',
+    about: 'How many intermediate certificates may stand in between.',
+  }),
+  ca_certificates: list(foreignKey('a CA certificate'), {
+    otherwise: 'proxy.proxy_ssl_trusted_certificate',
+    about: "The ids or names of the authorities that may have issued the API's certificate.",
+  }),
+  proxy_ssl_name: field(host, {
+    otherwise: 'proxy.proxy_ssl_name, else the host',
+    about: "The name that is sent as server name and that the API's certificate must hold.",
+  }),
+  unsafe_skip_verify: field(onOff, {
+    default: 'off',
+    about: "Do not verify the API's certificate: anybody in between can read and change everything. For tests only.",
+  }),
+  enabled: field(onOff, { default: true, about: 'false leaves out the service and its routes.' }),
+  routes: z.array(nestedRoute).prefault([]).describe('The routes that lead to it.'),
+})
+
+export type WrittenService = z.output<typeof service> & Located
+
+/** A service as it is used. */
+export interface ServiceConfig extends Located {
+  readonly id: string | undefined
+  /** Its name, else its id, else where it stands. */
+  readonly name: string
+  readonly protocol: 'http' | 'https'
+  /** Lower case, IPv6 without brackets; the upstream's name where there is one. */
+  readonly host: string
+  readonly port: number
+  readonly path: string | undefined
+  readonly retries: number
+  /** Milliseconds. */
+  readonly connect_timeout: number
+  /** Milliseconds. */
+  readonly write_timeout: number
+  /** Milliseconds. */
+  readonly read_timeout: number
+  /** The certificate to present: this one, the gateway's own of `proxy`, or none. Already looked up in the upstream. */
+  readonly client_certificate: CertificateConfig | 'default' | 'none'
+  /** Whether the API's certificate is verified; everything that has a say is taken into account. */
+  readonly tls_verify: boolean
+  /** Already `proxy.proxy_ssl_verify_depth` where the service has none. */
+  readonly tls_verify_depth: number
+  /** Undefined: those of `proxy`. */
+  readonly ca_certificates: readonly CaCertificateConfig[] | undefined
+  /** Already `proxy.proxy_ssl_name` where the service has none; undefined: the host. */
+  readonly proxy_ssl_name: string | undefined
+  readonly upstream: UpstreamConfig | undefined
+  /** The upstream's, else host and port. Empty where an upstream has none. */
+  readonly targets: readonly TargetConfig[]
+}
+
+const TLS_ONLY = ['client_certificate', 'tls_verify', 'tls_verify_depth', 'ca_certificates', 'proxy_ssl_name'] as const
+
+export function checkService(given: WrittenService): Problem[] {
+  const { at, url } = given
+  const problems: Problem[] = []
+  if (!url && given.host === undefined)
+    problems.push({ path: at, message: 'has neither url nor host; write url: https://api.internal' })
+  for (const part of ['protocol', 'host', 'port', 'path'] as const) {
+    if (url && given[part] !== undefined && given[part] !== url[part]) {
+      problems.push({ path: `${at}.${part}`, message: 'says something else than url beside it; keep one of them' })
+    }
+  }
+  if ((url?.protocol ?? given.protocol ?? 'http') === 'http') {
+    const written = TLS_ONLY.filter((name) => given[name] !== undefined && given[name] !== NO_CERTIFICATE)
+    const also = given.unsafe_skip_verify ? (['unsafe_skip_verify'] as const) : []
+    for (const name of [...written, ...also]) {
+      problems.push({ path: `${at}.${name}`, message: 'has no meaning over http; use https, or remove it' })
+    }
+  }
+  return [...problems, ...checkVerification(given)]
+}
+
+function checkVerification({ at, tls_verify: verify, unsafe_skip_verify: skip }: WrittenService): Problem[] {
+  if (verify === false && !skip) {
+    return [
+      {
+        path: `${at}.tls_verify`,
+        message:
+          'is false, which alone does not turn verification off: remove it, or write unsafe_skip_verify: true beside it',
+      },
+    ]
+  }
+  if (verify === true && skip)
+    return [{ path: `${at}.unsafe_skip_verify`, message: 'contradicts tls_verify: true; keep one of them' }]
+  return []
+}

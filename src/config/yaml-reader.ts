@@ -1,0 +1,200 @@
+/** YAML to plain values, with the line of each. Bounded against hostile files; its messages never repeat the file's text, which may hold keys. */
+import {
+  type Alias,
+  type Document,
+  isAlias,
+  isMap,
+  isPair,
+  isScalar,
+  isSeq,
+  LineCounter,
+  type Node,
+  parseDocument,
+  type YAMLMap,
+} from 'yaml'
+import type { Problem } from '../errors.ts'
+import { type Places, pathTo } from './place.ts'
+
+/** A map of the file: without a prototype, so that a key such as `__proto__` is a key like any other. */
+export type Tree = Record<string, unknown>
+
+/** Aliases can make a small file huge; no honest configuration has so many values, or nests so deeply. */
+const MOST_VALUES = 1_000_000
+const DEEPEST = 64
+const MOST_SYNTAX_PROBLEMS = 20
+
+export interface YamlOptions {
+  readonly source: string
+  readonly places: Places
+  /** Replaces the variables in a text value. */
+  readonly expand: (text: string, path: string) => unknown
+}
+
+/** The file's map, or undefined with the problems that kept it from being read. */
+export function readYaml(bytes: Uint8Array, options: YamlOptions): { tree: Tree | undefined; problems: Problem[] } {
+  const { source } = options
+  const text = decode(bytes)
+  if (text === undefined)
+    return { tree: undefined, problems: [{ path: '', source, message: 'is not UTF-8; save it in that encoding' }] }
+  const lines = new LineCounter()
+  let document: Document.Parsed
+  try {
+    // Duplicate keys are found below: the library's own search takes quadratic time.
+    document = parseDocument(text, {
+      lineCounter: lines,
+      prettyErrors: false,
+      uniqueKeys: false,
+      logLevel: 'error',
+      merge: false,
+    })
+  } catch (error) {
+    // The parser calls itself for each level of nesting.
+    if (!(error instanceof RangeError)) throw error
+    return { tree: undefined, problems: [{ path: '', source, message: 'is nested too deeply' }] }
+  }
+  const faults = [...document.errors, ...document.warnings].sort((a, b) => a.pos[0] - b.pos[0])
+  if (faults.length > 0) {
+    const problems = new Map<string, Problem>()
+    for (const { code, pos } of faults.slice(0, MOST_SYNTAX_PROBLEMS)) {
+      const { line, col } = lines.linePos(pos[0])
+      const message = SYNTAX[code] ?? `is no valid YAML (${code})`
+      problems.set(`${line}:${col}:${code}`, { path: '', source, line, column: col, message })
+    }
+    return { tree: undefined, problems: [...problems.values()] }
+  }
+  return new Reader(document, lines, options).read()
+}
+
+function decode(bytes: Uint8Array): string | undefined {
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes)
+  } catch {
+    return undefined
+  }
+}
+
+/** Our words for the library's codes, because its messages quote the file. */
+const SYNTAX: Record<string, string> = {
+  BAD_ALIAS: 'is an alias (*) without an anchor (&) of that name above it; put text that begins with * in quotes',
+  BAD_DQ_ESCAPE: 'holds an unknown escape after \\ in double quotes; use single quotes for text with backslashes',
+  BAD_INDENT: 'is indented wrongly, or a bracket, brace or quote above it is not closed',
+  BAD_SCALAR_START: 'begins with a character that YAML reserves; put the text in quotes',
+  BLOCK_AS_IMPLICIT_KEY: 'is indented wrongly, or has two colons; put text that holds ": " in quotes',
+  BLOCK_IN_FLOW: 'is a block inside [ ] or { }; write it on lines of its own',
+  MISSING_CHAR: 'lacks a character: a closing quote, bracket or brace, or a comma between two items',
+  MULTILINE_IMPLICIT_KEY: 'is a key over several lines; is a colon missing?',
+  MULTIPLE_DOCS: 'begins a second document (---); expected one',
+  TAB_AS_INDENT: 'is indented with a tab; use spaces',
+  TAG_RESOLVE_FAILED: 'has a tag (!) that is not known here; remove it, or put text that begins with ! in quotes',
+  UNEXPECTED_TOKEN: 'is not expected here; check the quotes, brackets and indentation',
+}
+
+/** Thrown to stop; nothing of the rest would be worth a message. */
+class TooMuch extends Error {}
+
+class Reader {
+  readonly #document: Document.Parsed
+  readonly #lines: LineCounter
+  readonly #options: YamlOptions
+  readonly #problems: Problem[] = []
+  #values = 0
+
+  constructor(document: Document.Parsed, lines: LineCounter, options: YamlOptions) {
+    this.#document = document
+    this.#lines = lines
+    this.#options = options
+  }
+
+  read(): { tree: Tree | undefined; problems: Problem[] } {
+    const root = this.#document.contents
+    try {
+      // A file with nothing in it, or only comments, is a configuration with every setting at its default.
+      if (root === null || (isScalar(root) && root.value === null)) return { tree: emptyTree(), problems: [] }
+      if (isMap(root)) return { tree: this.#map(root, '', 0), problems: this.#problems }
+      this.#report(root, '', 'holds no settings; expected lines such as "listeners:"')
+    } catch (error) {
+      if (!(error instanceof TooMuch)) throw error
+      this.#problems.push({ path: '', source: this.#options.source, message: error.message })
+    }
+    return { tree: undefined, problems: this.#problems }
+  }
+
+  #value(node: unknown, path: string, depth: number): unknown {
+    this.#values++
+    if (this.#values > MOST_VALUES)
+      throw new TooMuch(`holds more than ${MOST_VALUES} values once its aliases (*) are written out`)
+    if (depth > DEEPEST)
+      throw new TooMuch(`is nested more than ${DEEPEST} deep; does an alias (*) stand inside its own anchor (&)?`)
+    if (isAlias(node)) return this.#alias(node, path, depth)
+    if (isMap(node)) return this.#map(node, path, depth)
+    if (isSeq(node)) return node.items.map((item, index) => this.#item(item, pathTo(path, index), depth))
+    if (!isScalar(node)) return null
+    return typeof node.value === 'string' ? this.#options.expand(node.value, path) : node.value
+  }
+
+  #alias(alias: Alias, path: string, depth: number): unknown {
+    const node = alias.resolve(this.#document)
+    if (node) return this.#value(node, path, depth + 1)
+    this.#report(alias, path, SYNTAX.BAD_ALIAS ?? '')
+    return null
+  }
+
+  #item(node: unknown, path: string, depth: number): unknown {
+    this.#mark(node, path)
+    return this.#value(node, path, depth + 1)
+  }
+
+  #map(node: YAMLMap, path: string, depth: number): Tree {
+    const tree = emptyTree()
+    const merged: Tree[] = []
+    for (const pair of node.items) {
+      if (!isPair(pair)) continue
+      const key = this.#key(pair.key, path)
+      if (key === undefined) continue
+      if (key === '<<') {
+        merged.push(...this.#merged(pair.value, path, depth))
+        continue
+      }
+      const inner = pathTo(path, key)
+      if (key in tree) this.#report(pair.key, inner, 'is written twice; keep one of them')
+      this.#mark(pair.key, inner)
+      tree[key] = this.#value(pair.value, inner, depth + 1)
+    }
+    return Object.assign(emptyTree(), ...merged.reverse(), tree)
+  }
+
+  #key(node: unknown, path: string): string | undefined {
+    if (isScalar(node) && node.value !== null && typeof node.value !== 'object') return String(node.value)
+    this.#report(node, path, 'has a key that is no text; expected the name of a setting')
+    return undefined
+  }
+
+  /** YAML 1.1's merge key, which Kong's files may use: the maps' keys count where this map has none. */
+  #merged(node: unknown, path: string, depth: number): Tree[] {
+    const value = this.#value(node, path, depth + 1)
+    const maps = Array.isArray(value) ? value : [value]
+    if (maps.every((each) => typeof each === 'object' && each !== null && !Array.isArray(each))) return maps
+    this.#report(node, path, 'merges (<<) something that is no map')
+    return []
+  }
+
+  #mark(node: unknown, path: string): void {
+    const position = this.#position(node)
+    if (position) this.#options.places.stands(path, position)
+  }
+
+  #position(node: unknown): { line: number; column: number } | undefined {
+    const start = (node as Node | null)?.range?.[0]
+    if (start === undefined) return undefined
+    const { line, col } = this.#lines.linePos(start)
+    return { line, column: col }
+  }
+
+  #report(node: unknown, path: string, message: string): void {
+    this.#problems.push({ path, source: this.#options.source, ...this.#position(node), message })
+  }
+}
+
+function emptyTree(): Tree {
+  return Object.create(null)
+}

@@ -1,0 +1,248 @@
+/** Every refusal that a client can meet, in one table; docs/errors.md repeats it and a test compares the two. */
+
+/** Whose doing it is: decides the log level, and whether a target's health suffers. */
+export type Fault = 'client' | 'upstream' | 'gateway'
+
+interface CodeEntry {
+  /** The HTTP status on the wire. */
+  readonly status: number
+  readonly fault: Fault
+  /** The title of the answer; nginx's own words where it has the same refusal. */
+  readonly title: string
+  /** What the client can do about it. */
+  readonly remedy: string
+  /** The status in the access log where it differs from the wire, as nginx's 499. */
+  readonly logStatus?: number
+  /** Whether the connection is closed after the answer, as nginx does where it no longer trusts it. */
+  readonly closes?: boolean
+}
+
+const CODES = {
+  GW_BAD_REQUEST: {
+    status: 400,
+    fault: 'client',
+    closes: true,
+    title: 'Bad Request',
+    remedy: 'Send a well-formed HTTP/1.1 request (RFC 9112).',
+  },
+  GW_BAD_PATH: {
+    status: 400,
+    fault: 'client',
+    title: 'Bad Request',
+    remedy: 'Send a path without dot segments, backslashes, control characters or encoded slashes.',
+  },
+  GW_CLIENT_CERTIFICATE_INVALID: {
+    status: 400,
+    fault: 'client',
+    closes: true,
+    title: 'The SSL certificate error',
+    remedy: 'Present a certificate that this server trusts: valid today, meant for client authentication, not revoked.',
+  },
+  GW_CLIENT_CERTIFICATE_REQUIRED: {
+    status: 400,
+    fault: 'client',
+    closes: true,
+    title: 'No required SSL certificate was sent',
+    remedy: 'Present a client certificate issued by a CA that this server trusts.',
+  },
+  GW_PLAIN_HTTP: {
+    status: 400,
+    fault: 'client',
+    closes: true,
+    title: 'The plain HTTP request was sent to HTTPS port',
+    remedy: 'Use https:// for this address.',
+  },
+  GW_ROUTE_NOT_FOUND: {
+    status: 404,
+    fault: 'client',
+    title: 'Not Found',
+    remedy: 'No route matches this host, path and method; check the URL.',
+  },
+  GW_METHOD_NOT_ALLOWED: {
+    status: 405,
+    fault: 'client',
+    closes: true,
+    title: 'Not Allowed',
+    remedy: 'The gateway does not serve CONNECT or TRACE.',
+  },
+  GW_REQUEST_TIMEOUT: {
+    status: 408,
+    fault: 'client',
+    closes: true,
+    title: 'Request Time-out',
+    remedy: 'Send the whole request sooner.',
+  },
+  GW_BODY_TOO_LARGE: {
+    status: 413,
+    fault: 'client',
+    closes: true,
+    title: 'Request Entity Too Large',
+    remedy: 'Send a smaller body, or ask the operator to raise client_max_body_size.',
+  },
+  GW_URI_TOO_LONG: {
+    status: 414,
+    fault: 'client',
+    closes: true,
+    title: 'Request-URI Too Large',
+    remedy: 'Send a shorter URL.',
+  },
+  GW_EXPECTATION_FAILED: {
+    status: 417,
+    fault: 'client',
+    closes: true,
+    title: 'Expectation Failed',
+    remedy: 'Send no Expect header other than 100-continue.',
+  },
+  GW_MISDIRECTED: {
+    status: 421,
+    fault: 'client',
+    closes: true,
+    title: 'Misdirected Request',
+    remedy: 'Open a new connection whose TLS server name is the Host of the request.',
+  },
+  GW_HTTPS_REQUIRED: {
+    status: 426,
+    fault: 'client',
+    title: 'Upgrade Required',
+    remedy: 'Use https:// for this address.',
+  },
+  GW_HEADERS_TOO_LARGE: {
+    status: 431,
+    fault: 'client',
+    closes: true,
+    title: 'Request Header Fields Too Large',
+    remedy: 'Send fewer or shorter header fields and cookies.',
+  },
+  GW_CLIENT_CLOSED: {
+    status: 400,
+    logStatus: 499,
+    fault: 'client',
+    closes: true,
+    title: 'Client Closed Request',
+    remedy: 'The client left before the answer was complete.',
+  },
+  GW_INTERNAL: {
+    status: 500,
+    fault: 'gateway',
+    closes: true,
+    title: 'Internal Server Error',
+    remedy: 'Tell the operator the request id; the log line with that id says why.',
+  },
+  GW_TRANSFER_CODING: {
+    status: 501,
+    fault: 'client',
+    closes: true,
+    title: 'Not Implemented',
+    remedy: 'Send the body with Content-Length, or with Transfer-Encoding: chunked and nothing else.',
+  },
+  GW_UPSTREAM_CONNECT: {
+    status: 502,
+    fault: 'upstream',
+    title: 'Bad Gateway',
+    remedy: 'The service behind the gateway cannot be reached; try again later.',
+  },
+  GW_UPSTREAM_TLS: {
+    status: 502,
+    fault: 'upstream',
+    title: 'Bad Gateway',
+    remedy: 'The gateway does not trust the service behind it; the operator must check its certificate.',
+  },
+  GW_UPSTREAM_REFUSED_CERTIFICATE: {
+    status: 502,
+    fault: 'upstream',
+    title: 'Bad Gateway',
+    remedy: "The service behind the gateway refused the gateway's certificate; the operator must check it.",
+  },
+  GW_UPSTREAM_RESPONSE: {
+    status: 502,
+    fault: 'upstream',
+    title: 'Bad Gateway',
+    remedy: 'The service behind the gateway sent no usable answer; try again later.',
+  },
+  GW_UPSTREAM_RESET: {
+    status: 502,
+    fault: 'upstream',
+    title: 'Bad Gateway',
+    remedy: 'The service behind the gateway closed the connection before its answer; try again later.',
+  },
+  GW_NO_TARGET: {
+    status: 503,
+    fault: 'upstream',
+    title: 'Service Temporarily Unavailable',
+    remedy: 'No target of this service is available; try again later.',
+  },
+  GW_OVERLOADED: {
+    status: 503,
+    fault: 'gateway',
+    title: 'Service Temporarily Unavailable',
+    remedy: 'The gateway is at a configured limit; try again later.',
+  },
+  GW_UPSTREAM_TIMEOUT: {
+    status: 504,
+    fault: 'upstream',
+    title: 'Gateway Time-out',
+    remedy: 'The service behind the gateway took too long; try again later.',
+  },
+} as const satisfies Record<string, CodeEntry>
+
+export type ErrorCode = keyof typeof CODES
+
+/** The table, for the reference in docs/errors.md and its test. */
+export const ERROR_CODES: Readonly<Record<ErrorCode, CodeEntry>> = CODES
+
+/**
+ * A refusal. The client sees the code's title and remedy and the request id; `detail` and `cause` go to the log only.
+ */
+export class GatewayError extends Error {
+  readonly code: ErrorCode
+  readonly detail: string
+
+  constructor(code: ErrorCode, detail: string, options?: { cause?: unknown }) {
+    super(`${code}: ${detail}`, options)
+    this.name = 'GatewayError'
+    this.code = code
+    this.detail = detail
+  }
+
+  get entry(): CodeEntry {
+    return CODES[this.code]
+  }
+}
+
+/** Whatever was thrown, as a GatewayError: what nobody foresaw is ours, so it is GW_INTERNAL. */
+export function toGatewayError(caught: unknown): GatewayError {
+  if (caught instanceof GatewayError) return caught
+  const detail = caught instanceof Error ? caught.message : String(caught)
+  return new GatewayError('GW_INTERNAL', detail, { cause: caught })
+}
+
+/** One thing that is wrong with a configuration, and where it stands. */
+export interface Problem {
+  /** The setting, as `services[0].url`, or the environment variable's name. */
+  readonly path: string
+  /** What is wrong and what to write instead; never a secret's value. */
+  readonly message: string
+  /** The file that holds it, or `environment`. */
+  readonly source?: string
+  /** From 1. */
+  readonly line?: number
+  /** From 1. */
+  readonly column?: number
+}
+
+/** A configuration that cannot be used, with everything that is wrong with it. */
+export class ConfigError extends Error {
+  readonly problems: readonly Problem[]
+
+  constructor(problems: readonly Problem[]) {
+    super(problems.map(describeProblem).join('\n'))
+    this.name = 'ConfigError'
+    this.problems = problems
+  }
+}
+
+/** `file:line:column: setting: message`, the shape that editors and terminals link. */
+export function describeProblem({ source, line, column, path, message }: Problem): string {
+  const place = [source, line, line === undefined ? undefined : column].filter((part) => part !== undefined).join(':')
+  return [place, path, message].filter((part) => part !== '').join(': ')
+}

@@ -1,0 +1,95 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Duplex } from 'node:stream'
+import { GatewayError, toGatewayError } from './errors.ts'
+import type { Call, Connection, Match, Phases, RequestRecord } from './types.ts'
+
+/** How long a client may go on sending a body that nobody wants any more, in milliseconds (nginx's `lingering_time`). */
+const LINGERING_TIME = 30_000
+
+/**
+ * The life of a request, from a finished handshake to a line in the log. The order of the phases is the security policy,
+ * and this is the only place where it stands; docs/request.md walks through it.
+ */
+export class Gateway {
+  readonly #phases: Phases
+  #draining = false
+
+  constructor(phases: Phases) {
+    this.#phases = phases
+  }
+
+  /** From now on each answer is the last one on its connection. */
+  drain(): void {
+    this.#draining = true
+  }
+
+  async handle(request: IncomingMessage, response: ServerResponse, connection: Connection): Promise<void> {
+    const id = this.#phases.requestId(connection, request)
+    const record = this.#phases.begin(id, request, connection)
+    if (this.#draining) response.setHeader('Connection', 'close')
+    try {
+      const { match, call } = this.#prepare(id, request, connection, record)
+      await match.route.service.forward(call, response)
+    } catch (caught) {
+      record.error = toGatewayError(caught)
+      this.#phases.refuse(record.error, id, request, response)
+    }
+    record.finish(response.headersSent ? response.statusCode : 0)
+    if (!request.complete) linger(request)
+  }
+
+  /** An upgrade passes through the same phases; only the way of its answer differs. */
+  async upgrade(request: IncomingMessage, socket: Duplex, head: Buffer, connection: Connection): Promise<void> {
+    const id = this.#phases.requestId(connection, request)
+    const record = this.#phases.begin(id, request, connection)
+    try {
+      const { match, call } = this.#prepare(id, request, connection, record)
+      if (call.body.kind !== 'none') throw new GatewayError('GW_BAD_REQUEST', 'an upgrade with a body')
+      await match.route.service.upgrade(call, 'websocket', socket, head)
+      record.finish(record.upstreamStatus ?? 0)
+    } catch (caught) {
+      record.error = toGatewayError(caught)
+      if (record.upstreamStatus === undefined) socket.end(this.#phases.refusalBytes(record.error, id, request))
+      else socket.destroy()
+      record.finish(record.upstreamStatus ?? record.error.entry.status)
+    }
+  }
+
+  #prepare(
+    id: string,
+    request: IncomingMessage,
+    connection: Connection,
+    record: RequestRecord,
+  ): { match: Match; call: Call } {
+    const head = this.#phases.readHead(request)
+    const { host, authority, path, query } = head.destination
+
+    this.#phases.admit(this.#phases.serverFor(host), connection)
+
+    const method = request.method as string
+    const match = this.#phases.route(method, head, request, connection)
+    if (!match) throw new GatewayError('GW_ROUTE_NOT_FOUND', `no route for ${method} ${host}${path}`)
+    record.route = match.route.name
+
+    const call: Call = {
+      id,
+      request,
+      method,
+      target: match.upstreamPath + query,
+      host: match.preserveHost ? authority : undefined,
+      headers: this.#phases.headers(id, head, request, connection, match),
+      body: head.framing,
+      expectContinue: head.expectContinue,
+      limits: this.#phases.limits,
+      record,
+    }
+    return { match, call }
+  }
+}
+
+/** The answer is out, the client still sends: it is read to the end, so that a reset cannot overtake the answer, but not for ever. */
+function linger(request: IncomingMessage): void {
+  const timer = setTimeout(() => request.socket.destroy(), LINGERING_TIME)
+  request.once('close', () => clearTimeout(timer))
+  request.resume()
+}

@@ -1,0 +1,92 @@
+/** What a backend can be told about the connection, one value per field: nginx's `$ssl_*` variables and a few that it lacks. */
+import type { CertificateFacts } from '../tls-cert-utils/certificate.ts'
+import type { Connection, Verification } from '../types.ts'
+
+const CERTIFICATE_FIELDS = {
+  /** RFC 2253, as `$ssl_client_s_dn`. */
+  subject_dn: (certificate) => certificate.subject,
+  issuer_dn: (certificate) => certificate.issuer,
+  /** `/C=DE/CN=ada`, as `$ssl_client_s_dn_legacy`. Ambiguous in older OpenSSL: nothing should be decided on it. */
+  subject_dn_legacy: (certificate) => certificate.subjectOneline,
+  issuer_dn_legacy: (certificate) => certificate.issuerOneline,
+  /** Upper-case hexadecimal, as `$ssl_client_serial`. */
+  serial: (certificate) => certificate.serial,
+  /** SHA-1 in lower-case hexadecimal, as `$ssl_client_fingerprint`. */
+  fingerprint: (certificate) => certificate.fingerprintSha1,
+  fingerprint_sha256: (certificate) => certificate.fingerprintSha256,
+  /** `Feb  3 00:55:52 2015 GMT`, as `$ssl_client_v_start` and `$ssl_client_v_end`. */
+  not_before: (certificate) => certificate.notBeforeText,
+  not_after: (certificate) => certificate.notAfterText,
+  /** PEM, percent-encoded, as `$ssl_client_escaped_cert`. */
+  escaped_cert: (certificate) => certificate.escapedPem,
+  /** `:base64 DER:`, the value of RFC 9440's Client-Cert. */
+  rfc9440_cert: (certificate) => certificate.rfc9440,
+  san_dns: (certificate) => alternativeNames(certificate, 'dns'),
+  san_email: (certificate) => alternativeNames(certificate, 'email'),
+  san_uri: (certificate) => alternativeNames(certificate, 'uri'),
+  san_ip: (certificate) => alternativeNames(certificate, 'ip'),
+  spki_sha256: (certificate) => certificate.publicKeySha256,
+} as const satisfies Record<string, (certificate: CertificateFacts) => string>
+
+const CONNECTION_FIELDS = {
+  /** `NONE`, `SUCCESS` or `FAILED:reason`, as `$ssl_client_verify`. */
+  verify: (connection) => verificationText(connection.verification),
+  /** `r` for a resumed session, `.` for a full handshake, as `$ssl_session_reused`. */
+  session_reused: (connection) => (connection.resumed ? 'r' : '.'),
+  protocol: (connection) => connection.protocol,
+  cipher: (connection) => connection.cipher,
+  server_name: (connection) => connection.serverName,
+} as const satisfies Record<string, (connection: Connection) => string | undefined>
+
+export type IdentityField = keyof typeof CERTIFICATE_FIELDS | keyof typeof CONNECTION_FIELDS
+
+/** Every field's name, for the configuration and its reference. */
+export const IDENTITY_FIELDS = [
+  ...Object.keys(CONNECTION_FIELDS),
+  ...Object.keys(CERTIFICATE_FIELDS),
+] as readonly IdentityField[]
+
+/** The field's value, always safe in a header; undefined where the connection has none, as without a certificate. */
+export function identityValue(field: IdentityField, connection: Connection): string | undefined {
+  const value = rawValue(field, connection)
+  return value === undefined ? undefined : printable(value)
+}
+
+function rawValue(field: IdentityField, connection: Connection): string | undefined {
+  if (isConnectionField(field)) return CONNECTION_FIELDS[field](connection)
+  return connection.certificate && CERTIFICATE_FIELDS[field](connection.certificate)
+}
+
+function isConnectionField(field: IdentityField): field is keyof typeof CONNECTION_FIELDS {
+  return Object.hasOwn(CONNECTION_FIELDS, field)
+}
+
+/** nginx's `$ssl_client_verify`. */
+export function verificationText(verification: Verification): string {
+  return verification.result === 'FAILED' ? `FAILED:${verification.reason}` : verification.result
+}
+
+/**
+ * All names of one type, joined with `, `. In each name every byte of its UTF-8 that is not visible ASCII, and `%` and `,`, is percent-encoded: splitting at
+ * `, ` and percent-decoding gives back exactly the names, and no name can pass for two (facts: `spiffe://td/x, DNS:admin`, CVE-2021-44532).
+ */
+function alternativeNames(certificate: CertificateFacts, type: string): string {
+  return certificate.alternativeNames
+    .filter((name) => name.type === type)
+    .map((name) => percentEncode(name.value, /[^\x21-\x24\x26-\x2b\x2d-\x7e]/gu))
+    .join(', ')
+}
+
+/**
+ * The last line of defence: node:http throws on a control character or one above U+00FF, so that a certificate could stop every
+ * request that carries it. Names are ASCII already (nginx's `\C3\A9`); what is left, as a strange server name, is percent-encoded.
+ */
+function printable(value: string): string {
+  return percentEncode(value, /[^\x20-\x7e]/gu)
+}
+
+function percentEncode(value: string, unsafe: RegExp): string {
+  return value.replace(unsafe, (character) =>
+    Buffer.from(character, 'utf8').toString('hex').toUpperCase().replace(/../g, '%$&'),
+  )
+}

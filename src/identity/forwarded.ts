@@ -1,0 +1,179 @@
+/** X-Forwarded-*, X-Real-IP, Forwarded, Via and X-Request-ID: where a request came from, and through whom. */
+import { randomFillSync } from 'node:crypto'
+import type { Connection } from '../types.ts'
+import { nearestUntrusted, plainAddress } from './addresses.ts'
+import { VIA } from './headers.ts'
+
+export interface ForwardedOptions {
+  /** `trusted_ips`: proxies whose word about the client is believed. Asked with plain addresses (IPv4-mapped ones as IPv4). */
+  readonly trusted: { has(address: string): boolean }
+  /** Whether to write RFC 7239's Forwarded too. */
+  readonly forwarded: boolean
+  readonly via: boolean
+}
+
+/** What is needed of one request. */
+export interface ForwardedRequest {
+  readonly id: string
+  readonly rawHeaders: readonly string[]
+  /** `1.1` or `1.0`. */
+  readonly httpVersion: string
+  /** Host as the client wrote it. */
+  readonly authority: string
+  /** What `strip_path` removed; empty where nothing was. */
+  readonly strippedPrefix: string
+}
+
+export interface ForwardedHeaders {
+  /** The request's id: a trusted peer's X-Request-ID where it is sane, else a new one of 32 hexadecimal digits. */
+  requestId(connection: Connection, rawHeaders: readonly string[]): string
+  /** The client's address: the peer's, or, where the peer is a trusted proxy, the nearest untrusted one in X-Forwarded-For. */
+  clientAddress(connection: Connection, rawHeaders: readonly string[]): string
+  /** Appends ours to `out`, which must hold none of the client's own (see createRequestHeaderFilter). */
+  append(out: string[], connection: Connection, request: ForwardedRequest): void
+}
+
+/** The part that stays the same while a connection asks for the same host. */
+interface Remembered {
+  readonly peer: string
+  readonly trusted: boolean
+  authority: string | undefined
+  flat: readonly string[]
+}
+
+/**
+ * An untrusted peer's own X-Forwarded-For and the like are never believed. Of a trusted one the lists (X-Forwarded-For, Forwarded) are kept and
+ * appended to, and X-Forwarded-Proto, -Host, -Port and -Prefix are taken if they hold one well-formed value; a list there is ambiguous, so ours is sent.
+ * The client's Via lines stay as they are and ours follows, which means the same as one list (RFC 9110 5.3).
+ */
+export function createForwardedHeaders({ trusted, forwarded, via }: ForwardedOptions): ForwardedHeaders {
+  const known = new WeakMap<Connection, Remembered>()
+
+  const remembered = (connection: Connection): Remembered => {
+    const found = known.get(connection)
+    if (found) return found
+    const peer = plainAddress(connection.remoteAddress)
+    const made: Remembered = { peer, trusted: trusted.has(peer), authority: undefined, flat: [] }
+    known.set(connection, made)
+    return made
+  }
+
+  return {
+    requestId(connection, rawHeaders) {
+      if (!remembered(connection).trusted) return createRequestId()
+      return single(rawHeaders, 'x-request-id', REQUEST_ID) ?? createRequestId()
+    },
+
+    clientAddress(connection, rawHeaders) {
+      const peer = remembered(connection)
+      return peer.trusted ? nearestUntrusted(peer.peer, joined(rawHeaders, 'x-forwarded-for'), trusted) : peer.peer
+    },
+
+    append(out, connection, request) {
+      const peer = remembered(connection)
+      let prefix = request.strippedPrefix
+      if (peer.trusted) {
+        appendAll(out, trustedOrigin(peer.peer, connection, request, { trusted, forwarded, via }))
+        prefix = (single(request.rawHeaders, 'x-forwarded-prefix', PREFIX) ?? '').replace(/\/$/, '') + prefix
+      } else {
+        if (peer.authority !== request.authority) {
+          peer.flat = untrustedOrigin(peer.peer, connection, request.authority, forwarded)
+          peer.authority = request.authority
+        }
+        appendAll(out, peer.flat)
+      }
+      if (prefix !== '') out.push('X-Forwarded-Prefix', prefix)
+      if (via) out.push('Via', request.httpVersion === '1.1' ? VIA : `${request.httpVersion} sallyport`)
+      out.push('X-Request-ID', request.id)
+    },
+  }
+}
+
+function untrustedOrigin(peer: string, connection: Connection, authority: string, forwarded: boolean): string[] {
+  const flat = origin(peer, peer, scheme(connection), authority, String(connection.localPort))
+  if (forwarded) flat.push('Forwarded', forwardedElement(peer, authority, scheme(connection)))
+  return flat
+}
+
+function trustedOrigin(
+  peer: string,
+  connection: Connection,
+  { rawHeaders, authority }: ForwardedRequest,
+  { trusted, forwarded }: ForwardedOptions,
+): string[] {
+  const chain = joined(rawHeaders, 'x-forwarded-for')
+  const flat = origin(
+    chain ? `${chain}, ${peer}` : peer,
+    nearestUntrusted(peer, chain, trusted),
+    single(rawHeaders, 'x-forwarded-proto', /^https?$/) ?? scheme(connection),
+    single(rawHeaders, 'x-forwarded-host', HOST) ?? authority,
+    single(rawHeaders, 'x-forwarded-port', /^[1-9]\d{0,4}$/) ?? String(connection.localPort),
+  )
+  if (forwarded) {
+    const before = joined(rawHeaders, 'forwarded')
+    const own = forwardedElement(peer, authority, scheme(connection))
+    flat.push('Forwarded', before ? `${before}, ${own}` : own)
+  }
+  return flat
+}
+
+/** A connection without TLS has no protocol. */
+function scheme({ protocol }: Connection): string {
+  return protocol === '' ? 'http' : 'https'
+}
+
+function origin(chain: string, client: string, proto: string, host: string, port: string): string[] {
+  const flat = ['X-Real-IP', client, 'X-Forwarded-For', chain, 'X-Forwarded-Proto', proto]
+  // An HTTP/1.0 request may come without Host: then there is nothing to tell.
+  if (host !== '') flat.push('X-Forwarded-Host', host)
+  flat.push('X-Forwarded-Port', port)
+  return flat
+}
+
+/** RFC 7239 4: an IPv6 address is bracketed and quoted. */
+function forwardedElement(peer: string, authority: string, proto: string): string {
+  const node = peer.includes(':') ? `"[${peer}]"` : peer
+  const host = authority === '' ? '' : `;host=${quoted(authority)}`
+  return `for=${node}${host};proto=${proto}`
+}
+
+function quoted(value: string): string {
+  return /^[\w!#$%&'*+.^`|~-]+$/.test(value) ? value : `"${value.replace(/["\\]/g, '\\$&')}"`
+}
+
+const HOST = /^(?:[A-Za-z0-9._-]{1,255}|\[[0-9A-Fa-f:.]{2,45}\])(?::\d{1,5})?$/
+const PREFIX = /^\/[\w.~!$&'()*+=:@%/-]{0,1023}$/
+const REQUEST_ID = /^[\w.~+/=:@-]{1,128}$/
+
+/** The header's value where it stands there once and is well-formed. */
+function single(rawHeaders: readonly string[], name: string, form: RegExp): string | undefined {
+  const value = joined(rawHeaders, name)
+  return value !== undefined && form.test(value) ? value : undefined
+}
+
+function joined(rawHeaders: readonly string[], name: string): string | undefined {
+  let found: string | undefined
+  for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
+    const candidate = rawHeaders[i] as string
+    if (candidate.length !== name.length || candidate.toLowerCase() !== name) continue
+    found = found === undefined ? (rawHeaders[i + 1] as string) : `${found}, ${rawHeaders[i + 1]}`
+  }
+  return found
+}
+
+function appendAll(out: string[], flat: readonly string[]): void {
+  for (const item of flat) out.push(item)
+}
+
+const randomness = Buffer.alloc(16 * 256)
+let used = randomness.length
+
+/** 16 random bytes in hexadecimal, as nginx's `$request_id`. */
+export function createRequestId(): string {
+  if (used === randomness.length) {
+    randomFillSync(randomness)
+    used = 0
+  }
+  used += 16
+  return randomness.toString('hex', used - 16, used)
+}

@@ -1,0 +1,165 @@
+/** The headers between client and backend: strip every spelling of what is ours, then write what was compiled once. */
+import type { AnswerHeaders, Connection } from '../types.ts'
+import { type IdentityField, identityValue } from './fields.ts'
+import { fold, HOP_BY_HOP, namesIdentity, namesOrigin } from './owned-names.ts'
+
+export { IDENTITY_FIELDS, type IdentityField } from './fields.ts'
+
+/** Writes who is calling, as the configuration says. */
+export interface IdentityHeaders {
+  /** Flat name, value list. Made once per connection; the same array each time, so it must not be changed. */
+  for(connection: Connection): readonly string[]
+}
+
+/**
+ * Compiles header name → field. A field without a value (no certificate, an empty subject) sends no header, as nginx's
+ * `proxy_set_header` with an empty value; `verify` always has one. Values are printable ASCII whatever the certificate holds.
+ */
+export function createIdentityHeaders(config: Readonly<Record<string, IdentityField>>): IdentityHeaders {
+  const fields = Object.entries(config)
+  const known = new WeakMap<Connection, readonly string[]>()
+
+  const compute = (connection: Connection): readonly string[] => {
+    const flat: string[] = []
+    for (const [name, field] of fields) {
+      const value = identityValue(field, connection)
+      if (value) flat.push(name, value)
+    }
+    known.set(connection, Object.freeze(flat))
+    return flat
+  }
+  return { for: (connection) => known.get(connection) ?? compute(connection) }
+}
+
+export interface RequestHeaderFilterOptions {
+  /** The names that the gateway writes itself, beyond those of every gateway. */
+  readonly ownedNames: readonly string[]
+  /** nginx's `underscores_in_headers`: let names through that hold more than letters, digits and `-`. */
+  readonly underscores: boolean
+}
+
+export interface RequestHeaderFilter {
+  /**
+   * Appends the client's end-to-end headers to `out`, flat, in their order. Use it for trailers too.
+   * @param connectionOptions the lower-cased names that Connection lists in the same message
+   */
+  append(rawHeaders: readonly string[], connectionOptions: ReadonlySet<string> | undefined, out: string[]): void
+}
+
+/**
+ * What never passes: hop-by-hop headers and framing, Host and Expect, whatever says who is calling or where the request came from
+ * (ours, or any other gateway's), in every spelling; and, as nginx's `ignore_invalid_headers`, odd names.
+ */
+export function createRequestHeaderFilter({
+  ownedNames,
+  underscores,
+}: RequestHeaderFilterOptions): RequestHeaderFilter {
+  const owned = new Set(ownedNames.map(fold))
+  const passes = rememberVerdicts((name) => {
+    if (!underscores && !/^[A-Za-z0-9-]+$/.test(name)) return false
+    const folded = fold(name)
+    return !(NOT_FORWARDED.has(folded) || owned.has(folded) || namesIdentity(folded) || namesOrigin(folded))
+  })
+  return {
+    append(rawHeaders, connectionOptions, out) {
+      const named = connectionOptions && namesMore(connectionOptions) ? connectionOptions : undefined
+      for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
+        const name = rawHeaders[i] as string
+        if (!passes(name) || (named && isNamed(name, named))) continue
+        out.push(name, rawHeaders[i + 1] as string)
+      }
+    },
+  }
+}
+
+/** `proxy` becomes HTTP_PROXY in CGI programs (CVE-2016-5385, httpoxy). */
+const NOT_FORWARDED: ReadonlySet<string> = new Set([...HOP_BY_HOP, 'host', 'content-length', 'expect', 'proxy'])
+
+export interface ResponseHeaderFilterOptions {
+  readonly ownedNames: readonly string[]
+  /** Whether to append `Via: 1.1 sallyport`. */
+  readonly via: boolean
+}
+
+/**
+ * The upstream's end-to-end headers, duplicates kept, then Via and `X-Request-ID`. Content-Length passes, Transfer-Encoding does not:
+ * the body arrives decoded. Trailer goes as well: node:http throws on it beside a Content-Length, which would let an upstream fail
+ * every request.
+ */
+export function createResponseHeaderFilter({ ownedNames, via }: ResponseHeaderFilterOptions): AnswerHeaders {
+  const owned = new Set(ownedNames.map(fold))
+  const passes = rememberVerdicts((name) => {
+    const folded = fold(name)
+    return !(HOP_BY_HOP.has(folded) || owned.has(folded) || namesIdentity(folded) || namesOrigin(folded))
+  })
+  return {
+    forward(rawHeaders, requestId) {
+      const out = endToEnd(rawHeaders, passes)
+      if (via) out.push('Via', VIA)
+      out.push('X-Request-ID', requestId)
+      return out
+    },
+    // A length that comes after the body says nothing any more (RFC 9110 6.5.1).
+    trailers: (rawTrailers) => endToEnd(rawTrailers, (name) => passes(name) && fold(name) !== 'content-length'),
+  }
+}
+
+function endToEnd(rawHeaders: readonly (string | Buffer)[], passes: (name: string) => boolean): string[] {
+  const out: string[] = []
+  let connection: string | undefined
+  for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
+    const name = text(rawHeaders[i] as string | Buffer)
+    const value = rawHeaders[i + 1] as string | Buffer
+    if (passes(name)) out.push(name, text(value))
+    else if (name.length === 'connection'.length && name.toLowerCase() === 'connection') {
+      connection = connection === undefined ? text(value) : `${connection},${text(value)}`
+    }
+  }
+  const named = connection === undefined ? undefined : namedInConnection(connection)
+  return named ? out.filter((_, i) => !isNamed(out[i - (i % 2)] as string, named)) : out
+}
+
+/** RFC 9110 7.6.3: the protocol in which the message was received, and a pseudonym. */
+export const VIA = '1.1 sallyport'
+
+/** The headers that an upstream's Connection names, lower-cased; undefined where it names none that would pass otherwise. */
+function namedInConnection(connection: string): ReadonlySet<string> | undefined {
+  if (connection === 'keep-alive' || connection === 'close') return undefined
+  const named = new Set(connection.split(',').map((option) => option.trim().toLowerCase()))
+  return namesMore(named) ? named : undefined
+}
+
+/** Whether Connection names anything that would pass without it: `close` and hop-by-hop headers never do, and nearly always stand alone. */
+function namesMore(connectionOptions: ReadonlySet<string>): boolean {
+  for (const option of connectionOptions) {
+    if (option !== 'close' && option !== '' && !HOP_BY_HOP.has(option)) return true
+  }
+  return false
+}
+
+function isNamed(name: string, named: ReadonlySet<string>): boolean {
+  return named.has(name.toLowerCase()) || named.has(fold(name))
+}
+
+function text(value: string | Buffer): string {
+  return typeof value === 'string' ? value : value.toString('latin1')
+}
+
+/**
+ * Remembers the verdict on each spelling, so that the common header costs one look-up. Bounded in count and length: names come from outside.
+ * When it is full it starts afresh, since clients that send ever new names must not push the verdict on all others out for good.
+ */
+function rememberVerdicts(judge: (name: string) => boolean): (name: string) => boolean {
+  const verdicts = new Map<string, boolean>()
+  return (name) => {
+    const known = verdicts.get(name)
+    if (known !== undefined) return known
+    const verdict = judge(name)
+    if (verdicts.size >= MAX_REMEMBERED) verdicts.clear()
+    if (name.length <= MAX_REMEMBERED_LENGTH) verdicts.set(name, verdict)
+    return verdict
+  }
+}
+
+const MAX_REMEMBERED = 1024
+const MAX_REMEMBERED_LENGTH = 64

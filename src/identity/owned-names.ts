@@ -1,0 +1,86 @@
+/** Which header names are ours to write, and in what spellings a client or an upstream could try to write them instead. */
+
+/**
+ * The spelling that all spellings of a name share. CGI, FastCGI, WSGI and PHP make the same variable of `X-User`, `X_USER` and
+ * `x.user`, so a backend cannot tell them apart.
+ */
+export function fold(name: string): string {
+  return name.toLowerCase().replace(/[_.]/g, '-')
+}
+
+/**
+ * Names by which gateways tell backends who is calling: nginx, HAProxy, Apache, Envoy, Traefik, Kong, AWS, Azure, Cloudflare,
+ * oauth2-proxy, Kubernetes, RFC 9440. A backend that once stood behind another gateway may still believe them, so they
+ * never come from outside (RFC 9440 section 4: also where no client certificate is asked for).
+ */
+const IDENTITY_NAMES = new Set([
+  'verified',
+  'dn',
+  'client-cert',
+  'client-cert-chain',
+  'remote-user',
+  'x-remote-user',
+  'x-remote-group',
+  'x-remote-uid',
+  'x-webauth-user',
+  'x-credential-identifier',
+  'x-credential-username',
+  'x-anonymous-consumer',
+  'x-authenticated-userid',
+  'x-authenticated-groups',
+  'x-authenticated-scope',
+  'x-arr-clientcert',
+  'x-ssl',
+  'x-ssl-issuer',
+  'x-ssl-issuer-dn',
+  'x-client-verify',
+  'x-client-verified',
+  'x-client-dn',
+  'x-client-cn',
+  'x-client-subject',
+  'x-client-issuer',
+  'x-client-serial',
+  'x-client-fingerprint',
+])
+
+const IDENTITY_PREFIXES = [
+  'x-ssl-client-',
+  'ssl-client-',
+  'x-client-cert',
+  'x-consumer-',
+  'x-remote-extra-',
+  'x-auth-request-',
+  'x-amzn-mtls-',
+  'cf-client-cert-',
+]
+
+/** Whether a folded name says who is calling, in any gateway's words. */
+export function namesIdentity(folded: string): boolean {
+  return IDENTITY_NAMES.has(folded) || IDENTITY_PREFIXES.some((prefix) => folded.startsWith(prefix))
+}
+
+/** Whether a folded name says where a request came from: X-Forwarded-For and its kin, but also X-Forwarded-User and X-Forwarded-Client-Cert. */
+export function namesOrigin(folded: string): boolean {
+  return (
+    folded.startsWith('x-forwarded-') ||
+    folded === 'x-forwarded' ||
+    folded === 'forwarded' ||
+    folded === 'x-real-ip' ||
+    folded === 'x-request-id'
+  )
+}
+
+/** What belongs to one connection only (RFC 9110 7.6.1), or to a message's framing, which is written anew from what the parser understood. */
+export const HOP_BY_HOP: ReadonlySet<string> = new Set([
+  'connection',
+  'keep-alive',
+  'proxy-connection',
+  'proxy-authenticate',
+  'proxy-authorization',
+  'proxy-authentication-info',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+  'http2-settings',
+])

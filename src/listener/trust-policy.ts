@@ -1,0 +1,143 @@
+import { constants, type X509Certificate } from 'node:crypto'
+import {
+  createServer,
+  type SecureContext,
+  type SecureContextOptions,
+  type SecureVersion,
+  type Server,
+  type TLSSocket,
+} from 'node:tls'
+import { chainDepth } from '../tls-cert-utils/chain.ts'
+import { type CertificateFacts, readCertificate } from '../tls-cert-utils/certificate.ts'
+import { opensslReason } from '../tls-cert-utils/verify-errors.ts'
+import type { Verification, VerifyMode } from '../types.ts'
+
+/** What one trust policy is made of. Two servers share a policy only where all of this is the same. */
+export interface TrustPolicyOptions {
+  /** The digest of everything below: equal if and only if the policies are. */
+  readonly id: string
+  readonly verify: VerifyMode
+  /** PEM, one certificate each. Empty trusts nobody; it is never left out, as Node then trusts the public CAs. */
+  readonly ca: readonly string[]
+  /** PEM, one list each. */
+  readonly crl: readonly string[]
+  readonly verifyDepth: number
+  readonly minVersion: SecureVersion
+  readonly maxVersion: SecureVersion
+  readonly ciphers: string
+  readonly sessionTickets: boolean
+  /** Milliseconds from the full handshake in which a session may be resumed. */
+  readonly sessionTimeout: number
+  readonly handshakeTimeout: number
+}
+
+export interface ServerKeyPair {
+  readonly certificatePem: string
+  readonly keyPem: string
+}
+
+export interface Judgement {
+  readonly verification: Verification
+  readonly certificate: CertificateFacts | undefined
+}
+
+/** How many verdicts of full handshakes are remembered for their resumed sessions. */
+const MEMORY = 50_000
+
+const NONE: Verification = Object.freeze({ result: 'NONE' })
+const SUCCESS: Verification = Object.freeze({ result: 'SUCCESS' })
+
+/**
+ * One way to judge clients, with a TLS server and session ticket keys of its own. Node resumes a session across server
+ * names and reports it as authorized although the other name trusts other CAs (the class of CVE-2025-23419); a ticket
+ * that no other policy can read makes that impossible. The server never listens: it is handed accepted sockets.
+ */
+export class TrustPolicy {
+  readonly id: string
+  readonly verify: VerifyMode
+  readonly server: Server
+  readonly #options: TrustPolicyOptions
+  readonly #contextFor: (serverName: string) => SecureContext
+  readonly #verdicts = new Map<string, Verification>()
+
+  /** `contextFor` gives the certificate for a server name; `fallback` is for clients that send none. */
+  constructor(options: TrustPolicyOptions, fallback: ServerKeyPair, contextFor: (serverName: string) => SecureContext) {
+    this.id = options.id
+    this.verify = options.verify
+    this.#options = options
+    this.#contextFor = contextFor
+    this.server = createServer({
+      ...secureContextOptions(options, fallback),
+      requestCert: options.verify !== 'off',
+      rejectUnauthorized: false,
+      ALPNProtocols: ['http/1.1'],
+      handshakeTimeout: options.handshakeTimeout,
+      sessionTimeout: Math.max(1, Math.round(options.sessionTimeout / 1000)),
+      SNICallback: (name, done) => this.#choose(name, done),
+    })
+  }
+
+  /** What nginx's $ssl_client_verify says of this handshake; a missing certificate comes before anything that OpenSSL reports. */
+  judge(socket: TLSSocket): Judgement {
+    const x509 = this.verify === 'off' ? undefined : socket.getPeerX509Certificate()
+    if (!x509) return { verification: NONE, certificate: undefined }
+    const certificate = readCertificate(x509.raw)
+    const fingerprint = certificate.fingerprintSha256
+    if (socket.isSessionReused()) {
+      return { verification: this.#verdicts.get(fingerprint) ?? FORGOTTEN, certificate }
+    }
+    const verification = this.#verdict(socket, x509)
+    this.#remember(fingerprint, verification)
+    return { verification, certificate }
+  }
+
+  #verdict(socket: TLSSocket, leaf: X509Certificate): Verification {
+    if (!socket.authorized) return failed(String(socket.authorizationError))
+    const depth = chainDepth(leaf)
+    return depth > this.#options.verifyDepth ? failed('CERT_CHAIN_TOO_LONG') : SUCCESS
+  }
+
+  /** A resumed socket has the leaf but not its chain, so depth cannot be judged again: the verdict of the full handshake is kept. */
+  #remember(fingerprint: string, verification: Verification): void {
+    this.#verdicts.delete(fingerprint)
+    this.#verdicts.set(fingerprint, verification)
+    if (this.#verdicts.size <= MEMORY) return
+    const oldest = this.#verdicts.keys().next().value
+    if (oldest !== undefined) this.#verdicts.delete(oldest)
+  }
+
+  /** An exception here would end the process (CVE-2026-21637), so it becomes a failed handshake. */
+  #choose(name: string, done: (error: Error | null, context?: SecureContext) => void): void {
+    let context: SecureContext
+    try {
+      context = this.#contextFor(name.toLowerCase().replace(/\.$/, ''))
+    } catch (error) {
+      done(error as Error)
+      return
+    }
+    done(null, context)
+  }
+}
+
+const FORGOTTEN = failed('SESSION_FORGOTTEN', 'session is not known any more, a full handshake is needed')
+
+function failed(code: string, reason = opensslReason(code)): Verification {
+  return Object.freeze({ result: 'FAILED', code, reason })
+}
+
+/** The options of a secure context within a policy: the same trust whatever certificate the server itself shows. */
+export function secureContextOptions(policy: TrustPolicyOptions, pair: ServerKeyPair): SecureContextOptions {
+  const secureOptions = constants.SSL_OP_NO_RENEGOTIATION | (policy.sessionTickets ? 0 : constants.SSL_OP_NO_TICKET)
+  return {
+    cert: pair.certificatePem,
+    key: pair.keyPem,
+    ca: [...policy.ca],
+    ...(policy.crl.length > 0 ? { crl: [...policy.crl] } : {}),
+    minVersion: policy.minVersion,
+    maxVersion: policy.maxVersion,
+    ciphers: policy.ciphers,
+    honorCipherOrder: true,
+    secureOptions,
+    sessionIdContext: policy.id.slice(0, 32),
+  }
+}

@@ -1,0 +1,285 @@
+/**
+ * The one home of every metric. All names begin with `sallyport_`. Nothing is labelled by a certificate's subject or serial number,
+ * nor by anything else that a client can choose: each value would be a series of its own.
+ */
+import { collectDefaultMetrics, type Metric, Registry } from 'prom-client'
+import type { ErrorCode } from './errors.ts'
+import { Counts, createLevel, type FinishedRequest, type Level, RouteCounts, type Sample } from './metric-counts.ts'
+
+export interface HandshakeLabels {
+  readonly result: 'success' | 'error' | 'timeout'
+  /** `TLSv1.3`; empty where the handshake failed before it was chosen. */
+  readonly version: string
+  readonly resumed: boolean
+}
+
+/** How a client's certificate was judged; see `verifyResult`. */
+export type ClientVerifyResult =
+  | 'success'
+  | 'none'
+  | 'expired'
+  | 'not_yet_valid'
+  | 'revoked'
+  | 'untrusted'
+  | 'purpose'
+  | 'crl_missing'
+  | 'crl_expired'
+  | 'other'
+
+/** The counters of one route. */
+export interface RouteMetrics {
+  finished(request: FinishedRequest): void
+}
+
+export interface UpstreamConnections {
+  readonly active: number
+  readonly idle: number
+}
+
+export interface CertificateInUse {
+  readonly role: 'server' | 'client' | 'ca'
+  readonly name: string
+  /** Milliseconds since the epoch. */
+  readonly notAfter: number
+}
+
+export interface CrlInUse {
+  readonly name: string
+  /** Milliseconds since the epoch. */
+  readonly nextUpdate: number
+}
+
+export interface Metrics {
+  readonly contentType: string
+  /** Everything in Prometheus's text format. */
+  text(): Promise<string>
+  /** Everything as data, for gathering from several workers (prom-client's AggregatorRegistry). */
+  readonly registry: Registry
+
+  handshake(labels: HandshakeLabels): void
+  clientVerified(result: ClientVerifyResult): void
+  refused(code: ErrorCode): void
+  /** Cheap. The same object for the same names, also after a reload: counters never start again while the process lives. */
+  route(route: string, service: string): RouteMetrics
+  /** For requests that no route was found for; both labels are empty. */
+  readonly unrouted: RouteMetrics
+  readonly requestsInFlight: Level
+  readonly connectionsOpen: Level
+  /** `count` is asked at each scrape. Returns what takes it out again, for a service that a reload has retired. */
+  upstreamConnections(service: string, count: () => UpstreamConnections): () => void
+  /** Replaces what was said before, so that what a reload has removed is gone. */
+  certificates(inUse: readonly CertificateInUse[]): void
+  /** Replaces what was said before. */
+  crls(inUse: readonly CrlInUse[]): void
+  /** The outcome of loading the configuration, at the start too. */
+  reloaded(succeeded: boolean): void
+}
+
+/**
+ * Values are plain numbers that prom-client sees only when it is asked for them: its own counters look their labels up by a text
+ * made anew on each call, which costs more than the rest of a request's bookkeeping.
+ */
+export function createMetrics(): Metrics {
+  const registry = new Registry()
+  // Samples the event loop 10 times a second; the default of 100 keeps an idle process awake.
+  collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: 100 })
+  const register: Register = (name, type, help, read) => registry.registerMetric(scraped(name, type, help, read))
+  return {
+    registry,
+    contentType: registry.contentType,
+    text: () => registry.metrics(),
+    ...handshakeMetrics(register),
+    ...requestMetrics(register),
+    ...connectionMetrics(register),
+    ...certificateMetrics(register),
+    ...reloadMetrics(register),
+  }
+}
+
+type MetricType = 'counter' | 'gauge' | 'histogram'
+type Register = (name: string, type: MetricType, help: string, read: () => Sample[]) => void
+
+/**
+ * What prom-client's Registry asks of a metric: `get`. Over several workers levels and counters are summed up, while of dates
+ * and successes the worst counts.
+ */
+function scraped(name: string, type: MetricType, help: string, read: () => Sample[]): Metric {
+  const aggregator = /_timestamp_seconds$|_success$/.test(name) ? 'min' : 'sum'
+  const get = async () => ({ name, help, type, aggregator, values: read() })
+  return { name, help, type, aggregator, get, reset() {} } as unknown as Metric
+}
+
+function handshakeMetrics(register: Register): Pick<Metrics, 'handshake' | 'clientVerified'> {
+  const handshakes = new Counts<HandshakeLabels>(({ result, version, resumed }) => `${result} ${version} ${resumed}`)
+  const verified = new Counts<ClientVerifyResult>((result) => result)
+  register('sallyport_tls_handshakes_total', 'counter', 'TLS handshakes of clients.', () =>
+    handshakes.samples(({ result, version, resumed }) => ({ result, version, resumed: String(resumed) })),
+  )
+  register(
+    'sallyport_tls_client_verify_total',
+    'counter',
+    'How the certificates of clients were judged, once per handshake.',
+    () => verified.samples((result) => ({ result })),
+  )
+  return { handshake: (labels) => handshakes.add(labels), clientVerified: (result) => verified.add(result) }
+}
+
+function requestMetrics(register: Register): Pick<Metrics, 'route' | 'unrouted' | 'refused' | 'requestsInFlight'> {
+  const routes = new Map<string, Map<string, RouteCounts>>()
+  const refusals = new Counts<ErrorCode>((code) => code)
+  const requestsInFlight = createLevel()
+  const route = (name: string, service: string): RouteCounts => {
+    const services = routes.get(name) ?? new Map<string, RouteCounts>()
+    const counts = services.get(service) ?? new RouteCounts(name, service)
+    if (services.size === 0) routes.set(name, services)
+    if (!services.has(service)) services.set(service, counts)
+    return counts
+  }
+  const perRoute = (name: string, type: MetricType, help: string, read: (counts: RouteCounts) => Sample[]): void =>
+    register(name, type, help, () => [...routes.values()].flatMap((services) => [...services.values()].flatMap(read)))
+
+  perRoute('sallyport_http_requests_total', 'counter', 'Requests, by the status in the access log.', (counts) =>
+    counts.requests(),
+  )
+  perRoute(REQUEST_DURATION, 'histogram', "From a request's headers to the end of its answer.", (counts) =>
+    counts.durations(REQUEST_DURATION),
+  )
+  perRoute(UPSTREAM_DURATION, 'histogram', "From sending to the first byte of the upstream's answer.", (counts) =>
+    counts.upstreamDurations(UPSTREAM_DURATION),
+  )
+  perRoute('sallyport_upstream_retries_total', 'counter', 'Attempts beyond the first.', (counts) => counts.retries())
+  perRoute('sallyport_http_bytes_total', 'counter', 'Bytes received from clients and sent to them.', (counts) =>
+    counts.bytes(),
+  )
+  register('sallyport_refusals_total', 'counter', 'Refusals by code (docs/errors.md).', () =>
+    refusals.samples((code) => ({ code })),
+  )
+  register('sallyport_http_requests_in_flight', 'gauge', 'Requests that are being answered.', () =>
+    single(requestsInFlight.value),
+  )
+  return { route, unrouted: route('', ''), refused: (code) => refusals.add(code), requestsInFlight }
+}
+
+const REQUEST_DURATION = 'sallyport_http_request_duration_seconds'
+const UPSTREAM_DURATION = 'sallyport_upstream_duration_seconds'
+
+function connectionMetrics(register: Register): Pick<Metrics, 'connectionsOpen' | 'upstreamConnections'> {
+  const connectionsOpen = createLevel()
+  const sources = new Set<UpstreamSource>()
+  register('sallyport_connections_open', 'gauge', 'Connections of clients.', () => single(connectionsOpen.value))
+  register('sallyport_upstream_connections', 'gauge', 'Connections to upstreams.', () => upstreamSamples(sources))
+  return {
+    connectionsOpen,
+    upstreamConnections(service, count) {
+      const source = { service, count }
+      sources.add(source)
+      return () => {
+        sources.delete(source)
+      }
+    },
+  }
+}
+
+interface UpstreamSource {
+  readonly service: string
+  readonly count: () => UpstreamConnections
+}
+
+/** While a reload drains the old service there are two of one name, but a series may stand there only once. */
+function upstreamSamples(sources: Iterable<UpstreamSource>): Sample[] {
+  const totals = new Map<string, UpstreamConnections>()
+  for (const { service, count } of sources) {
+    const { active, idle } = count()
+    const before = totals.get(service)
+    totals.set(service, { active: active + (before?.active ?? 0), idle: idle + (before?.idle ?? 0) })
+  }
+  return [...totals].flatMap(([service, { active, idle }]) => [
+    { labels: { service, state: 'active' }, value: active },
+    { labels: { service, state: 'idle' }, value: idle },
+  ])
+}
+
+function certificateMetrics(register: Register): Pick<Metrics, 'certificates' | 'crls'> {
+  let certificates: Sample[] = []
+  let crls: Sample[] = []
+  register(
+    'sallyport_certificate_not_after_timestamp_seconds',
+    'gauge',
+    'When a certificate in use stops being valid.',
+    () => certificates,
+  )
+  register(
+    'sallyport_crl_next_update_timestamp_seconds',
+    'gauge',
+    'When a revocation list in use must have been replaced.',
+    () => crls,
+  )
+  return {
+    certificates(inUse) {
+      certificates = earliest(
+        inUse.map(({ role, name, notAfter }) => ({ labels: { role, name }, value: notAfter / 1000 })),
+      )
+    },
+    crls(inUse) {
+      crls = earliest(inUse.map(({ name, nextUpdate }) => ({ labels: { name }, value: nextUpdate / 1000 })))
+    },
+  }
+}
+
+/** Of several with one name, as a CA and its renewal in one bundle, the one that ends first is what an alarm is about. */
+function earliest(samples: readonly Sample[]): Sample[] {
+  const first = new Map<string, Sample>()
+  for (const sample of samples) {
+    const key = JSON.stringify(sample.labels)
+    const known = first.get(key)
+    if (known === undefined || sample.value < known.value) first.set(key, sample)
+  }
+  return [...first.values()]
+}
+
+function reloadMetrics(register: Register): Pick<Metrics, 'reloaded'> {
+  let last: boolean | undefined
+  let lastSuccess: number | undefined
+  register(
+    'sallyport_config_reload_success',
+    'gauge',
+    'Whether the configuration was accepted when it was last loaded.',
+    () => single(last === undefined ? undefined : Number(last)),
+  )
+  register(
+    'sallyport_config_reload_success_timestamp_seconds',
+    'gauge',
+    'When a configuration was last accepted.',
+    () => single(lastSuccess),
+  )
+  return {
+    reloaded(succeeded) {
+      last = succeeded
+      if (succeeded) lastSuccess = Date.now() / 1000
+    },
+  }
+}
+
+function single(value: number | undefined): Sample[] {
+  return value === undefined ? [] : [{ labels: {}, value }]
+}
+
+const VERIFY_RESULTS: ReadonlyMap<string, ClientVerifyResult> = new Map<string, ClientVerifyResult>([
+  ['CERT_HAS_EXPIRED', 'expired'],
+  ['CERT_NOT_YET_VALID', 'not_yet_valid'],
+  ['CERT_REVOKED', 'revoked'],
+  ['INVALID_PURPOSE', 'purpose'],
+  ['UNABLE_TO_GET_CRL', 'crl_missing'],
+  ['CRL_HAS_EXPIRED', 'crl_expired'],
+  ['DEPTH_ZERO_SELF_SIGNED_CERT', 'untrusted'],
+  ['SELF_SIGNED_CERT_IN_CHAIN', 'untrusted'],
+  ['UNABLE_TO_GET_ISSUER_CERT', 'untrusted'],
+  ['UNABLE_TO_GET_ISSUER_CERT_LOCALLY', 'untrusted'],
+  ['UNABLE_TO_VERIFY_LEAF_SIGNATURE', 'untrusted'],
+  ['CERT_UNTRUSTED', 'untrusted'],
+])
+
+/** The label for a failed verification, by Node's code for it. */
+export function verifyResult(code: string): ClientVerifyResult {
+  return VERIFY_RESULTS.get(code) ?? 'other'
+}

@@ -1,0 +1,89 @@
+/** Follows each request from its head to its end, for the access log and the metrics. */
+import type { IncomingMessage } from 'node:http'
+import type { AccessEntry, AccessLog } from './access-log.ts'
+import type { Fault, GatewayError } from './errors.ts'
+import type { Metrics } from './metrics.ts'
+import type { Connection, RequestRecord } from './types.ts'
+
+export interface RecorderOptions {
+  readonly accessLog: AccessLog
+  readonly metrics: Metrics
+}
+
+/** Starts the record of one request; whoever begins it must finish it. */
+export function createRecorder({ accessLog, metrics }: RecorderOptions) {
+  const finished = (record: Recorded): void => {
+    metrics.requestsInFlight.decrement()
+    metrics.route(record.route ?? '', record.service ?? '').finished(record)
+    if (record.error) metrics.refused(record.error.code)
+    accessLog.write(record)
+  }
+  return (id: string, request: IncomingMessage, connection: Connection): RequestRecord => {
+    metrics.requestsInFlight.increment()
+    return new Recorded(id, request, connection, finished)
+  }
+}
+
+class Recorded implements RequestRecord, AccessEntry {
+  readonly id: string
+  readonly request: IncomingMessage
+  readonly connection: Connection
+  route: string | undefined = undefined
+  service: string | undefined = undefined
+  target: string | undefined = undefined
+  upstreamStatus: number | undefined = undefined
+  upstreamTime: number | undefined = undefined
+  attempts = 0
+  error: GatewayError | undefined = undefined
+  status = 0
+  duration = 0
+  bytesReceived = 0
+  bytesSent = 0
+  termination: Fault | undefined = undefined
+  readonly #startedAt = performance.now()
+  readonly #finished: (record: Recorded) => void
+  #over = false
+
+  constructor(id: string, request: IncomingMessage, connection: Connection, finished: (record: Recorded) => void) {
+    this.id = id
+    this.request = request
+    this.connection = connection
+    this.#finished = finished
+  }
+
+  finish(status: number): void {
+    if (this.#over) return
+    this.#over = true
+    this.duration = performance.now() - this.#startedAt
+    this.#judge(status)
+    this.#count()
+    this.#finished(this)
+  }
+
+  /** What was not answered, or answered with the error itself, is logged as the error says; an answer that was cut off, with the status it began with. */
+  #judge(status: number): void {
+    const { error } = this
+    this.status = status
+    if (error === undefined) return
+    const { status: own, logStatus, fault } = error.entry
+    if (status === 0 || status === own) this.status = logStatus ?? own
+    else this.termination = fault
+  }
+
+  /** By the socket's own counters: what passed since the last request on it ended. */
+  #count(): void {
+    const { socket } = this.request
+    const before = counted.get(this.connection)
+    const received = socket.bytesRead
+    const sent = socket.bytesWritten ?? before?.sent ?? 0
+    this.bytesReceived = Math.max(0, received - (before?.received ?? 0))
+    this.bytesSent = Math.max(0, sent - (before?.sent ?? 0))
+    if (before === undefined) counted.set(this.connection, { received, sent })
+    else {
+      before.received = received
+      before.sent = sent
+    }
+  }
+}
+
+const counted = new WeakMap<Connection, { received: number; sent: number }>()

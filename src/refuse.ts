@@ -1,0 +1,164 @@
+/** How a GatewayError becomes an answer: in one place, so that every refusal looks the same. `detail` and `cause` never leave by this door. */
+import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http'
+import type { GatewayError } from './errors.ts'
+
+/**
+ * Answers `response` with the error's status, title and remedy. Where the answer has begun already, the client must notice that
+ * it is not complete, so the stream is destroyed. Where the request's body is still coming, the answer goes out at once and the
+ * connection is closed soon after.
+ */
+export function refuse(
+  error: GatewayError,
+  requestId: string,
+  request: IncomingMessage,
+  response: ServerResponse,
+): void {
+  if (response.writableEnded || response.destroyed) return
+  if (response.headersSent) {
+    response.destroy()
+    return
+  }
+  const { type, body } = render(error, requestId, request.headers.accept)
+  const rest = expectsMore(request)
+  // While the gateway drains, each answer has been announced as the last one.
+  const closes = error.entry.closes === true || rest === 'long' || response.getHeader('connection') === 'close'
+  for (const name of response.getHeaderNames()) response.removeHeader(name)
+  response.writeHead(error.entry.status, refusalHeaders(error, requestId, type, body, closes))
+
+  if (rest !== 'none') request.resume()
+  if (rest !== 'none' && closes) lingeringEnd(request, response, body)
+  else response.end(body)
+}
+
+/**
+ * The same answer as the bytes of an HTTP/1.1 message, for a socket that has no ServerResponse: after a parse error, for plain
+ * HTTP on the TLS port, for a refused upgrade. It always announces that the connection closes.
+ * @param accept the request's Accept header, where it is known
+ */
+export function refusalBytes(error: GatewayError, requestId: string, accept?: string): Buffer {
+  const { type, body } = render(error, requestId, accept)
+  const headers = ['Date', new Date().toUTCString(), ...refusalHeaders(error, requestId, type, body, true)]
+  let head = `HTTP/1.1 ${error.entry.status} ${STATUS_CODES[error.entry.status] ?? ''}\r\n`
+  for (let i = 0; i < headers.length; i += 2) head += `${headers[i]}: ${headers[i + 1]}\r\n`
+  return Buffer.from(`${head}\r\n${body}`, 'utf8')
+}
+
+function refusalHeaders(
+  error: GatewayError,
+  requestId: string,
+  type: MediaType,
+  body: string,
+  closes: boolean,
+): string[] {
+  const headers = ['Content-Type', `${type}; charset=utf-8`, 'Content-Length', String(Buffer.byteLength(body))]
+  // 404, 405, 414 and 501 may be kept by caches (RFC 9110 15.1), but the next client may have a certificate.
+  headers.push('Cache-Control', 'no-store', 'X-Content-Type-Options', 'nosniff', 'X-Request-ID', requestId)
+  const extra = REQUIRED_HEADERS[error.entry.status]
+  if (extra) headers.push(...extra)
+  // RFC 9110 7.8: whoever sends Upgrade names it in Connection.
+  const upgrade = error.entry.status === 426 ? ['Upgrade'] : []
+  if (closes) headers.push('Connection', ['close', ...upgrade].join(', '))
+  else if (upgrade.length > 0) headers.push('Connection', upgrade.join(', '))
+  return headers
+}
+
+/** What RFC 9110 demands with a status: 15.5.6 and 15.5.22. */
+const REQUIRED_HEADERS: Readonly<Record<number, readonly string[]>> = {
+  405: ['Allow', 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS'],
+  426: ['Upgrade', 'TLS/1.2, HTTP/1.1'],
+}
+
+/** Whether more of the body may come, and whether so little that reading it costs less than a new connection. */
+function expectsMore(request: IncomingMessage): 'none' | 'short' | 'long' {
+  if (request.complete) return 'none'
+  if (request.headers['transfer-encoding'] !== undefined) return 'long'
+  const length = Number(request.headers['content-length'] ?? 0)
+  if (length === 0) return 'none'
+  return length <= MAX_DRAINED_BODY ? 'short' : 'long'
+}
+
+/**
+ * Sends the whole answer, but closes only when the client has stopped sending or LINGER has passed (nginx's lingering_close):
+ * closing while bytes arrive resets the connection, and the client would lose the answer that says why.
+ */
+function lingeringEnd(request: IncomingMessage, response: ServerResponse, body: string): void {
+  const end = (): void => {
+    clearTimeout(timer)
+    response.end()
+  }
+  const timer = setTimeout(end, LINGER)
+  request.once('close', end).once('end', end).once('error', end)
+  response.once('close', () => clearTimeout(timer))
+  response.write(body)
+}
+
+const MAX_DRAINED_BODY = 64 * 1024
+const LINGER = 5_000
+
+type MediaType = 'application/json' | 'text/html' | 'text/plain'
+
+function render(
+  error: GatewayError,
+  requestId: string,
+  accept: string | undefined,
+): { readonly type: MediaType; readonly body: string } {
+  const type = preferredType(accept)
+  return { type, body: BODIES[type](error, requestId) }
+}
+
+const BODIES: Readonly<Record<MediaType, (error: GatewayError, requestId: string) => string>> = {
+  'application/json': ({ code, entry }, requestId) =>
+    `${JSON.stringify({ code, message: entry.title, remedy: entry.remedy, request_id: requestId })}\n`,
+
+  'text/html': ({ code, entry }, requestId) => {
+    const heading = escapeHtml(`${entry.status} ${entry.title}`)
+    const footer = escapeHtml(`${code} · request id ${requestId}`)
+    return (
+      `<html>\n<head><title>${heading}</title></head>\n<body>\n<center><h1>${heading}</h1></center>\n` +
+      `<center>${escapeHtml(entry.remedy)}</center>\n<hr><center>${footer}</center>\n</body>\n</html>\n`
+    )
+  },
+
+  'text/plain': ({ code, entry }, requestId) =>
+    `${entry.status} ${entry.title}\n${entry.remedy}\n${code}, request id ${requestId}\n`,
+}
+
+/**
+ * RFC 9110 12.5.1. HTML and plain text only for those who like them better than JSON, as browsers do HTML; JSON for everybody else, with curl's
+ * `*`/`*`, no Accept, or one that we cannot meet: programs call this gateway more than people do.
+ */
+function preferredType(accept: string | undefined): MediaType {
+  if (accept === undefined) return 'application/json'
+  const ranges = accept.slice(0, MAX_ACCEPT).split(',').map(parseRange)
+  let best: MediaType = 'application/json'
+  for (const type of ['text/html', 'text/plain'] as const) {
+    if (quality(ranges, type) > quality(ranges, best)) best = type
+  }
+  return best
+}
+
+const MAX_ACCEPT = 1024
+
+interface MediaRange {
+  readonly range: string
+  readonly quality: number
+}
+
+function parseRange(text: string): MediaRange {
+  const [range = '', ...parameters] = text.split(';').map((part) => part.trim().toLowerCase())
+  const weight = parameters.find((parameter) => parameter.startsWith('q='))
+  const value = weight === undefined ? 1 : Number(weight.slice(2))
+  return { range, quality: value >= 0 && value <= 1 ? value : 0 }
+}
+
+function quality(ranges: readonly MediaRange[], type: MediaType): number {
+  for (const range of [type, `${type.split('/')[0]}/*`, '*/*']) {
+    const found = ranges.find((candidate) => candidate.range === range)
+    if (found) return found.quality
+  }
+  return 0
+}
+
+function escapeHtml(text: string): string {
+  return text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`)
+}

@@ -1,0 +1,48 @@
+/** One spelling for every path, so that no other spelling of it passes a route's rules (RFC 3986 6.2.2). */
+import { GatewayError } from '../errors.ts'
+
+// Printable ASCII but `%`, `#` and `\`, no segment that is empty or begins with a dot: what nearly every request has.
+const UNUSUAL = /[^!"$&-[\]-~]|\/[./]/
+const FORBIDDEN = /[^!"$-[\]-~]/
+// A dot segment with a parameter too: Tomcat and its kin drop `;x` first and resolve `..` afterwards.
+const DOT_SEGMENT = /\/\.\.?(?:[;/]|$)/
+const UNRESERVED = /[A-Za-z0-9._~-]/
+
+/**
+ * The path that is matched and forwarded, both: unreserved characters decoded, other escapes in upper case, runs of slashes made one
+ * (as Kong and nginx match; otherwise `//admin` would go around the route of `/admin` to a backend that merges them).
+ * Idempotent. Escapes of non-ASCII bytes stay escapes, so overlong UTF-8 never becomes anything else.
+ * @param raw an origin-form path without query
+ * @throws GatewayError GW_BAD_PATH for what backends read in more than one way: dot segments (`%2e` too), backslashes, `#`, control
+ * characters, non-ASCII bytes, escapes that are broken or stand for a slash, a backslash or a control character
+ */
+export function normalizePath(raw: string): string {
+  return UNUSUAL.test(raw) ? normalizeUnusual(raw) : raw
+}
+
+/** Whether a path that is otherwise normal holds `.`, `..`, or one of them with a parameter. */
+export function hasDotSegment(path: string): boolean {
+  return DOT_SEGMENT.test(path)
+}
+
+function normalizeUnusual(raw: string): string {
+  const forbidden = FORBIDDEN.exec(raw)
+  if (forbidden !== null) throw refusal(`holds ${JSON.stringify(forbidden[0])}`)
+  const decoded = raw.includes('%') ? raw.replace(/%(?:([0-9A-Fa-f]{2})|)/g, decodeEscape) : raw
+  // Only now: `%2e%2e` has become `..`, and nothing that was decoded can form another escape, since `%25` stays.
+  const path = decoded.replace(/\/{2,}/g, '/')
+  if (hasDotSegment(path)) throw refusal('holds a dot segment')
+  return path
+}
+
+function decodeEscape(triplet: string, hex: string | undefined): string {
+  if (hex === undefined) throw refusal('holds a % that begins no escape')
+  const code = Number.parseInt(hex, 16)
+  const character = String.fromCharCode(code)
+  if (code < 0x20 || code === 0x7f || character === '/' || character === '\\') throw refusal(`holds ${triplet}`)
+  return UNRESERVED.test(character) ? character : triplet.toUpperCase()
+}
+
+function refusal(what: string): GatewayError {
+  return new GatewayError('GW_BAD_PATH', `the path ${what}`)
+}

@@ -1,0 +1,120 @@
+/** Finds the route of a request, with Kong's precedence (`router_flavor = traditional_compatible`). */
+import type { Destination, Match } from '../types.ts'
+import { type Candidate, compileRules, type HeaderPattern, type HostPattern, type RouteRule } from './candidate.ts'
+import { joinPath } from './path-join.ts'
+
+export type { RouteRule } from './candidate.ts'
+
+/** What routes are matched against. */
+export interface RouteQuery {
+  readonly destination: Destination
+  readonly method: string
+  readonly rawHeaders: readonly string[]
+  /** The connection's TLS server name, lower case. */
+  readonly serverName?: string | undefined
+  readonly protocol: 'https'
+}
+
+export interface Router {
+  /** Undefined where no route matches; `OPTIONS *` has none. `match.route` is the RouteRule that createRouter was given. */
+  match(query: RouteQuery): Match | undefined
+}
+
+/** @throws ConfigError with every rule that cannot be used as written, under `routes[NAME]` */
+export function createRouter(rules: readonly RouteRule[]): Router {
+  // Ordered once, so that the first that matches is the one: a request meets no comparison of precedence.
+  const candidates = compileRules(rules)
+    .filter(({ rule }) => rule.protocols === undefined || rule.protocols.includes('https'))
+    .sort(byPrecedence)
+  return { match: (query) => findMatch(candidates, query) }
+}
+
+function findMatch(candidates: readonly Candidate[], query: RouteQuery): Match | undefined {
+  const { path } = query.destination
+  if (path === '*') return undefined
+  for (const candidate of candidates) {
+    // The path first: it is the cheapest to look at and tells most routes apart.
+    const matched = matchPath(candidate, path)
+    if (matched !== -1 && matchesRest(candidate, query)) return toMatch(candidate, path, matched)
+  }
+  return undefined
+}
+
+/** How many characters of the path the candidate's own path takes; -1 where it does not match. */
+function matchPath({ prefix, regex }: Candidate, path: string): number {
+  if (prefix !== undefined) return path.startsWith(prefix) ? prefix.length : -1
+  if (regex === undefined) return 0
+  return regex.exec(path)?.[0].length ?? -1
+}
+
+function matchesRest(candidate: Candidate, { destination, method, rawHeaders, serverName }: RouteQuery): boolean {
+  const { hosts, methods, headers, snis } = candidate
+  if (methods !== undefined && !methods.has(method)) return false
+  if (hosts !== undefined && !matchesHost(hosts, destination.host, destination.port ?? 443)) return false
+  if (snis !== undefined && !(serverName !== undefined && matchesHost(snis, serverName, undefined))) return false
+  return headers === undefined || headers.every((header) => matchesHeader(header, rawHeaders))
+}
+
+function matchesHost(patterns: readonly HostPattern[], host: string, port: number | undefined): boolean {
+  return patterns.some((pattern) => {
+    if (pattern.port !== undefined && pattern.port !== port) return false
+    if (pattern.kind === 'exact') return host === pattern.text
+    if (host.length <= pattern.text.length) return false
+    return pattern.kind === 'suffix' ? host.endsWith(pattern.text) : host.startsWith(pattern.text)
+  })
+}
+
+function matchesHeader({ name, values, regex }: HeaderPattern, rawHeaders: readonly string[]): boolean {
+  for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
+    const field = rawHeaders[i] as string
+    if (field.length !== name.length || field.toLowerCase() !== name) continue
+    const value = rawHeaders[i + 1] as string
+    if (regex === undefined ? values.has(value.toLowerCase()) : regex.test(value)) return true
+  }
+  return false
+}
+
+function toMatch({ rule, base, strip, keepsPath }: Candidate, path: string, matched: number): Match {
+  return {
+    route: rule,
+    upstreamPath: keepsPath ? path : joinPath(base, path, strip ? matched : undefined),
+    // Stripping `/` takes nothing away, so there is nothing to tell the backend.
+    strippedPrefix: strip && matched > 1 ? path.slice(0, matched) : '',
+    preserveHost: rule.preserveHost ?? false,
+  }
+}
+
+/** More kinds of condition, plain hosts, more headers, regular expressions, regex_priority, longer prefix, older. */
+function byPrecedence(a: Candidate, b: Candidate): number {
+  return (
+    countKinds(b) - countKinds(a) ||
+    Number(hasPlainHosts(b)) - Number(hasPlainHosts(a)) ||
+    countHeaders(b) - countHeaders(a) ||
+    Number(b.regex !== undefined) - Number(a.regex !== undefined) ||
+    regexPriority(b) - regexPriority(a) ||
+    (b.prefix ?? '').length - (a.prefix ?? '').length ||
+    compareAge(a.rule.createdAt ?? Number.POSITIVE_INFINITY, b.rule.createdAt ?? Number.POSITIVE_INFINITY)
+  )
+}
+
+function countKinds({ hosts, headers, prefix, regex, methods, snis }: Candidate): number {
+  return [hosts, headers, prefix ?? regex, methods, snis].filter((kind) => kind !== undefined).length
+}
+
+function hasPlainHosts({ hosts }: Candidate): boolean {
+  return hosts?.every(({ kind }) => kind === 'exact') ?? false
+}
+
+/** Kong keeps this number in eight bits. */
+function countHeaders({ headers }: Candidate): number {
+  return Math.min(headers?.length ?? 0, 255)
+}
+
+function regexPriority({ rule, regex }: Candidate): number {
+  return regex === undefined ? 0 : (rule.regexPriority ?? 0)
+}
+
+function compareAge(a: number, b: number): number {
+  if (a === b) return 0
+  return a < b ? -1 : 1
+}

@@ -1,0 +1,112 @@
+import { createHash } from 'node:crypto'
+import type { LoadedConfig, PemSource, Secret } from '../config/index.ts'
+import type { Problem } from '../errors.ts'
+import type { CertificateInUse, CrlInUse } from '../metrics.ts'
+import { CertificateError, type KeyPair, readKeyPair } from '../tls-cert-utils/key-pair.ts'
+import { type RevocationList, readRevocationLists } from '../tls-cert-utils/revocation-list.ts'
+import { readTrustStore, type TrustStore } from '../tls-cert-utils/trust-store.ts'
+
+/** The certificate and key settings of one entity, and what to call the pair in logs and metrics. */
+export interface PairSettings {
+  readonly role: 'server' | 'client'
+  readonly name: string
+  readonly cert: PemSource
+  readonly key: PemSource
+  readonly passphrases: readonly Secret[]
+}
+
+/**
+ * Turns PEM settings into key pairs, trust stores and revocation lists, each read once, and collects what is wrong with
+ * them instead of stopping at the first.
+ */
+export class Materials {
+  readonly problems: Problem[] = []
+  /** What is worth knowing but stops nothing, as a certificate that has expired. */
+  readonly warnings: Problem[] = []
+  readonly certificatesInUse: CertificateInUse[] = []
+  readonly crlsInUse: CrlInUse[] = []
+  readonly #locate: LoadedConfig['locate']
+  readonly #pairs = new Map<string, KeyPair | undefined>()
+  readonly #now = Date.now()
+
+  constructor(locate: LoadedConfig['locate']) {
+    this.#locate = locate
+  }
+
+  /** Undefined where the pair cannot be used; the problem is noted then. */
+  keyPair(settings: PairSettings): KeyPair | undefined {
+    const { role, name, cert, key, passphrases } = settings
+    const id = [role, name, cert.read(), key.read(), ...passphrases.map((secret) => secret.reveal())].join('\0')
+    if (this.#pairs.has(id)) return this.#pairs.get(id)
+    const pair = this.#attempt(
+      () => readKeyPair({ certificate: cert.read(), key: key.read(), passphrases: passphrases.map((p) => p.reveal()) }),
+      (code) => (/KEY|PASSPHRASE/.test(code) ? key.setting : cert.setting),
+    )
+    this.#pairs.set(id, pair)
+    const leaf = pair?.certificates[0]
+    if (leaf) {
+      this.certificatesInUse.push({ role, name, notAfter: leaf.notAfter })
+      this.#warnOfDates(cert.setting, leaf.notBefore, leaf.notAfter)
+    }
+    return pair
+  }
+
+  trustStore(source: PemSource, name: string): TrustStore | undefined {
+    const store = this.#attempt(
+      () => readTrustStore(source.read()),
+      () => source.setting,
+    )
+    for (const { notAfter } of store?.certificates ?? []) this.certificatesInUse.push({ role: 'ca', name, notAfter })
+    return store
+  }
+
+  revocationLists(source: PemSource): readonly RevocationList[] | undefined {
+    const lists = this.#attempt(
+      () => readRevocationLists(source.read()),
+      () => source.setting,
+    )
+    for (const { issuer, nextUpdate } of lists ?? []) {
+      if (nextUpdate === undefined) continue
+      this.crlsInUse.push({ name: issuer, nextUpdate })
+      if (nextUpdate < this.#now) {
+        this.#warn(
+          source.setting,
+          `the list of ${issuer} was to be replaced by ${iso(nextUpdate)}: until then every client of this CA is refused`,
+        )
+      }
+    }
+    return lists
+  }
+
+  problem(path: string, message: string): void {
+    this.problems.push({ ...this.#locate(path), message })
+  }
+
+  #attempt<T>(read: () => T, settingOf: (code: string) => string): T | undefined {
+    try {
+      return read()
+    } catch (error) {
+      if (!(error instanceof CertificateError)) throw error
+      this.problem(settingOf(error.code), error.message)
+      return undefined
+    }
+  }
+
+  #warnOfDates(setting: string, notBefore: number, notAfter: number): void {
+    if (notAfter < this.#now) this.#warn(setting, `the certificate expired on ${iso(notAfter)}`)
+    if (notBefore > this.#now) this.#warn(setting, `the certificate is not valid before ${iso(notBefore)}`)
+  }
+
+  #warn(path: string, message: string): void {
+    this.warnings.push({ ...this.#locate(path), message })
+  }
+}
+
+/** SHA-256 over parts that cannot run into each other, lower-case hex. */
+export function digestOf(parts: readonly unknown[]): string {
+  return createHash('sha256').update(JSON.stringify(parts)).digest('hex')
+}
+
+function iso(time: number): string {
+  return new Date(time).toISOString()
+}

@@ -1,0 +1,65 @@
+import type { IncomingMessage } from 'node:http'
+import type { Config, ListenerConfig } from '../config/index.ts'
+import { createForwardedHeaders } from '../identity/forwarded.ts'
+import { createIdentityHeaders, createRequestHeaderFilter } from '../identity/headers.ts'
+import { fold } from '../identity/owned-names.ts'
+import { admit } from '../listener/admission.ts'
+import { refusalBytes, refuse } from '../refuse.ts'
+import { createAddressSet } from '../routing/addresses.ts'
+import { readHead } from '../routing/head.ts'
+import type { Router } from '../routing/router.ts'
+import type { Phases, VirtualServer } from '../types.ts'
+
+export interface PhasesOptions {
+  readonly config: Config
+  readonly listener: ListenerConfig
+  readonly virtualFor: (host: string) => VirtualServer
+  readonly router: Router
+  readonly begin: Phases['begin']
+}
+
+/** Compiles everything that requests of one listener need, so that a request only runs it. */
+export function createPhases(options: PhasesOptions): Phases {
+  const { config, listener, virtualFor, router } = options
+  const ownedNames = Object.keys(config.identity_headers)
+  const filter = createRequestHeaderFilter({ ownedNames, underscores: listener.underscores_in_headers })
+  const identity = createIdentityHeaders(config.identity_headers)
+  const trusted = createAddressSet(config.trusted_ips)
+  const forwarded = createForwardedHeaders({ trusted, forwarded: config.forwarded, via: config.via })
+  const limits = { maxHeaders: listener.max_headers, maxTarget: listener.client_max_uri_size }
+  return {
+    readHead: (request) => readHead(request as IncomingMessage & { rawHeaders: string[] }, limits),
+    requestId: (connection, request) => forwarded.requestId(connection, request.rawHeaders),
+    serverFor: virtualFor,
+    admit,
+    route: (method, { destination }, request, { serverName }) =>
+      router.match({ destination, method, rawHeaders: request.rawHeaders, serverName, protocol: 'https' }),
+    headers(id, head, request, connection, match) {
+      const out: string[] = []
+      filter.append(request.rawHeaders, hopHeaders(head.connectionOptions), out)
+      forwarded.append(out, connection, {
+        id,
+        rawHeaders: request.rawHeaders,
+        httpVersion: request.httpVersion,
+        authority: head.destination.authority,
+        strippedPrefix: match.strippedPrefix,
+      })
+      for (const text of identity.for(connection)) out.push(text)
+      return out
+    },
+    limits: {
+      maxBodySize: listener.client_max_body_size,
+      bodyTimeout: listener.client_body_timeout,
+      sendTimeout: listener.send_timeout,
+    },
+    begin: options.begin,
+    refuse,
+    refusalBytes: (error, id, request) => refusalBytes(error, id, request.headers.accept),
+  }
+}
+
+/** The headers that Connection names, in the spelling that the filter compares; undefined in the common case that it names none. */
+function hopHeaders(options: ReadonlySet<string> | undefined): ReadonlySet<string> | undefined {
+  if (!options || (options.size === 1 && (options.has('keep-alive') || options.has('close')))) return undefined
+  return new Set([...options].map(fold))
+}

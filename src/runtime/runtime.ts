@@ -1,0 +1,158 @@
+import type { AccessLog } from '../access-log.ts'
+import type { Config, ListenerConfig, LoadedConfig } from '../config/index.ts'
+import { ConfigError, type Problem } from '../errors.ts'
+import { Gateway } from '../gateway.ts'
+import { createResponseHeaderFilter } from '../identity/headers.ts'
+import type { ListenerSettings } from '../listener/listener.ts'
+import type { Log } from '../log.ts'
+import type { Metrics } from '../metrics.ts'
+import { createRecorder } from '../recorder.ts'
+import { createRouter, type RouteRule } from '../routing/router.ts'
+import type { AnswerHeaders } from '../types.ts'
+import type { ConnectionPool } from '../upstream/pool.ts'
+import { Pools } from '../upstream/pools.ts'
+import { Materials } from './materials.ts'
+import { createPhases } from './phases.ts'
+import { type ListenerServers, type PolicyRegistry, prepareServers } from './policies.ts'
+import { buildService } from './services.ts'
+
+/** What outlives a configuration: sessions, connections and counters go on where a reload does not concern them. */
+export interface Lasting {
+  readonly log: Log
+  readonly metrics: Metrics
+  readonly pools: Pools
+  policies: PolicyRegistry
+  readonly forgetPoolMetrics: (() => void)[]
+}
+
+export function createLasting(log: Log, metrics: Metrics): Lasting {
+  return { log, metrics, pools: new Pools(), policies: new Map(), forgetPoolMetrics: [] }
+}
+
+export interface ListenerRuntime {
+  readonly config: ListenerConfig
+  readonly settings: ListenerSettings
+  readonly gateway: Gateway
+  readonly policyIds: ReadonlySet<string>
+}
+
+/** A configuration ready to serve. */
+export interface Runtime {
+  readonly config: Config
+  readonly listeners: readonly ListenerRuntime[]
+  readonly accessLog: AccessLog
+  /** What is worth knowing but stops nothing. */
+  readonly warnings: readonly Problem[]
+  /** The certificates and lists that were read, for `sallyport check`. */
+  readonly materials: Materials
+  /** Makes it the one in use: pools that it does not need are retired, metrics follow it. Nothing before this changes anything. */
+  commit(): void
+}
+
+/**
+ * The composition root: a checked configuration becomes a Runtime, completely, before anything in use is touched.
+ *
+ * @throws ConfigError with everything that keeps it from serving
+ */
+export function buildRuntime(loaded: LoadedConfig, lasting: Lasting): Runtime {
+  if (!loaded.config) throw new ConfigError(loaded.problems)
+  const { config } = loaded
+  const materials = new Materials(loaded.locate)
+  if (config.services.length === 0) {
+    materials.problem(
+      'services',
+      'there is nothing to serve: declare a service with a route, or set SALLYPORT_UPSTREAM_URL',
+    )
+  }
+  const accessLog = lasting.log.accessLog({ enabled: config.log.access_log })
+  const usedPools = new Set<string>()
+  const usedPolicies: PolicyRegistry = new Map()
+  const services = buildServices(config, materials, lasting, usedPools)
+  const servers = config.listeners.map((listener) =>
+    prepareServers(listener, config.certificates, materials, lasting.policies, usedPolicies),
+  )
+  if (materials.problems.length > 0) throw new ConfigError(materials.problems)
+
+  const router = createRouter(rulesOf(config, services))
+  const begin = createRecorder({ accessLog, metrics: lasting.metrics })
+  const listeners = config.listeners.map((listener, i) => {
+    const { virtualFor, policyFor, policyIds } = servers[i] as ListenerServers
+    const gateway = new Gateway(createPhases({ config, listener, virtualFor, router, begin }))
+    return { config: listener, settings: settingsOf(listener, policyFor), gateway, policyIds }
+  })
+  return {
+    config,
+    listeners,
+    accessLog,
+    warnings: materials.warnings,
+    materials,
+    commit() {
+      lasting.policies = usedPolicies
+      lasting.pools.retireAllBut(usedPools)
+      lasting.metrics.certificates(materials.certificatesInUse)
+      lasting.metrics.crls(materials.crlsInUse)
+      watchPools(services, lasting)
+    },
+  }
+}
+
+type Services = ReadonlyMap<
+  string,
+  { readonly service: RouteRule['service']; readonly pools: readonly ConnectionPool[] }
+>
+
+function buildServices(config: Config, materials: Materials, lasting: Lasting, used: Set<string>): Services {
+  const filter = createResponseHeaderFilter({ ownedNames: Object.keys(config.identity_headers), via: config.via })
+  const answerHeaders: AnswerHeaders = filter
+  const built = new Map<string, { service: RouteRule['service']; pools: readonly ConnectionPool[] }>()
+  for (const service of config.services) {
+    const made = buildService(service, { config, materials, pools: lasting.pools, used, answerHeaders })
+    if (made) built.set(service.name, made)
+  }
+  return built
+}
+
+function rulesOf(config: Config, services: Services): RouteRule[] {
+  return config.routes.flatMap((route) => {
+    const built = services.get(route.service.name)
+    if (!built) return []
+    return {
+      name: route.name,
+      service: built.service,
+      servicePath: route.service.path,
+      hosts: route.hosts,
+      paths: route.paths,
+      methods: route.methods,
+      headers: route.headers,
+      snis: route.snis,
+      protocols: route.protocols,
+      stripPath: route.strip_path,
+      preserveHost: route.preserve_host,
+      regexPriority: route.regex_priority,
+      createdAt: route.created_at,
+    }
+  })
+}
+
+function settingsOf(listener: ListenerConfig, policyFor: ListenerServers['policyFor']): ListenerSettings {
+  return {
+    policyFor,
+    handshakeTimeout: listener.handshake_timeout,
+    headerTimeout: listener.client_header_timeout,
+    keepaliveTimeout: listener.keepalive_timeout,
+    keepaliveRequests: listener.keepalive_requests,
+    maxHeaderSize: listener.client_max_header_size,
+    maxConnections: listener.max_connections,
+  }
+}
+
+function watchPools(services: Services, lasting: Lasting): void {
+  for (const forget of lasting.forgetPoolMetrics.splice(0)) forget()
+  for (const [name, { pools }] of services) {
+    const count = () => {
+      const idle = pools.reduce((sum, pool) => sum + pool.idle, 0)
+      return { idle, active: pools.reduce((sum, pool) => sum + pool.size, 0) - idle }
+    }
+    lasting.forgetPoolMetrics.push(lasting.metrics.upstreamConnections(name, count))
+  }
+}

@@ -1,0 +1,130 @@
+import { createSecureContext, type SecureContext, type SecureVersion } from 'node:tls'
+import type { Config, ServiceConfig, TargetConfig } from '../config/index.ts'
+import type { KeyPair } from '../tls-cert-utils/key-pair.ts'
+import type { TrustStore } from '../tls-cert-utils/trust-store.ts'
+import type { AnswerHeaders, Service, Target } from '../types.ts'
+import { Backend } from '../upstream/backend.ts'
+import { createRoundRobin } from '../upstream/balancer.ts'
+import type { ConnectionPool } from '../upstream/pool.ts'
+import type { Pools } from '../upstream/pools.ts'
+import type { UpstreamTls } from '../upstream/tls-identity.ts'
+import { digestOf, type Materials } from './materials.ts'
+
+export interface BuiltService {
+  readonly service: Service
+  readonly pools: readonly ConnectionPool[]
+}
+
+interface Surroundings {
+  readonly config: Config
+  readonly materials: Materials
+  readonly pools: Pools
+  /** Collects the keys of the pools that this configuration uses. */
+  readonly used: Set<string>
+  readonly answerHeaders: AnswerHeaders
+}
+
+/** Undefined where a certificate or CA cannot be used; `materials` has the problems then. */
+export function buildService(service: ServiceConfig, surroundings: Surroundings): BuiltService | undefined {
+  const { materials, config, pools, used } = surroundings
+  const before = materials.problems.length
+  const trust = service.protocol === 'https' ? trustOf(service, config, materials) : undefined
+  const pair = service.protocol === 'https' ? presentedPair(service, config, materials) : undefined
+  if (materials.problems.length > before) return undefined
+
+  const tlsFor = upstreamTlsOf(service, config, trust, pair)
+  const limits = {
+    readTimeout: service.read_timeout,
+    idleTimeout: config.proxy.upstream_keepalive_idle_timeout,
+    maxIdle: config.proxy.upstream_keepalive_pool_size,
+    maxConnections: config.proxy.upstream_max_connections,
+  }
+  const poolOf = new Map<Target, ConnectionPool>(
+    service.targets.map((target) => {
+      const address = { host: target.host, port: target.port }
+      const tls = service.protocol === 'https' ? tlsFor(target) : undefined
+      return [target, pools.get({ address, tls, connectTimeout: service.connect_timeout, limits }, used)]
+    }),
+  )
+  const backend = new Backend({
+    name: service.name,
+    balancer: createRoundRobin(service.targets),
+    poolOf: (target) => poolOf.get(target) as ConnectionPool,
+    hostOf: hostOf(service),
+    retries: service.retries,
+    readTimeout: service.read_timeout,
+    writeTimeout: service.write_timeout,
+    answerHeaders: surroundings.answerHeaders,
+  })
+  return { service: backend, pools: [...new Set(poolOf.values())] }
+}
+
+/** Undefined means the public authorities that Node brings, which is what a browser would trust. */
+function trustOf(service: ServiceConfig, config: Config, materials: Materials): TrustStore | undefined {
+  if (service.ca_certificates) {
+    const stores = service.ca_certificates.map(({ cert, name }) => materials.trustStore(cert, name))
+    const certificates = stores.flatMap((store) => store?.certificates ?? [])
+    return {
+      certificates,
+      pems: certificates.map(({ pem }) => pem),
+      digest: digestOf(stores.map((store) => store?.digest).sort()),
+    }
+  }
+  const source = config.proxy.proxy_ssl_trusted_certificate
+  return source && materials.trustStore(source, 'upstream')
+}
+
+function presentedPair(service: ServiceConfig, { proxy }: Config, materials: Materials): KeyPair | undefined {
+  const chosen = service.client_certificate
+  if (chosen === 'none') return undefined
+  if (chosen !== 'default') {
+    const { name, cert, key, passphrase } = chosen
+    return materials.keyPair({ role: 'client', name, cert, key, passphrases: passphrase ? [passphrase] : [] })
+  }
+  const { proxy_ssl_certificate: cert, proxy_ssl_certificate_key: key, proxy_ssl_password: passphrase } = proxy
+  if (!cert || !key) return undefined
+  return materials.keyPair({ role: 'client', name: 'proxy', cert, key, passphrases: passphrase ? [passphrase] : [] })
+}
+
+function upstreamTlsOf(
+  service: ServiceConfig,
+  { proxy }: Config,
+  trust: TrustStore | undefined,
+  pair: KeyPair | undefined,
+): (target: TargetConfig) => UpstreamTls {
+  const protocols = proxy.proxy_ssl_protocols as readonly SecureVersion[]
+  const minVersion = protocols.includes('TLSv1.2') ? 'TLSv1.2' : 'TLSv1.3'
+  const maxVersion = protocols.includes('TLSv1.3') ? 'TLSv1.3' : 'TLSv1.2'
+  const ciphers = proxy.proxy_ssl_ciphers
+  let context: SecureContext | undefined
+  const contextOnce = () => {
+    context ??= createSecureContext({
+      ...(trust ? { ca: [...trust.pems] } : {}),
+      ...(pair ? { cert: pair.certificatePem, key: pair.keyPem } : {}),
+      minVersion,
+      maxVersion,
+      ciphers,
+    })
+    return context
+  }
+  return (target) => {
+    const verifyName = service.proxy_ssl_name ?? service.upstream?.host_header ?? target.host
+    const { tls_verify: verify, tls_verify_depth: verifyDepth } = service
+    const identity = JSON.stringify({
+      trust: trust?.digest ?? 'public',
+      certificate: pair?.fingerprint ?? 'none',
+      ...{ verifyName, verify, verifyDepth, minVersion, maxVersion, ciphers },
+    })
+    return { identity, context: contextOnce(), verifyName, verifyDepth, verify }
+  }
+}
+
+/** Kong's rule for Host: the upstream's host_header, else the target's name, with its port where that is not the scheme's own. */
+function hostOf(service: ServiceConfig): (target: Target) => string {
+  const usual = service.protocol === 'https' ? 443 : 80
+  return (target) => {
+    if (service.upstream?.host_header) return service.upstream.host_header
+    const host = target.host.includes(':') ? `[${target.host}]` : target.host
+    return target.port === usual ? host : `${host}:${target.port}`
+  }
+}

@@ -1,0 +1,283 @@
+import { randomUUID } from 'node:crypto'
+import { unwatchFile, watchFile } from 'node:fs'
+import type { Server as AdminServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { createAdminServer, type Readiness } from './admin/server.ts'
+import { type LoadedConfig, loadConfig, type LoadOptions } from './config/index.ts'
+import { ConfigError, describeProblem, type GatewayError, type Problem } from './errors.ts'
+import { Listener, type ListenerHandler } from './listener/listener.ts'
+import type { Log } from './log.ts'
+import { createMetrics, type Metrics, verifyResult } from './metrics.ts'
+import { refusalBytes } from './refuse.ts'
+import { buildRuntime, createLasting, type Lasting, type ListenerRuntime, type Runtime } from './runtime/runtime.ts'
+import type { Connection } from './types.ts'
+
+/** How often files are looked at for changes, in milliseconds. Polling also sees the symlinks that Kubernetes swaps. */
+const WATCH_INTERVAL = 1000
+/** Files of one change are often written one after the other. */
+const SETTLE_TIME = 300
+
+export interface ServerOptions {
+  /** Where the configuration comes from, at the start and on each reload. */
+  readonly load: LoadOptions
+  readonly log: Log
+}
+
+interface Bound {
+  readonly key: string
+  readonly listener: Listener
+  readonly address: AddressInfo
+  current: ListenerRuntime
+}
+
+/**
+ * The running gateway: its listeners and admin up and down, reloads, and a drain that loses nothing.
+ */
+export class Server {
+  readonly #options: ServerOptions
+  readonly #log: Log
+  readonly #metrics: Metrics = createMetrics()
+  readonly #lasting: Lasting
+  readonly #bound = new Map<string, Bound>()
+  #runtime: Runtime | undefined
+  #admin: AdminServer | undefined
+  #adminAddress: AddressInfo | undefined
+  #watched: readonly string[] = []
+  #reloadTimer: NodeJS.Timeout | undefined
+  #reloading: Promise<boolean> | undefined
+  #draining = false
+
+  constructor(options: ServerOptions) {
+    this.#options = options
+    this.#log = options.log
+    this.#lasting = createLasting(options.log, this.#metrics)
+  }
+
+  /** Where clients and probes can connect. */
+  get addresses(): { readonly https: readonly AddressInfo[]; readonly admin: AddressInfo | undefined } {
+    return { https: [...this.#bound.values()].map(({ address }) => address), admin: this.#adminAddress }
+  }
+
+  /** @throws ConfigError with all problems; Error where an address cannot be listened on */
+  async start(loaded: LoadedConfig): Promise<void> {
+    const runtime = buildRuntime(loaded, this.#lasting)
+    this.#report(runtime.warnings)
+    await this.#bindAll(runtime)
+    await this.#startAdmin(runtime)
+    this.#use(runtime, loaded)
+    this.#log.info({ listeners: this.#bound.size, services: runtime.config.services.length }, 'ready')
+  }
+
+  /** Reads the configuration again. What was in use stays in use where anything is wrong with it; the log says what. */
+  reload(reason: string): Promise<boolean> {
+    if (this.#draining) return Promise.resolve(false)
+    this.#reloading = (this.#reloading ?? Promise.resolve(true)).then(() => this.#reload(reason))
+    return this.#reloading
+  }
+
+  /**
+   * Readiness fails first, then no connection is accepted any more, then what is in flight may finish. Resolves to false
+   * where the time limit cut something off.
+   */
+  async stop(): Promise<boolean> {
+    const { delay, timeout } = this.#runtime?.config.shutdown ?? { delay: 0, timeout: 0 }
+    this.#draining = true
+    this.#unwatch()
+    clearTimeout(this.#reloadTimer)
+    this.#log.info({ delay_ms: delay, timeout_ms: timeout }, 'draining')
+    await sleep(delay)
+    const closed = [...this.#bound.values()].map(({ listener, current }) => {
+      current.gateway.drain()
+      return listener.close()
+    })
+    const finished = await Promise.race([Promise.all(closed).then(() => true), sleep(timeout).then(() => false)])
+    if (!finished) {
+      const open = [...this.#bound.values()].reduce((sum, { listener }) => sum + listener.connections, 0)
+      this.#log.warn({ connections: open }, 'shutdown.timeout is over: cutting the connections that are left')
+      for (const { listener } of this.#bound.values()) listener.destroy()
+    }
+    this.#lasting.pools.retireAllBut(new Set())
+    this.#admin?.close()
+    this.#admin?.closeAllConnections()
+    this.#log.info({ finished }, 'stopped')
+    this.#log.flush()
+    return finished
+  }
+
+  async #reload(reason: string): Promise<boolean> {
+    const loaded = loadConfig(this.#options.load)
+    try {
+      const runtime = buildRuntime(loaded, this.#lasting)
+      await this.#bindAll(runtime)
+      this.#report(runtime.warnings)
+      this.#use(runtime, loaded)
+      this.#metrics.reloaded(true)
+      this.#log.info({ reason }, 'reloaded')
+      return true
+    } catch (error) {
+      this.#metrics.reloaded(false)
+      // The files that were looked for are watched, so that mending them is enough.
+      this.#watch(loaded)
+      const problems = error instanceof ConfigError ? error.problems.map(describeProblem) : [String(error)]
+      this.#log.error({ reason, problems }, 'reload refused: the configuration in use was kept')
+      return false
+    }
+  }
+
+  #use(runtime: Runtime, loaded: LoadedConfig): void {
+    runtime.commit()
+    this.#runtime = runtime
+    if (this.#metrics && !this.#watched.length) this.#metrics.reloaded(true)
+    const wanted = new Map(runtime.listeners.map((listener) => [keyOf(listener), listener]))
+    for (const bound of this.#bound.values()) {
+      const listener = wanted.get(bound.key)
+      if (listener) {
+        bound.current = listener
+        bound.listener.apply(listener.settings)
+        bound.listener.retire(listener.policyIds)
+      } else {
+        this.#bound.delete(bound.key)
+        bound.current.gateway.drain()
+        void bound.listener.close()
+      }
+    }
+    this.#watch(loaded)
+  }
+
+  /** Binds the addresses that are new. Where one fails, those bound just now are given up again. */
+  async #bindAll(runtime: Runtime): Promise<void> {
+    const fresh: Bound[] = []
+    try {
+      for (const current of runtime.listeners) {
+        const key = keyOf(current)
+        if (!this.#bound.has(key)) fresh.push(await this.#bind(key, current))
+      }
+    } catch (error) {
+      for (const { listener } of fresh) void listener.close()
+      throw error
+    }
+    for (const bound of fresh) this.#bound.set(bound.key, bound)
+  }
+
+  async #bind(key: string, current: ListenerRuntime): Promise<Bound> {
+    const bound: { current: ListenerRuntime } = { current }
+    const listener = new Listener(current.settings, this.#handlerOf(bound))
+    const { host, port } = current.config.listen
+    const address = await listener.listen(host, port).catch((error: NodeJS.ErrnoException) => {
+      throw new ConfigError([{ path: `${current.config.at}.listen`, message: cannotListen(host, port, error) }])
+    })
+    this.#log.info({ kind: 'https', address: address.address, port: address.port }, 'listening')
+    return Object.assign(bound, { key, listener, address })
+  }
+
+  #handlerOf(bound: { current: ListenerRuntime }): ListenerHandler {
+    const metrics = this.#metrics
+    const refused = (
+      error: GatewayError,
+      connection: Connection | undefined,
+      peer: Pick<Connection, 'remoteAddress' | 'remotePort'>,
+    ) => {
+      const id = randomUUID().replaceAll('-', '')
+      const { remoteAddress, remotePort } = peer
+      this.#runtime?.accessLog.refused({ id, error, connection, remoteAddress, remotePort })
+      metrics.refused(error.code)
+      return refusalBytes(error, id)
+    }
+    return {
+      request: (request, response, connection) => void bound.current.gateway.handle(request, response, connection),
+      upgrade: (request, socket, head, connection) =>
+        void bound.current.gateway.upgrade(request, socket, head, connection),
+      malformed: (error, connection) => refused(error, connection, connection),
+      plain: (error, peer) => refused(error, undefined, peer),
+      opened: (connection) => {
+        metrics.connectionsOpen.increment()
+        metrics.handshake({ result: 'success', version: connection.protocol, resumed: connection.resumed })
+        const { verification } = connection
+        const failed = verification.result === 'FAILED'
+        metrics.clientVerified(
+          failed ? verifyResult(verification.code) : verification.result === 'NONE' ? 'none' : 'success',
+        )
+      },
+      closed: () => metrics.connectionsOpen.decrement(),
+      handshakeFailed: (peer, reason, code) => {
+        metrics.handshake({
+          result: code === 'ERR_TLS_HANDSHAKE_TIMEOUT' ? 'timeout' : 'error',
+          version: '',
+          resumed: false,
+        })
+        this.#log.handshakeFailed({
+          remote_addr: peer.remoteAddress,
+          remote_port: peer.remotePort,
+          server_name: peer.serverName,
+          reason,
+          code: code ?? '',
+        })
+      },
+    }
+  }
+
+  async #startAdmin(runtime: Runtime): Promise<void> {
+    const { listen } = runtime.config.admin
+    if (listen === 'off') return
+    const admin = createAdminServer({
+      metrics: this.#metrics,
+      ready: () => this.#readiness(),
+      failed: (err) => this.#log.error({ err }, 'the admin failed to answer'),
+    })
+    await new Promise<void>((resolve, reject) => {
+      admin.once('error', (error: NodeJS.ErrnoException) => {
+        reject(new ConfigError([{ path: 'admin.listen', message: cannotListen(listen.host, listen.port, error) }]))
+      })
+      admin.listen({ host: listen.host, port: listen.port }, resolve)
+    })
+    this.#admin = admin
+    this.#adminAddress = admin.address() as AddressInfo
+    const { address, port } = this.#adminAddress
+    this.#log.info({ kind: 'admin', address, port }, 'listening')
+  }
+
+  #readiness(): Readiness {
+    if (this.#draining) return { ready: false, reasons: ['draining'] }
+    return this.#runtime ? { ready: true, reasons: [] } : { ready: false, reasons: ['starting'] }
+  }
+
+  #report(warnings: readonly Problem[]): void {
+    for (const warning of warnings) this.#log.warn({ setting: warning.path }, describeProblem(warning))
+  }
+
+  #watch(loaded: LoadedConfig): void {
+    this.#unwatch()
+    if (!this.#runtime?.config.reload.watch) return
+    this.#watched = loaded.files
+    for (const file of loaded.files) {
+      watchFile(file, { interval: WATCH_INTERVAL, persistent: false }, () => this.#changed())
+    }
+  }
+
+  #unwatch(): void {
+    for (const file of this.#watched) unwatchFile(file)
+    this.#watched = []
+  }
+
+  #changed(): void {
+    clearTimeout(this.#reloadTimer)
+    this.#reloadTimer = setTimeout(() => void this.reload('files changed'), SETTLE_TIME)
+  }
+}
+
+function keyOf({ config }: ListenerRuntime): string {
+  return `${config.listen.host} ${config.listen.port}`
+}
+
+function cannotListen(host: string, port: number, error: NodeJS.ErrnoException): string {
+  const remedy: Record<string, string> = {
+    EADDRINUSE: 'something else listens there already; stop it or choose another port',
+    EACCES: 'this user may not listen there; choose a port above 1023 or give the process CAP_NET_BIND_SERVICE',
+    EADDRNOTAVAIL: 'this machine has no such address',
+  }
+  return `cannot listen on ${host}:${port} (${error.code ?? error.message}): ${remedy[error.code ?? ''] ?? 'choose another address'}`
+}
+
+function sleep(milliseconds: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, milliseconds).unref())
+}

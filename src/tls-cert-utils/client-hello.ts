@@ -1,0 +1,218 @@
+import { isIP } from 'node:net'
+
+/** What the first bytes of a connection turned out to be. */
+export type ClientHelloResult =
+  /** `needs`: no hello can be whole before this many bytes are there; waiting for them keeps a drip-fed hello cheap. */
+  | { readonly status: 'incomplete'; readonly needs: number }
+  | ClientHello
+  /** An HTTP request without TLS. */
+  | { readonly status: 'plain_http' }
+  | { readonly status: 'not_tls'; readonly reason: string }
+
+/** A whole ClientHello (RFC 8446 4.1.2). */
+export interface ClientHello {
+  readonly status: 'hello'
+  /** RFC 6066 3: lower case, no trailing dot; undefined where none was sent or it is no host name. */
+  readonly serverName: string | undefined
+  /** A server name was sent that is no host name, as an IP address. */
+  readonly serverNameInvalid: boolean
+  /** RFC 7301, in the client's order. */
+  readonly alpnProtocols: readonly string[]
+  /** The versions offered, as 0x0304; those of supported_versions, or else the legacy version alone. GREASE values included. */
+  readonly versions: readonly number[]
+}
+
+/** Bytes that a ClientHello may take, record headers included. Large ones (post-quantum key shares, many tickets) stay under 10 KiB. */
+export const MAX_CLIENT_HELLO = 64 * 1024
+
+/** A record for each byte is legal; thousands of them only serve to keep the reader busy. */
+const MAX_RECORDS = 4096
+const MAX_RECORD = 16384
+
+const HANDSHAKE = 22
+const CLIENT_HELLO = 1
+const SERVER_NAME = 0
+const ALPN = 16
+const SUPPORTED_VERSIONS = 43
+
+const HTTP_START = /^[A-Z]{3,20} /
+const HTTP_START_SO_FAR = /^[A-Z]{1,20}$/
+const LABEL = /^(?!-)[a-z0-9_-]{1,63}(?<!-)$/
+
+class Malformed extends Error {}
+
+/**
+ * Reads the ClientHello at the start of a connection. Call it again with all bytes so far while it is incomplete.
+ * Strict where OpenSSL is, so that both see the same server name. Never throws.
+ * @param bytes from the first one on; what follows the hello is left alone
+ */
+export function readClientHello(bytes: Buffer): ClientHelloResult {
+  try {
+    if (bytes.length === 0) return { status: 'incomplete', needs: 1 }
+    return bytes[0] === HANDSHAKE ? readRecords(bytes) : readOther(bytes)
+  } catch (error) {
+    if (!(error instanceof Malformed)) throw error
+    return { status: 'not_tls', reason: error.message }
+  }
+}
+
+function readOther(bytes: Buffer): ClientHelloResult {
+  const start = bytes.toString('latin1', 0, 24)
+  if (HTTP_START.test(start)) return { status: 'plain_http' }
+  if (HTTP_START_SO_FAR.test(start)) return { status: 'incomplete', needs: bytes.length + 1 }
+  return { status: 'not_tls', reason: 'the first byte is no TLS handshake record' }
+}
+
+/** RFC 8446 5.1: the handshake message, gathered from as many records as it is spread over. */
+function readRecords(bytes: Buffer): ClientHelloResult {
+  const fragments: Buffer[] = []
+  let gathered = 0
+  let position = 0
+  let wanted = 4
+  while (gathered < wanted) {
+    const end = recordEnd(bytes, position)
+    if (end === undefined || end > bytes.length) return incomplete(bytes, end ?? position + 5 + wanted - gathered)
+    fragments.push(bytes.subarray(position + 5, end))
+    if (fragments.length > MAX_RECORDS)
+      throw new Malformed(`the ClientHello is spread over more than ${MAX_RECORDS} records`)
+    gathered += end - position - 5
+    position = end
+    if (wanted === 4 && gathered >= 4) wanted = 4 + bodyLength(fragments)
+  }
+  if (position > MAX_CLIENT_HELLO) throw new Malformed(`the ClientHello is longer than ${MAX_CLIENT_HELLO} bytes`)
+  return readHello(new Cursor(Buffer.concat(fragments).subarray(4, wanted)))
+}
+
+function incomplete(bytes: Buffer, needs: number): ClientHelloResult {
+  const missing = Math.max(needs, bytes.length + 1)
+  if (missing > MAX_CLIENT_HELLO) throw new Malformed(`the ClientHello is longer than ${MAX_CLIENT_HELLO} bytes`)
+  return { status: 'incomplete', needs: missing }
+}
+
+/** Where the record at `start` ends; undefined while its header is not whole. What is there of the header is checked at once. */
+function recordEnd(bytes: Buffer, start: number): number | undefined {
+  if (start < bytes.length && bytes[start] !== HANDSHAKE) throw new Malformed('a record is no handshake record')
+  if (start + 1 < bytes.length && bytes[start + 1] !== 3) throw new Malformed('a record has no version of TLS')
+  if (start + 5 > bytes.length) return undefined
+  const length = bytes.readUInt16BE(start + 3)
+  if (length === 0 || length > MAX_RECORD) throw new Malformed('a record is empty or too long')
+  return start + 5 + length
+}
+
+function bodyLength(fragments: Buffer[]): number {
+  const header = fragments.length === 1 ? (fragments[0] as Buffer) : Buffer.concat(fragments)
+  if (header[0] !== CLIENT_HELLO) throw new Malformed('the first handshake message is no ClientHello')
+  const length = header.readUIntBE(1, 3)
+  if (length > MAX_CLIENT_HELLO) throw new Malformed(`the ClientHello is longer than ${MAX_CLIENT_HELLO} bytes`)
+  return length
+}
+
+function readHello(hello: Cursor): ClientHello {
+  const legacyVersion = hello.integer(2)
+  hello.take(32) // random
+  hello.vector(1) // session id
+  hello.vector(2) // cipher suites
+  hello.vector(1) // compression methods
+  const extensions = hello.isAtEnd ? new Map<number, Cursor>() : readExtensions(hello.vector(2))
+  hello.assertEnd()
+  return {
+    status: 'hello',
+    ...readServerName(extensions.get(SERVER_NAME)),
+    alpnProtocols: readAlpn(extensions.get(ALPN)),
+    versions: readVersions(extensions.get(SUPPORTED_VERSIONS)) ?? [legacyVersion],
+  }
+}
+
+function readExtensions(list: Cursor): Map<number, Cursor> {
+  const extensions = new Map<number, Cursor>()
+  while (!list.isAtEnd) {
+    const type = list.integer(2)
+    if (extensions.has(type)) throw new Malformed(`extension ${type} is there twice`) // RFC 8446 4.2
+    extensions.set(type, list.vector(2))
+  }
+  return extensions
+}
+
+/** RFC 6066 3. More than one name, a NUL or more than 255 bytes end the handshake in OpenSSL, so they do here. */
+function readServerName(extension: Cursor | undefined): Pick<ClientHello, 'serverName' | 'serverNameInvalid'> {
+  if (extension === undefined) return { serverName: undefined, serverNameInvalid: false }
+  const list = extension.vector(2)
+  extension.assertEnd()
+  if (list.integer(1) !== 0) throw new Malformed('the server name has an unknown type')
+  const name = list.vector(2).rest()
+  list.assertEnd()
+  if (name.length === 0 || name.length > 255 || name.includes(0))
+    throw new Malformed('the server name is not well-formed')
+  const serverName = name.toString('latin1').toLowerCase().replace(/\.$/, '')
+  return isHostName(serverName)
+    ? { serverName, serverNameInvalid: false }
+    : { serverName: undefined, serverNameInvalid: true }
+}
+
+/** Letters, digits, hyphens (RFC 1123 2.1), and underscores, which container names have. An address is no server name. */
+function isHostName(name: string): boolean {
+  const isNumeric = /(?:^|\.)(?:\d+|0x[0-9a-f]*)$/.test(name) // 127.1 and 0x7f000001 are addresses to many programs
+  return name.length <= 253 && !isNumeric && isIP(name) === 0 && name.split('.').every((label) => LABEL.test(label))
+}
+
+function readAlpn(extension: Cursor | undefined): string[] {
+  if (extension === undefined) return []
+  const list = extension.vector(2)
+  extension.assertEnd()
+  const protocols: string[] = []
+  while (!list.isAtEnd) {
+    const protocol = list.vector(1).rest()
+    if (protocol.length === 0) throw new Malformed('an application protocol is empty')
+    protocols.push(protocol.toString('latin1'))
+  }
+  if (protocols.length === 0) throw new Malformed('the list of application protocols is empty')
+  return protocols
+}
+
+function readVersions(extension: Cursor | undefined): number[] | undefined {
+  if (extension === undefined) return undefined
+  const list = extension.vector(1)
+  extension.assertEnd()
+  const versions: number[] = []
+  while (!list.isAtEnd) versions.push(list.integer(2))
+  return versions
+}
+
+/** Reads forward, within bounds. @throws {Malformed} */
+class Cursor {
+  readonly #bytes: Buffer
+  #position = 0
+
+  constructor(bytes: Buffer) {
+    this.#bytes = bytes
+  }
+
+  get isAtEnd(): boolean {
+    return this.#position === this.#bytes.length
+  }
+
+  take(length: number): Buffer {
+    const end = this.#position + length
+    if (end > this.#bytes.length) throw new Malformed('the ClientHello ends early')
+    const taken = this.#bytes.subarray(this.#position, end)
+    this.#position = end
+    return taken
+  }
+
+  rest(): Buffer {
+    return this.take(this.#bytes.length - this.#position)
+  }
+
+  integer(width: 1 | 2): number {
+    return this.take(width).readUIntBE(0, width)
+  }
+
+  /** What a length of `width` bytes announces. */
+  vector(width: 1 | 2): Cursor {
+    return new Cursor(this.take(this.integer(width)))
+  }
+
+  assertEnd(): void {
+    if (!this.isAtEnd) throw new Malformed('something follows the end of a field of the ClientHello')
+  }
+}

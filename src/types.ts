@@ -1,0 +1,183 @@
+/** The seams: what the phases of a request hand to each other, and the interfaces behind which things vary. No code. */
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Duplex } from 'node:stream'
+import type { GatewayError } from './errors.ts'
+import type { CertificateFacts } from './tls-cert-utils/certificate.ts'
+
+/** nginx's `ssl_verify_client`. */
+export type VerifyMode = 'off' | 'optional' | 'on' | 'optional_no_ca'
+
+/** nginx's `$ssl_client_verify`: `FAILED` carries OpenSSL's sentence as `reason` and Node's name for it as `code`. */
+export type Verification =
+  | { readonly result: 'NONE' }
+  | { readonly result: 'SUCCESS' }
+  | { readonly result: 'FAILED'; readonly reason: string; readonly code: string }
+
+/** The facts of one TLS handshake. Made once per connection and frozen. */
+export interface Connection {
+  /** Random, for the logs. */
+  readonly id: string
+  /** The trust policy that judged the handshake; a request must belong to a server with the same one. */
+  readonly policy: string
+  /** The ClientHello's server name: lower case, without trailing dot. */
+  readonly serverName: string | undefined
+  readonly remoteAddress: string
+  readonly remotePort: number
+  readonly localPort: number
+  readonly protocol: string
+  readonly cipher: string
+  readonly resumed: boolean
+  readonly verification: Verification
+  /** Present if and only if the client showed a certificate, whatever `verification` says. */
+  readonly certificate: CertificateFacts | undefined
+  /** When `certificate` stops being valid, in milliseconds since the epoch; Infinity without one. */
+  readonly expiresAt: number
+}
+
+/** Where a request wants to go, read strictly from its target and Host. */
+export interface Destination {
+  /** Lower case, without port or trailing dot; an IPv6 literal keeps its brackets. Empty for HTTP/1.0 without Host. */
+  readonly host: string
+  /** The port that Host named, if it did. */
+  readonly port: number | undefined
+  /** Host as the client wrote it, for `preserve_host` and X-Forwarded-Host. */
+  readonly authority: string
+  /** The path that routes are matched against: unreserved characters decoded, without dot segments, without query. */
+  readonly path: string
+  /** `?` and what follows, as the client wrote it; empty without one. */
+  readonly query: string
+}
+
+/** One virtual server of a listener, as nginx's `server { }`. */
+export interface VirtualServer {
+  readonly name: string
+  readonly policy: string
+  readonly verify: VerifyMode
+}
+
+export interface Route {
+  readonly name: string
+  readonly service: Service
+}
+
+/** What a router found: the route, and the path to ask its service for. */
+export interface Match {
+  readonly route: Route
+  /** Origin-form path without query, already joined with the service's own path (Kong's `strip_path`, path handling v0). */
+  readonly upstreamPath: string
+  /** The prefix that `strip_path` removed, for X-Forwarded-Prefix. */
+  readonly strippedPrefix: string
+  readonly preserveHost: boolean
+}
+
+/** Everything that a service needs to answer one request. */
+export interface Call {
+  readonly id: string
+  readonly request: IncomingMessage
+  readonly method: string
+  /** Origin-form target: path and query. */
+  readonly target: string
+  /** The client's Host where the route preserves it. */
+  readonly host: string | undefined
+  /** Flat name, value list, ready to send: end-to-end headers of the client without any spelling of ours, then ours. No Host, no framing. */
+  readonly headers: string[]
+  readonly body: BodyFraming
+  /** Whether the client waits for a 100 before it sends its body. */
+  readonly expectContinue: boolean
+  readonly limits: CallLimits
+  readonly record: CallRecord
+}
+
+/** What one client may cost, from its listener. */
+export interface CallLimits {
+  /** Bytes; 0 for no limit. */
+  readonly maxBodySize: number
+  /** Milliseconds between two reads of the client's body. */
+  readonly bodyTimeout: number
+  /** Milliseconds that a client may leave the answer unread. */
+  readonly sendTimeout: number
+}
+
+/** A request's head, read strictly. */
+export interface RequestHead {
+  readonly destination: Destination
+  readonly framing: BodyFraming
+  /** The lower-cased names that Connection lists: headers of this hop only (RFC 9110 7.6.1). */
+  readonly connectionOptions: ReadonlySet<string> | undefined
+  readonly expectContinue: boolean
+}
+
+/** How the request's body is delimited, from what the parser understood, never from the client's own header text. */
+export type BodyFraming =
+  | { readonly kind: 'none' }
+  | { readonly kind: 'length'; readonly length: number }
+  | { readonly kind: 'chunked' }
+
+/** What a service notes for the access log while it works; it is only written to. */
+export interface CallRecord {
+  service: string | undefined
+  target: string | undefined
+  upstreamStatus: number | undefined
+  /** Milliseconds from sending to the first byte of the answer, for the last attempt. */
+  upstreamTime: number | undefined
+  attempts: number
+}
+
+/** Answers calls: a backend, and later the token issuers and the admin. */
+export interface Service {
+  readonly name: string
+  /** Streams the answer into `response`. Rejects with a GatewayError where nothing usable came; `response` may have begun by then. */
+  forward(call: Call, response: ServerResponse): Promise<void>
+  /** Carries an upgraded connection (RFC 9110 7.8) until one side ends it. Answers on `socket` itself once the upstream has answered. */
+  upgrade(call: Call, protocol: string, socket: Duplex, head: Buffer): Promise<void>
+}
+
+/** What of an upstream's answer may reach the client: end-to-end headers, none of our identity headers. */
+export interface AnswerHeaders {
+  /** From a raw name, value list to a flat list of strings, with ours appended. */
+  forward(rawHeaders: readonly (string | Buffer)[], requestId: string): string[]
+  /** The same for trailers, without ours. */
+  trailers(rawTrailers: readonly (string | Buffer)[]): string[]
+}
+
+/** One address of an upstream. */
+export interface Target {
+  readonly name: string
+  readonly host: string
+  readonly port: number
+  readonly weight: number
+}
+
+/** Chooses the target of one attempt; `tried` are those that have failed already. Undefined where none is left. */
+export interface Balancer {
+  pick(tried: ReadonlySet<Target>): Target | undefined
+}
+
+/** Notes of one request for the access log and the metrics; it is only written to while the request lives. */
+export interface RequestRecord extends CallRecord {
+  route: string | undefined
+  error: GatewayError | undefined
+  /** Writes the line and counts; called once, on every way out. `status` is 0 where nothing was answered. */
+  finish(status: number): void
+}
+
+/** What the life of a request is made of; runtime.ts puts it together, gateway.ts puts it in order. */
+export interface Phases {
+  /** @throws GatewayError for whatever cannot be understood in one way only */
+  readHead(request: IncomingMessage): RequestHead
+  /** The request's id: ours, or a trusted peer's. */
+  requestId(connection: Connection, request: IncomingMessage): string
+  /** The virtual server that Host names. */
+  serverFor(host: string): VirtualServer
+  /** @throws GatewayError where the connection was judged by another policy (421), or its certificate is missing or bad (400) */
+  admit(server: VirtualServer, connection: Connection): void
+  /** @throws GatewayError where the route does not serve this protocol */
+  route(method: string, head: RequestHead, request: IncomingMessage, connection: Connection): Match | undefined
+  /** Flat and ready to send: the client's end-to-end headers without any spelling of ours, then ours. */
+  headers(id: string, head: RequestHead, request: IncomingMessage, connection: Connection, match: Match): string[]
+  readonly limits: CallLimits
+  begin(id: string, request: IncomingMessage, connection: Connection): RequestRecord
+  refuse(error: GatewayError, id: string, request: IncomingMessage, response: ServerResponse): void
+  /** The same as bytes, where there is no response: a refused upgrade. */
+  refusalBytes(error: GatewayError, id: string, request: IncomingMessage): Buffer
+}

@@ -1,0 +1,52 @@
+import { GatewayError, type ErrorCode } from '../errors.ts'
+
+const TIMEOUTS = new Set(['UND_ERR_CONNECT_TIMEOUT', 'UND_ERR_HEADERS_TIMEOUT', 'UND_ERR_BODY_TIMEOUT', 'ETIMEDOUT'])
+const UNREACHABLE = new Set([
+  'ECONNREFUSED',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'EADDRNOTAVAIL',
+  'EMFILE',
+])
+const RESETS = new Set(['ECONNRESET', 'EPIPE', 'UND_ERR_SOCKET', 'UND_ERR_INFO'])
+
+/**
+ * The alerts by which an upstream says that it does not want our certificate. Under TLS 1.3 they arrive with the first
+ * read, after a handshake that looked complete (RFC 8446 4.4.2.4).
+ */
+const CERTIFICATE_ALERT =
+  /alert (bad certificate|unsupported certificate|certificate (revoked|expired|unknown|required)|unknown ca|access denied)|ALERT_(BAD_CERTIFICATE|UNSUPPORTED_CERTIFICATE|CERTIFICATE_(REVOKED|EXPIRED|UNKNOWN|REQUIRED)|UNKNOWN_CA|ACCESS_DENIED)/i
+
+interface SystemError extends Error {
+  readonly code?: string
+}
+
+/** What went wrong with an upstream, as a refusal with a stable code; `where` names the target in the log. */
+export function upstreamFailure(error: Error, where: string): GatewayError {
+  if (error instanceof GatewayError) return new GatewayError(error.code, `${where}: ${error.detail}`, { cause: error })
+  return new GatewayError(codeFor(error), `${where}: ${describe(error)}`, { cause: error })
+}
+
+function codeFor(error: SystemError): ErrorCode {
+  const code = error.code ?? ''
+  if (CERTIFICATE_ALERT.test(code) || CERTIFICATE_ALERT.test(error.message)) return 'GW_UPSTREAM_REFUSED_CERTIFICATE'
+  if (TIMEOUTS.has(code)) return 'GW_UPSTREAM_TIMEOUT'
+  if (UNREACHABLE.has(code)) return 'GW_UPSTREAM_CONNECT'
+  if (RESETS.has(code)) return 'GW_UPSTREAM_RESET'
+  if (code.startsWith('HPE_') || code === 'UND_ERR_HEADERS_OVERFLOW') return 'GW_UPSTREAM_RESPONSE'
+  if (isTlsFailure(code)) return 'GW_UPSTREAM_TLS'
+  return 'GW_UPSTREAM_RESPONSE'
+}
+
+/** Node's names for a failed verification are OpenSSL's (`CERT_HAS_EXPIRED`, `SELF_SIGNED_CERT_IN_CHAIN` …), besides its own for the name. */
+function isTlsFailure(code: string): boolean {
+  return /^(ERR_TLS_|ERR_SSL_|CERT_|CRL_|UNABLE_TO_|SELF_SIGNED|DEPTH_ZERO|INVALID_(CA|PURPOSE)|PATH_LENGTH|HOSTNAME_MISMATCH|EPROTO)/.test(
+    code,
+  )
+}
+
+function describe(error: SystemError): string {
+  return error.code && !error.message.includes(error.code) ? `${error.message} (${error.code})` : error.message
+}

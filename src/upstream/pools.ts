@@ -1,0 +1,40 @@
+import { ConnectionPool, type PoolLimits } from './pool.ts'
+import { createConnector, type UpstreamAddress, type UpstreamTls } from './tls-identity.ts'
+
+export interface PoolSpecification {
+  readonly address: UpstreamAddress
+  /** Undefined for plain HTTP. */
+  readonly tls: UpstreamTls | undefined
+  readonly connectTimeout: number
+  readonly limits: PoolLimits
+}
+
+/**
+ * All connection pools of the process. Two services share one only where address, limits and the full TLS identity are
+ * the same, compared as whole texts (a short hash let Kong mix them up). They live over reloads as long as they are used.
+ */
+export class Pools {
+  readonly #pools = new Map<string, ConnectionPool>()
+
+  /** The pool for exactly this; `used` collects its key for {@link retireAllBut}. */
+  get(specification: PoolSpecification, used: Set<string>): ConnectionPool {
+    const { address, tls, connectTimeout, limits } = specification
+    const key = JSON.stringify([address.host, address.port, tls?.identity ?? 'plain', connectTimeout, limits])
+    used.add(key)
+    const known = this.#pools.get(key)
+    if (known) return known
+    const origin = address.host.includes(':') ? `[${address.host}]:${address.port}` : `${address.host}:${address.port}`
+    const pool = new ConnectionPool(origin, createConnector(address, tls, connectTimeout), limits)
+    this.#pools.set(key, pool)
+    return pool
+  }
+
+  /** After a reload: what is not used any more, such as the pool of a rotated certificate, gets no new requests. */
+  retireAllBut(used: ReadonlySet<string>): void {
+    for (const [key, pool] of this.#pools) {
+      if (used.has(key)) continue
+      this.#pools.delete(key)
+      pool.retire()
+    }
+  }
+}

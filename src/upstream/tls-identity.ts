@@ -1,0 +1,123 @@
+import type { Socket } from 'node:net'
+import { isIP, connect as tcpConnect } from 'node:net'
+import type { DetailedPeerCertificate, PeerCertificate, SecureContext, TLSSocket } from 'node:tls'
+import { checkServerIdentity, connect as tlsConnect } from 'node:tls'
+import { GatewayError } from '../errors.ts'
+
+/** Everything that decides who we are to an upstream and whom we believe there. */
+export interface UpstreamTls {
+  /** The canonical text of the whole identity: trust store, our certificate's fingerprint, name, depth, protocols. Never a short hash. */
+  readonly identity: string
+  readonly context: SecureContext
+  /** The name that is sent as SNI and that the upstream's certificate must carry; an IP address is checked against IP SANs and not sent. */
+  readonly verifyName: string
+  /** nginx's `proxy_ssl_verify_depth`: how many intermediates may stand between the upstream's certificate and the trust anchor. */
+  readonly verifyDepth: number
+  /** Only ever false where a setting that begins with `unsafe_` says so. */
+  readonly verify: boolean
+}
+
+export interface UpstreamAddress {
+  readonly host: string
+  readonly port: number
+}
+
+type Connected = (error: Error | null, socket: Socket | null) => void
+
+/** Opens one connection to an upstream, with a TLS handshake where `tls` is given. */
+export type Connector = (done: Connected) => void
+
+/**
+ * Makes the connector of one pool. TLS sessions are kept here, so they are resumed only within one full TLS identity
+ * (the hazard: a session of one client certificate carrying the requests of another).
+ */
+export function createConnector(address: UpstreamAddress, tls: UpstreamTls | undefined, timeout: number): Connector {
+  if (!tls)
+    return (done) => settle(tcpConnect({ ...address, noDelay: true, keepAlive: true }), 'connect', timeout, done)
+  const servername = isIP(tls.verifyName) === 0 ? tls.verifyName : ''
+  let session: Buffer | undefined
+  return (done) => {
+    const socket = tlsConnect({
+      ...address,
+      servername,
+      secureContext: tls.context,
+      ALPNProtocols: ['http/1.1'],
+      rejectUnauthorized: tls.verify,
+      checkServerIdentity: (_host, certificate) => identityError(tls, certificate),
+      ...(session ? { session } : {}),
+    })
+    socket.setNoDelay(true)
+    socket.setKeepAlive(true, 60_000)
+    settle(socket, 'secureConnect', timeout, (error, connected) => {
+      // A session of a refused peer must not be offered again: a resumed handshake skips the check of the name.
+      if (error) session = undefined
+      else
+        rememberSessions(socket, (fresh) => {
+          session = fresh
+        })
+      done(error, connected)
+    })
+  }
+}
+
+function rememberSessions(socket: TLSSocket, keep: (session: Buffer) => void): void {
+  const current = socket.getProtocol() === 'TLSv1.2' ? socket.getSession() : undefined
+  if (current) keep(current)
+  socket.on('session', keep)
+}
+
+/** The whole of `checkServerIdentity` for one handshake: the name (DNS or IP SANs), then the depth with nginx's counting. */
+function identityError(tls: UpstreamTls, certificate: PeerCertificate): Error | undefined {
+  if (!tls.verify) return undefined
+  const wrongName = checkServerIdentity(tls.verifyName, certificate)
+  if (wrongName) return wrongName
+  const depth = intermediates(certificate as DetailedPeerCertificate)
+  if (depth <= tls.verifyDepth) return undefined
+  return Object.assign(
+    new Error(`certificate chain too long: ${depth} intermediates, tls_verify_depth allows ${tls.verifyDepth}`),
+    {
+      code: 'CERT_CHAIN_TOO_LONG',
+    },
+  )
+}
+
+/** How many certificates stand between the leaf and the trust anchor; the anchor is the one that issued itself. */
+function intermediates(leaf: DetailedPeerCertificate): number {
+  let count = -1
+  let current: DetailedPeerCertificate | undefined = leaf
+  const seen = new Set<string>()
+  while (current?.issuerCertificate && current.issuerCertificate !== current && !seen.has(current.fingerprint256)) {
+    seen.add(current.fingerprint256)
+    current = current.issuerCertificate
+    count += 1
+  }
+  return Math.max(count, 0)
+}
+
+function settle(socket: Socket, ready: 'connect' | 'secureConnect', timeout: number, done: Connected): void {
+  const timer = setTimeout(() => {
+    socket.destroy(
+      new GatewayError(
+        'GW_UPSTREAM_TIMEOUT',
+        `no ${ready === 'connect' ? 'connection' : 'TLS handshake'} within ${timeout} ms`,
+      ),
+    )
+  }, timeout)
+  const failed = (error: Error) => {
+    clearTimeout(timer)
+    done(error, null)
+  }
+  socket.once('error', failed)
+  // Node reports a peer that hangs up in the handshake as an error; this is the second line for one that does not.
+  socket.once('close', closed)
+  function closed() {
+    failed(Object.assign(new Error('the upstream closed the connection in the handshake'), { code: 'ECONNRESET' }))
+  }
+  socket.once(ready, () => {
+    clearTimeout(timer)
+    socket.off('error', failed)
+    socket.off('close', closed)
+    done(null, socket)
+  })
+  socket.once('error', () => socket.off('close', closed))
+}

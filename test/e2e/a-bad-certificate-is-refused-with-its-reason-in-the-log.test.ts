@@ -1,0 +1,75 @@
+import { beforeAll, expect, test } from '@jest/globals'
+import type { Gateway } from '../support/gateway.ts'
+import { authority, type Issued, selfSigned } from '../support/pki.ts'
+import { makeScene, type Scene } from '../support/scene.ts'
+
+let scene: Scene
+let gateway: Gateway
+
+beforeAll(async () => {
+  scene = await makeScene()
+  gateway = await scene.start()
+})
+
+test.each<[what: string, reason: string, certificate: (scene: Scene) => Issued]>([
+  ['expired', 'certificate has expired', ({ clients }) => clients.client('a', { validFrom: -9, validUntil: -1 })],
+  [
+    'not yet valid',
+    'certificate is not yet valid or the system clock is incorrect',
+    ({ clients }) => clients.client('a', { validFrom: 1 }),
+  ],
+  [
+    'of the wrong purpose',
+    'unsuitable certificate purpose',
+    ({ clients }) => clients.client('a', { purposes: ['serverAuth'] }),
+  ],
+  ['self-signed', 'self-signed certificate', () => selfSigned('a')],
+  ['of an unknown CA', 'unable to verify the first certificate', () => authority('other').client('a')],
+  ['of a CA that only has the name of ours', 'certificate signature failure', () => authority('clients').client('a')],
+  [
+    'signed by a certificate that is no CA',
+    'invalid CA certificate',
+    ({ clients }) => clients.clientThatSigns('leaf').client('a'),
+  ],
+  [
+    'below an intermediate that the client does not send',
+    'unable to verify the first certificate',
+    ({ clients }) => withoutIntermediates(clients.authority('hidden').client('a')),
+  ],
+  [
+    'deeper than ssl_verify_depth',
+    'certificate chain too long',
+    ({ clients }) => clients.authority('one').authority('two').client('a'),
+  ],
+  [
+    "deeper than an intermediate's path length allows",
+    'path length constraint exceeded',
+    ({ clients }) => clients.authority('one', { pathLength: 0 }).authority('two').client('a'),
+  ],
+])('%s', async (_what, reason, certificate) => {
+  scene.backend.reset()
+  const answer = await gateway.get('/', { as: certificate(scene) })
+  expect(answer.status).toBe(400)
+  expect(await gateway.line(answer)).toMatchObject({
+    code: 'GW_CLIENT_CERTIFICATE_INVALID',
+    verify: 'FAILED',
+    verify_reason: reason,
+  })
+  expect(scene.backend.seen).toEqual([])
+})
+
+test('a certificate below one intermediate that the client sends is trusted', async () => {
+  const answer = await gateway.get('/', { as: scene.clients.authority('department').client('eve') })
+  expect(answer.status).toBe(200)
+  expect(scene.backend.last.header('DN')).toEqual(['CN=eve'])
+})
+
+test('a certificate without any extended key usage is trusted', async () => {
+  const answer = await gateway.get('/', { as: scene.clients.client('plain', { purposes: [] }) })
+  expect(answer.status).toBe(200)
+  expect(scene.backend.last.header('VERIFIED')).toEqual(['SUCCESS'])
+})
+
+function withoutIntermediates(issued: Issued): Issued {
+  return Object.assign(Object.create(issued) as Issued, { chain: issued.certificate })
+}

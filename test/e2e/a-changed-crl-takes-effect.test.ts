@@ -1,0 +1,91 @@
+import { renameSync, writeFileSync } from 'node:fs'
+import { Agent } from 'node:https'
+import { beforeAll, beforeEach, expect, test } from '@jest/globals'
+import { temporaryFile } from '../support/folder.ts'
+import type { Gateway } from '../support/gateway.ts'
+import type { Issued } from '../support/pki.ts'
+import { listenerOf, makeScene, type Scene } from '../support/scene.ts'
+import { waitFor } from '../support/wait.ts'
+
+let scene: Scene
+let gateway: Gateway
+let file: string
+let ada: Issued
+
+beforeAll(async () => {
+  scene = await makeScene()
+})
+
+beforeEach(async () => {
+  ada = scene.clients.client('ada')
+  file = temporaryFile('crl.pem', scene.clients.crl())
+  gateway = await scene.start(listenerOf(scene.server({ ssl_crl: file })))
+})
+
+/** As careful programs replace a file: written beside it, then renamed. */
+function replace(content: string): void {
+  writeFileSync(`${file}.new`, content)
+  renameSync(`${file}.new`, file)
+}
+
+const status = async (as: Issued) => (await gateway.get('/', { as })).status
+
+test('when the file is replaced, without any signal', async () => {
+  expect(await status(ada)).toBe(200)
+  replace(scene.clients.crl([ada]))
+  await waitFor('the refusal of ada', async () => (await status(ada)) === 400)
+  expect(await status(scene.clients.client('bob'))).toBe(200)
+})
+
+test('on SIGHUP', async () => {
+  expect(await status(ada)).toBe(200)
+  writeFileSync(file, scene.clients.crl([ada]))
+  await gateway.reload()
+  expect(await status(ada)).toBe(400)
+})
+
+test('on connections that are open already', async () => {
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 })
+  const get = () => gateway.get('/', { as: ada, agent })
+  expect((await get()).status).toBe(200)
+  replace(scene.clients.crl([ada]))
+  await waitFor('the refusal of ada', async () => (await status(ada)) === 400)
+  const answer = await get()
+  expect(answer.status).toBe(400)
+  expect(await gateway.line(answer)).toMatchObject({ verify_reason: 'certificate revoked' })
+  agent.destroy()
+})
+
+test('on sessions that were made before', async () => {
+  for (const tls of ['TLSv1.2', 'TLSv1.3'] as const) {
+    replace(scene.clients.crl())
+    await gateway.reload()
+    const agent = new Agent({ keepAlive: false, maxCachedSessions: 10 })
+    const get = () => gateway.get('/', { as: ada, agent, tls })
+    expect((await get()).status).toBe(200)
+    replace(scene.clients.crl([ada]))
+    await gateway.reload()
+    expect((await get()).status).toBe(400)
+    agent.destroy()
+  }
+})
+
+test('a broken file keeps the old list in use, and the log says so', async () => {
+  replace(scene.clients.crl([ada]))
+  await gateway.reload()
+  expect(await status(ada)).toBe(400)
+  replace('this is no CRL')
+  const line = await gateway.reload()
+  expect(line).toMatchObject({ level: 'error' })
+  expect(JSON.stringify(line)).toContain(file)
+  expect(await status(ada)).toBe(400)
+  expect(await status(scene.clients.client('bob'))).toBe(200)
+})
+
+test('an empty file does not switch revocation off', async () => {
+  replace(scene.clients.crl([ada]))
+  await gateway.reload()
+  replace('')
+  expect(await gateway.reload()).toMatchObject({ level: 'error' })
+  expect(await status(ada)).toBe(400)
+})

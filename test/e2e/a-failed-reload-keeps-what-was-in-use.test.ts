@@ -1,0 +1,90 @@
+import { writeFileSync } from 'node:fs'
+import { beforeAll, expect, test } from '@jest/globals'
+import { temporaryFile } from '../support/folder.ts'
+import type { Gateway } from '../support/gateway.ts'
+import { type Authority, authority } from '../support/pki.ts'
+import { listenerOf, makeScene, type Scene } from '../support/scene.ts'
+import { waitFor } from '../support/wait.ts'
+
+let scene: Scene
+beforeAll(async () => {
+  scene = await makeScene()
+})
+
+const status = async (gateway: Gateway, clients: Authority) => (await gateway.get('/', { as: clients.client('ada') })).status
+
+test('a broken configuration: the log names the place and the mistake', async () => {
+  const gateway = await scene.start()
+  const line = await gateway.reload('listeners:\n  - listen: 127.0.0.1:0\n    servers:\n      - ssl_verify_clients: on\n')
+  expect(line).toMatchObject({ level: 'error' })
+  expect(JSON.stringify(line)).toMatch(/ssl_verify_clients/)
+  expect(JSON.stringify(line)).toMatch(/ssl_verify_client\b(?!s)/)
+  expect(await status(gateway, scene.clients)).toBe(200)
+})
+
+test('a file that is no YAML', async () => {
+  const gateway = await scene.start()
+  expect(await gateway.reload('{ [')).toMatchObject({ level: 'error' })
+  expect(await status(gateway, scene.clients)).toBe(200)
+})
+
+test('a broken certificate, then a good one', async () => {
+  const first = scene.servers.server('localhost').files()
+  const files = { ssl_certificate: first.certificate, ssl_certificate_key: first.key }
+  const gateway = await scene.start(listenerOf(scene.server(files)))
+  writeFileSync(first.certificate, 'not a certificate')
+  expect(await gateway.reload()).toMatchObject({ level: 'error' })
+  expect(await status(gateway, scene.clients)).toBe(200)
+  const next = scene.servers.server('localhost')
+  writeFileSync(first.certificate, next.chain)
+  writeFileSync(first.key, next.key)
+  await waitFor('the new certificate', async () => (await servedSerial(gateway)) === next.serial.toString('hex').toUpperCase())
+})
+
+test('a key that does not belong to its certificate', async () => {
+  const first = scene.servers.server('localhost').files()
+  const gateway = await scene.start(listenerOf(scene.server({ ssl_certificate: first.certificate, ssl_certificate_key: first.key })))
+  const before = await servedSerial(gateway)
+  writeFileSync(first.key, scene.servers.server('localhost').key)
+  expect(await gateway.reload()).toMatchObject({ level: 'error' })
+  expect(await servedSerial(gateway)).toBe(before)
+})
+
+test.each(['', 'garbage', '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n'])(
+  'client CAs that became %j: the old ones are trusted on, and nobody else',
+  async (content) => {
+    const file = temporaryFile('ca.pem', scene.clients.certificate)
+    const gateway = await scene.start(listenerOf(scene.server({ ssl_client_certificate: file, ssl_verify_client: 'on' })))
+    writeFileSync(file, content)
+    expect(await gateway.reload()).toMatchObject({ level: 'error' })
+    expect(await status(gateway, scene.clients)).toBe(200)
+    expect(await status(gateway, authority('strangers'))).toBe(400)
+  },
+)
+
+test('changed client CAs: the new ones are trusted, and the old ones no longer', async () => {
+  const next = authority('next')
+  const file = temporaryFile('ca.pem', scene.clients.certificate)
+  const gateway = await scene.start(listenerOf(scene.server({ ssl_client_certificate: file })))
+  expect(await status(gateway, next)).toBe(400)
+  writeFileSync(file, next.certificate)
+  await waitFor('trust in the new CA', async () => (await status(gateway, next)) === 200)
+  expect(await status(gateway, scene.clients)).toBe(400)
+})
+
+test('the outcome of the last reload is in the metrics', async () => {
+  const gateway = await scene.start()
+  const metric = async () => /^\w*reload_success(?:ful)?(?:\{[^}]*\})? (\d)/m.exec((await gateway.getAdmin('/metrics')).text)?.[1]
+  expect(await metric()).toBe('1')
+  await gateway.reload('{ [')
+  expect(await metric()).toBe('0')
+  await gateway.reload(scene.config())
+  expect(await metric()).toBe('1')
+})
+
+async function servedSerial(gateway: Gateway): Promise<string | undefined> {
+  const response = await gateway.begin('/')
+  const serial = (response.socket as import('node:tls').TLSSocket).getPeerX509Certificate()?.serialNumber
+  response.destroy()
+  return serial
+}

@@ -1,0 +1,62 @@
+import { beforeAll, expect, test } from '@jest/globals'
+import { type Backend, startBackend } from '../support/backend.ts'
+import { json } from '../support/client.ts'
+import { makeScene, type Scene } from '../support/scene.ts'
+
+let scene: Scene
+let first: Backend
+let second: Backend
+let proxy: object
+
+beforeAll(async () => {
+  scene = await makeScene()
+  const { inside, own } = scene
+  first = scene.backend
+  second = await startBackend({ certificate: inside.server('localhost'), clients: inside })
+  proxy = {
+    proxy_ssl_certificate: own.chain,
+    proxy_ssl_certificate_key: own.key,
+    proxy_ssl_trusted_certificate: inside.certificate,
+    proxy_ssl_name: 'localhost',
+  }
+})
+
+function configuration(weights: readonly [number, number]): object {
+  return {
+    proxy,
+    upstreams: [
+      {
+        name: 'pool',
+        targets: [first, second].map(({ port }, i) => ({ target: `localhost:${port}`, weight: weights[i] })),
+      },
+    ],
+    services: [{ name: 'api', protocol: 'https', host: 'pool', routes: [{ name: 'all', paths: ['/'] }] }],
+  }
+}
+
+async function counts(weights: readonly [number, number], requests: number): Promise<[number, number]> {
+  first.reset()
+  second.reset()
+  const gateway = await scene.start(configuration(weights) as never)
+  for (let i = 0; i < requests; i++) expect((await gateway.get('/')).status).toBe(200)
+  await gateway.stop()
+  return [first.seen.length, second.seen.length]
+}
+
+test('three to one', async () => {
+  const [a, b] = await counts([300, 100], 40)
+  expect(a + b).toBe(40)
+  expect(a).toBeGreaterThanOrEqual(28)
+  expect(a).toBeLessThanOrEqual(32)
+})
+
+test('a weight of 0 takes a target out', async () => {
+  expect(await counts([100, 0], 10)).toEqual([10, 0])
+})
+
+test('where every target has weight 0, the client gets 503', async () => {
+  const gateway = await scene.start(configuration([0, 0]) as never)
+  const answer = await gateway.get('/')
+  expect(answer.status).toBe(503)
+  expect(json(answer)).toMatchObject({ code: 'GW_NO_TARGET' })
+})

@@ -1,0 +1,26 @@
+/** A temporary folder per test file, removed when the file ends: no key or certificate outlives its run. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll } from '@jest/globals'
+
+let root: string | undefined
+let count = 0
+
+afterAll(() => {
+  if (root !== undefined) rmSync(root, { recursive: true, force: true })
+})
+
+/** A new empty folder, readable by its owner only. */
+export function temporaryFolder(): string {
+  root ??= mkdtempSync(join(tmpdir(), 'sallyport-test-'))
+  return mkdtempSync(join(root, 'folder-'))
+}
+
+/** Writes a new file of the given last name and returns its path. */
+export function temporaryFile(name: string, content: string | Buffer): string {
+  root ??= mkdtempSync(join(tmpdir(), 'sallyport-test-'))
+  const path = join(root, `${++count}-${name}`)
+  writeFileSync(path, content, { mode: 0o600 })
+  return path
+}

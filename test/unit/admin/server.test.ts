@@ -1,0 +1,127 @@
+import { request as httpRequest, type IncomingMessage, type Server } from 'node:http'
+import { type AddressInfo, connect } from 'node:net'
+import { text } from 'node:stream/consumers'
+import { afterEach, expect, test } from '@jest/globals'
+import { type AdminOptions, createAdminServer } from '../../../src/admin/server.ts'
+
+let server: Server | undefined
+
+afterEach(() => {
+  server?.closeAllConnections()
+  server?.close()
+})
+
+const OPTIONS: AdminOptions = {
+  metrics: { contentType: 'text/plain; version=0.0.4', text: async () => 'up 1\n' },
+  ready: () => ({ ready: true, reasons: [] }),
+}
+
+async function started(options: Partial<AdminOptions> = {}, host = '127.0.0.1'): Promise<number> {
+  const listening = createAdminServer({ ...OPTIONS, ...options })
+  server = listening
+  await new Promise<void>((resolve) => listening.listen(0, host, resolve))
+  return (listening.address() as AddressInfo).port
+}
+
+interface Answer {
+  readonly status: number | undefined
+  readonly headers: IncomingMessage['headers']
+  readonly body: string
+}
+
+function ask(port: number, path: string, method = 'GET', headers: Record<string, string> = {}): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    const sent = httpRequest({ port, host: '127.0.0.1', path, method, headers }, (response) => {
+      text(response).then((body) => resolve({ status: response.statusCode, headers: response.headers, body }), reject)
+    })
+    sent.on('error', reject)
+    sent.end()
+  })
+}
+
+test('/healthz answers 200 while the process lives, ready or not', async () => {
+  const port = await started({ ready: () => ({ ready: false, reasons: ['draining'] }) })
+  expect(await ask(port, '/healthz')).toMatchObject({ status: 200, body: '{"status":"ok"}\n' })
+  expect(await ask(port, '/healthz?x=1', 'HEAD')).toMatchObject({ status: 200, body: '' })
+})
+
+test('/readyz answers 503 with the reasons as soon as the gateway should get no more requests', async () => {
+  let reasons: string[] = []
+  const port = await started({ ready: () => ({ ready: reasons.length === 0, reasons }) })
+  expect(await ask(port, '/readyz')).toMatchObject({ status: 200, body: '{"status":"ready","reasons":[]}\n' })
+  reasons = ['draining']
+  expect(await ask(port, '/readyz')).toMatchObject({
+    status: 503,
+    body: '{"status":"not ready","reasons":["draining"]}\n',
+  })
+})
+
+test('/metrics answers in the registry’s own type', async () => {
+  const { status, headers, body } = await ask(await started(), '/metrics')
+  expect({ status, type: headers['content-type'], body }).toEqual({
+    status: 200,
+    type: 'text/plain; version=0.0.4',
+    body: 'up 1\n',
+  })
+})
+
+test('any other path is told which there are', async () => {
+  const port = await started()
+  for (const path of ['/', '/healthz/', '/constructor', '//metrics', '*']) {
+    const { status, body } = await ask(port, path)
+    expect(status).toBe(404)
+    expect(Object.keys(JSON.parse(body).endpoints)).toEqual(['/healthz', '/readyz', '/metrics'])
+  }
+})
+
+test.each(['POST', 'PUT', 'DELETE', 'OPTIONS'])('%s is not allowed', async (method) => {
+  expect(await ask(await started(), '/readyz', method)).toMatchObject({ status: 405, headers: { allow: 'GET, HEAD' } })
+})
+
+test('on loopback a page that points its own name here learns nothing (DNS rebinding)', async () => {
+  const port = await started({ allowedHosts: ['gateway.internal'] })
+  for (const host of ['evil.test', `evil.test:${port}`, 'localhost.evil.test', '127.0.0.1.evil.test', '[evil]']) {
+    const { status, body } = await ask(port, '/metrics', 'GET', { host })
+    expect({ host, status }).toEqual({ host, status: 403 })
+    expect(body).not.toContain('up 1')
+  }
+  for (const host of ['localhost', `LOCALHOST:${port}`, '127.0.0.1', '[::1]:1', 'gateway.internal:80']) {
+    expect({ host, ...(await ask(port, '/metrics', 'GET', { host })) }).toMatchObject({ host, status: 200 })
+  }
+})
+
+test('on other addresses any name may be used, as scrapers do', async () => {
+  const port = await started({}, '0.0.0.0')
+  expect(await ask(port, '/metrics', 'GET', { host: 'gateway.monitoring.svc' })).toMatchObject({ status: 200 })
+})
+
+test('a failure is a 500 that tells nothing; the process lives on', async () => {
+  const failures: unknown[] = []
+  const error = new Error('secret')
+  const port = await started({
+    metrics: { contentType: 'text/plain', text: () => Promise.reject(error) },
+    failed: (caught) => failures.push(caught),
+    ready: () => {
+      throw error
+    },
+  })
+  for (const path of ['/metrics', '/readyz']) {
+    const { status, body } = await ask(port, path)
+    expect(status).toBe(500)
+    expect(body).not.toContain('secret')
+  }
+  expect(failures).toEqual([error, error])
+  expect(await ask(port, '/healthz')).toMatchObject({ status: 200 })
+})
+
+test('bytes that are no HTTP and headers that are too large end the connection, not the process', async () => {
+  const port = await started()
+  for (const bytes of [
+    '\x16\x03\x01garbage\r\n\r\n',
+    `GET /healthz HTTP/1.1\r\nHost: a\r\nX: ${'x'.repeat(10_000)}\r\n\r\n`,
+  ]) {
+    const socket = connect(port, '127.0.0.1', () => socket.write(bytes))
+    expect(await text(socket)).toMatch(/^HTTP\/1\.1 4/)
+  }
+  expect(await ask(port, '/healthz')).toMatchObject({ status: 200 })
+})

@@ -1,0 +1,110 @@
+import { createSecureContext } from 'node:tls'
+import { beforeAll, describe, expect, test } from '@jest/globals'
+import {
+  type Authority,
+  createAuthority,
+  encodeName,
+  type Issued,
+} from '../../../src/tls-cert-utils/development-pki.ts'
+import { readRevocationLists } from '../../../src/tls-cert-utils/revocation-list.ts'
+import { openssl } from './openssl.ts'
+
+let authority: Authority
+let revoked: Issued
+let valid: Issued
+
+beforeAll(async () => {
+  authority = await createAuthority({ subject: 'CN=Test CA,O=Acme' })
+  revoked = await authority.issue({ subject: 'eve' })
+  valid = await authority.issue({ subject: 'ada' })
+})
+
+describe('readRevocationLists', () => {
+  test('reads who issued a list, when, until when, and how many it revokes', async () => {
+    const thisUpdate = new Date('2026-01-02T03:04:05Z')
+    const nextUpdate = new Date('2056-01-02T03:04:05Z')
+    const pem = await authority.revocationList({ revoked: [revoked, '0abc', '-05'], thisUpdate, nextUpdate })
+    const [list] = readRevocationLists(pem)
+    expect(list).toMatchObject({
+      pem,
+      issuer: 'CN=Test CA,O=Acme',
+      thisUpdate: thisUpdate.getTime(),
+      nextUpdate: nextUpdate.getTime(),
+      revokedCount: 3,
+    })
+    expect(openssl(['crl', '-noout', '-lastupdate', '-nextupdate'], pem)).toBe(
+      'lastUpdate=Jan  2 03:04:05 2026 GMT\nnextUpdate=Jan  2 03:04:05 2056 GMT\n',
+    )
+  })
+
+  test('reads a list that revokes nobody and names no next update', async () => {
+    const [list] = readRevocationLists(await authority.revocationList({ nextUpdate: 'none' }))
+    expect([list?.revokedCount, list?.nextUpdate]).toEqual([0, undefined])
+  })
+
+  test('reads a bundle of several into one PEM each, which Node takes as an array', async () => {
+    const lists = readRevocationLists(
+      `# lists\n${await authority.revocationList()}\n${await (await createAuthority()).revocationList()}`,
+    )
+    expect(lists.map(({ issuer }) => issuer)).toEqual(['CN=Test CA,O=Acme', 'CN=Development CA'])
+    createSecureContext({ crl: lists.map(({ pem }) => pem) })
+  })
+
+  test('reads one list in DER, and PEM as bytes', async () => {
+    const pem = await authority.revocationList({ revoked: [revoked] })
+    const [list] = readRevocationLists(pem)
+    const der = Buffer.from(pem.replace(/-----[^-]+-----|\s/g, ''), 'base64')
+    for (const source of [der, Uint8Array.from(der), Buffer.from(pem)]) {
+      expect(readRevocationLists(source)[0]?.digest).toBe(list?.digest)
+    }
+  })
+
+  test('knows whom it revokes: by serial number and issuer', async () => {
+    const [list] = readRevocationLists(await authority.revocationList({ revoked: [revoked] }))
+    const namesake = await (await createAuthority({ subject: 'Other CA' })).issue({
+      subject: 'x',
+      serial: revoked.serial,
+    })
+    expect(list?.revokes(revoked.certificate)).toBe(true)
+    expect(list?.revokes(valid.certificate)).toBe(false)
+    expect(list?.revokes(namesake.certificate)).toBe(false)
+  })
+
+  test('knows its issuer in another spelling, as OpenSSL compares names', async () => {
+    const spelled = (text: string, tag: number) => encodeName([[{ oid: '2.5.4.3', tag, value: Buffer.from(text) }]])
+    const lower = await createAuthority({ subject: spelled('  test   ca ', 12) })
+    const upper = await createAuthority({ subject: spelled('Test CA', 19) })
+    const issued = await upper.issue({ subject: 'eve' })
+    const [list] = readRevocationLists(await lower.revocationList({ revoked: [issued.serial] }))
+    expect(list?.revokes(issued.certificate)).toBe(true)
+  })
+
+  test('reads a list of fifty thousand within two seconds', async () => {
+    const serials = Array.from({ length: 50_000 }, (_, index) => (index + 1).toString(16))
+    const pem = await authority.revocationList({ revoked: serials })
+    const started = performance.now()
+    expect(readRevocationLists(pem)[0]?.revokedCount).toBe(50_000)
+    expect(performance.now() - started).toBeLessThan(2000)
+  })
+
+  test.each([
+    ['an empty text', '', 'NO_CRL'],
+    ['garbage', 'garbage', 'NO_CRL'],
+    ['empty bytes', Buffer.alloc(0), 'NO_CRL'],
+    ['DER that is no list', Buffer.from('3003020101', 'hex'), 'BAD_CRL'],
+    ['DER that is cut off', Buffer.from('30820100', 'hex'), 'BAD_CRL'],
+  ])('refuses %s', (_, source, code) => {
+    expect(() => readRevocationLists(source)).toThrow(expect.objectContaining({ code }))
+  })
+
+  test('refuses a certificate, a damaged block and bytes after the end', async () => {
+    const pem = await authority.revocationList()
+    const der = Buffer.from(pem.replace(/-----[^-]+-----|\s/g, ''), 'base64')
+    expect(() => readRevocationLists(authority.pem)).toThrow(expect.objectContaining({ code: 'NO_CRL' }))
+    expect(() => readRevocationLists(authority.der)).toThrow(expect.objectContaining({ code: 'BAD_CRL' }))
+    expect(() => readRevocationLists(pem + pem.slice(0, -30))).toThrow(expect.objectContaining({ code: 'BAD_CRL' }))
+    expect(() => readRevocationLists(Buffer.concat([der, Buffer.from([0])]))).toThrow(
+      expect.objectContaining({ code: 'BAD_CRL' }),
+    )
+  })
+})
