@@ -1,2 +1,167 @@
+import { readFileSync } from 'node:fs'
 import type { Command } from 'commander'
-export function addInspect(_program: Command): void {}
+import { loadConfig } from '../config/index.ts'
+import { ConfigError, describeProblem, type Problem } from '../errors.ts'
+import { readCertificates } from '../tls-cert-utils/certificates.ts'
+import { CertificateError } from '../tls-cert-utils/key-pair.ts'
+import { pemOf } from '../tls-cert-utils/pem.ts'
+import type { VerifyOptions } from '../tls-cert-utils/verify.ts'
+import { CommandError, fileTrouble, reporting } from './command-error.ts'
+import type { DescribedCertificate, ServerJudgement } from './inspection.ts'
+
+interface InspectOptions {
+  readonly config?: string
+  readonly json: boolean
+}
+
+export function addInspect(program: Command): void {
+  program
+    .command('inspect')
+    .description('Show what the gateway would make of a client certificate: its facts, its verification, the headers.')
+    .argument(
+      '<file>',
+      'the certificate, PEM or DER, with the intermediates that the client sends; - for standard input',
+    )
+    .option(
+      '-c, --config <file>',
+      'the configuration (default: SALLYPORT_CONFIG, else conf/sallyport.yaml if it is there)',
+    )
+    .option('--json', 'print JSON', false)
+    .addHelpText('after', DETAILS)
+    .action(reporting('inspect', inspect))
+}
+
+const DETAILS = `
+For each server of the configuration: whether its ssl_client_certificate, ssl_crl and ssl_verify_depth accept the certificate and if not
+why, whether a request would be let in, and the headers that a backend would get. Fields of the connection itself (protocol, cipher)
+are shown as for TLS 1.3.
+
+The verdict is the gateway's own reading of the rules that OpenSSL follows, as a handshake needs the client's private key. In a handshake
+OpenSSL decides; it also checks name constraints, policies and the signatures of revocation lists. A file with a private key is refused.
+
+The exit status is 0 where the certificate could be read, whatever the verdict; --json has the verdict for scripts.
+
+Examples:
+  sallyport inspect client.crt -c conf/sallyport.yaml
+  SALLYPORT_SSL_VERIFY_CLIENT=on SALLYPORT_SSL_CLIENT_CERTIFICATE=ca.crt sallyport inspect client.crt
+  openssl s_client -connect example.com:443 </dev/null | sallyport inspect --json -`
+
+/** Certificates are small; whatever is larger is something else. */
+const LARGEST = 1024 * 1024
+
+async function inspect(file: string, options: InspectOptions): Promise<void> {
+  const sent = readChain(file)
+  const { describeCertificate, judgeByServers } = await import('./inspection.ts')
+  const certificates = sent.map((certificate) => describeCertificate(certificate))
+  const loaded = loadConfig({ file: options.config, env: process.env })
+  let servers: ServerJudgement[] = []
+  let problems: readonly Problem[] = loaded.problems
+  try {
+    if (loaded.config) servers = judgeByServers(sent, loaded.config, loaded.locate)
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error
+    problems = error.problems
+  }
+  const text = options.json ? json({ certificates, servers }) : report(file, certificates, servers)
+  process.stdout.write(`${text}\n`)
+  if (problems.length === 0) return
+  const lines = problems.map((problem) => `  ${describeProblem(problem)}`)
+  throw new CommandError(`${loaded.file ?? 'the environment'} cannot be used to judge it:\n${lines.join('\n')}`)
+}
+
+function readChain(file: string): VerifyOptions['sent'] {
+  const name = file === '-' ? 'standard input' : file
+  const content = readFile(file, name)
+  const text = content.toString('latin1')
+  if (/-----BEGIN [A-Z ]*PRIVATE KEY-----/.test(text)) {
+    throw new CommandError(`${name} holds a private key, which has no business here; give the certificate alone`)
+  }
+  try {
+    const [first, ...others] = readCertificates(content[0] === 0x30 ? pemOf('CERTIFICATE', content) : text)
+    if (first) return [first, ...others]
+  } catch (error) {
+    if (!(error instanceof CertificateError)) throw error
+    throw new CommandError(
+      `${name}: ${error.message} Expected PEM or DER; of a PKCS #12 file, "openssl pkcs12 -in FILE -nokeys" prints the certificate.`,
+    )
+  }
+  throw new CommandError(`${name} holds no certificate`)
+}
+
+function readFile(file: string, name: string): Buffer {
+  let content: Buffer
+  try {
+    content = readFileSync(file === '-' ? 0 : file)
+  } catch (error) {
+    throw new CommandError(`${name} ${fileTrouble(error)}`)
+  }
+  if (content.length > LARGEST)
+    throw new CommandError(`${name} is larger than ${LARGEST} bytes: no client's certificate`)
+  return content
+}
+
+function report(
+  file: string,
+  certificates: readonly DescribedCertificate[],
+  servers: readonly ServerJudgement[],
+): string {
+  const lines = certificates.flatMap((certificate, i) => [
+    i === 0 ? `${file}: ${certificate.subject || '(empty subject)'}` : `sent with it: ${certificate.subject}`,
+    ...facts(certificate),
+  ])
+  const nobodyAsks = servers.length > 0 && servers.every(({ ssl_verify_client: mode }) => mode === 'off')
+  const hint = nobodyAsks
+    ? ['', 'No server asks for certificates: name a configuration with -c, or set SALLYPORT_SSL_VERIFY_CLIENT.']
+    : []
+  return [...lines, ...servers.flatMap(judgement), ...hint].map(visible).join('\n')
+}
+
+function facts(certificate: DescribedCertificate): string[] {
+  const names = certificate.alternative_names.map(({ type, value }) => `${type}:${value}`)
+  const validity = certificate.valid_now ? remaining(certificate.not_after) : 'NOT VALID NOW'
+  const rows: [string, string][] = [
+    ['issuer', certificate.issuer || '(empty)'],
+    ['serial', certificate.serial],
+    ['valid', `${certificate.not_before ?? 'never'} to ${certificate.not_after ?? 'never'}, ${validity}`],
+    ['names', names.join(', ') || 'none'],
+    ['key usage', certificate.key_usage?.join(', ') ?? 'any'],
+    ['extended usage', certificate.extended_key_usage?.join(', ') ?? 'any'],
+    ['authority', certificate.is_authority ? 'yes' : 'no'],
+    ['SHA-256', certificate.fingerprint_sha256],
+    ['SHA-1', certificate.fingerprint_sha1],
+    ['key SHA-256', certificate.spki_sha256],
+  ]
+  return rows.map(([label, value]) => `  ${label.padEnd(16)}${value}`)
+}
+
+function remaining(notAfter: string | undefined): string {
+  const days = Math.floor((Date.parse(notAfter ?? '') - Date.now()) / 86_400_000)
+  return days === 1 ? '1 day left' : `${days} days left`
+}
+
+function judgement(server: ServerJudgement): string[] {
+  const names = server.server_names.join(' ') || 'any name'
+  const title = ['', `${server.listen}, ${names} (ssl_verify_client ${server.ssl_verify_client})`]
+  const headers = server.headers.map(([name, value]) => `    ${name}: ${value}`)
+  const answer =
+    server.refusal === undefined ? 'a request is let in' : `a request is refused with 400 ${server.refusal}`
+  return [
+    ...title,
+    ...(server.chain.length > 0 ? [`  chain: ${server.chain.map((subject) => subject || '(empty)').join(' < ')}`] : []),
+    ...server.findings.map((finding) => `  wrong: ${finding}`),
+    `  ${answer}${server.refusal === undefined ? '; the backend gets' : '; the verdict would read'}`,
+    ...headers,
+  ]
+}
+
+/** What a certificate says must not move the cursor of whoever reads it, nor turn its text around. */
+function visible(line: string): string {
+  return line.replace(/[\p{C}\p{Zl}\p{Zp}]/gu, (character) => `\\u{${character.codePointAt(0)?.toString(16)}}`)
+}
+
+function json(value: object): string {
+  return JSON.stringify(value, undefined, 2).replace(
+    /[^\n\x20-\x7e]/g,
+    (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  )
+}

@@ -15,6 +15,7 @@ export interface CheckContext {
 }
 
 const WRONG = Symbol('wrong')
+const MOST_SUGGESTIONS = 100
 
 /** Kong has these and we have not (yet): the message should not sound like a typing mistake. */
 const KONG_ONLY = new Set([
@@ -46,6 +47,7 @@ export function checkAgainst<S extends z.ZodType>(schema: S, value: unknown, con
 }
 
 class Checker {
+  #suggestions = 0
   readonly #context: CheckContext
 
   constructor(context: CheckContext) {
@@ -72,8 +74,7 @@ class Checker {
   }
 
   #object(schema: z.ZodObject, value: unknown, path: string): unknown {
-    if (!isMap(value))
-      return this.#wrong(path, `expected a map with settings such as "${Object.keys(schema.shape)[0]}: …"`)
+    if (!isMap(value)) return this.#noBlock(schema, path)
     const ofKong = kongEntities.has(schema)
     const result: Record<string, unknown> = path.endsWith(']') ? { at: path } : {}
     for (const key of Object.keys(value)) {
@@ -87,14 +88,22 @@ class Checker {
     return result
   }
 
+  /** In place of a block, its defaults, so that the rest can be checked; in place of an item, nothing. */
+  #noBlock(schema: z.ZodObject, path: string): unknown {
+    this.#wrong(path, `expected a map with settings such as "${Object.keys(schema.shape)[0]}: …"`)
+    return path === '' || path.endsWith(']') ? WRONG : this.#object(schema, {}, path)
+  }
+
   #unknown(key: string, schema: z.ZodObject, path: string): void {
-    const why = KONG_ONLY.has(key)
-      ? 'is a setting of Kong that Sallyport does not support yet; remove it'
-      : 'is no setting here'
-    const meant = KONG_ONLY.has(key)
-      ? ''
-      : didYouMean(key, Object.keys(schema.shape)) || `; known: ${Object.keys(schema.shape).join(', ')}`
-    this.#context.report(pathTo(path, key), why + meant)
+    const inner = pathTo(path, key)
+    if (KONG_ONLY.has(key)) {
+      this.#context.report(inner, 'is a setting of Kong that Sallyport does not support yet; remove it')
+      return
+    }
+    const known = Object.keys(schema.shape)
+    // Comparing takes time: a file full of unknown names is no file of ours.
+    const meant = this.#suggestions++ < MOST_SUGGESTIONS ? didYouMean(key, known) : ''
+    this.#context.report(inner, `is no setting here${meant || `; known: ${known.join(', ')}`}`)
   }
 
   #array(schema: z.ZodArray, field: Field | undefined, value: unknown, path: string, ofKong: boolean): unknown {
@@ -125,7 +134,8 @@ class Checker {
           : this.#leaf(values, field, each, inner),
       ]
     })
-    return entries.some(([, each]) => each === WRONG) ? WRONG : Object.fromEntries(entries)
+    const sound = entries.filter(([, each]) => each !== WRONG)
+    return sound.length === 0 && entries.length > 0 ? WRONG : Object.fromEntries(sound)
   }
 
   #leaf(schema: z.ZodType, field: Field | undefined, value: unknown, path: string): unknown {

@@ -1,11 +1,12 @@
 /** The settings that come from the environment, and the secrets that leave it. */
 
+import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
 import type { Problem } from '../errors.ts'
 import { schema } from './config.ts'
 import { Unfit } from './field.ts'
 import { didYouMean } from './nearest.ts'
-import { type PemReader, readBounded } from './pem.ts'
+import { looksLikePath, type PemReader, readBounded } from './pem.ts'
 import type { Places } from './place.ts'
 import { allSettings, blockOf, type Setting } from './settings.ts'
 import type { Tree } from './yaml-reader.ts'
@@ -99,6 +100,8 @@ function readSetting(
   }
   if (!first.isFile) return first
   try {
+    // A key that was put here by mistake must not come back in the message.
+    if (!looksLikePath(first.value) && !existsSync(first.value)) throw new Unfit('names no file that can be read')
     const path = resolve(first.value)
     context.pems.files.add(path)
     const content = readBounded(path)

@@ -23,6 +23,8 @@ import { readYaml, type Tree } from './yaml-reader.ts'
 /** Read where neither the command line nor SALLYPORT_CONFIG names a file, if it is there. */
 export const DEFAULT_FILE = 'conf/sallyport.yaml'
 const LARGEST = 10 * 1024 * 1024
+/** More would hide the first. */
+const MOST_PROBLEMS = 500
 
 export interface LoadOptions {
   /** The file that the command line names; it must be there. Without it SALLYPORT_CONFIG counts, then `conf/sallyport.yaml` if it is there. */
@@ -125,7 +127,10 @@ class Load {
       file: source === undefined ? undefined : resolve(source),
       locate: (path) => this.#places.locate(path),
     }
-    const [first, ...more] = this.#problems.toSorted(byLine)
+    const sorted = this.#problems.toSorted(byLine)
+    const left = sorted.length - MOST_PROBLEMS
+    if (left > 0) sorted.splice(MOST_PROBLEMS, left, { path: '', message: `and ${left} more` })
+    const [first, ...more] = sorted
     if (first) return { ...loaded, config: undefined, problems: [first, ...more] }
     if (!config) throw new Error('a configuration was neither read nor refused')
     return { ...loaded, config, problems: [] }

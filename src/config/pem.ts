@@ -128,7 +128,7 @@ export function readBounded(path: string): Buffer {
 }
 
 export function errorCode(error: unknown): string {
-  return error instanceof Error && 'code' in error ? String(error.code) : 'unknown error'
+  return typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : 'unknown error'
 }
 
 function pemOf(content: Buffer, kind: 'pem' | 'crl', file: string): string {
@@ -150,6 +150,6 @@ function decodeBase64(written: string): string | undefined {
 }
 
 /** Only such a value may be repeated in a message: anything else could be a damaged key. */
-function looksLikePath(written: string): boolean {
+export function looksLikePath(written: string): boolean {
   return written.length <= 255 && /^(\.{0,2}\/|~\/)[^\s]*$|^[\w./ @-]*\.(pem|crt|cer|key|crl|der|p8)$/i.test(written)
 }

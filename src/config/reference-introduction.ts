@@ -37,12 +37,13 @@ exist is refused, so that no misspelling is ever ignored. All mistakes are told 
 - \`client_certificate\` and \`ca_certificates\` also take a certificate's \`name\`; \`client_certificate: none\` presents none.
 - A service with \`enabled: false\` is left out with its routes; references to it are no mistake. A target of weight 0 is left out.
 - Bodies always stream, so \`request_buffering\` and \`response_buffering\` have no effect.
-- Regular expressions have JavaScript's syntax, and backtrack: one such as `(a+)+$` lets a client burn seconds of CPU with one request.
+- Regular expressions have JavaScript's syntax, and backtrack: one such as \`(a+)+$\` lets a client burn seconds of CPU with one request.
 
 ## The environment
 
 Each setting below that names a variable can be given by it. A variable for a listener sets the first listener, one for a server
-its default server. Lists are separated by commas. Each variable has a twin that ends in \`_FILE\` and names a file that holds the
+its default server. Lists are separated by commas. Each variable but
+\`SALLYPORT_CONFIG\` has a twin that ends in \`_FILE\` and names a file that holds the
 value, as Docker secrets do; setting both is refused. (\`SALLYPORT_SSL_PASSWORD_FILE\` is nginx's \`ssl_password_file\`: its file may
 hold several passphrases, one a line.) An empty variable counts as not set, except for \`SALLYPORT_SSL_VERIFY_CLIENT\`,
 \`SALLYPORT_SSL_CLIENT_CERTIFICATE\` and \`SALLYPORT_SSL_CRL\`, which are refused: left empty by mistake they would let everybody in.

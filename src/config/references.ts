@@ -52,7 +52,10 @@ function blockLines(block: Block): string[] {
   for (const inner of block.blocks)
     inside.push(...wrapped(inner.about).map((line) => `# ${line}`), ...blockLines(inner))
   const lines = inside.map(indented)
-  return [`${block.key}:`, ...(block.isList ? ['  -', ...lines.map(indented)] : lines)]
+  return [
+    `${block.key}:`,
+    ...(block.isList ? inside.map((line, index) => (index === 0 ? `  - ${line}` : `    ${line}`.trimEnd())) : lines),
+  ]
 }
 
 function settingLines({ key, field, fallback, shape }: Setting): string[] {
@@ -87,7 +90,7 @@ function written(value: unknown): string {
   }
   const text = String(value)
   const isPlain = typeof value !== 'string' || (/^[A-Za-z0-9_./:-]+$/.test(text) && !/^[\d.]+$/.test(text))
-  return isPlain ? text : `'${text}'`
+  return isPlain ? text : `"${text}"`
 }
 
 /** docs/configuration.md. */
@@ -147,9 +150,17 @@ function cell(text: string): string {
   return text.replaceAll('|', '\\|')
 }
 
+/** Short lists on one line, as the formatter wants them. */
+function compact(json: string): string {
+  return json.replace(/^(.*)\[\n\s*([^[\]]*?)\n\s*\](,?)$/gm, (whole, before: string, items: string, after: string) => {
+    const line = `${before}[${items.replace(/\n\s*/g, ' ')}]${after}`
+    return line.length > 120 || /\{./.test(items.replaceAll('{}', '')) ? whole : line
+  })
+}
+
 /** What `npm run docs` writes, by path in the repository. */
 export const GENERATED: Readonly<Record<string, () => string>> = {
   'conf/sallyport.yaml': defaultYaml,
-  'conf/sallyport.schema.json': () => `${JSON.stringify(jsonSchema(), null, 2)}\n`,
+  'conf/sallyport.schema.json': () => `${compact(JSON.stringify(jsonSchema(), null, 2))}\n`,
   'docs/configuration.md': referenceMarkdown,
 }

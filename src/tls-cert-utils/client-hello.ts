@@ -29,6 +29,9 @@ export const MAX_CLIENT_HELLO = 64 * 1024
 const MAX_RECORDS = 4096
 const MAX_RECORD = 16384
 
+/** Type and length of a handshake message. */
+const HEADER = 4
+
 const HANDSHAKE = 22
 const CLIENT_HELLO = 1
 const SERVER_NAME = 0
@@ -63,24 +66,39 @@ function readOther(bytes: Buffer): ClientHelloResult {
   return { status: 'not_tls', reason: 'the first byte is no TLS handshake record' }
 }
 
-/** RFC 8446 5.1: the handshake message, gathered from as many records as it is spread over. */
+/**
+ * RFC 8446 5.1: the handshake message, from as many records as it is spread over. The first pass only hops from record to record and
+ * allocates nothing, as a hostile client can have it repeated for each byte.
+ */
 function readRecords(bytes: Buffer): ClientHelloResult {
-  const fragments: Buffer[] = []
+  let records = 0
   let gathered = 0
+  let wanted = HEADER
   let position = 0
-  let wanted = 4
   while (gathered < wanted) {
     const end = recordEnd(bytes, position)
     if (end === undefined || end > bytes.length) return incomplete(bytes, end ?? position + 5 + wanted - gathered)
-    fragments.push(bytes.subarray(position + 5, end))
-    if (fragments.length > MAX_RECORDS)
-      throw new Malformed(`the ClientHello is spread over more than ${MAX_RECORDS} records`)
+    if (++records > MAX_RECORDS) throw new Malformed(`the ClientHello is spread over more than ${MAX_RECORDS} records`)
+    const isHeaderNew = gathered < HEADER
     gathered += end - position - 5
     position = end
-    if (wanted === 4 && gathered >= 4) wanted = 4 + bodyLength(fragments)
+    if (!isHeaderNew || gathered < HEADER) continue
+    wanted = HEADER + bodyLength(gather(bytes, position))
+    if (bytes.length < 5 + wanted) return incomplete(bytes, 5 + wanted)
   }
   if (position > MAX_CLIENT_HELLO) throw new Malformed(`the ClientHello is longer than ${MAX_CLIENT_HELLO} bytes`)
-  return readHello(new Cursor(Buffer.concat(fragments).subarray(4, wanted)))
+  return readHello(new Cursor(gather(bytes, position).subarray(HEADER, wanted)))
+}
+
+/** What the records up to `end` carry. */
+function gather(bytes: Buffer, end: number): Buffer {
+  const fragments: Buffer[] = []
+  for (let position = 0; position < end; ) {
+    const next = position + 5 + bytes.readUInt16BE(position + 3)
+    fragments.push(bytes.subarray(position + 5, next))
+    position = next
+  }
+  return fragments.length === 1 ? (fragments[0] as Buffer) : Buffer.concat(fragments)
 }
 
 function incomplete(bytes: Buffer, needs: number): ClientHelloResult {
@@ -99,10 +117,9 @@ function recordEnd(bytes: Buffer, start: number): number | undefined {
   return start + 5 + length
 }
 
-function bodyLength(fragments: Buffer[]): number {
-  const header = fragments.length === 1 ? (fragments[0] as Buffer) : Buffer.concat(fragments)
-  if (header[0] !== CLIENT_HELLO) throw new Malformed('the first handshake message is no ClientHello')
-  const length = header.readUIntBE(1, 3)
+function bodyLength(message: Buffer): number {
+  if (message[0] !== CLIENT_HELLO) throw new Malformed('the first handshake message is no ClientHello')
+  const length = message.readUIntBE(1, 3)
   if (length > MAX_CLIENT_HELLO) throw new Malformed(`the ClientHello is longer than ${MAX_CLIENT_HELLO} bytes`)
   return length
 }

@@ -37,8 +37,8 @@ test.each<[what: string, reason: string, certificate: (scene: Scene) => Issued]>
     ({ clients }) => withoutIntermediates(clients.authority('hidden').client('a')),
   ],
   [
-    'deeper than ssl_verify_depth',
-    'certificate chain too long',
+    'deeper than ssl_verify_depth, in the words that nginx has for it',
+    'unable to get local issuer certificate',
     ({ clients }) => clients.authority('one').authority('two').client('a'),
   ],
   [

@@ -22,21 +22,32 @@ function handshake(options: object): Promise<string> {
 }
 
 test('for a protocol that is too old', async () => {
-  expect(await handshake({ servername: 'old.test', minVersion: 'TLSv1.1', maxVersion: 'TLSv1.1', ciphers: 'ALL:@SECLEVEL=0' })).not.toBe('connected')
+  expect(
+    await handshake({
+      servername: 'old.test',
+      minVersion: 'TLSv1.1',
+      maxVersion: 'TLSv1.1',
+      ciphers: 'ALL:@SECLEVEL=0',
+    }),
+  ).not.toBe('connected')
   const line = await gateway.logged({ msg: 'handshake failed', server_name: 'old.test' })
   expect(line).toMatchObject({ remote_addr: '127.0.0.1', code: expect.stringMatching(/PROTOCOL|VERSION/) })
   expect(String(line.reason)).not.toBe('')
 })
 
 test('for ciphers that are too weak', async () => {
-  expect(await handshake({ servername: 'weak.test', maxVersion: 'TLSv1.2', ciphers: 'AES128-SHA' })).not.toBe('connected')
+  expect(await handshake({ servername: 'weak.test', maxVersion: 'TLSv1.2', ciphers: 'AES128-SHA' })).not.toBe(
+    'connected',
+  )
   expect(await gateway.logged({ msg: 'handshake failed', server_name: 'weak.test' })).toMatchObject({
     code: expect.stringMatching(/CIPHER/),
   })
 })
 
 test('for a client that does not trust us, with its alert', async () => {
-  expect(await handshake({ servername: 'localhost', rejectUnauthorized: true, ca: scene.clients.certificate })).not.toBe('connected')
+  expect(
+    await handshake({ servername: 'localhost', rejectUnauthorized: true, ca: scene.clients.certificate }),
+  ).not.toBe('connected')
   expect((await gateway.get('/')).status).toBe(200)
 })
 

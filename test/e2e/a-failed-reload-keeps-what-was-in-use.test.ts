@@ -11,11 +11,14 @@ beforeAll(async () => {
   scene = await makeScene()
 })
 
-const status = async (gateway: Gateway, clients: Authority) => (await gateway.get('/', { as: clients.client('ada') })).status
+const status = async (gateway: Gateway, clients: Authority) =>
+  (await gateway.get('/', { as: clients.client('ada') })).status
 
 test('a broken configuration: the log names the place and the mistake', async () => {
   const gateway = await scene.start()
-  const line = await gateway.reload('listeners:\n  - listen: 127.0.0.1:0\n    servers:\n      - ssl_verify_clients: on\n')
+  const line = await gateway.reload(
+    'listeners:\n  - listen: 127.0.0.1:0\n    servers:\n      - ssl_verify_clients: on\n',
+  )
   expect(line).toMatchObject({ level: 'error' })
   expect(JSON.stringify(line)).toMatch(/ssl_verify_clients/)
   expect(JSON.stringify(line)).toMatch(/ssl_verify_client\b(?!s)/)
@@ -38,12 +41,17 @@ test('a broken certificate, then a good one', async () => {
   const next = scene.servers.server('localhost')
   writeFileSync(first.certificate, next.chain)
   writeFileSync(first.key, next.key)
-  await waitFor('the new certificate', async () => (await servedSerial(gateway)) === next.serial.toString('hex').toUpperCase())
+  await waitFor(
+    'the new certificate',
+    async () => (await servedSerial(gateway)) === next.serial.toString('hex').toUpperCase(),
+  )
 })
 
 test('a key that does not belong to its certificate', async () => {
   const first = scene.servers.server('localhost').files()
-  const gateway = await scene.start(listenerOf(scene.server({ ssl_certificate: first.certificate, ssl_certificate_key: first.key })))
+  const gateway = await scene.start(
+    listenerOf(scene.server({ ssl_certificate: first.certificate, ssl_certificate_key: first.key })),
+  )
   const before = await servedSerial(gateway)
   writeFileSync(first.key, scene.servers.server('localhost').key)
   expect(await gateway.reload()).toMatchObject({ level: 'error' })
@@ -54,7 +62,9 @@ test.each(['', 'garbage', '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICA
   'client CAs that became %j: the old ones are trusted on, and nobody else',
   async (content) => {
     const file = temporaryFile('ca.pem', scene.clients.certificate)
-    const gateway = await scene.start(listenerOf(scene.server({ ssl_client_certificate: file, ssl_verify_client: 'on' })))
+    const gateway = await scene.start(
+      listenerOf(scene.server({ ssl_client_certificate: file, ssl_verify_client: 'on' })),
+    )
     writeFileSync(file, content)
     expect(await gateway.reload()).toMatchObject({ level: 'error' })
     expect(await status(gateway, scene.clients)).toBe(200)
@@ -74,7 +84,8 @@ test('changed client CAs: the new ones are trusted, and the old ones no longer',
 
 test('the outcome of the last reload is in the metrics', async () => {
   const gateway = await scene.start()
-  const metric = async () => /^\w*reload_success(?:ful)?(?:\{[^}]*\})? (\d)/m.exec((await gateway.getAdmin('/metrics')).text)?.[1]
+  const metric = async () =>
+    /^\w*reload_success(?:ful)?(?:\{[^}]*\})? (\d)/m.exec((await gateway.getAdmin('/metrics')).text)?.[1]
   expect(await metric()).toBe('1')
   await gateway.reload('{ [')
   expect(await metric()).toBe('0')

@@ -16,7 +16,9 @@ test('a request in flight finishes with the configuration that it began with', a
   const gateway = await scene.start()
   const waiting = gateway.get('/slow')
   await scene.backend.request('the request', ({ target }) => target === '/slow')
-  await gateway.reload(scene.config({ services: [{ name: 'api', url: scene.backend.url, routes: [{ name: 'n', paths: ['/new'] }] }] }))
+  await gateway.reload(
+    scene.config({ services: [{ name: 'api', url: scene.backend.url, routes: [{ name: 'n', paths: ['/new'] }] }] }),
+  )
   expect((await gateway.get('/slow')).status).toBe(404)
   answer?.end('still here')
   expect(await waiting).toMatchObject({ status: 200, text: 'still here' })
@@ -54,7 +56,8 @@ test('not one of many requests fails while the gateway reloads again and again',
     }
   }
   const clients = Promise.all(Array.from({ length: 4 }, client))
-  for (let i = 0; i < 5; i++) await gateway.reload(scene.config({ identity_headers: { VERIFIED: 'verify', [`X-${i}`]: 'subject_dn' } }))
+  for (let i = 0; i < 5; i++)
+    await gateway.reload(scene.config({ identity_headers: { VERIFIED: 'verify', [`X-${i}`]: 'subject_dn' } }))
   reloading = false
   await clients
   expect(failures).toEqual([])

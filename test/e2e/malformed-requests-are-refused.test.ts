@@ -12,9 +12,12 @@ let gateway: Gateway
 beforeAll(async () => {
   scene = await makeScene()
   upstream = await startRawBackend(scene.inside.server('localhost'), (connection) => {
-    if (isWhole(connection.received)) connection.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok')
+    if (isWhole(connection.received))
+      connection.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok')
   })
-  gateway = await scene.start({ services: [{ name: 'api', url: upstream.url, retries: 0, routes: [{ name: 'all', paths: ['/'] }] }] })
+  gateway = await scene.start({
+    services: [{ name: 'api', url: upstream.url, retries: 0, routes: [{ name: 'all', paths: ['/'] }] }],
+  })
 })
 
 beforeEach(() => {
@@ -46,23 +49,51 @@ describe('is refused, and the upstream sees nothing of it', () => {
     ['a header without a colon', `GET / HTTP/1.1\r\n${HOST}nonsense\r\n\r\n`, 400],
     ['a header without a name', `GET / HTTP/1.1\r\n${HOST}: y\r\n\r\n`, 400],
     ['a control character in a name', `GET / HTTP/1.1\r\n${HOST}X\x01Y: y\r\n\r\n`, 400],
-    ['length and chunked', `POST / HTTP/1.1\r\n${HOST}Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n`, 400],
-    ['chunked and length', `POST / HTTP/1.1\r\n${HOST}Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n`, 400],
+    [
+      'length and chunked',
+      `POST / HTTP/1.1\r\n${HOST}Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n`,
+      400,
+    ],
+    [
+      'chunked and length',
+      `POST / HTTP/1.1\r\n${HOST}Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n`,
+      400,
+    ],
     ['two equal lengths', `POST / HTTP/1.1\r\n${HOST}Content-Length: 2\r\nContent-Length: 2\r\n\r\nhi`, 400],
     ['two different lengths', `POST / HTTP/1.1\r\n${HOST}Content-Length: 2\r\nContent-Length: 3\r\n\r\nhi!`, 400],
     ['a list of lengths', `POST / HTTP/1.1\r\n${HOST}Content-Length: 2, 2\r\n\r\nhi`, 400],
     ['a length with a sign', `POST / HTTP/1.1\r\n${HOST}Content-Length: +2\r\n\r\nhi`, 400],
     ['a negative length', `POST / HTTP/1.1\r\n${HOST}Content-Length: -2\r\n\r\nhi`, 400],
     ['a length in hexadecimal', `POST / HTTP/1.1\r\n${HOST}Content-Length: 0x2\r\n\r\nhi`, 400],
-    ['a length beyond all bounds', `POST / HTTP/1.1\r\n${HOST}Content-Length: 99999999999999999999\r\n\r\nhi`, [400, 413]],
+    [
+      'a length beyond all bounds',
+      `POST / HTTP/1.1\r\n${HOST}Content-Length: 99999999999999999999\r\n\r\nhi`,
+      [400, 413],
+    ],
     ['an empty length', `POST / HTTP/1.1\r\n${HOST}Content-Length:\r\n\r\n`, 400],
-    ['chunked, identity', `POST / HTTP/1.1\r\n${HOST}Transfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n`, [400, 501]],
-    ['identity, chunked', `POST / HTTP/1.1\r\n${HOST}Transfer-Encoding: identity, chunked\r\n\r\n0\r\n\r\n`, [400, 501]],
+    [
+      'chunked, identity',
+      `POST / HTTP/1.1\r\n${HOST}Transfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n`,
+      [400, 501],
+    ],
+    [
+      'identity, chunked',
+      `POST / HTTP/1.1\r\n${HOST}Transfer-Encoding: identity, chunked\r\n\r\n0\r\n\r\n`,
+      [400, 501],
+    ],
     ['gzip, chunked', `POST / HTTP/1.1\r\n${HOST}Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n`, [400, 501]],
     ['identity alone', `POST / HTTP/1.1\r\n${HOST}Transfer-Encoding: identity\r\n\r\n`, [400, 501]],
     ['xchunked', `POST / HTTP/1.1\r\n${HOST}Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n`, [400, 501]],
-    ['chunked twice in one line', `POST / HTTP/1.1\r\n${HOST}Transfer-Encoding: chunked, chunked\r\n\r\n0\r\n\r\n`, [400, 501]],
-    ['chunked in two lines', `POST / HTTP/1.1\r\n${HOST}Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n`, [400, 501]],
+    [
+      'chunked twice in one line',
+      `POST / HTTP/1.1\r\n${HOST}Transfer-Encoding: chunked, chunked\r\n\r\n0\r\n\r\n`,
+      [400, 501],
+    ],
+    [
+      'chunked in two lines',
+      `POST / HTTP/1.1\r\n${HOST}Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n`,
+      [400, 501],
+    ],
     ['chunked with a tab', `POST / HTTP/1.1\r\n${HOST}Transfer-Encoding: \x0bchunked\r\n\r\n0\r\n\r\n`, [400, 501]],
     ['HTTP/1.0 and chunked', `POST / HTTP/1.0\r\n${HOST}Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n`, 400],
     ['HTTP/1.2', `GET / HTTP/1.2\r\n${HOST}\r\n`, [400, 505]],
@@ -88,10 +119,18 @@ describe('is refused, and the upstream sees nothing of it', () => {
     ['a target with a fragment', `GET /#x HTTP/1.1\r\n${HOST}\r\n`, 400],
     ['a target with a tab', `GET /a\tb HTTP/1.1\r\n${HOST}\r\n`, 400],
     ['CONNECT', `CONNECT localhost:443 HTTP/1.1\r\n${HOST}\r\n`, 405],
-    ['CONNECT with a body', `CONNECT localhost:443 HTTP/1.1\r\n${HOST}Content-Length: ${SMUGGLED.length}\r\n\r\n${SMUGGLED}`, 405],
+    [
+      'CONNECT with a body',
+      `CONNECT localhost:443 HTTP/1.1\r\n${HOST}Content-Length: ${SMUGGLED.length}\r\n\r\n${SMUGGLED}`,
+      405,
+    ],
     ['TRACE', `TRACE / HTTP/1.1\r\n${HOST}\r\n`, 405],
     ['the preface of HTTP/2', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', [400, 405, 505]],
-    ['a websocket by POST', `POST / HTTP/1.1\r\n${HOST}Connection: Upgrade\r\nUpgrade: websocket\r\nContent-Length: 2\r\n\r\nhi`, [400, 405, 426]],
+    [
+      'a websocket by POST',
+      `POST / HTTP/1.1\r\n${HOST}Connection: Upgrade\r\nUpgrade: websocket\r\nContent-Length: 2\r\n\r\nhi`,
+      [400, 405, 426],
+    ],
     [
       'a websocket with a body',
       `GET / HTTP/1.1\r\n${HOST}Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nContent-Length: 2\r\n\r\nhi`,
@@ -133,14 +172,44 @@ describe('is accepted, and the upstream sees exactly one honest request', () => 
   test.each<[what: string, bytes: string, target: string, body: string]>([
     ['empty lines before the request', `\r\n\r\nGET /a HTTP/1.1\r\n${HOST}Connection: close\r\n\r\n`, '/a', ''],
     ['a GET with a body', `GET /a HTTP/1.1\r\n${HOST}Connection: close\r\nContent-Length: 2\r\n\r\nhi`, '/a', 'hi'],
-    ['a chunked DELETE', `DELETE /a HTTP/1.1\r\n${HOST}Connection: close\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n`, '/a', 'hi'],
-    ['a chunked OPTIONS', `OPTIONS /a HTTP/1.1\r\n${HOST}Connection: close\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n`, '/a', 'hi'],
-    ['Transfer-Encoding: Chunked', `POST /a HTTP/1.1\r\n${HOST}Connection: close\r\nTransfer-Encoding: Chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n`, '/a', 'hi'],
-    ['chunk extensions', `POST /a HTTP/1.1\r\n${HOST}Connection: close\r\nTransfer-Encoding: chunked\r\n\r\n2;a=b;c="d"\r\nhi\r\n0;x\r\n\r\n`, '/a', 'hi'],
-    ['an absolute target with the same Host', `GET https://localhost/a?x=1 HTTP/1.1\r\n${HOST}Connection: close\r\n\r\n`, '/a?x=1', ''],
+    [
+      'a chunked DELETE',
+      `DELETE /a HTTP/1.1\r\n${HOST}Connection: close\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n`,
+      '/a',
+      'hi',
+    ],
+    [
+      'a chunked OPTIONS',
+      `OPTIONS /a HTTP/1.1\r\n${HOST}Connection: close\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n`,
+      '/a',
+      'hi',
+    ],
+    [
+      'Transfer-Encoding: Chunked',
+      `POST /a HTTP/1.1\r\n${HOST}Connection: close\r\nTransfer-Encoding: Chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n`,
+      '/a',
+      'hi',
+    ],
+    [
+      'chunk extensions',
+      `POST /a HTTP/1.1\r\n${HOST}Connection: close\r\nTransfer-Encoding: chunked\r\n\r\n2;a=b;c="d"\r\nhi\r\n0;x\r\n\r\n`,
+      '/a',
+      'hi',
+    ],
+    [
+      'an absolute target with the same Host',
+      `GET https://localhost/a?x=1 HTTP/1.1\r\n${HOST}Connection: close\r\n\r\n`,
+      '/a?x=1',
+      '',
+    ],
     ['HTTP/1.0', 'GET /a HTTP/1.0\r\nHost: localhost\r\n\r\n', '/a', ''],
     ['Latin-1 in a value', `GET /a HTTP/1.1\r\n${HOST}Connection: close\r\nX-Name: caf\xe9\r\n\r\n`, '/a', ''],
-    ['an upgrade to h2c, as an ordinary request', `GET /a HTTP/1.1\r\n${HOST}Connection: Upgrade, HTTP2-Settings, close\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n\r\n`, '/a', ''],
+    [
+      'an upgrade to h2c, as an ordinary request',
+      `GET /a HTTP/1.1\r\n${HOST}Connection: Upgrade, HTTP2-Settings, close\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n\r\n`,
+      '/a',
+      '',
+    ],
     ['Connection: Upgrade without Upgrade', `GET /a HTTP/1.1\r\n${HOST}Connection: Upgrade, close\r\n\r\n`, '/a', ''],
   ])('%s', async (_what, bytes, target, body) => {
     const answers = await gateway.talk(bytes)
@@ -171,7 +240,8 @@ test('pipelined requests are answered in their order, each with its own', async 
 
 test('a request in single bytes is a request', async () => {
   const connection = await gateway.open()
-  for (const byte of `POST /slowly HTTP/1.1\r\n${HOST}Connection: close\r\nContent-Length: 2\r\n\r\nhi`) connection.write(byte)
+  for (const byte of `POST /slowly HTTP/1.1\r\n${HOST}Connection: close\r\nContent-Length: 2\r\n\r\nhi`)
+    connection.write(byte)
   expect((await connection.untilClosed()).map(({ status }) => status)).toEqual([200])
   expect(received()[0]).toContain('/slowly')
 })

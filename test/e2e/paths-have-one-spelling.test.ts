@@ -58,9 +58,32 @@ test.each([
 })
 
 test.each([
-  '/x/../admin', '/x/./admin', '/..', '/.', '/x/%2e%2e/admin', '/x/%2E./admin', '/x/.%2e/admin', '/x/..%2fadmin', '/x/..%5cadmin',
-  '/admin%2f', '/admin%2F..', '/admin%5c', '/admin%00', '/admin%0d%0ax', '/admin%7f', '/admin\\', '\\admin', '/x\\..\\admin', '/admin#x', '/..;/admin',
-  '/x/..;a=b/admin', '/%', '/%zz', '/%2', '/\xe9', '/a\x7fb',
+  '/x/../admin',
+  '/x/./admin',
+  '/..',
+  '/.',
+  '/x/%2e%2e/admin',
+  '/x/%2E./admin',
+  '/x/.%2e/admin',
+  '/x/..%2fadmin',
+  '/x/..%5cadmin',
+  '/admin%2f',
+  '/admin%2F..',
+  '/admin%5c',
+  '/admin%00',
+  '/admin%0d%0ax',
+  '/admin%7f',
+  '/admin\\',
+  '\\admin',
+  '/x\\..\\admin',
+  '/admin#x',
+  '/..;/admin',
+  '/x/..;a=b/admin',
+  '/%',
+  '/%zz',
+  '/%2',
+  '/\xe9',
+  '/a\x7fb',
 ])('%j is refused', async (target) => {
   expect(await outcome(target)).toEqual([400, undefined])
 })

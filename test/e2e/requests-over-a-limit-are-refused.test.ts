@@ -75,5 +75,10 @@ test('connections beyond max_connections are closed, and those within go on', as
   const [answer] = await first.write('GET / HTTP/1.1\r\nHost: localhost\r\n\r\n').answers(1)
   expect(answer?.status).toBe(200)
   for (const connection of [first, ...opened]) connection.destroy()
-  await waitFor('room again', () => gateway.get('/').then(({ status }) => status === 200, () => false))
+  await waitFor('room again', () =>
+    gateway.get('/').then(
+      ({ status }) => status === 200,
+      () => false,
+    ),
+  )
 })

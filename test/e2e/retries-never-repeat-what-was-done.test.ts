@@ -1,5 +1,5 @@
 import { beforeAll, beforeEach, expect, test } from '@jest/globals'
-import { type Backend, startBackend } from '../support/backend.ts'
+import type { Backend } from '../support/backend.ts'
 import { json } from '../support/client.ts'
 import { freePort } from '../support/free-port.ts'
 import type { Gateway } from '../support/gateway.ts'
@@ -38,7 +38,12 @@ beforeAll(async () => {
       upstream('all-dead.upstream', dead, await freePort()),
       upstream('no-retries.upstream', dead),
     ],
-    services: [service('half-dead'), service('half-broken'), service('all-dead'), service('no-retries', { retries: 0 })],
+    services: [
+      service('half-dead'),
+      service('half-broken'),
+      service('all-dead'),
+      service('no-retries', { retries: 0 }),
+    ],
     proxy: {
       proxy_ssl_certificate: scene.own.chain,
       proxy_ssl_certificate_key: scene.own.key,
@@ -76,7 +81,8 @@ test('a POST that a target may have begun to process is not repeated', async () 
     if (answer.status === 502) expect(json(answer)).toMatchObject({ code: 'GW_UPSTREAM_RESET' })
   }
   expect(statuses).toContain(502)
-  const processed = broken.connections.filter(({ received }) => received.startsWith('POST')).length + healthy.seen.length
+  const processed =
+    broken.connections.filter(({ received }) => received.startsWith('POST')).length + healthy.seen.length
   expect(processed).toBe(4)
 })
 

@@ -30,11 +30,16 @@ beforeAll(async () => {
 
 test('in the log, the metrics or the answers, whatever happens', async () => {
   const answers = [
-    await gateway.get('/', { as: scene.ada, headers: { authorization: 'Bearer very-secret', cookie: 'session=very-secret' } }),
+    await gateway.get('/', {
+      as: scene.ada,
+      headers: { authorization: 'Bearer very-secret', cookie: 'session=very-secret' },
+    }),
     await gateway.get('/?access_token=very-secret&x=1'),
     await gateway.get('/', { as: authority('strangers').client('mallory') }),
   ]
-  const [refused] = await gateway.talk('GET / HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer very-secret\r\nbroken\r\n\r\n')
+  const [refused] = await gateway.talk(
+    'GET / HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer very-secret\r\nbroken\r\n\r\n',
+  )
   await gateway.reload()
   const metrics = await gateway.getAdmin('/metrics')
   await gateway.logged({ path: expect.anything() as never, status: 200 }).catch(() => {})
@@ -45,7 +50,9 @@ test('in the log, the metrics or the answers, whatever happens', async () => {
     JSON.stringify(refused),
     ...answers.filter(({ status }) => status !== 200).map(({ text, headers }) => text + JSON.stringify(headers)),
   ].join('\n')
-  const keys = [scene.front.key, scene.own.key].flatMap((pem) => pem.split('\n').filter((line) => line.length > 20 && !line.startsWith('---')))
+  const keys = [scene.front.key, scene.own.key].flatMap((pem) =>
+    pem.split('\n').filter((line) => line.length > 20 && !line.startsWith('---')),
+  )
   for (const secret of [PASSPHRASE, 'very-secret', 'PRIVATE KEY', ...keys]) expect(shown).not.toContain(secret)
 })
 
@@ -57,7 +64,10 @@ test('a reload still finds the secrets that left the environment', async () => {
 
 test('no key or passphrase is handed to child processes: none but the first is in the environment that the process was given', () => {
   // /proc shows what the process was started with, which only whoever started it could keep from it; no process below it holds it again.
-  const children = readFileSync(`/proc/${gateway.child.pid}/task/${gateway.child.pid}/children`, 'utf8').trim().split(' ').filter(Boolean)
+  const children = readFileSync(`/proc/${gateway.child.pid}/task/${gateway.child.pid}/children`, 'utf8')
+    .trim()
+    .split(' ')
+    .filter(Boolean)
   for (const pid of children) {
     expect(readFileSync(`/proc/${pid}/environ`, 'utf8')).not.toMatch(/PRIVATE KEY|open-sesame/)
   }

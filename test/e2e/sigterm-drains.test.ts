@@ -32,7 +32,12 @@ test('a request in flight finishes, and then the gateway ends with status 0', as
   const waiting = gateway.get('/')
   await scene.backend.request('the request', () => true)
   gateway.child.process.kill('SIGTERM')
-  await waitFor('the listener to close', () => gateway.get('/').then(() => false, () => true))
+  await waitFor('the listener to close', () =>
+    gateway.get('/').then(
+      () => false,
+      () => true,
+    ),
+  )
   expect(gateway.child.running).toBe(true)
   answer?.end('last')
   expect(await waiting).toMatchObject({ status: 200, text: 'first last' })

@@ -1,4 +1,4 @@
-import { createServer, type AddressInfo, type Socket } from 'node:net'
+import { type AddressInfo, createServer, type Socket } from 'node:net'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { json } from '../support/client.ts'
 import type { Gateway } from '../support/gateway.ts'
@@ -28,7 +28,13 @@ beforeAll(async () => {
     ],
     services: [
       { name: 'slow', url, retries: 0, read_timeout: 500, routes: [{ name: 'slow', paths: ['/slow'] }] },
-      { name: 'silent', url: `https://localhost:${port}`, retries: 0, connect_timeout: 500, routes: [{ name: 'silent', paths: ['/silent'] }] },
+      {
+        name: 'silent',
+        url: `https://localhost:${port}`,
+        retries: 0,
+        connect_timeout: 500,
+        routes: [{ name: 'silent', paths: ['/silent'] }],
+      },
     ],
   })
 })
@@ -77,7 +83,9 @@ describe('the client', () => {
   test('that stops in the middle of its body: 408', async () => {
     scene.backend.reset()
     const connection = await gateway.open()
-    const answers = await connection.write('POST /slow/ HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\nhalf').untilClosed(10)
+    const answers = await connection
+      .write('POST /slow/ HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\nhalf')
+      .untilClosed(10)
     expect([408, 504]).toContain(answers[0]?.status)
   })
   test('that says nothing after the handshake is closed', async () => {

@@ -23,7 +23,9 @@ test('/healthz and /readyz say 200 while all is well', async () => {
 test('/metrics counts requests, handshakes and verifications, and tells when certificates end', async () => {
   await gateway.get('/', { as: scene.ada })
   await gateway.get('/', { as: authority('strangers').client('mallory') })
-  await waitFor('the metrics', async () => /requests_total\{[^}]*code="400"/.test(await metrics()) || undefined).catch(() => {})
+  await waitFor('the metrics', async () => /requests_total\{[^}]*code="400"/.test(await metrics()) || undefined).catch(
+    () => {},
+  )
   const text = await metrics()
   expect(text).toMatch(/^\w*requests_total\{[^}]*\} [1-9]/m)
   expect(text).toMatch(/^\w*handshakes_total\{[^}]*\} [1-9]/m)

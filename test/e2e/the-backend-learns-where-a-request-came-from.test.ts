@@ -48,7 +48,11 @@ describe('from a client that nobody vouches for', () => {
   })
 
   test('in other spellings they are not believed either', async () => {
-    const seen = await send(gateway, { 'X_Forwarded_For': '203.0.113.9', 'X-FORWARDED_PROTO': 'http', 'X-Forwarded-Uri': '/admin' })
+    const seen = await send(gateway, {
+      X_Forwarded_For: '203.0.113.9',
+      'X-FORWARDED_PROTO': 'http',
+      'X-Forwarded-Uri': '/admin',
+    })
     expect(JSON.stringify(seen.rawHeaders)).not.toMatch(/203\.0\.113|admin/)
   })
 
@@ -84,23 +88,31 @@ describe('from a proxy in trusted_ips', () => {
 
 test('hop-by-hop headers, and those that Connection names, stay behind', async () => {
   const gateway = await scene.start()
-  const lines = 'Connection: close, X-Hop\r\nX-Hop: 1\r\nKeep-Alive: 5\r\nProxy-Connection: x\r\nProxy-Authorization: Basic x\r\nTE: trailers\r\nProxy: http://evil.test\r\nX-End: kept\r\n'
+  const lines =
+    'Connection: close, X-Hop\r\nX-Hop: 1\r\nKeep-Alive: 5\r\nProxy-Connection: x\r\nProxy-Authorization: Basic x\r\nTE: trailers\r\nProxy: http://evil.test\r\nX-End: kept\r\n'
   await gateway.talk(`GET / HTTP/1.1\r\nHost: localhost\r\n${lines}\r\n`)
   const names = scene.backend.last.headers.map(([name]) => name.toLowerCase())
   expect(names).toContain('x-end')
-  for (const gone of ['x-hop', 'keep-alive', 'proxy-connection', 'proxy-authorization', 'te', 'proxy', 'upgrade']) expect(names).not.toContain(gone)
+  for (const gone of ['x-hop', 'keep-alive', 'proxy-connection', 'proxy-authorization', 'te', 'proxy', 'upgrade'])
+    expect(names).not.toContain(gone)
 })
 
 test('Connection: Host or Content-Length removes nothing that a request needs', async () => {
   const gateway = await scene.start()
-  await gateway.talk('POST / HTTP/1.1\r\nHost: localhost\r\nConnection: close, Host, Content-Length, Content-Type\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\nhi')
+  await gateway.talk(
+    'POST / HTTP/1.1\r\nHost: localhost\r\nConnection: close, Host, Content-Length, Content-Type\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\nhi',
+  )
   expect(scene.backend.last.header('host')).toHaveLength(1)
   expect(scene.backend.last.body.toString()).toBe('hi')
 })
 
 test("the client's Host goes on where the route preserves it, else the service's", async () => {
   const { url, port } = scene.backend
-  const service = (name: string, preserve_host: boolean) => ({ name, url, routes: [{ name, paths: [`/${name}`], preserve_host }] })
+  const service = (name: string, preserve_host: boolean) => ({
+    name,
+    url,
+    routes: [{ name, paths: [`/${name}`], preserve_host }],
+  })
   const gateway = await scene.start({ services: [service('kept', true), service('own', false)] })
   await gateway.get('/kept', { host: 'localhost:8443' })
   expect(scene.backend.last.header('host')).toEqual(['localhost:8443'])

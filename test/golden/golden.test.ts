@@ -1,4 +1,4 @@
-// Each .yaml here is a configuration, a line of hyphens, and what comes of it: the problems as they are printed, or `ok` and settings that the
+// Each .golden here is a configuration, a line of hyphens, and what comes of it: the problems as they are printed, or `ok` and settings that the
 // result must have. Lines `# env NAME=value` at the top set variables. `server.crt`, `server.key`, `ca.crt` and `ca.crl` lie beside the file.
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -33,7 +33,7 @@ function withoutFolders(text: string): string {
   return text.replaceAll(`${folder}/`, '').replaceAll(`${process.cwd()}/`, './')
 }
 
-for (const name of readdirSync(HERE).filter((each) => each.endsWith('.yaml'))) {
+for (const name of readdirSync(HERE).filter((each) => each.endsWith('.golden'))) {
   test(name, () => {
     const [input = '', expected = ''] = readFileSync(join(HERE, name), 'utf8').split(SEPARATOR)
     const loaded = load(name, input)

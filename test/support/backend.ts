@@ -4,7 +4,7 @@ import { createServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { TLSSocket } from 'node:tls'
-import { afterAll } from '@jest/globals'
+import { whenFileEnds } from './cleanup.ts'
 import type { Authority, Issued } from './pki.ts'
 import { waitFor } from './wait.ts'
 
@@ -135,7 +135,7 @@ export async function startBackend({
   })
   server.on('upgrade', (request, socket, head) => backend.upgrade(request, socket, head, see(request)))
   server.on('tlsClientError', () => {})
-  afterAll(() => backend.close())
+  whenFileEnds(() => backend.close())
   return backend
 }
 

@@ -1,7 +1,7 @@
 /** A TLS backend without HTTP: it keeps the very bytes that the gateway sent, and writes the very bytes that the test wants. */
 import type { AddressInfo } from 'node:net'
 import { createServer, type TLSSocket } from 'node:tls'
-import { afterAll } from '@jest/globals'
+import { whenFileEnds } from './cleanup.ts'
 import type { Issued } from './pki.ts'
 
 export class RawBackendConnection {
@@ -45,7 +45,7 @@ export async function startRawBackend(certificate: Issued, onBytes: OnBytes = ()
     })
   })
   server.on('tlsClientError', () => {})
-  afterAll(() => {
+  whenFileEnds(() => {
     for (const socket of sockets) socket.destroy()
     server.close()
   })

@@ -96,6 +96,7 @@ export const AWKWARD_NAMES: Readonly<Record<string, Uint8Array>> = {
   'unknown type with a BMPString': encodeName([[{ oid: UNKNOWN, tag: 30, value: utf16('x') }]]),
   'unknown type with a BIT STRING': encodeName([[{ oid: UNKNOWN, tag: 3, value: Buffer.from([3, 0xff]) }]]),
   'unknown type with a SEQUENCE': handmade(UNKNOWN, sequence(oid('1.2.3'))),
+  'unknown type with a constructed string': handmade(UNKNOWN, element(0x2c, element(UTF8, Buffer.from('a')))),
   'unknown type beside a known one': encodeName([[utf8(UNKNOWN, 'u'), utf8(CN, 'k')]]),
   'type with a huge arc': encodeName([[utf8('2.25.340282366920938463463374607431768211455', 'x')]]),
   'type in the third root': encodeName([[utf8('2.999.1', 'x')]]),

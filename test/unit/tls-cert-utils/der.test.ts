@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
-import { DerError, type DerElement, readElement, readOid, readWhole, TAG } from '../../../src/tls-cert-utils/der.ts'
-import { element, oid, octetString, sequence } from '../../../src/tls-cert-utils/der-writer.ts'
+import { type DerElement, DerError, readElement, readOid, readWhole, TAG } from '../../../src/tls-cert-utils/der.ts'
+import { element, octetString, oid, sequence } from '../../../src/tls-cert-utils/der-writer.ts'
 
 const hex = (text: string) => Buffer.from(text.replaceAll(' ', ''), 'hex')
 

@@ -40,7 +40,7 @@ describe('certificates', () => {
     for (const part of [
       'Serial Number: 2748 (0xabc)',
       'Issuer: CN=Root,O=Acme',
-      'Subject: CN=api,L=x+OU=a\\,b,C=DE',
+      'Subject: CN=api,OU=a\\,b+L=x,C=DE',
       'CA:FALSE',
       'TLS Web Server Authentication\n',
       'Digital Signature',

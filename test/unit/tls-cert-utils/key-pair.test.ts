@@ -122,6 +122,12 @@ describe('readKeyPair', () => {
     expect(codeOf(make())).toBe(code)
   })
 
+  test('says that a key belongs to no certificate of the chain', () => {
+    expect(() => readKeyPair({ certificate: ec.pem + authority.pem, key: rsa.keyPem })).toThrow(
+      'The private key does not belong to the certificate.',
+    )
+  })
+
   test('says which certificate of a chain in the wrong order the key belongs to', () => {
     expect(() => readKeyPair({ certificate: authority.pem + ec.pem, key: ec.keyPem })).toThrow(
       /certificate 2 of the chain/,

@@ -5,8 +5,8 @@ import {
   opensslReason,
   VERIFY_ERROR_CODES,
 } from '../../../src/tls-cert-utils/verify-errors.ts'
-import { opensslVerify } from './openssl.ts'
 import { handshake } from './handshake.ts'
+import { opensslVerify } from './openssl.ts'
 
 describe('opensslReason', () => {
   test('gives the sentence that openssl verify gives for the code that Node gives', async () => {
@@ -25,7 +25,9 @@ describe('opensslReason', () => {
       const { socket, close } = await handshake(authority, client)
       expect(socket.authorizationError).toBe(code)
       close()
-      expect(await opensslVerify(authority.pem, client.pem)).toContain(`: ${opensslReason(code)}`)
+      // The program stops at its first error, 20; a handshake goes on and ends with 21, which is what nginx and Node tell.
+      const first = code === 'UNABLE_TO_VERIFY_LEAF_SIGNATURE' ? 'UNABLE_TO_GET_ISSUER_CERT_LOCALLY' : code
+      expect(await opensslVerify(authority.pem, client.pem)).toContain(`: ${opensslReason(first)}`)
     }
   })
 

@@ -1,0 +1,175 @@
+/** What the gateway would make of a client's certificates: plain data, for `inspect` to print as text or JSON. */
+import type { Config, LoadedConfig, ServerConfig } from '../config/index.ts'
+import { ConfigError, GatewayError } from '../errors.ts'
+import { verificationText } from '../identity/fields.ts'
+import { createIdentityHeaders } from '../identity/headers.ts'
+import { admit } from '../listener/admission.ts'
+import { Materials } from '../runtime/materials.ts'
+import type { AlternativeName } from '../tls-cert-utils/alternative-names.ts'
+import type { CertificateFacts } from '../tls-cert-utils/certificate.ts'
+import {
+  BASIC_CONSTRAINTS,
+  EXTENDED_KEY_USAGE,
+  extendedKeyUsageName,
+  KEY_USAGE,
+  readBasicConstraints,
+  readExtendedKeyUsage,
+  readExtensions,
+  readKeyUsage,
+} from '../tls-cert-utils/extensions.ts'
+import { type ChainVerdict, type VerifyOptions, verifyChain } from '../tls-cert-utils/verify.ts'
+import { opensslReason } from '../tls-cert-utils/verify-errors.ts'
+import type { Connection, Verification } from '../types.ts'
+
+export interface DescribedCertificate {
+  readonly subject: string
+  readonly issuer: string
+  readonly serial: string
+  /** ISO 8601; undefined where it cannot be read. */
+  readonly not_before: string | undefined
+  readonly not_after: string | undefined
+  readonly valid_now: boolean
+  readonly fingerprint_sha1: string
+  readonly fingerprint_sha256: string
+  readonly spki_sha256: string
+  readonly alternative_names: readonly AlternativeName[]
+  /** Undefined where the certificate does not say: then it may be used for anything. */
+  readonly key_usage: readonly string[] | undefined
+  readonly extended_key_usage: readonly string[] | undefined
+  readonly is_authority: boolean
+}
+
+export interface ServerJudgement {
+  readonly listen: string
+  readonly server_names: readonly string[]
+  readonly ssl_verify_client: ServerConfig['ssl_verify_client']
+  /** `NONE`, `SUCCESS` or `FAILED:reason`. */
+  readonly verified: string
+  /** Everything that is wrong, as sentences; the last one is the reason. */
+  readonly findings: readonly string[]
+  /** Subjects, as far as the chain was found: the client's first. Empty where no certificate is asked for. */
+  readonly chain: readonly string[]
+  /** The code of the refusal that a request would get; undefined where it would be let in. */
+  readonly refusal: string | undefined
+  /** Name and value of each header that a backend would get. */
+  readonly headers: readonly (readonly [name: string, value: string])[]
+}
+
+export function describeCertificate(certificate: CertificateFacts, now = Date.now()): DescribedCertificate {
+  const { notBefore, notAfter } = certificate
+  return {
+    subject: certificate.subject,
+    issuer: certificate.issuer,
+    serial: certificate.serial,
+    not_before: isoTime(notBefore),
+    not_after: isoTime(notAfter),
+    valid_now: notBefore <= now && now < notAfter,
+    fingerprint_sha1: certificate.fingerprintSha1,
+    fingerprint_sha256: certificate.fingerprintSha256,
+    spki_sha256: certificate.publicKeySha256,
+    alternative_names: certificate.alternativeNames,
+    key_usage: extensionOf(certificate, KEY_USAGE, readKeyUsage),
+    extended_key_usage: extensionOf(certificate, EXTENDED_KEY_USAGE, (value) =>
+      readExtendedKeyUsage(value).map(extendedKeyUsageName),
+    ),
+    is_authority: extensionOf(certificate, BASIC_CONSTRAINTS, readBasicConstraints)?.isAuthority ?? false,
+  }
+}
+
+/** @throws {ConfigError} where an authority or a list cannot be read */
+export function judgeByServers(
+  sent: VerifyOptions['sent'],
+  config: Config,
+  locate: LoadedConfig['locate'],
+): ServerJudgement[] {
+  const materials = new Materials(locate)
+  const judge = (server: ServerConfig) => verdictOf(sent, server, materials)
+  const verdicts = config.listeners.flatMap(({ listen, servers }) =>
+    servers.map((server) => ({ listen: `${listen.host}:${listen.port}`, server, verdict: judge(server) })),
+  )
+  if (materials.problems.length > 0) throw new ConfigError(materials.problems)
+  const identity = createIdentityHeaders(config.identity_headers)
+  return verdicts.map(({ listen, server, verdict }) => {
+    const connection = connectionOf(sent[0], server, verdict)
+    return {
+      listen,
+      server_names: server.server_names,
+      ssl_verify_client: server.ssl_verify_client,
+      verified: verificationText(connection.verification),
+      findings: verdict ? sentences(verdict) : [],
+      chain: verdict ? verdict.chain.map(({ subject }) => subject) : [],
+      refusal: refusalOf(server, connection),
+      headers: pairs(identity.for(connection)),
+    }
+  })
+}
+
+/** Undefined where the server asks for no certificate. */
+function verdictOf(sent: VerifyOptions['sent'], server: ServerConfig, materials: Materials): ChainVerdict | undefined {
+  const { ssl_verify_client: mode, ssl_client_certificate: trust, ssl_crl: lists, ssl_verify_depth: depth } = server
+  if (mode === 'off') return undefined
+  const trusted = (trust && materials.trustStore(trust, 'client')?.certificates) ?? []
+  return verifyChain({ sent, trusted, lists: (lists && materials.revocationLists(lists)) ?? [], depth })
+}
+
+const POLICY = 'inspect'
+
+/** A connection as the client would open it: a full handshake of TLS 1.3. */
+function connectionOf(leaf: CertificateFacts, server: ServerConfig, verdict: ChainVerdict | undefined): Connection {
+  return {
+    id: '',
+    policy: POLICY,
+    serverName: server.server_names.find((name) => !name.includes('*')),
+    remoteAddress: '',
+    remotePort: 0,
+    localPort: 0,
+    protocol: 'TLSv1.3',
+    cipher: 'TLS_AES_256_GCM_SHA384',
+    resumed: false,
+    verification: verificationOf(verdict),
+    certificate: verdict && leaf,
+    expiresAt: verdict ? leaf.notAfter : Number.POSITIVE_INFINITY,
+  }
+}
+
+function verificationOf(verdict: ChainVerdict | undefined): Verification {
+  if (!verdict) return { result: 'NONE' }
+  return verdict.code === undefined
+    ? { result: 'SUCCESS' }
+    : { result: 'FAILED', code: verdict.code, reason: opensslReason(verdict.code) }
+}
+
+function refusalOf(server: ServerConfig, connection: Connection): string | undefined {
+  try {
+    admit({ name: '', policy: POLICY, verify: server.ssl_verify_client }, connection)
+    return undefined
+  } catch (error) {
+    if (!(error instanceof GatewayError)) throw error
+    return error.code
+  }
+}
+
+function sentences({ findings, chain }: ChainVerdict): string[] {
+  return findings.map(({ code, at, detail }) => {
+    const reason = `${chain[at]?.subject || '(empty subject)'}: ${opensslReason(code)}`
+    return detail === undefined ? reason : `${reason} (${detail})`
+  })
+}
+
+function pairs(flat: readonly string[]): (readonly [string, string])[] {
+  return flat.flatMap((name, i) => (i % 2 === 0 ? [[name, flat[i + 1] ?? ''] as const] : []))
+}
+
+/** What an extension says; undefined where it is absent or cannot be read. */
+function extensionOf<T>(certificate: CertificateFacts, oid: string, read: (value: Buffer) => T): T | undefined {
+  try {
+    const value = readExtensions(certificate.raw).find((extension) => extension.oid === oid)?.value
+    return value && read(value)
+  } catch {
+    return undefined
+  }
+}
+
+function isoTime(time: number): string | undefined {
+  return Number.isFinite(time) && time !== 0 ? new Date(time).toISOString() : undefined
+}

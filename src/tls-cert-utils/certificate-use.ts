@@ -1,0 +1,102 @@
+import type { KeyObject } from 'node:crypto'
+import type { CertificateFacts } from './certificate.ts'
+import {
+  BASIC_CONSTRAINTS,
+  CLIENT_AUTHENTICATION,
+  EXTENDED_KEY_USAGE,
+  KEY_USAGE,
+  readBasicConstraints,
+  readExtendedKeyUsage,
+  readExtensions,
+  readKeyUsage,
+} from './extensions.ts'
+
+/** What a certificate may be used for, as OpenSSL reads it (crypto/x509/v3_purp.c). */
+export interface CertificateUse {
+  readonly isAuthority: boolean
+  /** The purpose "SSL client". */
+  readonly mayBeClient: boolean
+  /** The purpose "SSL client CA". */
+  readonly mayIssueClients: boolean
+  /** False only where keyUsage is there and lacks keyCertSign. */
+  readonly maySign: boolean
+  readonly pathLength: number | undefined
+  /** A critical extension that OpenSSL does not handle. */
+  readonly unknownCritical: string | undefined
+  /** Less than 112 bits of security: RSA and DSA below 2048 bits, curves below 224. */
+  readonly hasWeakKey: boolean
+  /** MD5 or SHA-1. */
+  readonly hasWeakSignature: boolean
+}
+
+/** Those of OpenSSL's X509_supported_extension. */
+const HANDLED: ReadonlySet<string> = new Set([
+  '2.16.840.1.113730.1.1',
+  '2.5.29.15',
+  '2.5.29.17',
+  '2.5.29.19',
+  '2.5.29.31',
+  '2.5.29.32',
+  '2.5.29.33',
+  '2.5.29.35',
+  '2.5.29.36',
+  '2.5.29.37',
+  '2.5.29.30',
+  '2.5.29.54',
+  '1.3.6.1.5.5.7.1.7',
+  '1.3.6.1.5.5.7.1.8',
+  '1.3.6.1.5.5.7.1.14',
+  '1.3.6.1.5.5.7.48.1.5',
+])
+
+/** A certificate whose extensions cannot be read may be used for nothing. */
+export function useOf(certificate: CertificateFacts): CertificateUse {
+  const { signatureAlgorithm = '' } = certificate.x509
+  const hasWeakSignature = /md[245]|sha-?1(?!\d)/i.test(signatureAlgorithm)
+  try {
+    return { ...extensionsOf(certificate), hasWeakKey: isWeak(certificate.x509.publicKey), hasWeakSignature }
+  } catch {
+    return { ...NOTHING, hasWeakSignature }
+  }
+}
+
+const NOTHING = {
+  isAuthority: false,
+  mayBeClient: false,
+  mayIssueClients: false,
+  maySign: false,
+  pathLength: undefined,
+  unknownCritical: undefined,
+  hasWeakKey: true,
+}
+
+function extensionsOf(certificate: CertificateFacts): Omit<CertificateUse, 'hasWeakKey' | 'hasWeakSignature'> {
+  const extensions = readExtensions(certificate.raw)
+  const contentOf = (oid: string) => extensions.find((extension) => extension.oid === oid)?.value
+  const [constraints, usage, purposes] = [BASIC_CONSTRAINTS, KEY_USAGE, EXTENDED_KEY_USAGE].map(contentOf)
+  const usages = usage && readKeyUsage(usage)
+  const isForClients = purposes === undefined || readExtendedKeyUsage(purposes).includes(CLIENT_AUTHENTICATION)
+  const { isAuthority: isDeclared, pathLength } = constraints
+    ? readBasicConstraints(constraints)
+    : { isAuthority: false, pathLength: undefined }
+  const maySign = usages?.includes('keyCertSign') ?? true
+  // Roots of X.509 version 1 have no extensions at all; with keyUsage alone OpenSSL also takes a certificate for a CA.
+  const isOldAuthority = !constraints && (usages ? true : extensions.length === 0 && certificate.selfIssued)
+  const isAuthority = maySign && (isDeclared || isOldAuthority)
+  return {
+    isAuthority,
+    mayBeClient: isForClients && (usages === undefined || usages.some((each) => CLIENT_KEY_USAGES.has(each))),
+    mayIssueClients: isForClients && isAuthority,
+    maySign,
+    pathLength,
+    unknownCritical: extensions.find(({ oid, isCritical }) => isCritical && !HANDLED.has(oid))?.oid,
+  }
+}
+
+const CLIENT_KEY_USAGES: ReadonlySet<string> = new Set(['digitalSignature', 'keyAgreement'])
+
+function isWeak(key: KeyObject): boolean {
+  const { modulusLength, namedCurve } = key.asymmetricKeyDetails ?? {}
+  if (modulusLength !== undefined) return modulusLength < 2048
+  return /^(secp|prime|sect)(112|113|128|131|160|163|192|193)/.test(namedCurve ?? '')
+}

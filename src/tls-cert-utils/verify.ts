@@ -1,0 +1,206 @@
+/**
+ * The verdict that a TLS handshake would reach on a client's certificates, for where there is no handshake because there is no private
+ * key: `sallyport inspect`. It follows OpenSSL 3.5's X509_verify_cert (crypto/x509/x509_vfy.c) as node:tls runs it. Nothing is let in on its
+ * word: who may come in, OpenSSL decides.
+ */
+import type { CertificateFacts } from './certificate.ts'
+import { type CertificateUse, useOf } from './certificate-use.ts'
+import type { RevocationList } from './revocation-list.ts'
+
+export interface VerifyOptions {
+  /** What the client sends: its certificate first, then others in any order. */
+  readonly sent: readonly [CertificateFacts, ...CertificateFacts[]]
+  readonly trusted: readonly CertificateFacts[]
+  /** Without any, revocation is not looked at; with one, every certificate of the chain needs the list of its issuer. */
+  readonly lists?: readonly RevocationList[]
+  /** How many intermediates may stand between the certificate and its root: nginx's `ssl_verify_depth`. */
+  readonly depth?: number
+  /** Milliseconds since the epoch; now without it. */
+  readonly time?: number
+}
+
+/** What was found wrong. */
+export interface Finding {
+  /** As Node's `authorizationError`. */
+  readonly code: string
+  /** Which certificate of the chain, from 0. */
+  readonly at: number
+  /** What OpenSSL's sentence does not say, if anything. */
+  readonly detail?: string
+}
+
+export interface ChainVerdict {
+  /** Node's `authorizationError`; undefined where the certificate is good. */
+  readonly code: string | undefined
+  /** Everything that is wrong, the one that decides last: OpenSSL reports the last one where the handshake goes on regardless. */
+  readonly findings: readonly Finding[]
+  /** As far as it was found: the client's certificate first, its root last. */
+  readonly chain: readonly CertificateFacts[]
+}
+
+interface Path {
+  readonly chain: readonly CertificateFacts[]
+  /** How many of them come from the client. */
+  readonly sentCount: number
+  readonly isAnchored: boolean
+}
+
+/** OpenSSL's own limit. */
+const MAX_CHAIN = 102
+
+/**
+ * Not looked at: name constraints, policies, and the signatures of revocation lists.
+ */
+export function verifyChain(options: VerifyOptions): ChainVerdict {
+  const { time = Date.now(), lists = [], depth = Number.POSITIVE_INFINITY } = options
+  const path = findPath(options.sent, options.trusted, time)
+  const uses = path.chain.map(useOf)
+  const findings = [
+    ...pathFindings(path),
+    ...useFindings(path.chain, uses),
+    ...strengthFindings(uses),
+    ...(lists.length > 0 ? path.chain.flatMap((each, at) => revocationFindings(each, at, lists, time)) : []),
+    ...signatureFindings(path.chain, uses, time),
+  ]
+  const intermediates = path.chain.length - 2
+  if (findings.length === 0 && intermediates > depth) {
+    findings.push({ code: 'CERT_CHAIN_TOO_LONG', at: intermediates, detail: `${intermediates} intermediates` })
+  }
+  return { code: findings.at(-1)?.code, findings, chain: path.chain }
+}
+
+/** Issuers from the trust store come first; once one of them is taken, the rest must come from there too. */
+function findPath(sent: VerifyOptions['sent'], trusted: readonly CertificateFacts[], time: number): Path {
+  const [leaf, ...others] = sent
+  const chain = [leaf]
+  let sentCount = 1
+  for (let current = leaf; chain.length < MAX_CHAIN; ) {
+    if (isSelfSigned(current)) {
+      const isAnchored = chain.length > sentCount || trusted.some(({ raw }) => raw.equals(current.raw))
+      return { chain, sentCount, isAnchored }
+    }
+    const known = issuerAmong(trusted, current, time)
+    const isFromClient = known === undefined && sentCount === chain.length
+    const issuer = isFromClient
+      ? issuerAmong(
+          others.filter((other) => !chain.includes(other)),
+          current,
+          time,
+        )
+      : known
+    if (issuer === undefined) break
+    chain.push(issuer)
+    if (isFromClient) sentCount++
+    current = issuer
+  }
+  return { chain, sentCount, isAnchored: false }
+}
+
+function issuerAmong(
+  candidates: readonly CertificateFacts[],
+  certificate: CertificateFacts,
+  time: number,
+): CertificateFacts | undefined {
+  const issuers = candidates.filter((candidate) => isIssuedBy(certificate, candidate))
+  const inTime = issuers.find(({ notBefore, notAfter }) => notBefore <= time && time < notAfter)
+  return inTime ?? issuers.toSorted((a, b) => b.notAfter - a.notAfter)[0]
+}
+
+/** By name and key identifier. Node's checkIssued also wants keyCertSign, which OpenSSL asks for only later. */
+function isIssuedBy(certificate: CertificateFacts, issuer: CertificateFacts): boolean {
+  if (certificate.x509.checkIssued(issuer.x509)) return true
+  return certificate.rawIssuer.equals(issuer.rawSubject) && isSignedBy(certificate, issuer)
+}
+
+function isSelfSigned(certificate: CertificateFacts): boolean {
+  return certificate.selfIssued && isIssuedBy(certificate, certificate)
+}
+
+function isSignedBy(certificate: CertificateFacts, issuer: CertificateFacts): boolean {
+  try {
+    return certificate.x509.verify(issuer.x509.publicKey)
+  } catch {
+    return false
+  }
+}
+
+function pathFindings({ chain, sentCount, isAnchored }: Path): Finding[] {
+  if (isAnchored) return []
+  const at = chain.length - 1
+  if (isSelfSigned(chain[at] as CertificateFacts)) {
+    return [{ code: at === 0 ? 'DEPTH_ZERO_SELF_SIGNED_CERT' : 'SELF_SIGNED_CERT_IN_CHAIN', at }]
+  }
+  const code = sentCount < chain.length ? 'UNABLE_TO_GET_ISSUER_CERT' : 'UNABLE_TO_GET_ISSUER_CERT_LOCALLY'
+  return [{ code, at, detail: `nobody knows ${chain[at]?.issuer}` }]
+}
+
+function useFindings(chain: readonly CertificateFacts[], uses: readonly CertificateUse[]): Finding[] {
+  const findings: Finding[] = []
+  let below = 0
+  for (const [at, use] of uses.entries()) {
+    if (use.unknownCritical !== undefined) {
+      findings.push({ code: 'UNSPECIFIED', at, detail: `unknown critical extension ${use.unknownCritical}` })
+    }
+    if (at > 0 && !use.isAuthority) findings.push({ code: 'INVALID_CA', at })
+    if (!(at === 0 ? use.mayBeClient : use.mayIssueClients)) findings.push({ code: 'INVALID_PURPOSE', at })
+    if (at > 0 && below > (use.pathLength ?? Number.POSITIVE_INFINITY)) {
+      findings.push({ code: 'PATH_LENGTH_EXCEEDED', at })
+    }
+    if (at > 0 && !chain[at]?.selfIssued) below++
+  }
+  return findings
+}
+
+/** OpenSSL's security level 2, which is Node's default: 112 bits. The root's own signature does not matter. */
+function strengthFindings(uses: readonly CertificateUse[]): Finding[] {
+  const findings: Finding[] = []
+  for (const [at, { hasWeakKey, hasWeakSignature }] of uses.entries()) {
+    if (hasWeakKey) findings.push({ code: 'UNSPECIFIED', at, detail: 'its key is too small' })
+    if (hasWeakSignature && at < uses.length - 1) {
+      findings.push({ code: 'UNSPECIFIED', at, detail: 'it is signed with a weak digest' })
+    }
+  }
+  return findings
+}
+
+function revocationFindings(
+  certificate: CertificateFacts,
+  at: number,
+  lists: readonly RevocationList[],
+  time: number,
+): Finding[] {
+  const isCurrent = ({ thisUpdate, nextUpdate = Number.POSITIVE_INFINITY }: RevocationList) =>
+    thisUpdate <= time && time < nextUpdate
+  const [list] = lists
+    .filter(({ issuer }) => issuer.toLowerCase() === certificate.issuer.toLowerCase())
+    .toSorted((a, b) => Number(isCurrent(b)) - Number(isCurrent(a)) || b.thisUpdate - a.thisUpdate)
+  if (list === undefined) return [{ code: 'UNABLE_TO_GET_CRL', at, detail: `no list of ${certificate.issuer}` }]
+  const findings: Finding[] = []
+  if (list.thisUpdate > time) findings.push({ code: 'CRL_NOT_YET_VALID', at })
+  if ((list.nextUpdate ?? Number.POSITIVE_INFINITY) <= time) findings.push({ code: 'CRL_HAS_EXPIRED', at })
+  if (list.revokes(certificate)) findings.push({ code: 'CERT_REVOKED', at })
+  return findings
+}
+
+/** From the top down, so that what is wrong with the client's own certificate counts. A root's own signature is not looked at. */
+function signatureFindings(
+  chain: readonly CertificateFacts[],
+  uses: readonly CertificateUse[],
+  time: number,
+): Finding[] {
+  const findings: Finding[] = []
+  const top = chain.length - 1
+  const endsInRoot = isSelfSigned(chain[top] as CertificateFacts)
+  if (!endsInRoot && top === 0) findings.push({ code: 'UNABLE_TO_VERIFY_LEAF_SIGNATURE', at: 0 })
+  for (let at = endsInRoot || top === 0 ? top : top - 1; at >= 0; at--) {
+    const certificate = chain[at] as CertificateFacts
+    const issuer = chain[at + 1]
+    if (issuer && uses[at + 1]?.maySign === false) {
+      findings.push({ code: 'UNSPECIFIED', at: at + 1, detail: 'its key usage does not let it sign certificates' })
+    }
+    if (issuer && !isSignedBy(certificate, issuer)) findings.push({ code: 'CERT_SIGNATURE_FAILURE', at })
+    if (certificate.notBefore > time) findings.push({ code: 'CERT_NOT_YET_VALID', at })
+    if (certificate.notAfter <= time) findings.push({ code: 'CERT_HAS_EXPIRED', at })
+  }
+  return findings
+}

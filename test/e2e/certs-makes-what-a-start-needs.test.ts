@@ -1,0 +1,64 @@
+import { X509Certificate } from 'node:crypto'
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { beforeAll, expect, test } from '@jest/globals'
+import { run } from '../support/children.ts'
+import { temporaryFolder } from '../support/folder.ts'
+import { sallyport } from '../support/gateway.ts'
+import { describeWith } from '../support/peers.ts'
+
+const folder = join(temporaryFolder(), 'certs')
+
+beforeAll(async () => {
+  expect((await sallyport(['certs', folder])).status).toBe(0)
+})
+
+const files = () =>
+  readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((name) => statSync(join(folder, name)).isFile())
+const read = (name: string) => readFileSync(join(folder, name), 'utf8')
+const certificates = () => files().filter((name) => read(name).includes('BEGIN CERTIFICATE'))
+const keys = () => files().filter((name) => read(name).includes('PRIVATE KEY'))
+
+test('certificates, keys and a CRL', () => {
+  expect(certificates().length).toBeGreaterThanOrEqual(3)
+  expect(keys().length).toBeGreaterThanOrEqual(3)
+  expect(files().some((name) => read(name).includes('BEGIN X509 CRL'))).toBe(true)
+})
+
+test('keys that only their owner can read', () => {
+  for (const name of keys()) expect([name, statSync(join(folder, name)).mode & 0o077]).toEqual([name, 0])
+})
+
+test('a certificate for localhost, one for a client, and valid today', () => {
+  const all = certificates().map((name) => new X509Certificate(read(name)))
+  expect(all.some((certificate) => certificate.checkHost('localhost'))).toBe(true)
+  expect(all.some((certificate) => certificate.keyUsage?.includes('1.3.6.1.5.5.7.3.2'))).toBe(true)
+  for (const certificate of all) expect(certificate.validToDate.getTime()).toBeGreaterThan(Date.now())
+})
+
+test('a second call changes nothing that is there', async () => {
+  const before = files().map((name) => [name, read(name)])
+  const { status } = await sallyport(['certs', folder])
+  expect(files().map((name) => [name, read(name)])).toEqual(before)
+  expect([0, 1]).toContain(status)
+})
+
+test('a folder that cannot be written is told in a sentence', async () => {
+  const { status, stderr } = await sallyport(['certs', '/dev/null/certs'])
+  expect(status).toBe(1)
+  expect(stderr).toContain('/dev/null')
+  expect(stderr).not.toMatch(/^\s+at /m)
+})
+
+describeWith(['openssl'], 'OpenSSL finds nothing to complain about', () => {
+  test('in strict mode', async () => {
+    const authorities = certificates().filter((name) => new X509Certificate(read(name)).ca)
+    const bundle = authorities.flatMap((name) => ['-CAfile', join(folder, name)]).slice(0, 2)
+    const leaves = certificates().filter((name) => !authorities.includes(name))
+    expect(existsSync(join(folder, leaves[0] ?? ''))).toBe(true)
+    for (const name of leaves) {
+      const { status, stdout, stderr } = await run('openssl', ['verify', '-x509_strict', ...bundle, join(folder, name)])
+      expect([name, status, status === 0 ? '' : stdout + stderr]).toEqual([name, 0, ''])
+    }
+  })
+})

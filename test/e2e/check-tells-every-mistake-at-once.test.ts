@@ -1,0 +1,173 @@
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { beforeAll, describe, expect, test } from '@jest/globals'
+import { temporaryFolder } from '../support/folder.ts'
+import { sallyport } from '../support/gateway.ts'
+import { authority } from '../support/pki.ts'
+
+const folder = temporaryFolder()
+const servers = authority('servers')
+const front = servers.server('localhost')
+
+beforeAll(() => {
+  writeFileSync(join(folder, 'front.crt'), front.chain)
+  writeFileSync(join(folder, 'front.key'), front.key)
+  writeFileSync(join(folder, 'other.key'), servers.server('other').key)
+  writeFileSync(join(folder, 'ca.crt'), servers.certificate)
+})
+
+async function check(yaml: string, env: Record<string, string> = {}) {
+  const file = join(folder, 'sallyport.yaml')
+  writeFileSync(file, yaml)
+  const { status, stdout, stderr } = await sallyport(['check', '-c', file], { env })
+  return { status, output: stdout + stderr, file }
+}
+
+const GOOD = `
+_format_version: "3.0"
+listeners:
+  - listen: 127.0.0.1:0
+    servers:
+      - server_names: [localhost]
+        ssl_certificate: front.crt
+        ssl_certificate_key: front.key
+        ssl_client_certificate: ca.crt
+        ssl_verify_client: optional
+services:
+  - name: api
+    url: https://api.internal:\${API_PORT:-8443}/v1
+    routes:
+      - name: all
+        paths: [/]
+`
+
+describe('a good file', () => {
+  test('exit status 0, and until when each certificate is valid', async () => {
+    const { status, output } = await check(GOOD)
+    expect(output).toContain(front.x509.validToDate.getUTCFullYear().toString())
+    expect(status).toBe(0)
+  })
+  test('variables are filled in from the environment', async () => {
+    expect((await check(GOOD, { API_PORT: '9443' })).status).toBe(0)
+    const { status, output } = await check(GOOD, { API_PORT: 'x' })
+    expect(status).toBe(1)
+    expect(output).toMatch(/services\[0\]\.url/)
+  })
+})
+
+const TEN_MISTAKES = `_format_version: "3.0"
+listeners:
+  - listen: 127.0.0.1:99999
+    client_header_timeout: soon
+    servers:
+      - server_names: [localhost]
+        ssl_certificate: front.crt
+        ssl_certificate_key: other.key
+        ssl_client_certificate: missing.crt
+        ssl_verify_clients: on
+  - listen: 127.0.0.1:0
+    servers:
+      - server_names: [other.test]
+        ssl_certificate: front.crt
+        ssl_certificate_key: front.key
+        ssl_verify_client: maybe
+services:
+  - name: api
+    url: ftp://api.internal
+    retries: -1
+    routes:
+      - name: all
+        path: [/]
+  - name: other
+    url: https://other.internal
+    client_certificate: 33333333-3333-4333-8333-333333333333
+    routes:
+      - name: regex
+        paths: ["~/(unclosed"]
+`
+
+describe('a file with ten mistakes', () => {
+  test.each<[what: string, line: number, words: RegExp]>([
+    ['a port that cannot be', 3, /99999/],
+    ['a duration that is none', 4, /client_header_timeout/],
+    ['a key of another certificate', 8, /ssl_certificate_key/],
+    ['a file that is not there', 9, /missing\.crt/],
+    ['an unknown setting, with the nearest known one', 10, /ssl_verify_clients.*ssl_verify_client\b/],
+    ['a mode that there is not', 16, /optional_no_ca/],
+    ['a URL of another scheme', 19, /https?/],
+    ['a number out of range', 20, /retries/],
+    ['an unknown field of a route', 23, /paths/],
+    ['a reference to nothing', 26, /33333333/],
+    ['a broken regular expression', 29, /unclosed/],
+  ])('%s', async (_what, line, words) => {
+    const { status, output, file } = await check(TEN_MISTAKES)
+    expect(status).toBe(1)
+    const told = output.split('\n').find((text) => text.includes(`${file}:${line}:`))
+    expect(told ?? output).toMatch(words)
+    expect(told).toMatch(new RegExp(`:${line}:\\d+: `))
+  })
+
+  test('without a stack trace', async () => {
+    expect((await check(TEN_MISTAKES)).output).not.toMatch(/^\s+at /m)
+  })
+})
+
+test.each([
+  ['broken YAML', 'listeners: [', /:\d+:\d+/],
+  ['no mapping', '- a\n- b\n', /./],
+  ['an empty file', '', /./],
+  ['a doubled key', 'services: []\nservices: []\n', /:2:/],
+  [
+    'an alias bomb',
+    `a: &a [x,x,x,x,x,x,x,x,x]\n${'bcdefgh'.replace(/./g, (c) => `${c}: &${c} [*${prev(c)},*${prev(c)},*${prev(c)},*${prev(c)},*${prev(c)},*${prev(c)},*${prev(c)},*${prev(c)},*${prev(c)}]\n`)}`,
+    /./,
+  ],
+])('%s is refused in a sentence', async (_what, yaml, words) => {
+  const { status, output } = await check(yaml)
+  expect(status).toBe(1)
+  expect(output).toMatch(words)
+  expect(output).not.toMatch(/^\s+at /m)
+})
+
+function prev(letter: string): string {
+  return String.fromCharCode(letter.charCodeAt(0) - 1)
+}
+
+test('a kong.yml that uses only what we have loads unchanged', async () => {
+  const { status, output } = await check(`
+_format_version: "3.0"
+_transform: true
+services:
+- name: example-service
+  url: https://httpbin.example/anything
+  tags: [a]
+  routes:
+  - name: example-route
+    paths:
+    - /mock
+    methods: [GET, POST]
+    strip_path: true
+upstreams:
+- name: pool.internal
+  targets:
+  - target: 10.0.0.1:8443
+    weight: 100
+certificates:
+- id: 11111111-1111-4111-8111-111111111111
+  cert: ${JSON.stringify(front.certificate)}
+  key: ${JSON.stringify(front.key)}
+  snis:
+  - name: localhost
+`)
+  expect(output).not.toMatch(/unknown/i)
+  expect(status).toBe(0)
+})
+
+test('a plugin that we do not have is refused by name and line', async () => {
+  const { status, output, file } = await check(
+    '_format_version: "3.0"\nplugins:\n- name: key-auth\nservices:\n- name: a\n  url: http://a\n',
+  )
+  expect(status).toBe(1)
+  expect(output).toContain(`${file}:2`)
+  expect(output).toContain('plugins')
+})

@@ -1,0 +1,26 @@
+import { expect, test } from '@jest/globals'
+import { sallyport } from '../support/gateway.ts'
+
+test('--help lists every command with a sentence', async () => {
+  const { status, stdout } = await sallyport(['--help'])
+  expect(status).toBe(0)
+  for (const command of ['run', 'check', 'certs', 'inspect', 'demo'])
+    expect(stdout).toMatch(new RegExp(`^ +${command}\\b.* [a-z]+ .*\\w`, 'm'))
+})
+
+test.each(['run', 'check', 'certs', 'inspect', 'demo'])('%s --help explains the command', async (command) => {
+  const { status, stdout } = await sallyport([command, '--help'])
+  expect(status).toBe(0)
+  expect(stdout).toContain(`sallyport ${command}`)
+  expect(stdout.length).toBeGreaterThan(150)
+})
+
+test('--version is the version', async () => {
+  expect((await sallyport(['--version'])).stdout).toMatch(/^\d+\.\d+\.\d+\n$/)
+})
+
+test.each([[['frobnicate']], [['run', '--frobnicate']]])('%j is refused with a hint', async (args) => {
+  const { status, stderr } = await sallyport(args)
+  expect(status).not.toBe(0)
+  expect(stderr).toMatch(/frobnicate/)
+})

@@ -1,0 +1,80 @@
+import { expect, test } from '@jest/globals'
+import { bmpString } from '../support/der.ts'
+import { temporaryFile } from '../support/folder.ts'
+import { sallyport } from '../support/gateway.ts'
+import { nameOf } from '../support/names.ts'
+import { authority, type Issued } from '../support/pki.ts'
+
+const clients = authority('clients')
+const front = authority('servers').server('localhost')
+
+const config = temporaryFile(
+  'gateway.yaml',
+  JSON.stringify({
+    listeners: [
+      {
+        listen: '127.0.0.1:0',
+        servers: [
+          {
+            server_names: ['localhost'],
+            ssl_certificate: front.chain,
+            ssl_certificate_key: front.key,
+            ssl_client_certificate: clients.certificate,
+            ssl_verify_client: 'optional',
+          },
+        ],
+      },
+    ],
+    services: [{ name: 'api', url: 'https://api.internal', routes: [{ name: 'all', paths: ['/'] }] }],
+    identity_headers: { VERIFIED: 'verify', DN: 'subject_dn', 'X-Sans': 'san_email' },
+  }),
+)
+
+async function inspect(issued: Issued, args: readonly string[] = ['-c', config]) {
+  return sallyport(['inspect', temporaryFile('client.pem', issued.chain), ...args])
+}
+
+test('its names, its verification and the headers that a backend would see', async () => {
+  const subject = nameOf(['C', 'DE'], ['O', bmpString('café')], ['CN', 'ada'])
+  const { status, stdout } = await inspect(clients.client('ada', { subject, emails: ['ada@example.test'] }))
+  expect(status).toBe(0)
+  expect(stdout).toMatch(/VERIFIED: ?SUCCESS/)
+  expect(stdout).toMatch(/DN: ?CN=ada,O=caf\\C3\\A9,C=DE/)
+  expect(stdout).toContain('ada@example.test')
+})
+
+test.each<[string, RegExp, () => Issued]>([
+  ['an unknown CA', /FAILED:unable to/, () => authority('strangers').client('mallory')],
+  ['expired', /FAILED:certificate has expired/, () => clients.client('old', { validFrom: -9, validUntil: -1 })],
+])('and why it would be refused: %s', async (_what, reason, certificate) => {
+  const { stdout } = await inspect(certificate())
+  expect(stdout).toMatch(reason)
+})
+
+test('without a configuration it shows what the certificate holds', async () => {
+  const { status, stdout } = await inspect(clients.client('ada'), [])
+  expect(status).toBe(0)
+  expect(stdout).toContain('CN=ada')
+})
+
+test('control characters do not reach the terminal', async () => {
+  const { stdout } = await inspect(
+    clients.client('evil', {
+      subject: nameOf(['CN', 'x\x1b[2J\x07\r\nVERIFIED: SUCCESS']),
+      uris: ['spiffe://x/\x1b[31m'],
+    }),
+  )
+  expect(stdout).not.toMatch(/[\x00-\x08\x0b-\x1f\x7f]/)
+})
+
+test.each([
+  ['a file that is not there', '/nowhere/client.pem'],
+  ['a file that is no certificate', temporaryFile('x.pem', 'hello')],
+  ['a private key, which is not shown', temporaryFile('k.pem', front.key)],
+])('%s is told in a sentence', async (_what, file) => {
+  const { status, stdout, stderr } = await sallyport(['inspect', file, '-c', config])
+  expect(status).toBe(1)
+  expect(stderr).toContain(file)
+  expect(stdout + stderr).not.toContain(front.key.split('\n')[1])
+  expect(stderr).not.toMatch(/^\s+at /m)
+})

@@ -1,0 +1,241 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: it is what users write in a configuration.
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, test } from '@jest/globals'
+import { loadConfig, withSecrets } from '../../../src/config/index.ts'
+import { describeProblem } from '../../../src/errors.ts'
+import { CERTIFICATE, KEY, temporaryFolder, usable } from './support.ts'
+
+const folder = temporaryFolder()
+const inFolder = (name: string) => join(folder, name)
+
+function load(env: NodeJS.ProcessEnv) {
+  return loadConfig({ env, file: emptyFile() })
+}
+
+/** Keeps the repository's own default file out of the tests. */
+function emptyFile(): string {
+  writeFileSync(inFolder('empty.yaml'), '')
+  return inFolder('empty.yaml')
+}
+
+function messages(env: NodeJS.ProcessEnv): string[] {
+  return load(env).problems.map(describeProblem)
+}
+
+const pair = (env: NodeJS.ProcessEnv = {}) => ({
+  SALLYPORT_SSL_CERTIFICATE: inFolder('server.crt'),
+  SALLYPORT_SSL_CERTIFICATE_KEY: inFolder('server.key'),
+  ...env,
+})
+
+describe('the environment alone', () => {
+  test('makes a gateway in front of one API', () => {
+    const env = pair({
+      SALLYPORT_LISTEN: '127.0.0.1:0',
+      SALLYPORT_UPSTREAM_URL: 'https://api.internal:8443',
+      SALLYPORT_SSL_VERIFY_CLIENT: 'on',
+      SALLYPORT_SSL_CLIENT_CERTIFICATE: Buffer.from(CERTIFICATE).toString('base64'),
+      SALLYPORT_SSL_CRL: inFolder('ca.crl'),
+      SALLYPORT_PROXY_SSL_NAME: 'api.example.com',
+      SECRET_CLIENT_CERT: CERTIFICATE,
+      SECRET_CLIENT_KEY: KEY,
+      SECRET_CLIENT_KEY_PASSPHRASE: 'hunter2',
+    })
+    const config = usable(load(env))
+    expect(config.listeners[0]?.servers[0]).toMatchObject({
+      ssl_verify_client: 'on',
+      ssl_client_certificate: { origin: 'base64' },
+    })
+    expect(config.services).toMatchObject([
+      { name: 'upstream', host: 'api.internal', port: 8443, proxy_ssl_name: 'api.example.com', tls_verify: true },
+    ])
+    expect(config.routes).toMatchObject([{ name: 'upstream', paths: ['/'], strip_path: false }])
+    expect(config.proxy.proxy_ssl_certificate_key?.read()).toBe(KEY)
+    expect(config.proxy.proxy_ssl_password?.reveal()).toBe('hunter2')
+  })
+
+  test("takes Kong's client certificate too", () => {
+    const config = usable(
+      load({ KONG_CLIENT_SSL_CERT: CERTIFICATE, KONG_CLIENT_SSL_CERT_KEY: KEY, KONG_CLIENT_SSL: 'on' }),
+    )
+    expect(config.proxy.proxy_ssl_certificate?.origin).toBe('inline')
+  })
+})
+
+describe('secrets', () => {
+  test('leave the environment once read, and nothing else does', () => {
+    const env = pair({
+      SECRET_CLIENT_CERT: CERTIFICATE,
+      SECRET_CLIENT_KEY: KEY,
+      SECRET_CLIENT_KEY_PASSPHRASE: 'a',
+      SALLYPORT_SSL_PASSWORD: 'b',
+      PATH: '/bin',
+    })
+    load(env)
+    expect(Object.keys(env).sort()).toEqual(['PATH', 'SALLYPORT_SSL_CERTIFICATE', 'SECRET_CLIENT_CERT'])
+  })
+
+  test('leave it too when the configuration is refused, or its file is broken', () => {
+    const refused = { SECRET_CLIENT_KEY: KEY }
+    load(refused)
+    expect(refused).toEqual({})
+    writeFileSync(inFolder('broken.yaml'), '{')
+    const broken = { SECRET_CLIENT_KEY: KEY }
+    loadConfig({ file: inFolder('broken.yaml'), env: broken })
+    expect(broken).toEqual({})
+  })
+
+  test('are known again at a reload with the same environment, and can be handed to a worker', () => {
+    const env: NodeJS.ProcessEnv = pair({ SECRET_CLIENT_CERT: CERTIFICATE, SECRET_CLIENT_KEY: KEY })
+    usable(load(env))
+    expect(env.SECRET_CLIENT_KEY).toBeUndefined()
+    expect(usable(load(env)).proxy.proxy_ssl_certificate_key?.read()).toBe(KEY)
+    expect(withSecrets(env).SECRET_CLIENT_KEY).toBe(KEY)
+    expect(load({ ...env }).config).toBeUndefined()
+  })
+
+  test('that a file asks for by ${NAME} leave it too', () => {
+    writeFileSync(inFolder('asks.yaml'), 'certificates: [{ cert: server.crt, key: "${MY_KEY}", tags: ["${LABEL}"] }]')
+    const env: NodeJS.ProcessEnv = { MY_KEY: KEY, LABEL: 'x' }
+    for (let round = 0; round < 2; round++) {
+      expect(usable(loadConfig({ file: inFolder('asks.yaml'), env })).certificates[0]?.key.read()).toBe(KEY)
+      expect(env).toEqual({ LABEL: 'x' })
+    }
+  })
+
+  test('and other values of variables are never part of a message', () => {
+    const secret = 'hunter2hunter2'
+    const names = [
+      'SALLYPORT_LISTEN',
+      'SALLYPORT_UPSTREAM_URL',
+      'SALLYPORT_SSL_CERTIFICATE',
+      'SECRET_CLIENT_KEY',
+      'SALLYPORT_SSL_VERIFY_CLIENT',
+      'SALLYPORT_LOG_LEVEL',
+    ]
+    for (const name of [...names, 'SALLYPORT_TRUSTED_IPS', 'SALLYPORT_SERVER_NAMES', 'SALLYPORT_NOTHING']) {
+      const text = messages({ [name]: `${secret}/ /` }).join('\n')
+      expect(text).not.toBe('')
+      expect(text).not.toContain(secret)
+    }
+    writeFileSync(inFolder('value.yaml'), 'log: { level: "${PASSWORD}" }\nlisteners: [{ listen: "x${PASSWORD}" }]')
+    const loaded = loadConfig({ file: inFolder('value.yaml'), env: { PASSWORD: secret } })
+    expect(loaded.problems).toHaveLength(2)
+    expect(JSON.stringify(loaded)).not.toContain(secret)
+  })
+})
+
+describe('a pair of which one is missing is refused, naming the other', () => {
+  test.each([
+    [{ SECRET_CLIENT_CERT: CERTIFICATE }, 'SECRET_CLIENT_KEY'],
+    [{ SECRET_CLIENT_KEY: KEY }, 'SECRET_CLIENT_CERT'],
+    [{ SECRET_CLIENT_KEY: KEY, SECRET_CLIENT_CERT: '' }, 'SECRET_CLIENT_CERT'],
+    [{ KONG_CLIENT_SSL_CERT: CERTIFICATE }, 'KONG_CLIENT_SSL_CERT_KEY'],
+    [{ SECRET_CLIENT_KEY_PASSPHRASE: 'x' }, 'SECRET_CLIENT_KEY'],
+    [{ SALLYPORT_SSL_CERTIFICATE: CERTIFICATE }, 'SALLYPORT_SSL_CERTIFICATE_KEY'],
+    [{ SALLYPORT_SSL_CERTIFICATE_KEY: KEY }, 'SALLYPORT_SSL_CERTIFICATE'],
+    [pair({ SALLYPORT_SSL_VERIFY_CLIENT: 'on' }), 'SALLYPORT_SSL_CLIENT_CERTIFICATE'],
+  ])('%#: %s', (env, missing) => {
+    const given = Object.keys(env).at(-1)
+    const found = messages(env)
+    expect(found).toHaveLength(1)
+    expect(found[0]).toContain(`(${missing}`.replace('(KONG', 'KONG'))
+    expect(found[0]).toMatch(/^environment: /)
+    expect(Object.keys(env).some((name) => found[0]?.includes(name)) || given).toBeTruthy()
+  })
+})
+
+describe('the _FILE twin', () => {
+  test('gives the value of a file, without its last line break, and is watched', () => {
+    writeFileSync(inFolder('url'), 'http://api.internal\n')
+    writeFileSync(inFolder('passphrase'), 'hunter2\r\n')
+    const loaded = load(
+      pair({
+        SALLYPORT_UPSTREAM_URL_FILE: inFolder('url'),
+        SECRET_CLIENT_KEY_FILE: inFolder('server.key'),
+        SECRET_CLIENT_CERT_FILE: inFolder('server.crt'),
+        SECRET_CLIENT_KEY_PASSPHRASE_FILE: inFolder('passphrase'),
+        SALLYPORT_SSL_CRL_FILE: inFolder('ca.crl'),
+        SALLYPORT_SSL_VERIFY_CLIENT: 'optional_no_ca',
+      }),
+    )
+    const config = usable(loaded)
+    expect(config.services[0]?.host).toBe('api.internal')
+    expect(config.proxy.proxy_ssl_password?.reveal()).toBe('hunter2')
+    expect(config.listeners[0]?.servers[0]?.ssl_crl?.read()).toContain('BEGIN X509 CRL')
+    expect(loaded.files).toEqual(
+      expect.arrayContaining(['url', 'passphrase', 'server.key', 'ca.crl', 'empty.yaml'].map(inFolder)),
+    )
+  })
+
+  test('beside the plain variable, or in two names for one setting, is refused', () => {
+    expect(messages({ SALLYPORT_LISTEN: '1', SALLYPORT_LISTEN_FILE: '/x' })).toEqual([
+      'environment: SALLYPORT_LISTEN_FILE: stands beside SALLYPORT_LISTEN; set one of them',
+    ])
+    const both = {
+      SECRET_CLIENT_CERT: CERTIFICATE,
+      SECRET_CLIENT_KEY: KEY,
+      KONG_CLIENT_SSL_CERT: CERTIFICATE,
+      KONG_CLIENT_SSL_CERT_KEY: KEY,
+    }
+    expect(messages(both)).toEqual([
+      'environment: KONG_CLIENT_SSL_CERT: stands beside SECRET_CLIENT_CERT; set one of them',
+      'environment: KONG_CLIENT_SSL_CERT_KEY: stands beside SECRET_CLIENT_KEY; set one of them',
+    ])
+    expect(both).not.toHaveProperty('KONG_CLIENT_SSL_CERT_KEY')
+  })
+
+  test('that names no file is refused, and so is a key put there itself, unseen', () => {
+    expect(messages({ SALLYPORT_LISTEN_FILE: '/nowhere' })[0]).toContain(
+      'SALLYPORT_LISTEN_FILE: names /nowhere, which cannot be read (ENOENT)',
+    )
+    const found = messages({ SECRET_CLIENT_KEY_FILE: KEY }).join()
+    expect(found).toContain('SECRET_CLIENT_KEY_FILE')
+    expect(found).not.toContain('c2VjcmV0a2V5')
+  })
+
+  test("of the server's passphrase is nginx's ssl_password_file, with several to try", () => {
+    writeFileSync(inFolder('passwords'), 'one\r\ntwo\n\n')
+    const config = usable(load(pair({ SALLYPORT_SSL_PASSWORD_FILE: inFolder('passwords') })))
+    expect(config.listeners[0]?.servers[0]?.ssl_passwords.map((each) => each.reveal())).toEqual(['one', 'two'])
+  })
+})
+
+test('an unknown variable is refused with the nearest name, but not those that Kubernetes makes for a service named sallyport', () => {
+  expect(messages({ SALLYPORT_SSL_VERIFY_CLEINT: 'on' })).toEqual([
+    'environment: SALLYPORT_SSL_VERIFY_CLEINT: is no variable that Sallyport knows (did you mean "SALLYPORT_SSL_VERIFY_CLIENT"?)',
+  ])
+  const kubernetes = [
+    'SERVICE_HOST',
+    'SERVICE_PORT',
+    'SERVICE_PORT_HTTPS',
+    'PORT',
+    'PORT_8443_TCP',
+    'PORT_8443_TCP_ADDR',
+    'ADMIN_SERVICE_HOST',
+  ]
+  expect(messages(Object.fromEntries(kubernetes.map((name) => [`SALLYPORT_${name}`, 'x'])))).toEqual([])
+  expect(messages({ SALLYPORT_SERVICE_HOSTS: 'x', SECRET_CLIENT_CRT: 'x' })).toHaveLength(2)
+})
+
+test('an empty variable counts as not set, except where that would let everybody in', () => {
+  expect(
+    messages({ SALLYPORT_LISTEN: '', SECRET_CLIENT_KEY: '', SECRET_CLIENT_CERT: '', SALLYPORT_SSL_CERTIFICATE: '' }),
+  ).toEqual([])
+  for (const name of ['SALLYPORT_SSL_VERIFY_CLIENT', 'SALLYPORT_SSL_CRL', 'SALLYPORT_SSL_CLIENT_CERTIFICATE']) {
+    expect(messages({ [name]: '' })).toEqual([
+      `environment: ${name}: is empty; give it a value, or do not set it at all`,
+    ])
+  }
+})
+
+test('a setting is located by the variable that gave it', () => {
+  const loaded = load(pair({ SALLYPORT_LISTEN: '127.0.0.1:0' }))
+  expect(loaded.locate('listeners[0].servers[0].ssl_certificate_key')).toEqual({
+    path: 'SALLYPORT_SSL_CERTIFICATE_KEY',
+    source: 'environment',
+  })
+  expect(loaded.locate('listeners[0].listen')).toEqual({ path: 'SALLYPORT_LISTEN', source: 'environment' })
+  expect(loaded.locate('log.level')).toEqual({ path: 'log.level', source: inFolder('empty.yaml') })
+})

@@ -1,0 +1,90 @@
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { inspect } from 'node:util'
+import { describe, expect, test } from '@jest/globals'
+import { openPem, PemSource } from '../../../src/config/pem.ts'
+import { Secret } from '../../../src/config/secret.ts'
+import { CERTIFICATE, KEY, temporaryFolder } from './support.ts'
+
+const folder = temporaryFolder()
+
+function open(written: string, kind: 'pem' | 'crl' = 'pem') {
+  return openPem(written, 'setting', kind, { folders: ['/', folder], files: new Set() })
+}
+
+describe('a PEM setting', () => {
+  test('takes a path, from the first folder that has it', () => {
+    expect(open('server.key')).toMatchObject({ origin: 'file', file: join(folder, 'server.key'), setting: 'setting' })
+    expect(open(join(folder, 'server.key')).read()).toBe(KEY)
+  })
+
+  test('takes PEM text, also with \\n for line breaks as in env files', () => {
+    expect(open(KEY)).toMatchObject({ origin: 'inline', file: undefined })
+    expect(open(KEY.trim().replaceAll('\n', '\\n')).read()).toBe(KEY.trim())
+  })
+
+  test('takes base64 and base64url of PEM, with line breaks', () => {
+    const base64 = Buffer.from(KEY).toString('base64')
+    expect(open(base64)).toMatchObject({ origin: 'base64' })
+    expect(open(base64.replace(/.{20}/g, '$&\n')).read()).toBe(KEY)
+    expect(open(Buffer.from(`${KEY}?>?>?>`).toString('base64url')).read()).toContain(KEY)
+  })
+
+  test('takes a file that holds base64 of PEM', () => {
+    writeFileSync(join(folder, 'base64'), Buffer.from(KEY).toString('base64'))
+    expect(open('base64').read()).toBe(KEY)
+  })
+
+  test('takes a revocation list in DER and makes it PEM', () => {
+    expect(open('ca.crl', 'crl').read()).toBe('-----BEGIN X509 CRL-----\nMAMBAgM=\n-----END X509 CRL-----\n')
+  })
+
+  test('refuses DER for anything else, a folder, a device and a file without PEM, naming the path', () => {
+    mkdirSync(join(folder, 'folder'))
+    writeFileSync(join(folder, 'text.pem'), 'nothing')
+    expect(() => open('ca.crl')).toThrow(`names ${join(folder, 'ca.crl')}, which holds no PEM`)
+    expect(() => open('text.pem')).toThrow('which holds no PEM')
+    expect(() => open('folder')).toThrow('names a folder')
+    expect(() => open('/dev/zero')).toThrow('is no file')
+  })
+
+  test('that names no file says where it was looked for', () => {
+    expect(() => open('certs/missing.crt')).toThrow(
+      `names no readable file (looked for /certs/missing.crt and ${folder}/certs/missing.crt)`,
+    )
+  })
+
+  test.each([
+    ['a key that lost its first line', 'MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgcGFzc3dvcmQ='],
+    ['base64 of something else', Buffer.from('hello secret').toString('base64')],
+    ['text', 'hunter2 hunter2'],
+    ['a NUL', 'hunter2\0'],
+    ['a very long line', 'hunter2'.repeat(10_000)],
+  ])('that is no PEM is never repeated: %s', (_what, written) => {
+    let message = ''
+    try {
+      open(written)
+    } catch (error) {
+      message = String(error)
+    }
+    expect(message).toContain('names no readable file and is no PEM')
+    expect(message).not.toContain(written.slice(0, 6))
+  })
+})
+
+test('neither a passphrase nor PEM text shows when it is printed', () => {
+  const pem = new PemSource('x', 'inline', KEY)
+  for (const value of [new Secret('c2VjcmV0a2V5'), pem]) {
+    for (const text of [
+      inspect(value, { showHidden: true, depth: 9 }),
+      JSON.stringify({ value }),
+      `${value}`,
+      JSON.stringify(Object.entries(value)),
+    ]) {
+      expect(text).not.toContain('c2VjcmV0a2V5')
+    }
+  }
+  expect(pem.read()).toBe(KEY)
+  expect(new Secret('x').reveal()).toBe('x')
+  expect(open(CERTIFICATE).toString()).toBe('(inline)')
+})
