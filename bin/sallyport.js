@@ -6,7 +6,11 @@ const difference = MINIMUM.map((part, i) => running[i] - part).find((d) => d !==
 
 if (difference < 0) {
   process.stderr.write(
-    'sallyport needs Node ' + MINIMUM.join('.') + ' or later, this is ' + process.versions.node + '.\n' +
+    'sallyport needs Node ' +
+      MINIMUM.join('.') +
+      ' or later, this is ' +
+      process.versions.node +
+      '.\n' +
       'Older releases have known ways around client certificates. `npm start` and the other npm scripts run on the Node that\n' +
       'this project pins; otherwise install a current Node and try again.\n',
   )

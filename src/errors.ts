@@ -100,12 +100,6 @@ const CODES = {
     title: 'Misdirected Request',
     remedy: 'Open a new connection whose TLS server name is the Host of the request.',
   },
-  GW_HTTPS_REQUIRED: {
-    status: 426,
-    fault: 'client',
-    title: 'Upgrade Required',
-    remedy: 'Use https:// for this address.',
-  },
   GW_HEADERS_TOO_LARGE: {
     status: 431,
     fault: 'client',

@@ -1,5 +1,5 @@
 /** The one home of what is logged: pino for what happens to the gateway, one JSON line per request, one per failed handshake. */
-import { type DestinationStream, destination as pinoDestination, pino } from 'pino'
+import { type DestinationStream, pino, destination as pinoDestination } from 'pino'
 import { type AccessLog, createAccessLog, escapeControls } from './access-log.ts'
 
 export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent'

@@ -55,17 +55,13 @@ function refusalHeaders(
   headers.push('Cache-Control', 'no-store', 'X-Content-Type-Options', 'nosniff', 'X-Request-ID', requestId)
   const extra = REQUIRED_HEADERS[error.entry.status]
   if (extra) headers.push(...extra)
-  // RFC 9110 7.8: whoever sends Upgrade names it in Connection.
-  const upgrade = error.entry.status === 426 ? ['Upgrade'] : []
-  if (closes) headers.push('Connection', ['close', ...upgrade].join(', '))
-  else if (upgrade.length > 0) headers.push('Connection', upgrade.join(', '))
+  if (closes) headers.push('Connection', 'close')
   return headers
 }
 
-/** What RFC 9110 demands with a status: 15.5.6 and 15.5.22. */
+/** What RFC 9110 demands with a status: 15.5.6. */
 const REQUIRED_HEADERS: Readonly<Record<number, readonly string[]>> = {
   405: ['Allow', 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS'],
-  426: ['Upgrade', 'TLS/1.2, HTTP/1.1'],
 }
 
 /** Whether more of the body may come, and whether so little that reading it costs less than a new connection. */

@@ -12,7 +12,10 @@ export type Hello =
  * `timeout` (ms) bounds the wait, readClientHello the bytes. `done` is called once; the socket is then paused.
  */
 export function awaitHello(socket: Socket, timeout: number, done: (hello: Hello) => void): void {
-  let bytes: Buffer = Buffer.alloc(0)
+  let chunks: Buffer[] = []
+  let size = 0
+  /** Fewer bytes than this cannot be a whole ClientHello: reading them again each time would let a drip of bytes cost much. */
+  let needed = 1
   const timer = setTimeout(
     () => finish({ status: 'gone', reason: `no complete ClientHello within ${timeout} ms` }),
     timeout,
@@ -21,14 +24,19 @@ export function awaitHello(socket: Socket, timeout: number, done: (hello: Hello)
     clearTimeout(timer)
     socket.off('data', read).off('end', ended).off('close', ended)
     socket.pause()
-    if (bytes.length > 0) socket.unshift(bytes)
+    if (size > 0) socket.unshift(Buffer.concat(chunks))
     done(hello)
   }
   const ended = () => finish({ status: 'gone', reason: 'the client closed the connection before its ClientHello' })
   const read = (chunk: Buffer) => {
-    bytes = bytes.length === 0 ? chunk : Buffer.concat([bytes, chunk])
+    chunks.push(chunk)
+    size += chunk.length
+    if (size < needed) return
+    const bytes = Buffer.concat(chunks)
+    chunks = [bytes]
     const result = readClientHello(bytes)
-    if (result.status !== 'incomplete') finish(result)
+    if (result.status === 'incomplete') needed = result.needs
+    else finish(result)
   }
   socket.on('data', read).once('end', ended).once('close', ended)
 }

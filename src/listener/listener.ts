@@ -262,7 +262,7 @@ function isWebSocket(request: IncomingMessage): boolean {
 }
 
 function answerBegun(response: ServerResponse | undefined): boolean {
-  return response !== undefined && response.headersSent && !response.writableFinished
+  return response?.headersSent === true && !response.writableFinished
 }
 
 /** What node:http's parser refused, or undefined where the client just went away. */

@@ -1,4 +1,4 @@
-import { constants, type X509Certificate } from 'node:crypto'
+import { constants, X509Certificate } from 'node:crypto'
 import {
   createServer,
   type SecureContext,
@@ -7,8 +7,8 @@ import {
   type Server,
   type TLSSocket,
 } from 'node:tls'
-import { chainDepth } from '../tls-cert-utils/chain.ts'
 import { type CertificateFacts, readCertificate } from '../tls-cert-utils/certificate.ts'
+import { chainDepth } from '../tls-cert-utils/chain.ts'
 import { opensslReason } from '../tls-cert-utils/verify-errors.ts'
 import type { Verification, VerifyMode } from '../types.ts'
 
@@ -58,6 +58,7 @@ export class TrustPolicy {
   readonly server: Server
   readonly #options: TrustPolicyOptions
   readonly #contextFor: (serverName: string) => SecureContext
+  readonly #trusted: readonly X509Certificate[]
   readonly #verdicts = new Map<string, Verification>()
 
   /** `contextFor` gives the certificate for a server name; `fallback` is for clients that send none. */
@@ -66,6 +67,7 @@ export class TrustPolicy {
     this.verify = options.verify
     this.#options = options
     this.#contextFor = contextFor
+    this.#trusted = options.ca.map((pem) => new X509Certificate(pem))
     this.server = createServer({
       ...secureContextOptions(options, fallback),
       requestCert: options.verify !== 'off',
@@ -93,7 +95,7 @@ export class TrustPolicy {
 
   #verdict(socket: TLSSocket, leaf: X509Certificate): Verification {
     if (!socket.authorized) return failed(String(socket.authorizationError))
-    const depth = chainDepth(leaf)
+    const depth = chainDepth(leaf, this.#trusted)
     return depth > this.#options.verifyDepth ? failed('CERT_CHAIN_TOO_LONG') : SUCCESS
   }
 

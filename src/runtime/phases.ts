@@ -2,7 +2,6 @@ import type { IncomingMessage } from 'node:http'
 import type { Config, ListenerConfig } from '../config/index.ts'
 import { createForwardedHeaders } from '../identity/forwarded.ts'
 import { createIdentityHeaders, createRequestHeaderFilter } from '../identity/headers.ts'
-import { fold } from '../identity/owned-names.ts'
 import { admit } from '../listener/admission.ts'
 import { refusalBytes, refuse } from '../refuse.ts'
 import { createAddressSet } from '../routing/addresses.ts'
@@ -36,7 +35,7 @@ export function createPhases(options: PhasesOptions): Phases {
       router.match({ destination, method, rawHeaders: request.rawHeaders, serverName, protocol: 'https' }),
     headers(id, head, request, connection, match) {
       const out: string[] = []
-      filter.append(request.rawHeaders, hopHeaders(head.connectionOptions), out)
+      filter.append(request.rawHeaders, head.connectionOptions, out)
       forwarded.append(out, connection, {
         id,
         rawHeaders: request.rawHeaders,
@@ -56,10 +55,4 @@ export function createPhases(options: PhasesOptions): Phases {
     refuse,
     refusalBytes: (error, id, request) => refusalBytes(error, id, request.headers.accept),
   }
-}
-
-/** The headers that Connection names, in the spelling that the filter compares; undefined in the common case that it names none. */
-function hopHeaders(options: ReadonlySet<string> | undefined): ReadonlySet<string> | undefined {
-  if (!options || (options.size === 1 && (options.has('keep-alive') || options.has('close')))) return undefined
-  return new Set([...options].map(fold))
 }

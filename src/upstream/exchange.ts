@@ -56,7 +56,10 @@ export class Exchange implements Dispatcher.DispatchHandler {
     message?: string,
   ): void {
     const raw = controller.rawHeaders as unknown as Buffer[]
-    if (status < 200) return this.#inform(status, raw)
+    if (status < 200) {
+      this.#inform(status, raw)
+      return
+    }
     this.#call.record.upstreamStatus = status
     this.#call.record.upstreamTime = performance.now() - this.#startedAt
     const headers = this.#answerHeaders.forward(raw, this.#call.id)

@@ -11,13 +11,9 @@ beforeAll(async () => {
   gateway = await scene.start()
 })
 
-test.each<[what: string, reason: string, certificate: (scene: Scene) => Issued]>([
+test.each<[what: string, reason: string | RegExp, certificate: (scene: Scene) => Issued]>([
   ['expired', 'certificate has expired', ({ clients }) => clients.client('a', { validFrom: -9, validUntil: -1 })],
-  [
-    'not yet valid',
-    'certificate is not yet valid or the system clock is incorrect',
-    ({ clients }) => clients.client('a', { validFrom: 1 }),
-  ],
+  ['not yet valid', /^certificate is not yet valid/, ({ clients }) => clients.client('a', { validFrom: 1 })],
   [
     'of the wrong purpose',
     'unsuitable certificate purpose',
@@ -25,10 +21,14 @@ test.each<[what: string, reason: string, certificate: (scene: Scene) => Issued]>
   ],
   ['self-signed', 'self-signed certificate', () => selfSigned('a')],
   ['of an unknown CA', 'unable to verify the first certificate', () => authority('other').client('a')],
-  ['of a CA that only has the name of ours', 'certificate signature failure', () => authority('clients').client('a')],
+  [
+    'of a CA that only has the name of ours',
+    'unable to verify the first certificate',
+    () => authority('clients').client('a'),
+  ],
   [
     'signed by a certificate that is no CA',
-    'invalid CA certificate',
+    /^invalid CA certificate$|^unspecified/,
     ({ clients }) => clients.clientThatSigns('leaf').client('a'),
   ],
   [
@@ -53,7 +53,7 @@ test.each<[what: string, reason: string, certificate: (scene: Scene) => Issued]>
   expect(await gateway.line(answer)).toMatchObject({
     code: 'GW_CLIENT_CERTIFICATE_INVALID',
     verify: 'FAILED',
-    verify_reason: reason,
+    verify_reason: typeof reason === 'string' ? reason : expect.stringMatching(reason),
   })
   expect(scene.backend.seen).toEqual([])
 })

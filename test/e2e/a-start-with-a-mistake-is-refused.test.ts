@@ -87,7 +87,6 @@ describe('from the environment, naming the variable and never its value', () => 
       /SALLYPORT_SSL_CRL/,
       () => ({ SALLYPORT_SSL_CRL: '-----BEGIN X509 CRL-----\nAAAA\n-----END X509 CRL-----' }),
     ],
-    ['a CRL without a CA that signed it', /SALLYPORT_SSL_CRL/, (s) => ({ SALLYPORT_SSL_CRL: s.inside.crl() })],
     [
       'a mode that there is not',
       /SALLYPORT_SSL_VERIFY_CLIENT.*optional/s,

@@ -70,7 +70,8 @@ test('a client without a server name meets the policy of the default server only
   expect(await statuses(get('red.test'), 1, '', ada)).toEqual([200])
   expect(scene.backend.last.header('VERIFIED')).toEqual(['SUCCESS'])
   expect(await statuses(get('blue.test'), 1, '', ada)).toEqual([421])
-  expect(await statuses(get('blue.test'), 1, '', blue.client('bob'))).toEqual([400])
+  expect(await statuses(get('blue.test'), 1, '', blue.client('bob'))).toEqual([421])
+  expect(scene.backend.seen).toEqual([])
 })
 
 test('an unknown Host belongs to the default server', async () => {

@@ -59,29 +59,37 @@ describe('forgives', () => {
 })
 
 describe('does not forgive', () => {
-  test.each<[what: string, reason: string, certificate: () => Issued, host?: string]>([
-    ['an expired one', 'certificate has expired', () => scene.clients.client('old', { validFrom: -9, validUntil: -1 })],
+  test.each<[what: string, reason: string | RegExp, certificate: () => Issued, host: string]>([
+    [
+      'an expired one',
+      'certificate has expired',
+      () => scene.clients.client('old', { validFrom: -9, validUntil: -1 }),
+      'localhost',
+    ],
     [
       'one of the future',
-      'certificate is not yet valid or the system clock is incorrect',
+      /^certificate is not yet valid/,
       () => scene.clients.client('young', { validFrom: 1 }),
+      'localhost',
     ],
     [
       'one for servers only',
       'unsuitable certificate purpose',
       () => scene.clients.client('server', { purposes: ['serverAuth'] }),
+      'localhost',
     ],
     ['a revoked one', 'certificate revoked', revoked, 'crl.test'],
     [
       'an expired one of an unknown CA',
       'certificate has expired',
       () => strangers.client('both', { validFrom: -9, validUntil: -1 }),
+      'localhost',
     ],
   ])('%s', async (_what, reason, certificate, host) => {
     scene.backend.reset()
     const answer = await get(certificate(), host)
     expect(answer.status).toBe(400)
-    expect(await gateway.line(answer)).toMatchObject({ verify_reason: reason })
+    expect(await gateway.line(answer)).toMatchObject({ verify_reason: expect.stringMatching(reason) })
     expect(scene.backend.seen).toEqual([])
   })
 })

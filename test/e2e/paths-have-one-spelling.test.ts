@@ -51,8 +51,8 @@ test.each([
   ['/x;a=b/c', '/open/x;a=b/c'],
   ['/...', '/open/...'],
   ['/.well-known/x', '/open/.well-known/x'],
-  ['/', '/open/'],
-  ['/?', '/open/?'],
+  ['/', '/open'],
+  ['/?', '/open?'],
 ])('%s is not, and arrives as %s', async (target, arrived) => {
   expect(await outcome(target)).toEqual([200, arrived])
 })

@@ -1,9 +1,9 @@
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type Server } from 'node:http'
 import { type AddressInfo, connect } from 'node:net'
-import { DEFAULT_HEAD_LIMITS, readHead } from '../../../src/routing/head.ts'
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { toGatewayError } from '../../../src/errors.ts'
+import { DEFAULT_HEAD_LIMITS, readHead } from '../../../src/routing/head.ts'
 
 /** What a request meets between node:http's parser and readHead. */
 type Verdict =

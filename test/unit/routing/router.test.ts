@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
-import { createRouter, type RouteRule } from '../../../src/routing/router.ts'
 import { readDestination } from '../../../src/routing/destination.ts'
+import { createRouter, type RouteRule } from '../../../src/routing/router.ts'
 import type { Service } from '../../../src/types.ts'
 
 const service: Service = { name: 'api', forward: async () => {}, upgrade: async () => {} }

@@ -1,0 +1,89 @@
+/** The import table of the design: who may know whom. A change of the structure is a change of this file, on purpose. */
+import { readdirSync, readFileSync } from 'node:fs'
+import { dirname, join, relative, resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { describe, expect, test } from '@jest/globals'
+
+const SRC = fileURLToPath(new URL('../src', import.meta.url))
+
+/** Rooms are folders of src/, or files that stand directly in it. Everything may import `types` and `errors`, except the libraries. */
+const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
+  'tls-cert-utils': [],
+  types: ['tls-cert-utils', 'errors'],
+  errors: [],
+  config: ['errors'],
+  'access-log': [],
+  log: ['access-log'],
+  'metric-counts': [],
+  metrics: ['metric-counts'],
+  recorder: ['access-log', 'metrics'],
+  refuse: [],
+  gateway: [],
+  listener: ['tls-cert-utils'],
+  identity: ['tls-cert-utils'],
+  routing: [],
+  upstream: ['tls-cert-utils'],
+  admin: [],
+  runtime: [
+    'config',
+    'tls-cert-utils',
+    'access-log',
+    'log',
+    'metrics',
+    'recorder',
+    'refuse',
+    'gateway',
+    'listener',
+    'identity',
+    'routing',
+    'upstream',
+  ],
+  server: ['config', 'runtime', 'listener', 'admin', 'log', 'metrics', 'refuse'],
+  cli: ['config', 'runtime', 'server', 'tls-cert-utils', 'identity', 'log', 'metrics', 'listener'],
+}
+const EVERYWHERE = ['types', 'errors']
+const LIBRARIES = ['tls-cert-utils', 'errors', 'config']
+
+const files = (readdirSync(SRC, { recursive: true }) as string[]).filter((name) => name.endsWith('.ts'))
+
+function roomOf(file: string): string {
+  return (file.split('/')[0] as string).replace(/\.ts$/, '')
+}
+
+function importsOf(file: string): string[] {
+  const source = readFileSync(join(SRC, file), 'utf8')
+  return [...source.matchAll(/(?:from|import)\s*\(?\s*'(\.[^']+)'/g)].map(([, path]) =>
+    relative(SRC, resolve(SRC, dirname(file), path as string)),
+  )
+}
+
+test('every room has its row in the table', () => {
+  expect([...new Set(files.map(roomOf))].sort()).toEqual(Object.keys(MAY_IMPORT).sort())
+})
+
+describe('imports point one way', () => {
+  test.each(files)('%s', (file) => {
+    const room = roomOf(file)
+    const allowed = new Set([room, ...(MAY_IMPORT[room] ?? []), ...(LIBRARIES.includes(room) ? [] : EVERYWHERE)])
+    expect(
+      importsOf(file)
+        .map(roomOf)
+        .filter((other) => !allowed.has(other)),
+    ).toEqual([])
+  })
+})
+
+test('every relative import names a file that is there', () => {
+  const known = new Set(files)
+  expect(
+    files.flatMap((file) =>
+      importsOf(file)
+        .filter((path) => !known.has(path))
+        .map((path) => `${file}: ${path}`),
+    ),
+  ).toEqual([])
+})
+
+test('no room is called utils, common, core or helpers', () => {
+  expect(files.filter((file) => /(^|\/)(utils?|common|core|helpers?|misc)(\.ts|\/)/.test(file))).toEqual([])
+})

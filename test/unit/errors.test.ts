@@ -1,0 +1,32 @@
+import { readFileSync } from 'node:fs'
+import { describe, expect, test } from '@jest/globals'
+import { describeProblem, ERROR_CODES, GatewayError, toGatewayError } from '../../src/errors.ts'
+
+const reference = readFileSync(new URL('../../docs/errors.md', import.meta.url), 'utf8')
+
+describe('docs/errors.md', () => {
+  const rows = [...reference.matchAll(/^\| `(\w+)` \|.*$/gm)].map(([row, code]) => [code as string, row] as const)
+
+  test('lists every code, and none that does not exist', () => {
+    expect(rows.map(([code]) => code).sort()).toEqual(Object.keys(ERROR_CODES).sort())
+  })
+
+  test.each(rows)('says of %s what the table says', (code, row) => {
+    const { status, logStatus, fault, closes, title, remedy } = ERROR_CODES[code as keyof typeof ERROR_CODES]
+    const shown = `${status}${logStatus ? ` (log: ${logStatus})` : ''}`
+    expect(row).toBe(`| \`${code}\` | ${shown} | ${fault} | ${closes ? 'yes' : 'no'} | ${title} | ${remedy} |`)
+  })
+})
+
+test('what nobody foresaw is GW_INTERNAL and keeps its cause', () => {
+  const cause = new TypeError('x is not a function')
+  expect(toGatewayError(cause)).toMatchObject({ code: 'GW_INTERNAL', detail: 'x is not a function', cause })
+  const known = new GatewayError('GW_NO_TARGET', 'none')
+  expect(toGatewayError(known)).toBe(known)
+})
+
+test('a problem is shown as file:line:column: setting: message', () => {
+  const problem = { source: 'a.yaml', line: 3, column: 5, path: 'services[0].url', message: 'is missing' }
+  expect(describeProblem(problem)).toBe('a.yaml:3:5: services[0].url: is missing')
+  expect(describeProblem({ path: 'SALLYPORT_LISTEN', message: 'is wrong' })).toBe('SALLYPORT_LISTEN: is wrong')
+})
