@@ -62,7 +62,7 @@ listeners:
     servers:
       - server_names: [localhost]
         ssl_certificate: front.crt
-        ssl_certificate_key: other.key
+        ssl_certificate_key: front.key
         ssl_client_certificate: missing.crt
         ssl_verify_clients: on
   - listen: 127.0.0.1:0
@@ -71,6 +71,9 @@ listeners:
         ssl_certificate: front.crt
         ssl_certificate_key: front.key
         ssl_verify_client: maybe
+      - server_names: [third.test]
+        ssl_certificate: front.crt
+        ssl_certificate_key: other.key
 services:
   - name: api
     url: ftp://api.internal
@@ -90,15 +93,15 @@ describe('a file with ten mistakes', () => {
   test.each<[what: string, line: number, words: RegExp]>([
     ['a port that cannot be', 3, /65535/],
     ['a duration that is none', 4, /client_header_timeout/],
-    ['a key of another certificate', 8, /ssl_certificate_key/],
+    ['a key of another certificate', 19, /ssl_certificate_key/],
     ['a file that is not there', 9, /missing\.crt/],
     ['an unknown setting, with the nearest known one', 10, /ssl_verify_clients.*ssl_verify_client\b/],
     ['a mode that there is not', 16, /optional_no_ca/],
-    ['a URL of another scheme', 19, /https?/],
-    ['a number out of range', 20, /retries/],
-    ['an unknown field of a route', 23, /paths/],
-    ['a reference to nothing', 26, /33333333/],
-    ['a broken regular expression', 29, /regular expression/],
+    ['a URL of another scheme', 22, /https?/],
+    ['a number out of range', 23, /retries/],
+    ['an unknown field of a route', 26, /paths/],
+    ['a reference to nothing', 29, /33333333/],
+    ['a broken regular expression', 32, /regular expression/],
   ])('%s', async (_what, line, words) => {
     const { status, output, file } = await check(TEN_MISTAKES)
     expect(status).toBe(1)

@@ -25,9 +25,9 @@ test('readiness fails first, while requests are still served; then the listener 
 test('a request in flight finishes, and then the gateway ends with status 0', async () => {
   let answer: ServerResponse | undefined
   scene.backend.respond = (_request, response, { target }) => {
-    if (target !== '/slow') return response.end()
-    answer = response
+    if (target === '/slow') answer = response
     response.write('first ')
+    if (target !== '/slow') response.end()
   }
   const gateway = await scene.start()
   const waiting = gateway.get('/slow')

