@@ -26,7 +26,7 @@ export class Gateway {
   async handle(request: IncomingMessage, response: ServerResponse, connection: Connection): Promise<void> {
     const id = this.#phases.requestId(connection, request)
     const record = this.#phases.begin(id, request, connection)
-    if (this.#draining) response.setHeader('Connection', 'close')
+    if (this.#draining) response.shouldKeepAlive = false
     try {
       const { match, call } = this.#prepare(id, request, connection, record)
       await match.route.service.forward(call, response)

@@ -20,8 +20,7 @@ export function refuse(
   }
   const { type, body } = render(error, requestId, request.headers.accept)
   const rest = expectsMore(request)
-  // While the gateway drains, each answer has been announced as the last one.
-  const closes = error.entry.closes === true || rest === 'long' || response.getHeader('connection') === 'close'
+  const closes = error.entry.closes === true || rest === 'long'
   for (const name of response.getHeaderNames()) response.removeHeader(name)
   response.writeHead(error.entry.status, refusalHeaders(error, requestId, type, body, closes))
 
@@ -67,7 +66,9 @@ const REQUIRED_HEADERS: Readonly<Record<number, readonly string[]>> = {
 /** Whether more of the body may come, and whether so little that reading it costs less than a new connection. */
 function expectsMore(request: IncomingMessage): 'none' | 'short' | 'long' {
   if (request.complete) return 'none'
-  if (request.headers['transfer-encoding'] !== undefined) return 'long'
+  const coding = request.headers['transfer-encoding']
+  // With any other coding nobody can tell where the body ends, so there is nothing to wait for.
+  if (coding !== undefined) return coding.toLowerCase() === 'chunked' ? 'long' : 'none'
   const length = Number(request.headers['content-length'] ?? 0)
   if (length === 0) return 'none'
   return length <= MAX_DRAINED_BODY ? 'short' : 'long'

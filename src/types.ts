@@ -7,11 +7,11 @@ import type { CertificateFacts } from './tls-cert-utils/certificate.ts'
 /** nginx's `ssl_verify_client`. */
 export type VerifyMode = 'off' | 'optional' | 'on' | 'optional_no_ca'
 
-/** nginx's `$ssl_client_verify`: `FAILED` carries OpenSSL's sentence as `reason` and Node's name for it as `code`. */
+/** nginx's `$ssl_client_verify`: `FAILED` carries OpenSSL's sentence as `reason`, Node's name for it as `code`, and a `hint` for the log. */
 export type Verification =
   | { readonly result: 'NONE' }
   | { readonly result: 'SUCCESS' }
-  | { readonly result: 'FAILED'; readonly reason: string; readonly code: string }
+  | { readonly result: 'FAILED'; readonly reason: string; readonly code: string; readonly hint?: string }
 
 /** The facts of one TLS handshake. Made once per connection and frozen. */
 export interface Connection {

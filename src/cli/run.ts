@@ -24,8 +24,7 @@ export function addRun(program: Command): void {
 export async function run(load: LoadOptions): Promise<Server | undefined> {
   refuseUnsafeEnvironment(load.env)
   const loaded = loadConfig(load)
-  if (!loaded.config) return fail(loaded.problems)
-  const log = createLog({ level: loaded.config.log.level })
+  const log = createLog({ level: loaded.config?.log.level ?? 'info' })
   const server = new Server({ load, log })
   try {
     await server.start(loaded)

@@ -49,7 +49,12 @@ interface Loaded {
 /** Only what has no problems has a configuration: check `config` before using it. */
 export type LoadedConfig =
   | (Loaded & { readonly config: Config; readonly problems: readonly [] })
-  | (Loaded & { readonly config: undefined; readonly problems: readonly [Problem, ...Problem[]] })
+  | (Loaded & {
+      readonly config: undefined
+      readonly problems: readonly [Problem, ...Problem[]]
+      /** What could be read all the same: never to serve with, only to look for further problems in. Values may be missing. */
+      readonly incomplete: Config | undefined
+    })
 
 /** Never throws for what a user wrote: everything that is wrong is in `problems`, in the order of the file. */
 export function loadConfig({ file, env, overrides = {} }: LoadOptions): LoadedConfig {
@@ -131,7 +136,7 @@ class Load {
     const left = sorted.length - MOST_PROBLEMS
     if (left > 0) sorted.splice(MOST_PROBLEMS, left, { path: '', message: `and ${left} more` })
     const [first, ...more] = sorted
-    if (first) return { ...loaded, config: undefined, problems: [first, ...more] }
+    if (first) return { ...loaded, config: undefined, problems: [first, ...more], incomplete: config }
     if (!config) throw new Error('a configuration was neither read nor refused')
     return { ...loaded, config, problems: [] }
   }

@@ -30,7 +30,9 @@ export function admit(server: VirtualServer, connection: Connection, now = Date.
   const verification = now > connection.expiresAt ? EXPIRED : connection.verification
   if (server.verify === 'off' || ACCEPTS[server.verify](verification)) return
   if (verification.result === 'FAILED') {
-    throw new GatewayError('GW_CLIENT_CERTIFICATE_INVALID', `client certificate verify error: ${verification.reason}`)
+    const { reason, hint } = verification
+    const detail = `client certificate verify error: ${reason}${hint ? ` (${hint})` : ''}`
+    throw new GatewayError('GW_CLIENT_CERTIFICATE_INVALID', detail)
   }
   throw new GatewayError('GW_CLIENT_CERTIFICATE_REQUIRED', 'client sent no required certificate')
 }

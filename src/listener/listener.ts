@@ -14,6 +14,7 @@ export interface ListenerSettings {
   readonly handshakeTimeout: number
   readonly headerTimeout: number
   readonly keepaliveTimeout: number
+  /** After so many requests a connection is closed. */
   readonly keepaliveRequests: number
   /** Bytes of a request's head. */
   readonly maxHeaderSize: number
@@ -37,6 +38,8 @@ export interface ListenerHandler {
 interface Live {
   readonly connection: Connection
   response: ServerResponse | undefined
+  requests: number
+  upgraded: boolean
 }
 
 /**
@@ -83,7 +86,6 @@ export class Listener {
     this.#settings = settings
     this.#http.headersTimeout = settings.headerTimeout
     this.#http.keepAliveTimeout = settings.keepaliveTimeout
-    this.#http.maxRequestsPerSocket = settings.keepaliveRequests
     this.#http.maxConnections = settings.maxConnections
     // 0 shows every header to the count in readHead: a finite value here hides the rest but still frames by it (CVE-2026-58044).
     this.#http.maxHeadersCount = 0
@@ -105,25 +107,32 @@ export class Listener {
     return this.#sockets.size
   }
 
-  /** No new connections; idle ones are closed. Resolves when the last one has ended. */
+  /** No new connections; those that carry no request are closed. Resolves when the last one has ended. */
   close(): Promise<void> {
-    return new Promise((resolve) => {
+    const closed = new Promise<void>((resolve) => {
       this.#http.close(() => resolve())
     })
+    // node:http does not count a connection as idle on which no request was ever sent.
+    this.#endIdle(() => true)
+    return closed
   }
 
   /** After a reload: idle connections that were judged by a policy that is gone are closed; busy ones get 421 on their next request. */
   retire(policyIds: ReadonlySet<string>): void {
-    for (const socket of this.#secure) {
-      const live = this.#live.get(socket)
-      if (!live || policyIds.has(live.connection.policy)) continue
-      if (!live.response || live.response.writableFinished) socket.end()
-    }
+    this.#endIdle(({ policy }) => !policyIds.has(policy))
   }
 
   /** Cuts whatever is still open. */
   destroy(): void {
     for (const socket of this.#sockets) socket.destroy()
+  }
+
+  #endIdle(which: (connection: Connection) => boolean): void {
+    for (const socket of this.#secure) {
+      const live = this.#live.get(socket)
+      if (!live || live.upgraded || !which(live.connection)) continue
+      if (!live.response || live.response.writableFinished) socket.end()
+    }
   }
 
   #accept(socket: Socket): void {
@@ -204,7 +213,7 @@ export class Listener {
       socket.destroy()
       return
     }
-    this.#live.set(socket, { connection, response: undefined })
+    this.#live.set(socket, { connection, response: undefined, requests: 0, upgraded: false })
     this.#handler.opened(connection)
     this.#secure.add(socket)
     socket.once('close', () => {
@@ -221,6 +230,9 @@ export class Listener {
       return
     }
     live.response = response
+    live.requests += 1
+    // node:http's own maxRequestsPerSocket announces the end but then answers further requests with a bare 503.
+    if (live.requests >= this.#settings.keepaliveRequests) response.shouldKeepAlive = false
     this.#handler.request(request, response, live.connection)
   }
 
@@ -230,6 +242,7 @@ export class Listener {
       socket.destroy()
       return
     }
+    live.upgraded = true
     socket.on('error', ignore)
     this.#handler.upgrade(request, socket, head, live.connection)
   }
@@ -247,8 +260,14 @@ export class Listener {
   readonly #clientError = (error: Error & { code?: string; rawPacket?: Buffer }, socket: Duplex): void => {
     const live = this.#live.get(socket)
     const refusal = malformedRequest(error)
+    const response = live?.response
+    if (response?.writableEnded && !response.writableFinished) {
+      // The request was refused by its head; what the parser did not like came behind it.
+      response.once('close', () => socket.destroy())
+      return
+    }
     // Half an answer cannot be turned into a refusal: the client must see that it is incomplete.
-    if (!live || !refusal || !socket.writable || answerBegun(live.response)) {
+    if (!live || !refusal || !socket.writable || (response?.headersSent && !response.writableFinished)) {
       socket.destroy()
       return
     }
@@ -259,10 +278,6 @@ export class Listener {
 /** Only WebSocket is upgraded; for h2c and the rest the header is one hop's offer that we do not take (RFC 9110 7.8). */
 function isWebSocket(request: IncomingMessage): boolean {
   return request.method === 'GET' && request.headers.upgrade?.toLowerCase() === 'websocket'
-}
-
-function answerBegun(response: ServerResponse | undefined): boolean {
-  return response?.headersSent === true && !response.writableFinished
 }
 
 /** What node:http's parser refused, or undefined where the client just went away. */

@@ -96,7 +96,11 @@ export class TrustPolicy {
   #verdict(socket: TLSSocket, leaf: X509Certificate): Verification {
     if (!socket.authorized) return failed(String(socket.authorizationError))
     const depth = chainDepth(leaf, this.#trusted)
-    return depth > this.#options.verifyDepth ? failed('CERT_CHAIN_TOO_LONG') : SUCCESS
+    const allowed = this.#options.verifyDepth
+    if (depth <= allowed) return SUCCESS
+    // What OpenSSL reports where its own depth ends the search for issuers, and so what nginx says.
+    const hint = `the chain has ${depth} intermediates, ssl_verify_depth allows ${allowed}`
+    return Object.freeze({ ...failed('UNABLE_TO_GET_ISSUER_CERT_LOCALLY'), hint })
   }
 
   /** A resumed socket has the leaf but not its chain, so depth cannot be judged again: the verdict of the full handshake is kept. */
@@ -123,8 +127,8 @@ export class TrustPolicy {
 
 const FORGOTTEN = failed('SESSION_FORGOTTEN', 'session is not known any more, a full handshake is needed')
 
-function failed(code: string, reason = opensslReason(code)): Verification {
-  return Object.freeze({ result: 'FAILED', code, reason })
+function failed(code: string, reason = opensslReason(code)) {
+  return Object.freeze({ result: 'FAILED', code, reason } as const)
 }
 
 /** The options of a secure context within a policy: the same trust whatever certificate the server itself shows. */

@@ -13,6 +13,8 @@ export interface PairSettings {
   readonly cert: PemSource
   readonly key: PemSource
   readonly passphrases: readonly Secret[]
+  /** What to set where the key turns out to be encrypted. */
+  readonly passphraseSetting: string
 }
 
 /**
@@ -41,6 +43,7 @@ export class Materials {
     const pair = this.#attempt(
       () => readKeyPair({ certificate: cert.read(), key: key.read(), passphrases: passphrases.map((p) => p.reveal()) }),
       (code) => (/KEY|PASSPHRASE/.test(code) ? key.setting : cert.setting),
+      (code) => (code === 'KEY_ENCRYPTED' || code === 'WRONG_PASSPHRASE' ? ` Set ${settings.passphraseSetting}.` : ''),
     )
     this.#pairs.set(id, pair)
     const leaf = pair?.certificates[0]
@@ -69,7 +72,7 @@ export class Materials {
       if (nextUpdate === undefined) continue
       this.crlsInUse.push({ name: issuer, nextUpdate })
       if (nextUpdate < this.#now) {
-        this.#warn(
+        this.warn(
           source.setting,
           `the list of ${issuer} was to be replaced by ${iso(nextUpdate)}: until then every client of this CA is refused`,
         )
@@ -78,27 +81,31 @@ export class Materials {
     return lists
   }
 
+  warn(path: string, message: string): void {
+    this.warnings.push({ ...this.#locate(path), message })
+  }
+
   problem(path: string, message: string): void {
     this.problems.push({ ...this.#locate(path), message })
   }
 
-  #attempt<T>(read: () => T, settingOf: (code: string) => string): T | undefined {
+  #attempt<T>(
+    read: () => T,
+    settingOf: (code: string) => string,
+    remedyOf: (code: string) => string = () => '',
+  ): T | undefined {
     try {
       return read()
     } catch (error) {
       if (!(error instanceof CertificateError)) throw error
-      this.problem(settingOf(error.code), error.message)
+      this.problem(settingOf(error.code), error.message + remedyOf(error.code))
       return undefined
     }
   }
 
   #warnOfDates(setting: string, notBefore: number, notAfter: number): void {
-    if (notAfter < this.#now) this.#warn(setting, `the certificate expired on ${iso(notAfter)}`)
-    if (notBefore > this.#now) this.#warn(setting, `the certificate is not valid before ${iso(notBefore)}`)
-  }
-
-  #warn(path: string, message: string): void {
-    this.warnings.push({ ...this.#locate(path), message })
+    if (notAfter < this.#now) this.warn(setting, `the certificate expired on ${iso(notAfter)}`)
+    if (notBefore > this.#now) this.warn(setting, `the certificate is not valid before ${iso(notBefore)}`)
   }
 }
 

@@ -70,8 +70,15 @@ interface CertificatesByName {
 function certificatesByName(certificates: readonly CertificateConfig[], materials: Materials): CertificatesByName {
   const entries: [string, KeyPair][] = []
   let fallback: KeyPair | undefined
-  for (const { name, cert, key, passphrase, snis } of certificates) {
-    const pair = materials.keyPair({ role: 'server', name, cert, key, passphrases: passphrase ? [passphrase] : [] })
+  for (const { at, name, cert, key, passphrase, snis } of certificates) {
+    const pair = materials.keyPair({
+      role: 'server',
+      name,
+      cert,
+      key,
+      passphrases: passphrase ? [passphrase] : [],
+      passphraseSetting: `${at}.passphrase`,
+    })
     if (!pair) continue
     for (const sni of snis) {
       if (sni === '*') fallback = pair
@@ -100,6 +107,7 @@ function prepareServer(
           cert: config.ssl_certificate,
           key: config.ssl_certificate_key,
           passphrases: config.ssl_passwords,
+          passphraseSetting: 'ssl_password or ssl_password_file (SALLYPORT_SSL_PASSWORD)',
         })
       : undefined
   const served = config.ssl_certificate !== undefined || bySni.find(config.server_names[0]) !== undefined
@@ -120,6 +128,13 @@ function policyOptions(config: ServerConfig, listener: ListenerConfig, materials
   const trust =
     asks && config.ssl_client_certificate ? materials.trustStore(config.ssl_client_certificate, 'client') : undefined
   const lists = asks && config.ssl_crl ? materials.revocationLists(config.ssl_crl) : undefined
+  for (const { issuer } of lists ?? []) {
+    if (!config.ssl_crl || !trust || trust.certificates.some(({ subject }) => subject === issuer)) continue
+    materials.warn(
+      config.ssl_crl.setting,
+      `the list of ${issuer} belongs to no CA in ssl_client_certificate: it is of use only for an intermediate of that name`,
+    )
+  }
   const [minVersion, maxVersion] = versionRange(config.ssl_protocols as readonly SecureVersion[])
   const session = { sessionTickets: config.ssl_session_tickets, sessionTimeout: config.ssl_session_timeout }
   const { ssl_verify_depth: verifyDepth, ssl_ciphers: ciphers } = config

@@ -55,7 +55,7 @@ export interface Runtime {
  * @throws ConfigError with everything that keeps it from serving
  */
 export function buildRuntime(loaded: LoadedConfig, lasting: Lasting): Runtime {
-  if (!loaded.config) throw new ConfigError(loaded.problems)
+  if (!loaded.config) throw new ConfigError([...loaded.problems, ...furtherProblems(loaded, lasting)])
   const { config } = loaded
   const materials = new Materials(loaded.locate)
   if (config.services.length === 0) {
@@ -95,6 +95,38 @@ export function buildRuntime(loaded: LoadedConfig, lasting: Lasting): Runtime {
     },
   }
 }
+
+/** People mend a file in one go only if keys and certificates are looked at even where something else is wrong. */
+function furtherProblems(loaded: LoadedConfig & { config: undefined }, lasting: Lasting): readonly Problem[] {
+  const { incomplete } = loaded
+  const materials = new Materials(loaded.locate)
+  if (!incomplete) return []
+  const attempts = [
+    ...incomplete.services.map((service) => () => {
+      buildService(service, {
+        config: incomplete,
+        materials,
+        pools: new Pools(),
+        used: new Set(),
+        answerHeaders: NO_HEADERS,
+      })
+    }),
+    ...incomplete.listeners.map((listener) => () => {
+      prepareServers(listener, incomplete.certificates, materials, lasting.policies, new Map())
+    }),
+  ]
+  for (const attempt of attempts) {
+    try {
+      attempt()
+    } catch {
+      // Something that is missing has been reported already.
+    }
+  }
+  const known = new Set(loaded.problems.map(({ path }) => path))
+  return materials.problems.filter(({ path }) => !known.has(path))
+}
+
+const NO_HEADERS: AnswerHeaders = { forward: () => [], trailers: () => [] }
 
 type Services = ReadonlyMap<
   string,

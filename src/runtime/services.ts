@@ -78,12 +78,28 @@ function presentedPair(service: ServiceConfig, { proxy }: Config, materials: Mat
   const chosen = service.client_certificate
   if (chosen === 'none') return undefined
   if (chosen !== 'default') {
-    const { name, cert, key, passphrase } = chosen
-    return materials.keyPair({ role: 'client', name, cert, key, passphrases: passphrase ? [passphrase] : [] })
+    const { at, name, cert, key, passphrase } = chosen
+    const passphraseSetting = `${at}.passphrase`
+    return materials.keyPair({
+      role: 'client',
+      name,
+      cert,
+      key,
+      passphrases: passphrase ? [passphrase] : [],
+      passphraseSetting,
+    })
   }
   const { proxy_ssl_certificate: cert, proxy_ssl_certificate_key: key, proxy_ssl_password: passphrase } = proxy
   if (!cert || !key) return undefined
-  return materials.keyPair({ role: 'client', name: 'proxy', cert, key, passphrases: passphrase ? [passphrase] : [] })
+  const passphraseSetting = 'proxy_ssl_password (SECRET_CLIENT_KEY_PASSPHRASE)'
+  return materials.keyPair({
+    role: 'client',
+    name: 'proxy',
+    cert,
+    key,
+    passphrases: passphrase ? [passphrase] : [],
+    passphraseSetting,
+  })
 }
 
 function upstreamTlsOf(

@@ -87,7 +87,7 @@ export class Backend implements Service {
       const finished = (outcome: ExchangeOutcome) => {
         over = true
         if (client) pool.done(client)
-        resolve(outcome)
+        resolve(outcome.error ? { ...outcome, error: pool.causeOf(outcome.error, client) } : outcome)
       }
       const exchange = new Exchange(call, response, this.#options.answerHeaders, finished)
       try {

@@ -21,6 +21,8 @@ export interface PoolLimits {
 export class ConnectionPool {
   readonly #idle: Client[] = []
   readonly #all = new Set<Client>()
+  /** What each connection reported first: undici forgets it for the end of the connection that follows. */
+  readonly #reported = new WeakMap<Client, Error>()
   readonly #connect: Connector
   readonly #origin: string
   readonly #limits: PoolLimits
@@ -57,6 +59,12 @@ export class ConnectionPool {
     this.#idle.push(client)
   }
 
+  /** Why an exchange failed: where the connection itself had a reason, such as a TLS alert, it is that. */
+  causeOf(error: Error, client: Client | undefined): Error {
+    const { code } = error as NodeJS.ErrnoException
+    return (code === 'UND_ERR_SOCKET' && client && this.#reported.get(client)) || error
+  }
+
   /** No new requests: idle connections close now, busy ones with the end of their exchange. */
   retire(): void {
     this.#retired = true
@@ -75,8 +83,15 @@ export class ConnectionPool {
     }
     // `http:` whatever the transport is: the connector makes the TLS connection, so undici neither chooses a server
     // name by the Host header nor reconnects when Host changes.
-    const client = new Client(`http://${this.#origin}`, {
-      connect: (_options, done) => this.#connect(done as (error: Error | null, socket: unknown) => void),
+    const client: Client = new Client(`http://${this.#origin}`, {
+      connect: (_options, done) => {
+        this.#reported.delete(client)
+        this.#connect((error, socket) => {
+          socket?.once('error', (reported) => this.#reported.set(client, reported))
+          if (socket) done(null, socket)
+          else done(error as Error, null)
+        })
+      },
       pipelining: 1,
       allowH2: false,
       headersTimeout: this.#limits.readTimeout,

@@ -69,7 +69,7 @@ export function carryUpgrade(
           socket.end()
           resolve()
         }),
-      onResponseError: (_controller, error) => done(() => reject(error)),
+      onResponseError: (_controller, error) => done(() => reject(pool.causeOf(error, client))),
     }
     try {
       client = pool.dispatch(request, handler)

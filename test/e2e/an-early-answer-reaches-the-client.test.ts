@@ -26,7 +26,7 @@ test('and what it still sends is not taken for the next request', async () => {
   scene.backend.respond = (_request, response) => response.writeHead(409).end('enough')
   const smuggled = 'GET /smuggled HTTP/1.1\r\nHost: localhost\r\n\r\n'
   const connection = await gateway.open()
-  connection.write(`POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: ${smuggled.length + 5}\r\n\r\n`)
+  connection.write(`POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: ${smuggled.length + 6}\r\n\r\n0`)
   await connection.answers(1)
   connection.write(`${smuggled}12345`)
   await waitFor('an end or silence', () => connection.isClosed || connection.received.length > 0)
