@@ -7,13 +7,13 @@
  *
  * --only    gateways, by name: nginx, haproxy, caddy, http-proxy, sallyport. Ratios are to nginx, where it takes part
  * --rows    what to measure: start, idle, requests, handshakes, bodies
- * --rounds  measured rounds after one that only warms up (3)
+ * --rounds  measured rounds after two that only warm up (3)
  * --json    also writes every sample, the medians and the versions to this file
  *
  * The job is the same for all: mutual TLS in (a client certificate is demanded), mutual TLS out (the gateway's own
  * certificate, the upstream verified), VERIFIED and DN set, connections kept on both sides, EC P-256 keys, one worker. Each
- * gateway has to show that it does this before it is measured. Rounds are interleaved (A, B, C, A, B, C …), the first is
- * thrown away, and the table holds medians. CPU time is the gateway's own from /proc/PID/stat, with all its threads and
+ * gateway has to show that it does this before it is measured. Rounds are interleaved (A, B, C, A, B, C …), the first
+ * two are thrown away, and the table holds medians. CPU time is the gateway's own from /proc/PID/stat, with all its threads and
  * processes: it hardly moves with what else the machine does; throughput and the 99th percentile do, as load, gateway and
  * upstream share the machine's cores. The CPU of a new connection includes one request; that of a
  * request includes its share of the load's 32 handshakes, about 1 µs.
@@ -33,6 +33,9 @@ import { makePki } from './pki.ts'
 import { freePort, killAll, type Running, runIfThere, start } from './processes.ts'
 import { markdownTable, medians, record, type Samples } from './table.ts'
 import { startUpstream } from './upstream.ts'
+
+/** V8 compiles what is hot over some tens of thousands of requests; after that the figures stand still. */
+const WARM_UPS = 2
 
 const RUN_LIMIT_MS = 45 * 60_000
 const START_LIMIT_MS = 20_000
@@ -168,8 +171,8 @@ async function measureAll(bench: measure.Bench, entrants: Entrant[], options: Op
   for (const row of ROWS.filter((name) => options.rows.includes(name))) {
     // Memory is read once: a second time, the process would have in reserve what the first one made it take.
     const rounds = row === 'idle' ? 0 : options.rounds
-    for (let round = 0; round <= rounds; round++) {
-      say(rounds === 0 ? row : `${row}, ${round === 0 ? 'warm-up' : `round ${round} of ${rounds}`}`)
+    for (let round = rounds === 0 ? 0 : 1 - WARM_UPS; round <= rounds; round++) {
+      say(rounds === 0 ? row : `${row}, ${round <= 0 ? 'warm-up' : `round ${round} of ${rounds}`}`)
       await eachEntrant(entrants, row, async (entrant) => {
         const figures = await steps[row](entrant)
         if (round > 0 || rounds === 0) record(samples, entrant.gateway.name, figures)
@@ -235,7 +238,9 @@ function report(samples: Samples, entrants: readonly Entrant[], options: Options
   const loads = `${sizes.requests} requests, ${sizes.handshakes} connections, ${sizes.bodies} × 100 MB, ${sizes.idleConnections} idle`
   const date = new Date().toISOString()
   console.log(`Mutual TLS in and out, VERIFIED and DN set, one worker each; ${machine}; ${date.slice(0, 10)}.`)
-  console.log(`Medians of ${rounds} interleaved rounds after a warm-up; each round ${loads}. In brackets: × nginx.\n`)
+  console.log(
+    `Medians of ${rounds} interleaved rounds after ${WARM_UPS} that warm up; each round ${loads}. In brackets: × nginx.\n`,
+  )
   for (const [name, version] of Object.entries(versions)) console.log(`- ${name} ${version}`)
   console.log(`\n${markdownTable(samples, names, 'nginx')}`)
   if (options.json !== undefined) {

@@ -1,5 +1,5 @@
 import { X509Certificate } from 'node:crypto'
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, expect, test } from '@jest/globals'
 import { run } from '../support/children.ts'
@@ -41,6 +41,54 @@ test('a second call changes nothing that is there', async () => {
   const { status } = await sallyport(['certs', folder])
   expect(files().map((name) => [name, read(name)])).toEqual(before)
   expect([0, 1]).toContain(status)
+})
+
+test('--force makes everything anew', async () => {
+  const again = join(temporaryFolder(), 'again')
+  await sallyport(['certs', again])
+  const before = readFileSync(join(again, 'ca.crt'), 'utf8')
+  expect((await sallyport(['certs', again, '--force'])).status).toBe(0)
+  expect(readFileSync(join(again, 'ca.crt'), 'utf8')).not.toBe(before)
+})
+
+test('--name adds a client of the same authority, --days bounds its life', async () => {
+  const { status, stdout } = await sallyport(['certs', folder, '--name', 'bob', '--days', '7'])
+  expect(status).toBe(0)
+  expect(stdout).toMatch(/made +bob\.crt/)
+  expect(stdout).toMatch(/kept +client\.crt/)
+  const bob = new X509Certificate(read('bob.crt'))
+  expect(bob.subject).toBe('CN=bob')
+  expect(bob.checkIssued(new X509Certificate(read('ca.crt')))).toBe(true)
+  const days = (bob.validToDate.getTime() - Date.now()) / 86_400_000
+  expect(days).toBeGreaterThan(6)
+  expect(days).toBeLessThan(8)
+})
+
+test.each([
+  ['../evil', 'names a file'],
+  ['ca', 'another name'],
+])('--name %s is refused', async (name, reason) => {
+  const { status, stderr } = await sallyport(['certs', folder, '--name', name])
+  expect(status).toBe(1)
+  expect(stderr).toContain(reason)
+})
+
+test('half a pair, and a key of another authority, are told and nothing is overwritten', async () => {
+  const broken = join(temporaryFolder(), 'broken')
+  await sallyport(['certs', broken])
+  const foreign = read('ca.key')
+  writeFileSync(join(broken, 'ca.key'), foreign)
+  const mismatch = await sallyport(['certs', broken])
+  expect([mismatch.status, mismatch.stderr]).toEqual([1, expect.stringContaining('ca.key is no key of ca.crt')])
+  expect(readFileSync(join(broken, 'ca.key'), 'utf8')).toBe(foreign)
+  rmSync(join(broken, 'ca.key'))
+  const half = await sallyport(['certs', broken])
+  expect([half.status, half.stderr]).toEqual([1, expect.stringContaining('without ca.key')])
+})
+
+test('no private key is printed', async () => {
+  const { stdout, stderr } = await sallyport(['certs', join(temporaryFolder(), 'quiet')])
+  expect(stdout + stderr).not.toContain('PRIVATE KEY')
 })
 
 test('a folder that cannot be written is told in a sentence', async () => {

@@ -1,7 +1,9 @@
+import { readFileSync } from 'node:fs'
 import { expect, test } from '@jest/globals'
+import { startBackend } from '../support/backend.ts'
 import { bmpString } from '../support/der.ts'
 import { temporaryFile } from '../support/folder.ts'
-import { sallyport } from '../support/gateway.ts'
+import { sallyport, startGateway } from '../support/gateway.ts'
 import { nameOf } from '../support/names.ts'
 import { authority, type Issued } from '../support/pki.ts'
 
@@ -55,6 +57,86 @@ test('without a configuration it shows what the certificate holds', async () => 
   const { status, stdout } = await inspect(clients.client('ada'), [])
   expect(status).toBe(0)
   expect(stdout).toContain('CN=ada')
+})
+
+test('the chain that was found, everything that is wrong, and whether a request would be let in', async () => {
+  const between = clients.authority('between')
+  const { stdout } = await inspect(between.client('eve', { validFrom: -9, validUntil: -1, purposes: ['serverAuth'] }))
+  expect(stdout).toContain('chain: CN=eve < CN=between < CN=clients')
+  expect(stdout).toContain('wrong: CN=eve: unsuitable certificate purpose')
+  expect(stdout).toContain('wrong: CN=eve: certificate has expired')
+  expect(stdout).toContain('refused with 400 GW_CLIENT_CERTIFICATE_INVALID')
+})
+
+test('--json is JSON, for scripts', async () => {
+  const { status, stdout } = await inspect(clients.client('ada', { hosts: ['a.example', '192.0.2.1'] }), [
+    '-c',
+    config,
+    '--json',
+  ])
+  expect(status).toBe(0)
+  expect(JSON.parse(stdout)).toMatchObject({
+    certificates: [
+      {
+        subject: 'CN=ada',
+        extended_key_usage: ['clientAuth'],
+        valid_now: true,
+        alternative_names: [
+          { type: 'dns', value: 'a.example' },
+          { type: 'ip', value: '192.0.2.1' },
+        ],
+      },
+    ],
+    servers: [
+      {
+        verified: 'SUCCESS',
+        chain: ['CN=ada', 'CN=clients'],
+        headers: [
+          ['VERIFIED', 'SUCCESS'],
+          ['DN', 'CN=ada'],
+        ],
+      },
+    ],
+  })
+})
+
+test('DER, and standard input', async () => {
+  const { der } = clients.client('ada')
+  const file = await sallyport(['inspect', temporaryFile('client.der', der), '-c', config])
+  expect(file.stdout).toMatch(/VERIFIED: ?SUCCESS/)
+  const input = await sallyport(['inspect', '-', '-c', config], { input: der })
+  expect(input.stdout).toMatch(/VERIFIED: ?SUCCESS/)
+})
+
+test('a configuration that cannot be used is told, and the certificate shown all the same', async () => {
+  const broken = temporaryFile('broken.yaml', 'listners: []')
+  const { status, stdout, stderr } = await inspect(clients.client('ada'), ['-c', broken])
+  expect([status, stdout, stderr]).toEqual([1, expect.stringContaining('CN=ada'), expect.stringContaining('listners')])
+})
+
+test('what inspect says, the gateway does', async () => {
+  const backend = await startBackend({})
+  const gateway = await startGateway({
+    config: {
+      ...JSON.parse(readFileSync(config, 'utf8')),
+      services: [{ name: 'api', url: backend.url, routes: [{ name: 'all', paths: ['/'] }] }],
+      admin: { listen: 'off' },
+    },
+  })
+  const certificates = [
+    clients.client('ada'),
+    clients.client('old', { validFrom: -9, validUntil: -1 }),
+    clients.client('web', { purposes: ['serverAuth'] }),
+    clients.authority('between').client('below'),
+    authority('strangers').client('mallory'),
+  ]
+  for (const as of certificates) {
+    const [said] = JSON.parse((await inspect(as, ['-c', config, '--json'])).stdout).servers
+    const answer = await gateway.get('/', { as })
+    const line = await gateway.line(answer)
+    const verified = line.verify === 'FAILED' ? `FAILED:${line.verify_reason}` : line.verify
+    expect([as.name, said.verified, said.refusal]).toEqual([as.name, verified, line.code])
+  }
 })
 
 test('control characters do not reach the terminal', async () => {

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { expect, test } from '@jest/globals'
 import { type Child, run, startChild } from '../support/children.ts'
 import { temporaryFolder } from '../support/folder.ts'
-import { PROJECT } from '../support/gateway.ts'
+import { PROJECT, sallyport } from '../support/gateway.ts'
 import { describeWith } from '../support/peers.ts'
 import { waitFor } from '../support/wait.ts'
 
@@ -41,6 +41,68 @@ describeWith(['curl', 'sh'], 'sallyport demo', () => {
     expect(all).toMatch(/NONE/)
     expect(all).toMatch(/CN=/)
     expect((await demo.stop()).status).toBe(0)
+  })
+
+  test('each command does what is printed above it', async () => {
+    const folder = temporaryFolder()
+    const demo = await startDemo(folder)
+    const answers = new Map<string, string>()
+    for (const paragraph of demo.stdout.split('\n\n')) {
+      const [title = '', command = ''] = paragraph.trim().split('\n  ')
+      if (!command.startsWith('curl ')) continue
+      answers.set(title.replace(/[:,].*/, ''), (await run('sh', ['-c', command], { cwd: folder })).stdout)
+    }
+    const seen = (title: string) => JSON.parse(answers.get(title) ?? '{}')
+    expect(seen('With a certificate')).toMatchObject({
+      VERIFIED: 'SUCCESS',
+      DN: 'CN=ada',
+      'gateway showed': 'CN=gateway',
+    })
+    expect(seen('Without one')).toMatchObject({ VERIFIED: 'NONE', DN: null })
+    expect(seen('With a revoked one')).toMatchObject({ code: 'GW_CLIENT_CERTIFICATE_INVALID' })
+    expect(seen('Pretending to be somebody')).toMatchObject({ VERIFIED: 'NONE', DN: null })
+    await waitFor('the log of the refusal', () => demo.stdout.includes('"verify_reason":"certificate revoked"'))
+    await demo.stop('SIGINT')
+  })
+
+  test('the API behind it takes nobody but the gateway', async () => {
+    const folder = temporaryFolder()
+    const demo = await startDemo(folder)
+    const [, curl = ''] = /^ +(curl .*client\.key) /m.exec(demo.stdout) ?? []
+    const target = async () => {
+      await run('sh', ['-c', commands(demo.stdout)[0] ?? ''], { cwd: folder })
+      return /"target":"([^"]+)"/.exec(demo.stdout)?.[1]
+    }
+    const api = await waitFor('the address of the API in the log', target)
+    const direct = await run('sh', ['-c', `${curl} -H 'DN: CN=root' https://${api}/`], { cwd: folder })
+    expect(direct.stdout).toContain('CN=gateway only')
+    const without = await run('sh', ['-c', `curl --cacert certs/ca.crt https://${api}/`], { cwd: folder })
+    expect(without.status).not.toBe(0)
+  })
+
+  test('a port that is taken is told with the remedy', async () => {
+    const folder = temporaryFolder()
+    const first = await startDemo(folder)
+    const port = /https:\/\/localhost:(\d+)/.exec(first.stdout)?.[1]
+    const second = await sallyport(['demo'], { cwd: folder, env: { SALLYPORT_LISTEN: `127.0.0.1:${port}` } })
+    expect(second.status).toBe(1)
+    expect(second.stderr).toContain('EADDRINUSE')
+    expect(second.stderr).toContain('SALLYPORT_LISTEN=')
+  })
+
+  test('the environment of the user does not leak into it', async () => {
+    const folder = temporaryFolder()
+    const demo = startChild(process.execPath, [join(PROJECT, 'bin', 'sallyport.js'), 'demo'], {
+      cwd: folder,
+      env: {
+        SALLYPORT_LISTEN: '127.0.0.1:0',
+        SECRET_CLIENT_KEY: 'not a key',
+        SALLYPORT_UPSTREAM_URL: 'http://192.0.2.1',
+      },
+    })
+    await waitFor('the printed commands', () => !demo.running || commands(demo.stdout).length >= 2, 20)
+    const { stdout } = await run('sh', ['-c', commands(demo.stdout)[0] ?? ''], { cwd: folder })
+    expect(JSON.parse(stdout)).toMatchObject({ 'gateway showed': 'CN=gateway' })
   })
 
   test('a second start takes the certificates that are there', async () => {

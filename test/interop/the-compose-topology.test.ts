@@ -2,9 +2,9 @@
 // would give it. Only ports, hosts and paths are replaced.
 import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { beforeAll, expect, test } from '@jest/globals'
+import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import { parse } from 'yaml'
-import { run } from '../support/children.ts'
+import { type Child, run } from '../support/children.ts'
 import { curl } from '../support/curl.ts'
 import { temporaryFolder } from '../support/folder.ts'
 import { freePort } from '../support/free-port.ts'
@@ -61,6 +61,7 @@ describeWith(['nginx', PHP_FPM, 'curl'], 'docker-compose up', () => {
   const as = (name: string) => ['--cert', join(certs, `${name}.crt`), '--key', join(certs, `${name}.key`)]
   let apiPort: number
   let gateway: Gateway
+  let php: Child | undefined
 
   async function ask(args: readonly string[], port = gateway.port): Promise<Answer> {
     const { stdout, stderr } = await curl([...trust, ...args, `https://localhost:${port}/hello?x=1`])
@@ -96,16 +97,20 @@ describeWith(['nginx', PHP_FPM, 'curl'], 'docker-compose up', () => {
   beforeAll(async () => {
     expect((await sallyport(['certs', certs, '--name', 'bob'])).status).toBe(0)
     apiPort = await freePort()
-    const php = await startPhpFpm()
+    const { child, socket } = await startPhpFpm()
+    php = child
     const configuration = text('conf/docker/api.conf')
       .replace('listen 8443 ssl', `listen 127.0.0.1:${apiPort} ssl`)
       .replaceAll('/certs/', `${certs}/`)
-      .replace('whoami:9000', `unix:${php.socket}`)
+      .replace('whoami:9000', `unix:${socket}`)
       .replace('/srv/whoami.php', join(PROJECT, 'conf/docker/whoami.php'))
       .replace(/^ *ssl_protocols .*\n/m, '')
     await startNginx(apiPort, configuration)
     gateway = await start(await givenByCommandLine())
   })
+
+  // Killed outright, PHP-FPM would leave its workers behind.
+  afterAll(() => php?.stop('SIGTERM'))
 
   test('the API verifies the gateway and learns who its client is', async () => {
     expect(await ask(as('bob'))).toEqual({

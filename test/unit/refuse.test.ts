@@ -125,7 +125,7 @@ describe('refuse', () => {
 
   test('a connection that drains is closed after a refusal too', async () => {
     const port = await listening((request, response) => {
-      response.setHeader('Connection', 'close')
+      response.shouldKeepAlive = false
       refuse(new GatewayError('GW_ROUTE_NOT_FOUND', ''), 'id', request, response)
     })
     expect((await ask(port, 'GET')).headers.connection).toBe('close')

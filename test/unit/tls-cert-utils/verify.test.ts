@@ -13,6 +13,7 @@ import {
   openAuthority,
   selfSigned,
 } from '../../../src/tls-cert-utils/development-pki.ts'
+import { pemOf } from '../../../src/tls-cert-utils/pem.ts'
 import { readRevocationLists } from '../../../src/tls-cert-utils/revocation-list.ts'
 import { type VerifyOptions, verifyChain } from '../../../src/tls-cert-utils/verify.ts'
 import { opensslVerify } from './openssl.ts'
@@ -136,6 +137,16 @@ describe('the verdict of a handshake', () => {
     const chainPem = below.pem + signer.pem
     const verdict = await expectSameAsOpenssl({ client: { chainPem, keyPem: below.keyPem }, trusted: [root.pem] })
     expect(verdict).not.toBeNull()
+    const sent = readCertificates(chainPem) as unknown as VerifyOptions['sent']
+    const { findings } = verifyChain({ sent, trusted: readCertificates(root.pem) })
+    expect(findings).toContainEqual({ code: 'INVALID_CA', at: 1 })
+  })
+
+  test('a signature that was damaged', async () => {
+    const { der, keyPem } = await client()
+    der[der.length - 1] = (der.at(-1) ?? 0) ^ 1
+    const damaged = { chainPem: pemOf('CERTIFICATE', der), keyPem }
+    expect(await expectSameAsOpenssl({ client: damaged, trusted: [root.pem] })).toBe('CERT_SIGNATURE_FAILURE')
   })
 
   test('a certificate signed with another key than the one of its issuer', async () => {
