@@ -12,47 +12,58 @@ const LINGERING_TIME = 30_000
  */
 export class Gateway {
   readonly #phases: Phases
-  #draining = false
 
   constructor(phases: Phases) {
     this.#phases = phases
   }
 
-  /** From now on each answer is the last one on its connection. */
-  drain(): void {
-    this.#draining = true
-  }
-
   async handle(request: IncomingMessage, response: ServerResponse, connection: Connection): Promise<void> {
-    const id = this.#phases.requestId(connection, request)
-    const record = this.#phases.begin(id, request, connection)
-    if (this.#draining) response.shouldKeepAlive = false
+    let record: RequestRecord | undefined
     try {
-      const { match, call } = this.#prepare(id, request, connection, record)
-      await match.route.service.forward(call, response)
-    } catch (caught) {
-      record.error = toGatewayError(caught)
-      this.#phases.refuse(record.error, id, request, response)
+      const id = this.#phases.requestId(connection, request)
+      record = this.#phases.begin(id, request, connection)
+      try {
+        const { match, call } = this.#prepare(id, request, connection, record)
+        await match.route.service.forward(call, response)
+      } catch (caught) {
+        record.error = toGatewayError(caught)
+        this.#phases.refuse(record.error, id, request, response)
+      }
+      record.finish(response.headersSent ? response.statusCode : 0)
+      if (!request.complete) linger(request)
+    } catch (defect) {
+      this.#giveUp(defect, request.socket, record)
     }
-    record.finish(response.headersSent ? response.statusCode : 0)
-    if (!request.complete) linger(request)
   }
 
   /** An upgrade passes through the same phases; only the way of its answer differs. */
   async upgrade(request: IncomingMessage, socket: Duplex, head: Buffer, connection: Connection): Promise<void> {
-    const id = this.#phases.requestId(connection, request)
-    const record = this.#phases.begin(id, request, connection)
+    let record: RequestRecord | undefined
     try {
-      const { match, call } = this.#prepare(id, request, connection, record)
-      if (call.body.kind !== 'none') throw new GatewayError('GW_BAD_REQUEST', 'an upgrade with a body')
-      await match.route.service.upgrade(call, 'websocket', socket, head)
-      record.finish(record.upstreamStatus ?? 0)
-    } catch (caught) {
-      record.error = toGatewayError(caught)
-      if (record.upstreamStatus === undefined) socket.end(this.#phases.refusalBytes(record.error, id, request))
-      else socket.destroy()
-      record.finish(record.upstreamStatus ?? record.error.entry.status)
+      const id = this.#phases.requestId(connection, request)
+      record = this.#phases.begin(id, request, connection)
+      try {
+        const { match, call } = this.#prepare(id, request, connection, record)
+        if (call.body.kind !== 'none') throw new GatewayError('GW_BAD_REQUEST', 'an upgrade with a body')
+        await match.route.service.upgrade(call, 'websocket', socket, head)
+      } catch (caught) {
+        record.error = toGatewayError(caught)
+        if (record.upstreamStatus === undefined) this.#phases.refuseUpgrade(record.error, id, request, socket)
+        else socket.destroy()
+      }
+      record.finish(record.upstreamStatus ?? record.error?.entry.status ?? 0)
+    } catch (defect) {
+      this.#giveUp(defect, socket, record)
     }
+  }
+
+  /** Not even the refusal worked. One connection is lost by that, and no other. */
+  #giveUp(defect: unknown, socket: Duplex, record: RequestRecord | undefined): void {
+    socket.destroy()
+    this.#phases.failed(defect)
+    if (!record) return
+    record.error = toGatewayError(defect)
+    record.finish(0)
   }
 
   #prepare(
@@ -89,6 +100,8 @@ export class Gateway {
 
 /** The answer is out, the client still sends: it is read to the end, so that a reset cannot overtake the answer, but not for ever. */
 function linger(request: IncomingMessage): void {
+  // Its 'close' has been, so that nothing would stop the timer.
+  if (request.destroyed) return
   const timer = setTimeout(() => request.socket.destroy(), LINGERING_TIME)
   request.once('close', () => clearTimeout(timer))
   request.resume()

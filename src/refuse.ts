@@ -22,7 +22,9 @@ export function refuse(
   const rest = expectsMore(request)
   const closes = error.entry.closes === true || rest === 'long'
   for (const name of response.getHeaderNames()) response.removeHeader(name)
-  response.writeHead(error.entry.status, refusalHeaders(error, requestId, type, body, closes))
+  // With its phrase, since the response may hold that of an upstream, which cannot be sent where this refusal is due to it.
+  const { status } = error.entry
+  response.writeHead(status, STATUS_CODES[status] ?? '', refusalHeaders(error, requestId, type, body, closes))
 
   if (rest !== 'none') request.resume()
   if (rest !== 'none' && closes) lingeringEnd(request, response, body)

@@ -1,21 +1,16 @@
 import { randomUUID } from 'node:crypto'
-import { unwatchFile, watchFile } from 'node:fs'
 import type { Server as AdminServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { createAdminServer, type Readiness } from './admin/server.ts'
 import { type LoadedConfig, type LoadOptions, loadConfig } from './config/index.ts'
 import { ConfigError, describeProblem, type GatewayError, type Problem } from './errors.ts'
+import { FileWatch } from './file-watch.ts'
 import { Listener, type ListenerHandler } from './listener/listener.ts'
 import type { Log } from './log.ts'
 import { createMetrics, type Metrics, verifyResult } from './metrics.ts'
 import { refusalBytes } from './refuse.ts'
 import { buildRuntime, createLasting, type Lasting, type ListenerRuntime, type Runtime } from './runtime/runtime.ts'
 import type { Connection } from './types.ts'
-
-/** How often files are looked at for changes, in milliseconds. Polling also sees the symlinks that Kubernetes swaps. */
-const WATCH_INTERVAL = 1000
-/** Files of one change are often written one after the other. */
-const SETTLE_TIME = 300
 
 export interface ServerOptions {
   /** Where the configuration comes from, at the start and on each reload. */
@@ -39,11 +34,12 @@ export class Server {
   readonly #metrics: Metrics = createMetrics()
   readonly #lasting: Lasting
   readonly #bound = new Map<string, Bound>()
+  /** Listeners that accept nothing any more, until their last connection has ended. */
+  readonly #leaving = new Map<Listener, Promise<void>>()
+  readonly #files = new FileWatch(() => void this.reload('files changed'))
   #runtime: Runtime | undefined
   #admin: AdminServer | undefined
   #adminAddress: AddressInfo | undefined
-  #watched: readonly string[] = []
-  #reloadTimer: NodeJS.Timeout | undefined
   #reloading: Promise<boolean> | undefined
   #draining = false
 
@@ -65,6 +61,7 @@ export class Server {
     await this.#bindAll(runtime)
     await this.#startAdmin(runtime)
     this.#use(runtime, loaded)
+    this.#metrics.reloaded(true)
     this.#log.info({ listeners: this.#bound.size, services: runtime.config.services.length }, 'ready')
   }
 
@@ -80,21 +77,20 @@ export class Server {
    * where the time limit cut something off.
    */
   async stop(): Promise<boolean> {
-    const { delay, timeout } = this.#runtime?.config.shutdown ?? { delay: 0, timeout: 0 }
     this.#draining = true
-    this.#unwatch()
-    clearTimeout(this.#reloadTimer)
+    this.#files.stop()
+    // One that is under way may still bind listeners.
+    await this.#reloading
+    const { delay, timeout } = this.#runtime?.config.shutdown ?? { delay: 0, timeout: 0 }
     this.#log.info({ delay_ms: delay, timeout_ms: timeout }, 'draining')
     await sleep(delay)
-    const closed = [...this.#bound.values()].map(({ listener, current }) => {
-      current.gateway.drain()
-      return listener.close()
-    })
-    const finished = await Promise.race([Promise.all(closed).then(() => true), sleep(timeout).then(() => false)])
+    for (const { listener } of this.#bound.values()) this.#leave(listener)
+    const left = Promise.all(this.#leaving.values()).then(() => true)
+    const finished = await Promise.race([left, sleep(timeout).then(() => false)])
     if (!finished) {
-      const open = [...this.#bound.values()].reduce((sum, { listener }) => sum + listener.connections, 0)
+      const open = [...this.#leaving.keys()].reduce((sum, listener) => sum + listener.connections, 0)
       this.#log.warn({ connections: open }, 'shutdown.timeout is over: cutting the connections that are left')
-      for (const { listener } of this.#bound.values()) listener.destroy()
+      for (const listener of this.#leaving.keys()) listener.destroy()
     }
     this.#lasting.pools.retireAllBut(new Set())
     this.#admin?.close()
@@ -105,6 +101,7 @@ export class Server {
   }
 
   async #reload(reason: string): Promise<boolean> {
+    if (this.#draining) return false
     const loaded = loadConfig(this.#options.load)
     try {
       const runtime = buildRuntime(loaded, this.#lasting)
@@ -127,7 +124,6 @@ export class Server {
   #use(runtime: Runtime, loaded: LoadedConfig): void {
     runtime.commit()
     this.#runtime = runtime
-    if (this.#metrics && !this.#watched.length) this.#metrics.reloaded(true)
     const wanted = new Map(runtime.listeners.map((listener) => [keyOf(listener), listener]))
     for (const bound of this.#bound.values()) {
       const listener = wanted.get(bound.key)
@@ -137,11 +133,19 @@ export class Server {
         bound.listener.retire(listener.policyIds)
       } else {
         this.#bound.delete(bound.key)
-        bound.current.gateway.drain()
-        void bound.listener.close()
+        this.#leave(bound.listener)
       }
     }
+    const policyIds = new Set(runtime.listeners.flatMap((listener) => [...listener.policyIds]))
+    for (const listener of this.#leaving.keys()) listener.retire(policyIds)
     this.#watch(loaded)
+  }
+
+  #leave(listener: Listener): void {
+    this.#leaving.set(
+      listener,
+      listener.close().then(() => void this.#leaving.delete(listener)),
+    )
   }
 
   /** Binds the addresses that are new. Where one fails, those bound just now are given up again. */
@@ -199,6 +203,10 @@ export class Server {
         )
       },
       closed: () => metrics.connectionsOpen.decrement(),
+      cut: ({ id, remoteAddress, remotePort, certificate }, reason) => {
+        const peer = { connection_id: id, remote_addr: remoteAddress, remote_port: remotePort }
+        this.#log.info({ ...peer, subject: certificate?.subject, reason }, 'connection ended')
+      },
       handshakeFailed: (peer, reason, code) => {
         metrics.handshake({
           result: code === 'ERR_TLS_HANDSHAKE_TIMEOUT' ? 'timeout' : 'error',
@@ -246,22 +254,8 @@ export class Server {
   }
 
   #watch(loaded: LoadedConfig): void {
-    this.#unwatch()
-    if (!this.#runtime?.config.reload.watch) return
-    this.#watched = loaded.files
-    for (const file of loaded.files) {
-      watchFile(file, { interval: WATCH_INTERVAL, persistent: false }, () => this.#changed())
-    }
-  }
-
-  #unwatch(): void {
-    for (const file of this.#watched) unwatchFile(file)
-    this.#watched = []
-  }
-
-  #changed(): void {
-    clearTimeout(this.#reloadTimer)
-    this.#reloadTimer = setTimeout(() => void this.reload('files changed'), SETTLE_TIME)
+    const watches = this.#runtime?.config.reload.watch === true && !this.#draining
+    this.#files.watch(watches ? loaded.files : [])
   }
 }
 

@@ -79,13 +79,21 @@ export interface Call {
   readonly target: string
   /** The client's Host where the route preserves it. */
   readonly host: string | undefined
-  /** Flat name, value list, ready to send: end-to-end headers of the client without any spelling of ours, then ours. No Host, no framing. */
-  readonly headers: string[]
+  readonly headers: CallHeaders
   readonly body: BodyFraming
   /** Whether the client waits for a 100 before it sends its body. */
   readonly expectContinue: boolean
   readonly limits: CallLimits
   readonly record: CallRecord
+}
+
+/**
+ * Flat name, value lists, ready to send: end-to-end headers of the client without any spelling of ours, then ours. No Host, no framing.
+ */
+export interface CallHeaders {
+  readonly own: readonly string[]
+  /** Lists that are the same, and the same objects, for many requests of a connection: their text needs to be made only once. */
+  readonly constant: readonly (readonly string[])[]
 }
 
 /** What one client may cost, from its listener. */
@@ -173,11 +181,13 @@ export interface Phases {
   admit(server: VirtualServer, connection: Connection): void
   /** @throws GatewayError where the route does not serve this protocol */
   route(method: string, head: RequestHead, request: IncomingMessage, connection: Connection): Match | undefined
-  /** Flat and ready to send: the client's end-to-end headers without any spelling of ours, then ours. */
-  headers(id: string, head: RequestHead, request: IncomingMessage, connection: Connection, match: Match): string[]
+  /** The client's end-to-end headers without any spelling of ours, then ours. */
+  headers(id: string, head: RequestHead, request: IncomingMessage, connection: Connection, match: Match): CallHeaders
   readonly limits: CallLimits
   begin(id: string, request: IncomingMessage, connection: Connection): RequestRecord
   refuse(error: GatewayError, id: string, request: IncomingMessage, response: ServerResponse): void
-  /** The same as bytes, where there is no response: a refused upgrade. */
-  refusalBytes(error: GatewayError, id: string, request: IncomingMessage): Buffer
+  /** The same where there is no response, and ends the connection. */
+  refuseUpgrade(error: GatewayError, id: string, request: IncomingMessage, socket: Duplex): void
+  /** Tells the operator of a defect of the gateway's own. Never throws. */
+  failed(defect: unknown): void
 }

@@ -25,6 +25,10 @@ export async function run(load: LoadOptions): Promise<Server | undefined> {
   refuseUnsafeEnvironment(load.env)
   const loaded = loadConfig(load)
   const log = createLog({ level: loaded.config?.log.level ?? 'info' })
+  process.on('uncaughtException', (err) => {
+    log.fatal({ err }, 'unforeseen error')
+    process.exit(1)
+  })
   const server = new Server({ load, log })
   try {
     await server.start(loaded)
@@ -43,10 +47,6 @@ export async function run(load: LoadOptions): Promise<Server | undefined> {
       void server.stop().then((finished) => process.exit(finished ? 0 : 1))
     })
   }
-  process.on('uncaughtException', (err) => {
-    log.fatal({ err }, 'unforeseen error')
-    process.exit(1)
-  })
   return server
 }
 

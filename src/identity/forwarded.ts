@@ -29,8 +29,11 @@ export interface ForwardedHeaders {
   requestId(connection: Connection, rawHeaders: readonly string[]): string
   /** The client's address: the peer's, or, where the peer is a trusted proxy, the nearest untrusted one in X-Forwarded-For. */
   clientAddress(connection: Connection, rawHeaders: readonly string[]): string
-  /** Appends ours to `out`, which must hold none of the client's own (see createRequestHeaderFilter). */
-  append(out: string[], connection: Connection, request: ForwardedRequest): void
+  /**
+   * Appends ours to `out`, which must hold none of the client's own (see createRequestHeaderFilter), and returns the rest of them:
+   * what stays the same while the connection asks for one host, as the same list each time.
+   */
+  append(out: string[], connection: Connection, request: ForwardedRequest): readonly string[]
 }
 
 /** The part that stays the same while a connection asks for the same host. */
@@ -72,22 +75,26 @@ export function createForwardedHeaders({ trusted, forwarded, via }: ForwardedOpt
     append(out, connection, request) {
       const peer = remembered(connection)
       let prefix = request.strippedPrefix
+      let constant: readonly string[] = NOTHING
       if (peer.trusted) {
         appendAll(out, trustedOrigin(peer.peer, connection, request, { trusted, forwarded, via }))
         prefix = (single(request.rawHeaders, 'x-forwarded-prefix', PREFIX) ?? '').replace(/\/$/, '') + prefix
       } else {
         if (peer.authority !== request.authority) {
-          peer.flat = untrustedOrigin(peer.peer, connection, request.authority, forwarded)
+          peer.flat = Object.freeze(untrustedOrigin(peer.peer, connection, request.authority, forwarded))
           peer.authority = request.authority
         }
-        appendAll(out, peer.flat)
+        constant = peer.flat
       }
       if (prefix !== '') out.push('X-Forwarded-Prefix', prefix)
       if (via) out.push('Via', request.httpVersion === '1.1' ? VIA : `${request.httpVersion} sallyport`)
       out.push('X-Request-ID', request.id)
+      return constant
     },
   }
 }
+
+const NOTHING: readonly string[] = Object.freeze([])
 
 function untrustedOrigin(peer: string, connection: Connection, authority: string, forwarded: boolean): string[] {
   const flat = origin(peer, peer, scheme(connection), authority, String(connection.localPort))

@@ -2,10 +2,13 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo, Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { TLSSocket } from 'node:tls'
-import { type ErrorCode, GatewayError } from '../errors.ts'
+import { endGently } from '../end-gently.ts'
+import { GatewayError } from '../errors.ts'
 import type { Connection } from '../types.ts'
 import { describeConnection, type Peer } from './connection.ts'
 import { awaitHello, type Hello } from './hello.ts'
+import { Live, type LiveHandler } from './live.ts'
+import { malformedRequest } from './malformed-request.ts'
 import type { TrustPolicy } from './trust-policy.ts'
 
 /** What a listener needs to know of the configuration in use; replaced as a whole on reload. */
@@ -22,25 +25,29 @@ export interface ListenerSettings {
 }
 
 /** Where a listener hands on what it accepted. */
-export interface ListenerHandler {
-  request(request: IncomingMessage, response: ServerResponse, connection: Connection): void
+export interface ListenerHandler extends LiveHandler {
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer, connection: Connection): void
-  /** Bytes that are no HTTP request, or came too slowly: what to send before the connection is closed; it is logged there. */
-  malformed(error: GatewayError, connection: Connection): Buffer
-  /** The same before there is a TLS connection. */
+  /** As `malformed`, before there is a TLS connection. */
   plain(error: GatewayError, peer: Peer): Buffer
   opened(connection: Connection): void
   closed(connection: Connection): void
+  /** It was cut while it carried an answer or an upgrade, since whoever it belongs to may not use it any more. */
+  cut(connection: Connection, reason: string): void
   handshakeFailed(peer: Peer, reason: string, code: string | undefined): void
 }
 
-/** A connection, and the answer that is being written on it. */
-interface Live {
-  readonly connection: Connection
-  response: ServerResponse | undefined
-  requests: number
-  upgraded: boolean
+/** A socket in its handshake. */
+interface Handshake {
+  readonly peer: Peer
+  readonly policy: TrustPolicy
 }
+
+/** How often connections are looked at that outlive what let them in, in milliseconds. */
+const SWEEP_INTERVAL = 1000
+/** How long an answer that has begun may go on when the trust policy of its connection is gone. */
+const RETIREMENT_GRACE = 1000
+/** How long a connection whose handshake ended while the listener closed may take to send its only request. */
+const LATE_REQUEST_TIME = 2000
 
 /**
  * One address: accepted sockets are read up to their ClientHello, handed to the TLS server of the policy that their
@@ -50,13 +57,14 @@ export class Listener {
   readonly #http: Server
   readonly #serveHttp: (socket: Socket) => void
   readonly #handler: ListenerHandler
-  readonly #live = new WeakMap<object, Live>()
-  /** Sockets in their handshake, by the client's address and port: a TLSSocket does not tell which socket it wraps. */
-  readonly #handshakes = new Map<string, Peer>()
+  readonly #live = new Map<object, Live>()
+  /** By both ends' addresses and ports: a TLSSocket does not tell which socket it wraps. */
+  readonly #handshakes = new Map<string, Handshake>()
   readonly #sockets = new Set<Socket>()
-  readonly #secure = new Set<TLSSocket>()
   readonly #wired = new WeakSet<TrustPolicy>()
+  #sweeper: NodeJS.Timeout | undefined
   #settings: ListenerSettings
+  #closing = false
 
   constructor(settings: ListenerSettings, handler: ListenerHandler) {
     this.#handler = handler
@@ -70,7 +78,7 @@ export class Listener {
       // A request may take as long as its body keeps coming: client_body_timeout watches the gaps.
       requestTimeout: 0,
       connectionsCheckingInterval: 1000,
-      shouldUpgradeCallback: isWebSocket,
+      shouldUpgradeCallback: (request) => this.#live.get(request.socket)?.mayUpgrade(isWebSocket(request)) === true,
     })
     const [serveHttp] = this.#http.listeners('connection') as ((socket: Socket) => void)[]
     if (!serveHttp) throw new Error('node:http no longer serves the sockets that its server emits')
@@ -100,6 +108,7 @@ export class Listener {
         resolve()
       })
     })
+    this.#sweeper = setInterval(() => this.#sweep(), SWEEP_INTERVAL).unref()
     return this.#http.address() as AddressInfo
   }
 
@@ -107,19 +116,31 @@ export class Listener {
     return this.#sockets.size
   }
 
-  /** No new connections; those that carry no request are closed. Resolves when the last one has ended. */
+  /** No new connections; those that are open end with the answer that is being written. Resolves when the last one has ended. */
   close(): Promise<void> {
+    this.#closing = true
     const closed = new Promise<void>((resolve) => {
-      this.#http.close(() => resolve())
+      this.#http.close(() => {
+        clearInterval(this.#sweeper)
+        resolve()
+      })
     })
-    // node:http does not count a connection as idle on which no request was ever sent.
-    this.#endIdle(() => true)
+    for (const live of this.#live.values()) live.close()
     return closed
   }
 
-  /** After a reload: idle connections that were judged by a policy that is gone are closed; busy ones get 421 on their next request. */
+  /**
+   * After a reload: what was judged by a policy that is gone goes too. Idle and upgraded connections end at once; of the
+   * busy ones the answer may end first, within a moment, and the next request gets 421.
+   */
   retire(policyIds: ReadonlySet<string>): void {
-    this.#endIdle(({ policy }) => !policyIds.has(policy))
+    const now = Date.now()
+    for (const live of this.#live.values()) {
+      if (policyIds.has(live.connection.policy)) live.retiredAt = Number.POSITIVE_INFINITY
+      else if (live.upgraded) this.#cut(live, POLICY_GONE)
+      else if (!live.busy) live.close()
+      else live.retiredAt = Math.min(live.retiredAt, now)
+    }
   }
 
   /** Cuts whatever is still open. */
@@ -127,12 +148,19 @@ export class Listener {
     for (const socket of this.#sockets) socket.destroy()
   }
 
-  #endIdle(which: (connection: Connection) => boolean): void {
-    for (const socket of this.#secure) {
-      const live = this.#live.get(socket)
-      if (!live || live.upgraded || !which(live.connection)) continue
-      if (!live.response || live.response.writableFinished) socket.end()
+  /** Requests are judged as they come; what goes on for longer is judged here. */
+  #sweep(): void {
+    const now = Date.now()
+    for (const live of this.#live.values()) {
+      if (!live.streams) continue
+      if (now > live.connection.expiresAt) this.#cut(live, 'the client certificate has expired')
+      else if (now >= live.retiredAt + RETIREMENT_GRACE) this.#cut(live, POLICY_GONE)
     }
+  }
+
+  #cut(live: Live, reason: string): void {
+    this.#handler.cut(live.connection, reason)
+    live.socket.destroy()
   }
 
   #accept(socket: Socket): void {
@@ -157,10 +185,11 @@ export class Listener {
     const known: Peer = { ...peer, serverName: hello.serverName }
     const policy = this.#settings.policyFor(hello.serverName)
     if (!this.#wired.has(policy)) this.#wire(policy)
-    const key = `${peer.remoteAddress} ${peer.remotePort}`
-    this.#handshakes.set(key, known)
+    const key = endsOf(socket)
+    const handshake = { peer: known, policy }
+    this.#handshakes.set(key, handshake)
     socket.once('close', () => {
-      if (this.#handshakes.get(key) !== known) return
+      if (this.#handshakes.get(key) !== handshake) return
       this.#handshakes.delete(key)
       this.#handler.handshakeFailed(known, 'the client closed the connection in the handshake', undefined)
     })
@@ -181,25 +210,27 @@ export class Listener {
     this.#wired.add(policy)
     policy.server.on('secureConnection', (socket) => this.#secured(socket, policy))
     policy.server.on('tlsClientError', (error: Error & { code?: string }, socket) => {
-      const peer = this.#takeHandshake(socket)
-      if (peer) this.#handler.handshakeFailed(peer, error.message, error.code)
+      const handshake = this.#takeHandshake(socket)
+      if (handshake) this.#handler.handshakeFailed(handshake.peer, error.message, error.code)
       socket.destroy()
     })
   }
 
-  #takeHandshake(socket: TLSSocket): Peer | undefined {
-    const key = `${socket.remoteAddress} ${socket.remotePort}`
-    const peer = this.#handshakes.get(key)
+  #takeHandshake(socket: TLSSocket): Handshake | undefined {
+    const key = endsOf(socket)
+    const handshake = this.#handshakes.get(key)
     this.#handshakes.delete(key)
-    return peer
+    return handshake
   }
 
   #secured(socket: TLSSocket, policy: TrustPolicy): void {
-    const peer = this.#takeHandshake(socket)
-    if (!peer) {
+    const handshake = this.#takeHandshake(socket)
+    // Another policy would mean that the facts of two handshakes were mixed up: nobody is let in on that.
+    if (handshake?.policy !== policy) {
       socket.destroy()
       return
     }
+    const { peer } = handshake
     let connection: Connection
     try {
       connection = describeConnection(socket, policy, peer)
@@ -213,14 +244,20 @@ export class Listener {
       socket.destroy()
       return
     }
-    this.#live.set(socket, { connection, response: undefined, requests: 0, upgraded: false })
+    this.#open(new Live(socket, connection, this.#handler))
+  }
+
+  #open(live: Live): void {
+    const { socket, connection } = live
+    this.#live.set(socket, live)
     this.#handler.opened(connection)
-    this.#secure.add(socket)
     socket.once('close', () => {
-      this.#secure.delete(socket)
+      this.#live.delete(socket)
       this.#handler.closed(connection)
     })
     this.#serveHttp(socket)
+    // node:http has stopped to watch the time that a head may take.
+    if (this.#closing) setTimeout(() => live.close(), LATE_REQUEST_TIME).unref()
   }
 
   readonly #request = (request: IncomingMessage, response: ServerResponse): void => {
@@ -229,89 +266,43 @@ export class Listener {
       request.socket.destroy()
       return
     }
-    live.response = response
-    live.requests += 1
-    // node:http's own maxRequestsPerSocket announces the end but then answers further requests with a bare 503.
-    if (live.requests >= this.#settings.keepaliveRequests) response.shouldKeepAlive = false
-    this.#handler.request(request, response, live.connection)
+    // 0 means for ever to node:http, and not at all to us.
+    if (this.#closing || this.#settings.keepaliveTimeout === 0) response.shouldKeepAlive = false
+    live.serve(response, this.#settings.keepaliveRequests)
   }
 
   readonly #upgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
     const live = this.#live.get(socket)
-    if (!live) {
-      socket.destroy()
-      return
-    }
-    live.upgraded = true
-    socket.on('error', ignore)
-    this.#handler.upgrade(request, socket, head, live.connection)
+    if (live?.upgrade()) this.#handler.upgrade(request, socket, head, live.connection)
+    else socket.destroy()
   }
 
   readonly #connect = (_request: IncomingMessage, socket: Duplex): void => {
-    const live = this.#live.get(socket)
-    if (!live) {
-      socket.destroy()
-      return
-    }
+    // Node has let go of the socket, so nobody else hears its errors.
     socket.on('error', ignore)
-    endGently(socket, this.#handler.malformed(new GatewayError('GW_METHOD_NOT_ALLOWED', 'CONNECT'), live.connection))
+    const live = this.#live.get(socket)
+    if (live) live.refuse(new GatewayError('GW_METHOD_NOT_ALLOWED', 'CONNECT'))
+    else socket.destroy()
   }
 
   readonly #clientError = (error: Error & { code?: string; rawPacket?: Buffer }, socket: Duplex): void => {
     const live = this.#live.get(socket)
     const refusal = malformedRequest(error)
-    const response = live?.response
-    if (response?.writableEnded && !response.writableFinished) {
-      // The request was refused by its head; what the parser did not like came behind it.
-      response.once('close', () => socket.destroy())
-      return
-    }
-    // Half an answer cannot be turned into a refusal: the client must see that it is incomplete.
-    if (!live || !refusal || !socket.writable || (response?.headersSent && !response.writableFinished)) {
-      socket.destroy()
-      return
-    }
-    endGently(socket, this.#handler.malformed(refusal, live.connection))
+    if (live && refusal) live.refuse(refusal)
+    else socket.destroy()
   }
+}
+
+const POLICY_GONE = 'the trust policy that judged the client is not in use any more'
+
+/** Both ends of a TCP connection. One of them alone is not unique where a listener has several addresses. */
+function endsOf({ remoteAddress, remotePort, localAddress, localPort }: Socket): string {
+  return `${remoteAddress} ${remotePort} ${localAddress} ${localPort}`
 }
 
 /** Only WebSocket is upgraded; for h2c and the rest the header is one hop's offer that we do not take (RFC 9110 7.8). */
 function isWebSocket(request: IncomingMessage): boolean {
   return request.method === 'GET' && request.headers.upgrade?.toLowerCase() === 'websocket'
-}
-
-/** What node:http's parser refused, or undefined where the client just went away. */
-function malformedRequest(
-  error: Error & { code?: string; reason?: string; rawPacket?: Buffer },
-): GatewayError | undefined {
-  const code = error.code ?? ''
-  if (code === 'ERR_HTTP_REQUEST_TIMEOUT')
-    return new GatewayError('GW_REQUEST_TIMEOUT', 'the head of a request did not come in time')
-  if (code === 'HPE_HEADER_OVERFLOW')
-    return new GatewayError(overflowCode(error.rawPacket), 'the head of a request is too large')
-  if (code.startsWith('HPE_')) return new GatewayError('GW_BAD_REQUEST', `${code}: ${error.reason ?? error.message}`)
-  return undefined
-}
-
-/** nginx tells a request line that is too long (414) from headers that are too large (400, 431 here). */
-function overflowCode(packet: Buffer | undefined): ErrorCode {
-  const lineEnds = packet?.indexOf('\n') ?? 0
-  return lineEnds === -1 ? 'GW_URI_TOO_LONG' : 'GW_HEADERS_TOO_LARGE'
-}
-
-/** How long a refused client may take to read why, in milliseconds. */
-const LINGER = 2000
-
-/**
- * Sends the last bytes of a connection. What the client still sends is read and dropped for a while: closing with unread
- * data resets the connection, and the reset would overtake the answer.
- */
-function endGently(socket: Duplex, answer: Buffer): void {
-  socket.on('error', ignore)
-  socket.end(answer)
-  socket.resume()
-  const timer = setTimeout(() => socket.destroy(), LINGER)
-  socket.once('close', () => clearTimeout(timer))
 }
 
 function ignore(): void {}

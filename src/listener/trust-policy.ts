@@ -41,7 +41,7 @@ export interface Judgement {
   readonly certificate: CertificateFacts | undefined
 }
 
-/** How many verdicts of full handshakes are remembered for their resumed sessions. */
+/** How many verdicts of full handshakes are remembered for their resumed sessions, of clients whose chain ends at one of our CAs. */
 const MEMORY = 50_000
 
 const NONE: Verification = Object.freeze({ result: 'NONE' })
@@ -85,16 +85,17 @@ export class TrustPolicy {
     if (!x509) return { verification: NONE, certificate: undefined }
     const certificate = readCertificate(x509.raw)
     const fingerprint = certificate.fingerprintSha256
+    // The session itself holds what OpenSSL found. Strangers have no place in the memory, or they could fill it.
+    if (!socket.authorized) return { verification: failed(String(socket.authorizationError)), certificate }
     if (socket.isSessionReused()) {
       return { verification: this.#verdicts.get(fingerprint) ?? FORGOTTEN, certificate }
     }
-    const verification = this.#verdict(socket, x509)
+    const verification = this.#judgeDepth(x509)
     this.#remember(fingerprint, verification)
     return { verification, certificate }
   }
 
-  #verdict(socket: TLSSocket, leaf: X509Certificate): Verification {
-    if (!socket.authorized) return failed(String(socket.authorizationError))
+  #judgeDepth(leaf: X509Certificate): Verification {
     const depth = chainDepth(leaf, this.#trusted)
     const allowed = this.#options.verifyDepth
     if (depth <= allowed) return SUCCESS

@@ -1,8 +1,10 @@
 import type { IncomingMessage } from 'node:http'
 import type { Config, ListenerConfig } from '../config/index.ts'
+import { endGently } from '../end-gently.ts'
 import { createForwardedHeaders } from '../identity/forwarded.ts'
 import { createIdentityHeaders, createRequestHeaderFilter } from '../identity/headers.ts'
 import { admit } from '../listener/admission.ts'
+import type { Log } from '../log.ts'
 import { refusalBytes, refuse } from '../refuse.ts'
 import { createAddressSet } from '../routing/addresses.ts'
 import { readHead } from '../routing/head.ts'
@@ -15,6 +17,7 @@ export interface PhasesOptions {
   readonly virtualFor: (host: string) => VirtualServer
   readonly router: Router
   readonly begin: Phases['begin']
+  readonly log: Log
 }
 
 /** Compiles everything that requests of one listener need, so that a request only runs it. */
@@ -34,17 +37,16 @@ export function createPhases(options: PhasesOptions): Phases {
     route: (method, { destination }, request, { serverName }) =>
       router.match({ destination, method, rawHeaders: request.rawHeaders, serverName, protocol: 'https' }),
     headers(id, head, request, connection, match) {
-      const out: string[] = []
-      filter.append(request.rawHeaders, head.connectionOptions, out)
-      forwarded.append(out, connection, {
+      const own: string[] = []
+      filter.append(request.rawHeaders, head.connectionOptions, own)
+      const origin = forwarded.append(own, connection, {
         id,
         rawHeaders: request.rawHeaders,
         httpVersion: request.httpVersion,
         authority: head.destination.authority,
         strippedPrefix: match.strippedPrefix,
       })
-      for (const text of identity.for(connection)) out.push(text)
-      return out
+      return { own, constant: [origin, identity.for(connection)] }
     },
     limits: {
       maxBodySize: listener.client_max_body_size,
@@ -53,6 +55,7 @@ export function createPhases(options: PhasesOptions): Phases {
     },
     begin: options.begin,
     refuse,
-    refusalBytes: (error, id, request) => refusalBytes(error, id, request.headers.accept),
+    refuseUpgrade: (error, id, request, socket) => endGently(socket, refusalBytes(error, id, request.headers.accept)),
+    failed: (err) => options.log.error({ err }, 'unforeseen error: a connection was closed'),
   }
 }

@@ -77,7 +77,7 @@ export function buildRuntime(loaded: LoadedConfig, lasting: Lasting): Runtime {
   const begin = createRecorder({ accessLog, metrics: lasting.metrics })
   const listeners = config.listeners.map((listener, i) => {
     const { virtualFor, policyFor, policyIds } = servers[i] as ListenerServers
-    const gateway = new Gateway(createPhases({ config, listener, virtualFor, router, begin }))
+    const gateway = new Gateway(createPhases({ config, listener, virtualFor, router, begin, log: lasting.log }))
     return { config: listener, settings: settingsOf(listener, policyFor), gateway, policyIds }
   })
   return {
@@ -182,7 +182,7 @@ function watchPools(services: Services, lasting: Lasting): void {
   for (const forget of lasting.forgetPoolMetrics.splice(0)) forget()
   for (const [name, { pools }] of services) {
     const count = () => {
-      const idle = pools.reduce((sum, pool) => sum + pool.idle, 0)
+      const idle = pools.reduce((sum, pool) => sum + pool.idleConnections, 0)
       return { idle, active: pools.reduce((sum, pool) => sum + pool.size, 0) - idle }
     }
     lasting.forgetPoolMetrics.push(lasting.metrics.upstreamConnections(name, count))

@@ -1,10 +1,10 @@
 import type { ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
-import type { Client, Dispatcher } from 'undici'
-import { GatewayError } from '../errors.ts'
+import { type ErrorCode, GatewayError } from '../errors.ts'
 import type { AnswerHeaders, Balancer, Call, Service, Target } from '../types.ts'
 import { Exchange, type ExchangeOutcome } from './exchange.ts'
 import { upstreamFailure } from './failures.ts'
+import type { OutgoingRequest } from './http1/connection.ts'
 import type { ConnectionPool } from './pool.ts'
 import { RequestBody } from './request-body.ts'
 import { carryUpgrade } from './upgrade.ts'
@@ -26,6 +26,9 @@ export interface BackendOptions {
 /** nginx's list: requests with these methods are not sent a second time once they may have reached the upstream. */
 const NOT_IDEMPOTENT = new Set(['POST', 'LOCK', 'PATCH'])
 
+/** How a target fails whenever it is asked: it is not asked again, but another one may be. */
+const LASTING: ReadonlySet<ErrorCode> = new Set(['GW_UPSTREAM_TLS', 'GW_UPSTREAM_REFUSED_CERTIFICATE'])
+
 /** An upstream of one or several targets behind one TLS identity. */
 export class Backend implements Service {
   readonly name: string
@@ -36,16 +39,27 @@ export class Backend implements Service {
     this.#options = options
   }
 
-  async forward(call: Call, response: ServerResponse): Promise<void> {
-    const tried = new Set<Target>()
-    for (let attempt = 0; ; attempt++) {
-      const target = this.#pick(tried)
-      const body = this.#bodyOf(call, response)
-      const outcome = await this.#send(call, target, body, response)
-      if (!outcome.error) return
-      const failure = upstreamFailure(outcome.error, target.name)
-      if (attempt >= this.#options.retries || !mayTryAgain(call, outcome, failure, body)) throw failure
-    }
+  forward(call: Call, response: ServerResponse): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const tried = new Set<Target>()
+      const attempt = (target: Target, retries: number) => {
+        const body = this.#bodyOf(call, response)
+        const pool = this.#options.poolOf(target)
+        note(call, this.name, target)
+        const exchange = new Exchange(call, response, this.#options.answerHeaders, (outcome) => {
+          if (!outcome.error) return resolve()
+          const failure = upstreamFailure(outcome.error, target.name)
+          if (retries === 0 || !mayTryAgain(call, outcome, failure, body)) return reject(failure)
+          try {
+            attempt(this.#pick(tried, failure), retries - 1)
+          } catch (error) {
+            reject(error)
+          }
+        })
+        exchange.connection = pool.send(this.#outgoing(call, target, body), exchange)
+      }
+      attempt(this.#pick(tried), this.#options.retries)
+    })
   }
 
   async upgrade(call: Call, protocol: string, socket: Duplex, head: Buffer): Promise<void> {
@@ -53,23 +67,19 @@ export class Backend implements Service {
     const pool = this.#options.poolOf(target)
     note(call, this.name, target)
     try {
-      await carryUpgrade(
-        pool,
-        { ...this.#dispatchOptions(call, target), upgrade: protocol },
-        call,
-        this.#options,
-        socket,
-        head,
-      )
+      const outgoing = this.#outgoing(call, target, null, protocol)
+      const { answerHeaders, readTimeout } = this.#options
+      await carryUpgrade({ pool, outgoing, protocol, call, answerHeaders, readTimeout, socket, head })
     } catch (error) {
       throw upstreamFailure(error as Error, target.name)
     }
   }
 
   /** Once every target has been tried, they are tried again: with one target, a retry means the same one. */
-  #pick(tried: Set<Target>): Target {
+  #pick(tried: Set<Target>, failure?: GatewayError): Target {
     let target = this.#options.balancer.pick(tried)
     if (!target && tried.size > 0) {
+      if (failure && LASTING.has(failure.code)) throw failure
       tried.clear()
       target = this.#options.balancer.pick(tried)
     }
@@ -78,32 +88,15 @@ export class Backend implements Service {
     return target
   }
 
-  #send(call: Call, target: Target, body: RequestBody | null, response: ServerResponse): Promise<ExchangeOutcome> {
-    const pool = this.#options.poolOf(target)
-    note(call, this.name, target)
-    return new Promise((resolve, reject) => {
-      let client: Client | undefined
-      let over = false
-      const finished = (outcome: ExchangeOutcome) => {
-        over = true
-        if (client) pool.done(client)
-        resolve(outcome.error ? { ...outcome, error: pool.causeOf(outcome.error, client) } : outcome)
-      }
-      const exchange = new Exchange(call, response, this.#options.answerHeaders, finished)
-      try {
-        client = pool.dispatch({ ...this.#dispatchOptions(call, target), body }, exchange)
-        if (over) pool.done(client)
-      } catch (error) {
-        reject(error)
-      }
-    })
-  }
-
-  #dispatchOptions(call: Call, target: Target): Dispatcher.DispatchOptions {
-    const headers = ['host', call.host ?? this.#options.hostOf(target)]
-    if (call.body.kind === 'length') headers.push('content-length', String(call.body.length))
-    for (const text of call.headers) headers.push(text)
-    return { method: call.method as Dispatcher.HttpMethod, path: call.target, headers }
+  #outgoing(call: Call, target: Target, body: RequestBody | null, upgrade?: string): OutgoingRequest {
+    const { method, body: framing } = call
+    let head = `${method} ${call.target} HTTP/1.1\r\nHost: ${call.host ?? this.#options.hostOf(target)}\r\n`
+    if (upgrade !== undefined) head += `Connection: Upgrade\r\nUpgrade: ${upgrade}\r\n`
+    if (framing.kind === 'length') head += `Content-Length: ${framing.length}\r\n`
+    if (framing.kind === 'chunked') head += 'Transfer-Encoding: chunked\r\n'
+    head += headerLines(call.headers.own)
+    for (const list of call.headers.constant) head += constantLines(list)
+    return { method, head, body, chunked: framing.kind === 'chunked', upgrade: upgrade !== undefined }
   }
 
   #bodyOf(call: Call, response: ServerResponse): RequestBody | null {
@@ -121,14 +114,41 @@ export class Backend implements Service {
   }
 }
 
+/** RFC 9110 5.5. Parsers and escapes stand before this; the last line of defence against a header that becomes two. */
+const FIELD_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/
+
+function headerLines(list: readonly string[]): string {
+  let lines = ''
+  for (let i = 0; i + 1 < list.length; i += 2) {
+    const value = list[i + 1] as string
+    if (!FIELD_VALUE.test(value)) throw new GatewayError('GW_INTERNAL', `header ${list[i]} cannot be written`)
+    lines += `${list[i]}: ${value}\r\n`
+  }
+  return lines
+}
+
+const known = new WeakMap<readonly string[], string>()
+
+/** The lines of a list that stays the same for many requests. */
+function constantLines(list: readonly string[]): string {
+  let lines = known.get(list)
+  if (lines === undefined) {
+    lines = headerLines(list)
+    known.set(list, lines)
+  }
+  return lines
+}
+
 /**
  * Another attempt is safe where nothing of the request can have reached the upstream, or where repeating it does no
- * harm (RFC 9110 9.2.2) and its body, if any, is still whole. An answer that has begun is never followed by another.
+ * harm (RFC 9110 9.2.2) and its body, if any, is still whole. An answer that has begun is never followed by another. One
+ * that cannot be read was an answer all the same (nginx's `invalid_header`, which is not among its default retries).
  */
 function mayTryAgain(call: Call, outcome: ExchangeOutcome, failure: GatewayError, body: RequestBody | null): boolean {
-  if (outcome.answered || failure.code === 'GW_CLIENT_CLOSED' || failure.entry.fault === 'client') return false
+  if (outcome.answered || failure.entry.fault !== 'upstream') return false
   if (body?.started) return false
-  return !outcome.sent || !NOT_IDEMPOTENT.has(call.method)
+  if (!outcome.sent) return true
+  return failure.code !== 'GW_UPSTREAM_RESPONSE' && !NOT_IDEMPOTENT.has(call.method)
 }
 
 function note(call: Call, service: string, target: Target): void {

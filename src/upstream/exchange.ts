@@ -1,7 +1,11 @@
 import type { ServerResponse } from 'node:http'
-import type { Dispatcher } from 'undici'
+import type { Socket } from 'node:net'
 import { GatewayError } from '../errors.ts'
 import type { AnswerHeaders, Call } from '../types.ts'
+import { headersFor, reasonPhrase } from './answer-head.ts'
+import type { AnswerHandler, UpstreamConnection } from './http1/connection.ts'
+import type { AnswerHead } from './http1/head-reader.ts'
+import { watchUnread } from './unread.ts'
 
 /** The largest answer whose body is copied into one string with its head, so that both leave in one write. */
 const ONE_WRITE_LIMIT = 16 * 1024
@@ -16,17 +20,21 @@ export interface ExchangeOutcome {
 }
 
 /**
- * One request on one connection to an upstream: undici calls it as the answer arrives, and it streams that into the
- * client's response with back-pressure. It never answers an error itself; `finished` says what became of it.
+ * One request on one connection to an upstream: it streams the answer into the client's response as it arrives, with
+ * back-pressure. It never answers an error itself; `finished` says what became of it.
  */
-export class Exchange implements Dispatcher.DispatchHandler {
+export class Exchange implements AnswerHandler {
+  /** Set as soon as there is one, to be paused and given up. */
+  connection: UpstreamConnection | undefined
   readonly #response: ServerResponse
   readonly #call: Call
   readonly #answerHeaders: AnswerHeaders
   readonly #finished: (outcome: ExchangeOutcome) => void
   readonly #startedAt = performance.now()
-  #controller: Dispatcher.DispatchController | undefined
   #head: { status: number; message: string | undefined; headers: string[]; length: number | undefined } | undefined
+  #sent = false
+  /** Whether the client has yet to take what it was given. */
+  #stalled = false
   #answered = false
   #over = false
   #clientLeft = false
@@ -44,57 +52,46 @@ export class Exchange implements Dispatcher.DispatchHandler {
     response.on('close', this.#closed)
   }
 
-  onRequestStart(controller: Dispatcher.DispatchController): void {
-    this.#controller = controller
-    if (this.#clientLeft) controller.abort(clientLeft())
+  sent(): void {
+    // The rest of the request was refused meanwhile, and the client's connection ends: nothing is begun any more.
+    if (!this.#call.request.socket.writable) this.connection?.abort(clientLeft())
+    else this.#sent = true
   }
 
-  onResponseStart(
-    controller: Dispatcher.DispatchController,
-    status: number,
-    _headers: unknown,
-    message?: string,
-  ): void {
-    const raw = controller.rawHeaders as unknown as Buffer[]
-    if (status < 200) {
-      this.#inform(status, raw)
-      return
-    }
+  head(head: AnswerHead): void {
+    const { status } = head
     this.#call.record.upstreamStatus = status
     this.#call.record.upstreamTime = performance.now() - this.#startedAt
-    const headers = this.#answerHeaders.forward(raw, this.#call.id)
-    this.#head = { status, message, headers, length: contentLength(headers) }
-    // The body often arrives with the head, within this same call of the parser, and then leaves in one write with it.
-    // Where it does not, the client must not wait for the head (server-sent events).
-    process.nextTick(flushHead, this)
+    const headers = headersFor(status, this.#answerHeaders.forward(head.headers, this.#call.id))
+    this.#head = { status, message: reasonPhrase(status, head.reason), headers, length: head.length }
+    // The body often arrives with the head and then leaves in one write with it; where it does not, see `pending`.
   }
 
-  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+  data(chunk: Buffer): void {
     const head = this.#head
-    if (head && head.length === chunk.length && chunk.length <= ONE_WRITE_LIMIT && this.#call.method !== 'HEAD') {
+    if (head && head.length === chunk.length && chunk.length <= ONE_WRITE_LIMIT) {
       this.#writeHead()
       // Latin-1 maps each byte to one character and back, so this is the body itself in the string of the head.
       this.#response.end(chunk.toString('latin1'), 'latin1')
       return
     }
     if (head) this.#writeHead()
-    if (this.#response.write(chunk)) return
-    controller.pause()
-    const { sendTimeout } = this.#call.limits
-    const unread = setTimeout(() => this.#response.destroy(), sendTimeout)
+    if (this.#response.write(chunk) || this.#stalled) return
+    this.#stalled = true
+    this.connection?.pause()
+    this.#watchUnread()
     const resume = () => {
-      clearTimeout(unread)
+      this.#stalled = false
       this.#response.off('drain', resume).off('close', resume)
-      controller.resume()
+      if (!this.#over) this.connection?.resume()
     }
     this.#response.on('drain', resume).on('close', resume)
   }
 
-  onResponseEnd(controller: Dispatcher.DispatchController): void {
+  end(trailers: string[]): void {
     if (this.#head) this.#writeHead()
     if (!this.#response.writableEnded) {
-      const trailers = controller.rawTrailers as unknown as Buffer[] | null
-      if (trailers && trailers.length > 0 && this.#response.chunkedEncoding) {
+      if (trailers.length > 0 && this.#response.chunkedEncoding) {
         this.#response.addTrailers(pairs(this.#answerHeaders.trailers(trailers)))
       }
       this.#response.end()
@@ -102,13 +99,32 @@ export class Exchange implements Dispatcher.DispatchHandler {
     this.#finish(undefined)
   }
 
-  onResponseError(_controller: Dispatcher.DispatchController | undefined, error: Error): void {
+  failed(error: Error): void {
     this.#head = undefined
     this.#finish(this.#clientLeft ? clientLeft() : error)
   }
 
-  flushHead(): void {
-    if (!this.#head || this.#over) return
+  /** Never asked for. */
+  upgraded(_head: AnswerHead, socket: Socket): void {
+    socket.destroy()
+  }
+
+  /** Interim answers (RFC 9110 15.2) are passed on; 100 has been answered by the gateway. */
+  interim({ status, headers: received }: AnswerHead): void {
+    const { socket, req } = this.#response
+    if (status === 100 || req.httpVersion === '1.0') return
+    // They are hints, and writeInformation has no back-pressure: a client that does not read goes without.
+    if (!socket || socket.writableNeedDrain) return
+    const headers: Record<string, string[]> = Object.create(null)
+    for (const [name, value] of pairs(this.#answerHeaders.trailers(received))) {
+      headers[name] = [...(headers[name] ?? []), value]
+    }
+    this.#response.writeInformation(status, headers)
+  }
+
+  /** The client must not wait for a head whose body takes its time (server-sent events). */
+  pending(): void {
+    if (!this.#head) return
     this.#writeHead()
     this.#response.flushHeaders()
   }
@@ -122,44 +138,28 @@ export class Exchange implements Dispatcher.DispatchHandler {
     else this.#response.writeHead(head.status, head.message, head.headers)
   }
 
-  /** Interim answers (RFC 9110 15.2) are passed on; 100 has been answered by the gateway, 101 never comes here. */
-  #inform(status: number, raw: Buffer[]): void {
-    if (status === 100 || this.#response.req.httpVersion === '1.0') return
-    const headers: Record<string, string[]> = Object.create(null)
-    for (const [name, value] of pairs(this.#answerHeaders.trailers(raw))) {
-      headers[name] = [...(headers[name] ?? []), value]
-    }
-    this.#response.writeInformation(status, headers)
-  }
-
   readonly #closed = (): void => {
     if (this.#response.writableFinished || this.#over) return
     this.#clientLeft = true
-    this.#controller?.abort(clientLeft())
+    this.connection?.abort(clientLeft())
+  }
+
+  /** Also when the answer is complete: the last bytes of it may still wait for a client that does not read. */
+  #watchUnread(): void {
+    watchUnread(this.#call.request.socket, this.#call.limits.sendTimeout)
   }
 
   #finish(error: Error | undefined): void {
     if (this.#over) return
     this.#over = true
     this.#response.off('close', this.#closed)
-    this.#finished({ error, sent: this.#controller !== undefined, answered: this.#answered })
+    this.#watchUnread()
+    this.#finished({ error, sent: this.#sent, answered: this.#answered })
   }
-}
-
-function flushHead(exchange: Exchange): void {
-  exchange.flushHead()
 }
 
 function pairs(flat: readonly string[]): [string, string][] {
   return Array.from({ length: flat.length >> 1 }, (_, i) => [flat[2 * i] as string, flat[2 * i + 1] as string])
-}
-
-function contentLength(headers: readonly string[]): number | undefined {
-  for (let i = 0; i + 1 < headers.length; i += 2) {
-    const name = headers[i] as string
-    if (name.length === 14 && name.toLowerCase() === 'content-length') return Number(headers[i + 1])
-  }
-  return undefined
 }
 
 function clientLeft(): GatewayError {

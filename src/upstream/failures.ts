@@ -1,6 +1,6 @@
 import { type ErrorCode, GatewayError } from '../errors.ts'
 
-const TIMEOUTS = new Set(['UND_ERR_CONNECT_TIMEOUT', 'UND_ERR_HEADERS_TIMEOUT', 'UND_ERR_BODY_TIMEOUT', 'ETIMEDOUT'])
+const TIMEOUTS = new Set(['ETIMEDOUT'])
 const UNREACHABLE = new Set([
   'ECONNREFUSED',
   'EHOSTUNREACH',
@@ -10,7 +10,7 @@ const UNREACHABLE = new Set([
   'EADDRNOTAVAIL',
   'EMFILE',
 ])
-const RESETS = new Set(['ECONNRESET', 'EPIPE', 'UND_ERR_SOCKET', 'UND_ERR_INFO'])
+const RESETS = new Set(['ECONNRESET', 'EPIPE'])
 
 /**
  * The alerts by which an upstream says that it does not want our certificate. Under TLS 1.3 they arrive with the first
@@ -35,7 +35,6 @@ function codeFor(error: SystemError): ErrorCode {
   if (TIMEOUTS.has(code)) return 'GW_UPSTREAM_TIMEOUT'
   if (UNREACHABLE.has(code)) return 'GW_UPSTREAM_CONNECT'
   if (RESETS.has(code)) return 'GW_UPSTREAM_RESET'
-  if (code.startsWith('HPE_') || code === 'UND_ERR_HEADERS_OVERFLOW') return 'GW_UPSTREAM_RESPONSE'
   if (isTlsFailure(code)) return 'GW_UPSTREAM_TLS'
   return 'GW_UPSTREAM_RESPONSE'
 }

@@ -1,5 +1,10 @@
-import { Client, type Dispatcher } from 'undici'
 import { GatewayError } from '../errors.ts'
+import {
+  type AnswerHandler,
+  type ConnectionOwner,
+  type OutgoingRequest,
+  UpstreamConnection,
+} from './http1/connection.ts'
 import type { Connector } from './tls-identity.ts'
 
 export interface PoolLimits {
@@ -13,16 +18,11 @@ export interface PoolLimits {
   readonly maxConnections: number
 }
 
-/**
- * The connections to one target under one full TLS identity; nobody else uses them. A free list of undici clients, each
- * with one connection and one request at a time: pipelined answers could be mixed up, and undici's own Pool searches
- * its clients on every request.
- */
-export class ConnectionPool {
-  readonly #idle: Client[] = []
-  readonly #all = new Set<Client>()
-  /** What each connection reported first: undici forgets it for the end of the connection that follows. */
-  readonly #reported = new WeakMap<Client, Error>()
+/** The connections to one target under one full TLS identity; nobody else uses them. */
+export class ConnectionPool implements ConnectionOwner {
+  /** The one that was used last goes first, so that those which are not needed grow old. */
+  readonly #idle: UpstreamConnection[] = []
+  readonly #all = new Set<UpstreamConnection>()
   readonly #connect: Connector
   readonly #origin: string
   readonly #limits: PoolLimits
@@ -34,83 +34,55 @@ export class ConnectionPool {
     this.#limits = limits
   }
 
+  /** Upgraded ones too. */
   get size(): number {
     return this.#all.size
   }
 
-  get idle(): number {
+  get idleConnections(): number {
     return this.#idle.length
   }
 
-  /** Sends one request; the handler must call `done(client)` exactly once, when the exchange is over. */
-  dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): Client {
-    const client = this.#idle.pop() ?? this.#open()
-    client.dispatch(options, handler)
-    return client
-  }
-
-  /** The exchange on `client` is over: it waits for the next one, or goes. */
-  done(client: Client): void {
-    if (this.#retired || client.destroyed || this.#idle.length >= this.#limits.maxIdle) {
-      this.#all.delete(client)
-      void client.close()
-      return
-    }
-    this.#idle.push(client)
-  }
-
-  /** Why an exchange failed: where the connection itself had a reason, such as a TLS alert, it is that. */
-  causeOf(error: Error, client: Client | undefined): Error {
-    const { code } = error as NodeJS.ErrnoException
-    return (code === 'UND_ERR_SOCKET' && client && this.#reported.get(client)) || error
+  /** Sends one request. @throws GatewayError GW_OVERLOADED */
+  send(request: OutgoingRequest, handler: AnswerHandler): UpstreamConnection {
+    const connection = this.#idle.pop() ?? this.#open()
+    connection.send(request, handler)
+    return connection
   }
 
   /** No new requests: idle connections close now, busy ones with the end of their exchange. */
   retire(): void {
     this.#retired = true
-    for (const client of this.#idle.splice(0)) {
-      this.#all.delete(client)
-      void client.close()
-    }
+    for (const connection of [...this.#idle]) connection.close()
   }
 
-  #open(): Client {
+  /** ConnectionOwner */
+  idle(connection: UpstreamConnection): void {
+    if (this.#retired || this.#idle.length >= this.#limits.maxIdle) connection.close()
+    else this.#idle.push(connection)
+  }
+
+  /** ConnectionOwner */
+  closed(connection: UpstreamConnection): void {
+    this.#all.delete(connection)
+    const position = this.#idle.indexOf(connection)
+    if (position !== -1) this.#idle.splice(position, 1)
+  }
+
+  /** ConnectionOwner: an upgraded connection counts until its socket closes. */
+  released(connection: UpstreamConnection): void {
+    this.#all.delete(connection)
+  }
+
+  #open(): UpstreamConnection {
     if (this.#all.size >= this.#limits.maxConnections) {
       throw new GatewayError(
         'GW_OVERLOADED',
         `${this.#origin}: upstream_max_connections, ${this.#limits.maxConnections}, are all in use`,
       )
     }
-    // `http:` whatever the transport is: the connector makes the TLS connection, so undici neither chooses a server
-    // name by the Host header nor reconnects when Host changes.
-    const client: Client = new Client(`http://${this.#origin}`, {
-      connect: (_options, done) => {
-        this.#reported.delete(client)
-        this.#connect((error, socket) => {
-          socket?.once('error', (reported) => this.#reported.set(client, reported))
-          if (socket) done(null, socket)
-          else done(error as Error, null)
-        })
-      },
-      pipelining: 1,
-      allowH2: false,
-      headersTimeout: this.#limits.readTimeout,
-      bodyTimeout: this.#limits.readTimeout,
-      keepAliveTimeout: this.#limits.idleTimeout,
-      keepAliveMaxTimeout: this.#limits.idleTimeout,
-      maxHeaderSize: 64 * 1024,
-    })
-    this.#all.add(client)
-    client.on('disconnect', () => this.#forget(client))
-    return client
-  }
-
-  /** An idle client whose connection has closed is of no more use than a new one. */
-  #forget(client: Client): void {
-    const position = this.#idle.indexOf(client)
-    if (position === -1) return
-    this.#idle.splice(position, 1)
-    this.#all.delete(client)
-    void client.close()
+    const connection = new UpstreamConnection(this.#connect, this.#limits, this)
+    this.#all.add(connection)
+    return connection
   }
 }

@@ -1,104 +1,181 @@
-import { STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
-import type { Client, Dispatcher } from 'undici'
+import { endGently } from '../end-gently.ts'
 import { GatewayError } from '../errors.ts'
 import type { AnswerHeaders, Call } from '../types.ts'
+import { headersFor, headText } from './answer-head.ts'
+import type { AnswerHandler, OutgoingRequest, UpstreamConnection } from './http1/connection.ts'
+import type { AnswerHead } from './http1/head-reader.ts'
 import type { ConnectionPool } from './pool.ts'
+import { watchUnread } from './unread.ts'
 
-type UpgradeRequest = Dispatcher.DispatchOptions & { upgrade: string }
+/** Bytes that are kept of a client that does not wait for the answer; then it must. */
+const EARLY_LIMIT = 64 * 1024
+
+export interface UpgradeRequest {
+  readonly pool: ConnectionPool
+  readonly outgoing: OutgoingRequest
+  /** The protocol that was asked for. */
+  readonly protocol: string
+  readonly call: Call
+  readonly answerHeaders: AnswerHeaders
+  /** Milliseconds without a byte either way after which an upgraded connection is cut. */
+  readonly readTimeout: number
+  /** The client's side; `head` is what has been read of it behind the request. */
+  readonly socket: Duplex
+  readonly head: Buffer
+}
 
 /**
  * Asks the upstream for an upgrade and, once it has answered 101, carries bytes both ways until one side ends. Any other
  * answer goes to the client as it is, and the connection ends with it. Rejects where no answer came.
  */
-export function carryUpgrade(
-  pool: ConnectionPool,
-  request: UpgradeRequest,
-  call: Call,
-  { answerHeaders, readTimeout }: { answerHeaders: AnswerHeaders; readTimeout: number },
-  socket: Duplex,
-  head: Buffer,
-): Promise<void> {
-  return new Promise((resolve, reject) => {
-    let client: Client | undefined
-    const startedAt = performance.now()
-    const left = () =>
-      controllerOf.current?.abort(
-        new GatewayError('GW_CLIENT_CLOSED', 'the client left before the upgrade was answered'),
-      )
-    const controllerOf: { current?: Dispatcher.DispatchController } = {}
-    const done = (settle: () => void) => {
-      socket.off('close', left)
-      if (client) pool.done(client)
-      settle()
-    }
-    const answered = (status: number) => {
-      call.record.upstreamStatus = status
-      call.record.upstreamTime = performance.now() - startedAt
-    }
-    socket.once('close', left)
-    const handler: Dispatcher.DispatchHandler = {
-      onRequestStart(controller) {
-        controllerOf.current = controller
-        if (socket.destroyed) left()
-      },
-      onRequestUpgrade(controller, status, _headers, upstream) {
-        answered(status)
-        const headers = answerHeaders.forward(controller.rawHeaders as unknown as Buffer[], call.id)
-        socket.write(
-          headText(status, undefined, ['Connection', 'Upgrade', 'Upgrade', request.upgrade, ...headers]),
-          'latin1',
-        )
-        if (head.length > 0) upstream.write(head)
-        done(() => join(socket, upstream, readTimeout, resolve))
-      },
-      onResponseStart(controller, status, _headers, message) {
-        if (status < 200) return
-        answered(status)
-        const headers = answerHeaders.forward(controller.rawHeaders as unknown as Buffer[], call.id)
-        socket.write(headText(status, message, [...headers, 'Connection', 'close']), 'latin1')
-      },
-      onResponseData(controller, chunk) {
-        if (socket.write(chunk)) return
-        controller.pause()
-        socket.once('drain', () => controller.resume())
-      },
-      onResponseEnd: () =>
-        done(() => {
-          socket.end()
-          resolve()
-        }),
-      onResponseError: (_controller, error) => done(() => reject(pool.causeOf(error, client))),
-    }
-    try {
-      client = pool.dispatch(request, handler)
-    } catch (error) {
-      reject(error)
-    }
-  })
+export function carryUpgrade(request: UpgradeRequest): Promise<void> {
+  return new Promise((resolve, reject) => new Upgrade(request, resolve, reject).start())
 }
 
+class Upgrade implements AnswerHandler {
+  readonly #request: UpgradeRequest
+  readonly #resolve: () => void
+  readonly #reject: (error: Error) => void
+  readonly #startedAt = performance.now()
+  readonly #early: Buffer[]
+  #earlySize = 0
+  #connection: UpstreamConnection | undefined
+  #over = false
+
+  constructor(request: UpgradeRequest, resolve: () => void, reject: (error: Error) => void) {
+    this.#request = request
+    this.#resolve = resolve
+    this.#reject = reject
+    this.#early = request.head.length > 0 ? [request.head] : []
+  }
+
+  start(): void {
+    const { pool, outgoing, socket } = this.#request
+    // A socket that is not read never tells that its peer has left.
+    socket.on('data', this.#keep).once('end', this.#left).once('close', this.#left)
+    socket.resume()
+    try {
+      this.#connection = pool.send(outgoing, this)
+    } catch (error) {
+      this.#ignoreClient()
+      this.#reject(error as Error)
+    }
+  }
+
+  sent(): void {
+    if (this.#request.socket.destroyed || this.#request.socket.readableEnded) this.#left()
+  }
+
+  interim(): void {}
+
+  pending(): void {}
+
+  upgraded(head: AnswerHead, upstream: Socket, rest: Buffer): void {
+    const { protocol, socket, readTimeout } = this.#request
+    this.#over = true
+    this.#ignoreClient()
+    try {
+      this.#writeHead(head, undefined, ['Connection', 'Upgrade', 'Upgrade', protocol])
+    } catch (error) {
+      upstream.on('error', ignore).destroy()
+      this.#reject(error as Error)
+      return
+    }
+    if (rest.length > 0) socket.write(rest)
+    for (const chunk of this.#early) upstream.write(chunk)
+    join(socket, upstream, readTimeout, this.#resolve)
+  }
+
+  head(head: AnswerHead): void {
+    this.#writeHead(head, head.reason, ['Connection', 'close'])
+    // Whoever has got an answer of HTTP may end its side; what it still sends is dropped.
+    const { socket } = this.#request
+    socket.off('data', this.#keep).off('end', this.#left).resume()
+  }
+
+  data(chunk: Buffer): void {
+    const { socket } = this.#request
+    if (socket.write(chunk)) return
+    this.#connection?.pause()
+    this.#watchUnread()
+    socket.once('drain', () => this.#connection?.resume())
+  }
+
+  end(): void {
+    const { socket } = this.#request
+    // The time for the last bytes begins when they have left: a slow client may have much to read yet.
+    socket.write(NOTHING, () => {
+      if (!socket.destroyed) endGently(socket)
+    })
+    this.#watchUnread()
+    this.#finish()
+    this.#resolve()
+  }
+
+  failed(error: Error): void {
+    if (this.#over) return
+    this.#finish()
+    this.#reject(error)
+  }
+
+  #writeHead(head: AnswerHead, reason: string | undefined, ours: readonly string[]): void {
+    const { call, answerHeaders, socket } = this.#request
+    const headers = headersFor(head.status, answerHeaders.forward(head.headers, call.id))
+    const text = headText(head.status, reason, [...ours, ...headers])
+    // Not before the head is known to be good: where a status stands here, the client has begun to receive an answer.
+    call.record.upstreamStatus = head.status
+    call.record.upstreamTime = performance.now() - this.#startedAt
+    socket.write(text, 'latin1')
+  }
+
+  #watchUnread(): void {
+    watchUnread(this.#request.socket as Socket, this.#request.call.limits.sendTimeout)
+  }
+
+  #finish(): void {
+    this.#over = true
+    this.#ignoreClient()
+  }
+
+  #ignoreClient(): void {
+    this.#request.socket.off('data', this.#keep).off('end', this.#left).off('close', this.#left)
+  }
+
+  readonly #keep = (chunk: Buffer): void => {
+    this.#early.push(chunk)
+    this.#earlySize += chunk.length
+    if (this.#earlySize >= EARLY_LIMIT) this.#request.socket.pause()
+  }
+
+  readonly #left = (): void => {
+    this.#connection?.abort(new GatewayError('GW_CLIENT_CLOSED', 'the client left before the upgrade was answered'))
+  }
+}
+
+const NOTHING = Buffer.alloc(0)
+
+function ignore(): void {}
+
 /** Bytes both ways with back-pressure; the end of one side ends the other, an error or a cut cuts both. */
-function join(client: Duplex, upstream: Duplex, idleTimeout: number, over: () => void): void {
+function join(client: Duplex, upstream: Socket, idleTimeout: number, over: () => void): void {
   let open = 2
-  const closed = (other: Duplex) => () => {
-    other.destroy()
+  const closed = (one: Duplex, other: Duplex) => () => {
+    // A clean end: what came before it may still wait for a slow reader.
+    if (one.readableEnded && !one.errored && !other.writableFinished) {
+      other.once('finish', () => other.destroy())
+      watchUnread(other as Socket, idleTimeout)
+    } else other.destroy()
     open -= 1
     if (open === 0) over()
   }
   client.on('error', () => upstream.destroy())
   upstream.on('error', () => client.destroy())
-  client.once('close', closed(upstream))
-  upstream.once('close', closed(client))
+  client.once('close', closed(client, upstream))
+  upstream.once('close', closed(upstream, client))
   // A timeout of the socket counts what passes in either direction.
-  ;(upstream as Socket).setTimeout(idleTimeout, () => upstream.destroy())
+  upstream.setTimeout(idleTimeout, () => upstream.destroy())
   client.pipe(upstream)
   upstream.pipe(client)
-}
-
-function headText(status: number, message: string | undefined, headers: readonly string[]): string {
-  let text = `HTTP/1.1 ${status} ${message ?? STATUS_CODES[status] ?? ''}\r\n`
-  for (let i = 0; i + 1 < headers.length; i += 2) text += `${headers[i]}: ${headers[i + 1]}\r\n`
-  return `${text}\r\n`
 }

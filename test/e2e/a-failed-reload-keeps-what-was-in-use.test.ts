@@ -1,10 +1,10 @@
-import { writeFileSync } from 'node:fs'
+import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { beforeAll, expect, test } from '@jest/globals'
 import { temporaryFile } from '../support/folder.ts'
 import type { Gateway } from '../support/gateway.ts'
 import { type Authority, authority } from '../support/pki.ts'
 import { listenerOf, makeScene, type Scene } from '../support/scene.ts'
-import { waitFor } from '../support/wait.ts'
+import { pause, waitFor } from '../support/wait.ts'
 
 let scene: Scene
 beforeAll(async () => {
@@ -45,6 +45,24 @@ test('a broken certificate, then a good one', async () => {
     'the new certificate',
     async () => (await servedSerial(gateway)) === next.serial.toString('hex').toUpperCase(),
   )
+})
+
+test('a file that is missing: one failed reload, and one that succeeds when the file is back', async () => {
+  const files = scene.servers.server('localhost').files()
+  const gateway = await scene.start(
+    listenerOf(scene.server({ ssl_certificate: files.certificate, ssl_certificate_key: files.key })),
+  )
+  const key = readFileSync(files.key)
+  const reloads = (level: string) =>
+    gateway.log.filter((line) => line.reason === 'files changed' && line.level === level)
+  // The first look at a file is what later ones are compared with.
+  await pause(500)
+  rmSync(files.key)
+  await waitFor('the failed reload', () => reloads('error').length > 0)
+  await pause(4000)
+  expect(reloads('error')).toHaveLength(1)
+  writeFileSync(files.key, key)
+  await waitFor('the reload', () => reloads('info').length > 0)
 })
 
 test('a key that does not belong to its certificate', async () => {

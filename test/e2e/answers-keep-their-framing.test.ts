@@ -66,6 +66,11 @@ test.each([
   expect(answers[0]?.headers.map(([name]) => name)).not.toContain('transfer-encoding')
 })
 
+test('304 keeps the length of what was not sent again', async () => {
+  const { answers } = await relay('HTTP/1.1 304 Not Modified\r\nContent-Length: 500\r\n\r\n')
+  expect(answers[0]?.headers).toContainEqual(['content-length', '500'])
+})
+
 test.each([
   ['with a length', 'HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n', ['content-length', '500']],
   ['chunked', 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nX-Kind: chunked\r\n\r\n', ['x-kind', 'chunked']],

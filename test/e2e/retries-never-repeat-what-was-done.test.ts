@@ -9,6 +9,8 @@ import { makeScene, type Scene } from '../support/scene.ts'
 let scene: Scene
 let healthy: Backend
 let broken: RawBackend
+let misnamed: RawBackend
+let garbled: RawBackend
 let gateway: Gateway
 
 beforeAll(async () => {
@@ -18,6 +20,11 @@ beforeAll(async () => {
   // Takes the request and hangs up without an answer.
   broken = await startRawBackend(certificate, ({ socket, received }) => {
     if (received.includes('\r\n\r\n')) socket.destroy()
+  })
+  // One that has the wrong name, and one that answers with something else than HTTP.
+  misnamed = await startRawBackend(scene.inside.server('other.example'))
+  garbled = await startRawBackend(certificate, (connection) => {
+    if (connection.received.endsWith('\r\n\r\n')) connection.write('SSH-2.0-OpenSSH_9\r\n\r\n')
   })
   const dead = await freePort()
   const upstream = (name: string, ...ports: number[]) => ({
@@ -37,12 +44,18 @@ beforeAll(async () => {
       upstream('half-broken.upstream', broken.port, healthy.port),
       upstream('all-dead.upstream', dead, await freePort()),
       upstream('no-retries.upstream', dead),
+      upstream('misnamed.upstream', misnamed.port),
+      upstream('half-misnamed.upstream', misnamed.port, healthy.port),
+      upstream('garbled.upstream', garbled.port),
     ],
     services: [
       service('half-dead'),
       service('half-broken'),
       service('all-dead'),
       service('no-retries', { retries: 0 }),
+      service('misnamed'),
+      service('half-misnamed'),
+      service('garbled'),
     ],
     proxy: {
       proxy_ssl_certificate: scene.own.chain,
@@ -99,4 +112,18 @@ test('retries: 0 tries once', async () => {
   const answer = await gateway.get('/no-retries')
   expect(answer.status).toBe(502)
   expect((await gateway.line(answer)).attempts).toBe(1)
+})
+
+test.each([
+  ['misnamed', 'GW_UPSTREAM_TLS'],
+  ['garbled', 'GW_UPSTREAM_RESPONSE'],
+])('what would fail again is not tried again: %s', async (name, code) => {
+  const answer = await gateway.get(`/${name}`)
+  expect(answer.status).toBe(502)
+  expect(await gateway.line(answer)).toMatchObject({ code, attempts: 1 })
+})
+
+test('a target whose certificate is wrong does not take the others with it', async () => {
+  for (let i = 0; i < 4; i++) expect((await gateway.get('/half-misnamed')).status).toBe(200)
+  expect(healthy.seen).toHaveLength(4)
 })

@@ -1,8 +1,12 @@
+import { writeFileSync } from 'node:fs'
 import type { ServerResponse } from 'node:http'
 import { Agent } from 'node:https'
-import { beforeAll, beforeEach, expect, test } from '@jest/globals'
+import { beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
+import { freePort } from '../support/free-port.ts'
+import type { Gateway } from '../support/gateway.ts'
+import { openRaw, type RawConnection } from '../support/raw.ts'
 import { makeScene, type Scene } from '../support/scene.ts'
-import { waitFor, within } from '../support/wait.ts'
+import { pause, waitFor, within } from '../support/wait.ts'
 
 let scene: Scene
 beforeAll(async () => {
@@ -85,4 +89,72 @@ test('a reload while it drains does not make it ready again', async () => {
   }
   expect([...statuses]).toEqual([503])
   expect((await gateway.child.exited).status).toBe(0)
+})
+
+describe('a kept connection with a request in flight', () => {
+  const bytes = 'GET /slow HTTP/1.1\r\nHost: localhost\r\n\r\n'
+
+  async function inFlight(gateway: Gateway, port = gateway.port): Promise<[RawConnection, ServerResponse]> {
+    let answer: ServerResponse | undefined
+    scene.backend.respond = (_request, response) => {
+      answer = response
+    }
+    const client = await openRaw(port)
+    client.write(bytes)
+    return [client, await waitFor('the request', () => answer)]
+  }
+
+  test('says close where its answer had not begun, and ends with it', async () => {
+    const gateway = await scene.start()
+    const [client, answer] = await inFlight(gateway)
+    gateway.child.process.kill('SIGTERM')
+    await gateway.logged({ msg: 'draining' })
+    await pause(200)
+    answer.end('whole')
+    const [received] = await within(5, 'the end of the connection', client.untilClosed())
+    expect(received).toMatchObject({ status: 200, body: 'whole' })
+    expect(received?.headers).toContainEqual(['connection', 'close'])
+    expect(await within(5, 'the end', gateway.child.exited)).toMatchObject({ status: 0 })
+  })
+
+  test('ends with its answer where that had begun', async () => {
+    const gateway = await scene.start()
+    const [client, answer] = await inFlight(gateway)
+    answer.writeHead(200, { 'content-length': 10 }).write('first')
+    await waitFor('the beginning', () => client.received.endsWith('first'))
+    gateway.child.process.kill('SIGTERM')
+    await gateway.logged({ msg: 'draining' })
+    await pause(200)
+    answer.end(' last')
+    expect(await within(5, 'the end', gateway.child.exited)).toMatchObject({ status: 0 })
+    expect((await client.untilClosed())[0]).toMatchObject({ status: 200, body: 'first last' })
+  })
+
+  test('the same where a reload takes its listener away, and a slow head does not keep such a connection', async () => {
+    const [kept, removed] = [await freePort(), await freePort()]
+    const config = (...ports: number[]) =>
+      scene.config({ listeners: ports.map((port) => ({ listen: `127.0.0.1:${port}`, servers: [scene.server()] })) })
+    const gateway = await scene.start(config(kept, removed))
+    const [client, answer] = await inFlight(gateway, removed)
+    const slow = await openRaw(removed)
+    slow.write('GET / HTTP/1.1\r\n')
+    await gateway.reload(config(kept))
+    answer.end('whole')
+    expect((await within(5, 'the end of the connection', client.untilClosed()))[0]).toMatchObject({ body: 'whole' })
+    await within(5, 'the end of the slow connection', slow.closed)
+  })
+})
+
+test('a reload that is under way ends before the drain begins', async () => {
+  const [before, after] = [await freePort(), await freePort()]
+  const config = (port: number) =>
+    // The name has to be looked up first, so that the reload takes a while.
+    scene.config({ listeners: [{ listen: `localhost:${port}`, servers: [scene.server()] }] })
+  const gateway = await scene.start(config(before))
+  writeFileSync(gateway.configFile as string, JSON.stringify(config(after)))
+  gateway.child.process.kill('SIGHUP')
+  gateway.child.process.kill('SIGTERM')
+  expect(await within(5, 'the end', gateway.child.exited)).toMatchObject({ status: 0 })
+  const messages = gateway.log.map(({ msg }) => msg)
+  expect(messages.slice(messages.indexOf('draining'))).toEqual(['draining', 'stopped'])
 })

@@ -1,9 +1,13 @@
 import { once } from 'node:events'
+import { connect } from 'node:tls'
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import { WebSocket, WebSocketServer } from 'ws'
 import type { Gateway } from '../support/gateway.ts'
-import { makeScene, type Scene } from '../support/scene.ts'
+import { listenerOf, makeScene, type Scene } from '../support/scene.ts'
 import { waitFor, within } from '../support/wait.ts'
+
+const HANDSHAKE =
+  'GET / HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n'
 
 let scene: Scene
 let gateway: Gateway
@@ -95,10 +99,8 @@ test('an upgrade that the backend refuses is an ordinary answer', async () => {
   scene.backend.upgrade = (_request, socket) => {
     socket.end('HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\nConnection: close\r\n\r\nno')
   }
-  const bytes =
-    'GET / HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n'
   const connection = await gateway.open()
-  const [answer] = await connection.write(bytes).answers(1)
+  const [answer] = await connection.write(HANDSHAKE).answers(1)
   expect(answer).toMatchObject({ status: 403, body: 'no' })
   connection.destroy()
   scene.backend.upgrade = previous
@@ -121,4 +123,30 @@ test('an upgraded connection has its line in the access log', async () => {
   const socket = await open('/logged')
   socket.close()
   expect(await gateway.logged({ status: 101, path: '/logged' })).toMatchObject({ verify: 'SUCCESS' })
+})
+
+test('a client that was refused cannot hold its connection', async () => {
+  const previous = scene.backend.upgrade
+  scene.backend.upgrade = (_request, socket) => socket.end('HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n')
+  const demanding = await scene.start(listenerOf(scene.server({ ssl_verify_client: 'on' })))
+  for (const [asked, status] of [
+    [demanding, 400],
+    [await scene.start(), 403],
+  ] as const) {
+    // It goes on sending and never closes its own half.
+    const socket = connect({ host: '127.0.0.1', port: asked.port, rejectUnauthorized: false })
+    socket.allowHalfOpen = true
+    let received = ''
+    socket
+      .on('error', () => {})
+      .on('data', (chunk: Buffer) => {
+        received += chunk.toString('latin1')
+      })
+    socket.write(HANDSHAKE + 'x'.repeat(100_000))
+    await waitFor('the answer', () => received.includes(`HTTP/1.1 ${status} `))
+    const open = async () => /^\w+connections_open (\d+)$/m.exec((await asked.getAdmin('/metrics')).text)?.[1]
+    await waitFor('the end of the connection', async () => (await open()) === '0', 6)
+    socket.destroy()
+  }
+  scene.backend.upgrade = previous
 })

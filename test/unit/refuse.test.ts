@@ -160,6 +160,16 @@ describe('refuse', () => {
     expect(await ask(port, 'GET')).toMatchObject({ status: 200, body: 'whole' })
   })
 
+  test('the phrase of an upstream that cannot be sent is not sent with the refusal', async () => {
+    const port = await listening((request, response) => {
+      response.statusMessage = '\ufffd'
+      refuse(new GatewayError('GW_UPSTREAM_RESPONSE', ''), 'id', request, response)
+    })
+    expect(await raw(port, 'GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n')).toMatch(
+      /^HTTP\/1\.1 502 Bad Gateway\r\n/,
+    )
+  })
+
   test('headers that were prepared for another answer do not leak into it', async () => {
     const port = await listening((request, response) => {
       response.setHeader('Set-Cookie', 'a=b')

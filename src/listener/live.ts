@@ -1,0 +1,173 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { TLSSocket } from 'node:tls'
+import { endGently } from '../end-gently.ts'
+import type { GatewayError } from '../errors.ts'
+import type { Connection } from '../types.ts'
+
+/** So many requests may wait on one connection; then nothing is read from it until all of them have begun. */
+const PIPELINE_LIMIT = 64
+
+export interface LiveHandler {
+  request(request: IncomingMessage, response: ServerResponse, connection: Connection): void
+  /** What to send to a client whose bytes are no HTTP request; it is logged there. */
+  malformed(error: GatewayError, connection: Connection): Buffer
+}
+
+/**
+ * An open connection and what happens on it. Requests are served one after the other: node:http parses pipelined ones at
+ * once, but one that follows the last answer of its connection is never answered, and so must never be carried out.
+ */
+export class Live {
+  readonly socket: TLSSocket
+  readonly connection: Connection
+  /** When its trust policy was found to be gone, in milliseconds since the epoch. */
+  retiredAt = Number.POSITIVE_INFINITY
+  readonly #handler: LiveHandler
+  /** The answer that is being written, or was the last to be. */
+  #response: ServerResponse | undefined
+  #waiting: ServerResponse[] | undefined
+  /** Whose end `#next` is called at. */
+  #awaited: ServerResponse | undefined
+  #refusal: GatewayError | undefined
+  #requests = 0
+  #upgraded = false
+  #declined = false
+  /** No request is served after those that have been taken. */
+  #last = false
+  #ended = false
+
+  constructor(socket: TLSSocket, connection: Connection, handler: LiveHandler) {
+    this.socket = socket
+    this.connection = connection
+    this.#handler = handler
+  }
+
+  /** Whether an answer is being written. */
+  get busy(): boolean {
+    return this.#response !== undefined && !this.#response.closed
+  }
+
+  get upgraded(): boolean {
+    return this.#upgraded
+  }
+
+  /** Whether it carries what may go on for ever: an upgrade, or an answer that has begun. */
+  get streams(): boolean {
+    return this.#upgraded || (this.busy && this.#response?.headersSent === true)
+  }
+
+  /** Serves a request when it is its turn. The `requests`th is the last one. */
+  serve(response: ServerResponse, requests: number): void {
+    if (this.#last) {
+      response.req.resume()
+      return
+    }
+    this.#requests += 1
+    // node:http's own maxRequestsPerSocket announces the end but then answers further requests with a bare 503.
+    if (this.#requests >= requests || this.#declined) response.shouldKeepAlive = false
+    if (!response.shouldKeepAlive) this.#last = true
+    if (this.busy) this.#wait(response)
+    else this.#begin(response)
+  }
+
+  /** Whether the next request may upgrade the connection; it is served as any other where not (RFC 9110 7.8). */
+  mayUpgrade(wanted: boolean): boolean {
+    if (wanted && !this.busy) return true
+    // Of what came together with it, node:http's parser drops the rest and would begin anew anywhere in a later request.
+    this.#declined = true
+    return false
+  }
+
+  /** Takes the connection from node:http for good; false where it is ending already. */
+  upgrade(): boolean {
+    if (this.#last) return false
+    this.#upgraded = true
+    this.socket.on('error', ignore)
+    return true
+  }
+
+  /** Refuses what follows the requests that have been taken, once these are answered, and ends the connection. */
+  refuse(refusal: GatewayError): void {
+    if (this.#ended || this.#refusal) return
+    this.#last = true
+    const response = this.#response
+    if (!response || !this.busy) {
+      this.#end(refusal)
+      return
+    }
+    if (!response.req.complete) {
+      this.#refuseBody(response, refusal)
+      return
+    }
+    // A waiting request without its end will never be whole.
+    if (this.#waiting?.at(-1)?.req.complete === false) this.#waiting.pop()
+    this.#refusal = refusal
+    this.#awaitAnswer()
+  }
+
+  /** Ends it as soon as it carries no answer any more. Upgraded ones are left alone. */
+  close(): void {
+    if (this.#upgraded || this.#ended) return
+    this.#last = true
+    this.#waiting = undefined
+    if (!this.#response || !this.busy) {
+      this.#end()
+      return
+    }
+    if (!this.#response.headersSent) this.#response.shouldKeepAlive = false
+    this.#awaitAnswer()
+  }
+
+  #begin(response: ServerResponse): void {
+    this.#response = response
+    this.#handler.request(response.req, response, this.connection)
+  }
+
+  #wait(response: ServerResponse): void {
+    this.#waiting ??= []
+    this.#waiting.push(response)
+    if (this.#waiting.length >= PIPELINE_LIMIT) this.socket.pause()
+    this.#awaitAnswer()
+  }
+
+  #awaitAnswer(): void {
+    if (this.#awaited === this.#response) return
+    this.#awaited = this.#response
+    this.#response?.once('close', () => this.#next())
+  }
+
+  #next(): void {
+    // The answer announced the end of the connection, or the client has left.
+    if (!this.socket.writable) {
+      this.#waiting = undefined
+      return
+    }
+    const response = this.#waiting?.shift()
+    if (response) {
+      this.#begin(response)
+      if (this.#waiting?.length === 0) this.#waiting = undefined
+      if (this.#waiting || this.#refusal) this.#awaitAnswer()
+      if (!this.#waiting) this.socket.resume()
+    } else if (this.#last) this.#end(this.#refusal)
+  }
+
+  /** What cannot be understood is the body of the request that is being answered. */
+  #refuseBody(response: ServerResponse, refusal: GatewayError): void {
+    // It was refused by its head, and the answer says that the connection ends.
+    if (response.writableEnded) {
+      this.#ended = true
+      response.once('close', () => this.socket.destroy())
+    }
+    // Half an answer cannot be turned into a refusal: the client must see that it is incomplete.
+    else if (response.headersSent) this.socket.destroy()
+    else this.#end(refusal)
+  }
+
+  #end(refusal?: GatewayError): void {
+    this.#ended = true
+    if (this.socket.writable) endGently(this.socket, refusal && this.#handler.malformed(refusal, this.connection))
+    else this.socket.destroy()
+  }
+}
+
+function ignore(): void {}

@@ -1,0 +1,41 @@
+/** What of the head of an upstream's answer may be written to a client: an upstream chooses every byte of it. */
+import { STATUS_CODES } from 'node:http'
+import { GatewayError } from '../errors.ts'
+
+/** obs-text is left out: node:http refuses it in a reason phrase, and nobody needs one. */
+const REASON_PHRASE = /^[\t\x20-\x7e]*$/
+/** RFC 9110 5.6.2 and 5.5; obs-text is one Latin-1 character per byte here, and the same byte again when written. */
+const FIELD_NAME = /^[\w!#$%&'*+.^`|~-]+$/
+const FIELD_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/
+
+/** The upstream's own reason phrase where it can be passed on; undefined for the standard one. */
+export function reasonPhrase(status: number, message: string | undefined): string | undefined {
+  if (message === undefined || message === STATUS_CODES[status]) return undefined
+  return REASON_PHRASE.test(message) ? message : undefined
+}
+
+/**
+ * An answer's head in Latin-1, for a socket without ServerResponse.
+ * @throws GatewayError where a header could become another one
+ */
+export function headText(status: number, message: string | undefined, headers: readonly string[]): string {
+  let text = `HTTP/1.1 ${status} ${reasonPhrase(status, message) ?? STATUS_CODES[status] ?? ''}\r\n`
+  for (let i = 0; i + 1 < headers.length; i += 2) {
+    const name = headers[i] as string
+    const value = headers[i + 1] as string
+    if (!FIELD_NAME.test(name) || !FIELD_VALUE.test(value)) {
+      throw new GatewayError(
+        'GW_UPSTREAM_RESPONSE',
+        `a header of the answer cannot be passed on: ${JSON.stringify(name)}`,
+      )
+    }
+    text += `${name}: ${value}\r\n`
+  }
+  return `${text}\r\n`
+}
+
+/** RFC 9110 8.6: 1xx and 204 must not carry Content-Length; 304 may. */
+export function headersFor(status: number, headers: string[]): string[] {
+  if (status !== 204 && status >= 200) return headers
+  return headers.filter((_, i) => (headers[i - (i % 2)] as string).toLowerCase() !== 'content-length')
+}

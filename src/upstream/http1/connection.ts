@@ -1,0 +1,285 @@
+import type { Socket } from 'node:net'
+import type { Readable } from 'node:stream'
+import { GatewayError } from '../../errors.ts'
+import type { Connector } from '../tls-identity.ts'
+import { type AnswerEvents, AnswerParser } from './answer-parser.ts'
+import type { AnswerHead } from './head-reader.ts'
+
+/** One request, ready to be written. */
+export interface OutgoingRequest {
+  readonly method: string
+  /** Request line and header lines, each ended by CR LF, without the empty line; one character for each byte. */
+  readonly head: string
+  /** Null for none; its framing is in the head. */
+  readonly body: Readable | null
+  readonly chunked: boolean
+  readonly upgrade: boolean
+}
+
+/** Told what becomes of one request; ends with exactly one of `end`, `failed` and `upgraded`. */
+export interface AnswerHandler {
+  /** From now on the request may have reached the upstream. */
+  sent(): void
+  interim(head: AnswerHead): void
+  head(head: AnswerHead): void
+  data(chunk: Buffer): void
+  /** What was read so far has been handed on, and the answer is not complete. */
+  pending(): void
+  end(trailers: string[]): void
+  failed(error: Error): void
+  /** The connection is the handler's own now; `rest` came behind the head. */
+  upgraded(head: AnswerHead, socket: Socket, rest: Buffer): void
+}
+
+export interface ConnectionTimeouts {
+  /** Milliseconds without a byte while an answer is awaited. */
+  readonly readTimeout: number
+  readonly idleTimeout: number
+}
+
+/** Where a connection goes when it is not needed; it is told once of each. */
+export interface ConnectionOwner {
+  idle(connection: UpstreamConnection): void
+  closed(connection: UpstreamConnection): void
+  /** The socket of an upgraded connection has closed. */
+  released(connection: UpstreamConnection): void
+}
+
+/**
+ * One connection to an upstream that carries one request at a time: pipelined answers could be mixed up.
+ *
+ * A request on a connection that was used before is written after the event loop has looked at all sockets once more.
+ * Bytes that nobody asked for, which would be taken for its answer, and the end of the connection are seen by then.
+ */
+export class UpstreamConnection implements AnswerEvents {
+  readonly #connect: Connector
+  readonly #timeouts: ConnectionTimeouts
+  readonly #owner: ConnectionOwner
+  readonly #parser = new AnswerParser(this)
+  #socket: Socket | undefined
+  #request: OutgoingRequest | undefined
+  #handler: AnswerHandler | undefined
+  /** What the socket reported first, such as the TLS alert behind the end that follows it. */
+  #reported: Error | undefined
+  #bodySent = true
+  /** Whether the request under way has been written. */
+  #written = false
+  #paused = false
+  #closed = false
+  #timeout = 0
+
+  constructor(connect: Connector, timeouts: ConnectionTimeouts, owner: ConnectionOwner) {
+    this.#connect = connect
+    this.#timeouts = timeouts
+    this.#owner = owner
+  }
+
+  get closed(): boolean {
+    return this.#closed
+  }
+
+  send(request: OutgoingRequest, handler: AnswerHandler): void {
+    this.#request = request
+    this.#handler = handler
+    this.#written = false
+    if (this.#socket) writeAfterPoll(this)
+    else this.#connect((error, socket) => (socket ? this.#connected(socket) : this.#failed(error as Error)))
+  }
+
+  /** Gives up the request under way, and the connection with it. */
+  abort(error: Error): void {
+    this.#failed(error)
+  }
+
+  /** The client cannot take more for now. */
+  pause(): void {
+    this.#paused = true
+    this.#socket?.pause()
+  }
+
+  resume(): void {
+    this.#paused = false
+    this.#socket?.resume()
+  }
+
+  /** Closes a connection that carries no request. */
+  close(): void {
+    this.#socket?.destroy()
+    this.#shut()
+  }
+
+  /** Writes the request that waits; the connection is known to be silent and open. */
+  write(): void {
+    const socket = this.#socket
+    const request = this.#request
+    if (!request || !socket || this.#closed) return
+    this.#written = true
+    const { method, head, body, upgrade } = request
+    this.#parser.expect(method, upgrade)
+    this.#expectWithin(this.#timeouts.readTimeout)
+    this.#handler?.sent()
+    if (this.#closed) return
+    socket.write(`${head}\r\n`, 'latin1')
+    if (body) this.#sendBody(socket, body, request.chunked)
+  }
+
+  /** AnswerEvents */
+  interim(head: AnswerHead): void {
+    this.#handler?.interim(head)
+  }
+
+  /** AnswerEvents */
+  head(head: AnswerHead): void {
+    this.#handler?.head(head)
+  }
+
+  /** AnswerEvents */
+  data(chunk: Buffer): void {
+    this.#handler?.data(chunk)
+  }
+
+  /** AnswerEvents */
+  end(trailers: string[]): void {
+    const handler = this.#handler
+    const request = this.#request
+    this.#handler = undefined
+    this.#request = undefined
+    if (!this.#bodySent) {
+      // The answer came before the end of the request: nobody can tell where the next one would begin.
+      request?.body?.destroy()
+      this.#parser.reusable = false
+    }
+    if (!this.#parser.reusable || this.#closed) this.close()
+    handler?.end(trailers)
+    if (this.#closed) return
+    this.#expectWithin(this.#timeouts.idleTimeout)
+    if (this.#paused) this.resume()
+    this.#owner.idle(this)
+  }
+
+  /** AnswerEvents */
+  upgraded(head: AnswerHead, rest: Buffer): void {
+    const handler = this.#handler
+    const socket = this.#socket as Socket
+    this.#handler = undefined
+    this.#request = undefined
+    this.#closed = true
+    socket.removeAllListeners('data').removeAllListeners('timeout')
+    socket.off('end', this.#onEnd).off('error', this.#onError).off('close', this.#onClose)
+    socket.setTimeout(0)
+    socket.once('close', () => this.#owner.released(this))
+    handler?.upgraded(head, socket, rest)
+  }
+
+  #connected(socket: Socket): void {
+    if (this.#closed) {
+      socket.on('error', ignore).destroy()
+      return
+    }
+    this.#socket = socket
+    socket.on('data', this.#onData).on('end', this.#onEnd).on('error', this.#onError).on('close', this.#onClose)
+    socket.on('timeout', this.#onTimeout)
+    this.write()
+  }
+
+  #sendBody(socket: Socket, body: Readable, chunked: boolean): void {
+    this.#bodySent = false
+    const drained = () => body.resume()
+    body.on('data', (chunk: Buffer) => {
+      if (!(chunked ? writeChunk(socket, chunk) : socket.write(chunk))) body.pause()
+    })
+    body.once('end', () => {
+      if (chunked) socket.write('0\r\n\r\n', 'latin1')
+      this.#bodySent = true
+    })
+    body.once('close', () => socket.off('drain', drained))
+    body.on('error', (error) => this.#failed(error))
+    socket.on('drain', drained)
+  }
+
+  /** The timer of a socket is refreshed by each byte; it is set anew only where the time is another. */
+  #expectWithin(milliseconds: number): void {
+    if (milliseconds === this.#timeout) return
+    this.#timeout = milliseconds
+    this.#socket?.setTimeout(milliseconds)
+  }
+
+  readonly #onData = (bytes: Buffer): void => {
+    try {
+      this.#parser.execute(bytes)
+      this.#handler?.pending()
+    } catch (error) {
+      this.#failed(error as Error)
+    }
+  }
+
+  readonly #onEnd = (): void => {
+    try {
+      this.#parser.finish()
+    } catch (error) {
+      this.#failed(this.#reported ?? (error as Error))
+    }
+    this.close()
+  }
+
+  readonly #onError = (error: Error): void => {
+    this.#reported ??= error
+  }
+
+  readonly #onClose = (): void => {
+    this.#failed(
+      this.#reported ?? new GatewayError('GW_UPSTREAM_RESET', 'the upstream closed the connection before its answer'),
+    )
+  }
+
+  readonly #onTimeout = (): void => {
+    // The idle time ran out while a request waits to be written: it has come in time.
+    if (this.#handler && !this.#written) return
+    // While the client is waited for, to take more or to send more, its own timeouts count.
+    if (this.#handler && (this.#paused || !this.#bodySent)) this.#socket?.setTimeout(this.#timeout)
+    else this.#failed(new GatewayError('GW_UPSTREAM_TIMEOUT', `the upstream sent nothing for ${this.#timeout} ms`))
+  }
+
+  #failed(error: Error): void {
+    const handler = this.#handler
+    const request = this.#request
+    this.#handler = undefined
+    this.#request = undefined
+    this.close()
+    request?.body?.destroy()
+    handler?.failed(error)
+  }
+
+  #shut(): void {
+    if (this.#closed) return
+    this.#closed = true
+    this.#owner.closed(this)
+  }
+}
+
+let waiting: UpstreamConnection[] = []
+
+/**
+ * One wait for all requests of one turn of the event loop. The first immediate comes at the end of this turn, which may have
+ * asked for events before the bytes arrived; the second after the next turn has asked again.
+ */
+function writeAfterPoll(connection: UpstreamConnection): void {
+  if (waiting.push(connection) === 1) setImmediate(setImmediate, writeWaiting)
+}
+
+function writeWaiting(): void {
+  const ready = waiting
+  waiting = []
+  for (const connection of ready) connection.write()
+}
+
+function writeChunk(socket: Socket, chunk: Buffer): boolean {
+  socket.cork()
+  socket.write(`${chunk.length.toString(16)}\r\n`, 'latin1')
+  socket.write(chunk)
+  const more = socket.write('\r\n', 'latin1')
+  socket.uncork()
+  return more
+}
+
+function ignore(): void {}

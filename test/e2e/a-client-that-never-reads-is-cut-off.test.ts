@@ -1,0 +1,70 @@
+import { beforeAll, expect, test } from '@jest/globals'
+import type { Gateway } from '../support/gateway.ts'
+import { type RawBackend, startRawBackend } from '../support/raw-backend.ts'
+import { makeScene, type Scene } from '../support/scene.ts'
+import { pause, waitFor } from '../support/wait.ts'
+
+let scene: Scene
+let upstream: RawBackend
+let gateway: Gateway
+
+beforeAll(async () => {
+  scene = await makeScene()
+  upstream = await startRawBackend(scene.inside.server('localhost'))
+  gateway = await scene.start({
+    listeners: [{ listen: '127.0.0.1:0', send_timeout: '1s', keepalive_requests: 10_000, servers: [scene.server()] }],
+    services: [{ name: 'api', url: upstream.url, routes: [{ name: 'all', paths: ['/'] }] }],
+  })
+})
+
+const GET = 'GET / HTTP/1.1\r\nHost: localhost\r\n\r\n'
+const UPGRADE =
+  'GET / HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n'
+
+let requestsSeen = 0
+
+/** Every request is answered with so many bytes. */
+function answerWith(length: number, status = '200 OK'): void {
+  upstream.onBytes = (connection) => {
+    if (!connection.received.endsWith('\r\n\r\n')) return
+    connection.received = ''
+    requestsSeen += 1
+    connection.write(`HTTP/1.1 ${status}\r\nContent-Length: ${length}\r\n\r\n${'x'.repeat(length)}`)
+  }
+}
+
+async function openConnections(): Promise<number> {
+  const { text } = await gateway.getAdmin('/metrics')
+  return Number(/^sallyport_connections_open(?:\{[^}]*\})? (\d+)$/m.exec(text)?.[1])
+}
+
+test.each([
+  ['one answer that does not fit into the buffers', GET, 30_000_000, '200 OK'],
+  ['answers that were handed over whole', GET.repeat(900), 15_000, '200 OK'],
+  ['an upgrade that was refused at length', UPGRADE, 30_000_000, '403 Forbidden'],
+])('%s', async (_name, requests, length, status) => {
+  answerWith(length, status)
+  const client = await gateway.open()
+  client.socket.pause()
+  client.write(requests)
+  await waitFor('the request at the upstream', () => requestsSeen > 0)
+  expect(await openConnections()).toBe(1)
+  await waitFor('the end of the connection', async () => (await openConnections()) === 0, 10)
+  client.destroy()
+  requestsSeen = 0
+})
+
+test('a client that reads slowly, but reads, gets everything', async () => {
+  answerWith(3_000_000)
+  const client = await gateway.open()
+  client.write(GET)
+  for (let i = 0; i < 6; i++) {
+    client.socket.pause()
+    await pause(500)
+    client.socket.resume()
+    await pause(20)
+  }
+  const [answer] = await client.answers(1)
+  expect(answer?.body).toHaveLength(3_000_000)
+  client.destroy()
+})

@@ -1,0 +1,96 @@
+import { beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
+import { freePort } from '../support/free-port.ts'
+import type { Gateway } from '../support/gateway.ts'
+import type { Issued } from '../support/pki.ts'
+import { openRaw, type RawConnection } from '../support/raw.ts'
+import { type GatewayConfig, listenerOf, makeScene, type Scene } from '../support/scene.ts'
+import { pause, waitFor, within } from '../support/wait.ts'
+
+let scene: Scene
+beforeAll(async () => {
+  scene = await makeScene()
+})
+
+const UPGRADED = 'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n'
+const REQUEST = 'GET / HTTP/1.1\r\nHost: localhost\r\n'
+const KINDS = {
+  'a WebSocket': `${REQUEST}Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n`,
+  'an answer that streams': `${REQUEST}\r\n`,
+} as const
+
+beforeEach(() => {
+  scene.backend.reset()
+  scene.backend.upgrade = (_request, socket) => socket.on('error', () => {}).write(`${UPGRADED}hello`)
+  scene.backend.respond = (_request, response) => response.write('hello')
+})
+
+async function begin(gateway: Gateway, bytes: string, as: Issued): Promise<RawConnection> {
+  const client = await gateway.open({ as })
+  client.write(bytes)
+  await waitFor('the beginning', () => client.received.includes('hello'))
+  return client
+}
+
+const untilEnded = (client: RawConnection) => within(5, 'the end of the connection', client.closed)
+
+describe.each(Object.entries(KINDS))('%s', (_name, bytes) => {
+  test('ends when the certificate of its client expires', async () => {
+    const gateway = await scene.start()
+    const seconds = (count: number) => count / 86_400
+    const brief = scene.clients.client('brief', { validUntil: seconds(3) })
+    const lasting = await begin(gateway, bytes, scene.ada)
+    const ending = await begin(gateway, bytes, brief)
+    await untilEnded(ending)
+    expect(await gateway.logged({ msg: 'connection ended' })).toMatchObject({
+      subject: 'CN=brief',
+      reason: 'the client certificate has expired',
+    })
+    expect(lasting.isClosed).toBe(false)
+    lasting.destroy()
+  })
+
+  test('ends when the trust policy that let it in is replaced', async () => {
+    const gateway = await scene.start(listenerOf(scene.server({ ssl_crl: scene.clients.crl() })))
+    const client = await begin(gateway, bytes, scene.ada)
+    await gateway.reload(scene.config(listenerOf(scene.server({ ssl_crl: scene.clients.crl([scene.ada]) }))))
+    await untilEnded(client)
+    expect(await gateway.logged({ msg: 'connection ended', subject: 'CN=ada' })).toHaveProperty('reason')
+  })
+
+  test('ends when its listener is taken away together with its policy', async () => {
+    const ports = [await freePort(), await freePort()]
+    const config = (port: number | undefined, verify: string): GatewayConfig =>
+      scene.config({
+        listeners: [{ listen: `127.0.0.1:${port}`, servers: [scene.server({ ssl_verify_client: verify })] }],
+      })
+    const gateway = await scene.start(config(ports[0], 'optional'))
+    const client = await begin(gateway, bytes, scene.ada)
+    await gateway.reload(config(ports[1], 'on'))
+    await untilEnded(client)
+  })
+
+  test('lives on when a reload leaves its policy as it is', async () => {
+    const gateway = await scene.start()
+    const client = await begin(gateway, bytes, scene.ada)
+    await gateway.reload(scene.config({ identity_headers: { VERIFIED: 'verify' } }))
+    await pause(2500)
+    expect(client.isClosed).toBe(false)
+    client.destroy()
+  })
+})
+
+test('an answer that has not begun when the policy goes still reaches the client', async () => {
+  const gateway = await scene.start()
+  let answer = () => {}
+  scene.backend.respond = (_request, response) => {
+    answer = () => void response.end('late')
+  }
+  const client = await openRaw(gateway.port, { as: scene.ada })
+  client.write(KINDS['an answer that streams'])
+  await scene.backend.request('the request', () => true)
+  await gateway.reload(scene.config(listenerOf(scene.server({ ssl_verify_client: 'on' }))))
+  await pause(2500)
+  answer()
+  expect((await client.answers(1))[0]).toMatchObject({ status: 200, body: 'late' })
+  client.destroy()
+})

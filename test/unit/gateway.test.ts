@@ -1,0 +1,75 @@
+import { EventEmitter } from 'node:events'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { Duplex } from 'node:stream'
+import { beforeEach, describe, expect, test } from '@jest/globals'
+import { GatewayError } from '../../src/errors.ts'
+import { Gateway } from '../../src/gateway.ts'
+import type { Phases, RequestRecord } from '../../src/types.ts'
+import { fakeConnection } from '../support/fake-connection.ts'
+
+let told: unknown[]
+let finished: { status: number; code: string | undefined }[]
+let socket: Duplex
+
+beforeEach(() => {
+  told = []
+  finished = []
+  socket = new Duplex({ read() {}, write: (_chunk, _encoding, done) => done() })
+})
+
+/** Phases that refuse every request by its head. */
+function phases(parts: Partial<Phases> = {}): Phases {
+  const record: Partial<RequestRecord> = {
+    finish(status) {
+      finished.push({ status, code: record.error?.code })
+    },
+  }
+  const all: Partial<Phases> = {
+    requestId: () => 'id',
+    begin: () => record as RequestRecord,
+    readHead: () => {
+      throw new GatewayError('GW_BAD_REQUEST', 'of this test')
+    },
+    refuse: () => {},
+    refuseUpgrade: () => {},
+    failed: (defect) => told.push(defect),
+    ...parts,
+  }
+  return all as Phases
+}
+
+function requestWith(fields: Partial<IncomingMessage> = {}): IncomingMessage {
+  return Object.assign(new EventEmitter(), { socket, complete: true, resume() {}, ...fields }) as never
+}
+
+const response = { headersSent: false, statusCode: 200 } as ServerResponse
+
+describe('a defect of the gateway costs one connection and not the process', () => {
+  const defect = new Error('a defect')
+  const failing = () => {
+    throw defect
+  }
+  test.each(['refuse', 'requestId', 'begin'] as const)('in %s', async (phase) => {
+    await new Gateway(phases({ [phase]: failing })).handle(requestWith(), response, fakeConnection())
+    expect(socket.destroyed).toBe(true)
+    expect(told).toEqual([defect])
+    if (phase === 'refuse') expect(finished).toEqual([{ status: 0, code: 'GW_INTERNAL' }])
+  })
+  test.each(['refuseUpgrade', 'requestId', 'begin'] as const)('in %s, of an upgrade', async (phase) => {
+    const gateway = new Gateway(phases({ [phase]: failing }))
+    await gateway.upgrade(requestWith(), socket, Buffer.alloc(0), fakeConnection())
+    expect(socket.destroyed).toBe(true)
+    expect(told).toEqual([defect])
+  })
+})
+
+test('nothing waits for the rest of a request whose client has left', async () => {
+  const timers = () => process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length
+  const before = timers()
+  await new Gateway(phases()).handle(requestWith({ complete: false, destroyed: true }), response, fakeConnection())
+  expect(timers()).toBe(before)
+  const request = requestWith({ complete: false, destroyed: false })
+  await new Gateway(phases()).handle(request, response, fakeConnection())
+  expect(timers()).toBe(before + 1)
+  request.emit('close')
+})

@@ -1,0 +1,76 @@
+import type { TLSSocket } from 'node:tls'
+import { describe, expect, test } from '@jest/globals'
+import { TrustPolicy } from '../../../src/listener/trust-policy.ts'
+import { authority, type Issued, selfSigned } from '../../support/pki.ts'
+
+const root = authority('root')
+const ada = root.client('ada')
+const front = root.server('localhost')
+const policy = new TrustPolicy(
+  {
+    id: 'a'.repeat(64),
+    verify: 'optional_no_ca',
+    ca: [root.certificate],
+    crl: [],
+    verifyDepth: 1,
+    minVersion: 'TLSv1.2',
+    maxVersion: 'TLSv1.3',
+    ciphers: 'HIGH',
+    sessionTickets: true,
+    sessionTimeout: 300_000,
+    handshakeTimeout: 10_000,
+  },
+  { certificatePem: front.chain, keyPem: front.key },
+  () => {
+    throw new Error('not asked')
+  },
+)
+
+/** What `judge` looks at: the certificate, what OpenSSL said of it, and whether the session is an old one. */
+function socketOf(as: Issued, error: string | undefined, resumed: boolean, issuers: readonly Issued[] = []): TLSSocket {
+  const chain = [as, ...issuers].map(({ x509 }) => x509)
+  for (const [i, x509] of chain.entries()) Object.defineProperty(x509, 'issuerCertificate', { value: chain[i + 1] })
+  const socket: Partial<TLSSocket> = {
+    getPeerX509Certificate: () => chain[0],
+    isSessionReused: () => resumed,
+    authorized: error === undefined,
+    authorizationError: error as unknown as Error,
+  }
+  return socket as TLSSocket
+}
+
+const judge = (...facts: Parameters<typeof socketOf>) => policy.judge(socketOf(...facts)).verification
+
+describe('a resumed session', () => {
+  test('of a client that was verified says SUCCESS', () => {
+    expect(judge(ada, undefined, false)).toEqual({ result: 'SUCCESS' })
+    expect(judge(ada, undefined, true)).toEqual({ result: 'SUCCESS' })
+  })
+
+  test('whose chain was too long says so again', () => {
+    const one = root.authority('one')
+    const two = one.authority('two')
+    const deep = two.client('deep')
+    const first = judge(deep, undefined, false, [two, one])
+    expect(first).toMatchObject({ result: 'FAILED', code: 'UNABLE_TO_GET_ISSUER_CERT_LOCALLY' })
+    expect(judge(deep, undefined, true)).toEqual(first)
+  })
+
+  test('of a stranger says what OpenSSL says', () => {
+    const stranger = selfSigned('mallory')
+    const failure = { result: 'FAILED', code: 'DEPTH_ZERO_SELF_SIGNED_CERT' }
+    expect(judge(stranger, 'DEPTH_ZERO_SELF_SIGNED_CERT', false)).toMatchObject(failure)
+    expect(judge(stranger, 'DEPTH_ZERO_SELF_SIGNED_CERT', true)).toMatchObject(failure)
+  })
+
+  test('that is not remembered is not trusted', () => {
+    expect(judge(root.client('unseen'), undefined, true)).toMatchObject({ code: 'SESSION_FORGOTTEN' })
+  })
+})
+
+test('strangers take no place in the memory, so that they cannot evict those who were verified', () => {
+  const stranger = selfSigned('mallory')
+  judge(stranger, 'DEPTH_ZERO_SELF_SIGNED_CERT', false)
+  // Had the failure been remembered, it would be told here.
+  expect(judge(stranger, undefined, true)).toMatchObject({ code: 'SESSION_FORGOTTEN' })
+})

@@ -1,0 +1,49 @@
+import { describe, expect, test } from '@jest/globals'
+import { headersFor, headText, reasonPhrase } from '../../../src/upstream/answer-head.ts'
+
+describe('the reason phrase', () => {
+  test.each([
+    ['that is the standard one', 404, 'Not Found', undefined],
+    ['that is missing', 404, undefined, undefined],
+    ['that is empty', 404, '', ''],
+    ['of its own', 404, 'Gone\tFishing', 'Gone\tFishing'],
+    ['beyond ASCII', 404, 'nicht verf\ufffdgbar', undefined],
+    ['with characters that are CR LF in Latin-1', 404, 'a\u010d\u010aX: 1', undefined],
+    ['with CR LF', 404, 'a\r\nX: 1', undefined],
+    ['with NUL', 404, 'a\0', undefined],
+  ])('%s', (_case, status, message, expected) => {
+    expect(reasonPhrase(status, message)).toBe(expected)
+  })
+})
+
+describe('a head as text', () => {
+  test('with all its headers', () => {
+    expect(headText(200, 'Fine', ['A', '1', 'a', '\t\xe9'])).toBe('HTTP/1.1 200 Fine\r\nA: 1\r\na: \t\xe9\r\n\r\n')
+  })
+  test('with the standard phrase, or none for an unknown status', () => {
+    expect(headText(403, 'verf\ufffd', [])).toBe('HTTP/1.1 403 Forbidden\r\n\r\n')
+    expect(headText(599, undefined, [])).toBe('HTTP/1.1 599 \r\n\r\n')
+  })
+  test.each([
+    ['CR', 'X', 'a\rb'],
+    ['LF', 'X', 'a\nb'],
+    ['NUL', 'X', 'a\0b'],
+    ['what becomes LF in Latin-1', 'X', 'a\u010ab'],
+    ['a name with CR LF', 'X\r\nY', 'a'],
+    ['a name with a colon', 'X:', 'a'],
+    ['an empty name', '', 'a'],
+  ])('not with %s', (_case, name, value) => {
+    expect(() => headText(200, undefined, [name, value])).toThrow(
+      expect.objectContaining({ code: 'GW_UPSTREAM_RESPONSE' }),
+    )
+  })
+})
+
+test.each([
+  [204, ['A', '1', 'B', 'content-length']],
+  [101, ['A', '1', 'B', 'content-length']],
+  [304, ['A', '1', 'Content-Length', '5', 'B', 'content-length']],
+  [200, ['A', '1', 'Content-Length', '5', 'B', 'content-length']],
+])('the headers of a %i', (status, expected) => {
+  expect(headersFor(status, ['A', '1', 'Content-Length', '5', 'B', 'content-length'])).toEqual(expected)
+})

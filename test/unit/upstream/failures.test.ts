@@ -1,0 +1,70 @@
+import { describe, expect, test } from '@jest/globals'
+import { GatewayError } from '../../../src/errors.ts'
+import { upstreamFailure } from '../../../src/upstream/failures.ts'
+
+function failed(code: string | undefined, message = 'it failed'): GatewayError {
+  return upstreamFailure(Object.assign(new Error(message), code === undefined ? {} : { code }), 'api:443')
+}
+
+test.each([
+  ['ECONNREFUSED', 'GW_UPSTREAM_CONNECT'],
+  ['EHOSTUNREACH', 'GW_UPSTREAM_CONNECT'],
+  ['ENETUNREACH', 'GW_UPSTREAM_CONNECT'],
+  ['ENOTFOUND', 'GW_UPSTREAM_CONNECT'],
+  ['EAI_AGAIN', 'GW_UPSTREAM_CONNECT'],
+  ['EMFILE', 'GW_UPSTREAM_CONNECT'],
+  ['ETIMEDOUT', 'GW_UPSTREAM_TIMEOUT'],
+  ['ECONNRESET', 'GW_UPSTREAM_RESET'],
+  ['EPIPE', 'GW_UPSTREAM_RESET'],
+  ['ERR_INVALID_CHAR', 'GW_UPSTREAM_RESPONSE'],
+  ['ERR_TLS_CERT_ALTNAME_INVALID', 'GW_UPSTREAM_TLS'],
+  ['CERT_HAS_EXPIRED', 'GW_UPSTREAM_TLS'],
+  ['CERT_CHAIN_TOO_LONG', 'GW_UPSTREAM_TLS'],
+  ['CRL_HAS_EXPIRED', 'GW_UPSTREAM_TLS'],
+  ['SELF_SIGNED_CERT_IN_CHAIN', 'GW_UPSTREAM_TLS'],
+  ['DEPTH_ZERO_SELF_SIGNED_CERT', 'GW_UPSTREAM_TLS'],
+  ['UNABLE_TO_VERIFY_LEAF_SIGNATURE', 'GW_UPSTREAM_TLS'],
+  ['INVALID_CA', 'GW_UPSTREAM_TLS'],
+  ['INVALID_PURPOSE', 'GW_UPSTREAM_TLS'],
+  ['ERR_SSL_UNSUPPORTED_PROTOCOL', 'GW_UPSTREAM_TLS'],
+  ['EPROTO', 'GW_UPSTREAM_TLS'],
+  ['ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED', 'GW_UPSTREAM_REFUSED_CERTIFICATE'],
+  ['ERR_SSL_TLSV1_ALERT_UNKNOWN_CA', 'GW_UPSTREAM_REFUSED_CERTIFICATE'],
+  ['ERR_SSL_SSL/TLS_ALERT_BAD_CERTIFICATE', 'GW_UPSTREAM_REFUSED_CERTIFICATE'],
+  ['ERR_SSL_TLSV1_ALERT_ACCESS_DENIED', 'GW_UPSTREAM_REFUSED_CERTIFICATE'],
+  ['ERR_SSL_SSL/TLS_ALERT_HANDSHAKE_FAILURE', 'GW_UPSTREAM_TLS'],
+  ['SOMETHING_NEW', 'GW_UPSTREAM_RESPONSE'],
+  [undefined, 'GW_UPSTREAM_RESPONSE'],
+])('%s is %s', (code, expected) => {
+  expect(failed(code).code).toBe(expected)
+})
+
+test.each([
+  'ssl/tls alert certificate expired',
+  'tlsv13 alert certificate required',
+  'sslv3 alert unsupported certificate',
+  'tlsv1 alert unknown ca',
+])('an alert is known by its sentence, too: %s', (sentence) => {
+  expect(failed('EPROTO', `write EPROTO 00:error:0A:SSL routines:${sentence}:`).code).toBe(
+    'GW_UPSTREAM_REFUSED_CERTIFICATE',
+  )
+})
+
+describe('what the log is told', () => {
+  test('the target, the reason and its code', () => {
+    expect(failed('ECONNRESET', 'socket hang up').detail).toBe('api:443: socket hang up (ECONNRESET)')
+  })
+  test('no code twice', () => {
+    expect(failed('ECONNREFUSED', 'connect ECONNREFUSED 127.0.0.1:1').detail).toBe(
+      'api:443: connect ECONNREFUSED 127.0.0.1:1',
+    )
+  })
+  test('the cause', () => {
+    const cause = new Error('why')
+    expect(upstreamFailure(cause, 'api:443').cause).toBe(cause)
+  })
+  test('of an error of our own: its code stays, the target is added', () => {
+    const error = upstreamFailure(new GatewayError('GW_REQUEST_TIMEOUT', 'nothing came'), 'api:443')
+    expect(error).toMatchObject({ code: 'GW_REQUEST_TIMEOUT', detail: 'api:443: nothing came' })
+  })
+})

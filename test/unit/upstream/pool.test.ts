@@ -1,0 +1,183 @@
+import { connect, type Socket } from 'node:net'
+import { describe, expect, test } from '@jest/globals'
+import type { UpstreamConnection } from '../../../src/upstream/http1/connection.ts'
+import { ConnectionPool, type PoolLimits } from '../../../src/upstream/pool.ts'
+import { waitFor } from '../../support/wait.ts'
+import { Answer, connectorTo, GET, OK } from './http1/exchanges.ts'
+import { startTcp } from './support.ts'
+
+const LIMITS: PoolLimits = { readTimeout: 5000, idleTimeout: 5000, maxIdle: 8, maxConnections: 8 }
+
+/** A pool in front of an upstream that answers each request by `serve`. */
+async function poolWith(serve: (socket: Socket) => void, limits: Partial<PoolLimits> = {}) {
+  const accepted: Socket[] = []
+  const port = await startTcp((socket) => {
+    accepted.push(socket)
+    socket.on('data', () => serve(socket))
+  })
+  return { pool: new ConnectionPool('api:80', connectorTo(port), { ...LIMITS, ...limits }), accepted }
+}
+
+interface Exchange {
+  readonly connection: UpstreamConnection
+  readonly answer: Answer
+  /** Resolves with undefined, or with the error, once the exchange is over. */
+  readonly over: Promise<Error | undefined>
+}
+
+function exchange(pool: ConnectionPool): Exchange {
+  const answer = new Answer()
+  const connection = pool.send(GET, answer)
+  return { connection, answer, over: answer.over.then(() => answer.error) }
+}
+
+test('a connection is used again once its exchange is over', async () => {
+  const { pool, accepted } = await poolWith((socket) => socket.write(OK))
+  for (let i = 0; i < 3; i++) expect(await exchange(pool).over).toBeUndefined()
+  expect(accepted).toHaveLength(1)
+  expect([pool.size, pool.idleConnections]).toEqual([1, 1])
+})
+
+test('two exchanges at a time have two connections', async () => {
+  const { pool, accepted } = await poolWith((socket) => setTimeout(() => socket.write(OK), 30))
+  const [first, second] = [exchange(pool), exchange(pool)]
+  expect(first.connection).not.toBe(second.connection)
+  expect([pool.size, pool.idleConnections]).toEqual([2, 0])
+  await Promise.all([first.over, second.over])
+  expect(accepted).toHaveLength(2)
+  expect([pool.size, pool.idleConnections]).toEqual([2, 2])
+})
+
+test('the connection that was used last goes first, so that the others grow old', async () => {
+  const waiting: Socket[] = []
+  const { pool, accepted } = await poolWith((socket) => waiting.push(socket))
+  const [first, second] = [exchange(pool), exchange(pool)]
+  await waitFor('both requests', () => waiting.length === 2)
+  // Whichever the upstream has accepted first: one ends after the other.
+  accepted[0]?.write(OK)
+  await waitFor('the first end', () => pool.idleConnections === 1)
+  const older = first.answer.told.includes('end') ? first : second
+  accepted[1]?.write(OK)
+  await waitFor('the second end', () => pool.idleConnections === 2)
+  const newer = older === first ? second : first
+  for (let i = 0; i < 3; i++) {
+    const next = exchange(pool)
+    expect(next.connection).toBe(newer.connection)
+    await waitFor('the request', () => waiting.length === 3 + i)
+    waiting.at(-1)?.write(OK)
+    await next.over
+  }
+})
+
+test('no more connections than allowed: GW_OVERLOADED, until one is free', async () => {
+  const { pool } = await poolWith((socket) => setTimeout(() => socket.write(OK), 30), { maxConnections: 1 })
+  const { over } = exchange(pool)
+  const refused = new Answer()
+  expect(() => pool.send(GET, refused)).toThrow(expect.objectContaining({ code: 'GW_OVERLOADED' }))
+  expect(refused.told).toEqual([])
+  await over
+  expect(await exchange(pool).over).toBeUndefined()
+})
+
+test('a connection that failed makes room for another', async () => {
+  const { pool } = await poolWith((socket) => socket.destroy(), { maxConnections: 1 })
+  for (let i = 0; i < 3; i++) {
+    expect(await exchange(pool).over).toMatchObject({ code: 'GW_UPSTREAM_RESET' })
+    expect([pool.size, pool.idleConnections]).toEqual([0, 0])
+  }
+})
+
+test('no more idle connections than allowed', async () => {
+  const { pool, accepted } = await poolWith((socket) => setTimeout(() => socket.write(OK), 30), { maxIdle: 1 })
+  await Promise.all([exchange(pool).over, exchange(pool).over, exchange(pool).over])
+  expect([pool.size, pool.idleConnections]).toEqual([1, 1])
+  await waitFor('the end of two', () => accepted.filter(({ destroyed }) => destroyed).length === 2)
+})
+
+test('an idle connection that the upstream closes is forgotten', async () => {
+  const { pool, accepted } = await poolWith((socket) => socket.write(OK))
+  await exchange(pool).over
+  accepted[0]?.end()
+  await waitFor('an empty pool', () => pool.size === 0 && pool.idleConnections === 0)
+})
+
+test('an idle connection that speaks unasked is not used again', async () => {
+  const { pool, accepted } = await poolWith((socket) => socket.write(OK))
+  await exchange(pool).over
+  accepted[0]?.write(OK)
+  await waitFor('an empty pool', () => pool.size === 0 && pool.idleConnections === 0)
+  expect(await exchange(pool).over).toBeUndefined()
+  expect(accepted).toHaveLength(2)
+})
+
+test('an idle connection is closed after the idle timeout', async () => {
+  const { pool } = await poolWith((socket) => socket.write(OK), { idleTimeout: 100 })
+  await exchange(pool).over
+  await waitFor('an empty pool', () => pool.size === 0 && pool.idleConnections === 0)
+})
+
+describe('retired', () => {
+  test('idle connections close at once', async () => {
+    const { pool, accepted } = await poolWith((socket) => setTimeout(() => socket.write(OK), 30))
+    await Promise.all([exchange(pool).over, exchange(pool).over, exchange(pool).over])
+    pool.retire()
+    expect([pool.size, pool.idleConnections]).toEqual([0, 0])
+    await waitFor('the end', () => accepted.length === 3 && accepted.every(({ destroyed }) => destroyed))
+  })
+  test('busy ones with the end of their exchange', async () => {
+    const { pool, accepted } = await poolWith((socket) => setTimeout(() => socket.write(OK), 50))
+    const { over } = exchange(pool)
+    pool.retire()
+    expect(pool.size).toBe(1)
+    expect(await over).toBeUndefined()
+    expect([pool.size, pool.idleConnections]).toEqual([0, 0])
+    await waitFor('the end', () => accepted[0]?.destroyed)
+  })
+})
+
+test('an upgraded connection counts until it closes', async () => {
+  const upgrade = 'HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n'
+  const { pool, accepted } = await poolWith((socket) => socket.write(upgrade), { maxConnections: 1 })
+  const answer = new Answer()
+  pool.send({ ...GET, upgrade: true }, answer)
+  expect(await answer.over).toBe('upgraded')
+  answer.upgradedTo?.socket.on('error', () => {}).resume()
+  expect([pool.size, pool.idleConnections]).toEqual([1, 0])
+  expect(() => pool.send(GET, answer)).toThrow(expect.objectContaining({ code: 'GW_OVERLOADED' }))
+  // Retired or not: it is in use.
+  pool.retire()
+  expect(pool.size).toBe(1)
+  accepted[0]?.end()
+  await waitFor('an empty pool', () => pool.size === 0)
+})
+
+describe('why an exchange failed', () => {
+  test('where the connection has reported a reason, it is that', async () => {
+    const reason = Object.assign(new Error('tlsv13 alert certificate required'), { code: 'ERR_SSL_ALERT' })
+    const port = await startTcp(() => {})
+    const pool = new ConnectionPool(
+      'api:80',
+      (done) => {
+        const socket = connect({ host: '127.0.0.1', port })
+        socket.once('connect', () => {
+          done(null, socket)
+          socket.emit('error', reason)
+          socket.destroy()
+        })
+      },
+      LIMITS,
+    )
+    expect(await exchange(pool).over).toBe(reason)
+    expect(pool.size).toBe(0)
+  })
+  test('else that the upstream closed the connection', async () => {
+    const { pool } = await poolWith((socket) => socket.destroy())
+    expect(await exchange(pool).over).toMatchObject({ code: 'GW_UPSTREAM_RESET' })
+  })
+  test('a connection that could not be opened', async () => {
+    const refused = Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED' })
+    const pool = new ConnectionPool('api:80', (done) => done(refused, null), LIMITS)
+    expect(await exchange(pool).over).toBe(refused)
+    expect([pool.size, pool.idleConnections]).toEqual([0, 0])
+  })
+})

@@ -1,0 +1,132 @@
+import { once } from 'node:events'
+import { PassThrough } from 'node:stream'
+import { describe, expect, test } from '@jest/globals'
+import type { CallLimits } from '../../../src/types.ts'
+import { RequestBody } from '../../../src/upstream/request-body.ts'
+import { pause, within } from '../../support/wait.ts'
+import { callOf } from './support.ts'
+
+/** Stands for the IncomingMessage; `complete` once the client has sent everything. */
+class FakeRequest extends PassThrough {
+  complete = false
+  finish(chunk?: string): void {
+    this.complete = true
+    this.end(chunk)
+  }
+}
+
+function bodyOf(limits: Partial<CallLimits> = {}, writeTimeout = 5000) {
+  const request = new FakeRequest()
+  let begun = 0
+  const body = new RequestBody(callOf(request, limits), writeTimeout, () => {
+    begun += 1
+  })
+  return { request, body, begun: () => begun }
+}
+
+async function textOf(body: RequestBody): Promise<string> {
+  let text = ''
+  for await (const chunk of body) text += String(chunk)
+  return text
+}
+
+function errorOf(body: RequestBody): Promise<unknown> {
+  return within(5, 'the error', once(body, 'error')).then(([error]) => error)
+}
+
+test('what the client sends arrives whole, and nothing was asked for before', async () => {
+  const { request, body, begun } = bodyOf()
+  request.write('one,')
+  await pause(20)
+  expect([body.started, begun()]).toEqual([false, 0])
+  request.finish('two')
+  expect(await textOf(body)).toBe('one,two')
+  expect([body.started, begun()]).toEqual([true, 1])
+})
+
+test('an empty body ends', async () => {
+  const { request, body } = bodyOf()
+  request.finish()
+  expect(await textOf(body)).toBe('')
+})
+
+describe('limits', () => {
+  test('a body as large as allowed passes', async () => {
+    const { request, body } = bodyOf({ maxBodySize: 10 })
+    request.finish('0123456789')
+    expect(await textOf(body)).toBe('0123456789')
+  })
+  test('a byte more, over several chunks, is too large', async () => {
+    const { request, body } = bodyOf({ maxBodySize: 10 })
+    body.resume()
+    const error = errorOf(body)
+    request.write('012345')
+    request.write('67890')
+    expect(await error).toMatchObject({ code: 'GW_BODY_TOO_LARGE' })
+  })
+  test('0 is no limit', async () => {
+    const { request, body } = bodyOf({ maxBodySize: 0 })
+    request.finish('x'.repeat(500_000))
+    expect(await textOf(body)).toHaveLength(500_000)
+  })
+})
+
+describe('timeouts', () => {
+  test('a client that stops sending', async () => {
+    const { request, body } = bodyOf({ bodyTimeout: 50 })
+    body.resume()
+    const error = errorOf(body)
+    request.write('half')
+    expect(await error).toMatchObject({ code: 'GW_REQUEST_TIMEOUT' })
+  })
+  test('a client that sends slowly, but in time', async () => {
+    const { request, body } = bodyOf({ bodyTimeout: 300 })
+    const text = textOf(body)
+    for (let i = 0; i < 5; i++) {
+      await pause(100)
+      request.write('x')
+    }
+    request.finish()
+    expect(await text).toBe('xxxxx')
+  })
+  test('an upstream that stops reading', async () => {
+    const { request, body } = bodyOf({}, 50)
+    const error = errorOf(body)
+    body.read(0)
+    request.write(Buffer.alloc(70_000))
+    expect(await error).toMatchObject({ code: 'GW_UPSTREAM_TIMEOUT' })
+    expect(request.isPaused()).toBe(true)
+  })
+  test('none goes off after the end', async () => {
+    const { request, body } = bodyOf({ bodyTimeout: 30 }, 30)
+    request.finish('all')
+    expect(await textOf(body)).toBe('all')
+    await pause(60)
+    expect(body.errored).toBeNull()
+  })
+})
+
+describe('whoever goes', () => {
+  test('the client, within the body', async () => {
+    const { request, body } = bodyOf()
+    body.resume()
+    const error = errorOf(body)
+    request.write('half')
+    request.destroy()
+    expect(await error).toMatchObject({ code: 'GW_CLIENT_CLOSED' })
+  })
+  test('the client, after the body: the body is whole', async () => {
+    const { request, body } = bodyOf()
+    const text = textOf(body)
+    request.finish('all')
+    await once(request, 'close')
+    expect(await text).toBe('all')
+  })
+  test('the upstream: the request itself stays, for the answer', () => {
+    const { request, body } = bodyOf()
+    body.read(0)
+    body.destroy()
+    expect(request.destroyed).toBe(false)
+    expect(request.listenerCount('data')).toBe(0)
+  })
+})
