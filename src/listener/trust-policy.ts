@@ -60,6 +60,7 @@ export class TrustPolicy {
   readonly #contextFor: (serverName: string) => SecureContext
   readonly #trusted: readonly X509Certificate[]
   readonly #verdicts = new Map<string, Verification>()
+  readonly #facts = new Map<string, CertificateFacts>()
 
   /** `contextFor` gives the certificate for a server name; `fallback` is for clients that send none. */
   constructor(options: TrustPolicyOptions, fallback: ServerKeyPair, contextFor: (serverName: string) => SecureContext) {
@@ -83,8 +84,8 @@ export class TrustPolicy {
   judge(socket: TLSSocket): Judgement {
     const x509 = this.verify === 'off' ? undefined : socket.getPeerX509Certificate()
     if (!x509) return { verification: NONE, certificate: undefined }
-    const certificate = readCertificate(x509.raw)
-    const fingerprint = certificate.fingerprintSha256
+    const fingerprint = x509.fingerprint256
+    const certificate = this.#factsOf(x509, fingerprint)
     // The session itself holds what OpenSSL found. Strangers have no place in the memory, or they could fill it.
     if (!socket.authorized) return { verification: failed(String(socket.authorizationError)), certificate }
     if (socket.isSessionReused()) {
@@ -93,6 +94,15 @@ export class TrustPolicy {
     const verification = this.#judgeDepth(x509)
     this.#remember(fingerprint, verification)
     return { verification, certificate }
+  }
+
+  /** What stands in a certificate is read once: clients come back. */
+  #factsOf(x509: X509Certificate, fingerprint: string): CertificateFacts {
+    const known = this.#facts.get(fingerprint)
+    if (known) return known
+    const facts = readCertificate(x509.raw)
+    keepBounded(this.#facts, fingerprint, facts)
+    return facts
   }
 
   #judgeDepth(leaf: X509Certificate): Verification {
@@ -106,11 +116,7 @@ export class TrustPolicy {
 
   /** A resumed socket has the leaf but not its chain, so depth cannot be judged again: the verdict of the full handshake is kept. */
   #remember(fingerprint: string, verification: Verification): void {
-    this.#verdicts.delete(fingerprint)
-    this.#verdicts.set(fingerprint, verification)
-    if (this.#verdicts.size <= MEMORY) return
-    const oldest = this.#verdicts.keys().next().value
-    if (oldest !== undefined) this.#verdicts.delete(oldest)
+    keepBounded(this.#verdicts, fingerprint, verification)
   }
 
   /** An exception here would end the process (CVE-2026-21637), so it becomes a failed handshake. */
@@ -124,6 +130,15 @@ export class TrustPolicy {
     }
     done(null, context)
   }
+}
+
+/** The newest stay. */
+function keepBounded<T>(memory: Map<string, T>, key: string, value: T): void {
+  memory.delete(key)
+  memory.set(key, value)
+  if (memory.size <= MEMORY) return
+  const oldest = memory.keys().next().value
+  if (oldest !== undefined) memory.delete(oldest)
 }
 
 const FORGOTTEN = failed('SESSION_FORGOTTEN', 'session is not known any more, a full handshake is needed')

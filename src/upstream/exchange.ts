@@ -153,7 +153,7 @@ export class Exchange implements AnswerHandler {
     if (this.#over) return
     this.#over = true
     this.#response.off('close', this.#closed)
-    this.#watchUnread()
+    if (this.#call.request.socket.writableLength > 0) this.#watchUnread()
     this.#finished({ error, sent: this.#sent, answered: this.#answered })
   }
 }

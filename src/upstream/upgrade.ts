@@ -43,6 +43,8 @@ class Upgrade implements AnswerHandler {
   #earlySize = 0
   #connection: UpstreamConnection | undefined
   #over = false
+  /** Whether the client has yet to take what it was given. */
+  #stalled = false
 
   constructor(request: UpgradeRequest, resolve: () => void, reject: (error: Error) => void) {
     this.#request = request
@@ -97,10 +99,15 @@ class Upgrade implements AnswerHandler {
 
   data(chunk: Buffer): void {
     const { socket } = this.#request
-    if (socket.write(chunk)) return
+    if (socket.write(chunk) || this.#stalled) return
+    this.#stalled = true
     this.#connection?.pause()
     this.#watchUnread()
-    socket.once('drain', () => this.#connection?.resume())
+    socket.once('drain', () => {
+      this.#stalled = false
+      // Once the answer is complete the connection may carry somebody else's.
+      if (!this.#over) this.#connection?.resume()
+    })
   }
 
   end(): void {

@@ -150,7 +150,12 @@ export class UpstreamConnection implements AnswerEvents {
       this.#parser.reusable = false
     }
     if (!this.#parser.reusable || this.#closed) this.close()
-    handler?.end(trailers)
+    try {
+      handler?.end(trailers)
+    } catch (error) {
+      this.close()
+      handler?.failed(error as Error)
+    }
     if (this.#closed) return
     this.#expectWithin(this.#timeouts.idleTimeout)
     if (this.#paused) this.resume()
