@@ -10,6 +10,9 @@ import { watchUnread } from './unread.ts'
 /** The largest answer whose body is copied into one string with its head, so that both leave in one write. */
 const ONE_WRITE_LIMIT = 16 * 1024
 
+/** Bytes that may wait for the client before the upstream is paused: stopping and starting a TLS socket costs as much as reading from it. */
+const MAX_UNSENT = 256 * 1024
+
 export interface ExchangeOutcome {
   /** Undefined where the answer was passed on whole. */
   readonly error: Error | undefined
@@ -76,7 +79,7 @@ export class Exchange implements AnswerHandler {
       return
     }
     if (head) this.#writeHead()
-    if (this.#response.write(chunk) || this.#stalled) return
+    if (this.#response.write(chunk) || this.#stalled || this.#response.writableLength < MAX_UNSENT) return
     this.#stalled = true
     this.connection?.pause()
     this.#watchUnread()

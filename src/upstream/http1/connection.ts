@@ -191,7 +191,8 @@ export class UpstreamConnection implements AnswerEvents {
     this.#bodySent = false
     const drained = () => body.resume()
     body.on('data', (chunk: Buffer) => {
-      if (!(chunked ? writeChunk(socket, chunk) : socket.write(chunk))) body.pause()
+      const more = chunked ? writeChunk(socket, chunk) : socket.write(chunk)
+      if (!more && socket.writableLength >= MAX_UNSENT) body.pause()
     })
     body.once('end', () => {
       if (chunked) socket.write('0\r\n\r\n', 'latin1')
@@ -261,6 +262,9 @@ export class UpstreamConnection implements AnswerEvents {
     this.#owner.closed(this)
   }
 }
+
+/** Bytes of a body that may wait for the upstream before the client is paused. */
+const MAX_UNSENT = 256 * 1024
 
 let waiting: UpstreamConnection[] = []
 
