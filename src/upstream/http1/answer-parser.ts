@@ -1,6 +1,6 @@
 import { GatewayError } from '../../errors.ts'
 import { type ChunkEvents, ChunkReader } from './chunk-reader.ts'
-import { type AnswerHead, hasUnsafe, readHeadText } from './head-reader.ts'
+import { type AnswerHead, hasUnsafe, malformed, readHeadText } from './head-reader.ts'
 
 /** The largest head of an answer, in bytes; the same bounds trailers. */
 export const MAX_HEAD = 64 * 1024
@@ -197,8 +197,4 @@ function agreesToUpgrade(headers: string[]): boolean {
     else if (name === 'connection') agreed ||= /(?:^|,)[ \t]*upgrade[ \t]*(?:,|$)/i.test(headers[i + 1] as string)
   }
   return named && agreed
-}
-
-export function malformed(what: string): GatewayError {
-  return new GatewayError('GW_UPSTREAM_RESPONSE', `the upstream sent ${what}`)
 }

@@ -1,5 +1,4 @@
-import { GatewayError } from '../../errors.ts'
-import { hasUnsafe, readFields } from './head-reader.ts'
+import { hasUnsafe, malformed, readFields } from './head-reader.ts'
 
 export interface ChunkEvents {
   data(chunk: Buffer): void
@@ -138,8 +137,4 @@ function hexadecimal(byte: number): number {
   if (byte >= 0x30 && byte <= 0x39) return byte - 0x30
   const letter = byte | 0x20
   return letter >= 0x61 && letter <= 0x66 ? letter - 0x57 : -1
-}
-
-function malformed(what: string): GatewayError {
-  return new GatewayError('GW_UPSTREAM_RESPONSE', `the upstream sent ${what}`)
 }

@@ -141,6 +141,7 @@ function isBlank(code: number): boolean {
   return code === 0x20 || code === 0x09
 }
 
-function malformed(what: string): GatewayError {
+/** What is no answer, in the words of the log. */
+export function malformed(what: string): GatewayError {
   return new GatewayError('GW_UPSTREAM_RESPONSE', `the upstream sent ${what}`)
 }
