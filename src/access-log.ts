@@ -9,6 +9,8 @@ export interface AccessEntry extends Readonly<CallRecord> {
   readonly connection: Connection
   readonly request: Pick<IncomingMessage, 'method' | 'url' | 'httpVersion' | 'rawHeaders'>
   readonly route: string | undefined
+  /** Undefined where nobody was asked, or nobody answered. */
+  readonly user: string | undefined
   /** The status on the wire, or nginx's 499 where the client left before there was one. */
   readonly status: number
   /** With headers, as nginx's `$request_length` and `$bytes_sent`. */
@@ -56,6 +58,7 @@ function requestLine(entry: AccessEntry): string {
   line += `,"status":${entry.status},"bytes_received":${entry.bytesReceived},"bytes_sent":${entry.bytesSent}`
   line += `,"duration_ms":${milliseconds(entry.duration)}`
   if (entry.route !== undefined) line += `,"route":${json(entry.route)}`
+  if (entry.user !== undefined) line += `,"user":${json(entry.user)}`
   if (entry.service !== undefined) line += `,"service":${json(entry.service)}`
   if (entry.target !== undefined) line += `,"target":${json(entry.target)}`
   if (entry.upstreamStatus !== undefined) line += `,"upstream_status":${entry.upstreamStatus}`

@@ -52,6 +52,19 @@ const CODES = {
     title: 'The plain HTTP request was sent to HTTPS port',
     remedy: 'Use https:// for this address.',
   },
+  GW_UNAUTHENTICATED: {
+    status: 401,
+    fault: 'client',
+    title: 'Authorization Required',
+    remedy:
+      'Say who you are, in one of the ways that WWW-Authenticate names or with a client certificate that belongs to a user.',
+  },
+  GW_FORBIDDEN: {
+    status: 403,
+    fault: 'client',
+    title: 'Forbidden',
+    remedy: 'Ask the operator for the right to do this; the gateway knows who you are.',
+  },
   GW_ROUTE_NOT_FOUND: {
     status: 404,
     fault: 'client',
@@ -165,6 +178,12 @@ const CODES = {
     title: 'Service Temporarily Unavailable',
     remedy: 'No target of this service is available; try again later.',
   },
+  GW_UNDECIDED: {
+    status: 503,
+    fault: 'gateway',
+    title: 'Service Temporarily Unavailable',
+    remedy: 'The gateway cannot find out at the moment who you are or what you may do; try again later.',
+  },
   GW_OVERLOADED: {
     status: 503,
     fault: 'gateway',
@@ -190,12 +209,15 @@ export const ERROR_CODES: Readonly<Record<ErrorCode, CodeEntry>> = CODES
 export class GatewayError extends Error {
   readonly code: ErrorCode
   readonly detail: string
+  /** Flat name, value list of headers that the answer needs, such as one WWW-Authenticate for each way to authenticate. */
+  readonly headers: readonly string[]
 
-  constructor(code: ErrorCode, detail: string, options?: { cause?: unknown }) {
+  constructor(code: ErrorCode, detail: string, options?: { cause?: unknown; headers?: readonly string[] }) {
     super(`${code}: ${detail}`, options)
     this.name = 'GatewayError'
     this.code = code
     this.detail = detail
+    this.headers = options?.headers ?? []
   }
 
   get entry(): CodeEntry {

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { GatewayError, toGatewayError } from './errors.ts'
-import type { Call, Connection, Match, Phases, RequestRecord } from './types.ts'
+import type { Call, Caller, Connection, Identity, Match, Phases, RequestHead, RequestRecord } from './types.ts'
 
 /** How long a client may go on sending a body that nobody wants any more, in milliseconds (nginx's `lingering_time`). */
 const LINGERING_TIME = 30_000
@@ -23,8 +23,10 @@ export class Gateway {
       const id = this.#phases.requestId(connection, request)
       record = this.#phases.begin(id, request, connection)
       try {
-        const { match, call } = this.#prepare(id, request, connection, record)
-        await match.route.service.forward(call, response)
+        const arrival = this.#arrive(id, request, connection, record)
+        const identified = this.#identify(arrival, record)
+        const identity = identified instanceof Promise ? await identified : identified
+        await arrival.match.route.service.forward(this.#callOf(arrival, identity, record), response)
       } catch (caught) {
         record.error = toGatewayError(caught)
         this.#phases.refuse(record.error, id, request, response)
@@ -43,9 +45,12 @@ export class Gateway {
       const id = this.#phases.requestId(connection, request)
       record = this.#phases.begin(id, request, connection)
       try {
-        const { match, call } = this.#prepare(id, request, connection, record)
+        const arrival = this.#arrive(id, request, connection, record)
+        const identified = this.#identify(arrival, record)
+        const identity = identified instanceof Promise ? await identified : identified
+        const call = this.#callOf(arrival, identity, record)
         if (call.body.kind !== 'none') throw new GatewayError('GW_BAD_REQUEST', 'an upgrade with a body')
-        await match.route.service.upgrade(call, 'websocket', socket, head)
+        await arrival.match.route.service.upgrade(call, 'websocket', socket, head)
       } catch (caught) {
         record.error = toGatewayError(caught)
         if (record.upstreamStatus === undefined) this.#phases.refuseUpgrade(record.error, id, request, socket)
@@ -66,14 +71,11 @@ export class Gateway {
     record.finish(0)
   }
 
-  #prepare(
-    id: string,
-    request: IncomingMessage,
-    connection: Connection,
-    record: RequestRecord,
-  ): { match: Match; call: Call } {
+  /** From the bytes of a request to its route. */
+  #arrive(id: string, request: IncomingMessage, connection: Connection, record: RequestRecord): Arrival {
     const head = this.#phases.readHead(request)
-    const { host, authority, path, query } = head.destination
+    const { destination } = head
+    const { host, path } = destination
 
     this.#phases.admit(this.#phases.serverFor(host), connection)
 
@@ -81,21 +83,45 @@ export class Gateway {
     const match = this.#phases.route(method, head, request, connection)
     if (!match) throw new GatewayError('GW_ROUTE_NOT_FOUND', `no route for ${method} ${host}${path}`)
     record.route = match.route.name
+    return { head, match, caller: { id, request, connection, method, destination } }
+  }
 
-    const call: Call = {
+  /** Who is calling, and whether he may. A promise only where something has to be waited for. */
+  #identify({ match: { route }, caller }: Arrival, record: RequestRecord): Identity | Promise<Identity> {
+    const identified = this.#phases.authenticate(route, caller)
+    const authorized = (identity: Identity): Identity | Promise<Identity> => {
+      record.user = identity.user?.name
+      const waiting = this.#phases.authorize(route, caller, identity)
+      return waiting instanceof Promise ? waiting.then(() => identity) : identity
+    }
+    return identified instanceof Promise ? identified.then(authorized) : authorized(identified)
+  }
+
+  #callOf({ head, match, caller }: Arrival, identity: Identity, record: RequestRecord): Call {
+    const { id, request, connection, method } = caller
+    const { authority, query } = head.destination
+    return {
       id,
       request,
       method,
       target: match.upstreamPath + query,
       host: match.preserveHost ? authority : undefined,
-      headers: this.#phases.headers(id, head, request, connection, match),
+      headers: this.#phases.headers(caller, head, match, identity),
       body: head.framing,
       expectContinue: head.expectContinue,
       limits: this.#phases.limits,
       record,
+      connection,
+      identity,
     }
-    return { match, call }
   }
+}
+
+/** A request that has found its route. */
+interface Arrival {
+  readonly head: RequestHead
+  readonly match: Match
+  readonly caller: Caller
 }
 
 /** The answer is out, the client still sends: it is read to the end, so that a reset cannot overtake the answer, but not for ever. */

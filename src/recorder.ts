@@ -29,6 +29,7 @@ class Recorded implements RequestRecord, AccessEntry {
   readonly request: IncomingMessage
   readonly connection: Connection
   route: string | undefined = undefined
+  user: string | undefined = undefined
   service: string | undefined = undefined
   target: string | undefined = undefined
   upstreamStatus: number | undefined = undefined

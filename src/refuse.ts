@@ -56,6 +56,7 @@ function refusalHeaders(
   headers.push('Cache-Control', 'no-store', 'X-Content-Type-Options', 'nosniff', 'X-Request-ID', requestId)
   const extra = REQUIRED_HEADERS[error.entry.status]
   if (extra) headers.push(...extra)
+  headers.push(...error.headers)
   if (closes) headers.push('Connection', 'close')
   return headers
 }

@@ -58,7 +58,61 @@ export interface VirtualServer {
 export interface Route {
   readonly name: string
   readonly service: Service
+  /** What callers must prove and be; undefined lets everybody pass who may reach the server. */
+  readonly access?: Access | undefined
 }
+
+/** A user, from the configuration or as a mapper or a token named it. Frozen. */
+export interface User {
+  /** Unique and lasting: Kong's consumer id, Keystone's user id. */
+  readonly id: string
+  readonly name: string
+  readonly groups: readonly string[]
+  /** Kong's `custom_id`. */
+  readonly customId: string | undefined
+}
+
+/** Who is calling, as far as the route asked. Frozen, and the same object while nothing changes, so that what follows from it is made once. */
+export interface Identity {
+  /** Undefined for a caller who need not say who he is. */
+  readonly user: User | undefined
+  /** The methods that agreed on the user, in the order in which they were asked. */
+  readonly methods: readonly string[]
+  /** The name of the credential that was used, for X-Credential-Identifier; undefined where it has none. */
+  readonly credential: string | undefined
+  /** The earliest end of what proved it, in milliseconds since the epoch; Infinity where nothing ends. */
+  readonly expiresAt: number
+}
+
+/** A request that has found its route, before anybody knows whose it is. */
+export interface Caller {
+  readonly id: string
+  readonly request: IncomingMessage
+  readonly connection: Connection
+  readonly method: string
+  readonly destination: Destination
+}
+
+/** The demands of a route, compiled when the configuration is read. Plain values wherever nothing has to be waited for. */
+export interface Access {
+  /** @throws GatewayError GW_UNAUTHENTICATED, or GW_UNDECIDED where it cannot be told who it is: that is never a yes, nor a no */
+  authenticate(caller: Caller): Identity | Promise<Identity>
+  /** @throws GatewayError GW_FORBIDDEN, or GW_UNDECIDED */
+  authorize(caller: Caller, identity: Identity): void | Promise<void>
+}
+
+/** Certificate → user: the rules of a server, or a plugin. One that cannot tell throws GW_UNDECIDED: that is neither a user nor none. */
+export interface CertificateMapper {
+  readonly name: string
+  /** What one certificate comes to does not change while the configuration is the same. */
+  map(certificate: CertificateFacts, connection: Connection): Mapping | Promise<Mapping>
+}
+
+/** What a mapper found. `reason` is for the log and for `inspect`: which rule matched, or why none did. */
+export type Mapping =
+  | { readonly status: 'mapped'; readonly user: User; readonly reason: string }
+  /** `headers` (flat) go to the client with the 401, as Docker's plugins may ask. */
+  | { readonly status: 'unmapped'; readonly reason: string; readonly headers?: readonly string[] | undefined }
 
 /** What a router found: the route, and the path to ask its service for. */
 export interface Match {
@@ -85,6 +139,8 @@ export interface Call {
   readonly expectContinue: boolean
   readonly limits: CallLimits
   readonly record: CallRecord
+  readonly connection: Connection
+  readonly identity: Identity
 }
 
 /**
@@ -164,6 +220,8 @@ export interface Balancer {
 /** Notes of one request for the access log and the metrics; it is only written to while the request lives. */
 export interface RequestRecord extends CallRecord {
   route: string | undefined
+  /** The caller's name, once it is known. */
+  user: string | undefined
   error: GatewayError | undefined
   /** Writes the line and counts; called once, on every way out. `status` is 0 where nothing was answered. */
   finish(status: number): void
@@ -181,8 +239,12 @@ export interface Phases {
   admit(server: VirtualServer, connection: Connection): void
   /** @throws GatewayError where the route does not serve this protocol */
   route(method: string, head: RequestHead, request: IncomingMessage, connection: Connection): Match | undefined
+  /** @throws GatewayError where the route's demands are not met (401), or nobody can tell (503) */
+  authenticate(route: Route, caller: Caller): Identity | Promise<Identity>
+  /** @throws GatewayError where the caller may not pass (403), or nobody can tell (503) */
+  authorize(route: Route, caller: Caller, identity: Identity): void | Promise<void>
   /** The client's end-to-end headers without any spelling of ours, then ours. */
-  headers(id: string, head: RequestHead, request: IncomingMessage, connection: Connection, match: Match): CallHeaders
+  headers(caller: Caller, head: RequestHead, match: Match, identity: Identity): CallHeaders
   readonly limits: CallLimits
   begin(id: string, request: IncomingMessage, connection: Connection): RequestRecord
   refuse(error: GatewayError, id: string, request: IncomingMessage, response: ServerResponse): void

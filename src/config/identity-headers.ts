@@ -26,6 +26,12 @@ export const IDENTITY_FIELDS = {
   protocol: 'the TLS version ($ssl_protocol)',
   cipher: 'the cipher suite ($ssl_cipher)',
   server_name: 'the server name that the client asked for ($ssl_server_name)',
+  user: 'the name of the user, where the route asks who is calling',
+  user_id: "the user's id",
+  custom_id: "the user's custom_id, as in Kong",
+  groups: "the user's groups, joined with commas",
+  credential: 'the name of the credential that was used',
+  anonymous: 'true for a caller whom a route with anonymous let pass without a user',
 } as const
 
 export type IdentityField = keyof typeof IDENTITY_FIELDS

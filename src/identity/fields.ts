@@ -1,6 +1,6 @@
 /** What a backend can be told about the connection, one value per field: nginx's `$ssl_*` variables and a few that it lacks. */
 import type { CertificateFacts } from '../tls-cert-utils/certificate.ts'
-import type { Connection, Verification } from '../types.ts'
+import type { Connection, Identity, Verification } from '../types.ts'
 
 const CERTIFICATE_FIELDS = {
   /** RFC 2253, as `$ssl_client_s_dn`. */
@@ -38,27 +38,49 @@ const CONNECTION_FIELDS = {
   server_name: (connection) => connection.serverName,
 } as const satisfies Record<string, (connection: Connection) => string | undefined>
 
-export type IdentityField = keyof typeof CERTIFICATE_FIELDS | keyof typeof CONNECTION_FIELDS
+const USER_FIELDS = {
+  /** The user's name, where the route asked who is calling. */
+  user: ({ user }) => user?.name,
+  user_id: ({ user }) => user?.id,
+  custom_id: ({ user }) => user?.customId,
+  /** Joined with `,`, as Kong's X-Consumer-Groups. */
+  groups: ({ user }) => user?.groups.map((group) => percentEncode(group, /[^\x20-\x24\x26-\x2b\x2d-\x7e]/gu)).join(','),
+  credential: ({ credential }) => credential,
+  /** `true` for a caller whom an anonymous route let pass without a user, as Kong's X-Anonymous-Consumer. */
+  anonymous: ({ user, methods }) => (user === undefined && methods.includes('anonymous') ? 'true' : undefined),
+} as const satisfies Record<string, (identity: Identity) => string | undefined>
+
+export type IdentityField = keyof typeof CERTIFICATE_FIELDS | keyof typeof CONNECTION_FIELDS | keyof typeof USER_FIELDS
 
 /** Every field's name, for the configuration and its reference. */
 export const IDENTITY_FIELDS = [
   ...Object.keys(CONNECTION_FIELDS),
   ...Object.keys(CERTIFICATE_FIELDS),
+  ...Object.keys(USER_FIELDS),
 ] as readonly IdentityField[]
 
 /** The field's value, always safe in a header; undefined where the connection has none, as without a certificate. */
-export function identityValue(field: IdentityField, connection: Connection): string | undefined {
-  const value = rawValue(field, connection)
+export function identityValue(
+  field: IdentityField,
+  connection: Connection,
+  identity?: Identity | undefined,
+): string | undefined {
+  const value = rawValue(field, connection, identity)
   return value === undefined ? undefined : printable(value)
 }
 
-function rawValue(field: IdentityField, connection: Connection): string | undefined {
+function rawValue(field: IdentityField, connection: Connection, identity: Identity | undefined): string | undefined {
   if (isConnectionField(field)) return CONNECTION_FIELDS[field](connection)
+  if (isUserField(field)) return identity && USER_FIELDS[field](identity)
   return connection.certificate && CERTIFICATE_FIELDS[field](connection.certificate)
 }
 
 function isConnectionField(field: IdentityField): field is keyof typeof CONNECTION_FIELDS {
   return Object.hasOwn(CONNECTION_FIELDS, field)
+}
+
+function isUserField(field: IdentityField): field is keyof typeof USER_FIELDS {
+  return Object.hasOwn(USER_FIELDS, field)
 }
 
 /** nginx's `$ssl_client_verify`. */

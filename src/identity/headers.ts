@@ -1,5 +1,5 @@
 /** The headers between client and backend: strip every spelling of what is ours, then write what was compiled once. */
-import type { AnswerHeaders, Connection } from '../types.ts'
+import type { AnswerHeaders, Connection, Identity } from '../types.ts'
 import { type IdentityField, identityValue } from './fields.ts'
 import { fold, HOP_BY_HOP, namesIdentity, namesOrigin } from './owned-names.ts'
 
@@ -7,8 +7,8 @@ export { IDENTITY_FIELDS, type IdentityField } from './fields.ts'
 
 /** Writes who is calling, as the configuration says. */
 export interface IdentityHeaders {
-  /** Flat name, value list. Made once per connection; the same array each time, so it must not be changed. */
-  for(connection: Connection): readonly string[]
+  /** Flat name, value list. Made once per connection and identity; the same array each time, so it must not be changed. */
+  for(connection: Connection, identity?: Identity): readonly string[]
 }
 
 /**
@@ -17,18 +17,24 @@ export interface IdentityHeaders {
  */
 export function createIdentityHeaders(config: Readonly<Record<string, IdentityField>>): IdentityHeaders {
   const fields = Object.entries(config)
-  const known = new WeakMap<Connection, readonly string[]>()
+  // Of a connection the last identity is remembered: hardly any connection has two.
+  const known = new WeakMap<Connection, { readonly identity: Identity | undefined; readonly flat: readonly string[] }>()
 
-  const compute = (connection: Connection): readonly string[] => {
+  const compute = (connection: Connection, identity: Identity | undefined): readonly string[] => {
     const flat: string[] = []
     for (const [name, field] of fields) {
-      const value = identityValue(field, connection)
+      const value = identityValue(field, connection, identity)
       if (value) flat.push(name, value)
     }
-    known.set(connection, Object.freeze(flat))
+    known.set(connection, { identity, flat: Object.freeze(flat) })
     return flat
   }
-  return { for: (connection) => known.get(connection) ?? compute(connection) }
+  return {
+    for(connection, identity) {
+      const found = known.get(connection)
+      return found !== undefined && found.identity === identity ? found.flat : compute(connection, identity)
+    },
+  }
 }
 
 export interface RequestHeaderFilterOptions {

@@ -9,7 +9,7 @@ import { refusalBytes, refuse } from '../refuse.ts'
 import { createAddressSet } from '../routing/addresses.ts'
 import { readHead } from '../routing/head.ts'
 import type { Router } from '../routing/router.ts'
-import type { Phases, VirtualServer } from '../types.ts'
+import type { Identity, Phases, VirtualServer } from '../types.ts'
 
 export interface PhasesOptions {
   readonly config: Config
@@ -19,6 +19,14 @@ export interface PhasesOptions {
   readonly begin: Phases['begin']
   readonly log: Log
 }
+
+/** The caller of a route that asks nobody who he is. */
+const NOBODY: Identity = Object.freeze({
+  user: undefined,
+  methods: [],
+  credential: undefined,
+  expiresAt: Number.POSITIVE_INFINITY,
+})
 
 /** Compiles everything that requests of one listener need, so that a request only runs it. */
 export function createPhases(options: PhasesOptions): Phases {
@@ -36,7 +44,9 @@ export function createPhases(options: PhasesOptions): Phases {
     admit,
     route: (method, { destination }, request, { serverName }) =>
       router.match({ destination, method, rawHeaders: request.rawHeaders, serverName, protocol: 'https' }),
-    headers(id, head, request, connection, match) {
+    authenticate: ({ access }, caller) => access?.authenticate(caller) ?? NOBODY,
+    authorize: ({ access }, caller, identity) => access?.authorize(caller, identity),
+    headers({ id, request, connection }, head, match, who) {
       const own: string[] = []
       filter.append(request.rawHeaders, head.connectionOptions, own)
       const origin = forwarded.append(own, connection, {
@@ -46,7 +56,7 @@ export function createPhases(options: PhasesOptions): Phases {
         authority: head.destination.authority,
         strippedPrefix: match.strippedPrefix,
       })
-      return { own, constant: [origin, identity.for(connection)] }
+      return { own, constant: [origin, identity.for(connection, who)] }
     },
     limits: {
       maxBodySize: listener.client_max_body_size,

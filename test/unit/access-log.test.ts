@@ -24,6 +24,7 @@ const ENTRY: AccessEntry = {
     rawHeaders: ['Host', 'api.test', 'user-agent', 'curl/8'],
   },
   route: undefined,
+  user: undefined,
   service: undefined,
   target: undefined,
   upstreamStatus: undefined,

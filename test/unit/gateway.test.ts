@@ -4,7 +4,7 @@ import { Duplex } from 'node:stream'
 import { beforeEach, describe, expect, test } from '@jest/globals'
 import { GatewayError } from '../../src/errors.ts'
 import { Gateway } from '../../src/gateway.ts'
-import type { Phases, RequestRecord } from '../../src/types.ts'
+import type { Call, Identity, Match, Phases, RequestHead, RequestRecord } from '../../src/types.ts'
 import { fakeConnection } from '../support/fake-connection.ts'
 
 let told: unknown[]
@@ -60,6 +60,58 @@ describe('a defect of the gateway costs one connection and not the process', () 
     await gateway.upgrade(requestWith(), socket, Buffer.alloc(0), fakeConnection())
     expect(socket.destroyed).toBe(true)
     expect(told).toEqual([defect])
+  })
+})
+
+describe('who is calling is settled before anything is forwarded', () => {
+  const nobody: Identity = { user: undefined, methods: [], credential: undefined, expiresAt: Number.POSITIVE_INFINITY }
+  const refusal = new GatewayError('GW_FORBIDDEN', 'of this test')
+
+  async function handled(parts: Partial<Phases>): Promise<{ identity: Identity | undefined; refused: unknown[] }> {
+    const refused: unknown[] = []
+    let identity: Identity | undefined
+    const service = {
+      name: 'api',
+      forward: async (call: Call) => {
+        identity = call.identity
+      },
+      upgrade: async () => {},
+    }
+    const match: Match = {
+      route: { name: 'route', service },
+      upstreamPath: '/',
+      strippedPrefix: '',
+      preserveHost: false,
+    }
+    const head = { destination: { host: 'api.test', path: '/' }, framing: { kind: 'none' } } as RequestHead
+    const all: Partial<Phases> = {
+      readHead: () => head,
+      serverFor: () => ({}) as never,
+      admit: () => {},
+      route: () => match,
+      authenticate: () => nobody,
+      authorize: () => {},
+      headers: () => ({ own: [], constant: [] }),
+      refuse: (error) => refused.push(error),
+      ...parts,
+    }
+    await new Gateway(phases(all)).handle(requestWith({ method: 'GET' }), response, fakeConnection())
+    return { identity, refused }
+  }
+
+  test.each([
+    ['at once', () => nobody],
+    ['after a wait', () => Promise.resolve(nobody)],
+  ])('%s', async (_when, authenticate) => {
+    expect(await handled({ authenticate })).toEqual({ identity: nobody, refused: [] })
+  })
+  test.each(['authenticate', 'authorize'] as const)('a refusal in %s forwards nothing', async (phase) => {
+    const throws = () => {
+      throw refusal
+    }
+    expect(await handled({ [phase]: throws })).toEqual({ identity: undefined, refused: [refusal] })
+    const rejects = () => Promise.reject(refusal)
+    expect(await handled({ [phase]: rejects })).toEqual({ identity: undefined, refused: [refusal] })
   })
 })
 

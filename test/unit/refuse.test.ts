@@ -63,6 +63,15 @@ function raw(port: number, bytes: string): Promise<string> {
   })
 }
 
+test('the headers that a refusal needs are sent, each on its own line', async () => {
+  const headers = ['WWW-Authenticate', 'Basic realm="a"', 'WWW-Authenticate', 'Bearer']
+  const error = new GatewayError('GW_UNAUTHENTICATED', 'secret detail', { headers })
+  const port = await listening((request, response) => refuse(error, 'req-1', request, response))
+  const answer = await raw(port, 'GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n')
+  expect(answer).toContain('\r\nWWW-Authenticate: Basic realm="a"\r\nWWW-Authenticate: Bearer\r\n')
+  expect(refusalBytes(error, 'req-1').toString()).toContain('\r\nWWW-Authenticate: Bearer\r\n')
+})
+
 describe('refuse', () => {
   test('answers JSON with code, title, remedy and request id, and nothing of the detail', async () => {
     const { status, headers, body } = await ask(await refusing('GW_ROUTE_NOT_FOUND'), 'GET', { accept: '*/*' })

@@ -50,6 +50,31 @@ describe('identity headers', () => {
     })
   })
 
+  test('tell the user in the words of Kong, and follow where the identity of a connection changes', () => {
+    const ada = { id: '1', name: 'ada', groups: ['dev', 'a,b'], customId: 'c-7' }
+    const identity = { user: ada, methods: ['certificate'], credential: 'cert-1', expiresAt: Number.POSITIVE_INFINITY }
+    const headers = createIdentityHeaders({
+      'X-Consumer-Username': 'user',
+      'X-Consumer-ID': 'user_id',
+      'X-Consumer-Custom-ID': 'custom_id',
+      'X-Consumer-Groups': 'groups',
+      'X-Credential-Identifier': 'credential',
+      'X-Anonymous-Consumer': 'anonymous',
+    })
+    const connection = fakeConnection()
+    expect(headersOf(headers.for(connection, identity))).toEqual({
+      'X-Consumer-Username': 'ada',
+      'X-Consumer-ID': '1',
+      'X-Consumer-Custom-ID': 'c-7',
+      // A group whose name holds the separator must not pass for two.
+      'X-Consumer-Groups': 'dev,a%2Cb',
+      'X-Credential-Identifier': 'cert-1',
+    })
+    expect(headers.for(connection, identity)).toBe(headers.for(connection, identity))
+    const anonymous = { ...identity, user: undefined, credential: undefined, methods: ['anonymous'] }
+    expect(headers.for(connection, anonymous)).toEqual(['X-Anonymous-Consumer', 'true'])
+  })
+
   test('without a certificate only the facts of the connection are sent, with NONE', () => {
     const headers = createIdentityHeaders({ VERIFIED: 'verify', DN: 'subject_dn', Serial: 'serial' })
     expect(headers.for(fakeConnection())).toEqual(['VERIFIED', 'NONE'])

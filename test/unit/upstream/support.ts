@@ -3,6 +3,7 @@ import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { Call, CallLimits } from '../../../src/types.ts'
 import { whenFileEnds } from '../../support/cleanup.ts'
+import { fakeConnection } from '../../support/fake-connection.ts'
 
 /** A call for `request`; nothing else of it is used by an upstream. */
 export function callOf(request: unknown, limits: Partial<CallLimits> = {}): Call {
@@ -23,6 +24,8 @@ export function callOf(request: unknown, limits: Partial<CallLimits> = {}): Call
       upstreamTime: undefined,
       attempts: 0,
     },
+    connection: fakeConnection(),
+    identity: { user: undefined, methods: [], credential: undefined, expiresAt: Number.POSITIVE_INFINITY },
   }
 }
 
