@@ -82,6 +82,8 @@ export interface Identity {
   readonly credential: string | undefined
   /** The earliest end of what proved it, in milliseconds since the epoch; Infinity where nothing ends. */
   readonly expiresAt: number
+  /** What else the methods agreed on, as Keystone's `project_id`. */
+  readonly attributes?: Readonly<Record<string, string>> | undefined
 }
 
 /** A request that has found its route, before anybody knows whose it is. */
@@ -100,6 +102,41 @@ export interface Access {
   /** @throws GatewayError GW_FORBIDDEN, or GW_UNDECIDED */
   authorize(caller: Caller, identity: Identity): void | Promise<void>
 }
+
+/**
+ * One way to say who one is, named as in Keystone. A denial is a value; whoever cannot tell throws, and that is neither a yes nor a no.
+ */
+export interface AuthMethod {
+  /** As rules name it. */
+  readonly name: string
+  /** What WWW-Authenticate says of it, as `Basic realm="api"`; undefined where HTTP has no word for it. */
+  readonly challenge?: string | undefined
+  /**
+   * @param payload what a client of the Identity API wrote under `identity[method]`; undefined at the gate, where the request's headers hold it
+   * @param found what the methods before it in the same rule agreed on, for those that add to a user, as a code does
+   */
+  authenticate(caller: Caller, payload?: unknown, found?: Identity): Outcome | Promise<Outcome>
+}
+
+/** What a method found. `reason` is for the log: clients never see it. */
+export type Outcome =
+  /** The request says nothing to this method. */
+  | { readonly status: 'absent' }
+  | {
+      readonly status: 'accepted'
+      readonly user: User
+      readonly credential?: string | undefined
+      /** In milliseconds since the epoch. */
+      readonly expiresAt?: number | undefined
+      /** Those that a token was issued for, besides the method itself. */
+      readonly methods?: readonly string[] | undefined
+      /** Keystone's `project_id`, `domain_id` and `access_token_id`, in which all methods must agree, and whatever else is known. */
+      readonly attributes?: Readonly<Record<string, string>> | undefined
+    }
+  /** `headers` (flat) go to the client with the 401. */
+  | { readonly status: 'denied'; readonly reason: string; readonly headers?: readonly string[] | undefined }
+  /** One more step is needed: `challenge` goes to the client, as Keystone writes it under `error.identity[method]`. */
+  | { readonly status: 'challenged'; readonly challenge: Readonly<Record<string, unknown>> }
 
 /** Certificate → user: the rules of a server, or a plugin. One that cannot tell throws GW_UNDECIDED: that is neither a user nor none. */
 export interface CertificateMapper {
