@@ -72,6 +72,12 @@ export interface User {
   readonly customId: string | undefined
 }
 
+/** The users that are known, as Kong's consumers. */
+export interface Users {
+  byName(name: string): User | undefined
+  byId(id: string): User | undefined
+}
+
 /** Who is calling, as far as the route asked. Frozen, and the same object while nothing changes, so that what follows from it is made once. */
 export interface Identity {
   /** Undefined for a caller who need not say who he is. */

@@ -20,8 +20,6 @@ const MOST_SUGGESTIONS = 100
 /** Kong has these and we have not (yet): the message should not sound like a typing mistake. */
 const KONG_ONLY = new Set([
   'plugins',
-  'consumers',
-  'consumer_groups',
   'vaults',
   'keys',
   'key_sets',

@@ -3,6 +3,17 @@ import { z } from 'zod'
 import { network } from './addresses.ts'
 import { type AdminConfig, admin } from './admin.ts'
 import { type CaCertificateConfig, type CertificateConfig, caCertificate, certificate, sni } from './certificates.ts'
+import {
+  acl,
+  basicauthCredential,
+  type ConsumerConfig,
+  consumer,
+  consumerGroup,
+  consumerGroupConsumer,
+  keyauthCredential,
+  mtlsAuthCredential,
+  totpCredential,
+} from './consumers.ts'
 import { anything, block, field, list } from './field.ts'
 import { type IdentityHeaders, identityHeaders } from './identity-headers.ts'
 import { type ReloadConfig, reload, type ShutdownConfig, shutdown } from './lifecycle.ts'
@@ -47,6 +58,23 @@ export const schema = block('The configuration of Sallyport.', {
   certificates: z.array(certificate).prefault([]).describe('Certificates with their keys.'),
   snis: z.array(sni).prefault([]).describe('Server names that do not stand under their certificate.'),
   ca_certificates: z.array(caCertificate).prefault([]).describe('Authorities for upstreams.'),
+  consumers: z.array(consumer).prefault([]).describe('The users.'),
+  consumer_groups: z.array(consumerGroup).prefault([]).describe('Groups of users.'),
+  consumer_group_consumers: z.array(consumerGroupConsumer).prefault([]).describe('Who belongs to which group.'),
+  acls: z.array(acl).prefault([]).describe('Groups that do not stand under their consumer.'),
+  mtls_auth_credentials: z
+    .array(mtlsAuthCredential)
+    .prefault([])
+    .describe('Certificates that do not stand under their consumer.'),
+  basicauth_credentials: z
+    .array(basicauthCredential)
+    .prefault([])
+    .describe('Names and passwords that do not stand under their consumer.'),
+  keyauth_credentials: z.array(keyauthCredential).prefault([]).describe('Keys that do not stand under their consumer.'),
+  totp_credentials: z
+    .array(totpCredential)
+    .prefault([])
+    .describe('One-time password generators that do not stand under their consumer.'),
   admin: admin.prefault({}),
   log: log.prefault({}),
   shutdown: shutdown.prefault({}),
@@ -68,6 +96,8 @@ export interface Config {
   readonly upstreams: readonly UpstreamConfig[]
   readonly certificates: readonly CertificateConfig[]
   readonly ca_certificates: readonly CaCertificateConfig[]
+  /** The users who are enabled. */
+  readonly consumers: readonly ConsumerConfig[]
   readonly identity_headers: IdentityHeaders
   /** Networks as `address/length`. */
   readonly trusted_ips: readonly string[]

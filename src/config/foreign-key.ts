@@ -1,6 +1,6 @@
 import { type Kind, Unfit } from './field.ts'
 
-/** Kong's foreign key: a name or id, or a map that holds one of them. Parsed to the name or id. */
+/** Kong's foreign key: a name (of a consumer: username) or id, or a map that holds one of them. Parsed to the name or id. */
 export function foreignKey(what: string): Kind<string> {
   return {
     expected: `the name or id of ${what}, or a map with one of them`,
@@ -9,7 +9,7 @@ export function foreignKey(what: string): Kind<string> {
         { type: 'string', minLength: 1 },
         {
           type: 'object',
-          properties: { id: { type: 'string' }, name: { type: 'string' } },
+          properties: { id: { type: 'string' }, name: { type: 'string' }, username: { type: 'string' } },
           additionalProperties: false,
           minProperties: 1,
           maxProperties: 1,
@@ -26,5 +26,5 @@ export function foreignKey(what: string): Kind<string> {
 
 function onlyValue(value: object): unknown {
   const [[key, found] = [], ...more] = Object.entries(value)
-  return more.length === 0 && (key === 'id' || key === 'name') ? found : undefined
+  return more.length === 0 && (key === 'id' || key === 'name' || key === 'username') ? found : undefined
 }

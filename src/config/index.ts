@@ -3,6 +3,13 @@ export type { ListenAddress } from './addresses.ts'
 export type { AdminConfig } from './admin.ts'
 export type { CaCertificateConfig, CertificateConfig } from './certificates.ts'
 export type { Config } from './config.ts'
+export type {
+  BasicCredentialConfig,
+  ConsumerConfig,
+  KeyCredentialConfig,
+  MtlsCredentialConfig,
+  TotpCredentialConfig,
+} from './consumers.ts'
 export { withSecrets } from './environment.ts'
 export type { IdentityField, IdentityHeaders } from './identity-headers.ts'
 export { IDENTITY_FIELDS } from './identity-headers.ts'

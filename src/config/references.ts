@@ -15,7 +15,23 @@ export function jsonSchema(): Record<string, unknown> {
 const WIDTH = 110
 const ROOT = blockOf(schema)
 /** Their items have required settings, so an example of them cannot be a default. */
-const ENTITIES = new Set(['services', 'routes', 'upstreams', 'targets', 'certificates', 'snis', 'ca_certificates'])
+const ENTITIES = new Set([
+  'services',
+  'routes',
+  'upstreams',
+  'targets',
+  'certificates',
+  'snis',
+  'ca_certificates',
+  'consumers',
+  'consumer_groups',
+  'consumer_group_consumers',
+  'acls',
+  'mtls_auth_credentials',
+  'basicauth_credentials',
+  'keyauth_credentials',
+  'totp_credentials',
+])
 /** Shared by all of Kong's entities; said once. */
 const SHARED = new Set(['id', 'tags', 'created_at', 'updated_at', '_comment', '_ignore'])
 

@@ -3,10 +3,9 @@ import type { Located } from './field.ts'
 import { didYouMean } from './nearest.ts'
 import { pathTo } from './place.ts'
 
-interface Named extends Located {
-  readonly id?: string | undefined
-  readonly name?: string | undefined
-}
+type Named = Located & { readonly [key in 'id' | NameKey]?: string | undefined }
+/** The setting that holds the name: Kong's consumers have a username instead. */
+type NameKey = 'name' | 'username' | 'custom_id'
 
 /** The entities of one kind by name and id, which Kong's references may use alike. */
 export class Registry<T> {
@@ -14,20 +13,22 @@ export class Registry<T> {
   readonly #report: (problem: Problem) => void
   readonly #known = new Map<string, T | undefined>()
   readonly #values: T[] = []
+  readonly #nameKey: NameKey
 
   /** `kind` is the name of the list in the file, such as `services`. */
-  constructor(kind: string, report: (problem: Problem) => void) {
+  constructor(kind: string, report: (problem: Problem) => void, nameKey: NameKey = 'name') {
     this.#kind = kind
     this.#report = report
+    this.#nameKey = nameKey
   }
 
   /** `value` is undefined for an entity that cannot or shall not be used; references to it are no mistake. */
   add(entity: Named, value: T | undefined): void {
     if (value !== undefined) this.#values.push(value)
-    for (const key of ['id', 'name'] as const) {
+    for (const key of ['id', this.#nameKey] as const) {
       const label = entity[key]
       if (label === undefined) continue
-      if (this.#known.has(label) && !(key === 'name' && entity.id === label)) {
+      if (this.#known.has(label) && !(key !== 'id' && entity.id === label)) {
         const message = `uniqueness violation: '${this.#kind}' entity with ${key} set to '${label}' already declared; choose another ${key}`
         this.#report({ path: pathTo(entity.at, key), message })
       } else this.#known.set(label, value)

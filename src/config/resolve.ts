@@ -12,6 +12,7 @@ import type { Located } from './field.ts'
 import { checkIdentityHeaders } from './identity-headers.ts'
 import { checkProxy, type ProxyConfig } from './proxy.ts'
 import { Registry } from './registry.ts'
+import { resolveConsumers } from './resolve-consumers.ts'
 import { located, passes, type ResolveContext } from './resolve-context.ts'
 import { resolveListeners } from './resolve-listeners.ts'
 import { checkRoute, type RouteConfig, type WrittenRoute } from './routes.ts'
@@ -37,6 +38,7 @@ export function resolveConfig(written: Written, context: ResolveContext): Config
     upstreams: upstreams.values(),
     certificates: certificates.values(),
     ca_certificates: authorities.values(),
+    consumers: resolveConsumers(written, context),
     ...{ identity_headers, trusted_ips, forwarded, via, proxy, admin, log, shutdown, reload },
   }
 }

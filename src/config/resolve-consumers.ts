@@ -1,0 +1,87 @@
+/** From the consumers as written to the users that there are: groups and credentials gathered from wherever they stand. */
+import type { Written } from './config.ts'
+import { type ConsumerConfig, checkConsumer, type WrittenConsumer } from './consumers.ts'
+import type { Located } from './field.ts'
+import { Registry } from './registry.ts'
+import { located, passes, type ResolveContext } from './resolve-context.ts'
+
+const CREDENTIALS = [
+  'mtls_auth_credentials',
+  'basicauth_credentials',
+  'keyauth_credentials',
+  'totp_credentials',
+] as const
+
+type Lists = { -readonly [K in (typeof CREDENTIALS)[number]]: ConsumerConfig[K][number][] } & { groups: string[] }
+type WrittenCredential = Owned<Record<string, unknown>>
+type Owned<T> = T & Located & { readonly id?: string | undefined; readonly consumer?: string }
+
+export function resolveConsumers(written: Written, context: ResolveContext): ConsumerConfig[] {
+  const registry = new Registry<Lists>('consumers', context.report, 'username')
+  const consumers: ConsumerConfig[] = []
+  const customIds = new Registry<true>('consumers', context.report, 'custom_id')
+  for (const entity of located<WrittenConsumer>(written.consumers)) {
+    const sound = passes(entity, checkConsumer, context)
+    const lists = ownLists(entity)
+    // Without a username the custom_id is the name, and so what references say.
+    registry.add({ at: entity.at, id: entity.id, username: entity.username ?? entity.custom_id }, lists)
+    if (entity.custom_id !== undefined) customIds.add({ at: entity.at, custom_id: entity.custom_id }, true)
+    if (!sound || !entity.enabled) continue
+    const name = entity.username ?? entity.custom_id ?? ''
+    consumers.push({ at: entity.at, id: entity.id ?? name, name, custom_id: entity.custom_id, ...lists })
+  }
+  addFromTopLevel(written, registry, context)
+  reportSharedCredentials(consumers, context)
+  return consumers.map((consumer) => ({ ...consumer, groups: [...new Set(consumer.groups)] }))
+}
+
+function ownLists(entity: WrittenConsumer): Lists {
+  const groups = [...(entity.groups ?? []), ...(entity.acls ?? []).flatMap(({ group }) => (group ? [group] : []))]
+  const lists: Record<string, unknown[]> = { groups }
+  for (const kind of CREDENTIALS) lists[kind] = located<WrittenCredential>(entity[kind] ?? []).map(credentialOf)
+  return lists as Lists
+}
+
+/** A credential without what is not used. */
+function credentialOf(written: WrittenCredential): object {
+  const { at, id, subject_name, ca_certificate, username, password, key, secret } = written
+  return { at, id, subject_name, ca_certificate, username, password, key, secret }
+}
+
+function addFromTopLevel(written: Written, registry: Registry<Lists>, context: ResolveContext): void {
+  const ownerOf = ({ at, consumer }: Owned<object>) =>
+    consumer === undefined ? undefined : registry.find(consumer, `${at}.consumer`, 'consumer')
+  for (const kind of CREDENTIALS) {
+    for (const entity of located<WrittenCredential>(written[kind])) {
+      ;(ownerOf(entity)?.[kind] as object[] | undefined)?.push(credentialOf(entity))
+    }
+  }
+  for (const acl of located<Owned<{ group?: string }>>(written.acls)) {
+    if (acl.group !== undefined) ownerOf(acl)?.groups.push(acl.group)
+  }
+  const groups = new Registry<string>('consumer_groups', context.report)
+  for (const group of located<Owned<{ name: string }>>(written.consumer_groups)) groups.add(group, group.name)
+  for (const member of located<Owned<{ consumer_group: string }>>(written.consumer_group_consumers)) {
+    if (context.broken.has(member)) continue
+    const group = groups.find(member.consumer_group, `${member.at}.consumer_group`, 'consumer_group')
+    if (group !== undefined) ownerOf(member)?.groups.push(group)
+  }
+}
+
+/** Two users with one login name, or one key: nobody could say who came. */
+function reportSharedCredentials(consumers: readonly ConsumerConfig[], context: ResolveContext): void {
+  const logins = new Map<string, string>()
+  const keys = new Map<string, string>()
+  for (const { basicauth_credentials, keyauth_credentials } of consumers) {
+    for (const { at, username } of basicauth_credentials) {
+      const other = logins.get(username)
+      if (other !== undefined) context.report({ path: `${at}.username`, message: `stands at ${other} too; keep one` })
+      logins.set(username, at)
+    }
+    for (const { at, key } of keyauth_credentials) {
+      const other = key && keys.get(key.reveal())
+      if (other !== undefined) context.report({ path: `${at}.key`, message: `stands at ${other} too; keep one` })
+      if (key) keys.set(key.reveal(), at)
+    }
+  }
+}

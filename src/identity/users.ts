@@ -1,0 +1,22 @@
+/** The users that the configuration knows. */
+import type { User, Users } from '../types.ts'
+
+/** A user as the configuration has it: Kong's consumer. */
+export interface UserSettings {
+  readonly id: string
+  readonly name: string
+  readonly custom_id: string | undefined
+  readonly groups: readonly string[]
+}
+
+/** One frozen User each, so that whatever follows from a user can be remembered with it. */
+export function createUsers(settings: readonly UserSettings[]): Users {
+  const byName = new Map<string, User>()
+  const byId = new Map<string, User>()
+  for (const { id, name, custom_id: customId, groups } of settings) {
+    const user = Object.freeze({ id, name, groups: Object.freeze([...groups]), customId })
+    byName.set(name, user)
+    byId.set(id, user)
+  }
+  return { byName: (name) => byName.get(name), byId: (id) => byId.get(id) }
+}

@@ -1,0 +1,20 @@
+import { expect, test } from '@jest/globals'
+import { createUsers } from '../../../src/identity/users.ts'
+
+const ADA = { id: '5f1d', name: 'ada', custom_id: '42', groups: ['staff'] }
+
+test('a user is found by name and by id, as one frozen object', () => {
+  const users = createUsers([ADA, { id: 'eve', name: 'eve', custom_id: undefined, groups: [] }])
+  const ada = users.byName('ada')
+  expect(ada).toEqual({ id: '5f1d', name: 'ada', customId: '42', groups: ['staff'] })
+  expect(users.byId('5f1d')).toBe(ada)
+  expect(Object.isFrozen(ada)).toBe(true)
+  expect(Object.isFrozen(ada?.groups)).toBe(true)
+})
+
+test('neither a name in another case nor a name of every object finds anybody', () => {
+  const users = createUsers([ADA])
+  expect(users.byName('Ada')).toBeUndefined()
+  expect(users.byName('constructor')).toBeUndefined()
+  expect(users.byId('ada')).toBeUndefined()
+})
