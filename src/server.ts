@@ -93,6 +93,7 @@ export class Server {
       for (const listener of this.#leaving.keys()) listener.destroy()
     }
     this.#lasting.pools.retireAllBut(new Set())
+    this.#lasting.store?.close()
     this.#admin?.close()
     this.#admin?.closeAllConnections()
     this.#log.info({ finished }, 'stopped')

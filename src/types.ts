@@ -157,6 +157,20 @@ export type Mapping =
   /** `headers` (flat) go to the client with the 401, as Docker's plugins may ask. */
   | { readonly status: 'unmapped'; readonly reason: string; readonly headers?: readonly string[] | undefined }
 
+/**
+ * What must be remembered for a while, by one gateway or by several: revoked tokens, used codes, failed attempts. A key begins with its kind
+ * and a colon, as `revoked:…`; each kind has a bound of its own. Whatever cannot be told throws GW_UNDECIDED, never undefined.
+ */
+export interface Store {
+  get(key: string): string | undefined | Promise<string | undefined>
+  set(key: string, value: string, ttlMilliseconds: number): void | Promise<void>
+  /** True for the first who adds the key, false until it has expired or been deleted. */
+  add(key: string, value: string, ttlMilliseconds: number): boolean | Promise<boolean>
+  delete(key: string): void | Promise<void>
+  /** The count with this one. The time runs from the first increment; later ones do not prolong it. */
+  increment(key: string, ttlMilliseconds: number): number | Promise<number>
+}
+
 /** What a router found: the route, and the path to ask its service for. */
 export interface Match {
   readonly route: Route

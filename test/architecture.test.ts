@@ -25,6 +25,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   identity: ['tls-cert-utils'],
   routing: [],
   upstream: ['tls-cert-utils', 'end-gently'],
+  store: [],
   admin: [],
   runtime: [
     'config',
@@ -40,6 +41,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'identity',
     'routing',
     'upstream',
+    'store',
   ],
   server: ['file-watch', 'config', 'runtime', 'listener', 'admin', 'log', 'metrics', 'refuse'],
   cli: ['config', 'runtime', 'server', 'tls-cert-utils', 'identity', 'log', 'metrics', 'listener'],

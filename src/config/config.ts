@@ -23,6 +23,7 @@ import { type ProxyConfig, proxy } from './proxy.ts'
 import { type RouteConfig, route } from './routes.ts'
 import { choice, onOff } from './scalars.ts'
 import { type ServiceConfig, service } from './services.ts'
+import { type StoreConfig, store } from './store.ts'
 import { target, type UpstreamConfig, upstream } from './upstreams.ts'
 
 export const schema = block('The configuration of Sallyport.', {
@@ -75,6 +76,7 @@ export const schema = block('The configuration of Sallyport.', {
     .array(totpCredential)
     .prefault([])
     .describe('One-time password generators that do not stand under their consumer.'),
+  store: store.prefault({}),
   admin: admin.prefault({}),
   log: log.prefault({}),
   shutdown: shutdown.prefault({}),
@@ -104,6 +106,7 @@ export interface Config {
   readonly forwarded: boolean
   readonly via: boolean
   readonly proxy: ProxyConfig
+  readonly store: StoreConfig
   readonly admin: AdminConfig
   readonly log: LogConfig
   readonly shutdown: ShutdownConfig

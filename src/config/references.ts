@@ -105,7 +105,8 @@ function written(value: unknown): string {
       .join(', ')} }`
   }
   const text = String(value)
-  const isPlain = typeof value !== 'string' || (/^[A-Za-z0-9_./:-]+$/.test(text) && !/^[\d.]+$/.test(text))
+  const isPlain =
+    typeof value !== 'string' || (/^[A-Za-z0-9_./:-]*[A-Za-z0-9_./-]$/.test(text) && !/^[\d.]+$/.test(text))
   return isPlain ? text : `"${text}"`
 }
 

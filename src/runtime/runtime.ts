@@ -15,6 +15,7 @@ import { Materials } from './materials.ts'
 import { createPhases } from './phases.ts'
 import { type ListenerServers, type PolicyRegistry, prepareServers } from './policies.ts'
 import { buildService } from './services.ts'
+import { type StoreInUse, storeOf } from './store.ts'
 
 /** What outlives a configuration: sessions, connections and counters go on where a reload does not concern them. */
 export interface Lasting {
@@ -22,11 +23,12 @@ export interface Lasting {
   readonly metrics: Metrics
   readonly pools: Pools
   policies: PolicyRegistry
+  store: StoreInUse | undefined
   readonly forgetPoolMetrics: (() => void)[]
 }
 
 export function createLasting(log: Log, metrics: Metrics): Lasting {
-  return { log, metrics, pools: new Pools(), policies: new Map(), forgetPoolMetrics: [] }
+  return { log, metrics, pools: new Pools(), policies: new Map(), store: undefined, forgetPoolMetrics: [] }
 }
 
 export interface ListenerRuntime {
@@ -68,6 +70,7 @@ export function buildRuntime(loaded: LoadedConfig, lasting: Lasting): Runtime {
   const usedPools = new Set<string>()
   const usedPolicies: PolicyRegistry = new Map()
   const services = buildServices(config, materials, lasting, usedPools)
+  const store = storeOf(config.store, lasting.store, lasting.log)
   const servers = config.listeners.map((listener) =>
     prepareServers(listener, config.certificates, materials, lasting.policies, usedPolicies),
   )
@@ -88,6 +91,7 @@ export function buildRuntime(loaded: LoadedConfig, lasting: Lasting): Runtime {
     materials,
     commit() {
       lasting.policies = usedPolicies
+      lasting.store = store.use(lasting.store)
       lasting.pools.retireAllBut(usedPools)
       lasting.metrics.certificates(materials.certificatesInUse)
       lasting.metrics.crls(materials.crlsInUse)

@@ -1,0 +1,72 @@
+import type { StoreConfig } from '../config/index.ts'
+import type { Log } from '../log.ts'
+import { MemoryStore } from '../store/memory.ts'
+import { RedisStore } from '../store/redis.ts'
+import type { Store } from '../types.ts'
+import { digestOf } from './materials.ts'
+
+/** A store outlives reloads that do not concern it: what it remembers must not be forgotten by them. */
+export interface StoreInUse {
+  /** The same for settings that mean the same store. */
+  readonly id: string
+  readonly store: Store
+  /** Takes it into use in place of another, which is closed. Returns the one to go on with. */
+  use(before: StoreInUse | undefined): StoreInUse
+  close(): void
+}
+
+/** The store that these settings mean: the one in use where it is the same. Nothing is connected before `use`. */
+export function storeOf(config: StoreConfig, inUse: StoreInUse | undefined, log: Log): StoreInUse {
+  const id = idOf(config)
+  return inUse?.id === id ? kept(inUse, config) : created(id, config, log)
+}
+
+function idOf({ redis_url, redis_trusted_certificate, key_prefix, fail, timeout, max_entries }: StoreConfig): string {
+  if (!redis_url) return 'memory'
+  return digestOf([redis_url.reveal(), redis_trusted_certificate?.read(), key_prefix, fail, timeout, max_entries])
+}
+
+function kept(inUse: StoreInUse, { max_entries }: StoreConfig): StoreInUse {
+  return {
+    ...inUse,
+    use: () => {
+      if (inUse.store instanceof MemoryStore) inUse.store.resize(max_entries)
+      return inUse
+    },
+  }
+}
+
+function created(id: string, config: StoreConfig, log: Log): StoreInUse {
+  if (!config.redis_url) {
+    const store = new MemoryStore(config.max_entries)
+    return inUseOf({ id, store, open: () => {}, close: () => {} })
+  }
+  const store = new RedisStore({
+    url: config.redis_url.reveal(),
+    ca: config.redis_trusted_certificate?.read(),
+    keyPrefix: config.key_prefix,
+    timeout: config.timeout,
+    failOpen: config.fail === 'open',
+    maxEntries: config.max_entries,
+    changed: (state, reason) => {
+      if (state === 'up') log.info({ reason }, 'the store in Redis answers')
+      else log.error({ reason, fail: config.fail }, 'the store in Redis is away')
+    },
+  })
+  return inUseOf({ id, store, open: () => store.open(), close: () => store.close() })
+}
+
+function inUseOf(made: { id: string; store: Store; open: () => void; close: () => void }): StoreInUse {
+  const { id, store, open, close } = made
+  const inUse: StoreInUse = {
+    id,
+    store,
+    use: (before) => {
+      open()
+      before?.close()
+      return inUse
+    },
+    close,
+  }
+  return inUse
+}

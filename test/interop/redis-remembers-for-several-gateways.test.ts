@@ -1,0 +1,108 @@
+import { beforeAll, expect, test } from '@jest/globals'
+import { GatewayError } from '../../src/errors.ts'
+import { RedisStore, type RedisStoreOptions } from '../../src/store/redis.ts'
+import { storeContract } from '../contract/store.contract.ts'
+import { whenFileEnds } from '../support/cleanup.ts'
+import { describeWith } from '../support/peers.ts'
+import { REDIS_PEERS, type RedisServer, startRedis } from '../support/redis.ts'
+import { waitFor } from '../support/wait.ts'
+
+describeWith(REDIS_PEERS, 'Redis as the store', () => {
+  let shared: RedisServer
+  beforeAll(async () => {
+    shared = await startRedis()
+  })
+
+  storeContract('Redis', async () => open(shared))
+  storeContract('Redis that may be away', async () => open(shared, { failOpen: true }))
+
+  test('what one gateway remembers another knows, and other prefixes do not', async () => {
+    const one = open(shared)
+    const other = open(shared)
+    const stranger = open(shared, { keyPrefix: 'stranger:' })
+    await one.set('revoked:a', 'yes', 60_000)
+    expect(await other.get('revoked:a')).toBe('yes')
+    expect(await other.add('revoked:a', '', 60_000)).toBe(false)
+    expect(await stranger.get('revoked:a')).toBeUndefined()
+    expect(await Promise.all([one.increment('failed:a', 60_000), other.increment('failed:a', 60_000)])).toHaveLength(2)
+    expect(await one.increment('failed:a', 60_000)).toBe(3)
+  })
+
+  test('fail: closed never answers without Redis, under load, and answers again when it is back', async () => {
+    const redis = await startRedis()
+    const store = open(redis)
+    await store.set('revoked:a', 'yes', 60_000)
+    const answers = load(async () => (await store.get('revoked:a')) ?? 'unknown')
+    await redis.stop()
+    await waitFor('a refusal', () => answers.seen.has('GW_UNDECIDED'))
+    await redis.start()
+    // It came back empty, and says so: what that means is for whoever asks (see test/unit/tokens/revocations.test.ts).
+    await waitFor('an answer', () => answers.seen.has('unknown'))
+    await answers.stop()
+    expect([...answers.seen].sort()).toEqual(['GW_UNDECIDED', 'unknown', 'yes'])
+  })
+
+  test('fail: open answers with what this gateway wrote or saw, and gives it back to a Redis that came back empty', async () => {
+    const redis = await startRedis()
+    const store = open(redis, { failOpen: true })
+    const other = open(redis)
+    await store.set('revoked:written', 'yes', 60_000)
+    await other.set('revoked:seen', 'yes', 60_000)
+    await other.set('revoked:unseen', 'yes', 60_000)
+    expect(await store.get('revoked:seen')).toBe('yes')
+    const answers = load(async () => `${await store.get('revoked:written')} ${await store.get('revoked:seen')}`)
+    await redis.stop()
+    await waitFor('the loss to be noticed', async () => (await store.get('revoked:unseen')) === undefined)
+    expect(await store.add('used:while-away', '', 60_000)).toBe(true)
+    expect(await store.add('used:while-away', '', 60_000)).toBe(false)
+    expect(await store.increment('failed:a', 60_000)).toBe(1)
+    await redis.start()
+    await waitFor('the copy to be given back', async () =>
+      other.get('used:while-away').then(
+        (value) => value === '',
+        () => false,
+      ),
+    )
+    expect(await other.get('revoked:written')).toBe('yes')
+    await answers.stop()
+    expect([...answers.seen]).toEqual(['yes yes'])
+  })
+
+  test('the password of the URL shows in no message', async () => {
+    const redis = await startRedis()
+    const messages: string[] = []
+    const url = redis.url.replace('redis://', 'redis://ada:s3cret-of-the-test@')
+    const store = open({ ...redis, url }, { changed: (_state, reason) => void messages.push(reason) })
+    await expect(store.get('a:b')).rejects.toMatchObject({ code: 'GW_UNDECIDED' })
+    expect(messages.join()).not.toBe('')
+    expect(messages.join()).not.toContain('s3cret')
+  })
+})
+
+function open({ url }: Pick<RedisServer, 'url'>, options: Partial<RedisStoreOptions> = {}): RedisStore {
+  const usual = { ca: undefined, keyPrefix: 'test:', timeout: 2000, failOpen: false, maxEntries: 1000 }
+  const store = new RedisStore({ url, ...usual, changed: () => {}, ...options })
+  whenFileEnds(() => store.close())
+  store.open()
+  return store
+}
+
+/** Asks again and again, eight at a time, and collects what came: values, or the code of the refusal. */
+function load(ask: () => Promise<string>) {
+  const seen = new Set<string>()
+  let going = true
+  const worker = async () => {
+    while (going) {
+      seen.add(await ask().catch((error) => (error instanceof GatewayError ? error.code : String(error))))
+      await new Promise((resolve) => setTimeout(resolve, 2))
+    }
+  }
+  const workers = Array.from({ length: 8 }, worker)
+  return {
+    seen,
+    async stop() {
+      going = false
+      await Promise.all(workers)
+    },
+  }
+}

@@ -1,0 +1,39 @@
+/** A real Redis without persistence, which a test can stop and start again on the same port. */
+import { startChild } from './children.ts'
+import { temporaryFolder } from './folder.ts'
+import { freePort } from './free-port.ts'
+import { findCommand } from './peers.ts'
+import { waitFor } from './wait.ts'
+
+export const REDIS_PEERS = ['redis-server']
+
+export interface RedisServer {
+  readonly url: string
+  start(): Promise<void>
+  /** At once, as a machine that loses power. */
+  stop(): Promise<void>
+}
+
+export async function startRedis(): Promise<RedisServer> {
+  const port = await freePort()
+  const program = findCommand('redis-server') ?? 'redis-server'
+  const begin = async () => {
+    const args = ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no']
+    const child = startChild(program, [...args, '--dir', temporaryFolder()])
+    await waitFor('Redis to accept connections', () => {
+      if (!child.running) throw new Error(`redis-server ended: ${child.stdout}`)
+      return child.stdout.includes('Ready to accept connections')
+    })
+    return child
+  }
+  let child = await begin()
+  return {
+    url: `redis://127.0.0.1:${port}`,
+    async start() {
+      child = await begin()
+    },
+    async stop() {
+      await child.stop('SIGKILL')
+    },
+  }
+}
