@@ -38,6 +38,8 @@ export interface Log {
   handshakeFailed(failure: HandshakeFailure): void
   /** One line per request, whatever the level, or none at no cost. */
   accessLog(options: { readonly enabled: boolean }): AccessLog
+  /** Writes lines that another process of this gateway has made. */
+  relay(lines: string): void
   /** Writes what is buffered; blocks until it is written. Done by itself when the process exits. */
   flush(): void
 }
@@ -68,6 +70,7 @@ function wrap(logger: pino.Logger, sink: Sink): Log {
     child: (fields) => wrap(logger.child(fields), sink),
     handshakeFailed: (failure) => logger.info(failure, 'handshake failed'),
     accessLog: ({ enabled }) => createAccessLog(enabled ? (line) => sink.write(line) : undefined),
+    relay: (lines) => void sink.write(lines),
     flush: () => sink.flushSync(),
   }
 }

@@ -1,21 +1,32 @@
 import { randomUUID } from 'node:crypto'
 import type { Server as AdminServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { createAdminServer, type Readiness } from './admin/server.ts'
+import type { Readiness } from './admin/server.ts'
+import { startAdmin } from './admin/start.ts'
 import { type LoadedConfig, type LoadOptions, loadConfig } from './config/index.ts'
 import { ConfigError, describeProblem, type GatewayError, type Problem } from './errors.ts'
 import { FileWatch } from './file-watch.ts'
+import { listenProblem } from './listen-problem.ts'
 import { Listener, type ListenerHandler } from './listener/listener.ts'
 import type { Log } from './log.ts'
 import { createMetrics, type Metrics, verifyResult } from './metrics.ts'
 import { refusalBytes } from './refuse.ts'
-import { buildRuntime, createLasting, type Lasting, type ListenerRuntime, type Runtime } from './runtime/runtime.ts'
+import {
+  buildRuntime,
+  createLasting,
+  type Lasting,
+  type ListenerRuntime,
+  type Runtime,
+  type Shared,
+} from './runtime/runtime.ts'
 import type { Connection } from './types.ts'
 
 export interface ServerOptions {
   /** Where the configuration comes from, at the start and on each reload. */
   readonly load: LoadOptions
   readonly log: Log
+  /** Where several workers serve together: then files are watched and the admin listens in their supervisor. */
+  readonly shared?: Shared
 }
 
 interface Bound {
@@ -46,7 +57,7 @@ export class Server {
   constructor(options: ServerOptions) {
     this.#options = options
     this.#log = options.log
-    this.#lasting = createLasting(options.log, this.#metrics)
+    this.#lasting = createLasting(options.log, this.#metrics, options.shared)
   }
 
   /** Where clients and probes can connect. */
@@ -54,12 +65,17 @@ export class Server {
     return { https: [...this.#bound.values()].map(({ address }) => address), admin: this.#adminAddress }
   }
 
+  /** Everything that was counted, for the supervisor of several workers. */
+  snapshot(): ReturnType<Metrics['registry']['getMetricsAsJSON']> {
+    return this.#metrics.registry.getMetricsAsJSON()
+  }
+
   /** @throws ConfigError with all problems; Error where an address cannot be listened on */
   async start(loaded: LoadedConfig): Promise<void> {
     const runtime = buildRuntime(loaded, this.#lasting)
     this.#report(runtime.warnings)
     await this.#bindAll(runtime)
-    await this.#startAdmin(runtime)
+    if (!this.#options.shared) await this.#startAdmin(runtime)
     this.#use(runtime, loaded)
     this.#metrics.reloaded(true)
     this.#log.info({ listeners: this.#bound.size, services: runtime.config.services.length }, 'ready')
@@ -169,7 +185,7 @@ export class Server {
     const listener = new Listener(current.settings, this.#handlerOf(bound))
     const { host, port } = current.config.listen
     const address = await listener.listen(host, port).catch((error: NodeJS.ErrnoException) => {
-      throw new ConfigError([{ path: `${current.config.at}.listen`, message: cannotListen(host, port, error) }])
+      throw listenProblem(`${current.config.at}.listen`, host, port, error)
     })
     this.#log.info({ kind: 'https', address: address.address, port: address.port }, 'listening')
     return Object.assign(bound, { key, listener, address })
@@ -225,24 +241,10 @@ export class Server {
     }
   }
 
-  async #startAdmin(runtime: Runtime): Promise<void> {
-    const { listen } = runtime.config.admin
-    if (listen === 'off') return
-    const admin = createAdminServer({
-      metrics: this.#metrics,
-      ready: () => this.#readiness(),
-      failed: (err) => this.#log.error({ err }, 'the admin failed to answer'),
-    })
-    await new Promise<void>((resolve, reject) => {
-      admin.once('error', (error: NodeJS.ErrnoException) => {
-        reject(new ConfigError([{ path: 'admin.listen', message: cannotListen(listen.host, listen.port, error) }]))
-      })
-      admin.listen({ host: listen.host, port: listen.port }, resolve)
-    })
-    this.#admin = admin
-    this.#adminAddress = admin.address() as AddressInfo
-    const { address, port } = this.#adminAddress
-    this.#log.info({ kind: 'admin', address, port }, 'listening')
+  async #startAdmin({ config }: Runtime): Promise<void> {
+    const [metrics, log] = [this.#metrics, this.#log]
+    this.#admin = await startAdmin(config.admin, { metrics, ready: () => this.#readiness(), log })
+    this.#adminAddress = this.#admin?.address() as AddressInfo | undefined
   }
 
   #readiness(): Readiness {
@@ -255,22 +257,13 @@ export class Server {
   }
 
   #watch(loaded: LoadedConfig): void {
-    const watches = this.#runtime?.config.reload.watch === true && !this.#draining
+    const watches = this.#runtime?.config.reload.watch === true && !this.#draining && !this.#options.shared
     this.#files.watch(watches ? loaded.files : [])
   }
 }
 
 function keyOf({ config }: ListenerRuntime): string {
   return `${config.listen.host} ${config.listen.port}`
-}
-
-function cannotListen(host: string, port: number, error: NodeJS.ErrnoException): string {
-  const remedy: Record<string, string> = {
-    EADDRINUSE: 'something else listens there already; stop it or choose another port',
-    EACCES: 'this user may not listen there; choose a port above 1023 or give the process CAP_NET_BIND_SERVICE',
-    EADDRNOTAVAIL: 'this machine has no such address',
-  }
-  return `cannot listen on ${host}:${port} (${error.code ?? error.message}): ${remedy[error.code ?? ''] ?? 'choose another address'}`
 }
 
 function sleep(milliseconds: number): Promise<void> {

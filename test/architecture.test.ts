@@ -26,7 +26,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   routing: [],
   upstream: ['tls-cert-utils', 'end-gently'],
   store: [],
-  admin: [],
+  'listen-problem': [],
+  admin: ['listen-problem', 'log'],
   runtime: [
     'config',
     'tls-cert-utils',
@@ -43,8 +44,9 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'upstream',
     'store',
   ],
-  server: ['file-watch', 'config', 'runtime', 'listener', 'admin', 'log', 'metrics', 'refuse'],
-  cli: ['config', 'runtime', 'server', 'tls-cert-utils', 'identity', 'log', 'metrics', 'listener'],
+  server: ['file-watch', 'config', 'runtime', 'listener', 'admin', 'log', 'metrics', 'refuse', 'listen-problem'],
+  workers: ['server', 'config', 'admin', 'file-watch', 'log'],
+  cli: ['config', 'runtime', 'server', 'workers', 'tls-cert-utils', 'identity', 'log', 'metrics', 'listener'],
 }
 const EVERYWHERE = ['types', 'errors']
 const LIBRARIES = ['tls-cert-utils', 'errors', 'config']

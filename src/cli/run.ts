@@ -3,25 +3,33 @@ import { type LoadOptions, loadConfig } from '../config/index.ts'
 import { ConfigError, describeProblem, type Problem } from '../errors.ts'
 import { createLog } from '../log.ts'
 import { Server } from '../server.ts'
+import { Supervisor } from '../workers/supervisor.ts'
+import { isWorker, serveAsWorker } from '../workers/worker.ts'
 
 export function addRun(program: Command): void {
   program
     .command('run')
-    .description('Start the gateway. SIGHUP and changed files reload it, SIGTERM drains and stops it.')
+    .description(
+      'Start the gateway. SIGHUP and changed files reload it, SIGTERM drains and stops it, SIGUSR2 replaces its workers one by one.',
+    )
     .option(
       '-c, --config <file>',
       'the configuration (default: SALLYPORT_CONFIG, else conf/sallyport.yaml if it is there)',
     )
     .action(async ({ config: file }: { config?: string }) => {
-      await run({ file, env: process.env })
+      if (isWorker()) serveAsWorker()
+      else await run({ file, env: process.env })
     })
 }
 
+/** One process, or the supervisor of several. */
+export type Running = Pick<Server, 'addresses' | 'reload' | 'stop'>
+
 /**
  * Starts a gateway for as long as the process lives. What keeps it from starting is printed and the exit status is 1.
- * @returns the running server, or undefined where it did not start
+ * @returns what runs, or undefined where it did not start
  */
-export async function run(load: LoadOptions): Promise<Server | undefined> {
+export async function run(load: LoadOptions): Promise<Running | undefined> {
   refuseUnsafeEnvironment(load.env)
   const loaded = loadConfig(load)
   const log = createLog({ level: loaded.config?.log.level ?? 'info' })
@@ -29,7 +37,9 @@ export async function run(load: LoadOptions): Promise<Server | undefined> {
     log.fatal({ err }, 'unforeseen error')
     process.exit(1)
   })
-  const server = new Server({ load, log })
+  const workers = loaded.config?.workers ?? 1
+  const supervisor = workers > 1 ? new Supervisor({ load, log, workers }) : undefined
+  const server = supervisor ?? new Server({ load, log })
   try {
     await server.start(loaded)
   } catch (error) {
@@ -38,6 +48,8 @@ export async function run(load: LoadOptions): Promise<Server | undefined> {
     return fail(error.problems)
   }
   process.on('SIGHUP', () => void server.reload('SIGHUP'))
+  // One process alone has nobody to take its place; ignoring the signal beats ending by it.
+  process.on('SIGUSR2', () => void supervisor?.replaceAll())
   let stopping = false
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.on(signal, () => {

@@ -25,6 +25,7 @@ import { choice, onOff } from './scalars.ts'
 import { type ServiceConfig, service } from './services.ts'
 import { type StoreConfig, store } from './store.ts'
 import { target, type UpstreamConfig, upstream } from './upstreams.ts'
+import { workerCount } from './worker-count.ts'
 
 export const schema = block('The configuration of Sallyport.', {
   _format_version: field(choice('3.0', '2.1', '1.1'), {
@@ -34,6 +35,11 @@ export const schema = block('The configuration of Sallyport.', {
   _transform: field(onOff, { about: 'Accepted and not used.' }),
   _comment: field(anything, { about: 'A remark.' }),
   _ignore: field(anything, { about: 'Anything; not read.' }),
+  workers: field(workerCount, {
+    default: 1,
+    env: 'SALLYPORT_WORKERS',
+    about: 'How many processes serve; auto: one for each core. A change takes effect at the next start.',
+  }),
   listeners: z.array(listener).prefault([{}]).describe('The addresses to listen on.'),
   identity_headers: identityHeaders,
   trusted_ips: list(network, {
@@ -93,6 +99,8 @@ export type Written = z.output<typeof schema>
 export interface Config {
   /** Not empty. */
   readonly listeners: readonly ListenerConfig[]
+  /** At least 1. */
+  readonly workers: number
   readonly services: readonly ServiceConfig[]
   readonly routes: readonly RouteConfig[]
   readonly upstreams: readonly UpstreamConfig[]

@@ -30,7 +30,7 @@ export function resolveConfig(written: Written, context: ResolveContext): Config
   passes(written.proxy, checkProxy, context)
   for (const problem of checkIdentityHeaders(written.identity_headers ?? {}, 'identity_headers'))
     context.report(problem)
-  const { identity_headers, trusted_ips, forwarded, via, proxy, store, admin, log, shutdown, reload } = written
+  const { identity_headers, trusted_ips, forwarded, via, proxy, store, workers, admin, log, shutdown, reload } = written
   return {
     listeners: resolveListeners(written, services.values(), context),
     services: services.values(),
@@ -39,7 +39,7 @@ export function resolveConfig(written: Written, context: ResolveContext): Config
     certificates: certificates.values(),
     ca_certificates: authorities.values(),
     consumers: resolveConsumers(written, context),
-    ...{ identity_headers, trusted_ips, forwarded, via, proxy, store, admin, log, shutdown, reload },
+    ...{ identity_headers, trusted_ips, forwarded, via, proxy, store, workers, admin, log, shutdown, reload },
   }
 }
 

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import type { AccessLog } from '../access-log.ts'
 import type { Config, ListenerConfig, LoadedConfig } from '../config/index.ts'
 import { ConfigError, type Problem } from '../errors.ts'
@@ -18,7 +19,7 @@ import { buildService } from './services.ts'
 import { type StoreInUse, storeOf } from './store.ts'
 
 /** What outlives a configuration: sessions, connections and counters go on where a reload does not concern them. */
-export interface Lasting {
+export interface Lasting extends Shared {
   readonly log: Log
   readonly metrics: Metrics
   readonly pools: Pools
@@ -27,8 +28,26 @@ export interface Lasting {
   readonly forgetPoolMetrics: (() => void)[]
 }
 
-export function createLasting(log: Log, metrics: Metrics): Lasting {
-  return { log, metrics, pools: new Pools(), policies: new Map(), store: undefined, forgetPoolMetrics: [] }
+/** What the workers of one gateway have in common. */
+export interface Shared {
+  /** Limits of the whole gateway are divided by it. */
+  readonly workers: number
+  /** What session ticket keys are derived from, so that a session made by one worker is good for all. */
+  readonly ticketSecret: Buffer
+}
+
+export function createLasting(log: Log, metrics: Metrics, shared?: Shared): Lasting {
+  const { workers, ticketSecret } = shared ?? { workers: 1, ticketSecret: randomBytes(32) }
+  return {
+    log,
+    metrics,
+    pools: new Pools(),
+    policies: new Map(),
+    forgetPoolMetrics: [],
+    store: undefined,
+    workers,
+    ticketSecret,
+  }
 }
 
 export interface ListenerRuntime {
@@ -81,7 +100,7 @@ export function buildRuntime(loaded: LoadedConfig, lasting: Lasting): Runtime {
   const listeners = config.listeners.map((listener, i) => {
     const { virtualFor, policyFor, policyIds } = servers[i] as ListenerServers
     const gateway = new Gateway(createPhases({ config, listener, virtualFor, router, begin, log: lasting.log }))
-    return { config: listener, settings: settingsOf(listener, policyFor), gateway, policyIds }
+    return { config: listener, settings: settingsOf(listener, policyFor, lasting.workers), gateway, policyIds }
   })
   return {
     config,
@@ -170,7 +189,11 @@ function rulesOf(config: Config, services: Services): RouteRule[] {
   })
 }
 
-function settingsOf(listener: ListenerConfig, policyFor: ListenerServers['policyFor']): ListenerSettings {
+function settingsOf(
+  listener: ListenerConfig,
+  policyFor: ListenerServers['policyFor'],
+  workers: number,
+): ListenerSettings {
   return {
     policyFor,
     handshakeTimeout: listener.handshake_timeout,
@@ -178,7 +201,7 @@ function settingsOf(listener: ListenerConfig, policyFor: ListenerServers['policy
     keepaliveTimeout: listener.keepalive_timeout,
     keepaliveRequests: listener.keepalive_requests,
     maxHeaderSize: listener.client_max_header_size,
-    maxConnections: listener.max_connections,
+    maxConnections: Math.ceil(listener.max_connections / workers),
   }
 }
 

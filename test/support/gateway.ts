@@ -103,8 +103,9 @@ export class Gateway {
   }
 
   async untilReady(): Promise<void> {
-    const up = () => !this.child.running || this.log.some(({ msg, kind }) => msg === 'listening' && kind === 'https')
-    await waitFor('the gateway to listen', up, 15)
+    // Each worker has such a line of its own; the supervisor's comes last.
+    const up = () => !this.child.running || this.log.some(({ msg, worker }) => msg === 'ready' && worker === undefined)
+    await waitFor('the gateway to be ready', up, 15)
     if (!this.child.running) {
       const { status, signal, stdout, stderr } = await this.child.exited
       throw new Error(`the gateway ended at once (${signal ?? status})\n${stderr}\n${stdout}`)

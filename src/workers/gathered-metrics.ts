@@ -1,0 +1,33 @@
+import { AggregatorRegistry, type MetricObjectWithValues, type MetricValue } from 'prom-client'
+
+export type Snapshot = readonly MetricObjectWithValues<MetricValue<string>>[]
+
+/** The metrics of all workers as those of one process: counters and levels are summed up, of dates and successes the worst counts. */
+export class GatheredMetrics {
+  readonly contentType = new AggregatorRegistry().contentType
+  readonly #ask: () => Promise<readonly Snapshot[]>
+  /** What workers had counted that have ended: a counter that falls back would look like one that began again. */
+  #ended: Snapshot = []
+
+  /** `ask` gets a snapshot of each worker that answers. */
+  constructor(ask: () => Promise<readonly Snapshot[]>) {
+    this.#ask = ask
+  }
+
+  /** Prometheus's text format. */
+  async text(): Promise<string> {
+    return sum([this.#ended, ...(await this.#ask())]).metrics()
+  }
+
+  /** Keeps what a worker had counted when it ended. */
+  async keep(last: Snapshot): Promise<void> {
+    const counted = last.filter(({ type }) => COUNTING.has(String(type)))
+    this.#ended = await sum([this.#ended, counted]).getMetricsAsJSON()
+  }
+}
+
+const COUNTING = new Set(['counter', 'histogram'])
+
+function sum(snapshots: readonly Snapshot[]) {
+  return AggregatorRegistry.aggregate([...snapshots] as object[])
+}

@@ -1,0 +1,35 @@
+/** What the supervisor and its workers say to each other, over the channel that node:cluster opens between them. */
+import type { AddressInfo } from 'node:net'
+import type { Problem } from '../errors.ts'
+import type { Snapshot } from './gathered-metrics.ts'
+
+/** What a worker needs to read the configuration as the supervisor did: secrets come this way, never by the worker's environment. */
+export interface WorkerLoad {
+  readonly file: string | undefined
+  readonly env: Readonly<Record<string, string | undefined>>
+  readonly overrides: Readonly<Record<string, string | undefined>> | undefined
+}
+
+export type ToWorker =
+  | {
+      readonly kind: 'start'
+      readonly load: WorkerLoad
+      /** How many workers share the limits. */
+      readonly workers: number
+      /** Hexadecimal: what session ticket keys are derived from, so that a session made by one worker is good for all. */
+      readonly ticketSecret: string
+    }
+  | { readonly kind: 'reload'; readonly id: number; readonly reason: string }
+  | { readonly kind: 'metrics'; readonly id: number }
+  | { readonly kind: 'stop' }
+  /** The answer to `ended`. What came before it, such as a connection handed over late, has been dealt with by then. */
+  | { readonly kind: 'exit' }
+
+export type FromWorker =
+  | { readonly kind: 'started'; readonly addresses: readonly AddressInfo[] }
+  | { readonly kind: 'refused'; readonly problems: readonly Problem[] }
+  | { readonly kind: 'reloaded'; readonly id: number; readonly accepted: boolean }
+  | { readonly kind: 'metrics'; readonly id: number; readonly metrics: Snapshot }
+  /** It has drained, and waits to be let go. */
+  | { readonly kind: 'ended'; readonly finished: boolean; readonly metrics: Snapshot }
+  | { readonly kind: 'gone' }

@@ -1,0 +1,270 @@
+/** Several processes that serve one configuration as one gateway. */
+import cluster, { type Worker } from 'node:cluster'
+import { randomBytes } from 'node:crypto'
+import type { Server as AdminServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { startAdmin } from '../admin/start.ts'
+import { type LoadedConfig, type LoadOptions, loadConfig, withSecrets } from '../config/index.ts'
+import { ConfigError } from '../errors.ts'
+import { FileWatch } from '../file-watch.ts'
+import type { Log } from '../log.ts'
+import { GatheredMetrics, type Snapshot } from './gathered-metrics.ts'
+import type { FromWorker, ToWorker } from './messages.ts'
+
+export interface SupervisorOptions {
+  readonly load: LoadOptions
+  readonly log: Log
+  readonly workers: number
+}
+
+/** A worker as the supervisor knows it. */
+interface Member {
+  readonly worker: Worker
+  readonly startedAt: number
+  addresses: readonly AddressInfo[]
+  /** It was told to stop, so that its end is no accident. */
+  leaving: boolean
+  finished: boolean
+  /** What it had counted when it was last asked. */
+  metrics: Snapshot
+}
+
+/** How long a worker may take for an answer before it is passed over, in milliseconds: a scrape or reload must not wait for one that hangs. */
+const ANSWER_TIME = 10_000
+/** A worker that lived no longer than this is replaced only after as long again: one that cannot live must not keep the machine busy. */
+const SHORT_LIFE = 1000
+
+/**
+ * Starts the workers, replaces those that die, and passes on reloads and the end. Connections are accepted here and handed to the workers in
+ * turn (node:cluster's round robin), not by sockets of their own with SO_REUSEPORT: the kernel resets what waits in the queue of such a socket when
+ * its worker ends, while nothing is lost here when workers are replaced.
+ */
+export class Supervisor {
+  readonly #options: SupervisorOptions
+  readonly #log: Log
+  readonly #members = new Set<Member>()
+  readonly #waiting = new Map<number, (answer: FromWorker | undefined) => void>()
+  readonly #ticketSecret = randomBytes(32).toString('hex')
+  readonly #metrics = new GatheredMetrics(() => this.#snapshots())
+  readonly #files = new FileWatch(() => void this.reload('files changed'))
+  #questions = 0
+  #busy: Promise<unknown> = Promise.resolve()
+  #watches = true
+  #admin: AdminServer | undefined
+  #adminAddress: AddressInfo | undefined
+  #draining = false
+
+  constructor(options: SupervisorOptions) {
+    this.#options = options
+    this.#log = options.log
+    cluster.schedulingPolicy = cluster.SCHED_RR
+    cluster.setupPrimary({ silent: true, serialization: 'advanced' })
+  }
+
+  get addresses(): { readonly https: readonly AddressInfo[]; readonly admin: AddressInfo | undefined } {
+    const [member] = this.#members
+    return { https: member?.addresses ?? [], admin: this.#adminAddress }
+  }
+
+  /** @throws ConfigError with all problems */
+  async start(loaded: LoadedConfig): Promise<void> {
+    // One alone first: where it cannot start, the others could not either, and each problem is told once.
+    await this.#add()
+    try {
+      await Promise.all(Array.from({ length: this.#options.workers - 1 }, () => this.#add()))
+      await this.#startAdmin(loaded)
+    } catch (error) {
+      this.#draining = true
+      for (const { worker } of this.#members) worker.process.kill('SIGKILL')
+      throw error
+    }
+    this.#watch(loaded)
+    this.#log.info({ workers: this.#members.size }, 'ready')
+  }
+
+  /** One worker after the other; where the first refuses, the others keep what they have too. */
+  reload(reason: string): Promise<boolean> {
+    return this.#inTurn(async () => {
+      if (this.#draining) return false
+      let accepted = true
+      for (const member of this.#active()) {
+        const answer = await this.#ask(member, (id) => ({ kind: 'reload', id, reason }))
+        if (answer?.kind === 'reloaded' && answer.accepted) continue
+        accepted = false
+        break
+      }
+      this.#watch(loadConfig(this.#options.load))
+      return accepted
+    })
+  }
+
+  /** A new worker for each that serves now, from the program as it is on disk by then; the old one drains once the new one serves. */
+  replaceAll(): Promise<boolean> {
+    return this.#inTurn(async () => {
+      for (const member of this.#active()) {
+        if (this.#draining) return false
+        try {
+          await this.#add()
+        } catch (error) {
+          this.#log.error({ err: error }, 'a new worker did not start: the old ones were kept')
+          return false
+        }
+        this.#dismiss(member)
+      }
+      this.#log.info({ workers: this.#active().length }, 'all workers were replaced')
+      return true
+    })
+  }
+
+  /** Resolves to false where a worker had to cut something off. */
+  async stop(): Promise<boolean> {
+    this.#draining = true
+    this.#files.stop()
+    const members = [...this.#members]
+    const ends = members.map(({ worker }) => new Promise((resolve) => worker.once('exit', resolve)))
+    for (const member of members) this.#dismiss(member)
+    await Promise.all(ends)
+    this.#admin?.close()
+    this.#admin?.closeAllConnections()
+    this.#log.flush()
+    return members.every(({ finished }) => finished)
+  }
+
+  async #startAdmin({ config }: LoadedConfig): Promise<void> {
+    if (!config) return
+    const [metrics, log] = [this.#metrics, this.#log]
+    this.#admin = await startAdmin(config.admin, { metrics, ready: () => this.#readiness(), log })
+    this.#adminAddress = this.#admin?.address() as AddressInfo | undefined
+  }
+
+  #active(): Member[] {
+    return [...this.#members].filter(({ leaving }) => !leaving)
+  }
+
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.#busy.then(work)
+    this.#busy = done.catch(() => {})
+    return done
+  }
+
+  #dismiss(member: Member): void {
+    member.leaving = true
+    tell(member.worker, { kind: 'stop' })
+  }
+
+  /** @throws ConfigError where it refuses the configuration, Error where it ends before it serves */
+  async #add(): Promise<Member> {
+    const worker = cluster.fork()
+    const member: Member = {
+      worker,
+      startedAt: Date.now(),
+      addresses: [],
+      leaving: false,
+      finished: false,
+      metrics: [],
+    }
+    this.#relay(worker)
+    const started = new Promise<void>((resolve, reject) => {
+      worker.on('message', (message: FromWorker) => {
+        if (message.kind === 'started') {
+          member.addresses = message.addresses
+          resolve()
+        } else if (message.kind === 'refused') reject(new ConfigError(message.problems))
+        else this.#heard(member, message)
+      })
+      worker.once('exit', () => reject(new Error('the worker ended before it served')))
+    })
+    const { file, env, overrides } = this.#options.load
+    const load = { file, env: { ...withSecrets(env) }, overrides }
+    tell(worker, { kind: 'start', load, workers: this.#options.workers, ticketSecret: this.#ticketSecret })
+    try {
+      await started
+    } catch (error) {
+      worker.process.kill('SIGKILL')
+      throw error
+    }
+    this.#members.add(member)
+    worker.once('exit', (code, signal) => this.#ended(member, signal ?? code))
+    return member
+  }
+
+  #heard(member: Member, message: FromWorker): void {
+    if (message.kind === 'ended') {
+      Object.assign(member, { finished: message.finished, metrics: message.metrics })
+      tell(member.worker, { kind: 'exit' })
+    } else if ('id' in message) this.#waiting.get(message.id)?.(message)
+  }
+
+  #ended(member: Member, how: string | number): void {
+    this.#members.delete(member)
+    void this.#metrics.keep(member.metrics)
+    if (member.leaving || this.#draining) return
+    this.#log.error({ worker: member.worker.id, how }, 'a worker ended: another one takes its place')
+    const wait = Date.now() - member.startedAt < SHORT_LIFE ? SHORT_LIFE : 0
+    setTimeout(() => this.#replace(), wait)
+  }
+
+  #replace(): void {
+    if (this.#draining) return
+    this.#add().catch((error: unknown) => {
+      this.#log.error({ err: error }, 'a worker could not be replaced; it is tried again')
+      setTimeout(() => this.#replace(), SHORT_LIFE)
+    })
+  }
+
+  /** Whole lines only: what two processes write into one pipe at once would be mixed up. */
+  #relay({ process: child }: Worker): void {
+    let rest = ''
+    child.stdout?.setEncoding('utf8').on('data', (text: string) => {
+      const end = text.lastIndexOf('\n') + 1
+      if (end > 0) this.#log.relay(rest + text.slice(0, end))
+      rest = end > 0 ? text.slice(end) : rest + text
+    })
+    child.stderr?.pipe(process.stderr, { end: false })
+  }
+
+  /** Undefined where it does not answer in time, or ends. */
+  #ask({ worker }: Member, question: (id: number) => ToWorker): Promise<FromWorker | undefined> {
+    const id = ++this.#questions
+    return new Promise((resolve) => {
+      const answered = (answer?: FromWorker) => {
+        clearTimeout(timer)
+        worker.off('exit', gone)
+        this.#waiting.delete(id)
+        resolve(answer)
+      }
+      const gone = () => answered()
+      const timer = setTimeout(answered, ANSWER_TIME)
+      worker.once('exit', gone)
+      this.#waiting.set(id, answered)
+      tell(worker, question(id))
+    })
+  }
+
+  async #snapshots(): Promise<readonly Snapshot[]> {
+    const members = [...this.#members]
+    await Promise.all(
+      members.map(async (member) => {
+        const answer = await this.#ask(member, (id) => ({ kind: 'metrics', id }))
+        if (answer?.kind === 'metrics') member.metrics = answer.metrics
+      }),
+    )
+    return members.map(({ metrics }) => metrics)
+  }
+
+  #readiness() {
+    if (this.#draining) return { ready: false, reasons: ['draining'] }
+    return this.#active().length > 0 ? { ready: true, reasons: [] } : { ready: false, reasons: ['no worker serves'] }
+  }
+
+  /** The files of what was read last, also where it was refused: mending them is enough then. */
+  #watch(loaded: LoadedConfig): void {
+    this.#watches = loaded.config?.reload.watch ?? this.#watches
+    this.#files.watch(this.#watches && !this.#draining ? loaded.files : [])
+  }
+}
+
+/** One that has just ended is not told anything; its end is handled where it is noticed. */
+function tell(worker: Worker, message: ToWorker): void {
+  if (worker.isConnected()) worker.send(message, () => {})
+}

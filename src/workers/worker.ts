@@ -1,0 +1,64 @@
+/** The side of a worker: a Server that does what its supervisor says. */
+import cluster, { type Worker as Self } from 'node:cluster'
+import { loadConfig } from '../config/index.ts'
+import { ConfigError } from '../errors.ts'
+import { createLog } from '../log.ts'
+import { Server } from '../server.ts'
+import type { FromWorker, ToWorker } from './messages.ts'
+
+type Start = Extract<ToWorker, { kind: 'start' }>
+
+/** Whether this process was started by a supervisor. */
+export function isWorker(): boolean {
+  return cluster.isWorker
+}
+
+/** Waits for what the supervisor says, for as long as the process lives. Without its supervisor it ends: node:cluster sees to that. */
+export function serveAsWorker(): void {
+  const self = cluster.worker as Self
+  const say = (message: FromWorker, then?: () => void) => self.send(message, then)
+  let server: Server | undefined
+  let stopping = false
+
+  const stop = async (): Promise<void> => {
+    if (stopping) return
+    stopping = true
+    const finished = (await server?.stop()) ?? true
+    const metrics = (await server?.snapshot()) ?? []
+    process.exitCode = finished ? 0 : 1
+    say({ kind: 'ended', finished, metrics })
+  }
+  const carryOut = async (order: ToWorker): Promise<void> => {
+    if (order.kind === 'start') server = await start(order, say)
+    else if (order.kind === 'stop') await stop()
+    // Written last, so that node:cluster has given back every connection that came too late by the time this process ends.
+    else if (order.kind === 'exit') say({ kind: 'gone' }, () => process.exit())
+    else if (!server) return
+    else if (order.kind === 'metrics') say({ kind: 'metrics', id: order.id, metrics: await server.snapshot() })
+    else say({ kind: 'reloaded', id: order.id, accepted: await server.reload(order.reason) })
+  }
+  process.on('message', (order: ToWorker) => void carryOut(order))
+  process.on('SIGTERM', () => void stop())
+  // A terminal sends these to the whole group; what they mean is for the supervisor to say.
+  for (const signal of ['SIGINT', 'SIGHUP', 'SIGUSR2'] as const) process.on(signal, () => {})
+}
+
+async function start(order: Start, say: (message: FromWorker) => void): Promise<Server | undefined> {
+  const { load, workers, ticketSecret } = order
+  const loaded = loadConfig(load)
+  const log = createLog({ level: loaded.config?.log.level ?? 'info' }).child({ worker: cluster.worker?.id })
+  process.on('uncaughtException', (err) => {
+    log.fatal({ err }, 'unforeseen error')
+    process.exit(1)
+  })
+  const server = new Server({ load, log, shared: { workers, ticketSecret: Buffer.from(ticketSecret, 'hex') } })
+  try {
+    await server.start(loaded)
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error
+    say({ kind: 'refused', problems: error.problems })
+    return undefined
+  }
+  say({ kind: 'started', addresses: server.addresses.https })
+  return server
+}

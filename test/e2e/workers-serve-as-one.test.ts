@@ -1,0 +1,122 @@
+import { readFileSync } from 'node:fs'
+import { Agent } from 'node:https'
+import { beforeAll, expect, test } from '@jest/globals'
+import type { Gateway } from '../support/gateway.ts'
+import { makeScene, type Scene } from '../support/scene.ts'
+import { waitFor, within } from '../support/wait.ts'
+
+let scene: Scene
+beforeAll(async () => {
+  scene = await makeScene()
+})
+
+/** The processes that serve. */
+function workersOf(gateway: Gateway): number[] {
+  const { pid } = gateway.child
+  return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8')
+    .split(' ')
+    .filter((text) => text !== '')
+    .map(Number)
+}
+
+/** A request on a connection of its own. */
+const status = async (gateway: Gateway, path = '/') => (await gateway.get(path, { as: scene.ada })).status
+
+async function counted(gateway: Gateway): Promise<number> {
+  const { text } = await gateway.getAdmin('/metrics')
+  const lines = [...text.matchAll(/^sallyport_http_requests_total\{[^}]*route="everything"[^}]*\} (\d+)$/gm)]
+  return lines.reduce((sum, [, count]) => sum + Number(count), 0)
+}
+
+test('connections are shared among them, and their metrics and logs are those of one gateway', async () => {
+  const gateway = await scene.start({ workers: 2 })
+  expect(workersOf(gateway)).toHaveLength(2)
+  const answers = await Promise.all(Array.from({ length: 20 }, () => gateway.get('/', { as: scene.ada })))
+  expect(answers.map((answer) => answer.status)).toEqual(Array(20).fill(200))
+  for (const answer of answers) expect(await gateway.line(answer)).toMatchObject({ status: 200 })
+  expect(await counted(gateway)).toBe(20)
+  const { text } = await gateway.getAdmin('/metrics')
+  // Both took part, or the counters could not have been gathered from two.
+  const handshakes = /^sallyport_tls_handshakes_total\{[^}]*result="success"[^}]*\} (\d+)$/m.exec(text)?.[1]
+  expect(Number(handshakes)).toBe(20)
+})
+
+test('one that dies is replaced; the connections of the others go on, and no count is forgotten', async () => {
+  const gateway = await scene.start({ workers: 2 })
+  const agents = Array.from({ length: 4 }, () => new Agent({ keepAlive: true, maxSockets: 1 }))
+  const ask = (agent: Agent) => gateway.get('/', { as: scene.ada, agent }).then(({ status: answer }) => answer)
+  expect(await Promise.all(agents.map(ask))).toEqual([200, 200, 200, 200])
+  expect(await counted(gateway)).toBe(4)
+  const [victim, other] = workersOf(gateway)
+  process.kill(victim as number, 'SIGKILL')
+  await gateway.logged({ msg: 'a worker ended: another one takes its place' })
+  await waitFor('another worker', () => workersOf(gateway).length === 2)
+  expect(workersOf(gateway)).toContain(other)
+  const after = await Promise.allSettled(agents.map(ask))
+  // Round robin gave each worker two of the four.
+  expect(after.filter(({ status: kept }) => kept === 'fulfilled').length).toBeGreaterThanOrEqual(2)
+  await waitFor('the count', async () => (await counted(gateway)) >= 6)
+  for (const agent of agents) agent.destroy()
+})
+
+test('a reload reaches all of them, and a refused one reaches none', async () => {
+  const gateway = await scene.start({ workers: 2 })
+  const route = (paths: string[]) => [{ name: 'api', url: scene.backend.url, routes: [{ name: 'everything', paths }] }]
+  await gateway.reload({ ...scene.config({ services: route(['/new']) }), workers: 2 })
+  await waitFor('both to have it', () => gateway.log.filter(({ msg }) => msg === 'reloaded').length === 2)
+  const some = () => Promise.all(Array.from({ length: 6 }, () => status(gateway, '/new')))
+  expect(await some()).toEqual(Array(6).fill(200))
+  expect(await status(gateway, '/old')).toBe(404)
+  await gateway.reload('listeners: [{ lisstenn: 1 }]')
+  expect(await some()).toEqual(Array(6).fill(200))
+  expect(gateway.log.filter(({ msg }) => String(msg).startsWith('reload refused'))).toHaveLength(1)
+})
+
+test('SIGUSR2 replaces all of them while nothing is refused or lost', async () => {
+  const gateway = await scene.start({ workers: 2 })
+  const before = workersOf(gateway)
+  let going = true
+  const answers: number[] = []
+  const client = async () => {
+    while (going) answers.push(await status(gateway))
+  }
+  const clients = [client(), client(), client()]
+  await waitFor('some answers', () => answers.length > 10)
+  gateway.child.process.kill('SIGUSR2')
+  await gateway.logged({ msg: 'all workers were replaced' }, 20)
+  const sofar = answers.length
+  await waitFor('more answers', () => answers.length > sofar + 10)
+  going = false
+  await Promise.all(clients)
+  expect(new Set(answers)).toEqual(new Set([200]))
+  await waitFor('the old ones to end', () => workersOf(gateway).length === 2)
+  expect(workersOf(gateway).filter((pid) => before.includes(pid))).toEqual([])
+})
+
+test('SIGTERM drains all of them, and the gateway ends with status 0', async () => {
+  const gateway = await scene.start({ workers: 2 })
+  const pids = workersOf(gateway)
+  expect(await within(10, 'the end', gateway.stop())).toMatchObject({ status: 0, signal: null })
+  for (const pid of pids) expect(() => process.kill(pid, 0)).toThrow()
+})
+
+test('what keeps it from starting is told once', async () => {
+  const exit = await scene.start({ workers: 2, listeners: [{ listen: '192.0.2.1:1' }] }).then(
+    () => undefined,
+    (error: Error) => error.message,
+  )
+  expect(exit).toContain('sallyport cannot start')
+})
+
+test('keys do not show in the environment of any of them', async () => {
+  const { own, backend, inside } = scene
+  const gateway = await scene.start(
+    { workers: 2, proxy: { proxy_ssl_trusted_certificate: inside.certificate } },
+    { env: { SECRET_CLIENT_KEY: own.key, SECRET_CLIENT_CERT: own.chain } },
+  )
+  expect(await status(gateway)).toBe(200)
+  expect(backend).toBeDefined()
+  for (const pid of workersOf(gateway)) {
+    expect(readFileSync(`/proc/${pid}/environ`, 'utf8')).not.toContain('SECRET_CLIENT_KEY')
+  }
+})

@@ -1,0 +1,35 @@
+import { expect, test } from '@jest/globals'
+import { createMetrics } from '../../../src/metrics.ts'
+import { GatheredMetrics, type Snapshot } from '../../../src/workers/gathered-metrics.ts'
+
+/** What a worker tells that has refused so many requests, with a certificate that ends then. */
+async function snapshot(refusals: number, notAfter: number): Promise<Snapshot> {
+  const metrics = createMetrics()
+  for (let i = 0; i < refusals; i++) metrics.refused('GW_FORBIDDEN')
+  metrics.certificates([{ role: 'server', name: 'front', notAfter }])
+  metrics.connectionsOpen.increment()
+  return metrics.registry.getMetricsAsJSON()
+}
+
+const sampleOf = (text: string, name: string) =>
+  Number(new RegExp(`^${name}(?:\\{[^}]*\\})? (\\S+)$`, 'm').exec(text)?.[1])
+
+test('counters and levels are summed up, and of dates the earliest counts', async () => {
+  const workers = [await snapshot(2, 9000), await snapshot(3, 5000)]
+  const text = await new GatheredMetrics(async () => workers).text()
+  expect(sampleOf(text, 'sallyport_refusals_total')).toBe(5)
+  expect(sampleOf(text, 'sallyport_connections_open')).toBe(2)
+  expect(sampleOf(text, 'sallyport_certificate_not_after_timestamp_seconds')).toBe(5)
+})
+
+test('what an ended worker had counted stays counted, but not its levels and dates', async () => {
+  let workers = [await snapshot(2, 9000)]
+  const gathered = new GatheredMetrics(async () => workers)
+  await gathered.keep(await snapshot(3, 5000))
+  await gathered.keep(await snapshot(1, 5000))
+  expect(sampleOf(await gathered.text(), 'sallyport_refusals_total')).toBe(6)
+  expect(sampleOf(await gathered.text(), 'sallyport_connections_open')).toBe(1)
+  expect(sampleOf(await gathered.text(), 'sallyport_certificate_not_after_timestamp_seconds')).toBe(9)
+  workers = []
+  expect(sampleOf(await gathered.text(), 'sallyport_refusals_total')).toBe(4)
+})
