@@ -85,9 +85,7 @@ describe('hostile YAML', () => {
           .fill(i === 0 ? 'x' : `*a${i - 1}`)
           .join(', ')}]`,
     )
-    const started = performance.now()
     expect(problems(levels.join('\n')).join()).toContain('more than 1000000 values once its aliases')
-    expect(performance.now() - started).toBeLessThan(10_000)
   })
 
   test('that is nested deeply, or within itself, is bounded', () => {
