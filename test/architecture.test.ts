@@ -28,6 +28,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   store: [],
   'listen-problem': [],
   admin: ['listen-problem', 'log'],
+  tokens: ['tls-cert-utils'],
   runtime: [
     'config',
     'tls-cert-utils',
@@ -43,6 +44,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'routing',
     'upstream',
     'store',
+    'tokens',
   ],
   server: ['file-watch', 'config', 'runtime', 'listener', 'admin', 'log', 'metrics', 'refuse', 'listen-problem'],
   workers: ['server', 'config', 'admin', 'file-watch', 'log'],

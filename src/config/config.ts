@@ -24,6 +24,7 @@ import { type RouteConfig, route } from './routes.ts'
 import { choice, onOff } from './scalars.ts'
 import { type ServiceConfig, service } from './services.ts'
 import { type StoreConfig, store } from './store.ts'
+import { type TokensConfig, tokens } from './tokens.ts'
 import { target, type UpstreamConfig, upstream } from './upstreams.ts'
 import { workerCount } from './worker-count.ts'
 
@@ -83,6 +84,7 @@ export const schema = block('The configuration of Sallyport.', {
     .prefault([])
     .describe('One-time password generators that do not stand under their consumer.'),
   store: store.prefault({}),
+  tokens: tokens.prefault({}),
   admin: admin.prefault({}),
   log: log.prefault({}),
   shutdown: shutdown.prefault({}),
@@ -115,6 +117,7 @@ export interface Config {
   readonly via: boolean
   readonly proxy: ProxyConfig
   readonly store: StoreConfig
+  readonly tokens: TokensConfig
   readonly admin: AdminConfig
   readonly log: LogConfig
   readonly shutdown: ShutdownConfig

@@ -17,6 +17,7 @@ import { located, passes, type ResolveContext } from './resolve-context.ts'
 import { resolveListeners } from './resolve-listeners.ts'
 import { checkRoute, type RouteConfig, type WrittenRoute } from './routes.ts'
 import { checkService, type ServiceConfig, type WrittenService } from './services.ts'
+import { checkTokens } from './tokens.ts'
 import type { TargetConfig, UpstreamConfig, WrittenTarget, WrittenUpstream } from './upstreams.ts'
 
 /** Whole only if nothing was reported. */
@@ -28,9 +29,11 @@ export function resolveConfig(written: Written, context: ResolveContext): Config
   const services = resolveServices(written, { certificates, authorities, upstreams: byHost }, context)
   const routes = resolveRoutes(written, services, context)
   passes(written.proxy, checkProxy, context)
+  passes(written.tokens, checkTokens, context)
   for (const problem of checkIdentityHeaders(written.identity_headers ?? {}, 'identity_headers'))
     context.report(problem)
-  const { identity_headers, trusted_ips, forwarded, via, proxy, store, workers, admin, log, shutdown, reload } = written
+  const { identity_headers, trusted_ips, forwarded, via, proxy, store, tokens, workers, admin, log, shutdown, reload } =
+    written
   return {
     listeners: resolveListeners(written, services.values(), context),
     services: services.values(),
@@ -39,7 +42,7 @@ export function resolveConfig(written: Written, context: ResolveContext): Config
     certificates: certificates.values(),
     ca_certificates: authorities.values(),
     consumers: resolveConsumers(written, context),
-    ...{ identity_headers, trusted_ips, forwarded, via, proxy, store, workers, admin, log, shutdown, reload },
+    ...{ identity_headers, trusted_ips, forwarded, via, proxy, store, tokens, workers, admin, log, shutdown, reload },
   }
 }
 

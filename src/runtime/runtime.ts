@@ -17,6 +17,7 @@ import { createPhases } from './phases.ts'
 import { type ListenerServers, type PolicyRegistry, prepareServers } from './policies.ts'
 import { buildService } from './services.ts'
 import { type StoreInUse, storeOf } from './store.ts'
+import { createTokens } from './tokens.ts'
 
 /** What outlives a configuration: sessions, connections and counters go on where a reload does not concern them. */
 export interface Lasting extends Shared {
@@ -32,7 +33,7 @@ export interface Lasting extends Shared {
 export interface Shared {
   /** Limits of the whole gateway are divided by it. */
   readonly workers: number
-  /** What session ticket keys are derived from, so that a session made by one worker is good for all. */
+  /** What session ticket keys and token keys are derived from, so that what one worker issues is good for all. */
   readonly ticketSecret: Buffer
 }
 
@@ -90,6 +91,7 @@ export function buildRuntime(loaded: LoadedConfig, lasting: Lasting): Runtime {
   const usedPolicies: PolicyRegistry = new Map()
   const services = buildServices(config, materials, lasting, usedPools)
   const store = storeOf(config.store, lasting.store, lasting.log)
+  createTokens(config.tokens, store.store, lasting.ticketSecret, materials)
   const servers = config.listeners.map((listener) =>
     prepareServers(listener, config.certificates, materials, lasting.policies, usedPolicies),
   )

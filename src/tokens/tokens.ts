@@ -1,0 +1,138 @@
+/** The tokens that the gateway issues: signed, bound to the certificate they were issued to, revocable. */
+import { hash, randomUUID } from 'node:crypto'
+import { errors, type JWTPayload, jwtVerify, SignJWT } from 'jose'
+import type { Connection } from '../types.ts'
+import { thumbprintOf } from './binding.ts'
+import type { Revocations } from './revocations.ts'
+import type { SigningKeys } from './signing-keys.ts'
+
+/** What a token says, verified. Times are JWT's: seconds since the epoch, with fractions. */
+export interface Claims extends JWTPayload {
+  readonly sub: string
+  readonly jti: string
+  readonly iat: number
+  readonly exp: number
+  /** RFC 7800: the certificate without which the token is of no use. */
+  readonly cnf?: { readonly 'x5t#S256': string }
+}
+
+/** `reason` is for the log. What could not be decided throws. */
+export type Verified =
+  | { readonly status: 'valid'; readonly claims: Claims }
+  | { readonly status: 'invalid'; readonly reason: string }
+
+export interface TokensOptions {
+  readonly keys: SigningKeys
+  readonly issuer: string
+  readonly revocations: Revocations
+  /** How many verified tokens are remembered, so that their signatures are checked only once. */
+  readonly cacheEntries: number
+  readonly now?: () => number
+}
+
+/** RFC 9068: what tells these tokens from whatever else the same keys sign. */
+const TYPE = 'at+jwt'
+/** Longer ones are none of ours. */
+const LONGEST = 8192
+
+export class Tokens {
+  readonly #options: TokensOptions
+  readonly #now: () => number
+  /** By the token's hash. */
+  readonly #verified = new Map<string, Claims>()
+  /** Of a connection the last token: most clients use one. */
+  readonly #last = new WeakMap<Connection, { readonly token: string; readonly claims: Claims }>()
+
+  constructor(options: TokensOptions) {
+    this.#options = options
+    this.#now = options.now ?? Date.now
+  }
+
+  /**
+   * A new token for `sub`, with an id, an issuer and a beginning of its own. Where the connection showed a certificate, it works only with that one.
+   * @param expiresAt in milliseconds since the epoch
+   */
+  async issue(
+    claims: JWTPayload & { readonly sub: string },
+    expiresAt: number,
+    connection: Connection,
+  ): Promise<{ readonly token: string; readonly claims: Claims }> {
+    const { keys, issuer, revocations } = this.#options
+    await revocations.begin()
+    const { kid, alg, privateKey } = keys.current
+    const thumbprint = thumbprintOf(connection)
+    const complete: Claims = {
+      jti: newTokenId(),
+      ...claims,
+      iss: issuer,
+      iat: this.#now() / 1000,
+      exp: expiresAt / 1000,
+      ...(thumbprint === undefined ? {} : { cnf: { 'x5t#S256': thumbprint } }),
+    }
+    const token = await new SignJWT(complete).setProtectedHeader({ alg, kid, typ: TYPE }).sign(privateKey)
+    return { token, claims: complete }
+  }
+
+  /** A promise only for a token that was not seen before, or where the store must be waited for. */
+  verify(token: string, connection: Connection): Verified | Promise<Verified> {
+    const last = this.#last.get(connection)
+    if (last?.token === token) return this.#judge(last.claims, connection)
+    if (token.length > LONGEST) return { status: 'invalid', reason: `a token of more than ${LONGEST} characters` }
+    const key = hash('sha256', token, 'base64')
+    const known = this.#verified.get(key)
+    if (!known) return this.#verifyUnknown(token, key, connection)
+    this.#last.set(connection, { token, claims: known })
+    return this.#judge(known, connection)
+  }
+
+  /** From now on the token is of no use anywhere. */
+  revoke({ jti, exp }: Claims): void | Promise<void> {
+    return this.#options.revocations.revoke(jti, exp * 1000)
+  }
+
+  async #verifyUnknown(token: string, key: string, connection: Connection): Promise<Verified> {
+    const { keys, issuer } = this.#options
+    try {
+      const { payload } = await jwtVerify<Claims>(
+        token,
+        ({ kid, alg }) => {
+          const found = keys.find(kid ?? '')
+          if (found?.alg !== alg) throw new errors.JWKSNoMatchingKey()
+          return found.publicKey
+        },
+        { issuer, typ: TYPE, requiredClaims: ['sub', 'jti', 'iat', 'exp'], currentDate: new Date(this.#now()) },
+      )
+      this.#remember(key, payload)
+      this.#last.set(connection, { token, claims: payload })
+      return this.#judge(payload, connection)
+    } catch (error) {
+      if (error instanceof errors.JOSEError) return { status: 'invalid', reason: `${error.code}: ${error.message}` }
+      throw error
+    }
+  }
+
+  /** What may have changed since the signature was checked. */
+  #judge(claims: Claims, connection: Connection): Verified | Promise<Verified> {
+    if (claims.exp * 1000 <= this.#now()) return { status: 'invalid', reason: 'the token has expired' }
+    if (claims.cnf && claims.cnf['x5t#S256'] !== thumbprintOf(connection)) {
+      return { status: 'invalid', reason: 'the token was issued to another certificate' }
+    }
+    const revoked = this.#options.revocations.isRevoked(claims.jti, claims.iat * 1000)
+    return revoked instanceof Promise ? revoked.then((known) => verdict(known, claims)) : verdict(revoked, claims)
+  }
+
+  #remember(key: string, claims: Claims): void {
+    const oldest = this.#verified.size >= this.#options.cacheEntries ? this.#verified.keys().next() : undefined
+    if (oldest && !oldest.done) this.#verified.delete(oldest.value)
+    if (this.#options.cacheEntries > 0) this.#verified.set(key, claims)
+  }
+}
+
+function verdict(revoked: boolean, claims: Claims): Verified {
+  return revoked ? { status: 'invalid', reason: 'the token was revoked' } : { status: 'valid', claims }
+}
+
+/** Keystone's audit ids: a UUID in 22 characters. */
+export function newTokenId(): string {
+  return Buffer.from(randomUUID().replaceAll('-', ''), 'hex').toString('base64url')
+}

@@ -1,0 +1,145 @@
+import { randomBytes } from 'node:crypto'
+import { describe, expect, test } from '@jest/globals'
+import { SignJWT } from 'jose'
+import { GatewayError } from '../../../src/errors.ts'
+import { MemoryStore } from '../../../src/store/memory.ts'
+import { Revocations } from '../../../src/tokens/revocations.ts'
+import { derivedKeys } from '../../../src/tokens/signing-keys.ts'
+import { Tokens } from '../../../src/tokens/tokens.ts'
+import { fakeCertificate, fakeConnection } from '../../support/fake-connection.ts'
+
+const HOUR = 3_600_000
+
+function scene({ now = Date.now, cacheEntries = 10 } = {}) {
+  const keys = derivedKeys({ secret: randomBytes(32), rotation: 24 * HOUR, lifetime: HOUR, now })
+  const store = new MemoryStore(100, now)
+  const tokens = new Tokens({ keys, issuer: 'us', revocations: new Revocations(store, now), cacheEntries, now })
+  return { keys, store, tokens }
+}
+
+const plain = fakeConnection()
+const withCertificate = (fingerprint: string) =>
+  fakeConnection({ certificate: fakeCertificate({ fingerprintSha256: fingerprint.repeat(32) }) })
+
+describe('a token', () => {
+  test('says again what it was issued with, on the first look and on every further one', async () => {
+    const { tokens } = scene()
+    const { token, claims } = await tokens.issue({ sub: 'ada', project_id: 'p' }, Date.now() + HOUR, plain)
+    for (const connection of [plain, plain, fakeConnection()]) {
+      expect(await tokens.verify(token, connection)).toEqual({ status: 'valid', claims })
+    }
+    expect(claims).toMatchObject({ iss: 'us', sub: 'ada', project_id: 'p', jti: expect.stringMatching(/^[\w-]{22}$/) })
+    expect(claims.cnf).toBeUndefined()
+  })
+
+  test('needs nothing to be waited for once it was seen', async () => {
+    const { tokens } = scene()
+    const { token } = await tokens.issue({ sub: 'ada' }, Date.now() + HOUR, plain)
+    await tokens.verify(token, plain)
+    expect(tokens.verify(token, plain)).toMatchObject({ status: 'valid' })
+    expect(tokens.verify(token, fakeConnection())).toMatchObject({ status: 'valid' })
+  })
+
+  test('is of no use once it was revoked, on connections that used it before and on others', async () => {
+    const { tokens } = scene()
+    const { token, claims } = await tokens.issue({ sub: 'ada' }, Date.now() + HOUR, plain)
+    await tokens.verify(token, plain)
+    await tokens.revoke(claims)
+    for (const connection of [plain, fakeConnection()]) {
+      expect(await tokens.verify(token, connection)).toEqual({ status: 'invalid', reason: 'the token was revoked' })
+    }
+  })
+
+  test('ends when its time is over, also where it was seen before', async () => {
+    let now = 1_000_000
+    const { tokens } = scene({ now: () => now })
+    const { token } = await tokens.issue({ sub: 'ada' }, now + 1000, plain)
+    expect(await tokens.verify(token, plain)).toMatchObject({ status: 'valid' })
+    now += 1000
+    expect(await tokens.verify(token, plain)).toEqual({ status: 'invalid', reason: 'the token has expired' })
+    expect(await tokens.verify(token, fakeConnection())).toMatchObject({ status: 'invalid' })
+  })
+
+  test('that was issued to a certificate works only with that one', async () => {
+    const { tokens } = scene()
+    const ada = withCertificate('ab')
+    const { token, claims } = await tokens.issue({ sub: 'ada' }, Date.now() + HOUR, ada)
+    expect(claims.cnf).toEqual({ 'x5t#S256': Buffer.alloc(32, 0xab).toString('base64url') })
+    expect(await tokens.verify(token, ada)).toMatchObject({ status: 'valid' })
+    expect(await tokens.verify(token, withCertificate('ab'))).toMatchObject({ status: 'valid' })
+    for (const thief of [withCertificate('cd'), plain]) {
+      const verdict = { status: 'invalid', reason: 'the token was issued to another certificate' }
+      expect(await tokens.verify(token, thief)).toEqual(verdict)
+      expect(await tokens.verify(token, thief)).toEqual(verdict)
+    }
+  })
+
+  test('cannot be decided where the store cannot be asked: neither yes nor no', async () => {
+    const { keys, store } = scene()
+    let away = false
+    const shaky = {
+      ...{ set: store.set.bind(store), add: store.add.bind(store), delete: store.delete.bind(store) },
+      increment: store.increment.bind(store),
+      get(key: string) {
+        if (away) throw new GatewayError('GW_UNDECIDED', 'away')
+        return store.get(key)
+      },
+    }
+    const tokens = new Tokens({ keys, issuer: 'us', revocations: new Revocations(shaky), cacheEntries: 10 })
+    const { token } = await tokens.issue({ sub: 'ada' }, Date.now() + HOUR, plain)
+    await tokens.verify(token, plain)
+    away = true
+    expect(() => tokens.verify(token, plain)).toThrow(/GW_UNDECIDED/)
+  })
+})
+
+describe('what is no token of ours', () => {
+  const claims = { sub: 'ada', jti: 'x', iss: 'us' }
+  const forge = (header: object, payload: object, key: Parameters<SignJWT['sign']>[0]) =>
+    new SignJWT({ ...claims, ...payload })
+      .setProtectedHeader({ alg: 'ES256', typ: 'at+jwt', ...header })
+      .setIssuedAt(Math.ceil(Date.now() / 1000))
+      .setExpirationTime('1h')
+      .sign(key)
+
+  test('is refused, whatever it pretends', async () => {
+    const { keys, tokens } = scene()
+    await tokens.issue({ sub: 'ada' }, Date.now() + HOUR, plain)
+    const { kid, privateKey, publicKey } = keys.current
+    const other = derivedKeys({ secret: randomBytes(32), rotation: 24 * HOUR, lifetime: HOUR }).current
+    const good = await forge({ kid }, {}, privateKey)
+    expect(await tokens.verify(good, plain)).toMatchObject({ status: 'valid' })
+    const [head = '', body = '', signature = ''] = good.split('.')
+    const none = Buffer.from(JSON.stringify({ alg: 'none', typ: 'at+jwt', kid })).toString('base64url')
+    const shared = new TextEncoder().encode(publicKey.export({ type: 'spki', format: 'pem' }) as string)
+    const forgeries = {
+      'an empty one': '',
+      'no JWT': 'gAAAAABnX',
+      'another key': await forge({ kid: other.kid }, {}, other.privateKey),
+      'another key under our kid': await forge({ kid }, {}, other.privateKey),
+      'no kid': await forge({}, {}, privateKey),
+      'another kind of token of the same key': await forge({ kid, typ: 'JWT' }, {}, privateKey),
+      'another issuer': await forge({ kid }, { iss: 'them' }, privateKey),
+      'no id': await forge({ kid }, { jti: undefined }, privateKey),
+      'no user': await forge({ kid }, { sub: undefined }, privateKey),
+      'no signature': `${head}.${body}.`,
+      'the algorithm none': `${none}.${body}.`,
+      'the public key as a shared secret': await forge({ kid, alg: 'HS256' }, {}, shared),
+      'another body': `${head}.${Buffer.from(JSON.stringify({ ...claims, sub: 'eve' })).toString('base64url')}.${signature}`,
+      'a very long one': `${head}.${body}${'A'.repeat(9000)}.${signature}`,
+    }
+    for (const [name, token] of Object.entries(forgeries)) {
+      expect([name, await tokens.verify(token, fakeConnection())]).toMatchObject([name, { status: 'invalid' }])
+    }
+  })
+})
+
+test('remembers as many tokens as it may, and no more', async () => {
+  const { tokens } = scene({ cacheEntries: 2 })
+  const issued = await Promise.all(
+    ['a', 'b', 'c'].map((sub) => tokens.issue({ sub }, Date.now() + HOUR, plain).then(({ token }) => token)),
+  )
+  for (const token of issued) await tokens.verify(token, plain)
+  const atOnce = issued.map((token) => !(tokens.verify(token, fakeConnection()) instanceof Promise))
+  expect(atOnce).toEqual([false, true, true])
+})
