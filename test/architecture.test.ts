@@ -47,7 +47,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'tokens',
   ],
   server: ['file-watch', 'config', 'runtime', 'listener', 'admin', 'log', 'metrics', 'refuse', 'listen-problem'],
-  workers: ['server', 'config', 'admin', 'file-watch', 'log'],
+  workers: ['server', 'config', 'admin', 'file-watch', 'log', 'store'],
   cli: ['config', 'runtime', 'server', 'workers', 'tls-cert-utils', 'identity', 'log', 'metrics', 'listener'],
 }
 const EVERYWHERE = ['types', 'errors']

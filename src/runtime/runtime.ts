@@ -9,7 +9,7 @@ import type { Log } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
 import { createRecorder } from '../recorder.ts'
 import { createRouter, type RouteRule } from '../routing/router.ts'
-import type { AnswerHeaders } from '../types.ts'
+import type { AnswerHeaders, Store } from '../types.ts'
 import type { ConnectionPool } from '../upstream/pool.ts'
 import { Pools } from '../upstream/pools.ts'
 import { Materials } from './materials.ts'
@@ -35,10 +35,12 @@ export interface Shared {
   readonly workers: number
   /** What session ticket keys and token keys are derived from, so that what one worker issues is good for all. */
   readonly ticketSecret: Buffer
+  /** The memory of all workers; undefined where one process has its own. */
+  readonly memory?: Store
 }
 
 export function createLasting(log: Log, metrics: Metrics, shared?: Shared): Lasting {
-  const { workers, ticketSecret } = shared ?? { workers: 1, ticketSecret: randomBytes(32) }
+  const { workers = 1, ticketSecret = randomBytes(32), memory } = shared ?? {}
   return {
     log,
     metrics,
@@ -48,6 +50,7 @@ export function createLasting(log: Log, metrics: Metrics, shared?: Shared): Last
     store: undefined,
     workers,
     ticketSecret,
+    ...(memory && { memory }),
   }
 }
 
@@ -90,7 +93,7 @@ export function buildRuntime(loaded: LoadedConfig, lasting: Lasting): Runtime {
   const usedPools = new Set<string>()
   const usedPolicies: PolicyRegistry = new Map()
   const services = buildServices(config, materials, lasting, usedPools)
-  const store = storeOf(config.store, lasting.store, lasting.log)
+  const store = storeOf(config.store, lasting.store, lasting.log, lasting.memory)
   createTokens(config.tokens, store.store, lasting.ticketSecret, materials)
   const servers = config.listeners.map((listener) =>
     prepareServers(listener, config.certificates, materials, lasting.policies, usedPolicies),

@@ -16,9 +16,10 @@ export interface StoreInUse {
 }
 
 /** The store that these settings mean: the one in use where it is the same. Nothing is connected before `use`. */
-export function storeOf(config: StoreConfig, inUse: StoreInUse | undefined, log: Log): StoreInUse {
+/** `shared` takes the place of a memory of this process's own. */
+export function storeOf(config: StoreConfig, inUse: StoreInUse | undefined, log: Log, shared?: Store): StoreInUse {
   const id = idOf(config)
-  return inUse?.id === id ? kept(inUse, config) : created(id, config, log)
+  return inUse?.id === id ? kept(inUse, config) : created(id, config, log, shared)
 }
 
 function idOf({ redis_url, redis_trusted_certificate, key_prefix, fail, timeout, max_entries }: StoreConfig): string {
@@ -36,9 +37,9 @@ function kept(inUse: StoreInUse, { max_entries }: StoreConfig): StoreInUse {
   }
 }
 
-function created(id: string, config: StoreConfig, log: Log): StoreInUse {
+function created(id: string, config: StoreConfig, log: Log, shared: Store | undefined): StoreInUse {
   if (!config.redis_url) {
-    const store = new MemoryStore(config.max_entries)
+    const store = shared ?? new MemoryStore(config.max_entries)
     return inUseOf({ id, store, open: () => {}, close: () => {} })
   }
   const store = new RedisStore({

@@ -1,6 +1,7 @@
 /** What the supervisor and its workers say to each other, over the channel that node:cluster opens between them. */
 import type { AddressInfo } from 'node:net'
 import type { Problem } from '../errors.ts'
+import type { Store } from '../types.ts'
 import type { Snapshot } from './gathered-metrics.ts'
 
 /** What a worker needs to read the configuration as the supervisor did: secrets come this way, never by the worker's environment. */
@@ -10,7 +11,21 @@ export interface WorkerLoad {
   readonly overrides: Readonly<Record<string, string | undefined>> | undefined
 }
 
+export interface StoreQuestion {
+  readonly kind: 'store'
+  readonly id: number
+  readonly operation: keyof Store
+  /** The arguments, in order. */
+  readonly values: readonly (string | number)[]
+}
+
+/** `refused` says why there is no answer. */
+export type StoreAnswer =
+  | { readonly kind: 'stored'; readonly id: number; readonly value: string | number | boolean | undefined }
+  | { readonly kind: 'stored'; readonly id: number; readonly refused: string }
+
 export type ToWorker =
+  | StoreAnswer
   | {
       readonly kind: 'start'
       readonly load: WorkerLoad
@@ -26,6 +41,7 @@ export type ToWorker =
   | { readonly kind: 'exit' }
 
 export type FromWorker =
+  | StoreQuestion
   | { readonly kind: 'started'; readonly addresses: readonly AddressInfo[] }
   | { readonly kind: 'refused'; readonly problems: readonly Problem[] }
   | { readonly kind: 'reloaded'; readonly id: number; readonly accepted: boolean }

@@ -8,8 +8,10 @@ import { type LoadedConfig, type LoadOptions, loadConfig, withSecrets } from '..
 import { ConfigError } from '../errors.ts'
 import { FileWatch } from '../file-watch.ts'
 import type { Log } from '../log.ts'
+import { MemoryStore } from '../store/memory.ts'
 import { GatheredMetrics, type Snapshot } from './gathered-metrics.ts'
 import type { FromWorker, ToWorker } from './messages.ts'
+import { answerStore } from './supervisor-store.ts'
 
 export interface SupervisorOptions {
   readonly load: LoadOptions
@@ -47,6 +49,8 @@ export class Supervisor {
   readonly #ticketSecret = randomBytes(32).toString('hex')
   readonly #metrics = new GatheredMetrics(() => this.#snapshots())
   readonly #files = new FileWatch(() => void this.reload('files changed'))
+  /** The workers' memory, for what must be remembered by all of them. */
+  #store: MemoryStore | undefined
   #questions = 0
   #busy: Promise<unknown> = Promise.resolve()
   #watches = true
@@ -68,6 +72,7 @@ export class Supervisor {
 
   /** @throws ConfigError with all problems */
   async start(loaded: LoadedConfig): Promise<void> {
+    this.#keepStore(loaded)
     // One alone first: where it cannot start, the others could not either, and each problem is told once.
     await this.#add()
     try {
@@ -93,7 +98,9 @@ export class Supervisor {
         accepted = false
         break
       }
-      this.#watch(loadConfig(this.#options.load))
+      const loaded = loadConfig(this.#options.load)
+      if (accepted) this.#keepStore(loaded)
+      this.#watch(loaded)
       return accepted
     })
   }
@@ -135,6 +142,12 @@ export class Supervisor {
     const [metrics, log] = [this.#metrics, this.#log]
     this.#admin = await startAdmin(config.admin, { metrics, ready: () => this.#readiness(), log })
     this.#adminAddress = this.#admin?.address() as AddressInfo | undefined
+  }
+
+  #keepStore({ config }: LoadedConfig): void {
+    if (!config) return
+    this.#store ??= new MemoryStore(config.store.max_entries)
+    this.#store.resize(config.store.max_entries)
   }
 
   #active(): Member[] {
@@ -192,6 +205,9 @@ export class Supervisor {
     if (message.kind === 'ended') {
       Object.assign(member, { finished: message.finished, metrics: message.metrics })
       tell(member.worker, { kind: 'exit' })
+    } else if (message.kind === 'store') {
+      const { worker } = member
+      if (this.#store) void answerStore(this.#store, message).then((answer) => tell(worker, answer))
     } else if ('id' in message) this.#waiting.get(message.id)?.(message)
   }
 

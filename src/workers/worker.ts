@@ -4,7 +4,9 @@ import { loadConfig } from '../config/index.ts'
 import { ConfigError } from '../errors.ts'
 import { createLog } from '../log.ts'
 import { Server } from '../server.ts'
+import type { Store } from '../types.ts'
 import type { FromWorker, ToWorker } from './messages.ts'
+import { SupervisorStore } from './supervisor-store.ts'
 
 type Start = Extract<ToWorker, { kind: 'start' }>
 
@@ -17,6 +19,7 @@ export function isWorker(): boolean {
 export function serveAsWorker(): void {
   const self = cluster.worker as Self
   const say = (message: FromWorker, then?: () => void) => self.send(message, then)
+  const store = new SupervisorStore(say)
   let server: Server | undefined
   let stopping = false
 
@@ -29,7 +32,8 @@ export function serveAsWorker(): void {
     say({ kind: 'ended', finished, metrics })
   }
   const carryOut = async (order: ToWorker): Promise<void> => {
-    if (order.kind === 'start') server = await start(order, say)
+    if (order.kind === 'stored') store.answered(order)
+    else if (order.kind === 'start') server = await start(order, store, say)
     else if (order.kind === 'stop') await stop()
     // Written last, so that node:cluster has given back every connection that came too late by the time this process ends.
     else if (order.kind === 'exit') say({ kind: 'gone' }, () => process.exit())
@@ -43,7 +47,7 @@ export function serveAsWorker(): void {
   for (const signal of ['SIGINT', 'SIGHUP', 'SIGUSR2'] as const) process.on(signal, () => {})
 }
 
-async function start(order: Start, say: (message: FromWorker) => void): Promise<Server | undefined> {
+async function start(order: Start, store: Store, say: (message: FromWorker) => void): Promise<Server | undefined> {
   const { load, workers, ticketSecret } = order
   const loaded = loadConfig(load)
   const log = createLog({ level: loaded.config?.log.level ?? 'info' }).child({ worker: cluster.worker?.id })
@@ -51,7 +55,11 @@ async function start(order: Start, say: (message: FromWorker) => void): Promise<
     log.fatal({ err }, 'unforeseen error')
     process.exit(1)
   })
-  const server = new Server({ load, log, shared: { workers, ticketSecret: Buffer.from(ticketSecret, 'hex') } })
+  const server = new Server({
+    load,
+    log,
+    shared: { workers, ticketSecret: Buffer.from(ticketSecret, 'hex'), memory: store },
+  })
   try {
     await server.start(loaded)
   } catch (error) {
