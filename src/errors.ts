@@ -45,6 +45,12 @@ const CODES = {
     title: 'No required SSL certificate was sent',
     remedy: 'Present a client certificate issued by a CA that this server trusts.',
   },
+  GW_IDENTITY_TOO_LARGE: {
+    status: 400,
+    fault: 'client',
+    title: 'Client Certificate Too Large',
+    remedy: 'Present a smaller certificate or a shorter chain, or ask the operator to raise identity_headers_max_size.',
+  },
   GW_PLAIN_HTTP: {
     status: 400,
     fault: 'client',

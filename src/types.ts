@@ -30,6 +30,11 @@ export interface Connection {
   readonly verification: Verification
   /** Present if and only if the client showed a certificate, whatever `verification` says. */
   readonly certificate: CertificateFacts | undefined
+  /**
+   * What the client sent with a certificate that passed: its issuers in TLS order, each one's signature on the one before checked. The root may be
+   * missing or there. Empty where the certificate did not pass.
+   */
+  readonly chain: readonly CertificateFacts[]
   /** When `certificate` stops being valid, in milliseconds since the epoch; Infinity without one. */
   readonly expiresAt: number
 }

@@ -2,8 +2,9 @@
 import type { Config, LoadedConfig, ServerConfig } from '../config/index.ts'
 import { ConfigError, GatewayError } from '../errors.ts'
 import { verificationText } from '../identity/fields.ts'
-import { createIdentityHeaders } from '../identity/headers.ts'
+import type { IdentityHeaders } from '../identity/identity-headers.ts'
 import { admit } from '../listener/admission.ts'
+import { identityHeadersOf } from '../runtime/identity.ts'
 import { Materials } from '../runtime/materials.ts'
 import type { AlternativeName } from '../tls-cert-utils/alternative-names.ts'
 import type { CertificateFacts } from '../tls-cert-utils/certificate.ts'
@@ -88,9 +89,9 @@ export function judgeByServers(
     servers.map((server) => ({ listen: `${listen.host}:${listen.port}`, server, verdict: judge(server) })),
   )
   if (materials.problems.length > 0) throw new ConfigError(materials.problems)
-  const identity = createIdentityHeaders(config.identity_headers)
+  const identity = identityHeadersOf(config)
   return verdicts.map(({ listen, server, verdict }) => {
-    const connection = connectionOf(sent[0], server, verdict)
+    const connection = connectionOf(sent, server, verdict)
     return {
       listen,
       server_names: server.server_names,
@@ -98,8 +99,7 @@ export function judgeByServers(
       verified: verificationText(connection.verification),
       findings: verdict ? sentences(verdict) : [],
       chain: verdict ? verdict.chain.map(({ subject }) => subject) : [],
-      refusal: refusalOf(server, connection),
-      headers: pairs(identity.for(connection)),
+      ...outcomeOf(server, connection, identity),
     }
   })
 }
@@ -115,7 +115,12 @@ function verdictOf(sent: VerifyOptions['sent'], server: ServerConfig, materials:
 const POLICY = 'inspect'
 
 /** A connection as the client would open it: a full handshake of TLS 1.3. */
-function connectionOf(leaf: CertificateFacts, server: ServerConfig, verdict: ChainVerdict | undefined): Connection {
+function connectionOf(
+  sent: VerifyOptions['sent'],
+  server: ServerConfig,
+  verdict: ChainVerdict | undefined,
+): Connection {
+  const [leaf] = sent
   return {
     id: '',
     policy: POLICY,
@@ -128,6 +133,8 @@ function connectionOf(leaf: CertificateFacts, server: ServerConfig, verdict: Cha
     resumed: false,
     verification: verificationOf(verdict),
     certificate: verdict && leaf,
+    chain:
+      verdict && verdict.code === undefined ? verdict.chain.slice(1).filter((issuer) => sent.includes(issuer)) : [],
     expiresAt: verdict ? leaf.notAfter : Number.POSITIVE_INFINITY,
   }
 }
@@ -139,13 +146,19 @@ function verificationOf(verdict: ChainVerdict | undefined): Verification {
     : { result: 'FAILED', code: verdict.code, reason: opensslReason(verdict.code) }
 }
 
-function refusalOf(server: ServerConfig, connection: Connection): string | undefined {
+function outcomeOf(
+  server: ServerConfig,
+  connection: Connection,
+  identity: IdentityHeaders,
+): Pick<ServerJudgement, 'refusal' | 'headers'> {
+  let headers: ServerJudgement['headers'] = []
   try {
+    headers = pairs(identity.for(connection))
     admit({ name: '', policy: POLICY, verify: server.ssl_verify_client }, connection)
-    return undefined
+    return { refusal: undefined, headers }
   } catch (error) {
     if (!(error instanceof GatewayError)) throw error
-    return error.code
+    return { refusal: error.code, headers }
   }
 }
 

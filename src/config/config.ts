@@ -15,7 +15,7 @@ import {
   totpCredential,
 } from './consumers.ts'
 import { anything, block, field, list } from './field.ts'
-import { type IdentityHeaders, identityHeaders } from './identity-headers.ts'
+import { identitySettings } from './identity-headers.ts'
 import { type ReloadConfig, reload, type ShutdownConfig, shutdown } from './lifecycle.ts'
 import { type ListenerConfig, listener } from './listeners.ts'
 import { type LogConfig, log } from './log.ts'
@@ -42,7 +42,7 @@ export const schema = block('The configuration of Sallyport.', {
     about: 'How many processes serve; auto: one for each core. A change takes effect at the next start.',
   }),
   listeners: z.array(listener).prefault([{}]).describe('The addresses to listen on.'),
-  identity_headers: identityHeaders,
+  ...identitySettings,
   trusted_ips: list(network, {
     default: [],
     env: 'SALLYPORT_TRUSTED_IPS',
@@ -110,7 +110,11 @@ export interface Config {
   readonly ca_certificates: readonly CaCertificateConfig[]
   /** The users who are enabled. */
   readonly consumers: readonly ConsumerConfig[]
-  readonly identity_headers: IdentityHeaders
+  readonly identity_headers: Written['identity_headers']
+  readonly identity_presets: Written['identity_presets']
+  readonly identity_headers_max_size: number
+  readonly forward_client_cert_details: Written['forward_client_cert_details']
+  readonly set_current_client_cert_details: Written['set_current_client_cert_details']
   /** Networks as `address/length`. */
   readonly trusted_ips: readonly string[]
   readonly forwarded: boolean

@@ -1,52 +1,62 @@
 /** Which headers tell the backend who is calling. */
 import type { Problem } from '../errors.ts'
-import { map } from './field.ts'
-import { choice } from './scalars.ts'
-
-/** What an identity header can hold; the comment gives nginx's variable where there is one. */
-export const IDENTITY_FIELDS = {
-  verify: 'NONE, SUCCESS or FAILED:reason ($ssl_client_verify)',
-  subject_dn: "the subject's distinguished name, RFC 2253 ($ssl_client_s_dn)",
-  issuer_dn: "the issuer's distinguished name, RFC 2253 ($ssl_client_i_dn)",
-  subject_dn_legacy: 'the subject as /C=DE/CN=ada ($ssl_client_s_dn_legacy)',
-  issuer_dn_legacy: 'the issuer as /C=DE/CN=ca ($ssl_client_i_dn_legacy)',
-  serial: 'the serial number, upper-case hex ($ssl_client_serial)',
-  fingerprint: 'the SHA-1 fingerprint, lower-case hex ($ssl_client_fingerprint)',
-  fingerprint_sha256: 'the SHA-256 fingerprint, lower-case hex',
-  not_before: 'the start of validity ($ssl_client_v_start)',
-  not_after: 'the end of validity ($ssl_client_v_end)',
-  escaped_cert: 'the certificate as PEM, percent-encoded ($ssl_client_escaped_cert)',
-  rfc9440_cert: 'the certificate as RFC 9440 writes it in Client-Cert',
-  san_dns: 'the DNS names of the subjectAltName',
-  san_email: 'the mail addresses of the subjectAltName',
-  san_uri: 'the URIs of the subjectAltName, SPIFFE ids among them',
-  san_ip: 'the IP addresses of the subjectAltName',
-  spki_sha256: 'the SHA-256 of the public key (SubjectPublicKeyInfo), lower-case hex',
-  session_reused: 'r where the TLS session was resumed, else . ($ssl_session_reused)',
-  protocol: 'the TLS version ($ssl_protocol)',
-  cipher: 'the cipher suite ($ssl_cipher)',
-  server_name: 'the server name that the client asked for ($ssl_server_name)',
-  user: 'the name of the user, where the route asks who is calling',
-  user_id: "the user's id",
-  custom_id: "the user's custom_id, as in Kong",
-  groups: "the user's groups, joined with commas",
-  credential: 'the name of the credential that was used',
-  anonymous: 'true for a caller whom a route with anonymous let pass without a user',
-} as const
-
-export type IdentityField = keyof typeof IDENTITY_FIELDS
-
-const names = Object.keys(IDENTITY_FIELDS) as IdentityField[]
+import { field, list, map } from './field.ts'
+import type { IdentityField } from './identity-fields.ts'
+import { type IdentityTemplate, identityValue } from './identity-template.ts'
+import { choice, size } from './scalars.ts'
 
 /** Header name, as written, to what it holds. */
-export type IdentityHeaders = Readonly<Record<string, IdentityField>>
+export type IdentityHeaders = Readonly<Record<string, IdentityField | IdentityTemplate>>
 
-export const identityHeaders = map(choice(...names), {
+export const identityHeaders = map(identityValue, {
   default: { VERIFIED: 'verify', DN: 'subject_dn' },
   about:
     'The headers that tell the backend who is calling, by name. Writing this setting replaces the default as a whole. ' +
     'Whatever a client sends under one of these names, in any spelling, is removed.',
 })
+
+/** The dialects that backends may read already. */
+export const IDENTITY_PRESETS = {
+  nginx: "nginx's variables under their own names: X-SSL-Client-Verify, X-SSL-Client-S-DN and so on",
+  'ingress-nginx': 'ssl-client-verify, ssl-client-subject-dn, ssl-client-issuer-dn, ssl-client-cert',
+  kong: 'X-Client-Cert and its kin, and X-Consumer-* of the user',
+  traefik: 'X-Forwarded-Tls-Client-Cert and X-Forwarded-Tls-Client-Cert-Info',
+  haproxy: 'X-SSL, X-SSL-Client-Verify (0 is good), X-SSL-Client-DN and so on',
+  apache: 'SSL_CLIENT_VERIFY, SSL_CLIENT_S_DN, SSL_CLIENT_CERT and so on; names with _ are dropped by nginx',
+  'aws-alb': "X-Amzn-Mtls-Clientcert-Serial-Number, -Issuer, -Subject, -Validity and -Leaf, as in ALB's verify mode",
+  envoy: 'X-Forwarded-Client-Cert (XFCC)',
+  rfc9440: 'Client-Cert and Client-Cert-Chain (RFC 9440)',
+  'x5t#S256': 'X-Client-Cert-X5t-S256: the confirmation of RFC 8705',
+} as const
+
+export const identitySettings = {
+  identity_headers: identityHeaders,
+  identity_presets: list(choice(...(Object.keys(IDENTITY_PRESETS) as (keyof typeof IDENTITY_PRESETS)[])), {
+    default: [],
+    env: 'SALLYPORT_IDENTITY_PRESETS',
+    about: 'Dialects of other gateways in which the backend is told who is calling as well, besides identity_headers.',
+  }),
+  identity_headers_max_size: field(size(256, 1024 * 1024), {
+    default: '32k',
+    env: 'SALLYPORT_IDENTITY_HEADERS_MAX_SIZE',
+    about: 'The largest value of one identity header; who would need more is refused with 400 GW_IDENTITY_TOO_LARGE.',
+  }),
+  forward_client_cert_details: field(
+    choice('SANITIZE', 'FORWARD_ONLY', 'APPEND_FORWARD', 'SANITIZE_SET', 'ALWAYS_FORWARD_ONLY'),
+    {
+      default: 'SANITIZE_SET',
+      env: 'SALLYPORT_FORWARD_CLIENT_CERT_DETAILS',
+      about:
+        "What the preset envoy does with an X-Forwarded-Client-Cert of the client's, in Envoy's words. The modes that forward it believe " +
+        'only peers in trusted_ips.',
+    },
+  ),
+  set_current_client_cert_details: list(choice('subject', 'cert', 'chain', 'dns', 'uri'), {
+    default: ['subject', 'dns', 'uri'],
+    env: 'SALLYPORT_SET_CURRENT_CLIENT_CERT_DETAILS',
+    about: "What the preset envoy tells besides By and Hash, in Envoy's words.",
+  }),
+}
 
 /** Framing, routing and forwarding belong to HTTP and to the gateway: an identity header of such a name would break or forge them. */
 const RESERVED =
@@ -73,4 +83,18 @@ export function checkIdentityHeaders(headers: IdentityHeaders, at: string): Prob
       return [{ path, message: `is the same header as "${other}" for many backends; choose another name` }]
     return []
   })
+}
+
+/** What the settings of the preset envoy need to have an effect. */
+export function checkForwarding(given: {
+  readonly identity_presets: readonly string[]
+  readonly forward_client_cert_details: string
+  readonly trusted_ips: readonly string[]
+}): Problem[] {
+  const { identity_presets: presets, forward_client_cert_details: mode, trusted_ips: trusted } = given
+  const path = 'forward_client_cert_details'
+  if (mode === 'SANITIZE_SET') return []
+  if (!presets.includes('envoy')) return [{ path, message: 'has no effect without envoy in identity_presets; add it' }]
+  if (mode === 'SANITIZE' || trusted.length > 0) return []
+  return [{ path, message: `${mode} needs trusted_ips: nobody else's X-Forwarded-Client-Cert is believed` }]
 }

@@ -11,8 +11,8 @@ export type {
   TotpCredentialConfig,
 } from './consumers.ts'
 export { withSecrets } from './environment.ts'
-export type { IdentityField, IdentityHeaders } from './identity-headers.ts'
-export { IDENTITY_FIELDS } from './identity-headers.ts'
+export { IDENTITY_FIELDS, type IdentityField } from './identity-fields.ts'
+export { IDENTITY_PRESETS, type IdentityHeaders } from './identity-headers.ts'
 export type { ReloadConfig, ShutdownConfig } from './lifecycle.ts'
 export type { ListenerConfig } from './listeners.ts'
 export { DEFAULT_FILE, type LoadedConfig, type LoadOptions, loadConfig } from './load.ts'

@@ -2,7 +2,8 @@
 import { z } from 'zod'
 import { schema } from './config.ts'
 import { UPSTREAM_URL } from './environment.ts'
-import { IDENTITY_FIELDS } from './identity-headers.ts'
+import { IDENTITY_FIELDS } from './identity-fields.ts'
+import { IDENTITY_PRESETS } from './identity-headers.ts'
 import { REFERENCE_INTRODUCTION } from './reference-introduction.ts'
 import { allSettings, type Block, blockOf, type Setting } from './settings.ts'
 
@@ -119,7 +120,8 @@ export function referenceMarkdown(): string {
     '',
     ...table(ROOT.settings.filter(({ key }) => key !== '_ignore')),
   ]
-  lines.push('', '## What identity headers can hold', '', ...identityTable())
+  lines.push('', '## What identity headers can hold', '', ...wordTable('word', IDENTITY_FIELDS))
+  lines.push('', '## Identity presets', '', ...wordTable('preset', IDENTITY_PRESETS))
   for (const block of ROOT.blocks) lines.push(...section(block))
   const shared =
     blockOf(schema)
@@ -150,9 +152,9 @@ function table(settings: readonly Setting[]): string[] {
   return ['| setting | meaning | default | expected |', '| --- | --- | --- | --- |', ...rows]
 }
 
-function identityTable(): string[] {
-  const rows = Object.entries(IDENTITY_FIELDS).map(([name, holds]) => `| \`${name}\` | ${cell(holds)} |`)
-  return ['| word | holds |', '| --- | --- |', ...rows]
+function wordTable(title: string, words: Readonly<Record<string, string>>): string[] {
+  const rows = Object.entries(words).map(([name, holds]) => `| \`${name}\` | ${cell(holds)} |`)
+  return [`| ${title} | holds |`, '| --- | --- |', ...rows]
 }
 
 function variableTable(): string[] {

@@ -9,7 +9,7 @@ import {
 } from './certificates.ts'
 import type { Config, Written } from './config.ts'
 import type { Located } from './field.ts'
-import { checkIdentityHeaders } from './identity-headers.ts'
+import { checkForwarding, checkIdentityHeaders } from './identity-headers.ts'
 import { checkProxy, type ProxyConfig } from './proxy.ts'
 import { Registry } from './registry.ts'
 import { resolveConsumers } from './resolve-consumers.ts'
@@ -32,8 +32,11 @@ export function resolveConfig(written: Written, context: ResolveContext): Config
   passes(written.tokens, checkTokens, context)
   for (const problem of checkIdentityHeaders(written.identity_headers ?? {}, 'identity_headers'))
     context.report(problem)
-  const { identity_headers, trusted_ips, forwarded, via, proxy, store, tokens, workers, admin, log, shutdown, reload } =
-    written
+  written
+  passes(written, checkForwarding, context)
+  const { identity_headers, identity_presets, identity_headers_max_size } = written
+  const { forward_client_cert_details, set_current_client_cert_details } = written
+  const { trusted_ips, forwarded, via, proxy, store, tokens, workers, admin, log, shutdown, reload } = written
   return {
     listeners: resolveListeners(written, services.values(), context),
     services: services.values(),
@@ -42,7 +45,9 @@ export function resolveConfig(written: Written, context: ResolveContext): Config
     certificates: certificates.values(),
     ca_certificates: authorities.values(),
     consumers: resolveConsumers(written, context),
-    ...{ identity_headers, trusted_ips, forwarded, via, proxy, store, tokens, workers, admin, log, shutdown, reload },
+    ...{ identity_headers, identity_presets, identity_headers_max_size },
+    ...{ forward_client_cert_details, set_current_client_cert_details },
+    ...{ trusted_ips, forwarded, via, proxy, store, tokens, workers, admin, log, shutdown, reload },
   }
 }
 

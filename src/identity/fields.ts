@@ -21,12 +21,18 @@ const CERTIFICATE_FIELDS = {
   escaped_cert: (certificate) => certificate.escapedPem,
   /** `:base64 DER:`, the value of RFC 9440's Client-Cert. */
   rfc9440_cert: (certificate) => certificate.rfc9440,
+  /** The DER in base64, as HAProxy's `ssl_c_der,base64` and Caddy's `certificate_der_base64`. */
+  cert_base64: (certificate) => certificate.rfc9440.slice(1, -1),
+  /** `x5t#S256` of RFC 8705: base64url of the DER's SHA-256. */
+  x5t_s256: (certificate) => Buffer.from(certificate.fingerprintSha256, 'hex').toString('base64url'),
+  serial_decimal: (certificate) => decimal(certificate.serial),
+  subject_cn: (certificate) => commonName(certificate),
   san_dns: (certificate) => alternativeNames(certificate, 'dns'),
   san_email: (certificate) => alternativeNames(certificate, 'email'),
   san_uri: (certificate) => alternativeNames(certificate, 'uri'),
   san_ip: (certificate) => alternativeNames(certificate, 'ip'),
   spki_sha256: (certificate) => certificate.publicKeySha256,
-} as const satisfies Record<string, (certificate: CertificateFacts) => string>
+} as const satisfies Record<string, (certificate: CertificateFacts) => string | undefined>
 
 const CONNECTION_FIELDS = {
   /** `NONE`, `SUCCESS` or `FAILED:reason`, as `$ssl_client_verify`. */
@@ -36,6 +42,8 @@ const CONNECTION_FIELDS = {
   protocol: (connection) => connection.protocol,
   cipher: (connection) => connection.cipher,
   server_name: (connection) => connection.serverName,
+  /** RFC 9440's Client-Cert-Chain: the issuers that the client sent with its certificate. */
+  chain_rfc9440: ({ chain }) => (chain.length > 0 ? chain.map(({ rfc9440 }) => rfc9440).join(', ') : undefined),
 } as const satisfies Record<string, (connection: Connection) => string | undefined>
 
 const USER_FIELDS = {
@@ -97,6 +105,18 @@ function alternativeNames(certificate: CertificateFacts, type: string): string {
     .filter((name) => name.type === type)
     .map((name) => percentEncode(name.value, /[^\x21-\x24\x26-\x2b\x2d-\x7e]/gu))
     .join(', ')
+}
+
+/** The first common name, percent-encoded where it is not ASCII. */
+function commonName({ subjectAttributes }: CertificateFacts): string | undefined {
+  const found = subjectAttributes.flat().find(({ shortName }) => shortName === 'CN')
+  return found && percentEncode(found.value, /[^\x20-\x24\x26-\x7e]/gu)
+}
+
+/** From nginx's spelling of a serial number. */
+export function decimal(serial: string): string {
+  const digits = /^(-?)([0-9A-F]+)$/.exec(serial)
+  return digits ? `${digits[1]}${BigInt(`0x${digits[2]}`)}` : ''
 }
 
 /**

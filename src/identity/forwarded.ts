@@ -158,7 +158,7 @@ function single(rawHeaders: readonly string[], name: string, form: RegExp): stri
   return value !== undefined && form.test(value) ? value : undefined
 }
 
-function joined(rawHeaders: readonly string[], name: string): string | undefined {
+export function joined(rawHeaders: readonly string[], name: string): string | undefined {
   let found: string | undefined
   for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
     const candidate = rawHeaders[i] as string

@@ -1,41 +1,7 @@
-/** The headers between client and backend: strip every spelling of what is ours, then write what was compiled once. */
-import type { AnswerHeaders, Connection, Identity } from '../types.ts'
-import { type IdentityField, identityValue } from './fields.ts'
-import { fold, HOP_BY_HOP, namesIdentity, namesOrigin } from './owned-names.ts'
-
-export { IDENTITY_FIELDS, type IdentityField } from './fields.ts'
-
-/** Writes who is calling, as the configuration says. */
-export interface IdentityHeaders {
-  /** Flat name, value list. Made once per connection and identity; the same array each time, so it must not be changed. */
-  for(connection: Connection, identity?: Identity): readonly string[]
-}
-
-/**
- * Compiles header name → field. A field without a value (no certificate, an empty subject) sends no header, as nginx's
- * `proxy_set_header` with an empty value; `verify` always has one. Values are printable ASCII whatever the certificate holds.
- */
-export function createIdentityHeaders(config: Readonly<Record<string, IdentityField>>): IdentityHeaders {
-  const fields = Object.entries(config)
-  // Of a connection the last identity is remembered: hardly any connection has two.
-  const known = new WeakMap<Connection, { readonly identity: Identity | undefined; readonly flat: readonly string[] }>()
-
-  const compute = (connection: Connection, identity: Identity | undefined): readonly string[] => {
-    const flat: string[] = []
-    for (const [name, field] of fields) {
-      const value = identityValue(field, connection, identity)
-      if (value) flat.push(name, value)
-    }
-    known.set(connection, { identity, flat: Object.freeze(flat) })
-    return flat
-  }
-  return {
-    for(connection, identity) {
-      const found = known.get(connection)
-      return found !== undefined && found.identity === identity ? found.flat : compute(connection, identity)
-    },
-  }
-}
+/** The headers between client and backend, in both directions: every spelling of what is ours is taken out. */
+import type { AnswerHeaders } from '../types.ts'
+import { fold } from './fold.ts'
+import { HOP_BY_HOP, namesIdentity, namesOrigin } from './owned-names.ts'
 
 export interface RequestHeaderFilterOptions {
   /** The names that the gateway writes itself, beyond those of every gateway. */
@@ -94,13 +60,15 @@ export interface ResponseHeaderFilterOptions {
  */
 export function createResponseHeaderFilter({ ownedNames, via }: ResponseHeaderFilterOptions): AnswerHeaders {
   const owned = new Set(ownedNames.map(fold))
+  const tellsOfCaller = (folded: string) => owned.has(folded) || namesIdentity(folded)
   const passes = rememberVerdicts((name) => {
     const folded = fold(name)
-    return !(HOP_BY_HOP.has(folded) || owned.has(folded) || namesIdentity(folded) || namesOrigin(folded))
+    return !(HOP_BY_HOP.has(folded) || tellsOfCaller(folded) || namesOrigin(folded))
   })
   return {
     forward(rawHeaders, requestId) {
       const out = endToEnd(rawHeaders, passes)
+      hideFromVary(out, tellsOfCaller)
       if (via) out.push('Via', VIA)
       out.push('X-Request-ID', requestId)
       return out
@@ -123,6 +91,19 @@ function endToEnd(rawHeaders: readonly (string | Buffer)[], passes: (name: strin
   }
   const named = connection === undefined ? undefined : namedInConnection(connection)
   return named ? out.filter((_, i) => !isNamed(out[i - (i % 2)] as string, named)) : out
+}
+
+/**
+ * An answer that varies by an identity header is another one for each caller, but caches in front of us see no such header and would give one
+ * caller's answer to the next: it varies by what they cannot see (RFC 9440 2.4).
+ */
+function hideFromVary(out: string[], tellsOfCaller: (folded: string) => boolean): void {
+  for (let i = 0; i + 1 < out.length; i += 2) {
+    const name = out[i] as string
+    if (name.length !== 'vary'.length || name.toLowerCase() !== 'vary') continue
+    const names = (out[i + 1] as string).split(',')
+    if (names.some((each) => tellsOfCaller(fold(each.trim())))) out[i + 1] = '*'
+  }
 }
 
 /** RFC 9110 7.6.3: the protocol in which the message was received, and a pseudonym. */

@@ -1,12 +1,6 @@
-/** Which header names are ours to write, and in what spellings a client or an upstream could try to write them instead. */
-
-/**
- * The spelling that all spellings of a name share. CGI, FastCGI, WSGI and PHP make the same variable of `X-User`, `X_USER` and
- * `x.user`, so a backend cannot tell them apart.
- */
-export function fold(name: string): string {
-  return name.toLowerCase().replace(/[_.]/g, '-')
-}
+/** Which header names are ours to write, and what belongs to one hop only. */
+import { fold } from './fold.ts'
+import { headersOf, PRESETS, type PresetName } from './presets.ts'
 
 /**
  * Names by which gateways tell backends who is calling: nginx, HAProxy, Apache, Envoy, Traefik, Kong, AWS, Azure, Cloudflare,
@@ -14,6 +8,7 @@ export function fold(name: string): string {
  * never come from outside (RFC 9440 section 4: also where no client certificate is asked for).
  */
 const IDENTITY_NAMES = new Set([
+  ...(Object.keys(PRESETS) as PresetName[]).flatMap(headersOf).map(fold),
   'verified',
   'dn',
   'client-cert',

@@ -13,7 +13,7 @@ export interface Peer {
 
 /** The facts of a finished handshake. */
 export function describeConnection(socket: TLSSocket, policy: TrustPolicy, peer: Peer): Connection {
-  const { verification, certificate } = policy.judge(socket)
+  const { verification, certificate, chain } = policy.judge(socket)
   return Object.freeze({
     ...peer,
     id: randomBytes(8).toString('hex'),
@@ -23,6 +23,7 @@ export function describeConnection(socket: TLSSocket, policy: TrustPolicy, peer:
     resumed: socket.isSessionReused(),
     verification,
     certificate,
+    chain,
     expiresAt: certificate?.notAfter ?? Number.POSITIVE_INFINITY,
   })
 }

@@ -11,6 +11,7 @@ import { type CertificateFacts, readCertificate } from '../tls-cert-utils/certif
 import { chainDepth } from '../tls-cert-utils/chain.ts'
 import { opensslReason } from '../tls-cert-utils/verify-errors.ts'
 import type { Verification, VerifyMode } from '../types.ts'
+import { SentChains } from './sent-chains.ts'
 
 /** What one trust policy is made of. Two servers share a policy only where all of this is the same. */
 export interface TrustPolicyOptions {
@@ -39,6 +40,7 @@ export interface ServerKeyPair {
 export interface Judgement {
   readonly verification: Verification
   readonly certificate: CertificateFacts | undefined
+  readonly chain: readonly CertificateFacts[]
 }
 
 /** How many verdicts of full handshakes are remembered for their resumed sessions, of clients whose chain ends at one of our CAs. */
@@ -61,6 +63,7 @@ export class TrustPolicy {
   readonly #trusted: readonly X509Certificate[]
   readonly #verdicts = new Map<string, Verification>()
   readonly #facts = new Map<string, CertificateFacts>()
+  readonly #chains = new SentChains()
 
   /** `contextFor` gives the certificate for a server name; `fallback` is for clients that send none. */
   constructor(options: TrustPolicyOptions, fallback: ServerKeyPair, contextFor: (serverName: string) => SecureContext) {
@@ -83,17 +86,20 @@ export class TrustPolicy {
   /** What nginx's $ssl_client_verify says of this handshake; a missing certificate comes before anything that OpenSSL reports. */
   judge(socket: TLSSocket): Judgement {
     const x509 = this.verify === 'off' ? undefined : socket.getPeerX509Certificate()
-    if (!x509) return { verification: NONE, certificate: undefined }
+    if (!x509) return { verification: NONE, certificate: undefined, chain: [] }
     const fingerprint = x509.fingerprint256
     const certificate = this.#factsOf(x509, fingerprint)
     // The session itself holds what OpenSSL found. Strangers have no place in the memory, or they could fill it.
-    if (!socket.authorized) return { verification: failed(String(socket.authorizationError)), certificate }
+    if (!socket.authorized) {
+      return { verification: failed(String(socket.authorizationError)), certificate, chain: [] }
+    }
     if (socket.isSessionReused()) {
-      return { verification: this.#verdicts.get(fingerprint) ?? FORGOTTEN, certificate }
+      const verification = this.#verdicts.get(fingerprint) ?? FORGOTTEN
+      return { verification, certificate, chain: this.#chains.remembered(fingerprint) }
     }
     const verification = this.#judgeDepth(x509)
     this.#remember(fingerprint, verification)
-    return { verification, certificate }
+    return { verification, certificate, chain: this.#chains.read(x509, fingerprint) }
   }
 
   /** What stands in a certificate is read once: clients come back. */

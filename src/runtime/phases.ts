@@ -1,8 +1,9 @@
 import type { IncomingMessage } from 'node:http'
 import type { Config, ListenerConfig } from '../config/index.ts'
 import { endGently } from '../end-gently.ts'
+import { createClientCertForwarding } from '../identity/client-cert-forwarding.ts'
 import { createForwardedHeaders } from '../identity/forwarded.ts'
-import { createIdentityHeaders, createRequestHeaderFilter } from '../identity/headers.ts'
+import { createRequestHeaderFilter } from '../identity/headers.ts'
 import { admit } from '../listener/admission.ts'
 import type { Log } from '../log.ts'
 import { refusalBytes, refuse } from '../refuse.ts'
@@ -10,11 +11,13 @@ import { createAddressSet } from '../routing/addresses.ts'
 import { readHead } from '../routing/head.ts'
 import type { Router } from '../routing/router.ts'
 import type { Identity, Phases, VirtualServer } from '../types.ts'
+import { identityHeadersOf } from './identity.ts'
 
 export interface PhasesOptions {
   readonly config: Config
   readonly listener: ListenerConfig
   readonly virtualFor: (host: string) => VirtualServer
+  readonly ownUris: (serverName: string | undefined) => readonly string[]
   readonly router: Router
   readonly begin: Phases['begin']
   readonly log: Log
@@ -33,8 +36,15 @@ export function createPhases(options: PhasesOptions): Phases {
   const { config, listener, virtualFor, router } = options
   const ownedNames = Object.keys(config.identity_headers)
   const filter = createRequestHeaderFilter({ ownedNames, underscores: listener.underscores_in_headers })
-  const identity = createIdentityHeaders(config.identity_headers)
+  const identity = identityHeadersOf(config, options.ownUris)
   const trusted = createAddressSet(config.trusted_ips)
+  const clientCert = config.identity_presets.includes('envoy')
+    ? createClientCertForwarding({
+        mode: config.forward_client_cert_details,
+        trusted,
+        maxSize: config.identity_headers_max_size,
+      })
+    : undefined
   const forwarded = createForwardedHeaders({ trusted, forwarded: config.forwarded, via: config.via })
   const limits = { maxHeaders: listener.max_headers, maxTarget: listener.client_max_uri_size }
   return {
@@ -56,6 +66,7 @@ export function createPhases(options: PhasesOptions): Phases {
         authority: head.destination.authority,
         strippedPrefix: match.strippedPrefix,
       })
+      clientCert?.append(own, connection, request.rawHeaders)
       return { own, constant: [origin, identity.for(connection, who)] }
     },
     limits: {

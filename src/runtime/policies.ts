@@ -18,6 +18,8 @@ interface Prepared {
 export interface ListenerServers {
   readonly virtualFor: (host: string) => VirtualServer
   readonly policyFor: (serverName: string | undefined) => TrustPolicy
+  /** The URIs of the certificate that a client with this server name is shown. */
+  readonly ownUris: (serverName: string | undefined) => readonly string[]
   /** Open connections that were judged by another policy are of no use any more. */
   readonly policyIds: ReadonlySet<string>
 }
@@ -57,6 +59,13 @@ export function prepareServers(
   return {
     virtualFor: (host) => names.find(host).virtual,
     policyFor: (serverName) => policies.get(names.find(serverName).options.id) as TrustPolicy,
+    ownUris: (serverName) => {
+      const server = names.find(serverName)
+      const pair = server.pair ?? bySni.find(serverName ?? server.config.server_names[0])
+      return (pair?.certificates[0]?.alternativeNames ?? [])
+        .filter(({ type }) => type === 'uri')
+        .map(({ value }) => value)
+    },
     policyIds: new Set(policies.keys()),
   }
 }

@@ -12,6 +12,7 @@ import { createRouter, type RouteRule } from '../routing/router.ts'
 import type { AnswerHeaders, Store } from '../types.ts'
 import type { ConnectionPool } from '../upstream/pool.ts'
 import { Pools } from '../upstream/pools.ts'
+import { ambiguousHeaders } from './identity.ts'
 import { Materials } from './materials.ts'
 import { createPhases } from './phases.ts'
 import { type ListenerServers, type PolicyRegistry, prepareServers } from './policies.ts'
@@ -98,13 +99,16 @@ export function buildRuntime(loaded: LoadedConfig, lasting: Lasting): Runtime {
   const servers = config.listeners.map((listener) =>
     prepareServers(listener, config.certificates, materials, lasting.policies, usedPolicies),
   )
+  for (const message of ambiguousHeaders(config)) materials.problem('identity_presets', message)
   if (materials.problems.length > 0) throw new ConfigError(materials.problems)
 
   const router = createRouter(rulesOf(config, services))
   const begin = createRecorder({ accessLog, metrics: lasting.metrics })
   const listeners = config.listeners.map((listener, i) => {
-    const { virtualFor, policyFor, policyIds } = servers[i] as ListenerServers
-    const gateway = new Gateway(createPhases({ config, listener, virtualFor, router, begin, log: lasting.log }))
+    const { virtualFor, ownUris, policyFor, policyIds } = servers[i] as ListenerServers
+    const gateway = new Gateway(
+      createPhases({ config, listener, virtualFor, ownUris, router, begin, log: lasting.log }),
+    )
     return { config: listener, settings: settingsOf(listener, policyFor, lasting.workers), gateway, policyIds }
   })
   return {

@@ -66,6 +66,11 @@ export class CertificateFacts {
     return this.#once('subjectAttributes', () => readName(this.#outline.subject), [])
   }
 
+  /** The issuer's RDNs in stored order. */
+  get issuerAttributes(): readonly RelativeDistinguishedName[] {
+    return this.#once('issuerAttributes', () => readName(this.#outline.issuer), [])
+  }
+
   /** Nginx's `$ssl_client_serial`: upper-case hex of even length, `-` before it if negative, `00` for zero. Never broken into lines. */
   get serial(): string {
     return this.#once('serial', () => formatSerial(this.#outline.serial), '')

@@ -46,6 +46,15 @@ export const FORGIVEN_BY_OPTIONAL_NO_CA: ReadonlySet<string> = new Set([
   'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
 ])
 
+/** OpenSSL's own numbers (X509_V_ERR_*) of those five, as HAProxy tells them. */
+export const X509_ERROR_NUMBERS: ReadonlyMap<string, number> = new Map([
+  ['DEPTH_ZERO_SELF_SIGNED_CERT', 18],
+  ['SELF_SIGNED_CERT_IN_CHAIN', 19],
+  ['UNABLE_TO_GET_ISSUER_CERT_LOCALLY', 20],
+  ['UNABLE_TO_VERIFY_LEAF_SIGNATURE', 21],
+  ['CERT_UNTRUSTED', 27],
+])
+
 /**
  * OpenSSL's sentence for a code of Node's `authorizationError`; a code that is not known becomes words.
  * @param code as `CERT_HAS_EXPIRED`

@@ -1,10 +1,10 @@
 /** The real nginx, in the foreground, with everything that it writes in a temporary folder. */
 
 import { writeFileSync } from 'node:fs'
-import { connect } from 'node:net'
 import { join } from 'node:path'
 import { type Child, startChild } from './children.ts'
 import { temporaryFolder } from './folder.ts'
+import { accepts } from './free-port.ts'
 import { findCommand } from './peers.ts'
 import { waitFor } from './wait.ts'
 
@@ -52,15 +52,4 @@ http {
   ${http}
 }
 `
-}
-
-function accepts(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect({ host: '127.0.0.1', port })
-    socket.once('connect', () => {
-      socket.destroy()
-      resolve(true)
-    })
-    socket.once('error', () => resolve(false))
-  })
 }

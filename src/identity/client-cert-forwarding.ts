@@ -1,0 +1,60 @@
+/** Envoy's `forward_client_cert_details`: what becomes of an X-Forwarded-Client-Cert that the client itself sent. */
+import { GatewayError } from '../errors.ts'
+import type { Connection } from '../types.ts'
+import { plainAddress } from './addresses.ts'
+import { joined } from './forwarded.ts'
+import { XFCC } from './presets.ts'
+import { parseXfcc } from './xfcc.ts'
+
+export type ForwardMode = 'SANITIZE' | 'FORWARD_ONLY' | 'APPEND_FORWARD' | 'SANITIZE_SET' | 'ALWAYS_FORWARD_ONLY'
+
+/** Whether the client's own header goes on, in Envoy's modes. SANITIZE_SET and SANITIZE are not here: they never let it. */
+const KEEPS: Readonly<Partial<Record<ForwardMode, (connection: Connection) => boolean>>> = {
+  FORWARD_ONLY: isProven,
+  APPEND_FORWARD: isProven,
+  ALWAYS_FORWARD_ONLY: () => true,
+}
+
+/** Whether this hop's element is written. */
+export function writesElement(mode: ForwardMode): boolean {
+  return mode === 'SANITIZE_SET' || mode === 'APPEND_FORWARD'
+}
+
+export interface ClientCertForwarding {
+  /** Appends the peer's header to `out` as one line. `append` is after the client's headers were filtered, and before ours. */
+  append(out: string[], connection: Connection, rawHeaders: readonly string[]): void
+}
+
+export interface ClientCertForwardingOptions {
+  readonly mode: ForwardMode
+  /** `trusted_ips`. Envoy believes every client with a certificate; here the peer must also be one of our own proxies. */
+  readonly trusted: { has(address: string): boolean }
+  readonly maxSize: number
+}
+
+/**
+ * Undefined for the modes that forward nothing. The elements of a trusted peer come before ours, in a line of their own: a list in several
+ * lines is the same list (RFC 9110 5.3).
+ */
+export function createClientCertForwarding(options: ClientCertForwardingOptions): ClientCertForwarding | undefined {
+  const { mode, trusted, maxSize } = options
+  const keeps = KEEPS[mode]
+  if (!keeps) return undefined
+  return {
+    append(out, connection, rawHeaders) {
+      if (!keeps(connection) || !trusted.has(plainAddress(connection.remoteAddress))) return
+      const text = joined(rawHeaders, XFCC.toLowerCase())
+      if (text === undefined || text === '') return
+      if (text.length > maxSize)
+        throw new GatewayError('GW_IDENTITY_TOO_LARGE', `the peer's ${XFCC} has ${text.length} bytes`)
+      if (!/^[\t\x20-\x7e]*$/.test(text) || !parseXfcc(text)) {
+        throw new GatewayError('GW_BAD_REQUEST', `the peer's ${XFCC} cannot be read in one way only`)
+      }
+      out.push(XFCC, text)
+    },
+  }
+}
+
+function isProven({ verification, certificate }: Connection): boolean {
+  return verification.result === 'SUCCESS' && certificate !== undefined
+}

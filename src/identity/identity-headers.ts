@@ -1,0 +1,92 @@
+/** What the backend is told about the caller: the configured headers and the presets, compiled once and written once per connection and identity. */
+import { GatewayError } from '../errors.ts'
+import type { Connection, Identity } from '../types.ts'
+import { type ForwardMode, writesElement } from './client-cert-forwarding.ts'
+import { type IdentityField, identityValue } from './fields.ts'
+import { fold } from './fold.ts'
+import { PRESETS, type Preset, type PresetName, type Value, XFCC, type XfccDetail } from './presets.ts'
+import { compileTemplate, type TemplatePart } from './template.ts'
+
+export interface IdentityHeadersOptions {
+  /** Header name → the field that it holds, or a template. */
+  readonly headers?: Readonly<Record<string, IdentityField | readonly TemplatePart[]>>
+  readonly presets?: readonly PresetName[]
+  /** Envoy's `forward_client_cert_details` and `set_current_client_cert_details`. */
+  readonly forwarding?: ForwardMode
+  readonly details?: readonly XfccDetail[]
+  /** Bytes that one header's value may have. */
+  readonly maxSize?: number
+  /** The URIs of the certificate that this connection was shown. */
+  readonly ownUris?: (connection: Connection) => readonly string[]
+}
+
+/** Writes who is calling, as the configuration says. */
+export interface IdentityHeaders {
+  /**
+   * Flat name, value list. Made once per connection and identity; the same array each time, so it must not be changed.
+   * @throws GatewayError GW_IDENTITY_TOO_LARGE: a caller of whom only a part can be told is somebody else
+   */
+  for(connection: Connection, identity?: Identity): readonly string[]
+}
+
+/**
+ * A field without a value (no certificate, an empty subject) sends no header, as nginx's `proxy_set_header` with an empty value; `verify` always has
+ * one. Values are printable ASCII whatever the certificate holds.
+ */
+export function createIdentityHeaders(options: IdentityHeadersOptions): IdentityHeaders {
+  const { maxSize = Number.POSITIVE_INFINITY, ownUris = () => [] } = options
+  const writers = writersOf(options)
+  // Of a connection the last identity is remembered: hardly any connection has two.
+  const known = new WeakMap<Connection, Made>()
+
+  const make = (connection: Connection, identity: Identity | undefined): Made => {
+    const told = { connection, identity, ownUris: ownUris(connection) }
+    const flat: string[] = []
+    let tooLarge: string | undefined
+    for (const [name, read] of writers) {
+      const value = read(told)
+      if (value) flat.push(name, value)
+      if (value && value.length > maxSize)
+        tooLarge ??= `${name} would have ${value.length} bytes, the limit is ${maxSize}`
+    }
+    const made = { identity, flat: Object.freeze(flat), tooLarge }
+    known.set(connection, made)
+    return made
+  }
+  return {
+    for(connection, identity) {
+      const found = known.get(connection)
+      const { flat, tooLarge } = found && found.identity === identity ? found : make(connection, identity)
+      if (tooLarge !== undefined) throw new GatewayError('GW_IDENTITY_TOO_LARGE', tooLarge)
+      return flat
+    },
+  }
+}
+
+interface Made {
+  readonly identity: Identity | undefined
+  readonly flat: readonly string[]
+  readonly tooLarge: string | undefined
+}
+
+function writersOf({ headers = {}, presets = [], forwarding = 'SANITIZE_SET', details = [] }: IdentityHeadersOptions) {
+  const configured = Object.entries(headers).map(([name, holds]): [string, Value] => [
+    name,
+    typeof holds === 'string'
+      ? ({ connection, identity }) => identityValue(holds, connection, identity)
+      : compileTemplate(holds),
+  ])
+  const chosen = presets.flatMap((name) => Object.entries<Value>(PRESETS[name]({ details }) satisfies Preset))
+  return [...configured, ...chosen.filter(([name]) => name !== XFCC || writesElement(forwarding))]
+}
+
+/** Two headers that a backend behind CGI could not tell apart, as `[one, other]`. */
+export function sameNames(headers: readonly (readonly [source: string, name: string])[]): [string, string][] {
+  const seen = new Map<string, string>()
+  return headers.flatMap(([source, name]): [string, string][] => {
+    const label = `${name} (${source})`
+    const other = seen.get(fold(name))
+    seen.set(fold(name), label)
+    return other === undefined ? [] : [[other, label]]
+  })
+}

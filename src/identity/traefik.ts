@@ -1,0 +1,70 @@
+/** Traefik's passTLSClientCert: the certificates that the client sent, and what stands in them. */
+import type { CertificateFacts } from '../tls-cert-utils/certificate.ts'
+import { decimal } from './fields.ts'
+
+/** The DER of each certificate in base64, the client's own first. */
+export function traefikCertificates(sent: readonly CertificateFacts[]): string {
+  return sent.map(({ raw }) => raw.toString('base64')).join(',')
+}
+
+/**
+ * Traefik writes values as they are, so that a `,` in an organization begins another attribute. Ours are percent-encoded where they hold
+ * one of the separators: reading stays the same, and no value passes for two.
+ */
+export function traefikInfo(sent: readonly CertificateFacts[]): string {
+  return queryEscape(sent.map(infoOf).join(','))
+}
+
+/** Short names in Traefik's order. */
+const ATTRIBUTES: readonly (readonly [shortName: string, written: string])[] = [
+  ['DC', 'DC'],
+  ['C', 'C'],
+  ['ST', 'ST'],
+  ['L', 'L'],
+  ['O', 'O'],
+  ['OU', 'OU'],
+  ['serialNumber', 'SN'],
+  ['CN', 'CN'],
+]
+
+const SAN_ORDER = ['dns', 'email', 'ip', 'uri']
+
+function infoOf(certificate: CertificateFacts): string {
+  const subject = attributesOf(certificate.subjectAttributes)
+  const issuer = attributesOf(certificate.issuerAttributes)
+  const names = SAN_ORDER.flatMap((type) => certificate.alternativeNames.filter((name) => name.type === type))
+  const fields: [string, string][] = [
+    ['Subject', subject],
+    ['Issuer', issuer],
+    ['SerialNumber', decimal(certificate.serial)],
+    ['NB', seconds(certificate.notBefore)],
+    ['NA', seconds(certificate.notAfter)],
+    ['SAN', names.map(({ value }) => unambiguous(value)).join(',')],
+  ]
+  return fields
+    .filter(([, value]) => value !== '')
+    .map(([name, value]) => `${name}="${value}"`)
+    .join(';')
+}
+
+function attributesOf(name: CertificateFacts['subjectAttributes']): string {
+  const all = name.flat()
+  return ATTRIBUTES.flatMap(([shortName, written]) =>
+    all.filter((attribute) => attribute.shortName === shortName).map(({ value }) => `${written}=${unambiguous(value)}`),
+  ).join(',')
+}
+
+function unambiguous(value: string): string {
+  return value.replace(/[%",;\\\p{C}]/gu, (character) => encodeURIComponent(character.toWellFormed()))
+}
+
+function seconds(time: number): string {
+  return String(Math.floor(time / 1000))
+}
+
+/** Go's url.QueryEscape. */
+function queryEscape(text: string): string {
+  return encodeURIComponent(text.toWellFormed())
+    .replace(/[!'()*]/g, (character) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`)
+    .replaceAll('%20', '+')
+}

@@ -1,0 +1,56 @@
+import { describe, expect, test } from '@jest/globals'
+import { createClientCertForwarding, type ForwardMode } from '../../../src/identity/client-cert-forwarding.ts'
+import { createIdentityHeaders } from '../../../src/identity/identity-headers.ts'
+import { fakeCertificate, fakeConnection } from '../../support/fake-connection.ts'
+
+const MODES: readonly ForwardMode[] = [
+  'SANITIZE',
+  'FORWARD_ONLY',
+  'APPEND_FORWARD',
+  'SANITIZE_SET',
+  'ALWAYS_FORWARD_ONLY',
+]
+const trusted = { has: (address: string) => address === '192.0.2.1' }
+const proven = { certificate: fakeCertificate({ subject: 'CN=hop' }), verification: { result: 'SUCCESS' } } as const
+const OURS = `Hash=${'b'.repeat(64)}`
+const THEIRS = 'Hash=client;URI=spiffe://td/client'
+
+/** What arrives at the backend, as one list. */
+function arrives(mode: ForwardMode, facts: Parameters<typeof fakeConnection>[0], lines = [THEIRS]): string | undefined {
+  const connection = fakeConnection(facts)
+  const out: string[] = []
+  const rawHeaders = lines.flatMap((line) => ['x-forwarded-Client-Cert', line])
+  createClientCertForwarding({ mode, trusted, maxSize: 100 })?.append(out, connection, rawHeaders)
+  const own = createIdentityHeaders({ presets: ['envoy'], forwarding: mode }).for(connection)
+  const values = [...out, ...own].filter((_, i) => i % 2 === 1)
+  return values.length > 0 ? values.join(', ') : undefined
+}
+
+describe.each(MODES)('%s', (mode) => {
+  const appends = mode === 'APPEND_FORWARD'
+  const sets = appends || mode === 'SANITIZE_SET'
+  const forwards = appends || mode === 'FORWARD_ONLY' || mode === 'ALWAYS_FORWARD_ONLY'
+  const expected = [forwards ? [THEIRS] : [], sets ? [OURS] : []].flat().join(', ') || undefined
+
+  test('from a trusted peer with a certificate', () => {
+    expect(arrives(mode, proven)).toBe(expected)
+  })
+  test('from a trusted peer without one', () => {
+    expect(arrives(mode, {})).toBe(mode === 'ALWAYS_FORWARD_ONLY' ? THEIRS : undefined)
+  })
+  test('from anybody else: his word is never believed, in Envoy’s stead', () => {
+    expect(arrives(mode, { ...proven, remoteAddress: '192.0.2.9' })).toBe(sets ? OURS : undefined)
+    expect(arrives(mode, { remoteAddress: '192.0.2.9' })).toBeUndefined()
+  })
+})
+
+test('several lines of a trusted peer are one list', () => {
+  expect(arrives('APPEND_FORWARD', proven, ['Hash=a', 'Hash=b'])).toBe(`Hash=a, Hash=b, ${OURS}`)
+})
+
+test.each([
+  ['what cannot be read', 'Hash="open', 'GW_BAD_REQUEST'],
+  ['what is too large', `Hash=${'x'.repeat(100)}`, 'GW_IDENTITY_TOO_LARGE'],
+])('%s is refused', (_what, text, code) => {
+  expect(() => arrives('APPEND_FORWARD', proven, [text])).toThrow(expect.objectContaining({ code }))
+})
