@@ -98,12 +98,13 @@ export class Gateway {
   }
 
   #callOf({ head, match, caller }: Arrival, identity: Identity, record: RequestRecord): Call {
-    const { id, request, connection, method } = caller
-    const { authority, query } = head.destination
+    const { id, request, connection, method, destination } = caller
+    const { authority, query } = destination
     return {
       id,
       request,
       method,
+      destination,
       target: match.upstreamPath + query,
       host: match.preserveHost ? authority : undefined,
       headers: this.#phases.headers(caller, head, match, identity),

@@ -187,10 +187,7 @@ export interface Match {
 }
 
 /** Everything that a service needs to answer one request. */
-export interface Call {
-  readonly id: string
-  readonly request: IncomingMessage
-  readonly method: string
+export interface Call extends Caller {
   /** Origin-form target: path and query. */
   readonly target: string
   /** The client's Host where the route preserves it. */
@@ -201,7 +198,6 @@ export interface Call {
   readonly expectContinue: boolean
   readonly limits: CallLimits
   readonly record: CallRecord
-  readonly connection: Connection
   readonly identity: Identity
 }
 
@@ -241,6 +237,8 @@ export type BodyFraming =
 
 /** What a service notes for the access log while it works; it is only written to. */
 export interface CallRecord {
+  /** The caller's name, once it is known. */
+  user: string | undefined
   service: string | undefined
   target: string | undefined
   upstreamStatus: number | undefined
@@ -282,8 +280,6 @@ export interface Balancer {
 /** Notes of one request for the access log and the metrics; it is only written to while the request lives. */
 export interface RequestRecord extends CallRecord {
   route: string | undefined
-  /** The caller's name, once it is known. */
-  user: string | undefined
   error: GatewayError | undefined
   /** Writes the line and counts; called once, on every way out. `status` is 0 where nothing was answered. */
   finish(status: number): void

@@ -11,6 +11,7 @@ export function callOf(request: unknown, limits: Partial<CallLimits> = {}): Call
     id: 'id',
     request: request as IncomingMessage,
     method: 'POST',
+    destination: { host: 'localhost', port: undefined, authority: 'localhost', path: '/', query: '' },
     target: '/',
     host: undefined,
     headers: { own: [], constant: [] },
@@ -18,6 +19,7 @@ export function callOf(request: unknown, limits: Partial<CallLimits> = {}): Call
     expectContinue: false,
     limits: { maxBodySize: 0, bodyTimeout: 5000, sendTimeout: 5000, ...limits },
     record: {
+      user: undefined,
       service: undefined,
       target: undefined,
       upstreamStatus: undefined,
