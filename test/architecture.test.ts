@@ -29,6 +29,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'listen-problem': [],
   admin: ['listen-problem', 'log'],
   tokens: ['tls-cert-utils'],
+  registry: ['tls-cert-utils'],
   runtime: [
     'config',
     'tls-cert-utils',
@@ -43,6 +44,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'identity',
     'routing',
     'upstream',
+    'registry',
     'store',
     'tokens',
   ],

@@ -20,6 +20,7 @@ import { type ReloadConfig, reload, type ShutdownConfig, shutdown } from './life
 import { type ListenerConfig, listener } from './listeners.ts'
 import { type LogConfig, log } from './log.ts'
 import { type ProxyConfig, proxy } from './proxy.ts'
+import { type RegistryRealmConfig, registryRealm } from './registry-realms.ts'
 import { type RouteConfig, route } from './routes.ts'
 import { choice, onOff } from './scalars.ts'
 import { type ServiceConfig, service } from './services.ts'
@@ -83,6 +84,7 @@ export const schema = block('The configuration of Sallyport.', {
     .array(totpCredential)
     .prefault([])
     .describe('One-time password generators that do not stand under their consumer.'),
+  registry_realms: z.array(registryRealm).prefault([]).describe('Realms for Docker registries.'),
   store: store.prefault({}),
   tokens: tokens.prefault({}),
   admin: admin.prefault({}),
@@ -120,6 +122,7 @@ export interface Config {
   readonly forwarded: boolean
   readonly via: boolean
   readonly proxy: ProxyConfig
+  readonly registry_realms: readonly RegistryRealmConfig[]
   readonly store: StoreConfig
   readonly tokens: TokensConfig
   readonly admin: AdminConfig

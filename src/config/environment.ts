@@ -193,3 +193,13 @@ const SECRET_PATHS = new Set(
 export function secretSetting(path: string): boolean {
   return SECRET_PATHS.has(path.replaceAll(/\[\d+\]/g, '[]'))
 }
+
+const VERBATIM_PATHS = new Set(
+  [...allSettings(blockOf(schema))].filter(({ field }) => field.kind.verbatim).map(({ path }) => path),
+)
+
+/** Whether `${…}` in the setting at `path`, or in the list that it is an item of, is no variable of the environment. */
+export function verbatimSetting(path: string): boolean {
+  const general = path.replaceAll(/\[\d+\]/g, '[]')
+  return VERBATIM_PATHS.has(general) || VERBATIM_PATHS.has(general.replace(/\[\]$/, ''))
+}

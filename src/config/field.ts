@@ -13,6 +13,8 @@ export interface Kind<T> {
   parse(value: unknown): T
   /** A PEM is read from its file by the loader, which knows the folder and the setting; `parse` only sees the result. */
   readonly pem?: 'pem' | 'crl'
+  /** Whether `${…}` in it is the setting's own, and not a variable of the environment. */
+  readonly verbatim?: true
   /** All the words that it takes, for suggestions. */
   readonly words?: readonly string[]
 }

@@ -20,6 +20,12 @@ export type { LogConfig } from './log.ts'
 export { PemSource } from './pem.ts'
 export type { Place } from './place.ts'
 export type { ProxyConfig } from './proxy.ts'
+export type {
+  RegistryCertificateField,
+  RegistryRealmConfig,
+  RegistryRobotConfig,
+  WrittenRegistryRule,
+} from './registry-realms.ts'
 export type { RouteConfig } from './routes.ts'
 export { Secret } from './secret.ts'
 export type { ServerConfig } from './servers.ts'

@@ -12,6 +12,7 @@ import {
   takeOut,
   type Variables,
   variable,
+  verbatimSetting,
 } from './environment.ts'
 import { Unfit } from './field.ts'
 import { type PemReader, readBounded } from './pem.ts'
@@ -147,6 +148,7 @@ class Load {
   }
 
   #expand(written: string, path: string): string {
+    if (verbatimSetting(path)) return written
     const { text, used, problem } = substitute(written, (name) => variable(this.#env, name))
     if (used.length > 0) this.#expanded.add(path)
     if (problem !== undefined) {

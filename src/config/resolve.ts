@@ -15,6 +15,7 @@ import { Registry } from './registry.ts'
 import { resolveConsumers } from './resolve-consumers.ts'
 import { located, passes, type ResolveContext } from './resolve-context.ts'
 import { resolveListeners } from './resolve-listeners.ts'
+import { resolveRegistryRealms } from './resolve-registry.ts'
 import { checkRoute, type RouteConfig, type WrittenRoute } from './routes.ts'
 import { checkService, type ServiceConfig, type WrittenService } from './services.ts'
 import { checkTokens } from './tokens.ts'
@@ -45,6 +46,7 @@ export function resolveConfig(written: Written, context: ResolveContext): Config
     certificates: certificates.values(),
     ca_certificates: authorities.values(),
     consumers: resolveConsumers(written, context),
+    registry_realms: resolveRegistryRealms(written, certificates, context).values(),
     ...{ identity_headers, identity_presets, identity_headers_max_size },
     ...{ forward_client_cert_details, set_current_client_cert_details },
     ...{ trusted_ips, forwarded, via, proxy, store, tokens, workers, admin, log, shutdown, reload },
@@ -153,13 +155,25 @@ function resolveServices(
 }
 
 function resolveService(entity: WrittenService, proxy: ProxyConfig, references: ServiceReferences): ServiceConfig {
-  const { at, id, url, retries, connect_timeout, write_timeout, read_timeout } = entity
+  const { at, id, url, builtin, retries, connect_timeout, write_timeout, read_timeout } = entity
   const host = url?.host ?? entity.host ?? ''
   const port = url?.port ?? entity.port ?? 80
   const upstream = references.upstreams.get(host)
   const itself = { at, name: hostAndPort(host, port), host, port, weight: 100 }
   return {
-    ...{ at, id, name: nameOf(entity), host, port, retries, connect_timeout, write_timeout, read_timeout, upstream },
+    ...{
+      at,
+      id,
+      name: nameOf(entity),
+      builtin,
+      host,
+      port,
+      retries,
+      connect_timeout,
+      write_timeout,
+      read_timeout,
+      upstream,
+    },
     protocol: url?.protocol ?? entity.protocol ?? 'http',
     path: url?.path ?? entity.path,
     client_certificate: clientCertificate(entity, upstream, references.certificates),

@@ -51,9 +51,15 @@ const serviceUrl: Kind<ServiceUrl> = {
   },
 }
 
+/** What the gateway answers itself, in place of an API. */
+export const BUILTINS = ['registry-tokens'] as const
+
 export const service = entity('An API behind the gateway.', {
   name: field(text, { about: 'Its name, for references, logs and metrics.' }),
   url: field(serviceUrl, { about: 'protocol, host, port and path in one: https://api.internal:8443/v1.' }),
+  builtin: field(choice(...BUILTINS), {
+    about: 'What the gateway itself answers, in place of url: registry-tokens, the token server of registry_realms.',
+  }),
   protocol: field(choice('http', 'https'), { otherwise: 'http', about: 'How the API is spoken with: http or https.' }),
   host: field(host, { about: 'Its host, or the name of an upstream. Needed where there is no url.' }),
   port: field(integer(1, 65_535), {
@@ -106,6 +112,8 @@ export interface ServiceConfig extends Located {
   readonly id: string | undefined
   /** Its name, else its id, else where it stands. */
   readonly name: string
+  /** What the gateway answers itself; the fields of an API have no meaning then. */
+  readonly builtin: (typeof BUILTINS)[number] | undefined
   readonly protocol: 'http' | 'https'
   /** Lower case, IPv6 without brackets; the upstream's name where there is one. */
   readonly host: string
@@ -135,8 +143,15 @@ export interface ServiceConfig extends Located {
 
 const TLS_ONLY = ['client_certificate', 'tls_verify', 'tls_verify_depth', 'ca_certificates', 'proxy_ssl_name'] as const
 
+const PLACE = ['url', 'protocol', 'host', 'port', 'path'] as const
+
 export function checkService(given: WrittenService): Problem[] {
-  const { at, url } = given
+  const { at, url, builtin } = given
+  if (builtin !== undefined) {
+    const written = [...PLACE, ...TLS_ONLY].filter((name) => given[name] !== undefined)
+    const message = `has no meaning beside builtin: ${builtin}, which the gateway answers itself; remove one of them`
+    return written.map((name) => ({ path: `${at}.${name}`, message }))
+  }
   const problems: Problem[] = []
   if (!url && given.host === undefined)
     problems.push({ path: at, message: 'has neither url nor host; write url: https://api.internal' })

@@ -4,10 +4,12 @@ import type { Config, ListenerConfig, LoadedConfig } from '../config/index.ts'
 import { ConfigError, type Problem } from '../errors.ts'
 import { Gateway } from '../gateway.ts'
 import { createResponseHeaderFilter } from '../identity/headers.ts'
+import { createUsers } from '../identity/users.ts'
 import type { ListenerSettings } from '../listener/listener.ts'
 import type { Log } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
 import { createRecorder } from '../recorder.ts'
+import type { Realm } from '../registry/realm.ts'
 import { createRouter, type RouteRule } from '../routing/router.ts'
 import type { AnswerHeaders, Store } from '../types.ts'
 import type { ConnectionPool } from '../upstream/pool.ts'
@@ -16,6 +18,7 @@ import { ambiguousHeaders } from './identity.ts'
 import { Materials } from './materials.ts'
 import { createPhases } from './phases.ts'
 import { type ListenerServers, type PolicyRegistry, prepareServers } from './policies.ts'
+import { buildRealms } from './registry.ts'
 import { buildService } from './services.ts'
 import { type StoreInUse, storeOf } from './store.ts'
 import { createTokens } from './tokens.ts'
@@ -93,9 +96,11 @@ export function buildRuntime(loaded: LoadedConfig, lasting: Lasting): Runtime {
   const accessLog = lasting.log.accessLog({ enabled: config.log.access_log })
   const usedPools = new Set<string>()
   const usedPolicies: PolicyRegistry = new Map()
-  const services = buildServices(config, materials, lasting, usedPools)
   const store = storeOf(config.store, lasting.store, lasting.log, lasting.memory)
   createTokens(config.tokens, store.store, lasting.ticketSecret, materials)
+  const users = createUsers(config.consumers)
+  const realms = buildRealms(config.registry_realms, { materials, store: store.store, users, password: undefined })
+  const services = buildServices(config, { materials, realms, lasting, used: usedPools })
   const servers = config.listeners.map((listener) =>
     prepareServers(listener, config.certificates, materials, lasting.policies, usedPolicies),
   )
@@ -141,6 +146,7 @@ function furtherProblems(loaded: LoadedConfig & { config: undefined }, lasting: 
         pools: new Pools(),
         used: new Set(),
         answerHeaders: NO_HEADERS,
+        builtins: { realms: [], log: lasting.log },
       })
     }),
     ...incomplete.listeners.map((listener) => () => {
@@ -165,12 +171,20 @@ type Services = ReadonlyMap<
   { readonly service: RouteRule['service']; readonly pools: readonly ConnectionPool[] }
 >
 
-function buildServices(config: Config, materials: Materials, lasting: Lasting, used: Set<string>): Services {
+interface ServiceIngredients {
+  readonly materials: Materials
+  readonly realms: readonly Realm[]
+  readonly lasting: Lasting
+  readonly used: Set<string>
+}
+
+function buildServices(config: Config, { materials, realms, lasting, used }: ServiceIngredients): Services {
   const filter = createResponseHeaderFilter({ ownedNames: Object.keys(config.identity_headers), via: config.via })
   const answerHeaders: AnswerHeaders = filter
   const built = new Map<string, { service: RouteRule['service']; pools: readonly ConnectionPool[] }>()
   for (const service of config.services) {
-    const made = buildService(service, { config, materials, pools: lasting.pools, used, answerHeaders })
+    const { pools, log } = lasting
+    const made = buildService(service, { config, materials, pools, used, answerHeaders, builtins: { realms, log } })
     if (made) built.set(service.name, made)
   }
   return built

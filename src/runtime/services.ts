@@ -8,6 +8,7 @@ import { createRoundRobin } from '../upstream/balancer.ts'
 import type { ConnectionPool } from '../upstream/pool.ts'
 import type { Pools } from '../upstream/pools.ts'
 import type { UpstreamTls } from '../upstream/tls-identity.ts'
+import { type BuiltinSurroundings, createBuiltin } from './builtins.ts'
 import { digestOf, type Materials } from './materials.ts'
 
 export interface BuiltService {
@@ -22,11 +23,15 @@ interface Surroundings {
   /** Collects the keys of the pools that this configuration uses. */
   readonly used: Set<string>
   readonly answerHeaders: AnswerHeaders
+  readonly builtins: BuiltinSurroundings
 }
 
 /** Undefined where a certificate or CA cannot be used; `materials` has the problems then. */
 export function buildService(service: ServiceConfig, surroundings: Surroundings): BuiltService | undefined {
   const { materials, config, pools, used } = surroundings
+  if (service.builtin !== undefined) {
+    return { service: createBuiltin(service.name, service.builtin, surroundings.builtins), pools: [] }
+  }
   const before = materials.problems.length
   const trust = service.protocol === 'https' ? trustOf(service, config, materials) : undefined
   const pair = service.protocol === 'https' ? presentedPair(service, config, materials) : undefined

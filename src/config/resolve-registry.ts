@@ -1,0 +1,76 @@
+/** From the realms as written to the realms as used: certificates looked up, docker_auth's file read. */
+import { parse } from 'yaml'
+import type { CertificateConfig } from './certificates.ts'
+import type { Written } from './config.ts'
+import { Unfit } from './field.ts'
+import { findFile, readBounded } from './pem.ts'
+import { Registry } from './registry.ts'
+import { checkRegistryRealm, type RegistryRealmConfig, type WrittenRegistryRealm } from './registry-realms.ts'
+import { located, passes, type ResolveContext } from './resolve-context.ts'
+
+export function resolveRegistryRealms(
+  written: Written,
+  certificates: Registry<CertificateConfig>,
+  context: ResolveContext,
+): Registry<RegistryRealmConfig> {
+  const realms = new Registry<RegistryRealmConfig>('registry_realms', context.report)
+  const services = new Map<string, string>()
+  for (const realm of located<WrittenRegistryRealm>(written.registry_realms)) {
+    const sound = passes(realm, checkRegistryRealm, context)
+    reportRobotsOfOneName(realm, context)
+    for (const [i, service] of (realm.services ?? []).entries()) {
+      const other = services.get(service)
+      services.set(service, realm.name)
+      // The plain address /auth/token finds the realm by it.
+      if (other === undefined) continue
+      context.report({ path: `${realm.at}.services[${i}]`, message: `belongs to the realm ${other} already` })
+    }
+    realms.add(realm, sound ? resolveRealm(realm, certificates, context) : undefined)
+  }
+  return realms
+}
+
+function reportRobotsOfOneName({ robots = [] }: WrittenRegistryRealm, context: ResolveContext): void {
+  const names = new Registry<true>('robots', context.report)
+  for (const robot of robots) names.add(robot, true)
+}
+
+function resolveRealm(
+  realm: WrittenRegistryRealm,
+  certificates: Registry<CertificateConfig>,
+  context: ResolveContext,
+): RegistryRealmConfig | undefined {
+  const { certificate: reference, previous_certificates: previous, acl_file: file, issuer, ...rest } = realm
+  const certificate = certificates.find(reference, `${realm.at}.certificate`, 'certificate')
+  const earlier = previous.flatMap((each, i) => {
+    const found = certificates.find(each, `${realm.at}.previous_certificates[${i}]`, 'certificate')
+    return found ? [found] : []
+  })
+  const acl = file === undefined ? undefined : readAcl(file, `${realm.at}.acl_file`, context)
+  if (!certificate) return undefined
+  return { ...rest, certificate, previous_certificates: earlier, issuer: issuer ?? realm.name, acl }
+}
+
+/** docker_auth's file holds more than the acl; nothing else of it is looked at. */
+function readAcl(written: string, path: string, context: ResolveContext): unknown {
+  try {
+    const file = findFile(written, context.pems)
+    if (file === undefined) throw new Unfit('names no readable file')
+    const content: unknown = parseYaml(readBounded(file).toString('utf8'), file)
+    const acl = typeof content === 'object' && content !== null && 'acl' in content ? content.acl : undefined
+    if (!Array.isArray(acl)) throw new Unfit(`names ${file}, which holds no list under acl`)
+    return acl
+  } catch (error) {
+    if (!(error instanceof Unfit)) throw error
+    context.report({ path, message: error.message })
+    return undefined
+  }
+}
+
+function parseYaml(text: string, file: string): unknown {
+  try {
+    return parse(text, { maxAliasCount: 100, logLevel: 'error' })
+  } catch {
+    throw new Unfit(`names ${file}, which is no valid YAML`)
+  }
+}

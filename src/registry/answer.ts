@@ -1,0 +1,59 @@
+/** What clients of registries understand: JSON, the API's version on every answer, and distribution's errors. */
+import type { ServerResponse } from 'node:http'
+import type { Resource } from './scope.ts'
+
+/** Old clients recognise a registry by it, also on a 401. */
+export const API_VERSION: readonly string[] = ['Docker-Distribution-Api-Version', 'registry/2.0']
+
+export interface Answer {
+  readonly status: number
+  readonly body: object
+  /** Flat name, value list. */
+  readonly headers?: readonly string[]
+}
+
+export function send(response: ServerResponse, requestId: string, { status, body, headers = [] }: Answer): void {
+  const text = `${JSON.stringify(body)}\n`
+  response.writeHead(status, [
+    'Content-Type',
+    'application/json',
+    'Content-Length',
+    String(Buffer.byteLength(text)),
+    // A token is a secret, and the next client may be allowed what this one is not.
+    'Cache-Control',
+    'no-store',
+    'X-Content-Type-Options',
+    'nosniff',
+    'X-Request-ID',
+    requestId,
+    ...API_VERSION,
+    ...headers,
+  ])
+  response.end(response.req.method === 'HEAD' ? undefined : text)
+}
+
+/** distribution's codes as far as a gate has use for them. */
+type RegistryErrorCode = 'UNAUTHORIZED' | 'DENIED' | 'UNSUPPORTED' | 'NAME_INVALID' | 'UNAVAILABLE'
+
+const STATUS: Readonly<Record<RegistryErrorCode, number>> = {
+  UNAUTHORIZED: 401,
+  DENIED: 403,
+  UNSUPPORTED: 405,
+  NAME_INVALID: 400,
+  UNAVAILABLE: 503,
+}
+
+/** The errors of a registry: clients print `message`. */
+export function registryError(
+  code: RegistryErrorCode,
+  message: string,
+  detail: readonly Resource[] = [],
+  headers: readonly string[] = [],
+): Answer {
+  return { status: STATUS[code], body: { errors: [{ code, message, detail }] }, headers }
+}
+
+/** The errors of OAuth 2 (RFC 6749 5.2), which are Keycloak's too. */
+export function oauthError(error: string, description: string, status = 400): Answer {
+  return { status, body: { error, error_description: description } }
+}

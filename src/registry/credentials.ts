@@ -1,0 +1,52 @@
+/** What a client of a token server may send to say who it is. */
+
+export type Credentials =
+  | { readonly kind: 'none' }
+  | { readonly kind: 'password'; readonly name: string; readonly password: string }
+  | { readonly kind: 'refresh'; readonly token: string }
+  /** An Authorization that means nothing here. */
+  | { readonly kind: 'unusable' }
+
+const NONE: Credentials = { kind: 'none' }
+const UNUSABLE: Credentials = { kind: 'unusable' }
+
+/** Basic of RFC 7617. `Og==`, an empty name with an empty password, is what podman and skopeo send for nobody. */
+export function basicCredentials(rawHeaders: readonly string[]): Credentials {
+  const [value, ...more] = authorizations(rawHeaders)
+  if (value === undefined) return NONE
+  const encoded = /^basic +([A-Za-z0-9+/_-]*={0,2}) *$/i.exec(value)?.[1]
+  if (encoded === undefined || more.length > 0) return UNUSABLE
+  const text = Buffer.from(encoded, 'base64').toString('utf8')
+  const colon = text.indexOf(':')
+  if (colon < 0) return UNUSABLE
+  const name = text.slice(0, colon)
+  const password = text.slice(colon + 1)
+  if (name === '') return password === '' ? NONE : UNUSABLE
+  return { kind: 'password', name, password }
+}
+
+/** Every Authorization of a request, as two could be understood in two ways. */
+export function authorizations(rawHeaders: readonly string[]): string[] {
+  const found: string[] = []
+  for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i] as string
+    if (name.length === 'authorization'.length && name.toLowerCase() === 'authorization') {
+      found.push(rawHeaders[i + 1] as string)
+    }
+  }
+  return found
+}
+
+/** The form of distribution's OAuth 2: `grant_type`, and what belongs to it. Undefined for another grant. */
+export function formCredentials(form: URLSearchParams): Credentials | undefined {
+  const grant = form.get('grant_type')
+  if (grant === 'refresh_token') {
+    const token = form.get('refresh_token')
+    return token ? { kind: 'refresh', token } : UNUSABLE
+  }
+  if (grant !== 'password') return undefined
+  const name = form.get('username') ?? ''
+  const password = form.get('password') ?? ''
+  if (name === '') return password === '' ? NONE : UNUSABLE
+  return { kind: 'password', name, password }
+}

@@ -1,0 +1,105 @@
+/** Who asks a token server for a token. */
+import { GatewayError } from '../errors.ts'
+import type { Call, Identity, User } from '../types.ts'
+import type { Credentials } from './credentials.ts'
+import type { Realm } from './realm.ts'
+import { secretMatches } from './robots.ts'
+
+/** `reason` is for the log. */
+export type Identified =
+  | { readonly status: 'identified'; readonly identity: Identity }
+  /** Nobody said who it is. */
+  | { readonly status: 'anonymous' }
+  | { readonly status: 'denied'; readonly reason: string }
+
+/**
+ * What the route found out (a certificate's user) and what the request says (a password, a refresh token) must agree.
+ * @throws GatewayError GW_UNDECIDED where it cannot be told
+ */
+export async function identify(realm: Realm, call: Call, service: string, said: Credentials): Promise<Identified> {
+  const shown = call.identity.user ? call.identity : undefined
+  switch (said.kind) {
+    case 'none':
+      return shown ? { status: 'identified', identity: shown } : { status: 'anonymous' }
+    case 'unusable':
+      return denied('neither Basic credentials nor a form that can be read')
+    case 'password':
+      return byPassword(realm, call, shown, said)
+    case 'refresh':
+      return byRefreshToken(realm, service, shown, said.token)
+  }
+}
+
+function denied(reason: string): Identified {
+  return { status: 'denied', reason }
+}
+
+async function byPassword(
+  realm: Realm,
+  call: Call,
+  shown: Identity | undefined,
+  { name, password }: Extract<Credentials, { kind: 'password' }>,
+): Promise<Identified> {
+  if (realm.robots.has(name)) return byRobot(realm, shown, name, password)
+  if (shown && realm.certificateReplacesPassword && shown.user?.name === name) {
+    return { status: 'identified', identity: shown }
+  }
+  const outcome = await realm.password?.authenticate(call, { user: { name, password } })
+  if (outcome?.status !== 'accepted') return denied(outcome?.status === 'denied' ? outcome.reason : 'no passwords here')
+  const { user, credential, expiresAt = Number.POSITIVE_INFINITY } = outcome
+  return agreed(shown, { user, methods: ['password'], credential, expiresAt })
+}
+
+function byRobot({ robots }: Realm, shown: Identity | undefined, name: string, secret: string): Identified {
+  const robot = robots.find(name, Date.now())
+  if (!robot) return denied(`the robot ${name} has expired`)
+  if (!secretMatches(robot, secret)) return denied(`wrong secret for the robot ${name}`)
+  const { user, expiresAt } = robot
+  return agreed(shown, { user, methods: ['robot'], credential: undefined, expiresAt })
+}
+
+async function byRefreshToken(
+  realm: Realm,
+  service: string,
+  shown: Identity | undefined,
+  token: string,
+): Promise<Identified> {
+  const grant = await realm.refreshTokens.find(token)
+  if (!grant) return denied('unknown, expired or revoked refresh token')
+  if (grant.service !== service) return denied(`a refresh token for ${grant.service}`)
+  const robot = realm.robots.find(grant.user, Date.now())
+  if (realm.robots.has(grant.user) && !robot) return denied(`the robot ${grant.user} has expired`)
+  // Whoever logged in with a certificate must still have one: the token alone would outlive its revocation.
+  if (grant.methods.includes('certificate') && !shown) return denied('a refresh token that wants its certificate')
+  const user = robot?.user ?? (shown?.user?.name === grant.user ? shown.user : realm.users.byName(grant.user))
+  if (!user) return denied(`the user ${grant.user} is gone`)
+  const expiresAt = robot?.expiresAt ?? Number.POSITIVE_INFINITY
+  return agreed(shown, { user, methods: [...grant.methods, 'refresh_token'], credential: undefined, expiresAt })
+}
+
+/** A certificate and a password of different users are refused: which of the two is meant would be a guess. */
+function agreed(shown: Identity | undefined, said: Identity): Identified {
+  if (!shown) return { status: 'identified', identity: said }
+  if (nameOf(shown.user) !== nameOf(said.user)) {
+    return denied(
+      `${shown.methods.join(', ')} found ${nameOf(shown.user)}, but ${said.methods.join(', ')} ${nameOf(said.user)}`,
+    )
+  }
+  return {
+    status: 'identified',
+    identity: {
+      ...said,
+      methods: [...new Set([...shown.methods, ...said.methods])],
+      expiresAt: Math.min(shown.expiresAt, said.expiresAt),
+    },
+  }
+}
+
+function nameOf(user: User | undefined): string {
+  return user?.name ?? ''
+}
+
+/** A session that its certificate has outlived gives no token. */
+export function assertCurrent({ expiresAt }: Identity, now: number): void {
+  if (expiresAt <= now) throw new GatewayError('GW_UNAUTHENTICATED', 'what proved the identity has expired')
+}

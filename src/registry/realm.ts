@@ -1,0 +1,25 @@
+/** One of Keycloak's realms, as far as registries know it: who may log in where, and what they get. */
+import type { AuthMethod, Users } from '../types.ts'
+import type { RefreshTokens } from './refresh-tokens.ts'
+import type { Rights } from './rights.ts'
+import type { Robots } from './robots.ts'
+import type { TokenSigner } from './token-signer.ts'
+
+export interface Realm {
+  readonly name: string
+  /** The registries that may ask for tokens of this realm: Keycloak's clients. */
+  readonly services: ReadonlySet<string>
+  readonly signer: TokenSigner
+  readonly rights: Rights
+  readonly robots: Robots
+  readonly users: Users
+  /** Checks a name and a password; undefined where nobody has one. */
+  readonly password: AuthMethod | undefined
+  readonly refreshTokens: RefreshTokens
+  /** Milliseconds. */
+  readonly tokenLifetime: number
+  /** How many resources one token may be asked for. */
+  readonly maxScopes: number
+  /** Whether the password of a user whose certificate has said so already is not looked at: `docker login` insists on one. */
+  readonly certificateReplacesPassword: boolean
+}

@@ -1,0 +1,50 @@
+/** Refresh tokens: what `docker login` keeps in place of the password. Random, and good for as long as the store knows them. */
+import { createHash, randomBytes } from 'node:crypto'
+import type { Store } from '../types.ts'
+
+/** Whom a refresh token stands for. */
+export interface Grant {
+  readonly user: string
+  readonly service: string
+  /** How the user logged in. */
+  readonly methods: readonly string[]
+  /** Milliseconds since the epoch. */
+  readonly issuedAt: number
+}
+
+export interface RefreshTokens {
+  issue(grant: Grant): Promise<string>
+  /** Undefined for a token that was never issued, has expired or was revoked. */
+  find(token: string): Promise<Grant | undefined>
+  revoke(token: string): Promise<void>
+}
+
+export interface RefreshTokenOptions {
+  readonly store: Store
+  readonly realm: string
+  /** Milliseconds. */
+  readonly lifetime: number
+  /** Milliseconds since the epoch: what was issued before is no good any more (Keycloak's `notBefore`). */
+  readonly notBefore: number
+}
+
+export function createRefreshTokens({ store, realm, lifetime, notBefore }: RefreshTokenOptions): RefreshTokens {
+  // Only the hash is kept: whoever reads the store cannot log in.
+  const keyOf = (token: string) => `registry-refresh:${realm}:${createHash('sha256').update(token).digest('base64url')}`
+  return {
+    async issue(grant) {
+      const token = randomBytes(32).toString('base64url')
+      await store.set(keyOf(token), JSON.stringify(grant), lifetime)
+      return token
+    },
+    async find(token) {
+      const text = await store.get(keyOf(token))
+      if (text === undefined) return undefined
+      const grant = JSON.parse(text) as Grant
+      return grant.issuedAt >= notBefore ? grant : undefined
+    },
+    async revoke(token) {
+      await store.delete(keyOf(token))
+    },
+  }
+}

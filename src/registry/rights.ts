@@ -1,0 +1,213 @@
+/** Who may do what with which repository. */
+import type { CertificateFacts } from '../tls-cert-utils/certificate.ts'
+import type { User } from '../types.ts'
+import { compilePattern, type Pattern } from './pattern.ts'
+import type { Resource } from './scope.ts'
+
+/** Who asks, and from where. */
+export interface Subject {
+  /** Undefined for whoever did not say. */
+  readonly user: User | undefined
+  /** Only one that was verified. */
+  readonly certificate: CertificateFacts | undefined
+  readonly address: string
+  /** The registry that the token is for. */
+  readonly service: string
+}
+
+/** What became of one action, and by which rule; `undefined` means that none spoke of it. */
+export interface Reason {
+  readonly action: string
+  readonly granted: boolean
+  readonly rule: string | undefined
+}
+
+export interface Judgement {
+  /** A part of what was asked, in its order; `push` brings `pull`, which every registry demands beside it. */
+  readonly granted: readonly string[]
+  readonly reasons: readonly Reason[]
+}
+
+/**
+ * A tag that is pulled or pushed. `undefined` asks for a token, which cannot say a tag: a right to some tags grants nothing
+ * then, and what is denied for some tags is denied. The empty text is a request that names no tag, such as one for a layer.
+ */
+export type Tag = string | undefined
+
+/** Decides. One that cannot tell throws GW_UNDECIDED: that is never a yes. */
+export interface Rights {
+  judge(subject: Subject, resource: Resource, tag: Tag): Judgement | Promise<Judgement>
+}
+
+export interface RightsRule {
+  readonly name: string
+  readonly effect: 'allow' | 'deny'
+  /** Empty: everybody who said who they are. */
+  readonly users: readonly string[]
+  readonly groups: readonly string[]
+  /** Whether also those who did not. */
+  readonly anonymous: boolean
+  /** Every field must be one of its values. */
+  readonly certificate: readonly ((certificate: CertificateFacts) => boolean)[]
+  readonly addresses: { has(address: string): boolean } | undefined
+  readonly repositories: readonly string[]
+  /** Empty: whatever the tag. */
+  readonly tags: readonly string[]
+  readonly catalog: boolean
+  readonly actions: readonly string[]
+}
+
+/** What a repository knows; a request for `*` means these. */
+export const REPOSITORY_ACTIONS: readonly string[] = ['pull', 'push', 'delete']
+
+interface CompiledRule {
+  readonly rule: RightsRule
+  readonly actions: ReadonlySet<string>
+  readonly groups: ReadonlySet<string> | undefined
+  readonly tags: readonly Pattern[]
+  readonly repositories: readonly Pattern[]
+}
+
+/** Rules by the literal segments that their patterns begin with, so that a name meets only those that could fit it. */
+interface Branch {
+  readonly rules: CompiledRule[]
+  readonly next: Map<string, Branch>
+}
+
+interface Bucket {
+  readonly byName: Branch
+  readonly catalog: CompiledRule[]
+}
+
+/** Compiles rules: first every rule that denies, then the union of those that allow; their order does not matter. */
+export function createRights(rules: readonly RightsRule[]): Rights {
+  const buckets = bucketsOf(rules)
+  return {
+    judge(subject, resource, tag) {
+      const asked = actionsAsked(resource)
+      const denied = new Map<string, string>()
+      const allowed = new Map<string, string>()
+      for (const bucket of bucketsFor(subject, buckets)) {
+        for (const compiled of candidates(bucket, resource)) {
+          const { rule, actions } = compiled
+          if (!speaksOf(compiled, subject, resource, tag)) continue
+          const found = rule.effect === 'deny' ? denied : allowed
+          for (const action of actions) if (!found.has(action)) found.set(action, rule.name)
+        }
+      }
+      return judgementOf(asked, allowed, denied)
+    },
+  }
+}
+
+/** The actions that a request is about: `*` stands for all of a repository's, and `push` brings `pull`. */
+export function actionsAsked({ type, actions }: Resource): readonly string[] {
+  if (type === 'registry') return actions
+  const asked = actions.includes('*') ? [...REPOSITORY_ACTIONS, ...actions.filter((each) => each !== '*')] : actions
+  if (!asked.includes('push') || asked.includes('pull')) return [...new Set(asked)]
+  return ['pull', ...new Set(asked)]
+}
+
+function judgementOf(
+  asked: readonly string[],
+  allowed: ReadonlyMap<string, string>,
+  denied: ReadonlyMap<string, string>,
+): Judgement {
+  const reasons = asked.map((action): Reason => {
+    const by = denied.get(action)
+    if (by !== undefined) return { action, granted: false, rule: by }
+    const rule = allowed.get(action)
+    return { action, granted: rule !== undefined, rule }
+  })
+  return { granted: reasons.filter(({ granted }) => granted).map(({ action }) => action), reasons }
+}
+
+function bucketsOf(rules: readonly RightsRule[]): Map<string, Bucket> {
+  const buckets = new Map<string, Bucket>()
+  for (const rule of rules) {
+    const compiled = compile(rule)
+    // Who is named by user and by group is found by user; the group is looked at then.
+    const keys = rule.users.length > 0 ? rule.users.map(userKey) : rule.groups.map(groupKey)
+    for (const key of new Set(keys.length > 0 ? keys : [EVERYBODY])) {
+      const bucket = buckets.get(key) ?? { byName: branch(), catalog: [] }
+      buckets.set(key, bucket)
+      if (rule.catalog) bucket.catalog.push(compiled)
+      for (const pattern of compiled.repositories) insert(bucket.byName, pattern, compiled)
+    }
+  }
+  return buckets
+}
+
+const EVERYBODY = ''
+const userKey = (name: string) => `user ${name}`
+const groupKey = (name: string) => `group ${name}`
+
+function compile(rule: RightsRule): CompiledRule {
+  const isStrict = rule.effect === 'allow'
+  const actions = rule.actions.flatMap((action) => (action === '*' ? [...REPOSITORY_ACTIONS, '*'] : [action]))
+  if (isStrict && actions.includes('push')) actions.push('pull')
+  if (rule.catalog) actions.push('*')
+  return {
+    rule,
+    actions: new Set(actions),
+    groups: rule.users.length > 0 && rule.groups.length > 0 ? new Set(rule.groups) : undefined,
+    tags: rule.tags.map((tag) => compilePattern(tag, isStrict)),
+    repositories: rule.repositories.map((repository) => compilePattern(repository, isStrict)),
+  }
+}
+
+function branch(): Branch {
+  return { rules: [], next: new Map() }
+}
+
+function insert(root: Branch, { prefix }: Pattern, compiled: CompiledRule): void {
+  let at = root
+  for (const segment of prefix) {
+    const next = at.next.get(segment) ?? branch()
+    at.next.set(segment, next)
+    at = next
+  }
+  if (!at.rules.includes(compiled)) at.rules.push(compiled)
+}
+
+function* bucketsFor({ user }: Subject, buckets: ReadonlyMap<string, Bucket>): Generator<Bucket> {
+  const keys = user ? [EVERYBODY, userKey(user.name), ...user.groups.map(groupKey)] : [EVERYBODY]
+  for (const key of keys) {
+    const bucket = buckets.get(key)
+    if (bucket) yield bucket
+  }
+}
+
+function* candidates(bucket: Bucket, { type, name }: Resource): Generator<CompiledRule> {
+  if (type === 'registry' && name === 'catalog') yield* bucket.catalog
+  if (type !== 'repository') return
+  let at: Branch | undefined = bucket.byName
+  yield* at.rules
+  for (const segment of name.split('/')) {
+    at = at.next.get(segment)
+    if (!at) return
+    yield* at.rules
+  }
+}
+
+/** Whether the rule is about this caller, this name and this tag; that the user is named has been seen to already. */
+function speaksOf(compiled: CompiledRule, subject: Subject, { type, name }: Resource, tag: Tag): boolean {
+  const { rule, groups, repositories } = compiled
+  if (!subject.user && !rule.anonymous) return false
+  if (groups && !subject.user?.groups.some((group) => groups.has(group))) return false
+  if (rule.addresses && !rule.addresses.has(subject.address)) return false
+  if (rule.certificate.length > 0 && !certificateFits(rule, subject.certificate)) return false
+  if (type === 'registry') return true
+  return repositories.some((pattern) => pattern.fits(name, subject.user)) && tagFits(compiled, subject, tag)
+}
+
+function certificateFits({ certificate: wanted }: RightsRule, shown: CertificateFacts | undefined): boolean {
+  return shown !== undefined && wanted.every((fits) => fits(shown))
+}
+
+function tagFits({ tags, rule }: CompiledRule, { user }: Subject, tag: Tag): boolean {
+  if (tags.length === 0) return true
+  if (tag === undefined) return rule.effect === 'deny'
+  if (tag === '') return rule.effect === 'allow'
+  return tags.some((pattern) => pattern.fits(tag, user))
+}

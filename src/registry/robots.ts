@@ -1,0 +1,37 @@
+/** Accounts for programs: a name, a secret that was made for them, an end. */
+import { createHash, timingSafeEqual } from 'node:crypto'
+import type { User } from '../types.ts'
+
+export interface Robot {
+  readonly user: User
+  /** SHA-256 of the secret. A secret that was made at random needs no slow hash: there is nothing to guess. */
+  readonly secretDigest: Buffer
+  /** Milliseconds since the epoch; Infinity where it has no end. */
+  readonly expiresAt: number
+}
+
+export interface Robots {
+  /** The robot of that name as long as it has not expired; the name alone proves nothing. */
+  find(name: string, now: number): Robot | undefined
+  /** Whether the name is a robot's, expired ones too: nobody else may log in by it. */
+  has(name: string): boolean
+}
+
+export function createRobots(robots: readonly Robot[]): Robots {
+  const byName = new Map(robots.map((robot) => [robot.user.name, robot]))
+  return {
+    find(name, now) {
+      const robot = byName.get(name)
+      return robot && robot.expiresAt > now ? robot : undefined
+    },
+    has: (name) => byName.has(name),
+  }
+}
+
+export function secretMatches({ secretDigest }: Robot, secret: string): boolean {
+  return timingSafeEqual(secretDigest, digestOfSecret(secret))
+}
+
+export function digestOfSecret(secret: string): Buffer {
+  return createHash('sha256').update(secret).digest()
+}

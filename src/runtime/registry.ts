@@ -1,0 +1,108 @@
+/** Realms for registries, from their configuration. */
+import { createPublicKey } from 'node:crypto'
+import type {
+  CertificateConfig,
+  RegistryRealmConfig,
+  RegistryRobotConfig,
+  WrittenRegistryRule,
+} from '../config/index.ts'
+import { type CertificateField, createCertificateDemand } from '../registry/certificate-demand.ts'
+import type { Realm } from '../registry/realm.ts'
+import { createRefreshTokens } from '../registry/refresh-tokens.ts'
+import { createRights, type Rights, type RightsRule } from '../registry/rights.ts'
+import { createRobots, digestOfSecret, type Robot } from '../registry/robots.ts'
+import { algorithmOf, createTokenSigner } from '../registry/token-signer.ts'
+import { createAddressSet } from '../routing/addresses.ts'
+import type { KeyPair } from '../tls-cert-utils/key-pair.ts'
+import type { AuthMethod, Store, Users } from '../types.ts'
+import type { Materials } from './materials.ts'
+
+export interface RealmSurroundings {
+  readonly materials: Materials
+  readonly store: Store
+  readonly users: Users
+  /** Checks names and passwords; undefined where no user has any. */
+  readonly password: AuthMethod | undefined
+}
+
+/** A realm whose keys cannot be used is left out; `materials` has the problem then. */
+export function buildRealms(realms: readonly RegistryRealmConfig[], surroundings: RealmSurroundings): Realm[] {
+  return realms.flatMap((realm) => {
+    const pairs = signingPairs(realm, surroundings.materials)
+    return pairs ? [buildRealm(realm, pairs, surroundings)] : []
+  })
+}
+
+function buildRealm(
+  realm: RegistryRealmConfig,
+  pairs: readonly KeyPair[],
+  { store, users, password }: RealmSurroundings,
+): Realm {
+  const { name, issuer } = realm
+  return {
+    name,
+    services: new Set(realm.services),
+    signer: createTokenSigner({ issuer, pairs, keyIdForm: realm.key_id }),
+    rights: rightsOf(realm),
+    robots: createRobots(realm.robots.map(robotOf)),
+    users,
+    password,
+    refreshTokens: createRefreshTokens({
+      store,
+      realm: name,
+      lifetime: realm.refresh_token_lifetime,
+      notBefore: realm.not_before ?? 0,
+    }),
+    tokenLifetime: realm.token_lifetime,
+    maxScopes: realm.max_scopes,
+    certificateReplacesPassword: realm.certificate_replaces_password,
+  }
+}
+
+function signingPairs(realm: RegistryRealmConfig, materials: Materials): KeyPair[] | undefined {
+  const settings = [realm.certificate, ...realm.previous_certificates]
+  const pairs = settings.flatMap((certificate) => signingPair(certificate, materials) ?? [])
+  return pairs.length === settings.length ? pairs : undefined
+}
+
+function signingPair(
+  { at, name, cert, key, passphrase }: CertificateConfig,
+  materials: Materials,
+): KeyPair | undefined {
+  const passphrases = passphrase ? [passphrase] : []
+  const passphraseSetting = `${at}.passphrase`
+  const pair = materials.keyPair({ role: 'server', name, cert, key, passphrases, passphraseSetting })
+  if (pair && !algorithmOf(createPublicKey(pair.leaf.pem))) {
+    materials.problem(
+      key.setting,
+      'cannot sign registry tokens: it must be an RSA key, or an EC key on the curve P-256',
+    )
+    return undefined
+  }
+  return pair
+}
+
+function rightsOf(realm: RegistryRealmConfig): Rights {
+  return createRights(realm.rules.map(ruleOf))
+}
+
+function ruleOf(rule: WrittenRegistryRule): RightsRule {
+  const { at, name = at, effect, anonymous, repositories, catalog, actions } = rule
+  const demands = Object.entries(rule.certificate ?? {})
+  return {
+    ...{ name, effect, anonymous, repositories, catalog, actions },
+    users: rule.users ?? [],
+    groups: rule.groups ?? [],
+    tags: rule.tags ?? [],
+    certificate: demands.map(([field, values]) => createCertificateDemand(field as CertificateField, values)),
+    addresses: rule.addresses && createAddressSet(rule.addresses),
+  }
+}
+
+function robotOf({ name, secret, secret_sha256: digest, groups, expires }: RegistryRobotConfig): Robot {
+  return {
+    user: Object.freeze({ id: name, name, groups: Object.freeze([...groups]), customId: undefined }),
+    secretDigest: digest === undefined ? digestOfSecret(secret?.reveal() ?? '') : Buffer.from(digest, 'hex'),
+    expiresAt: expires ?? Number.POSITIVE_INFINITY,
+  }
+}
