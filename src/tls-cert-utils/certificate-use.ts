@@ -20,6 +20,8 @@ export interface CertificateUse {
   readonly mayIssueClients: boolean
   /** False only where keyUsage is there and lacks keyCertSign. */
   readonly maySign: boolean
+  /** The same for cRLSign. */
+  readonly maySignLists: boolean
   readonly pathLength: number | undefined
   /** A critical extension that OpenSSL does not handle. */
   readonly unknownCritical: string | undefined
@@ -65,6 +67,7 @@ const NOTHING = {
   mayBeClient: false,
   mayIssueClients: false,
   maySign: false,
+  maySignLists: false,
   pathLength: undefined,
   unknownCritical: undefined,
   hasWeakKey: true,
@@ -88,6 +91,7 @@ function extensionsOf(certificate: CertificateFacts): Omit<CertificateUse, 'hasW
     mayBeClient: isForClients && (usages === undefined || usages.some((each) => CLIENT_KEY_USAGES.has(each))),
     mayIssueClients: isForClients && isAuthority,
     maySign,
+    maySignLists: usages?.includes('cRLSign') ?? true,
     pathLength,
     unknownCritical: extensions.find(({ oid, isCritical }) => isCritical && !HANDLED.has(oid))?.oid,
   }

@@ -76,6 +76,11 @@ export class CertificateFacts {
     return this.#once('serial', () => formatSerial(this.#outline.serial), '')
   }
 
+  /** The serial number's INTEGER content, two's complement. */
+  get rawSerial(): Buffer {
+    return this.#outline.serial
+  }
+
   /** Nginx's `$ssl_client_fingerprint`: SHA-1 of the DER, lower-case hex. */
   get fingerprintSha1(): string {
     return this.#once('fingerprintSha1', () => hash('sha1', this.raw), '')

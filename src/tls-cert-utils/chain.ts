@@ -1,30 +1,90 @@
-import type { X509Certificate } from 'node:crypto'
+import type { CertificateFacts } from './certificate.ts'
 
-/** OpenSSL itself verifies no longer chain by default. */
-const MAX_INTERMEDIATES = 100
-
-/**
- * The number of intermediates between a verified leaf and its trust anchor, which nginx's `ssl_verify_depth` bounds since OpenSSL 1.1:
- * depth 1 accepts leaf, intermediate, root. Node has no verify depth, and tells the chain as the peer sent it, which may end below
- * the anchor. Infinity where it is not the chain that was verified: a peer can add a look-alike issuer to seem closer to the root.
- *
- * A resumed connection has no chain and counts too few: keep the verdict of its full handshake.
- * @param leaf of `TLSSocket.getPeerX509Certificate()`, on a connection that is authorized
- * @param trusted the trust store; with it intermediates of the store count, and cross-signed roots sent by the peer don't, as in OpenSSL
- */
-export function chainDepth(leaf: X509Certificate, trusted: readonly X509Certificate[] = []): number {
-  let current = leaf
-  for (let intermediates = 0; intermediates <= MAX_INTERMEDIATES; intermediates++) {
-    if (isSelfIssued(current)) return Math.max(0, intermediates - 1)
-    const known = trusted.find((candidate) => current.checkIssued(candidate))
-    const issuer = known ?? current.issuerCertificate
-    if (issuer === undefined) return intermediates
-    if (known === undefined && !current.verify(issuer.publicKey)) return Number.POSITIVE_INFINITY
-    current = issuer
-  }
-  return Number.POSITIVE_INFINITY
+/** A certificate and its issuers, as far as they were found. */
+export interface Path {
+  /** The certificate first, its root last. */
+  readonly chain: readonly [CertificateFacts, ...CertificateFacts[]]
+  /** How many of them come from the peer. */
+  readonly sentCount: number
+  /** Whether it ends in a certificate that is trusted. */
+  readonly isAnchored: boolean
 }
 
-function isSelfIssued(certificate: X509Certificate): boolean {
-  return certificate.checkIssued(certificate)
+/** OpenSSL's own limit. */
+const MAX_CHAIN = 102
+
+/**
+ * The path that OpenSSL takes from what a peer sends to the trust store: issuers from the trust store come first, and once one of them is
+ * taken, the rest must come from there too. Where several fit, the one is taken whose key signed: a peer may send look-alikes.
+ */
+export function findPath(
+  sent: readonly [CertificateFacts, ...CertificateFacts[]],
+  trusted: readonly CertificateFacts[],
+  time: number,
+): Path {
+  const [leaf, ...others] = sent
+  const chain: [CertificateFacts, ...CertificateFacts[]] = [leaf]
+  let sentCount = 1
+  for (let current = leaf; chain.length < MAX_CHAIN; ) {
+    if (isSelfSigned(current)) {
+      const isAnchored = chain.length > sentCount || trusted.some(({ raw }) => raw.equals(current.raw))
+      return { chain, sentCount, isAnchored }
+    }
+    const known = issuerAmong(trusted, current, time)
+    const isFromPeer = known === undefined && sentCount === chain.length
+    const unused = isFromPeer ? others.filter((other) => !chain.includes(other)) : []
+    const issuer = known ?? issuerAmong(unused, current, time)
+    if (issuer === undefined) break
+    chain.push(issuer)
+    if (isFromPeer) sentCount++
+    current = issuer
+  }
+  return { chain, sentCount, isAnchored: false }
+}
+
+/**
+ * How many intermediates stand between a certificate and its root, which nginx's `ssl_verify_depth` bounds since OpenSSL 1.1: depth 1
+ * accepts leaf, intermediate, root.
+ */
+export function intermediatesOf({ chain }: Pick<Path, 'chain'>): number {
+  return Math.max(0, chain.length - 2)
+}
+
+/**
+ * Whether each certificate that the peer sent along signed the one before it. OpenSSL has verified a chain, but does not tell which one: a
+ * path of ours that it cannot have taken must not be judged in its place.
+ */
+export function isSoundPath({ chain, sentCount, isAnchored }: Path): boolean {
+  return isAnchored && chain.slice(1, sentCount).every((issuer, i) => isSignedBy(chain[i] as CertificateFacts, issuer))
+}
+
+/** By name and key identifier. Node's checkIssued also wants keyCertSign, which OpenSSL asks for only later. */
+function isIssuedBy(certificate: CertificateFacts, issuer: CertificateFacts): boolean {
+  if (certificate.x509.checkIssued(issuer.x509)) return true
+  return certificate.rawIssuer.equals(issuer.rawSubject) && isSignedBy(certificate, issuer)
+}
+
+export function isSelfSigned(certificate: CertificateFacts): boolean {
+  return certificate.selfIssued && isIssuedBy(certificate, certificate)
+}
+
+export function isSignedBy(certificate: CertificateFacts, issuer: CertificateFacts): boolean {
+  try {
+    return certificate.x509.verify(issuer.x509.publicKey)
+  } catch {
+    return false
+  }
+}
+
+function issuerAmong(
+  candidates: readonly CertificateFacts[],
+  certificate: CertificateFacts,
+  time: number,
+): CertificateFacts | undefined {
+  const named = candidates.filter((candidate) => isIssuedBy(certificate, candidate))
+  if (named.length <= 1) return named[0]
+  const signers = named.filter((candidate) => isSignedBy(certificate, candidate))
+  const issuers = signers.length > 0 ? signers : named
+  const inTime = issuers.find(({ notBefore, notAfter }) => notBefore <= time && time < notAfter)
+  return inTime ?? issuers.toSorted((a, b) => b.notAfter - a.notAfter)[0]
 }

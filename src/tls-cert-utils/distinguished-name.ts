@@ -83,6 +83,19 @@ export function formatRfc2253(name: Uint8Array): string {
 }
 
 /**
+ * A text that is the same for names that are equal whatever the case, the spacing or the string type (RFC 5280 7.1), as OpenSSL compares them.
+ * @param name DER of a Name
+ * @throws {DerError} where it is malformed
+ */
+export function foldedName(name: Uint8Array): string {
+  return formatRfc2253(name)
+    .toLowerCase()
+    .replaceAll('\\ ', ' ')
+    .replace(/ +/g, ' ')
+    .replace(/(?<=[=]) | (?=[,+]|$)/g, '')
+}
+
+/**
  * Nginx's `$ssl_client_s_dn_legacy`: OpenSSL's X509_NAME_oneline, as `/C=DE/CN=x`. Ambiguous by design: never authorise on it.
  * @param name DER of a Name
  * @throws {DerError} where it is malformed; OpenSSL accepts no certificate with such a name

@@ -12,6 +12,9 @@ export const BASIC_CONSTRAINTS = '2.5.29.19'
 export const KEY_USAGE = '2.5.29.15'
 export const EXTENDED_KEY_USAGE = '2.5.29.37'
 export const NAME_CONSTRAINTS = '2.5.29.30'
+export const SUBJECT_KEY_IDENTIFIER = '2.5.29.14'
+export const AUTHORITY_KEY_IDENTIFIER = '2.5.29.35'
+export const CRL_DISTRIBUTION_POINTS = '2.5.29.31'
 export const CLIENT_AUTHENTICATION = '1.3.6.1.5.5.7.3.2'
 
 /** In the order of their bits (RFC 5280 4.2.1.3). */
@@ -45,7 +48,30 @@ export function readExtensions(certificate: Uint8Array): CertificateExtension[] 
   const wrapper = [...(signed?.expect(TAG.SEQUENCE, "the certificate's content").children() ?? [])].at(-1)
   if (wrapper?.tag !== 0xa3) return []
   const [list] = wrapper.children()
-  return [...(list?.children() ?? [])].map(readExtension)
+  return list ? readExtensionList(list) : []
+}
+
+/** @param list the SEQUENCE of extensions, of a certificate or a revocation list. @throws {DerError} */
+export function readExtensionList(list: DerElement): CertificateExtension[] {
+  return [...list.expect(TAG.SEQUENCE, 'the extensions').children()].map(readExtension)
+}
+
+/** The keyIdentifier of an authorityKeyIdentifier, where it has one (RFC 5280 4.2.1.1). @throws {DerError} */
+export function readAuthorityKeyIdentifier(value: Uint8Array): Buffer | undefined {
+  const parts = readWhole(value).expect(TAG.SEQUENCE, 'authorityKeyIdentifier').children()
+  return [...parts].find(({ tag }) => tag === 0x80)?.content
+}
+
+/** The names of a DistributionPointName, each in DER; none where it is relative to the issuer, which nobody writes. @throws {DerError} */
+export function readPointNames(point: DerElement | undefined): Buffer[] {
+  const [fullName] = point?.children() ?? []
+  return fullName?.tag === 0xa0 ? [...fullName.children()].map(({ raw }) => raw) : []
+}
+
+/** The names under which a certificate's lists are found, each a GeneralName in DER (RFC 5280 4.2.1.13). @throws {DerError} */
+export function readDistributionPoints(value: Uint8Array): Buffer[] {
+  const points = [...readWhole(value).expect(TAG.SEQUENCE, 'cRLDistributionPoints').children()]
+  return points.flatMap((point) => readPointNames([...point.children()].find(({ tag }) => tag === 0xa0)))
 }
 
 function readExtension(element: DerElement): CertificateExtension {

@@ -1,41 +1,105 @@
 import { createHash } from 'node:crypto'
-import { type CertificateFacts, formatSerial } from './certificate.ts'
+import type { CertificateFacts } from './certificate.ts'
 import { CertificateError } from './certificate-error.ts'
 import { type DerElement, DerError, readWhole, TAG } from './der.ts'
-import { formatRfc2253 } from './distinguished-name.ts'
-import { PemError, pemOf, readPemBlocks } from './pem.ts'
+import { foldedName, formatRfc2253 } from './distinguished-name.ts'
+import { type ListScope, readListExtensions } from './list-extensions.ts'
+import { PemError, readPemBlocks } from './pem.ts'
+import { readRevokedSerials } from './revoked-entries.ts'
+import { SerialSet } from './serial-set.ts'
+import { type SignatureCheck, signatureCheck } from './signature.ts'
 import { readTime } from './time.ts'
 
-/** A certificate revocation list (RFC 5280 5). Its signature is not checked here: OpenSSL does that in each handshake. */
-export interface RevocationList {
-  /** One block. */
-  readonly pem: string
-  /** RFC 2253 text. */
-  readonly issuer: string
-  /** Milliseconds since the epoch. */
-  readonly thisUpdate: number
-  /** Milliseconds since the epoch; undefined where the list does not say. */
-  readonly nextUpdate: number | undefined
-  readonly revokedCount: number
-  /** SHA-256 of the DER, lower-case hex. */
-  readonly digest: string
-  /**
-   * Whether the certificate is from this list's issuer and on the list. For connections that OpenSSL does not judge again: resumed
-   * ones, and those open while a list is replaced. An entry counts whatever its extensions say.
-   */
-  revokes(certificate: CertificateFacts): boolean
+/** What was signed and how, as long as no issuer has been found who did it. */
+interface Signed {
+  readonly content: Buffer
+  readonly check: SignatureCheck
+  readonly signature: Buffer
 }
 
-interface Outline {
-  readonly issuer: Buffer
+interface ListFacts {
+  readonly rawIssuer: Buffer
+  readonly authorityKeyId: Buffer | undefined
+  readonly scope: ListScope
   readonly thisUpdate: number
   readonly nextUpdate: number | undefined
-  readonly revoked: DerElement | undefined
+  readonly serials: SerialSet
+  readonly digest: string
+}
+
+/** A complete certificate revocation list (RFC 5280 5): one that is not indirect, no delta, and for all reasons. */
+export class RevocationList {
+  readonly #facts: ListFacts
+  #signed: Signed | undefined
+  /** The SHA-256 of the key that made the signature; no other key can have made it. */
+  #signer: string | undefined
+
+  /** Use {@link readRevocationLists}. */
+  constructor(facts: ListFacts, signed: Signed) {
+    this.#facts = facts
+    this.#signed = signed
+  }
+
+  /** RFC 2253 text. */
+  get issuer(): string {
+    return formatRfc2253(this.#facts.rawIssuer)
+  }
+
+  /** The issuer as names are compared. */
+  get foldedIssuer(): string {
+    return foldedName(this.#facts.rawIssuer)
+  }
+
+  /** Which of the issuer's keys signed it, where the list says so. */
+  get authorityKeyId(): Buffer | undefined {
+    return this.#facts.authorityKeyId
+  }
+
+  /** Which of the issuer's certificates it speaks of. */
+  get scope(): ListScope {
+    return this.#facts.scope
+  }
+
+  /** Milliseconds since the epoch. */
+  get thisUpdate(): number {
+    return this.#facts.thisUpdate
+  }
+
+  /** Milliseconds since the epoch; Infinity where the list does not say. */
+  get nextUpdate(): number {
+    return this.#facts.nextUpdate ?? Number.POSITIVE_INFINITY
+  }
+
+  get revokedCount(): number {
+    return this.#facts.serials.size
+  }
+
+  /** SHA-256 of the DER, lower-case hex. */
+  get digest(): string {
+    return this.#facts.digest
+  }
+
+  isCurrent(time: number): boolean {
+    return this.thisUpdate <= time && time < this.nextUpdate
+  }
+
+  /** @param serial the INTEGER content of the serial number of a certificate of this list's issuer */
+  revokes(serial: Uint8Array): boolean {
+    return this.#facts.serials.has(serial)
+  }
+
+  /** The signature is checked once: after that only the key is compared, and what was signed is not kept. */
+  isSignedBy(issuer: CertificateFacts): boolean {
+    if (this.#signer !== undefined) return this.#signer === issuer.publicKeySha256
+    if (!this.#signed?.check(this.#signed.content, this.#signed.signature, issuer.x509.publicKey)) return false
+    this.#signer = issuer.publicKeySha256
+    this.#signed = undefined
+    return true
+  }
 }
 
 /**
- * Reads a PEM bundle of revocation lists, or one list in DER. Hand node:tls an array of the `pem`s: before Node 26 it loads only the
- * first block of a text, and every client of the other CAs is refused.
+ * Reads a PEM bundle of revocation lists, or one list in DER. Signatures are checked later, by {@link RevocationList.isSignedBy}.
  * @throws {CertificateError} NO_CRL, BAD_CRL
  */
 export function readRevocationLists(source: string | Uint8Array): RevocationList[] {
@@ -63,60 +127,50 @@ function fromPem(pem: string): Buffer[] {
 
 function readList(der: Buffer, position: number): RevocationList {
   try {
-    const outline = readOutline(der)
-    const serials = revokedSerials(outline.revoked)
-    return {
-      pem: pemOf('X509 CRL', der),
-      issuer: formatRfc2253(outline.issuer),
-      thisUpdate: outline.thisUpdate,
-      nextUpdate: outline.nextUpdate,
-      revokedCount: serials.size,
-      digest: createHash('sha256').update(der).digest('hex'),
-      revokes: (certificate) => serials.has(certificate.serial) && isSameName(certificate.rawIssuer, outline.issuer),
-    }
+    const [content, algorithm, signature] = readWhole(der).expect(TAG.SEQUENCE, 'the list').children()
+    if (!content || !algorithm || !signature) throw new DerError('the list lacks its signature')
+    const facts = readContent(content.expect(TAG.SEQUENCE, "the list's content"), algorithm)
+    return new RevocationList(
+      { ...facts, digest: createHash('sha256').update(der).digest('hex') },
+      {
+        content: content.raw,
+        check: signatureCheck(algorithm),
+        signature: wholeBytes(signature.expect(TAG.BIT_STRING, 'the signature').content),
+      },
+    )
   } catch (error) {
     if (!(error instanceof DerError)) throw error
-    throw new CertificateError('BAD_CRL', `Revocation list ${position} is damaged: ${error.message}.`)
+    throw new CertificateError('BAD_CRL', `Revocation list ${position} cannot be used: ${error.message}.`)
   }
 }
 
-function readOutline(der: Buffer): Outline {
-  const [signed] = readWhole(der).expect(TAG.SEQUENCE, 'the list').children()
-  if (signed === undefined) throw new DerError('the list is empty')
-  const fields = [...signed.expect(TAG.SEQUENCE, "the list's content").children()]
+function readContent(content: DerElement, outerAlgorithm: DerElement): Omit<ListFacts, 'digest'> {
+  const fields = [...content.children()]
   if (fields[0]?.tag === TAG.INTEGER) fields.shift() // the version, which nothing here depends on
-  const [, issuer, thisUpdate, ...rest] = fields
-  if (issuer === undefined || thisUpdate === undefined) throw new DerError('the list lacks a field')
+  const [algorithm, issuer, thisUpdate, ...rest] = fields
+  if (!algorithm || !issuer || !thisUpdate) throw new DerError('the list lacks a field')
+  // RFC 5280 5.1.1.2: the one outside is not signed.
+  if (!algorithm.raw.equals(outerAlgorithm.raw)) throw new DerError('it names two different signature algorithms')
   const nextUpdate = rest[0]?.tag === TAG.UTC_TIME || rest[0]?.tag === TAG.GENERALIZED_TIME ? rest.shift() : undefined
+  const revoked = rest[0]?.tag === TAG.SEQUENCE ? rest.shift() : undefined
+  const extensions = rest[0]?.tag === 0xa0 ? rest.shift() : undefined
+  if (rest.length > 0) throw new DerError('the list has a field that it should not have')
   return {
-    issuer: issuer.expect(TAG.SEQUENCE, 'the issuer').raw,
+    // A copy, so that the bytes of a large list are not kept for a name.
+    rawIssuer: Buffer.from(issuer.expect(TAG.SEQUENCE, 'the issuer').raw),
+    ...readListExtensions(extensions),
     thisUpdate: milliseconds(thisUpdate),
     nextUpdate: nextUpdate && milliseconds(nextUpdate),
-    revoked: rest[0]?.tag === TAG.SEQUENCE ? rest[0] : undefined,
+    serials: revoked
+      ? readRevokedSerials(revoked.bytes, revoked.contentStart, revoked.contentEnd)
+      : SerialSet.withRoomFor(0, 0),
   }
 }
 
-function revokedSerials(revoked: DerElement | undefined): ReadonlySet<string> {
-  const serials = new Set<string>()
-  for (const entry of revoked?.children() ?? []) {
-    const [serial] = entry.expect(TAG.SEQUENCE, 'an entry').children()
-    if (serial === undefined) throw new DerError('an entry lacks its serial number')
-    serials.add(formatSerial(serial.expect(TAG.INTEGER, 'a serial number').content))
-  }
-  return serials
-}
-
-/** Names are equal whatever the case, the spacing or the string type (RFC 5280 7.1), as OpenSSL compares them. */
-function isSameName(one: Buffer, other: Buffer): boolean {
-  return one.equals(other) || folded(one) === folded(other)
-}
-
-function folded(name: Buffer): string {
-  return formatRfc2253(name)
-    .toLowerCase()
-    .replaceAll('\\ ', ' ')
-    .replace(/ +/g, ' ')
-    .replace(/(?<=[=]) | (?=[,+]|$)/g, '')
+/** Of a BIT STRING that has no unused bits, as its first byte tells. */
+function wholeBytes(content: Buffer): Buffer {
+  if (content[0] !== 0) throw new DerError('the signature is no whole number of bytes')
+  return content.subarray(1)
 }
 
 function milliseconds(time: DerElement): number {

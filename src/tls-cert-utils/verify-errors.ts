@@ -1,6 +1,7 @@
 /**
  * Node's names for OpenSSL's verification errors (its deps/ncrypto X509Pointer::ErrorCode) and OpenSSL 3.0's sentences
- * (crypto/x509/x509_txt.c), which nginx puts behind `FAILED:`. Everything that Node has no name for is UNSPECIFIED.
+ * (crypto/x509/x509_txt.c), which nginx puts behind `FAILED:`. Everything that Node has no name for is UNSPECIFIED;
+ * KEYUSAGE_NO_CRL_SIGN is ours to find, so it has OpenSSL's own name.
  */
 const REASONS: Readonly<Record<string, string>> = {
   UNSPECIFIED: 'unspecified certificate verification error',
@@ -31,6 +32,7 @@ const REASONS: Readonly<Record<string, string>> = {
   INVALID_PURPOSE: 'unsuitable certificate purpose',
   CERT_UNTRUSTED: 'certificate not trusted',
   CERT_REJECTED: 'certificate rejected',
+  KEYUSAGE_NO_CRL_SIGN: 'key usage does not include CRL signing',
   HOSTNAME_MISMATCH: 'hostname mismatch',
 }
 

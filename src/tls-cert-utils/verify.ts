@@ -5,14 +5,15 @@
  */
 import type { CertificateFacts } from './certificate.ts'
 import { type CertificateUse, useOf } from './certificate-use.ts'
-import type { RevocationList } from './revocation-list.ts'
+import { findPath, intermediatesOf, isSelfSigned, isSignedBy, type Path } from './chain.ts'
+import type { Revocation } from './revocation.ts'
 
 export interface VerifyOptions {
   /** What the client sends: its certificate first, then others in any order. */
   readonly sent: readonly [CertificateFacts, ...CertificateFacts[]]
   readonly trusted: readonly CertificateFacts[]
-  /** Without any, revocation is not looked at; with one, every certificate of the chain needs the list of its issuer. */
-  readonly lists?: readonly RevocationList[]
+  /** Without it, revocation is not looked at. */
+  readonly revocation?: Revocation | undefined
   /** How many intermediates may stand between the certificate and its root: nginx's `ssl_verify_depth`. */
   readonly depth?: number
   /** Milliseconds since the epoch; now without it. */
@@ -38,90 +39,25 @@ export interface ChainVerdict {
   readonly chain: readonly CertificateFacts[]
 }
 
-interface Path {
-  readonly chain: readonly CertificateFacts[]
-  /** How many of them come from the client. */
-  readonly sentCount: number
-  readonly isAnchored: boolean
-}
-
-/** OpenSSL's own limit. */
-const MAX_CHAIN = 102
-
 /**
- * Not looked at: name constraints, policies, and the signatures of revocation lists.
+ * Not looked at: name constraints and policies.
  */
 export function verifyChain(options: VerifyOptions): ChainVerdict {
-  const { time = Date.now(), lists = [], depth = Number.POSITIVE_INFINITY } = options
+  const { time = Date.now(), revocation, depth = Number.POSITIVE_INFINITY } = options
   const path = findPath(options.sent, options.trusted, time)
   const uses = path.chain.map(useOf)
   const findings = [
     ...pathFindings(path),
     ...useFindings(path.chain, uses),
     ...strengthFindings(uses),
-    ...(lists.length > 0 ? path.chain.flatMap((each, at) => revocationFindings(each, at, lists, time)) : []),
+    ...(revocation?.judge(path.chain, time).findings ?? []),
     ...signatureFindings(path.chain, uses, time),
   ]
-  const intermediates = path.chain.length - 2
+  const intermediates = intermediatesOf(path)
   if (findings.length === 0 && intermediates > depth) {
     findings.push({ code: 'CERT_CHAIN_TOO_LONG', at: intermediates, detail: `${intermediates} intermediates` })
   }
   return { code: findings.at(-1)?.code, findings, chain: path.chain }
-}
-
-/** Issuers from the trust store come first; once one of them is taken, the rest must come from there too. */
-function findPath(sent: VerifyOptions['sent'], trusted: readonly CertificateFacts[], time: number): Path {
-  const [leaf, ...others] = sent
-  const chain = [leaf]
-  let sentCount = 1
-  for (let current = leaf; chain.length < MAX_CHAIN; ) {
-    if (isSelfSigned(current)) {
-      const isAnchored = chain.length > sentCount || trusted.some(({ raw }) => raw.equals(current.raw))
-      return { chain, sentCount, isAnchored }
-    }
-    const known = issuerAmong(trusted, current, time)
-    const isFromClient = known === undefined && sentCount === chain.length
-    const issuer = isFromClient
-      ? issuerAmong(
-          others.filter((other) => !chain.includes(other)),
-          current,
-          time,
-        )
-      : known
-    if (issuer === undefined) break
-    chain.push(issuer)
-    if (isFromClient) sentCount++
-    current = issuer
-  }
-  return { chain, sentCount, isAnchored: false }
-}
-
-function issuerAmong(
-  candidates: readonly CertificateFacts[],
-  certificate: CertificateFacts,
-  time: number,
-): CertificateFacts | undefined {
-  const issuers = candidates.filter((candidate) => isIssuedBy(certificate, candidate))
-  const inTime = issuers.find(({ notBefore, notAfter }) => notBefore <= time && time < notAfter)
-  return inTime ?? issuers.toSorted((a, b) => b.notAfter - a.notAfter)[0]
-}
-
-/** By name and key identifier. Node's checkIssued also wants keyCertSign, which OpenSSL asks for only later. */
-function isIssuedBy(certificate: CertificateFacts, issuer: CertificateFacts): boolean {
-  if (certificate.x509.checkIssued(issuer.x509)) return true
-  return certificate.rawIssuer.equals(issuer.rawSubject) && isSignedBy(certificate, issuer)
-}
-
-function isSelfSigned(certificate: CertificateFacts): boolean {
-  return certificate.selfIssued && isIssuedBy(certificate, certificate)
-}
-
-function isSignedBy(certificate: CertificateFacts, issuer: CertificateFacts): boolean {
-  try {
-    return certificate.x509.verify(issuer.x509.publicKey)
-  } catch {
-    return false
-  }
 }
 
 function pathFindings({ chain, sentCount, isAnchored }: Path): Finding[] {
@@ -160,25 +96,6 @@ function strengthFindings(uses: readonly CertificateUse[]): Finding[] {
       findings.push({ code: 'UNSPECIFIED', at, detail: 'it is signed with a weak digest' })
     }
   }
-  return findings
-}
-
-function revocationFindings(
-  certificate: CertificateFacts,
-  at: number,
-  lists: readonly RevocationList[],
-  time: number,
-): Finding[] {
-  const isCurrent = ({ thisUpdate, nextUpdate = Number.POSITIVE_INFINITY }: RevocationList) =>
-    thisUpdate <= time && time < nextUpdate
-  const [list] = lists
-    .filter(({ issuer }) => issuer.toLowerCase() === certificate.issuer.toLowerCase())
-    .toSorted((a, b) => Number(isCurrent(b)) - Number(isCurrent(a)) || b.thisUpdate - a.thisUpdate)
-  if (list === undefined) return [{ code: 'UNABLE_TO_GET_CRL', at, detail: `no list of ${certificate.issuer}` }]
-  const findings: Finding[] = []
-  if (list.thisUpdate > time) findings.push({ code: 'CRL_NOT_YET_VALID', at })
-  if ((list.nextUpdate ?? Number.POSITIVE_INFINITY) <= time) findings.push({ code: 'CRL_HAS_EXPIRED', at })
-  if (list.revokes(certificate)) findings.push({ code: 'CERT_REVOKED', at })
   return findings
 }
 

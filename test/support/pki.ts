@@ -98,6 +98,12 @@ export interface CrlOptions {
   readonly thisUpdate?: number
   /** In days from now; 7 by default. */
   readonly nextUpdate?: number
+  /** Entries in DER, beside those of the revoked certificates. */
+  readonly entries?: readonly Buffer[]
+  /** Extensions in DER, beside the usual ones. */
+  readonly extensions?: readonly Buffer[]
+  /** Who signs it in the authority's place. */
+  readonly signer?: Issued
 }
 
 /** A certification authority; `certificate` is its own, for the trust stores of others. */
@@ -134,19 +140,23 @@ export class Authority extends Issued {
   }
 
   /** A CRL that revokes the given certificates, as PEM. */
-  crl(revoked: readonly Issued[] = [], { thisUpdate = -1, nextUpdate = 7 }: CrlOptions = {}): string {
-    const entries = revoked.map(({ serial }) => sequence(rawInteger(serial), time(fromNow(-1))))
+  crl(revoked: readonly Issued[] = [], options: CrlOptions = {}): string {
+    const { thisUpdate = -1, nextUpdate = 7, extensions = [], signer = this } = options
+    const entries = [...revoked.map(({ serial }) => revokedEntry(serial)), ...(options.entries ?? [])]
     const number = extension('2.5.29.20', rawInteger(Buffer.from([++this.crlNumber])))
     const list = sequence(
       rawInteger(Buffer.from([1])),
-      signatureAlgorithm(this.privateKey),
+      signatureAlgorithm(signer.privateKey),
       this.subject,
       time(fromNow(thisUpdate)),
       time(fromNow(nextUpdate)),
       ...(entries.length > 0 ? [sequence(...entries)] : []),
-      explicit(0, sequence(extension('2.5.29.35', sequence(implicit(0, keyIdentifier(this.privateKey)))), number)),
+      explicit(
+        0,
+        sequence(extension('2.5.29.35', sequence(implicit(0, keyIdentifier(this.privateKey)))), number, ...extensions),
+      ),
     )
-    return pem('X509 CRL', signed(list, this.privateKey))
+    return pem('X509 CRL', signed(list, signer.privateKey))
   }
 
   private issue(name: string, options: CertificateOptions, extensions: readonly Buffer[]): Issued {
@@ -244,7 +254,13 @@ function keyIdentifier(key: KeyObject): Buffer {
     .digest()
 }
 
-function extension(identifier: string, value: Buffer, critical = false): Buffer {
+/** An entry of a CRL. @param revokedSince in days from now */
+export function revokedEntry(serial: Buffer, revokedSince = -1, ...extensions: readonly Buffer[]): Buffer {
+  const details = extensions.length > 0 ? [sequence(...extensions)] : []
+  return sequence(rawInteger(serial), time(fromNow(revokedSince)), ...details)
+}
+
+export function extension(identifier: string, value: Buffer, critical = false): Buffer {
   return sequence(objectIdentifier(identifier), ...(critical ? [boolean(true)] : []), octetString(value))
 }
 

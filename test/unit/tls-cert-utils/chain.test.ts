@@ -2,7 +2,8 @@ import type { X509Certificate } from 'node:crypto'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, test } from '@jest/globals'
-import { chainDepth } from '../../../src/tls-cert-utils/chain.ts'
+import { type CertificateFacts, readCertificate } from '../../../src/tls-cert-utils/certificate.ts'
+import { findPath, intermediatesOf, isSoundPath, type Path } from '../../../src/tls-cert-utils/chain.ts'
 import {
   type Authority,
   createAuthority,
@@ -24,68 +25,81 @@ beforeAll(async () => {
   leaf = await low.issue({ subject: 'ada' })
 })
 
-/** The depth that a server sees which trusts `trusted`, told of its store and not told of it. */
-async function depthsOf(
+/** The path from what a server sees in a handshake to what it trusts. */
+async function pathOf(
   chainPem: string,
   keyPem: string,
   trusted: readonly Pick<Issued, 'pem' | 'certificate'>[],
-): Promise<number[]> {
+): Promise<Path> {
   const { socket, close } = await handshake(root, { chainPem, keyPem }, trusted.map(({ pem }) => pem).join(''))
   try {
     expect(socket.authorized).toBe(true)
-    const peer = socket.getPeerX509Certificate() as X509Certificate
-    return [
-      chainDepth(
-        peer,
-        trusted.map(({ certificate }) => certificate.x509),
-      ),
-      chainDepth(peer),
-    ]
+    const leaf = socket.getPeerX509Certificate() as X509Certificate
+    const sent: CertificateFacts[] = []
+    for (let next = leaf.issuerCertificate; next; next = next.issuerCertificate) sent.push(readCertificate(next.raw))
+    return findPath(
+      [readCertificate(leaf.raw), ...sent],
+      trusted.map(({ certificate }) => certificate),
+      Date.now(),
+    )
   } finally {
     close()
   }
 }
 
-describe('chainDepth', () => {
+const depthOf = async (...handshaken: Parameters<typeof pathOf>) => {
+  const path = await pathOf(...handshaken)
+  expect(isSoundPath(path)).toBe(true)
+  return intermediatesOf(path)
+}
+
+describe('the path to a root', () => {
   test.each([0, 1, 2, 5])('counts %i intermediates, whether the peer sends the root or not', async (depth) => {
     let issuer = root
     for (let level = 1; level <= depth; level++)
       issuer = await issuer.intermediate({ subject: `intermediate ${level}` })
     const { chainPem, keyPem } = await issuer.issue({ subject: 'ada' })
-    expect(await depthsOf(chainPem, keyPem, [root])).toEqual([depth, depth])
-    expect(await depthsOf(chainPem + root.pem, keyPem, [root])).toEqual([depth, depth])
+    expect(await depthOf(chainPem, keyPem, [root])).toBe(depth)
+    expect(await depthOf(chainPem + root.pem, keyPem, [root])).toBe(depth)
   })
 
   test('counts intermediates that the peer need not send because the store has them', async () => {
-    const [exact] = await depthsOf(leaf.pem, leaf.keyPem, [root, middle, low])
-    expect(exact).toBe(2)
+    expect(await depthOf(leaf.pem, leaf.keyPem, [root, middle, low])).toBe(2)
   })
 
   test('does not count a root that the peer sends in a cross-signed form while it is trusted itself', async () => {
     const crossSigned = await crossSign(root, await createAuthority({ subject: 'elder' }))
-    const [exact] = await depthsOf(leaf.chainPem + crossSigned, leaf.keyPem, [root])
-    expect(exact).toBe(2)
+    expect(await depthOf(leaf.chainPem + crossSigned, leaf.keyPem, [root])).toBe(2)
   })
 
   test('is 0 for a self-signed peer that is trusted itself', async () => {
     const alone = await selfSigned({ subject: 'ada' })
-    expect(await depthsOf(alone.pem, alone.keyPem, [alone])).toEqual([0, 0])
+    expect(await depthOf(alone.pem, alone.keyPem, [alone])).toBe(0)
   })
 
-  test('is infinite where the peer shows another issuer than the one that was verified', async () => {
-    const lookalike = await createAuthority({ subject: low.certificate.rawSubject })
+  test('passes by a look-alike that the peer sends before the issuer', async () => {
+    const lookalike = await root.intermediate({ subject: low.certificate.rawSubject })
+    const sent = [leaf, lookalike, low, middle].map(({ certificate }) => certificate) as [CertificateFacts]
+    const path = findPath(sent, [root.certificate], Date.now())
+    expect(isSoundPath(path)).toBe(true)
+    expect(path.chain[1]).toBe(low.certificate)
+  })
+
+  test('is not sound where the peer shows another issuer than the one that signed', async () => {
+    const lookalike = await root.intermediate({ subject: low.certificate.rawSubject })
     const shown = {
-      checkIssued: (issuer: X509Certificate) => issuer === lookalike.certificate.x509,
-      verify: (key: Parameters<X509Certificate['verify']>[0]) => leaf.certificate.x509.verify(key),
-      issuerCertificate: lookalike.certificate.x509,
-    } as unknown as X509Certificate
-    expect(chainDepth(shown)).toBe(Number.POSITIVE_INFINITY)
+      selfIssued: false,
+      rawIssuer: lookalike.certificate.rawSubject,
+      x509: { checkIssued: (issuer: X509Certificate) => issuer === lookalike.certificate.x509, verify: () => false },
+    } as unknown as CertificateFacts
+    const path = findPath([shown, lookalike.certificate], [root.certificate], Date.now())
+    expect(path.isAnchored).toBe(true)
+    expect(isSoundPath(path)).toBe(false)
   })
 
-  test('is infinite where the chain goes round', () => {
-    const looping = { checkIssued: () => false, verify: () => true } as unknown as X509Certificate
-    Object.assign(looping, { issuerCertificate: looping })
-    expect(chainDepth(looping)).toBe(Number.POSITIVE_INFINITY)
+  test('is not sound where it ends in nobody who is trusted', () => {
+    const path = findPath([leaf.certificate, low.certificate], [root.certificate], Date.now())
+    expect(isSoundPath(path)).toBe(false)
   })
 })
 

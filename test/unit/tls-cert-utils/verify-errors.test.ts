@@ -32,7 +32,7 @@ describe('opensslReason', () => {
   })
 
   test('has a sentence for every code, and words for one that is not known', () => {
-    expect(VERIFY_ERROR_CODES).toHaveLength(29)
+    expect(VERIFY_ERROR_CODES).toHaveLength(30)
     for (const code of VERIFY_ERROR_CODES) expect(opensslReason(code)).toMatch(/^[A-Za-z' -]+$/)
     expect(opensslReason('SOMETHING_NEW')).toBe('something new')
     expect(opensslReason('toString')).toBe('tostring')

@@ -14,6 +14,7 @@ import {
   selfSigned,
 } from '../../../src/tls-cert-utils/development-pki.ts'
 import { pemOf } from '../../../src/tls-cert-utils/pem.ts'
+import { Revocation } from '../../../src/tls-cert-utils/revocation.ts'
 import { readRevocationLists } from '../../../src/tls-cert-utils/revocation-list.ts'
 import { type VerifyOptions, verifyChain } from '../../../src/tls-cert-utils/verify.ts'
 import { opensslVerify } from './openssl.ts'
@@ -62,7 +63,13 @@ function ours({ client, trusted, lists = [] }: Case): string | null {
   const options: VerifyOptions = {
     sent: readCertificates(client.chainPem) as unknown as VerifyOptions['sent'],
     trusted: trusted.flatMap((pem) => readCertificates(pem)),
-    lists: lists.flatMap((pem) => readRevocationLists(pem)),
+    revocation:
+      lists.length === 0
+        ? undefined
+        : new Revocation(
+            lists.flatMap((pem) => readRevocationLists(pem)),
+            { certificates: 'chain', mode: 'STRICT' },
+          ),
   }
   return verifyChain(options).code ?? null
 }
@@ -190,6 +197,10 @@ describe('revocation lists', () => {
       issuer.revocationList({ revoked: [revoked], thisUpdate: at(-9), nextUpdate: at(-1) }),
     'a list of the future': (_, issuer) => issuer.revocationList({ thisUpdate: at(1), nextUpdate: at(9) }),
     "another authority's list": () => other.revocationList(),
+    'a list of its name that another key has signed': async (revoked) =>
+      (await createAuthority({ subject: 'CN=root' })).revocationList({ revoked: [revoked] }),
+    'its list among those of a namesake': async (_, issuer) =>
+      (await (await createAuthority({ subject: 'CN=root' })).revocationList()) + (await issuer.revocationList()),
   }
   const leaves: Record<string, Partial<CertificateOptions>> = {
     good: {},

@@ -1,0 +1,62 @@
+import { type DerElement, DerError, readWhole, TAG } from './der.ts'
+import {
+  AUTHORITY_KEY_IDENTIFIER,
+  type CertificateExtension,
+  readAuthorityKeyIdentifier,
+  readExtensionList,
+  readPointNames,
+} from './extensions.ts'
+
+/** Of which certificates of its issuer a list speaks (RFC 5280 5.2.5). */
+export interface ListScope {
+  readonly certificates: 'all' | 'users' | 'authorities'
+  /** GeneralNames in DER: only certificates that name one of them as their distribution point. Undefined means all. */
+  readonly pointNames: readonly Buffer[] | undefined
+}
+
+const DELTA_CRL_INDICATOR = '2.5.29.27'
+const ISSUING_DISTRIBUTION_POINT = '2.5.29.28'
+/** They may be critical and change nothing here: the list's number, and the issuer's other names. */
+const HARMLESS: ReadonlySet<string> = new Set([AUTHORITY_KEY_IDENTIFIER, '2.5.29.20', '2.5.29.18'])
+
+const EVERYTHING: ListScope = { certificates: 'all', pointNames: undefined }
+
+/**
+ * What the extensions of a list say, whose wrapper [0] is given.
+ * @throws {DerError} for lists that a reader of complete lists would misread, by the name of their kind
+ */
+export function readListExtensions(wrapper: DerElement | undefined): {
+  readonly authorityKeyId: Buffer | undefined
+  readonly scope: ListScope
+} {
+  const [list] = wrapper?.children() ?? []
+  let authorityKeyId: Buffer | undefined
+  let scope = EVERYTHING
+  for (const extension of list ? readExtensionList(list) : []) {
+    if (extension.oid === DELTA_CRL_INDICATOR) throw new DerError('it is a delta list, which is no complete one')
+    if (extension.oid === AUTHORITY_KEY_IDENTIFIER) authorityKeyId = copyOf(readAuthorityKeyIdentifier(extension.value))
+    if (extension.oid === ISSUING_DISTRIBUTION_POINT) scope = readScope(extension)
+    else if (extension.isCritical && !HARMLESS.has(extension.oid)) {
+      throw new DerError(`it has the unknown critical extension ${extension.oid}`)
+    }
+  }
+  return { authorityKeyId, scope }
+}
+
+function readScope({ value }: CertificateExtension): ListScope {
+  const fields = new Map<number, DerElement>()
+  for (const field of readWhole(value).expect(TAG.SEQUENCE, 'issuingDistributionPoint').children()) {
+    fields.set(field.tag, field)
+  }
+  const isSet = (tag: number) => (fields.get(tag)?.content[0] ?? 0) !== 0
+  if (isSet(0x84)) throw new DerError('it is an indirect list, with entries of other issuers')
+  if (fields.has(0x83)) throw new DerError('it is only for some reasons, and so not complete')
+  if (isSet(0x85)) throw new DerError('it is only for attribute certificates')
+  if (isSet(0x81) && isSet(0x82)) throw new DerError('it is only for users and only for authorities, which nobody is')
+  const names = fields.has(0xa0) ? readPointNames(fields.get(0xa0)).map((name) => Buffer.from(name)) : undefined
+  return { certificates: isSet(0x81) ? 'users' : isSet(0x82) ? 'authorities' : 'all', pointNames: names }
+}
+
+function copyOf(bytes: Buffer | undefined): Buffer | undefined {
+  return bytes && Buffer.from(bytes)
+}

@@ -1,0 +1,106 @@
+import { randomBytes } from 'node:crypto'
+
+/** Slots for each serial number: a look-up then compares fewer than two of them on average. */
+const SLOTS_PER_SERIAL = 1.6
+/** The length of a serial number is kept in one byte. RFC 5280 4.1.2.2 allows 20 bytes. */
+export const LONGEST_SERIAL = 255
+
+/** What a set consists of, for another thread. */
+export interface SerialSetParts {
+  /** Each number as its length and its bytes. */
+  readonly bytes: Uint8Array<ArrayBuffer>
+  /** Where in `bytes` a number stands, plus one; 0 is an empty slot. */
+  readonly slots: Uint32Array<ArrayBuffer>
+  readonly seed: number
+  readonly size: number
+}
+
+/**
+ * Serial numbers in an open-addressing table over one block of bytes: a million of them in 28 MB where a Set of texts takes 120, without an
+ * object that the garbage collector would have to visit. Numbers are equal by value, as BER may spell them with needless leading bytes.
+ */
+export class SerialSet {
+  readonly #bytes: Uint8Array<ArrayBuffer>
+  readonly #slots: Uint32Array<ArrayBuffer>
+  /** Random, so that nobody who chooses serial numbers can choose collisions. */
+  readonly #seed: number
+  #end = 0
+  #size: number
+
+  constructor(parts: SerialSetParts) {
+    this.#bytes = parts.bytes
+    this.#slots = parts.slots
+    this.#seed = parts.seed
+    this.#size = parts.size
+  }
+
+  /** An empty set for `count` numbers of `totalBytes` bytes together. */
+  static withRoomFor(count: number, totalBytes: number): SerialSet {
+    return new SerialSet({
+      bytes: new Uint8Array(totalBytes + count),
+      slots: new Uint32Array(Math.ceil(count * SLOTS_PER_SERIAL) + 1),
+      seed: randomBytes(4).readUInt32LE(),
+      size: 0,
+    })
+  }
+
+  get size(): number {
+    return this.#size
+  }
+
+  get parts(): SerialSetParts {
+    return { bytes: this.#bytes, slots: this.#slots, seed: this.#seed, size: this.#size }
+  }
+
+  /** Adds the INTEGER content `source[start..end)`; there must be room for it. */
+  add(source: Uint8Array, start: number, end: number): void {
+    const first = skipNeedless(source, start, end)
+    const slot = this.#slotOf(source, first, end)
+    if (this.#slots[slot] !== 0) return
+    this.#slots[slot] = this.#end + 1
+    this.#bytes[this.#end++] = end - first
+    for (let i = first; i < end; i++) this.#bytes[this.#end++] = source[i] as number
+    this.#size++
+  }
+
+  /** @param serial an INTEGER's content octets */
+  has(serial: Uint8Array): boolean {
+    const first = skipNeedless(serial, 0, serial.length)
+    return this.#slots[this.#slotOf(serial, first, serial.length)] !== 0
+  }
+
+  /** The slot that holds the number, or the empty one where it belongs. */
+  #slotOf(source: Uint8Array, start: number, end: number): number {
+    let hash = this.#seed
+    for (let i = start; i < end; i++) hash = Math.imul(hash ^ (source[i] as number), 0x01000193)
+    // The finalizer of MurmurHash3: the last bytes must reach the high bits too, which choose the slot.
+    hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b)
+    hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35)
+    hash = (hash ^ (hash >>> 16)) >>> 0
+    const count = this.#slots.length
+    let slot = Math.floor(hash * (count / 2 ** 32))
+    for (;;) {
+      const place = this.#slots[slot] as number
+      if (place === 0 || this.#isAt(place - 1, source, start, end)) return slot
+      slot = slot + 1 === count ? 0 : slot + 1
+    }
+  }
+
+  #isAt(place: number, source: Uint8Array, start: number, end: number): boolean {
+    const length = end - start
+    if (this.#bytes[place] !== length) return false
+    for (let i = 0; i < length; i++) if (this.#bytes[place + 1 + i] !== source[start + i]) return false
+    return true
+  }
+}
+
+/** Two's complement begins with a needless byte where it only repeats the sign that the next bit has (X.690 8.3.2). */
+function skipNeedless(source: Uint8Array, start: number, end: number): number {
+  let first = start
+  while (first + 1 < end) {
+    const negative = (source[first + 1] as number) >= 0x80
+    if (source[first] !== (negative ? 0xff : 0)) break
+    first++
+  }
+  return first
+}
