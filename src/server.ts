@@ -147,14 +147,14 @@ export class Server {
       if (listener) {
         bound.current = listener
         bound.listener.apply(listener.settings)
-        bound.listener.retire(listener.policyIds)
+        void bound.listener.judgeAgain(listener.policyIds)
       } else {
         this.#bound.delete(bound.key)
         this.#leave(bound.listener)
       }
     }
     const policyIds = new Set(runtime.listeners.flatMap((listener) => [...listener.policyIds]))
-    for (const listener of this.#leaving.keys()) listener.retire(policyIds)
+    for (const listener of this.#leaving.keys()) void listener.judgeAgain(policyIds)
     this.#watch(loaded)
   }
 
@@ -220,7 +220,7 @@ export class Server {
         )
       },
       closed: () => metrics.connectionsOpen.decrement(),
-      cut: ({ id, remoteAddress, remotePort, certificate }, reason) => {
+      ended: ({ id, remoteAddress, remotePort, certificate }, reason) => {
         const peer = { connection_id: id, remote_addr: remoteAddress, remote_port: remotePort }
         this.#log.info({ ...peer, subject: certificate?.subject, reason }, 'connection ended')
       },

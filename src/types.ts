@@ -13,7 +13,7 @@ export type Verification =
   | { readonly result: 'SUCCESS' }
   | { readonly result: 'FAILED'; readonly reason: string; readonly code: string; readonly hint?: string }
 
-/** The facts of one TLS handshake. Made once per connection and frozen. */
+/** The facts of one TLS handshake. Made once per connection and frozen; where it is judged again with another outcome, a new one takes its place. */
 export interface Connection {
   /** Random, for the logs. */
   readonly id: string
@@ -35,7 +35,7 @@ export interface Connection {
    * missing or there. Empty where the certificate did not pass.
    */
   readonly chain: readonly CertificateFacts[]
-  /** When `certificate` stops being valid, in milliseconds since the epoch; Infinity without one. */
+  /** When `certificate` or one of its issuers stops being valid, in milliseconds since the epoch; Infinity without one. */
   readonly expiresAt: number
 }
 

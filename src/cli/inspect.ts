@@ -37,7 +37,7 @@ why, whether a request would be let in, and the headers that a backend would get
 are shown as for TLS 1.3.
 
 The verdict is the gateway's own reading of the rules that OpenSSL follows, as a handshake needs the client's private key. In a handshake
-OpenSSL decides; it also checks name constraints, policies and the signatures of revocation lists. A file with a private key is refused.
+OpenSSL decides; it also checks name constraints and policies. A file with a private key is refused.
 
 The exit status is 0 where the certificate could be read, whatever the verdict; --json has the verdict for scripts.
 

@@ -6,6 +6,8 @@ import type { IdentityHeaders } from '../identity/identity-headers.ts'
 import { admit } from '../listener/admission.ts'
 import { identityHeadersOf } from '../runtime/identity.ts'
 import { Materials } from '../runtime/materials.ts'
+import { trustOf } from '../runtime/policies.ts'
+import { revocationOf } from '../runtime/revocation.ts'
 import type { AlternativeName } from '../tls-cert-utils/alternative-names.ts'
 import type { CertificateFacts } from '../tls-cert-utils/certificate.ts'
 import {
@@ -106,10 +108,10 @@ export function judgeByServers(
 
 /** Undefined where the server asks for no certificate. */
 function verdictOf(sent: VerifyOptions['sent'], server: ServerConfig, materials: Materials): ChainVerdict | undefined {
-  const { ssl_verify_client: mode, ssl_client_certificate: trust, ssl_crl: lists, ssl_verify_depth: depth } = server
-  if (mode === 'off') return undefined
-  const trusted = (trust && materials.trustStore(trust, 'client')?.certificates) ?? []
-  return verifyChain({ sent, trusted, lists: (lists && materials.revocationLists(lists)) ?? [], depth })
+  if (server.ssl_verify_client === 'off') return undefined
+  const trust = trustOf(server, materials)
+  const revocation = trust && revocationOf(server, trust, materials)?.lists
+  return verifyChain({ sent, trusted: trust?.certificates ?? [], revocation, depth: server.ssl_verify_depth })
 }
 
 const POLICY = 'inspect'

@@ -58,6 +58,20 @@ export const server = block('One virtual server.', {
     env: 'SALLYPORT_SSL_CRL',
     about: 'Revocation lists, PEM (several in one file) or DER. Every authority of a chain needs one, as in nginx.',
   }),
+  ssl_crl_check: field(choice('chain', 'leaf'), {
+    default: 'chain',
+    env: 'SALLYPORT_SSL_CRL_CHECK',
+    about:
+      'Which certificates need a list, with ssl_crl. chain: every one from the client up to the root, as in nginx. ' +
+      "leaf: the client's alone.",
+  }),
+  revocation_check_mode: field(choice('STRICT', 'IGNORE_CA_ERROR', 'SKIP'), {
+    default: 'STRICT',
+    env: 'SALLYPORT_REVOCATION_CHECK_MODE',
+    about:
+      'What a list means that is missing or past its next update. STRICT: its clients are refused, as in nginx. ' +
+      'IGNORE_CA_ERROR: they are let in unless an old list has them, and the log says so. SKIP: nobody looks at lists.',
+  }),
   ssl_protocols: list(tlsProtocol, {
     default: ['TLSv1.2', 'TLSv1.3'],
     env: 'SALLYPORT_SSL_PROTOCOLS',

@@ -11,6 +11,11 @@ const ACCEPTS: Record<VerifyMode, (verification: Verification) => boolean> = {
     verification.result !== 'FAILED' || FORGIVEN_BY_OPTIONAL_NO_CA.has(verification.code),
 }
 
+/** Whether a server with this mode lets such a client in. */
+export function accepts(mode: VerifyMode, verification: Verification): boolean {
+  return ACCEPTS[mode](verification)
+}
+
 const EXPIRED: Verification = { result: 'FAILED', code: 'CERT_HAS_EXPIRED', reason: 'certificate has expired' }
 
 /**
@@ -28,7 +33,7 @@ export function admit(server: VirtualServer, connection: Connection, now = Date.
     )
   }
   const verification = now > connection.expiresAt ? EXPIRED : connection.verification
-  if (server.verify === 'off' || ACCEPTS[server.verify](verification)) return
+  if (accepts(server.verify, verification)) return
   if (verification.result === 'FAILED') {
     const { reason, hint } = verification
     const detail = `client certificate verify error: ${reason}${hint ? ` (${hint})` : ''}`

@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto'
 import type { TLSSocket } from 'node:tls'
-import type { Connection } from '../types.ts'
-import type { TrustPolicy } from './trust-policy.ts'
+import type { CertificateFacts } from '../tls-cert-utils/certificate.ts'
+import type { Connection, Verification } from '../types.ts'
+import type { Shown } from './demand.ts'
 
 export interface Peer {
   readonly remoteAddress: string
@@ -11,19 +12,29 @@ export interface Peer {
   readonly serverName: string | undefined
 }
 
-/** The facts of a finished handshake. */
-export function describeConnection(socket: TLSSocket, policy: TrustPolicy, peer: Peer): Connection {
-  const { verification, certificate, chain } = policy.judge(socket)
+const NO_CHAIN: readonly CertificateFacts[] = Object.freeze([])
+
+/** The facts of a finished handshake in which the client showed this. */
+export function describeConnection(
+  socket: TLSSocket,
+  {
+    policy,
+    peer,
+    shown,
+    verification,
+  }: { policy: string; peer: Peer; shown: Shown | undefined; verification: Verification },
+): Connection {
+  const certificates = shown ? [shown.certificate, ...shown.chain] : []
   return Object.freeze({
     ...peer,
     id: randomBytes(8).toString('hex'),
-    policy: policy.id,
+    policy,
     protocol: socket.getProtocol() ?? 'unknown',
     cipher: socket.getCipher().name,
     resumed: socket.isSessionReused(),
     verification,
-    certificate,
-    chain,
-    expiresAt: certificate?.notAfter ?? Number.POSITIVE_INFINITY,
+    certificate: shown?.certificate,
+    chain: verification.result === 'SUCCESS' && shown ? shown.sent : NO_CHAIN,
+    expiresAt: Math.min(...certificates.map(({ notAfter }) => notAfter)),
   })
 }

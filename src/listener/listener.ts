@@ -9,6 +9,7 @@ import { describeConnection, type Peer } from './connection.ts'
 import { awaitHello, type Hello } from './hello.ts'
 import { Live, type LiveHandler } from './live.ts'
 import { malformedRequest } from './malformed-request.ts'
+import { type Ended, Sweeper, type Welcome } from './sweeper.ts'
 import type { TrustPolicy } from './trust-policy.ts'
 
 /** What a listener needs to know of the configuration in use; replaced as a whole on reload. */
@@ -22,6 +23,8 @@ export interface ListenerSettings {
   /** Bytes of a request's head. */
   readonly maxHeaderSize: number
   readonly maxConnections: number
+  /** Asked again for open connections after a reload. */
+  readonly welcome?: Welcome
 }
 
 /** Where a listener hands on what it accepted. */
@@ -31,8 +34,8 @@ export interface ListenerHandler extends LiveHandler {
   plain(error: GatewayError, peer: Peer): Buffer
   opened(connection: Connection): void
   closed(connection: Connection): void
-  /** It was cut while it carried an answer or an upgrade, since whoever it belongs to may not use it any more. */
-  cut(connection: Connection, reason: string): void
+  /** It was ended since whoever it belongs to may not use it any more. */
+  ended: Ended
   handshakeFailed(peer: Peer, reason: string, code: string | undefined): void
 }
 
@@ -42,10 +45,6 @@ interface Handshake {
   readonly policy: TrustPolicy
 }
 
-/** How often connections are looked at that outlive what let them in, in milliseconds. */
-const SWEEP_INTERVAL = 1000
-/** How long an answer that has begun may go on when the trust policy of its connection is gone. */
-const RETIREMENT_GRACE = 1000
 /** How long a connection whose handshake ended while the listener closed may take to send its only request. */
 const LATE_REQUEST_TIME = 2000
 
@@ -62,13 +61,14 @@ export class Listener {
   readonly #handshakes = new Map<string, Handshake>()
   readonly #sockets = new Set<Socket>()
   readonly #wired = new WeakSet<TrustPolicy>()
-  #sweeper: NodeJS.Timeout | undefined
+  readonly #sweeper: Sweeper
   #settings: ListenerSettings
   #closing = false
 
   constructor(settings: ListenerSettings, handler: ListenerHandler) {
     this.#handler = handler
     this.#settings = settings
+    this.#sweeper = new Sweeper(this.#live, (connection, reason) => handler.ended(connection, reason))
     this.#http = createServer({
       keepAlive: true,
       noDelay: true,
@@ -108,7 +108,7 @@ export class Listener {
         resolve()
       })
     })
-    this.#sweeper = setInterval(() => this.#sweep(), SWEEP_INTERVAL).unref()
+    this.#sweeper.start()
     return this.#http.address() as AddressInfo
   }
 
@@ -121,7 +121,7 @@ export class Listener {
     this.#closing = true
     const closed = new Promise<void>((resolve) => {
       this.#http.close(() => {
-        clearInterval(this.#sweeper)
+        this.#sweeper.stop()
         resolve()
       })
     })
@@ -129,38 +129,15 @@ export class Listener {
     return closed
   }
 
-  /**
-   * After a reload: what was judged by a policy that is gone goes too. Idle and upgraded connections end at once; of the
-   * busy ones the answer may end first, within a moment, and the next request gets 421.
-   */
-  retire(policyIds: ReadonlySet<string>): void {
-    const now = Date.now()
-    for (const live of this.#live.values()) {
-      if (policyIds.has(live.connection.policy)) live.retiredAt = Number.POSITIVE_INFINITY
-      else if (live.upgraded) this.#cut(live, POLICY_GONE)
-      else if (!live.busy) live.close()
-      else live.retiredAt = Math.min(live.retiredAt, now)
-    }
+  /** After a reload: what was judged by other policies than these ends, and the others are judged again. */
+  judgeAgain(policyIds: ReadonlySet<string>): Promise<void> {
+    this.#sweeper.retire(policyIds)
+    return this.#sweeper.judgeAgain(this.#settings.welcome)
   }
 
   /** Cuts whatever is still open. */
   destroy(): void {
     for (const socket of this.#sockets) socket.destroy()
-  }
-
-  /** Requests are judged as they come; what goes on for longer is judged here. */
-  #sweep(): void {
-    const now = Date.now()
-    for (const live of this.#live.values()) {
-      if (!live.streams) continue
-      if (now > live.connection.expiresAt) this.#cut(live, 'the client certificate has expired')
-      else if (now >= live.retiredAt + RETIREMENT_GRACE) this.#cut(live, POLICY_GONE)
-    }
-  }
-
-  #cut(live: Live, reason: string): void {
-    this.#handler.cut(live.connection, reason)
-    live.socket.destroy()
   }
 
   #accept(socket: Socket): void {
@@ -193,7 +170,7 @@ export class Listener {
       this.#handshakes.delete(key)
       this.#handler.handshakeFailed(known, 'the client closed the connection in the handshake', undefined)
     })
-    policy.server.emit('connection', socket)
+    policy.accept(socket)
   }
 
   #refuseSocket(socket: Socket, hello: Exclude<Hello, { status: 'hello' }>, peer: Peer): void {
@@ -231,9 +208,11 @@ export class Listener {
       return
     }
     const { peer } = handshake
-    let connection: Connection
     try {
-      connection = describeConnection(socket, policy, peer)
+      const shown = policy.see(socket)
+      const { verification, until } = policy.judge(shown)
+      const connection = describeConnection(socket, { policy: policy.id, peer, shown, verification })
+      this.#open(new Live(socket, { policy, shown, connection, until }, this.#handler))
     } catch (error) {
       // Fail closed: what cannot be read is not served, whatever OpenSSL made of it.
       this.#handler.handshakeFailed(
@@ -242,9 +221,7 @@ export class Listener {
         undefined,
       )
       socket.destroy()
-      return
     }
-    this.#open(new Live(socket, connection, this.#handler))
   }
 
   #open(live: Live): void {
@@ -292,8 +269,6 @@ export class Listener {
     else socket.destroy()
   }
 }
-
-const POLICY_GONE = 'the trust policy that judged the client is not in use any more'
 
 /** Both ends of a TCP connection. One of them alone is not unique where a listener has several addresses. */
 function endsOf({ remoteAddress, remotePort, localAddress, localPort }: Socket): string {

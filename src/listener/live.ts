@@ -2,7 +2,9 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { TLSSocket } from 'node:tls'
 import { endGently } from '../end-gently.ts'
 import type { GatewayError } from '../errors.ts'
-import type { Connection } from '../types.ts'
+import type { Connection, Verification } from '../types.ts'
+import type { Shown } from './demand.ts'
+import type { TrustPolicy } from './trust-policy.ts'
 
 /** So many requests may wait on one connection; then nothing is read from it until all of them have begun. */
 const PIPELINE_LIMIT = 64
@@ -19,10 +21,14 @@ export interface LiveHandler {
  */
 export class Live {
   readonly socket: TLSSocket
-  readonly connection: Connection
-  /** When its trust policy was found to be gone, in milliseconds since the epoch. */
-  retiredAt = Number.POSITIVE_INFINITY
+  /** When time may have changed what the client is worth. */
+  judgedUntil = Number.POSITIVE_INFINITY
+  /** Why it may not be used any more, and from when on an answer that has begun is cut. */
+  doom: { readonly reason: string; readonly from: number } | undefined
+  readonly shown: Shown | undefined
+  readonly policy: TrustPolicy
   readonly #handler: LiveHandler
+  #connection: Connection
   /** The answer that is being written, or was the last to be. */
   #response: ServerResponse | undefined
   #waiting: ServerResponse[] | undefined
@@ -36,15 +42,41 @@ export class Live {
   #last = false
   #ended = false
 
-  constructor(socket: TLSSocket, connection: Connection, handler: LiveHandler) {
+  constructor(
+    socket: TLSSocket,
+    {
+      policy,
+      shown,
+      connection,
+      until,
+    }: { policy: TrustPolicy; shown: Shown | undefined; connection: Connection; until: number },
+    handler: LiveHandler,
+  ) {
     this.socket = socket
-    this.connection = connection
+    this.policy = policy
+    this.shown = shown
+    this.judgedUntil = until
+    this.#connection = connection
     this.#handler = handler
+  }
+
+  get connection(): Connection {
+    return this.#connection
+  }
+
+  /** Requests that come from now on have this verdict. */
+  rejudged(verification: Verification): void {
+    this.#connection = Object.freeze({ ...this.#connection, verification })
   }
 
   /** Whether an answer is being written. */
   get busy(): boolean {
     return this.#response !== undefined && !this.#response.closed
+  }
+
+  /** Whether its end has begun. */
+  get ended(): boolean {
+    return this.#ended || this.socket.destroyed
   }
 
   get upgraded(): boolean {

@@ -1,4 +1,5 @@
-import { constants, X509Certificate } from 'node:crypto'
+import { constants, type X509Certificate } from 'node:crypto'
+import type { Socket } from 'node:net'
 import {
   createServer,
   type SecureContext,
@@ -8,10 +9,12 @@ import {
   type TLSSocket,
 } from 'node:tls'
 import { type CertificateFacts, readCertificate } from '../tls-cert-utils/certificate.ts'
-import { chainDepth } from '../tls-cert-utils/chain.ts'
-import { opensslReason } from '../tls-cert-utils/verify-errors.ts'
+import { readCertificates } from '../tls-cert-utils/certificates.ts'
+import { findPath, intermediatesOf, isSoundPath } from '../tls-cert-utils/chain.ts'
 import type { Verification, VerifyMode } from '../types.ts'
-import { SentChains } from './sent-chains.ts'
+import { type Demand, type Failure, failed, type Shown, type VerifiedChain } from './demand.ts'
+import type { Intermediates } from './intermediates.ts'
+import { TicketKeys } from './ticket-keys.ts'
 
 /** What one trust policy is made of. Two servers share a policy only where all of this is the same. */
 export interface TrustPolicyOptions {
@@ -20,8 +23,8 @@ export interface TrustPolicyOptions {
   readonly verify: VerifyMode
   /** PEM, one certificate each. Empty trusts nobody; it is never left out, as Node then trusts the public CAs. */
   readonly ca: readonly string[]
-  /** PEM, one list each. */
-  readonly crl: readonly string[]
+  /** What is asked beyond OpenSSL's verification, by a text that differs where the demands differ; their data, as lists, may change. */
+  readonly demands: string
   readonly verifyDepth: number
   readonly minVersion: SecureVersion
   readonly maxVersion: SecureVersion
@@ -39,15 +42,34 @@ export interface ServerKeyPair {
 
 export interface Judgement {
   readonly verification: Verification
-  readonly certificate: CertificateFacts | undefined
-  readonly chain: readonly CertificateFacts[]
+  /** When it must be judged again, in milliseconds since the epoch; Infinity where time changes nothing. */
+  readonly until: number
 }
 
-/** How many verdicts of full handshakes are remembered for their resumed sessions, of clients whose chain ends at one of our CAs. */
+/** What a policy shares with others of its process. */
+export interface PolicySurroundings {
+  readonly demands: readonly Demand[]
+  readonly intermediates: Intermediates
+  /** What ticket keys follow from, and what sessions must not be shared beyond. */
+  readonly ticketSecret: Buffer
+  readonly sessionContext: string
+}
+
+/** How many clients whose chain ends at one of our CAs are remembered, for their resumed sessions. */
 const MEMORY = 50_000
+
+/** OpenSSL comes to these last, so that they are what it reports whatever else is wrong. */
+const FOUND_LAST: ReadonlySet<string> = new Set([
+  'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+  'CERT_SIGNATURE_FAILURE',
+  'CERT_NOT_YET_VALID',
+  'CERT_HAS_EXPIRED',
+])
 
 const NONE: Verification = Object.freeze({ result: 'NONE' })
 const SUCCESS: Verification = Object.freeze({ result: 'SUCCESS' })
+const EXPIRED = failed('CERT_HAS_EXPIRED')
+const ALWAYS = Number.POSITIVE_INFINITY
 
 /**
  * One way to judge clients, with a TLS server and session ticket keys of its own. Node resumes a session across server
@@ -60,18 +82,29 @@ export class TrustPolicy {
   readonly server: Server
   readonly #options: TrustPolicyOptions
   readonly #contextFor: (serverName: string) => SecureContext
-  readonly #trusted: readonly X509Certificate[]
-  readonly #verdicts = new Map<string, Verification>()
+  readonly #trusted: readonly CertificateFacts[]
+  readonly #intermediates: Intermediates
+  readonly #ticketKeys: TicketKeys
+  #demands: readonly Demand[]
+  /** By fingerprint. A resumed socket has the leaf but not its chain. */
+  readonly #chains = new Map<string, VerifiedChain>()
   readonly #facts = new Map<string, CertificateFacts>()
-  readonly #chains = new SentChains()
 
   /** `contextFor` gives the certificate for a server name; `fallback` is for clients that send none. */
-  constructor(options: TrustPolicyOptions, fallback: ServerKeyPair, contextFor: (serverName: string) => SecureContext) {
+  constructor(
+    options: TrustPolicyOptions,
+    { demands, intermediates, ticketSecret, sessionContext }: PolicySurroundings,
+    fallback: ServerKeyPair,
+    contextFor: (serverName: string) => SecureContext,
+  ) {
     this.id = options.id
     this.verify = options.verify
     this.#options = options
+    this.#demands = demands
+    this.#intermediates = intermediates
     this.#contextFor = contextFor
-    this.#trusted = options.ca.map((pem) => new X509Certificate(pem))
+    this.#trusted = options.ca.flatMap((pem) => readCertificates(pem))
+    this.#ticketKeys = new TicketKeys(ticketSecret, sessionContext, Math.max(1000, options.sessionTimeout))
     this.server = createServer({
       ...secureContextOptions(options, fallback),
       requestCert: options.verify !== 'off',
@@ -83,23 +116,51 @@ export class TrustPolicy {
     })
   }
 
-  /** What nginx's $ssl_client_verify says of this handshake; a missing certificate comes before anything that OpenSSL reports. */
-  judge(socket: TLSSocket): Judgement {
+  /** Begins the handshake on an accepted socket. */
+  accept(socket: Socket): void {
+    const keys = this.#ticketKeys.renewed(Date.now())
+    if (keys) this.server.setTicketKeys(keys)
+    this.server.emit('connection', socket)
+  }
+
+  /** Exchanges what is asked beyond OpenSSL's verification. Open connections must be judged again then. */
+  demand(demands: readonly Demand[]): void {
+    this.#demands = demands
+  }
+
+  /** What the client showed in this handshake, or in the one that it resumes; undefined where that is no certificate. */
+  see(socket: TLSSocket): Shown | undefined {
     const x509 = this.verify === 'off' ? undefined : socket.getPeerX509Certificate()
-    if (!x509) return { verification: NONE, certificate: undefined, chain: [] }
+    if (!x509) return undefined
     const fingerprint = x509.fingerprint256
     const certificate = this.#factsOf(x509, fingerprint)
     // The session itself holds what OpenSSL found. Strangers have no place in the memory, or they could fill it.
-    if (!socket.authorized) {
-      return { verification: failed(String(socket.authorizationError)), certificate, chain: [] }
-    }
+    if (!socket.authorized) return unverified(certificate, String(socket.authorizationError))
     if (socket.isSessionReused()) {
-      const verification = this.#verdicts.get(fingerprint) ?? FORGOTTEN
-      return { verification, certificate, chain: this.#chains.remembered(fingerprint) }
+      const known = this.#chains.get(fingerprint) ?? this.#rebuiltChainOf(certificate)
+      return known ? { certificate, ...known, error: undefined } : unverified(certificate, FORGOTTEN.code)
     }
-    const verification = this.#judgeDepth(x509)
-    this.#remember(fingerprint, verification)
-    return { verification, certificate, chain: this.#chains.read(x509, fingerprint) }
+    const verified = this.#chainOf(certificate, x509)
+    if (!verified) return unverified(certificate, 'UNABLE_TO_GET_ISSUER_CERT_LOCALLY')
+    keepBounded(this.#chains, fingerprint, verified)
+    return { certificate, ...verified, error: undefined }
+  }
+
+  /** What nginx's $ssl_client_verify says of a client now; a missing certificate comes before anything that OpenSSL reports. */
+  judge(shown: Shown | undefined, now = Date.now()): Judgement {
+    if (!shown) return { verification: NONE, until: ALWAYS }
+    const { certificate, chain, error } = shown
+    if (error !== undefined && FOUND_LAST.has(error)) return { verification: failed(error), until: ALWAYS }
+    let until = earliestEnd(certificate, chain)
+    if (until <= now) return { verification: EXPIRED, until: ALWAYS }
+    let failure = error === undefined ? this.#judgeDepth(shown) : undefined
+    for (const demand of this.#demands) {
+      if (failure) break
+      const opinion = demand(shown, now)
+      failure = opinion.failure
+      until = Math.min(until, opinion.until)
+    }
+    return { verification: failure ?? (error === undefined ? SUCCESS : failureOf(error)), until }
   }
 
   /** What stands in a certificate is read once: clients come back. */
@@ -111,18 +172,28 @@ export class TrustPolicy {
     return facts
   }
 
-  #judgeDepth(leaf: X509Certificate): Verification {
-    const depth = chainDepth(leaf, this.#trusted)
-    const allowed = this.#options.verifyDepth
-    if (depth <= allowed) return SUCCESS
-    // What OpenSSL reports where its own depth ends the search for issuers, and so what nginx says.
-    const hint = `the chain has ${depth} intermediates, ssl_verify_depth allows ${allowed}`
-    return Object.freeze({ ...failed('UNABLE_TO_GET_ISSUER_CERT_LOCALLY'), hint })
+  /** The issuers that OpenSSL has just verified; undefined where a path of ours would not be the same. */
+  #chainOf(certificate: CertificateFacts, x509: X509Certificate): VerifiedChain | undefined {
+    const sent = sentWith(x509).map((each) => this.#intermediates.find(each.fingerprintSha256) ?? each)
+    const path = findPath([certificate, ...sent], this.#trusted, Date.now())
+    if (!isSoundPath(path)) return undefined
+    for (const issuer of path.chain.slice(1, path.sentCount)) this.#intermediates.add(issuer)
+    const chain = path.chain.slice(1)
+    return { chain, sent: chain.filter(({ raw }) => sent.some((each) => each.raw.equals(raw))) }
   }
 
-  /** A resumed socket has the leaf but not its chain, so depth cannot be judged again: the verdict of the full handshake is kept. */
-  #remember(fingerprint: string, verification: Verification): void {
-    keepBounded(this.#verdicts, fingerprint, verification)
+  #rebuiltChainOf(certificate: CertificateFacts): VerifiedChain | undefined {
+    const path = findPath([certificate, ...this.#intermediates.all], this.#trusted, Date.now())
+    return isSoundPath(path) ? { chain: path.chain.slice(1), sent: [] } : undefined
+  }
+
+  #judgeDepth({ certificate, chain }: Shown): Failure | undefined {
+    const depth = intermediatesOf({ chain: [certificate, ...chain] })
+    const allowed = this.#options.verifyDepth
+    if (depth <= allowed) return undefined
+    // What OpenSSL reports where its own depth ends the search for issuers, and so what nginx says.
+    const hint = `the chain has ${depth} intermediates, ssl_verify_depth allows ${allowed}`
+    return failed('UNABLE_TO_GET_ISSUER_CERT_LOCALLY', { hint })
   }
 
   /** An exception here would end the process (CVE-2026-21637), so it becomes a failed handshake. */
@@ -147,10 +218,33 @@ function keepBounded<T>(memory: Map<string, T>, key: string, value: T): void {
   if (oldest !== undefined) memory.delete(oldest)
 }
 
-const FORGOTTEN = failed('SESSION_FORGOTTEN', 'session is not known any more, a full handshake is needed')
+/** ssl_verify_depth allows 64 intermediates; it bounds what one handshake can make us look at. */
+const MOST_SENT = 66
 
-function failed(code: string, reason = opensslReason(code)) {
-  return Object.freeze({ result: 'FAILED', code, reason } as const)
+/** The certificates that a client sent along. */
+function sentWith(leaf: X509Certificate): CertificateFacts[] {
+  const sent: CertificateFacts[] = []
+  let next = leaf.issuerCertificate
+  while (next && sent.length < MOST_SENT) {
+    const facts = readCertificate(next.raw)
+    sent.push(facts)
+    next = facts.selfIssued ? undefined : next.issuerCertificate
+  }
+  return sent
+}
+
+function unverified(certificate: CertificateFacts, error: string): Shown {
+  return { certificate, chain: [], sent: [], error }
+}
+
+function earliestEnd(certificate: CertificateFacts, chain: readonly CertificateFacts[]): number {
+  return chain.reduce((earliest, { notAfter }) => Math.min(earliest, notAfter), certificate.notAfter)
+}
+
+const FORGOTTEN = failed('SESSION_FORGOTTEN', { reason: 'session is not known any more, a full handshake is needed' })
+
+function failureOf(error: string): Failure {
+  return error === FORGOTTEN.code ? FORGOTTEN : failed(error)
 }
 
 /** The options of a secure context within a policy: the same trust whatever certificate the server itself shows. */
@@ -160,7 +254,6 @@ export function secureContextOptions(policy: TrustPolicyOptions, pair: ServerKey
     cert: pair.certificatePem,
     key: pair.keyPem,
     ca: [...policy.ca],
-    ...(policy.crl.length > 0 ? { crl: [...policy.crl] } : {}),
     minVersion: policy.minVersion,
     maxVersion: policy.maxVersion,
     ciphers: policy.ciphers,

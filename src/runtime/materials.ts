@@ -17,6 +17,11 @@ export interface PairSettings {
   readonly passphraseSetting: string
 }
 
+export interface NamedLists {
+  readonly lists: readonly RevocationList[]
+  readonly name: string
+}
+
 /**
  * Turns PEM settings into key pairs, trust stores and revocation lists, each read once, and collects what is wrong with
  * them instead of stopping at the first.
@@ -29,6 +34,7 @@ export class Materials {
   readonly crlsInUse: CrlInUse[] = []
   readonly #locate: LoadedConfig['locate']
   readonly #pairs = new Map<string, KeyPair | undefined>()
+  readonly #lists = new Map<string, NamedLists>()
   readonly #now = Date.now()
 
   constructor(locate: LoadedConfig['locate']) {
@@ -63,22 +69,23 @@ export class Materials {
     return store
   }
 
-  revocationLists(source: PemSource): readonly RevocationList[] | undefined {
+  /** The lists of a source, and what it is called: by the first place where the same lists stand. */
+  revocationLists(source: PemSource): NamedLists | undefined {
+    const text = source.read()
+    const digest = digestOf([text])
+    const known = this.#lists.get(digest)
+    if (known) return known
     const lists = this.#attempt(
-      () => readRevocationLists(source.read()),
+      () => readRevocationLists(text),
       () => source.setting,
     )
-    for (const { issuer, nextUpdate } of lists ?? []) {
-      if (nextUpdate === undefined) continue
-      this.crlsInUse.push({ name: issuer, nextUpdate })
-      if (nextUpdate < this.#now) {
-        this.warn(
-          source.setting,
-          `the list of ${issuer} was to be replaced by ${iso(nextUpdate)}: until then every client of this CA is refused`,
-        )
-      }
+    if (!lists) return undefined
+    const named = { lists, name: source.file ?? source.setting }
+    this.#lists.set(digest, named)
+    for (const { issuer, nextUpdate } of lists) {
+      if (Number.isFinite(nextUpdate)) this.crlsInUse.push({ name: issuer, nextUpdate })
     }
-    return lists
+    return named
   }
 
   warn(path: string, message: string): void {

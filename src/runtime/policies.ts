@@ -1,16 +1,23 @@
 import { createSecureContext, type SecureContext, type SecureVersion } from 'node:tls'
 import type { CertificateConfig, ListenerConfig, ServerConfig } from '../config/index.ts'
+import type { Demand } from '../listener/demand.ts'
+import type { Intermediates } from '../listener/intermediates.ts'
+import { notRevoked } from '../listener/not-revoked.ts'
 import { secureContextOptions, TrustPolicy, type TrustPolicyOptions } from '../listener/trust-policy.ts'
+import type { Log } from '../log.ts'
 import { ServerNames } from '../routing/server-names.ts'
 import type { KeyPair } from '../tls-cert-utils/key-pair.ts'
+import type { TrustStore } from '../tls-cert-utils/trust-store.ts'
 import type { VirtualServer } from '../types.ts'
 import { digestOf, type Materials } from './materials.ts'
+import { ignoredListTeller, revocationOf } from './revocation.ts'
 
 /** A server of a listener with what its handshakes need. */
 interface Prepared {
   readonly config: ServerConfig
   readonly virtual: VirtualServer
   readonly options: TrustPolicyOptions
+  readonly demands: readonly Demand[]
   readonly pair: KeyPair | undefined
 }
 
@@ -22,25 +29,39 @@ export interface ListenerServers {
   readonly ownUris: (serverName: string | undefined) => readonly string[]
   /** Open connections that were judged by another policy are of no use any more. */
   readonly policyIds: ReadonlySet<string>
+  /** Hands the policies what this configuration demands: those that were in use already have the demands of the last one. */
+  commit(): void
 }
 
 /** Policies by everything that they are made of, so that those which a reload does not change keep their sessions. */
 export type PolicyRegistry = Map<string, TrustPolicy>
 
+/** What the policies of a process share. */
+export interface PolicyContext {
+  readonly log: Log
+  /** Session ticket keys follow from it. */
+  readonly ticketSecret: Buffer
+  readonly intermediates: Intermediates
+  /** The policies in use. */
+  readonly policies: PolicyRegistry
+}
+
 /**
  * Makes the trust policies of a listener. Undefined where a certificate, CA or list cannot be used; `materials` has the
- * problems then. `known` holds the policies in use, `used` collects those of this configuration.
+ * problems then. `used` collects the policies of this configuration.
  */
 export function prepareServers(
   listener: ListenerConfig,
   certificates: readonly CertificateConfig[],
   materials: Materials,
-  known: PolicyRegistry,
+  context: PolicyContext,
   used: PolicyRegistry,
 ): ListenerServers | undefined {
   const before = materials.problems.length
   const bySni = certificatesByName(certificates, materials)
-  const prepared = listener.servers.map((server) => prepareServer(server, listener, bySni, materials))
+  const prepared = listener.servers.map((server) =>
+    prepareServer(server, listener, { bySni, materials, log: context.log }),
+  )
   const fallback = prepared.find(({ config }) => config.default_server)
   if (materials.problems.length > before || !fallback) return undefined
 
@@ -52,7 +73,7 @@ export function prepareServers(
       id,
       policyOf(
         prepared.filter(({ options }) => options.id === id),
-        { names, bySni, known, used },
+        { names, bySni, context, used },
       ),
     )
   }
@@ -67,6 +88,9 @@ export function prepareServers(
         .map(({ value }) => value)
     },
     policyIds: new Set(policies.keys()),
+    commit() {
+      for (const { options, demands } of prepared) policies.get(options.id)?.demand(demands)
+    },
   }
 }
 
@@ -105,8 +129,7 @@ function certificatesByName(certificates: readonly CertificateConfig[], material
 function prepareServer(
   config: ServerConfig,
   listener: ListenerConfig,
-  bySni: CertificatesByName,
-  materials: Materials,
+  { bySni, materials, log }: { bySni: CertificatesByName; materials: Materials; log: Log },
 ): Prepared {
   const pair =
     config.ssl_certificate && config.ssl_certificate_key
@@ -126,37 +149,43 @@ function prepareServer(
       'is missing, and no certificate has an SNI for this server; set ssl_certificate and ssl_certificate_key',
     )
   }
-  const options = policyOptions(config, listener, materials)
+  const trust = trustOf(config, materials)
+  const revocation = trust && revocationOf(config, trust, materials)
+  const options = policyOptions(config, listener, trust, revocation?.name ?? '')
+  const demands = revocation ? [notRevoked(revocation.lists, ignoredListTeller(log))] : []
   const virtual = { name: config.server_names[0] ?? '_', policy: options.id, verify: config.ssl_verify_client }
-  return { config, virtual, options, pair }
+  return { config, virtual, options, demands, pair }
 }
 
-function policyOptions(config: ServerConfig, listener: ListenerConfig, materials: Materials): TrustPolicyOptions {
+/** Undefined where no certificate is asked for. */
+export function trustOf(config: ServerConfig, materials: Materials): TrustStore | undefined {
+  if (config.ssl_verify_client === 'off') return undefined
+  const source = config.ssl_client_certificate
+  return source ? materials.trustStore(source, 'client') : NOBODY_TRUSTED
+}
+
+const NOBODY_TRUSTED: TrustStore = { certificates: [], pems: [], digest: '' }
+
+function policyOptions(
+  config: ServerConfig,
+  listener: ListenerConfig,
+  trust: TrustStore | undefined,
+  demands: string,
+): TrustPolicyOptions {
   const verify = config.ssl_verify_client
-  const asks = verify !== 'off'
-  const trust =
-    asks && config.ssl_client_certificate ? materials.trustStore(config.ssl_client_certificate, 'client') : undefined
-  const lists = asks && config.ssl_crl ? materials.revocationLists(config.ssl_crl) : undefined
-  for (const { issuer } of lists ?? []) {
-    if (!config.ssl_crl || !trust || trust.certificates.some(({ subject }) => subject === issuer)) continue
-    materials.warn(
-      config.ssl_crl.setting,
-      `the list of ${issuer} belongs to no CA in ssl_client_certificate: it is of use only for an intermediate of that name`,
-    )
-  }
   const [minVersion, maxVersion] = versionRange(config.ssl_protocols as readonly SecureVersion[])
   const session = { sessionTickets: config.ssl_session_tickets, sessionTimeout: config.ssl_session_timeout }
   const { ssl_verify_depth: verifyDepth, ssl_ciphers: ciphers } = config
   const id = digestOf([
     verify,
-    asks ? [trust?.digest, lists?.map(({ digest }) => digest).sort(), verifyDepth] : [],
+    verify === 'off' ? [] : [trust?.digest, demands, verifyDepth],
     [minVersion, maxVersion, ciphers, session],
   ])
   return {
     id,
     verify,
     ca: trust?.pems ?? [],
-    crl: lists?.map(({ pem }) => pem) ?? [],
+    demands,
     verifyDepth,
     minVersion,
     maxVersion,
@@ -172,18 +201,18 @@ function policyOf(
   {
     names,
     bySni,
-    known,
+    context,
     used,
   }: {
     names: ServerNames<Prepared>
     bySni: CertificatesByName
-    known: PolicyRegistry
+    context: PolicyContext
     used: PolicyRegistry
   },
 ): TrustPolicy {
   const first = servers.find(({ config }) => config.default_server) ?? servers[0]
   if (!first) throw new Error('a policy without servers')
-  const { options } = first
+  const { options, demands } = first
   const pairFor = (server: Prepared, name: string | undefined) => server.pair ?? bySni.find(name)
   const fallback = pairFor(first, first.config.server_names[0])
   if (!fallback) throw new Error('a server without certificate passed the check')
@@ -201,11 +230,15 @@ function policyOf(
     servers.map(({ config, pair }) => [config.server_names, pair?.fingerprint]),
     bySni.digest,
   ])
+  const { intermediates, ticketSecret } = context
   const policy =
-    known.get(key) ??
+    context.policies.get(key) ??
     used.get(key) ??
-    new TrustPolicy(options, { certificatePem: fallback.certificatePem, keyPem: fallback.keyPem }, (name) =>
-      contextOf(pairFor(names.find(name), name) ?? fallback),
+    new TrustPolicy(
+      options,
+      { demands, intermediates, ticketSecret, sessionContext: key },
+      { certificatePem: fallback.certificatePem, keyPem: fallback.keyPem },
+      (name) => contextOf(pairFor(names.find(name), name) ?? fallback),
     )
   used.set(key, policy)
   return policy

@@ -5,6 +5,7 @@ import { ConfigError, type Problem } from '../errors.ts'
 import { Gateway } from '../gateway.ts'
 import { createResponseHeaderFilter } from '../identity/headers.ts'
 import { createUsers } from '../identity/users.ts'
+import { Intermediates } from '../listener/intermediates.ts'
 import type { ListenerSettings } from '../listener/listener.ts'
 import type { Log } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
@@ -28,6 +29,7 @@ export interface Lasting extends Shared {
   readonly log: Log
   readonly metrics: Metrics
   readonly pools: Pools
+  readonly intermediates: Intermediates
   policies: PolicyRegistry
   store: StoreInUse | undefined
   readonly forgetPoolMetrics: (() => void)[]
@@ -50,6 +52,7 @@ export function createLasting(log: Log, metrics: Metrics, shared?: Shared): Last
     metrics,
     pools: new Pools(),
     policies: new Map(),
+    intermediates: new Intermediates(),
     forgetPoolMetrics: [],
     store: undefined,
     workers,
@@ -102,7 +105,7 @@ export function buildRuntime(loaded: LoadedConfig, lasting: Lasting): Runtime {
   const realms = buildRealms(config.registry_realms, { materials, store: store.store, users, password: undefined })
   const services = buildServices(config, { materials, realms, lasting, used: usedPools })
   const servers = config.listeners.map((listener) =>
-    prepareServers(listener, config.certificates, materials, lasting.policies, usedPolicies),
+    prepareServers(listener, config.certificates, materials, lasting, usedPolicies),
   )
   for (const message of ambiguousHeaders(config)) materials.problem('identity_presets', message)
   if (materials.problems.length > 0) throw new ConfigError(materials.problems)
@@ -125,6 +128,7 @@ export function buildRuntime(loaded: LoadedConfig, lasting: Lasting): Runtime {
     commit() {
       lasting.policies = usedPolicies
       lasting.store = store.use(lasting.store)
+      for (const each of servers) each?.commit()
       lasting.pools.retireAllBut(usedPools)
       lasting.metrics.certificates(materials.certificatesInUse)
       lasting.metrics.crls(materials.crlsInUse)
@@ -150,7 +154,7 @@ function furtherProblems(loaded: LoadedConfig & { config: undefined }, lasting: 
       })
     }),
     ...incomplete.listeners.map((listener) => () => {
-      prepareServers(listener, incomplete.certificates, materials, lasting.policies, new Map())
+      prepareServers(listener, incomplete.certificates, materials, lasting, new Map())
     }),
   ]
   for (const attempt of attempts) {

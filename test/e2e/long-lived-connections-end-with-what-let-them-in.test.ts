@@ -43,7 +43,7 @@ describe.each(Object.entries(KINDS))('%s', (_name, bytes) => {
     await untilEnded(ending)
     expect(await gateway.logged({ msg: 'connection ended' })).toMatchObject({
       subject: 'CN=brief',
-      reason: 'the client certificate has expired',
+      reason: 'client certificate verify error: certificate has expired',
     })
     expect(lasting.isClosed).toBe(false)
     lasting.destroy()

@@ -1,5 +1,6 @@
 import type { TLSSocket } from 'node:tls'
 import { describe, expect, test } from '@jest/globals'
+import { Intermediates } from '../../../src/listener/intermediates.ts'
 import { TrustPolicy } from '../../../src/listener/trust-policy.ts'
 import { authority, type Issued, selfSigned } from '../../support/pki.ts'
 
@@ -11,7 +12,7 @@ const policy = new TrustPolicy(
     id: 'a'.repeat(64),
     verify: 'optional_no_ca',
     ca: [root.certificate],
-    crl: [],
+    demands: '',
     verifyDepth: 1,
     minVersion: 'TLSv1.2',
     maxVersion: 'TLSv1.3',
@@ -19,6 +20,12 @@ const policy = new TrustPolicy(
     sessionTickets: true,
     sessionTimeout: 300_000,
     handshakeTimeout: 10_000,
+  },
+  {
+    demands: [],
+    intermediates: new Intermediates(),
+    ticketSecret: Buffer.alloc(32),
+    sessionContext: '',
   },
   { certificatePem: front.chain, keyPem: front.key },
   () => {
@@ -39,7 +46,7 @@ function socketOf(as: Issued, error: string | undefined, resumed: boolean, issue
   return socket as TLSSocket
 }
 
-const judge = (...facts: Parameters<typeof socketOf>) => policy.judge(socketOf(...facts)).verification
+const judge = (...facts: Parameters<typeof socketOf>) => policy.judge(policy.see(socketOf(...facts))).verification
 
 describe('a resumed session', () => {
   test('of a client that was verified says SUCCESS', () => {
@@ -63,8 +70,17 @@ describe('a resumed session', () => {
     expect(judge(stranger, 'DEPTH_ZERO_SELF_SIGNED_CERT', true)).toMatchObject(failure)
   })
 
-  test('that is not remembered is not trusted', () => {
-    expect(judge(root.client('unseen'), undefined, true)).toMatchObject({ code: 'SESSION_FORGOTTEN' })
+  test('that is not remembered is judged by the chain that can be found again', () => {
+    expect(judge(root.client('unseen'), undefined, true)).toEqual({ result: 'SUCCESS' })
+    const middle = root.authority('known')
+    judge(middle.client('first'), undefined, false, [middle])
+    expect(judge(middle.client('second'), undefined, true)).toEqual({ result: 'SUCCESS' })
+  })
+
+  test('that is not remembered and whose chain is not known is not trusted', () => {
+    expect(judge(root.authority('middle').client('unseen'), undefined, true)).toMatchObject({
+      code: 'SESSION_FORGOTTEN',
+    })
   })
 })
 

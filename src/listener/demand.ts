@@ -1,0 +1,39 @@
+import type { CertificateFacts } from '../tls-cert-utils/certificate.ts'
+import { opensslReason } from '../tls-cert-utils/verify-errors.ts'
+import type { Verification } from '../types.ts'
+
+/** The issuers of a certificate, the nearest first; both empty where they were not verified. */
+export interface VerifiedChain {
+  /** As they were verified, the root last. */
+  readonly chain: readonly CertificateFacts[]
+  /** Those of `chain` that the client sent. */
+  readonly sent: readonly CertificateFacts[]
+}
+
+/** The certificate that a client showed, and what OpenSSL made of it in the full handshake. */
+export interface Shown extends VerifiedChain {
+  readonly certificate: CertificateFacts
+  /** Node's `authorizationError`; undefined where the certificate was verified. */
+  readonly error: string | undefined
+}
+
+export type Failure = Extract<Verification, { result: 'FAILED' }>
+
+export interface Opinion {
+  readonly failure: Failure | undefined
+  /** When it may become another one by the passing of time, in milliseconds since the epoch; Infinity for never. */
+  readonly until: number
+}
+
+/**
+ * Something that a policy asks of a certificate beyond what OpenSSL verifies. It is asked in each handshake, in resumed ones too, and again
+ * for open connections when the policy's demands are exchanged or `until` has come. The first one that fails decides.
+ */
+export type Demand = (shown: Shown, now: number) => Opinion
+
+export function failed(
+  code: string,
+  { reason = opensslReason(code), hint }: { reason?: string; hint?: string } = {},
+): Failure {
+  return Object.freeze({ result: 'FAILED', code, reason, ...(hint === undefined ? {} : { hint }) })
+}

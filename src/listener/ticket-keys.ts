@@ -1,0 +1,34 @@
+import { hkdfSync } from 'node:crypto'
+
+/** What node:tls wants: a name, a key for the signature and one for the encryption, 16 bytes each. */
+const KEY_BYTES = 48
+
+/**
+ * The keys that session tickets are encrypted with, for one period after the other. There is only ever one key and it opens no ticket of an
+ * earlier period, also none that was renewed: OpenSSL gives a resumed TLS 1.3 session a new ticket as if it had just been made, so
+ * that otherwise it could be kept alive for ever. A session thus ends at most one period after its full handshake.
+ *
+ * Keys follow from a secret and the time, so that several processes with the same secret agree on them without a word.
+ */
+export class TicketKeys {
+  readonly #secret: Buffer
+  readonly #context: string
+  readonly #period: number
+  #current: number | undefined
+
+  /** @param context whatever must not share sessions differs in it. @param period in milliseconds */
+  constructor(secret: Buffer, context: string, period: number) {
+    this.#secret = secret
+    this.#context = context
+    this.#period = period
+  }
+
+  /** The keys of this moment, where the last call has not given them already. */
+  renewed(now: number): Buffer | undefined {
+    const epoch = Math.floor(now / this.#period)
+    if (epoch === this.#current) return undefined
+    this.#current = epoch
+    const info = `session tickets ${this.#context} ${epoch}`
+    return Buffer.from(hkdfSync('sha256', this.#secret, '', info, KEY_BYTES))
+  }
+}

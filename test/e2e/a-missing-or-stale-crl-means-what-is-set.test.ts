@@ -1,0 +1,80 @@
+import { beforeAll, expect, test } from '@jest/globals'
+import { temporaryFile } from '../support/folder.ts'
+import { type Gateway, sallyport } from '../support/gateway.ts'
+import { authority } from '../support/pki.ts'
+import { listenerOf, makeScene, type Scene } from '../support/scene.ts'
+
+let scene: Scene
+let gateway: Gateway
+const root = authority('root')
+const department = root.authority('department')
+const ada = department.client('ada')
+const bob = department.client('bob')
+const stale = { thisUpdate: -9, nextUpdate: -1 }
+
+const SERVERS = {
+  'strict.test': { ssl_crl: root.crl() + department.crl([ada], stale) },
+  'ignore.test': { ssl_crl: root.crl() + department.crl([ada], stale), revocation_check_mode: 'IGNORE_CA_ERROR' },
+  'ignore-missing.test': { ssl_crl: root.crl(), revocation_check_mode: 'IGNORE_CA_ERROR' },
+  'skip.test': { ssl_crl: root.crl() + department.crl([ada]), revocation_check_mode: 'SKIP' },
+  'leaf.test': { ssl_crl: department.crl([ada]), ssl_crl_check: 'leaf' },
+  'leaf-missing.test': { ssl_crl: root.crl(), ssl_crl_check: 'leaf' },
+} as const
+
+const servers = () =>
+  Object.entries(SERVERS).map(([name, fields]) =>
+    scene.server({ server_names: [name], ssl_client_certificate: root.certificate, ...fields }),
+  )
+
+beforeAll(async () => {
+  scene = await makeScene()
+  gateway = await scene.start(listenerOf(...servers()))
+})
+
+test.each<[keyof typeof SERVERS, string, typeof ada, string]>([
+  ['strict.test', 'bob', bob, 'CRL has expired'],
+  ['ignore.test', 'bob', bob, 'SUCCESS'],
+  ['ignore.test', 'ada, whom the old list has', ada, 'certificate revoked'],
+  ['ignore-missing.test', 'bob', bob, 'SUCCESS'],
+  ['skip.test', 'ada', ada, 'SUCCESS'],
+  ['leaf.test', 'bob', bob, 'SUCCESS'],
+  ['leaf.test', 'ada', ada, 'certificate revoked'],
+  ['leaf-missing.test', 'bob', bob, 'unable to get certificate CRL'],
+])('%s: %s', async (host, _who, as, outcome) => {
+  const answer = await gateway.get('/', { host, as })
+  expect(answer.status).toBe(outcome === 'SUCCESS' ? 200 : 400)
+  if (outcome !== 'SUCCESS') expect(await gateway.line(answer)).toMatchObject({ verify_reason: outcome })
+})
+
+test('the log tells, once a minute, that clients are let in without a current list', async () => {
+  const before = gateway.log.length
+  await gateway.get('/', { host: 'ignore.test', as: bob })
+  await gateway.get('/', { host: 'ignore.test', as: bob })
+  const told = gateway.log.filter(({ reason }) => reason === 'CRL has expired')
+  expect(told).toHaveLength(1)
+  expect(told[0]).toMatchObject({ level: 'warn', detail: 'the list of CN=department' })
+  expect(gateway.log.slice(before).filter(({ msg }) => msg?.includes('without a current'))).toEqual([])
+})
+
+test('a list that its CA has not signed is refused at the start, by name', async () => {
+  const forged = root.crl([], { signer: authority('root') })
+  const server = scene.server({ ssl_client_certificate: root.certificate, ssl_crl: forged })
+  const file = temporaryFile('gateway.yaml', JSON.stringify(scene.config(listenerOf(server))))
+  const { status, stderr } = await sallyport(['check', '-c', file])
+  expect(status).toBe(1)
+  expect(stderr).toContain('the list of CN=root is not signed by the CA of that name')
+})
+
+test('inspect judges by the same settings', async () => {
+  const file = temporaryFile('gateway.yaml', JSON.stringify(scene.config(listenerOf(...servers()))))
+  const { stdout } = await sallyport(['inspect', '--json', '-c', file, '-'], { input: bob.chain })
+  const judged = JSON.parse(stdout) as { servers: { server_names: string[]; verified: string }[] }
+  expect(judged.servers.map(({ verified }) => verified)).toEqual([
+    'FAILED:CRL has expired',
+    'SUCCESS',
+    'SUCCESS',
+    'SUCCESS',
+    'SUCCESS',
+    'FAILED:unable to get certificate CRL',
+  ])
+})

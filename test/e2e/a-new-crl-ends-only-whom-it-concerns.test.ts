@@ -1,0 +1,132 @@
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
+import { temporaryFile, temporaryFolder } from '../support/folder.ts'
+import type { Gateway } from '../support/gateway.ts'
+import { sClient } from '../support/openssl.ts'
+import { describeWith } from '../support/peers.ts'
+import type { Issued } from '../support/pki.ts'
+import type { RawConnection } from '../support/raw.ts'
+import { listenerOf, makeScene, type Scene } from '../support/scene.ts'
+import { waitFor, within } from '../support/wait.ts'
+
+const UPGRADED = 'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n'
+const REQUEST = 'GET / HTTP/1.1\r\nHost: localhost\r\n'
+const REVOKED = 'client certificate verify error: certificate revoked'
+
+let scene: Scene
+let gateway: Gateway
+let file: string
+let ada: Issued
+let bob: Issued
+
+beforeAll(async () => {
+  scene = await makeScene()
+})
+
+beforeEach(async () => {
+  scene.backend.reset()
+  scene.backend.upgrade = (_request, socket) => socket.on('error', () => {}).write(`${UPGRADED}hello`)
+  ada = scene.clients.client('ada')
+  bob = scene.clients.client('bob')
+  file = temporaryFile('crl.pem', scene.clients.crl())
+  gateway = await scene.start(listenerOf(scene.server({ ssl_crl: file })))
+})
+
+/** How many milliseconds passed from the reload to the end of the connection. */
+async function endOf(client: RawConnection): Promise<number> {
+  writeFileSync(file, scene.clients.crl([ada]))
+  await gateway.reload()
+  const reloaded = performance.now()
+  await within(5, 'the end of the connection', client.closed)
+  return performance.now() - reloaded
+}
+
+async function begin(as: Issued, bytes: string): Promise<RawConnection> {
+  const client = await gateway.open({ as })
+  client.write(bytes)
+  await waitFor('the beginning', () => client.received.includes('hello'))
+  return client
+}
+
+const KINDS = {
+  'a WebSocket': `${REQUEST}Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n`,
+  'a slow download': `${REQUEST}\r\n`,
+} as const
+
+describe.each(Object.entries(KINDS))('%s', (_kind, bytes) => {
+  test('of the revoked client is cut within a second, and that of another goes on', async () => {
+    scene.backend.respond = (_request, response) => response.write('hello')
+    const ending = await begin(ada, bytes)
+    const lasting = await begin(bob, bytes)
+    expect(await endOf(ending)).toBeLessThan(1000)
+    expect(await gateway.logged({ msg: 'connection ended', subject: 'CN=ada' })).toMatchObject({ reason: REVOKED })
+    expect(lasting.isClosed).toBe(false)
+    lasting.destroy()
+  })
+})
+
+describe('an idle connection', () => {
+  test('of the revoked client is closed within a second, and that of another serves on', async () => {
+    scene.backend.respond = (_request, response) => response.end('hello')
+    const ending = await begin(ada, `${REQUEST}\r\n`)
+    const lasting = await begin(bob, `${REQUEST}\r\n`)
+    expect(await endOf(ending)).toBeLessThan(1000)
+    await gateway.logged({ msg: 'connection ended', subject: 'CN=ada', reason: REVOKED })
+    const before = lasting.received.length
+    lasting.write(`${REQUEST}\r\n`)
+    await waitFor('another answer', () => lasting.received.slice(before).includes('hello'))
+    lasting.destroy()
+  })
+})
+
+test('a request that waits for its answer gets it; the next one on the connection is refused', async () => {
+  let answer = () => {}
+  scene.backend.respond = (_request, response) => {
+    answer = () => response.end('hello')
+  }
+  const client = await gateway.open({ as: ada })
+  client.write(`${REQUEST}\r\n`)
+  await waitFor('the request', () => scene.backend.seen.length === 1)
+  client.write(`${REQUEST}\r\n`)
+  writeFileSync(file, scene.clients.crl([ada]))
+  await gateway.reload()
+  answer()
+  await within(5, 'the end of the connection', client.closed)
+  expect(client.received).toMatch(/^HTTP\/1\.1 200/)
+  expect(scene.backend.seen).toHaveLength(1)
+})
+
+test('a client that is taken off the list again is let in again', async () => {
+  writeFileSync(file, scene.clients.crl([ada]))
+  await gateway.reload()
+  expect((await gateway.get('/', { as: ada })).status).toBe(400)
+  writeFileSync(file, scene.clients.crl())
+  await gateway.reload()
+  expect((await gateway.get('/', { as: ada })).status).toBe(200)
+})
+
+test('a connection whose list grows stale ends when its time has come', async () => {
+  const seconds = (count: number) => count / 86_400
+  writeFileSync(file, scene.clients.crl([], { nextUpdate: seconds(4) }))
+  await gateway.reload()
+  scene.backend.respond = (_request, response) => response.write('hello')
+  const client = await begin(bob, `${REQUEST}\r\n`)
+  await within(8, 'the end of the connection', client.closed)
+  await gateway.logged({ msg: 'connection ended', reason: 'client certificate verify error: CRL has expired' })
+})
+
+describeWith(['openssl'], 'sessions', () => {
+  test.each(['tls1_2', 'tls1_3'] as const)('%s: that of another client is resumed as before', async (tls) => {
+    const keep = join(temporaryFolder(), 'session.pem')
+    const request = `${REQUEST}Connection: close\r\n\r\n`
+    const options = { port: gateway.port, tls, servername: 'localhost', request }
+    await sClient({ ...options, as: bob.files(), keep })
+    writeFileSync(file, scene.clients.crl([ada]))
+    await gateway.reload()
+    const again = await sClient({ ...options, resume: keep })
+    expect(again.resumed).toBe(true)
+    expect(again.answers.map(({ status }) => status)).toEqual([200])
+    expect(scene.backend.last.header('DN')).toEqual(['CN=bob'])
+  })
+})
