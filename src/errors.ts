@@ -217,13 +217,20 @@ export class GatewayError extends Error {
   readonly detail: string
   /** Flat name, value list of headers that the answer needs, such as one WWW-Authenticate for each way to authenticate. */
   readonly headers: readonly string[]
+  /** What a JSON answer holds besides, as Keystone's next steps. */
+  readonly members: Readonly<Record<string, unknown>>
 
-  constructor(code: ErrorCode, detail: string, options?: { cause?: unknown; headers?: readonly string[] }) {
+  constructor(
+    code: ErrorCode,
+    detail: string,
+    options?: { cause?: unknown; headers?: readonly string[]; members?: Readonly<Record<string, unknown>> },
+  ) {
     super(`${code}: ${detail}`, options)
     this.name = 'GatewayError'
     this.code = code
     this.detail = detail
     this.headers = options?.headers ?? []
+    this.members = options?.members ?? {}
   }
 
   get entry(): CodeEntry {

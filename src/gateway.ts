@@ -99,13 +99,13 @@ export class Gateway {
 
   #callOf({ head, match, caller }: Arrival, identity: Identity, record: RequestRecord): Call {
     const { id, request, connection, method, destination } = caller
-    const { authority, query } = destination
+    const { authority } = destination
     return {
       id,
       request,
       method,
       destination,
-      target: match.upstreamPath + query,
+      target: this.#phases.target(match, destination),
       host: match.preserveHost ? authority : undefined,
       headers: this.#phases.headers(caller, head, match, identity),
       body: head.framing,

@@ -107,8 +107,8 @@ function render(
 }
 
 const BODIES: Readonly<Record<MediaType, (error: GatewayError, requestId: string) => string>> = {
-  'application/json': ({ code, entry }, requestId) =>
-    `${JSON.stringify({ code, message: entry.title, remedy: entry.remedy, request_id: requestId })}\n`,
+  'application/json': ({ code, entry, members }, requestId) =>
+    `${JSON.stringify({ code, message: entry.title, remedy: entry.remedy, request_id: requestId, ...members })}\n`,
 
   'text/html': ({ code, entry }, requestId) => {
     const heading = escapeHtml(`${entry.status} ${entry.title}`)

@@ -112,6 +112,8 @@ export interface Access {
   authenticate(caller: Caller): Identity | Promise<Identity>
   /** @throws GatewayError GW_FORBIDDEN, or GW_UNDECIDED */
   authorize(caller: Caller, identity: Identity): void | Promise<void>
+  /** What of the request is meant for the gateway alone. */
+  readonly hides?: CredentialPlaces | undefined
 }
 
 /**
@@ -122,11 +124,22 @@ export interface AuthMethod {
   readonly name: string
   /** What WWW-Authenticate says of it, as `Basic realm="api"`; undefined where HTTP has no word for it. */
   readonly challenge?: string | undefined
+  /** It adds to a user whom another method has found, as a code does, and so is never the first of a rule. */
+  readonly needsUser?: boolean | undefined
+  /** Where requests carry what it reads, for it must not reach the backend; undefined where they carry nothing that is secret. */
+  readonly credential?: CredentialPlaces | undefined
   /**
    * @param payload what a client of the Identity API wrote under `identity[method]`; undefined at the gate, where the request's headers hold it
    * @param found what the methods before it in the same rule agreed on, for those that add to a user, as a code does
    */
   authenticate(caller: Caller, payload?: unknown, found?: Identity): Outcome | Promise<Outcome>
+}
+
+/** Which parts of a request are credentials for the gateway. */
+export interface CredentialPlaces {
+  /** `name` in lower case. */
+  isHeader?(name: string, value: string): boolean
+  readonly queryKeys?: ReadonlySet<string>
 }
 
 /** What a method found. `reason` is for the log: clients never see it. */
@@ -143,6 +156,8 @@ export type Outcome =
       readonly methods?: readonly string[] | undefined
       /** Keystone's `project_id`, `domain_id` and `access_token_id`, in which all methods must agree, and whatever else is known. */
       readonly attributes?: Readonly<Record<string, string>> | undefined
+      /** Methods that must succeed besides, whatever the rule says. */
+      readonly requires?: readonly string[] | undefined
     }
   /** `headers` (flat) go to the client with the 401. */
   | { readonly status: 'denied'; readonly reason: string; readonly headers?: readonly string[] | undefined }
@@ -301,6 +316,8 @@ export interface Phases {
   authenticate(route: Route, caller: Caller): Identity | Promise<Identity>
   /** @throws GatewayError where the caller may not pass (403), or nobody can tell (503) */
   authorize(route: Route, caller: Caller, identity: Identity): void | Promise<void>
+  /** Path and query to ask the service for, without credentials that are meant for the gateway. */
+  target(match: Match, destination: Destination): string
   /** The client's end-to-end headers without any spelling of ours, then ours. */
   headers(caller: Caller, head: RequestHead, match: Match, identity: Identity): CallHeaders
   readonly limits: CallLimits

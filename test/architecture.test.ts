@@ -24,6 +24,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   listener: ['tls-cert-utils', 'end-gently'],
   identity: ['tls-cert-utils'],
   routing: [],
+  auth: [],
   upstream: ['tls-cert-utils', 'end-gently'],
   store: [],
   'listen-problem': [],
@@ -42,6 +43,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'gateway',
     'listener',
     'identity',
+    'auth',
     'routing',
     'upstream',
     'registry',
@@ -50,7 +52,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   ],
   server: ['file-watch', 'config', 'runtime', 'listener', 'admin', 'log', 'metrics', 'refuse', 'listen-problem'],
   workers: ['server', 'config', 'admin', 'file-watch', 'log', 'store'],
-  cli: ['config', 'runtime', 'server', 'workers', 'tls-cert-utils', 'identity', 'log', 'metrics', 'listener'],
+  cli: ['config', 'runtime', 'server', 'workers', 'tls-cert-utils', 'identity', 'auth', 'log', 'metrics', 'listener'],
 }
 const EVERYWHERE = ['types', 'errors']
 const LIBRARIES = ['tls-cert-utils', 'errors', 'config']

@@ -3,6 +3,7 @@ import { Command } from 'commander'
 import { addCerts } from './certs.ts'
 import { addCheck } from './check.ts'
 import { addDemo } from './demo.ts'
+import { addHash } from './hash.ts'
 import { addInspect } from './inspect.ts'
 import { addRun } from './run.ts'
 
@@ -19,6 +20,7 @@ export async function main(argv: readonly string[]): Promise<void> {
   addCheck(program)
   addCerts(program)
   addInspect(program)
+  addHash(program)
   addDemo(program)
   await program.parseAsync([...argv])
 }
@@ -30,6 +32,7 @@ Examples:
   sallyport check -c sallyport.yaml       would it start? exit status 0 or 1
   sallyport run -c sallyport.yaml         start the gateway; SIGHUP reloads, SIGTERM drains and stops
   sallyport inspect client.crt            what the gateway would make of a client certificate
+  sallyport hash                          the hash of a password, for the configuration
 
 Without a file, the environment is enough:
   SALLYPORT_UPSTREAM_URL=https://api:9443 SALLYPORT_SSL_CERTIFICATE=server.crt SALLYPORT_SSL_CERTIFICATE_KEY=server.key \\

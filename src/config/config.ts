@@ -2,6 +2,7 @@
 import { z } from 'zod'
 import { network } from './addresses.ts'
 import { type AdminConfig, admin } from './admin.ts'
+import { type AuthConfig, auth } from './auth.ts'
 import { type CaCertificateConfig, type CertificateConfig, caCertificate, certificate, sni } from './certificates.ts'
 import {
   acl,
@@ -85,6 +86,7 @@ export const schema = block('The configuration of Sallyport.', {
     .prefault([])
     .describe('One-time password generators that do not stand under their consumer.'),
   registry_realms: z.array(registryRealm).prefault([]).describe('Realms for Docker registries.'),
+  auth: auth.prefault({}),
   store: store.prefault({}),
   tokens: tokens.prefault({}),
   admin: admin.prefault({}),
@@ -123,6 +125,7 @@ export interface Config {
   readonly via: boolean
   readonly proxy: ProxyConfig
   readonly registry_realms: readonly RegistryRealmConfig[]
+  readonly auth: AuthConfig
   readonly store: StoreConfig
   readonly tokens: TokensConfig
   readonly admin: AdminConfig

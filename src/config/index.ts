@@ -1,6 +1,7 @@
 /** What the rest of the gateway needs of the configuration. */
 export type { ListenAddress } from './addresses.ts'
 export type { AdminConfig } from './admin.ts'
+export type { AuthConfig, AuthMethodName } from './auth.ts'
 export type { CaCertificateConfig, CertificateConfig } from './certificates.ts'
 export type { Config } from './config.ts'
 export type {

@@ -1,4 +1,5 @@
 /** From what is written to what is used: references looked up, children moved to their parents, disabled things left out. */
+import { checkAuth, checkDemands } from './auth.ts'
 import {
   type CaCertificateConfig,
   type CertificateConfig,
@@ -31,9 +32,9 @@ export function resolveConfig(written: Written, context: ResolveContext): Config
   const routes = resolveRoutes(written, services, context)
   passes(written.proxy, checkProxy, context)
   passes(written.tokens, checkTokens, context)
+  passes(written.auth, checkAuth, context)
   for (const problem of checkIdentityHeaders(written.identity_headers ?? {}, 'identity_headers'))
     context.report(problem)
-  written
   passes(written, checkForwarding, context)
   const { identity_headers, identity_presets, identity_headers_max_size } = written
   const { forward_client_cert_details, set_current_client_cert_details } = written
@@ -47,6 +48,7 @@ export function resolveConfig(written: Written, context: ResolveContext): Config
     ca_certificates: authorities.values(),
     consumers: resolveConsumers(written, context),
     registry_realms: resolveRegistryRealms(written, certificates, context).values(),
+    auth: written.auth,
     ...{ identity_headers, identity_presets, identity_headers_max_size },
     ...{ forward_client_cert_details, set_current_client_cert_details },
     ...{ trusted_ips, forwarded, via, proxy, store, tokens, workers, admin, log, shutdown, reload },
@@ -147,7 +149,8 @@ function resolveServices(
 ): Registry<ServiceConfig> {
   const registry = new Registry<ServiceConfig>('services', context.report)
   for (const entity of located<WrittenService>(written.services)) {
-    const sound = passes(entity, checkService, context)
+    const check = (each: WrittenService) => [...checkService(each), ...checkDemands(each, written.auth.methods)]
+    const sound = passes(entity, check, context)
     const service = resolveService(entity, written.proxy, references)
     registry.add(entity, sound && entity.enabled ? service : undefined)
   }
@@ -185,6 +188,7 @@ function resolveService(entity: WrittenService, proxy: ProxyConfig, references: 
     }),
     proxy_ssl_name: entity.proxy_ssl_name ?? proxy.proxy_ssl_name,
     targets: upstream?.targets ?? [itself],
+    ...{ rules: entity.rules, anonymous: entity.anonymous, hide_credentials: entity.hide_credentials },
   }
 }
 
@@ -200,8 +204,13 @@ function clientCertificate(
 
 function resolveRoutes(written: Written, services: Registry<ServiceConfig>, context: ResolveContext): RouteConfig[] {
   const registry = new Registry<RouteConfig>('routes', context.report)
+  const { methods } = written.auth
+  // What the service says badly is reported there.
+  const withService = (route: WrittenRoute, service: ServiceConfig | undefined) =>
+    route.rules || !service?.rules ? route : { ...route, rules: service.rules }
   const add = (route: WrittenRoute, service: ServiceConfig | undefined) => {
-    const sound = passes(route, checkRoute, context)
+    const check = (each: WrittenRoute) => [...checkRoute(each), ...checkDemands(withService(each, service), methods)]
+    const sound = passes(route, check, context)
     registry.add(route, sound && service ? resolveRoute(route, service) : undefined)
   }
   const byPlace = new Map(services.values().map((service) => [service.at, service]))
@@ -237,5 +246,8 @@ function resolveRoute(route: WrittenRoute, service: ServiceConfig): RouteConfig 
     headers: headers.length > 0 ? Object.fromEntries(headers) : undefined,
     snis: given(route.snis),
     created_at: route.created_at ?? 0,
+    rules: route.rules ?? service.rules,
+    anonymous: route.anonymous ?? service.anonymous ?? false,
+    hide_credentials: route.hide_credentials ?? service.hide_credentials ?? true,
   }
 }

@@ -2,6 +2,7 @@
 import type { z } from 'zod'
 import type { Problem } from '../errors.ts'
 import { authority, wildcardName } from './addresses.ts'
+import { demands } from './auth.ts'
 import { entity, field, type Kind, type Located, list, mapOfLists, Unfit } from './field.ts'
 import { foreignKey } from './foreign-key.ts'
 import { choice, integer, matching, oneOfNumbers, onOff, text } from './scalars.ts'
@@ -83,6 +84,7 @@ const routeFields = {
     about: 'Of two ~ paths that match, the higher priority wins.',
   }),
   path_handling: field(choice('v0'), { default: 'v0', about: 'How paths are joined; v1 is not supported.' }),
+  ...demands,
   request_buffering: field(onOff, { default: true, about: 'Accepted and not used: bodies always stream.' }),
   response_buffering: field(onOff, { default: true, about: 'Accepted and not used: bodies always stream.' }),
 }
@@ -118,6 +120,10 @@ export interface RouteConfig extends Located {
   readonly regex_priority: number
   /** Seconds since 1970; 0 where none is written. Ties go to the older route, then to the one that stands first. */
   readonly created_at: number
+  /** Its own, else its service's; undefined where nobody is asked who he is. Not empty. */
+  readonly rules: readonly (readonly string[])[] | undefined
+  readonly anonymous: boolean
+  readonly hide_credentials: boolean
 }
 
 const MATCHERS = ['methods', 'hosts', 'paths', 'headers', 'snis'] as const

@@ -2,6 +2,7 @@
 import { z } from 'zod'
 import type { Problem } from '../errors.ts'
 import { host } from './addresses.ts'
+import { demands } from './auth.ts'
 import { type CaCertificateConfig, type CertificateConfig, NO_CERTIFICATE } from './certificates.ts'
 import { entity, field, type Kind, type Located, list, Unfit } from './field.ts'
 import { foreignKey } from './foreign-key.ts'
@@ -101,6 +102,7 @@ export const service = entity('An API behind the gateway.', {
     default: 'off',
     about: "Do not verify the API's certificate: anybody in between can read and change everything. For tests only.",
   }),
+  ...demands,
   enabled: field(onOff, { default: true, about: 'false leaves out the service and its routes.' }),
   routes: z.array(nestedRoute).prefault([]).describe('The routes that lead to it.'),
 })
@@ -139,6 +141,10 @@ export interface ServiceConfig extends Located {
   readonly upstream: UpstreamConfig | undefined
   /** The upstream's, else host and port. Empty where an upstream has none. */
   readonly targets: readonly TargetConfig[]
+  /** What its routes ask where they say nothing. */
+  readonly rules: readonly (readonly string[])[] | undefined
+  readonly anonymous: boolean | undefined
+  readonly hide_credentials: boolean | undefined
 }
 
 const TLS_ONLY = ['client_certificate', 'tls_verify', 'tls_verify_depth', 'ca_certificates', 'proxy_ssl_name'] as const

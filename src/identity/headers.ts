@@ -14,8 +14,14 @@ export interface RequestHeaderFilter {
   /**
    * Appends the client's end-to-end headers to `out`, flat, in their order. Use it for trailers too.
    * @param connectionOptions the lower-cased names that Connection lists in the same message
+   * @param isHidden whether a header, its name in lower case, is meant for the gateway alone
    */
-  append(rawHeaders: readonly string[], connectionOptions: ReadonlySet<string> | undefined, out: string[]): void
+  append(
+    rawHeaders: readonly string[],
+    connectionOptions: ReadonlySet<string> | undefined,
+    out: string[],
+    isHidden?: (name: string, value: string) => boolean,
+  ): void
 }
 
 /**
@@ -33,12 +39,13 @@ export function createRequestHeaderFilter({
     return !(NOT_FORWARDED.has(folded) || owned.has(folded) || namesIdentity(folded) || namesOrigin(folded))
   })
   return {
-    append(rawHeaders, connectionOptions, out) {
+    append(rawHeaders, connectionOptions, out, isHidden) {
       const named = connectionOptions && namesMore(connectionOptions) ? connectionOptions : undefined
       for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
         const name = rawHeaders[i] as string
-        if (!passes(name) || (named && isNamed(name, named))) continue
-        out.push(name, rawHeaders[i + 1] as string)
+        const value = rawHeaders[i + 1] as string
+        if (!passes(name) || (named && isNamed(name, named)) || isHidden?.(name.toLowerCase(), value)) continue
+        out.push(name, value)
       }
     },
   }

@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http'
+import { withoutKeys } from '../auth/query-keys.ts'
 import type { Config, ListenerConfig } from '../config/index.ts'
 import { endGently } from '../end-gently.ts'
 import { createClientCertForwarding } from '../identity/client-cert-forwarding.ts'
@@ -56,9 +57,11 @@ export function createPhases(options: PhasesOptions): Phases {
       router.match({ destination, method, rawHeaders: request.rawHeaders, serverName, protocol: 'https' }),
     authenticate: ({ access }, caller) => access?.authenticate(caller) ?? NOBODY,
     authorize: ({ access }, caller, identity) => access?.authorize(caller, identity),
+    target: ({ route, upstreamPath }, { query }) =>
+      upstreamPath + (route.access?.hides?.queryKeys ? withoutKeys(query, route.access.hides.queryKeys) : query),
     headers({ id, request, connection }, head, match, who) {
       const own: string[] = []
-      filter.append(request.rawHeaders, head.connectionOptions, own)
+      filter.append(request.rawHeaders, head.connectionOptions, own, match.route.access?.hides?.isHeader)
       const origin = forwarded.append(own, connection, {
         id,
         rawHeaders: request.rawHeaders,

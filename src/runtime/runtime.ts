@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import type { AccessLog } from '../access-log.ts'
-import type { Config, ListenerConfig, LoadedConfig } from '../config/index.ts'
+import type { Config, ListenerConfig, LoadedConfig, RouteConfig } from '../config/index.ts'
 import { ConfigError, type Problem } from '../errors.ts'
 import { Gateway } from '../gateway.ts'
 import { createResponseHeaderFilter } from '../identity/headers.ts'
@@ -12,11 +12,13 @@ import type { Metrics } from '../metrics.ts'
 import { createRecorder } from '../recorder.ts'
 import type { Realm } from '../registry/realm.ts'
 import { createRouter, type RouteRule } from '../routing/router.ts'
-import type { AnswerHeaders, Store } from '../types.ts'
+import type { Access, AnswerHeaders, Store } from '../types.ts'
 import type { ConnectionPool } from '../upstream/pool.ts'
 import { Pools } from '../upstream/pools.ts'
+import { createAccesses } from './access.ts'
 import { ambiguousHeaders } from './identity.ts'
 import { Materials } from './materials.ts'
+import { buildMethods } from './methods.ts'
 import { createPhases } from './phases.ts'
 import { type ListenerServers, type PolicyRegistry, prepareServers } from './policies.ts'
 import { buildRealms } from './registry.ts'
@@ -102,7 +104,13 @@ export function buildRuntime(loaded: LoadedConfig, lasting: Lasting): Runtime {
   const store = storeOf(config.store, lasting.store, lasting.log, lasting.memory)
   createTokens(config.tokens, store.store, lasting.ticketSecret, materials)
   const users = createUsers(config.consumers)
-  const realms = buildRealms(config.registry_realms, { materials, store: store.store, users, password: undefined })
+  const methods = buildMethods({ config, users, materials, store: store.store, others: {} })
+  const realms = buildRealms(config.registry_realms, {
+    materials,
+    store: store.store,
+    users,
+    password: methods.password,
+  })
   const services = buildServices(config, { materials, realms, lasting, used: usedPools })
   const servers = config.listeners.map((listener) =>
     prepareServers(listener, config.certificates, materials, lasting, usedPolicies),
@@ -110,7 +118,10 @@ export function buildRuntime(loaded: LoadedConfig, lasting: Lasting): Runtime {
   for (const message of ambiguousHeaders(config)) materials.problem('identity_presets', message)
   if (materials.problems.length > 0) throw new ConfigError(materials.problems)
 
-  const router = createRouter(rulesOf(config, services))
+  const accessOf = createAccesses({
+    ...{ auth: config.auth, users, methods: methods.byName, secret: lasting.ticketSecret },
+  })
+  const router = createRouter(rulesOf(config, services, accessOf))
   const begin = createRecorder({ accessLog, metrics: lasting.metrics })
   const listeners = config.listeners.map((listener, i) => {
     const { virtualFor, ownUris, policyFor, policyIds } = servers[i] as ListenerServers
@@ -194,13 +205,18 @@ function buildServices(config: Config, { materials, realms, lasting, used }: Ser
   return built
 }
 
-function rulesOf(config: Config, services: Services): RouteRule[] {
+function rulesOf(
+  config: Config,
+  services: Services,
+  accessOf: (route: RouteConfig) => Access | undefined,
+): RouteRule[] {
   return config.routes.flatMap((route) => {
     const built = services.get(route.service.name)
     if (!built) return []
     return {
       name: route.name,
       service: built.service,
+      access: accessOf(route),
       servicePath: route.service.path,
       hosts: route.hosts,
       paths: route.paths,

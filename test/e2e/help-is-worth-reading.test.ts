@@ -4,11 +4,11 @@ import { sallyport } from '../support/gateway.ts'
 test('--help lists every command with a sentence', async () => {
   const { status, stdout } = await sallyport(['--help'])
   expect(status).toBe(0)
-  for (const command of ['run', 'check', 'certs', 'inspect', 'demo'])
+  for (const command of ['run', 'check', 'certs', 'inspect', 'hash', 'demo'])
     expect(stdout).toMatch(new RegExp(`^ +${command}\\b.* [a-z]+ .*\\w`, 'm'))
 })
 
-test.each(['run', 'check', 'certs', 'inspect', 'demo'])('%s --help explains the command', async (command) => {
+test.each(['run', 'check', 'certs', 'inspect', 'hash', 'demo'])('%s --help explains the command', async (command) => {
   const { status, stdout } = await sallyport([command, '--help'])
   expect(status).toBe(0)
   expect(stdout).toContain(`sallyport ${command}`)

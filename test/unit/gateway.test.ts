@@ -91,6 +91,7 @@ describe('who is calling is settled before anything is forwarded', () => {
       route: () => match,
       authenticate: () => nobody,
       authorize: () => {},
+      target: () => '/',
       headers: () => ({ own: [], constant: [] }),
       refuse: (error) => refused.push(error),
       ...parts,

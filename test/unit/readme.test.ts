@@ -11,6 +11,7 @@ const PAGES = [
   'README.md',
   'CONTRIBUTING.md',
   'CHANGELOG.md',
+  'docs/authentication.md',
   'docs/operations.md',
   'docs/security.md',
   'docs/request.md',

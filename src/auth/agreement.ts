@@ -1,0 +1,46 @@
+/** What the methods of a rule must agree on: Keystone's AuthContext. */
+import type { Identity, Outcome } from '../types.ts'
+
+type Accepted = Outcome & { readonly status: 'accepted' }
+
+/** Keystone's attributes that no two methods may find differently; of all others the last one counts. */
+const RECONCILED = ['project_id', 'domain_id', 'access_token_id'] as const
+
+export function identityOf(
+  method: string,
+  { user, credential, expiresAt, methods = [], attributes }: Accepted,
+): Identity {
+  return Object.freeze({
+    user,
+    methods: Object.freeze([...new Set([method, ...methods])]),
+    credential,
+    expiresAt: expiresAt ?? Number.POSITIVE_INFINITY,
+    ...(attributes && { attributes: Object.freeze({ ...attributes }) }),
+  })
+}
+
+/** `found` with what one more method found; an Error, for the log, where the two contradict each other. */
+export function agree(found: Identity | undefined, method: string, outcome: Accepted): Identity | Error {
+  const added = identityOf(method, outcome)
+  if (!found) return added
+  const before = found.methods.join(', ')
+  if (found.user?.id !== outcome.user.id) {
+    return new Error(`${method} found ${outcome.user.name}, but ${before} found ${found.user?.name}`)
+  }
+  for (const name of RECONCILED) {
+    const [one, other] = [found.attributes?.[name], added.attributes?.[name]]
+    // In Keystone no value and a value contradict each other too, but only once both methods know of the attribute.
+    if (one !== undefined && other !== undefined && one !== other) {
+      return new Error(`${method} and ${before} found different values of ${name}`)
+    }
+  }
+  return Object.freeze({
+    user: found.user,
+    methods: Object.freeze([...new Set([...found.methods, ...added.methods])]),
+    credential: added.credential ?? found.credential,
+    expiresAt: Math.min(found.expiresAt, added.expiresAt),
+    ...((found.attributes || added.attributes) && {
+      attributes: Object.freeze({ ...found.attributes, ...added.attributes }),
+    }),
+  })
+}

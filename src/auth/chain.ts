@@ -1,0 +1,224 @@
+/** The chain: which methods let somebody in, asked in order, and what they must agree on (Keystone's `authenticate`). */
+import { GatewayError } from '../errors.ts'
+import type { AuthMethod, Caller, Identity, Outcome } from '../types.ts'
+import { agree, identityOf } from './agreement.ts'
+import { type Progress, type Receipts, readReceiptHeader } from './receipts.ts'
+import { refusal } from './refusal.ts'
+
+/** All of its methods must succeed and agree. */
+export type Rule = readonly AuthMethod[]
+
+export interface ChainOptions {
+  /** One of them is enough; the first that is satisfied counts. */
+  readonly rules: readonly Rule[]
+  /** Lets callers pass who say nothing at all. Whoever says something wrong is refused all the same. */
+  readonly anonymous: boolean
+  /** Keeps what was passed where a rule needs several steps. */
+  readonly receipts: Receipts
+  /** Any method that is set up, for users who demand one more than the rule does. */
+  methodNamed(name: string): AuthMethod | undefined
+}
+
+export interface Chain {
+  /** @throws GatewayError GW_UNAUTHENTICATED, or GW_UNDECIDED where no rule is satisfied and one could not be decided */
+  authenticate(caller: Caller): Identity | Promise<Identity>
+}
+
+/** Whom a route with `anonymous` lets pass without a user. */
+export const ANONYMOUS: Identity = Object.freeze({
+  user: undefined,
+  methods: Object.freeze(['anonymous']),
+  credential: undefined,
+  expiresAt: Number.POSITIVE_INFINITY,
+})
+
+export function createChain(options: ChainOptions): Chain {
+  const known = new WeakMap<Outcome, Identity>()
+  return { authenticate: (caller) => new Attempt(options, caller, known).run() }
+}
+
+/** What a method came to in this request. */
+type Answer = Outcome | { readonly status: 'undecided'; readonly error: unknown }
+
+/** One request on its way through the rules. Waits only where a method does. */
+class Attempt {
+  readonly #options: ChainOptions
+  readonly #caller: Caller
+  readonly #known: WeakMap<Outcome, Identity>
+  readonly #progress: Progress | undefined
+  /** Each method is asked once, however many rules name it: a code counts once, and a wrong password is one attempt. */
+  readonly #answers = new Map<string, Answered>()
+  readonly #misses: Miss[] = []
+  readonly #reasons: string[] = []
+
+  constructor(options: ChainOptions, caller: Caller, known: WeakMap<Outcome, Identity>) {
+    this.#options = options
+    this.#caller = caller
+    this.#known = known
+    const receipt = readReceiptHeader(caller.request.rawHeaders)
+    // A receipt that is no good is refused, not ignored: whoever sends one counts on it.
+    this.#progress = receipt === undefined ? undefined : options.receipts.open(receipt, caller.connection)
+  }
+
+  run(first = 0): Identity | Promise<Identity> {
+    const { rules } = this.#options
+    for (let i = first; i < rules.length; i++) {
+      const identity = this.#judge({ rule: rules[i] as Rule, at: 0, found: undefined, open: false })
+      if (identity instanceof Promise) return identity.then((found) => found ?? this.run(i + 1))
+      if (identity) return identity
+    }
+    return this.#refuse()
+  }
+
+  #judge(state: State): Judged {
+    const { rule, at, found, open } = state
+    const method = rule[at]
+    if (!method) return open ? this.#miss(state) : this.#admitted(state)
+    const answer = this.#ask(method, found)
+    return answer instanceof Promise
+      ? answer.then((settled) => this.#follow(state, method, settled))
+      : this.#follow(state, method, answer)
+  }
+
+  #follow(state: State, method: AuthMethod, answer: Answer): Judged {
+    switch (answer.status) {
+      case 'accepted':
+        return this.#accepted(state, method, answer)
+      case 'challenged':
+        // The other challenges of the rule go out with this one, as in Keystone.
+        return this.#judge({ ...state, at: state.at + 1, open: true })
+      case 'absent':
+        // Nothing further is asked: whoever cannot show a certificate shall not try passwords where both are demanded.
+        return this.#miss(state)
+      case 'denied':
+        return this.#denied(state, `${method.name}: ${answer.reason}`)
+      case 'undecided':
+        return this.#miss(state, true)
+    }
+  }
+
+  #accepted(state: State, method: AuthMethod, outcome: Accepted): Judged {
+    const { expiresAt = Number.POSITIVE_INFINITY, requires = [] } = outcome
+    if (!(expiresAt > Date.now())) return this.#denied(state, `${method.name}: has expired`)
+    const rule = this.#withRequired(state.rule, requires)
+    if (!rule) return this.#denied(state, `${method.name}: demands ${requires.join(', ')}, which is not set up`)
+    const found = rule.length === 1 ? this.#remembered(method, outcome) : agree(state.found, method.name, outcome)
+    if (found instanceof Error) return this.#denied(state, found.message)
+    return this.#judge({ ...state, rule, at: state.at + 1, found })
+  }
+
+  /** The same object for the same outcome, so that what follows from it is made once. */
+  #remembered(method: AuthMethod, outcome: Accepted): Identity {
+    const known = this.#known.get(outcome)
+    if (known) return known
+    const identity = identityOf(method.name, outcome)
+    this.#known.set(outcome, identity)
+    return identity
+  }
+
+  /** What a user demands besides the rule, as NATS's password of a mapped user; undefined where there is no such method. */
+  #withRequired(rule: Rule, names: readonly string[]): Rule | undefined {
+    const missing = names.filter((name) => rule.every((method) => method.name !== name))
+    if (missing.length === 0) return rule
+    const added = missing.flatMap((name) => this.#options.methodNamed(name) ?? [])
+    return added.length === missing.length ? [...rule, ...added] : undefined
+  }
+
+  /** Receipts alone let nobody in: they could come from a route that asks for more than this one. */
+  #admitted(state: State): Judged {
+    const isFresh = state.rule.some((method) => {
+      const answered = this.#answers.get(keyOf(method, state.found))
+      return answered?.answer.status === 'accepted' && !answered.fromReceipt
+    })
+    return state.found && isFresh ? state.found : this.#miss(state)
+  }
+
+  #denied(state: State, reason: string): undefined {
+    this.#reasons.push(reason)
+    return this.#miss(state, true)
+  }
+
+  #miss({ found }: State, denied = false): undefined {
+    this.#misses.push({ found, denied })
+    return undefined
+  }
+
+  #ask(method: AuthMethod, found: Identity | undefined): Answer | Promise<Answer> {
+    if (method.needsUser && !found) return { status: 'absent' }
+    const key = keyOf(method, found)
+    const known = this.#answers.get(key)
+    if (known) return known.answer
+    const keep = (given: Answer): Answer => {
+      const before = given.status === 'absent' ? this.#passedBefore(method) : undefined
+      this.#answers.set(key, { method, answer: before ?? given, fromReceipt: before !== undefined })
+      return before ?? given
+    }
+    try {
+      const outcome = method.authenticate(this.#caller, undefined, found)
+      return outcome instanceof Promise ? outcome.then(keep, (error) => keep(undecided(error))) : keep(outcome)
+    } catch (error) {
+      return keep(undecided(error))
+    }
+  }
+
+  #passedBefore({ name }: AuthMethod): Accepted | undefined {
+    if (!this.#progress?.methods.includes(name)) return undefined
+    const { user, credential, expiresAt, attributes } = this.#progress
+    return { status: 'accepted', user, credential, expiresAt, attributes }
+  }
+
+  #refuse(): Identity {
+    const answered = [...this.#answers.values()]
+    for (const { method, answer } of answered) {
+      if (answer.status === 'undecided') throw couldNotTell(method, answer.error)
+    }
+    const { anonymous, rules, receipts } = this.#options
+    if (anonymous && !this.#progress && answered.every(({ answer }) => answer.status === 'absent')) return ANONYMOUS
+    const found = this.#misses.find((miss) => miss.found !== undefined && !miss.denied)?.found
+    const receipt = found && receipts.issue(found, this.#caller.connection)
+    const outcomes = answered.map(({ method, answer }) => [method, answer as Outcome] as const)
+    throw refusal({ rules, outcomes, reasons: this.#reasons, found, receipt })
+  }
+}
+
+type Accepted = Outcome & { readonly status: 'accepted' }
+type Judged = Identity | undefined | Promise<Identity | undefined>
+
+/** How far a rule has come. */
+interface State {
+  readonly rule: Rule
+  /** The method to ask next. */
+  readonly at: number
+  /** What those before it agreed on. */
+  readonly found: Identity | undefined
+  /** One of them asked for a further step. */
+  readonly open: boolean
+}
+
+interface Answered {
+  readonly method: AuthMethod
+  readonly answer: Answer
+  readonly fromReceipt: boolean
+}
+
+/** How one rule went that did not let the caller in. */
+interface Miss {
+  readonly found: Identity | undefined
+  readonly denied: boolean
+}
+
+/** What adds to a user has an answer for each. */
+function keyOf(method: AuthMethod, found: Identity | undefined): string {
+  return method.needsUser ? `${method.name}\0${found?.user?.id}` : method.name
+}
+
+function undecided(error: unknown): Answer {
+  return { status: 'undecided', error }
+}
+
+function couldNotTell({ name }: AuthMethod, cause: unknown): GatewayError {
+  if (cause instanceof GatewayError && cause.entry.status === 503) return cause
+  return new GatewayError('GW_UNDECIDED', `${name}: ${cause instanceof Error ? cause.message : String(cause)}`, {
+    cause,
+  })
+}

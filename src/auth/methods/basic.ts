@@ -1,0 +1,48 @@
+/** Name and password of `Authorization: Basic` (RFC 7617), read in one way only. */
+import { headerValues } from './header-values.ts'
+
+export type BasicCredentials =
+  | { readonly status: 'absent' }
+  | { readonly status: 'denied'; readonly reason: string }
+  | { readonly status: 'given'; readonly name: string; readonly secret: string }
+
+const ABSENT = { status: 'absent' } as const
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+
+export function readBasic(rawHeaders: readonly string[]): BasicCredentials {
+  const values = headerValues(rawHeaders, 'authorization')
+  const value = values[0]
+  if (value === undefined || !values.some(isBasic)) return ABSENT
+  // Which of two counts, a proxy before us or a backend behind us may see otherwise.
+  if (values.length > 1) return denied('more than one Authorization')
+  const text = decoded(value.slice(5).trim())
+  const colon = text?.indexOf(':') ?? -1
+  if (text === undefined || colon < 1) return denied('Authorization: Basic holds no base64 of name:password in UTF-8')
+  // RFC 7617 2 forbids them in both.
+  if (/[\x00-\x1f\x7f]/.test(text)) return denied('Authorization: Basic holds a control character')
+  return { status: 'given', name: text.slice(0, colon), secret: text.slice(colon + 1) }
+}
+
+/** `name` in lower case. */
+export function isBasicHeader(name: string, value: string): boolean {
+  return name === 'authorization' && isBasic(value)
+}
+
+function isBasic(value: string): boolean {
+  return /^basic(?: |$)/i.test(value)
+}
+
+/** Buffer reads anything as base64; what is not exactly that is refused. */
+function decoded(base64: string): string | undefined {
+  const bytes = Buffer.from(base64, 'base64')
+  if (bytes.toString('base64').replace(/=+$/, '') !== base64.replace(/=+$/, '')) return undefined
+  try {
+    return utf8.decode(bytes)
+  } catch {
+    return undefined
+  }
+}
+
+function denied(reason: string): BasicCredentials {
+  return { status: 'denied', reason }
+}

@@ -1,0 +1,32 @@
+import type { AuthMethod, Caller, Outcome, Users } from '../../types.ts'
+import { headerValues } from './header-values.ts'
+
+export interface ExternalOptions {
+  /** The header that holds the name, as `Remote-User`. */
+  readonly header: string
+  /** The addresses of front servers whose word counts. */
+  readonly trusted: { has(address: string): boolean }
+  readonly users: Users
+}
+
+/**
+ * REMOTE_USER's heir: a server in front of us has found out who it is. From everybody else the header means nothing. The name is taken as
+ * it stands: `@` separates nothing (Keystone once took `ada@example.org` for a user of another domain).
+ */
+export function createExternalMethod({ header, trusted, users }: ExternalOptions): AuthMethod {
+  const lowerCase = header.toLowerCase()
+  return {
+    name: 'external',
+    credential: { isHeader: (name) => name === lowerCase },
+    authenticate({ request, connection }: Caller): Outcome {
+      if (!trusted.has(connection.remoteAddress)) return { status: 'absent' }
+      const values = headerValues(request.rawHeaders, lowerCase).filter((value) => value !== '')
+      const name = values[0]
+      if (name === undefined) return { status: 'absent' }
+      if (values.length > 1) return { status: 'denied', reason: `more than one ${header}` }
+      const user = users.byName(name)
+      if (user) return { status: 'accepted', user }
+      return { status: 'denied', reason: `${header} names nobody who is known: ${JSON.stringify(name.slice(0, 64))}` }
+    },
+  }
+}

@@ -1,0 +1,107 @@
+import { createHmac, timingSafeEqual } from 'node:crypto'
+import type { AuthMethod, Caller, Identity, Outcome, Store, User, Users } from '../../types.ts'
+import type { Lockout } from '../lockout.ts'
+import { headerValues } from './header-values.ts'
+import { objectAt, textAt } from './payload.ts'
+
+/** RFC 6238's usual time step, in milliseconds; what every authenticator app shows. */
+const STEP = 30_000
+
+export interface TotpOptions {
+  readonly realm: string
+  /** The header that holds the code. */
+  readonly header: string
+  /** Keystone's `included_previous_windows`: how many codes before the present one still count. */
+  readonly previousWindows: number
+  readonly users: Users
+  /** The shared secrets, by the user's id. */
+  readonly secrets: ReadonlyMap<string, readonly Buffer[]>
+  readonly store: Store
+  readonly lockout: Lockout
+  readonly now?: () => number
+}
+
+/** A code of an authenticator app (RFC 6238: SHA-1, six digits, 30 seconds). Each counts once. */
+export function createTotpMethod(options: TotpOptions): AuthMethod {
+  const { realm, header, users } = options
+  const lowerCase = header.toLowerCase()
+  return {
+    name: 'totp',
+    challenge: `TOTP realm="${realm}", header="${header}"`,
+    needsUser: true,
+    credential: { isHeader: (name) => name === lowerCase },
+    authenticate({ request }: Caller, payload?: unknown, found?: Identity): Outcome | Promise<Outcome> {
+      if (payload !== undefined) {
+        const named = objectAt(payload, 'user')
+        const name = textAt(named, 'id') ?? textAt(named, 'name') ?? ''
+        const user = users.byId(name) ?? users.byName(name)
+        const code = textAt(named, 'passcode')
+        if (!user || code === undefined) return { status: 'denied', reason: 'no user who is known, or no passcode' }
+        return checkCode(options, user, code)
+      }
+      const values = headerValues(request.rawHeaders, lowerCase)
+      const code = values[0]
+      if (code === undefined || !found?.user) return { status: 'absent' }
+      if (values.length > 1) return { status: 'denied', reason: `more than one ${header}` }
+      return checkCode(options, found.user, code)
+    },
+  }
+}
+
+async function checkCode(options: TotpOptions, user: User, code: string): Promise<Outcome> {
+  const { secrets, store, lockout, previousWindows, now = Date.now } = options
+  const own = secrets.get(user.id)
+  if (!own) return { status: 'denied', reason: `${user.name} has no generator of codes` }
+  if (!/^\d{6}$/.test(code)) return { status: 'denied', reason: 'the code is not six digits' }
+  const wait = await lockout.begin(`totp:${user.id}`)
+  if (wait !== undefined) {
+    return { status: 'denied', reason: `too many codes for ${user.name}`, headers: ['Retry-After', `${wait}`] }
+  }
+  const current = Math.floor(now() / STEP)
+  const counter = counterOf(code, own, current, previousWindows)
+  if (counter === undefined) return { status: 'denied', reason: `wrong code for ${user.name}` }
+  // RFC 6238 5.2: a code that was seen on its way is worth nothing any more.
+  const isFirst = await store.add(`used:totp:${user.id}:${counter}`, '1', STEP * (previousWindows + 2))
+  if (!isFirst) return { status: 'denied', reason: `the code of ${user.name} was used already` }
+  await lockout.succeeded(`totp:${user.id}`)
+  return { status: 'accepted', user }
+}
+
+/** The time step whose code it is. Every one is computed, whichever fits. */
+function counterOf(code: string, secrets: readonly Buffer[], current: number, previous: number): number | undefined {
+  const given = Buffer.from(code)
+  let found: number | undefined
+  for (let counter = current - previous; counter <= current; counter++) {
+    for (const secret of secrets) if (timingSafeEqual(Buffer.from(totp(secret, counter)), given)) found = counter
+  }
+  return found
+}
+
+/** RFC 4226 5.3. */
+export function totp(secret: Buffer, counter: number): string {
+  const message = Buffer.alloc(8)
+  message.writeBigUInt64BE(BigInt(counter))
+  const mac = createHmac('sha1', secret).update(message).digest()
+  const offset = (mac[mac.length - 1] as number) & 15
+  return String((mac.readUInt32BE(offset) & 0x7fffffff) % 1_000_000).padStart(6, '0')
+}
+
+const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'
+
+/** RFC 4648 6, as apps show it: without padding, in any letter case, perhaps in groups. Undefined where it is none. */
+export function decodeBase32(text: string): Buffer | undefined {
+  const letters = text.replaceAll(/[\s-]/g, '').replace(/=+$/, '').toUpperCase()
+  const bytes: number[] = []
+  let bits = 0
+  let value = 0
+  for (const letter of letters) {
+    const index = ALPHABET.indexOf(letter)
+    if (index < 0) return undefined
+    value = ((value << 5) | index) & 0xfff
+    bits += 5
+    if (bits < 8) continue
+    bits -= 8
+    bytes.push((value >> bits) & 255)
+  }
+  return bytes.length === 0 ? undefined : Buffer.from(bytes)
+}

@@ -1,0 +1,118 @@
+import { createHmac, randomBytes } from 'node:crypto'
+import type { Outcome, User } from '../../types.ts'
+import type { Lockout } from '../lockout.ts'
+import { decoyOf } from './hash.ts'
+import type { Hasher } from './hasher.ts'
+
+/** A name and the hash of its password. */
+export interface PasswordEntry {
+  readonly user: User
+  readonly hash: string
+  /** For X-Credential-Identifier. */
+  readonly credential: string | undefined
+  /** When it ends, in milliseconds since the epoch. */
+  readonly expiresAt?: number | undefined
+}
+
+export interface PasswordCheckOptions {
+  /** Keeps attempts at one kind of secret apart from those at others. */
+  readonly kind: string
+  readonly entries: ReadonlyMap<string, PasswordEntry>
+  readonly hasher: Hasher
+  readonly lockout: Lockout
+  /** Milliseconds for which a password that was right need not be hashed again; 0 for none. */
+  readonly remember: number
+}
+
+/** bcrypt hears 72 bytes; nobody types more than this, and hashing more takes time. */
+const LONGEST_PASSWORD = 1024
+const MOST_REMEMBERED = 10_000
+
+interface Remembered {
+  readonly outcome: Outcome
+  readonly until: number
+}
+
+/** Whether a name and a secret belong together. Costs the same whether the name is there or not. */
+export class PasswordCheck {
+  readonly #options: PasswordCheckOptions
+  readonly #decoys: readonly string[]
+  /** By a keyed digest of all that was right: no password can be read off it, nor guessed without the process's memory. */
+  readonly #remembered = new Map<string, Remembered>()
+  readonly #secret = randomBytes(32)
+
+  constructor(options: PasswordCheckOptions) {
+    this.#options = options
+    const hashes = [...options.entries.values()].map(({ hash }) => hash)
+    this.#decoys = (hashes.length > 0 ? hashes : [UNUSED]).map(decoyOf)
+  }
+
+  /** Whether somebody logs in by this name. Never tell a client. */
+  knows(name: string): boolean {
+    return this.#options.entries.has(name)
+  }
+
+  /** A plain value where the same was right a moment ago. */
+  check(name: string, password: string): Outcome | Promise<Outcome> {
+    const entry = this.#options.entries.get(name)
+    const key = entry && this.#options.remember > 0 ? this.#digest(`${entry.hash}\0${name}\0${password}`) : undefined
+    const known = key === undefined ? undefined : this.#recall(key)
+    return known ?? this.#verify(name, password, entry, key)
+  }
+
+  async #verify(
+    name: string,
+    password: string,
+    entry: PasswordEntry | undefined,
+    key: string | undefined,
+  ): Promise<Outcome> {
+    const { kind, hasher, lockout } = this.#options
+    if (Buffer.byteLength(password) > LONGEST_PASSWORD) return denied('the password is too long')
+    const subject = `${kind}:${entry ? (entry.credential ?? entry.user.id) : lockout.stranger(name)}`
+    const wait = await lockout.begin(subject)
+    if (wait !== undefined) return denied(`too many attempts for ${quoted(name)}`, ['Retry-After', `${wait}`])
+    const matched = await hasher.matches(password, entry?.hash ?? this.#decoyFor(name))
+    if (!entry) return denied(`nobody is named ${quoted(name)}`)
+    if (!matched) return denied(`wrong password for ${quoted(name)}`)
+    await lockout.succeeded(subject)
+    const { user, credential, expiresAt } = entry
+    const outcome: Outcome = Object.freeze({ status: 'accepted', user, credential, expiresAt })
+    if (key !== undefined) this.#keep(key, outcome)
+    return outcome
+  }
+
+  /** The same for the same name, as the hash of somebody who is there would be. */
+  #decoyFor(name: string): string {
+    const index = createHmac('sha256', this.#secret).update(name).digest().readUInt32BE() % this.#decoys.length
+    return this.#decoys[index] as string
+  }
+
+  #digest(text: string): string {
+    return createHmac('sha256', this.#secret).update(text).digest('base64')
+  }
+
+  #recall(key: string): Outcome | undefined {
+    const found = this.#remembered.get(key)
+    if (!found) return undefined
+    if (found.until > Date.now()) return found.outcome
+    this.#remembered.delete(key)
+    return undefined
+  }
+
+  #keep(key: string, outcome: Outcome): void {
+    if (this.#remembered.size >= MOST_REMEMBERED) this.#remembered.clear()
+    this.#remembered.set(key, { outcome, until: Date.now() + this.#options.remember })
+  }
+}
+
+/** What is hashed for strangers where nobody has a password. */
+const UNUSED = `$argon2id$v=19$m=19456,t=2,p=1$${'A'.repeat(22)}$${'A'.repeat(43)}`
+
+function denied(reason: string, headers?: readonly string[]): Outcome {
+  return headers ? { status: 'denied', reason, headers } : { status: 'denied', reason }
+}
+
+/** Names come from outside: bounded for the log. */
+function quoted(name: string): string {
+  return JSON.stringify(name.length > 64 ? `${name.slice(0, 64)}…` : name)
+}

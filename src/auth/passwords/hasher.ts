@@ -1,0 +1,100 @@
+import { Worker } from 'node:worker_threads'
+import { GatewayError } from '../../errors.ts'
+import type { HashResult, HashTask } from './hash-worker.ts'
+
+/** Compiled, the thread's file is JavaScript; from the sources it is this language. */
+const SCRIPT = new URL(`./hash-worker${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url)
+/** A thread that nobody needs gives back its memory. */
+const IDLE = 60_000
+
+export interface HasherOptions {
+  readonly threads: number
+  /** How many checks may wait; more are refused with 503. */
+  readonly queue: number
+}
+
+interface Waiting {
+  readonly task: HashTask
+  readonly resolve: (matches: boolean) => void
+  readonly reject: (error: unknown) => void
+}
+
+/** Checks passwords on threads of its own, started when they are needed. Bounded: strangers decide how much there is to do. */
+export class Hasher {
+  readonly #options: HasherOptions
+  readonly #waiting: Waiting[] = []
+  readonly #busy = new Map<Worker, Waiting>()
+  readonly #idle = new Map<Worker, NodeJS.Timeout>()
+  #last = 0
+
+  constructor(options: HasherOptions) {
+    this.#options = options
+  }
+
+  /** @throws GatewayError GW_OVERLOADED where too many wait, GW_UNDECIDED where the thread broke */
+  matches(password: string, hash: string): Promise<boolean> {
+    if (this.#waiting.length >= this.#options.queue) {
+      throw new GatewayError(
+        'GW_OVERLOADED',
+        `${this.#waiting.length} passwords wait to be checked (auth.password.queue)`,
+      )
+    }
+    const checked = new Promise<boolean>((resolve, reject) => {
+      this.#last += 1
+      this.#waiting.push({ task: { id: this.#last, password, hash }, resolve, reject })
+    })
+    this.#next()
+    return checked
+  }
+
+  #next(): void {
+    const worker = this.#free()
+    const waiting = worker && this.#waiting.shift()
+    if (!worker || !waiting) return
+    clearTimeout(this.#idle.get(worker))
+    this.#idle.delete(worker)
+    this.#busy.set(worker, waiting)
+    worker.postMessage(waiting.task)
+  }
+
+  #free(): Worker | undefined {
+    if (this.#waiting.length === 0) return undefined
+    const [idle] = this.#idle.keys()
+    return idle ?? (this.#busy.size < this.#options.threads ? this.#start() : undefined)
+  }
+
+  #start(): Worker {
+    // Nothing of the environment, nothing on standard output: it only computes.
+    const worker = new Worker(SCRIPT, { env: {}, name: 'passwords' })
+    worker.on('message', ({ matches }: HashResult) => {
+      const done = this.#busy.get(worker)
+      this.#rest(worker)
+      done?.resolve(matches)
+      this.#next()
+    })
+    worker.on('error', (cause) => this.#broke(worker, cause))
+    worker.on('exit', () => this.#broke(worker, undefined))
+    // After the listeners, which keep a process alive.
+    worker.unref()
+    return worker
+  }
+
+  #rest(worker: Worker): void {
+    this.#busy.delete(worker)
+    this.#idle.set(worker, setTimeout(() => void this.#dismiss(worker), IDLE).unref())
+  }
+
+  #dismiss(worker: Worker): Promise<number> {
+    this.#idle.delete(worker)
+    return worker.terminate()
+  }
+
+  #broke(worker: Worker, cause: unknown): void {
+    clearTimeout(this.#idle.get(worker))
+    this.#idle.delete(worker)
+    const lost = this.#busy.get(worker)
+    this.#busy.delete(worker)
+    lost?.reject(new GatewayError('GW_UNDECIDED', 'the thread that checks passwords broke', { cause }))
+    this.#next()
+  }
+}

@@ -1,0 +1,107 @@
+/** Keystone's receipts: what was passed already of a rule with several steps, signed, so that nothing needs to be kept. */
+import { createHmac, timingSafeEqual } from 'node:crypto'
+import { GatewayError } from '../errors.ts'
+import type { Connection, Identity, User, Users } from '../types.ts'
+
+export const RECEIPT_HEADER = 'Openstack-Auth-Receipt'
+const FOLDED = RECEIPT_HEADER.toLowerCase()
+/** A user with hundreds of groups fits; what is longer is none of ours. */
+const LONGEST = 8192
+
+/** What a receipt attests. */
+export interface Progress {
+  readonly user: User
+  readonly methods: readonly string[]
+  readonly credential: string | undefined
+  /** When what was passed ends by itself; undefined where it does not. */
+  readonly expiresAt: number | undefined
+  readonly attributes: Readonly<Record<string, string>> | undefined
+}
+
+/** A receipt as it is handed out. Times are in milliseconds since the epoch. */
+export interface Receipt {
+  readonly id: string
+  readonly issuedAt: number
+  readonly expiresAt: number
+}
+
+export interface Receipts {
+  issue(identity: Identity, connection: Connection): Receipt
+  /** @throws GatewayError GW_UNAUTHENTICATED for one that is not ours, has expired, or was given to another certificate */
+  open(id: string, connection: Connection): Progress
+}
+
+interface Content extends Omit<Progress, 'user'> {
+  /** The id of a user of the configuration, else the user. */
+  readonly user: string | (Omit<User, 'customId'> & { readonly customId?: string })
+  /** RFC 8705's thumbprint of the certificate that was shown, if one was. */
+  readonly x5t?: string
+  readonly issuedAt: number
+  readonly validUntil: number
+}
+
+export interface ReceiptOptions {
+  readonly key: Buffer
+  /** Milliseconds. */
+  readonly ttl: number
+  readonly users: Users
+}
+
+export function createReceipts({ key, ttl, users }: ReceiptOptions): Receipts {
+  const mac = (text: string) => createHmac('sha256', key).update(`sallyport receipt\0${text}`).digest()
+  return {
+    issue({ user: who, methods, credential, expiresAt, attributes }, connection) {
+      if (!who) throw new GatewayError('GW_INTERNAL', 'a receipt for nobody')
+      const user = users.byId(who.id) === who ? who.id : who
+      const issuedAt = Date.now()
+      const validUntil = Math.min(issuedAt + ttl, expiresAt)
+      const ends = expiresAt === Number.POSITIVE_INFINITY ? {} : { expiresAt }
+      const content = {
+        user,
+        methods,
+        credential,
+        ...ends,
+        attributes,
+        x5t: thumbprint(connection),
+        issuedAt,
+        validUntil,
+      }
+      const text = Buffer.from(JSON.stringify(content)).toString('base64url')
+      return { id: `${text}.${mac(text).toString('base64url')}`, issuedAt, expiresAt: validUntil }
+    },
+    open(id, connection) {
+      const [text = '', signature = '', ...more] = id.length > LONGEST ? [] : id.split('.')
+      const given = Buffer.from(signature, 'base64url')
+      const expected = mac(text)
+      if (more.length > 0 || given.length !== expected.length || !timingSafeEqual(given, expected))
+        throw bad('is not ours')
+      const content = JSON.parse(Buffer.from(text, 'base64url').toString('utf8')) as Content
+      if (!(content.validUntil > Date.now())) throw bad('has expired')
+      if (content.x5t !== thumbprint(connection)) throw bad('was given to a client with another certificate')
+      const { user: who, methods, credential, expiresAt, attributes } = content
+      const user = typeof who === 'string' ? users.byId(who) : { customId: undefined, ...who }
+      if (!user) throw bad('is of a user who is gone')
+      return { user, methods, credential, expiresAt, attributes }
+    },
+  }
+}
+
+/** The one receipt of a request; undefined without. */
+export function readReceiptHeader(rawHeaders: readonly string[]): string | undefined {
+  let found: string | undefined
+  for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i] as string
+    if (name.length !== FOLDED.length || name.toLowerCase() !== FOLDED) continue
+    if (found !== undefined) throw bad('is not the only one')
+    found = rawHeaders[i + 1] as string
+  }
+  return found
+}
+
+function thumbprint({ certificate }: Connection): string | undefined {
+  return certificate?.fingerprintSha256
+}
+
+function bad(reason: string): GatewayError {
+  return new GatewayError('GW_UNAUTHENTICATED', `the receipt ${reason}`)
+}

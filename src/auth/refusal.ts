@@ -1,0 +1,63 @@
+/** The 401: in HTTP's words the ways that are open, and in Keystone's what is done and what is still to do. */
+import { GatewayError } from '../errors.ts'
+import type { AuthMethod, Identity, Outcome } from '../types.ts'
+import { RECEIPT_HEADER, type Receipt } from './receipts.ts'
+
+type Outcomes = readonly (readonly [AuthMethod, Outcome])[]
+
+export interface RefusalOptions {
+  readonly rules: readonly (readonly AuthMethod[])[]
+  readonly outcomes: Outcomes
+  /** For the log. */
+  readonly reasons: readonly string[]
+  /** What was passed of a rule that is not complete, with the receipt for it. */
+  readonly found: Identity | undefined
+  readonly receipt: Receipt | undefined
+}
+
+export function refusal({ rules, outcomes, reasons, found, receipt }: RefusalOptions): GatewayError {
+  const passed = new Set(outcomes.flatMap(([method, { status }]) => (status === 'accepted' ? [method] : [])))
+  const open = [...new Set([...rules.flat(), ...outcomes.map(([method]) => method)])].filter(
+    (each) => !passed.has(each),
+  )
+  const schemes = [...new Set(open.flatMap(({ challenge }) => challenge ?? []))]
+  const headers = schemes.flatMap((scheme) => ['WWW-Authenticate', scheme])
+  for (const [, outcome] of outcomes) if (outcome.status === 'denied') headers.push(...(outcome.headers ?? []))
+  if (receipt) headers.push(RECEIPT_HEADER, receipt.id)
+  const names = (methods: Iterable<AuthMethod>) => [...methods].map(({ name }) => name).join(', ')
+  const missing = `nothing yet for ${names(open)}${passed.size > 0 ? `, after ${names(passed)}` : ''}`
+  return new GatewayError('GW_UNAUTHENTICATED', reasons.length > 0 ? reasons.join('; ') : missing, {
+    headers,
+    members: { ...challenges(outcomes), ...(found && receipt && done(found, receipt, rules)) },
+  })
+}
+
+/** Keystone's body for the next steps of methods that take several. */
+function challenges(outcomes: Outcomes): Record<string, unknown> {
+  const open = outcomes.flatMap(([{ name }, outcome]) =>
+    outcome.status === 'challenged' ? [[name, outcome.challenge] as const] : [],
+  )
+  if (open.length === 0) return {}
+  const message = 'Additional authentications steps required.'
+  const identity = { methods: open.map(([name]) => name), ...Object.fromEntries(open) }
+  return { error: { code: 401, title: 'Unauthorized', message, identity } }
+}
+
+/** Keystone's body beside a receipt. */
+function done({ user, methods }: Identity, { issuedAt, expiresAt }: Receipt, rules: RefusalOptions['rules']) {
+  const names = rules.map((rule) => rule.map(({ name }) => name))
+  return {
+    receipt: {
+      methods,
+      user: { id: user?.id, name: user?.name },
+      expires_at: keystoneTime(expiresAt),
+      issued_at: keystoneTime(issuedAt),
+    },
+    required_auth_methods: names.filter((rule) => rule.some((name) => methods.includes(name))),
+  }
+}
+
+/** UTC with six digits after the second, as Keystone's clients parse it. */
+function keystoneTime(time: number): string {
+  return new Date(time).toISOString().replace('Z', '000Z')
+}

@@ -1,0 +1,71 @@
+import { createInterface } from 'node:readline'
+import type { Readable } from 'node:stream'
+import type { ReadStream } from 'node:tty'
+import { type Command, InvalidArgumentError } from 'commander'
+import { ALGORITHMS, type Algorithm, hashPassword } from '../auth/passwords/hash.ts'
+import { CommandError, reporting } from './command-error.ts'
+
+/** More is no password, but a file that was sent here by mistake. */
+const LONGEST = 1024
+
+export function addHash(program: Command): void {
+  program
+    .command('hash')
+    .description('Print the hash of a password for the configuration. It is asked for, or read from standard input.')
+    .option('-a, --algorithm <name>', `one of ${ALGORITHMS.join(', ')}`, algorithmOf, 'argon2id')
+    .action(reporting('hash', printHash))
+}
+
+async function printHash({ algorithm }: { algorithm: Algorithm }): Promise<void> {
+  const password = await readPassword(process.stdin)
+  if (algorithm === 'bcrypt' && Buffer.byteLength(password) > 72) {
+    throw new CommandError('bcrypt hears only the first 72 bytes of a password; choose another algorithm')
+  }
+  process.stdout.write(`${hashPassword(password, algorithm)}\n`)
+}
+
+function algorithmOf(name: string): Algorithm {
+  const found = ALGORITHMS.find((known) => known === name)
+  if (!found) throw new InvalidArgumentError(`Known: ${ALGORITHMS.join(', ')}.`)
+  return found
+}
+
+async function readPassword(input: NodeJS.ReadStream): Promise<string> {
+  const password = input.isTTY ? await askTwice(input) : await readLine(input)
+  if (password === '') throw new CommandError('the password is empty')
+  if (Buffer.byteLength(password) > LONGEST) throw new CommandError(`the password is longer than ${LONGEST} bytes`)
+  return password
+}
+
+async function askTwice(input: ReadStream): Promise<string> {
+  const first = await askHidden(input, 'Password: ')
+  if ((await askHidden(input, 'Again: ')) !== first) throw new CommandError('the two passwords differ')
+  return first
+}
+
+/** One line from the terminal, which shows nothing of it. */
+async function askHidden(input: ReadStream, question: string): Promise<string> {
+  process.stderr.write(question)
+  input.setRawMode(true)
+  let typed = ''
+  try {
+    for await (const text of input.setEncoding('utf8').iterator({ destroyOnReturn: false })) {
+      for (const key of text as string) {
+        if (key === '\r' || key === '\n' || key === '\u0004') return typed
+        if (key === '\u0003') throw new CommandError('interrupted')
+        typed = key === '\u007f' || key === '\b' ? [...typed].slice(0, -1).join('') : typed + key
+      }
+    }
+    return typed
+  } finally {
+    input.setRawMode(false)
+    input.pause()
+    process.stderr.write('\n')
+  }
+}
+
+/** The first line, without its end, as `printf %s secret | sallyport hash` and `sallyport hash < file` give it. */
+async function readLine(input: Readable): Promise<string> {
+  for await (const line of createInterface({ input, terminal: false })) return line
+  return ''
+}

@@ -1,0 +1,51 @@
+/** From the demands of routes to what answers them: the rules over the methods that are set up. */
+import { hkdfSync } from 'node:crypto'
+import { type Chain, createChain, type Rule } from '../auth/chain.ts'
+import { placesOf } from '../auth/credential-places.ts'
+import { createReceipts } from '../auth/receipts.ts'
+import type { AuthConfig, RouteConfig } from '../config/index.ts'
+import type { Access, AuthMethod, Users } from '../types.ts'
+
+export interface AccessOptions {
+  readonly auth: AuthConfig
+  readonly users: Users
+  readonly methods: ReadonlyMap<string, AuthMethod>
+  /** Of this start of the gateway, the same in all workers. */
+  readonly secret: Buffer
+}
+
+/** Makes the Access of each route; undefined for those that ask nothing. */
+export function createAccesses({
+  auth,
+  users,
+  methods,
+  secret,
+}: AccessOptions): (route: RouteConfig) => Access | undefined {
+  const receipts = createReceipts({ key: receiptKey(auth, secret), ttl: auth.receipt_ttl, users })
+  const methodNamed = (name: string) => methods.get(name)
+  return (route) => {
+    if (!route.rules) return undefined
+    const rules = route.rules.map((names): Rule => names.map((name) => methodOf(name, methods)))
+    const chain = createChain({ rules, anonymous: route.anonymous, receipts, methodNamed })
+    return accessOf(chain, rules, route)
+  }
+}
+
+/** The configuration's check knows which there are: a rule that lost one of its methods would ask too little. */
+function methodOf(name: string, methods: AccessOptions['methods']): AuthMethod {
+  const method = methods.get(name)
+  if (!method) throw new Error(`a rule names ${name}, which was not made`)
+  return method
+}
+
+function accessOf(chain: Chain, rules: readonly Rule[], route: RouteConfig): Access {
+  return {
+    authenticate: (caller) => chain.authenticate(caller),
+    authorize: () => {},
+    hides: route.hide_credentials ? placesOf(rules.flat()) : undefined,
+  }
+}
+
+function receiptKey({ receipt_secret: chosen }: AuthConfig, secret: Buffer): Buffer {
+  return Buffer.from(hkdfSync('sha256', chosen?.reveal() ?? secret, '', 'sallyport receipts', 32))
+}

@@ -1,0 +1,298 @@
+import { describe, expect, test } from '@jest/globals'
+import { ANONYMOUS, type ChainOptions, createChain } from '../../../src/auth/chain.ts'
+import { createReceipts } from '../../../src/auth/receipts.ts'
+import { GatewayError } from '../../../src/errors.ts'
+import { createUsers } from '../../../src/identity/users.ts'
+import type { AuthMethod, Caller, Identity } from '../../../src/types.ts'
+import { absent, accepted, ada, bob, caller, denied, method } from './support.ts'
+
+const users = createUsers([])
+const ANONYMOUS_ADA = { user: ada, methods: ['password'], credential: undefined, expiresAt: Number.POSITIVE_INFINITY }
+const receipts = createReceipts({ key: Buffer.alloc(32, 7), ttl: 300_000, users })
+
+function chain(rules: readonly (readonly AuthMethod[])[], options: Partial<ChainOptions> = {}) {
+  const made = createChain({ rules, anonymous: false, receipts, methodNamed: () => undefined, ...options })
+  return (who: Caller = caller()) => made.authenticate(who)
+}
+
+async function refusalOf(run: () => Identity | Promise<Identity>): Promise<GatewayError> {
+  try {
+    await run()
+  } catch (error) {
+    if (error instanceof GatewayError) return error
+    throw error
+  }
+  throw new Error('nobody was refused')
+}
+
+const schemesOf = ({ headers }: GatewayError) =>
+  headers.flatMap((value, i) => (headers[i - 1] === 'WWW-Authenticate' ? [value] : []))
+
+const receiptOf = ({ headers }: GatewayError) => headers[headers.indexOf('Openstack-Auth-Receipt') + 1] as string
+
+describe('one rule', () => {
+  test('lets in whom its method accepts, without waiting for anything', () => {
+    const identity = chain([[method('certificate', accepted(ada, { credential: 'c1' }))]])()
+    expect(identity).toEqual({
+      user: ada,
+      methods: ['certificate'],
+      credential: 'c1',
+      expiresAt: Number.POSITIVE_INFINITY,
+    })
+  })
+
+  test('gives the same object for the same outcome, so that what follows from it is made once', () => {
+    const authenticate = chain([[method('certificate', accepted(ada))]])
+    expect(authenticate()).toBe(authenticate())
+  })
+
+  test('needs all of its methods, in their order', async () => {
+    const [password, code] = [method('password', accepted(ada)), method('totp', accepted(ada))]
+    const identity = await chain([[password, code]])()
+    expect(identity.methods).toEqual(['password', 'totp'])
+    expect(code.asked[0]?.user).toBe(ada)
+  })
+
+  test('asks nobody after a method that the request says nothing to', async () => {
+    const password = method('password', accepted(ada))
+    await refusalOf(() => chain([[method('certificate', absent), password]])())
+    expect(password.asked).toEqual([])
+  })
+
+  test('asks nobody after a denial', async () => {
+    const code = method('totp', accepted(ada))
+    const error = await refusalOf(() => chain([[method('password', denied('wrong password')), code]])())
+    expect(error).toMatchObject({ code: 'GW_UNAUTHENTICATED', detail: 'password: wrong password' })
+    expect(code.asked).toEqual([])
+  })
+
+  test('of no methods lets nobody in', async () => {
+    expect((await refusalOf(() => chain([[]])())).code).toBe('GW_UNAUTHENTICATED')
+  })
+
+  test('takes nothing that has expired', async () => {
+    const old = method('token', accepted(ada, { expiresAt: Date.now() - 1 }))
+    expect((await refusalOf(() => chain([[old]])())).detail).toBe('token: has expired')
+  })
+})
+
+describe('agreement', () => {
+  test('two methods that find different users let nobody in', async () => {
+    const error = await refusalOf(() =>
+      chain([[method('certificate', accepted(ada)), method('password', accepted(bob))]])(),
+    )
+    expect(error).toMatchObject({
+      code: 'GW_UNAUTHENTICATED',
+      detail: 'password found bob, but certificate found ada',
+    })
+  })
+
+  test.each(['project_id', 'domain_id', 'access_token_id'])('%s must be the same too', async (name) => {
+    const by = (value: string) => accepted(ada, { attributes: { [name]: value } })
+    const error = await refusalOf(() => chain([[method('one', by('a')), method('two', by('b'))]])())
+    expect(error.detail).toBe(`two and one found different values of ${name}`)
+    expect(await chain([[method('one', by('a')), method('two', by('a'))]])()).toMatchObject({
+      attributes: { [name]: 'a' },
+    })
+  })
+
+  test('of other attributes the last counts', async () => {
+    const by = (value: string) => accepted(ada, { attributes: { region: value } })
+    expect(await chain([[method('one', by('a')), method('two', by('b'))]])()).toMatchObject({
+      attributes: { region: 'b' },
+    })
+  })
+
+  test('the earliest expiry wins', async () => {
+    const [soon, late] = [Date.now() + 10_000, Date.now() + 20_000]
+    const by = (expiresAt?: number) => method(`m${expiresAt}`, accepted(ada, { expiresAt }))
+    expect(await chain([[by(late), by(soon), by()]])()).toMatchObject({ expiresAt: soon })
+  })
+
+  test('the methods that a token stands for are counted once each', async () => {
+    const token = method('token', accepted(ada, { methods: ['password', 'totp'] }))
+    expect((await chain([[token, method('password', accepted(ada))]])()).methods).toEqual(['token', 'password', 'totp'])
+  })
+})
+
+describe('several rules', () => {
+  test('the first that is satisfied counts', async () => {
+    const rules = [
+      [method('certificate', absent)],
+      [method('password', accepted(bob))],
+      [method('api-key', accepted(ada))],
+    ]
+    expect((await chain(rules)()).user).toBe(bob)
+  })
+
+  test('a denial of one leaves the others', async () => {
+    expect((await chain([[method('certificate', denied())], [method('password', accepted(bob))]])()).user).toBe(bob)
+  })
+
+  test('ask a method that several of them name only once', async () => {
+    const password = method('password', denied())
+    await refusalOf(() => chain([[password], [password, method('totp', accepted(ada))]])())
+    expect(password.asked).toHaveLength(1)
+  })
+
+  test('a code is asked for once for each user that the rules have found', async () => {
+    const code = method('totp', denied(), { needsUser: true })
+    await refusalOf(() =>
+      chain([
+        [method('certificate', accepted(ada)), code],
+        [method('password', accepted(bob)), code],
+        [method('api-key', accepted(bob)), code],
+      ])(),
+    )
+    expect(code.asked.map((found) => found?.user?.name)).toEqual(['ada', 'bob'])
+  })
+
+  test('a 401 names every way that is open once, one a line', async () => {
+    const password = method('password', absent)
+    const error = await refusalOf(() =>
+      chain([[password, method('totp', absent)], [password], [method('api-key', absent)]])(),
+    )
+    expect(schemesOf(error)).toEqual(['password realm="test"', 'totp realm="test"', 'api-key realm="test"'])
+  })
+})
+
+describe('what nobody can tell', () => {
+  const broken = () => {
+    throw new Error('the disk is gone')
+  }
+
+  test.each([
+    ['throws', broken],
+    ['rejects', async () => broken()],
+  ])('a method that %s is neither a yes nor a no: 503', async (_, outcome) => {
+    const error = await refusalOf(() => chain([[method('ldap', outcome)]])())
+    expect(error).toMatchObject({ code: 'GW_UNDECIDED', detail: 'ldap: the disk is gone' })
+  })
+
+  test('leaves the other rules', async () => {
+    expect((await chain([[method('ldap', broken)], [method('certificate', accepted(ada))]])()).user).toBe(ada)
+  })
+
+  test('beats a denial, and anonymous', async () => {
+    const rules = [[method('ldap', broken)], [method('password', denied())], [method('api-key', absent)]]
+    expect((await refusalOf(() => chain(rules, { anonymous: true })())).code).toBe('GW_UNDECIDED')
+  })
+
+  test('keeps the reason where the method gave one', async () => {
+    const full = method('password', () => {
+      throw new GatewayError('GW_OVERLOADED', 'too many wait')
+    })
+    expect((await refusalOf(() => chain([[full]])())).code).toBe('GW_OVERLOADED')
+  })
+})
+
+describe('anonymous', () => {
+  test('lets pass who says nothing', async () => {
+    expect(await chain([[method('password', absent)]], { anonymous: true })()).toBe(ANONYMOUS)
+  })
+
+  test.each([
+    ['denied', denied()],
+    ['in the middle of several steps', { status: 'challenged', challenge: {} } as const],
+  ])('does not let pass who is %s', async (_, outcome) => {
+    const error = await refusalOf(() => chain([[method('password', outcome)]], { anonymous: true })())
+    expect(error.code).toBe('GW_UNAUTHENTICATED')
+  })
+})
+
+describe('several steps', () => {
+  const challenge = { challenge: 'Which school did you go to?' }
+
+  test('the challenges of a rule go out together, in the words of Keystone too', async () => {
+    const error = await refusalOf(() =>
+      chain([
+        [method('school', { status: 'challenged', challenge }), method('pet', { status: 'challenged', challenge })],
+      ])(),
+    )
+    expect(error.members).toMatchObject({
+      error: { code: 401, identity: { methods: ['school', 'pet'], school: challenge, pet: challenge } },
+    })
+  })
+
+  test('a challenge is no success, whatever else succeeds', async () => {
+    const rules = [[method('school', { status: 'challenged', challenge }), method('password', accepted(ada))]]
+    expect((await refusalOf(() => chain(rules)())).code).toBe('GW_UNAUTHENTICATED')
+  })
+
+  test('what was passed is kept in a receipt, and the rest is enough with it', async () => {
+    const rules = [[method('password', accepted(ada)), method('totp', absent)], [method('api-key', absent)]]
+    const error = await refusalOf(() => chain(rules)())
+    expect(error.members).toMatchObject({
+      receipt: { methods: ['password'], user: { id: ada.id, name: 'ada' } },
+      required_auth_methods: [['password', 'totp']],
+    })
+    const later = caller({ headers: ['openstack-auth-receipt', receiptOf(error)] })
+    const rest = chain([[method('password', absent), method('totp', accepted(ada), { needsUser: true })]])
+    expect(await rest(later)).toMatchObject({ user: { id: ada.id }, methods: ['password', 'totp'] })
+  })
+
+  test('a failed method gives no receipt', async () => {
+    const error = await refusalOf(() => chain([[method('password', accepted(ada)), method('totp', denied())]])())
+    expect(error.headers).not.toContain('Openstack-Auth-Receipt')
+    expect(error.members).toEqual({})
+  })
+
+  const receipt = (who = ada, methods = ['password'], connection = {}) =>
+    receipts.issue(
+      { user: who, methods, credential: undefined, expiresAt: Number.POSITIVE_INFINITY },
+      caller({ connection }).connection,
+    ).id
+  const withReceipt = (id: string) => caller({ headers: ['Openstack-Auth-Receipt', id] })
+
+  test('a receipt alone lets nobody in: it may come from a route that asks for more', async () => {
+    const error = await refusalOf(() => chain([[method('password', absent)]])(withReceipt(receipt())))
+    expect(error.code).toBe('GW_UNAUTHENTICATED')
+  })
+
+  test('a receipt of somebody else does not help', async () => {
+    const rest = chain([[method('password', absent), method('totp', accepted(bob))]])
+    expect((await refusalOf(() => rest(withReceipt(receipt(ada))))).detail).toContain('totp found bob')
+  })
+
+  test.each([
+    ['made up', 'bogus'],
+    ['empty', ''],
+    ['signed by nobody', `${receipt().split('.')[0]}.${'A'.repeat(43)}`],
+    ['changed', receipt().replace(/^.{8}/, 'AAAAAAAA')],
+    [
+      'of another key',
+      createReceipts({ key: Buffer.alloc(32), ttl: 1000, users }).issue(ANONYMOUS_ADA, caller().connection).id,
+    ],
+    ['too long', 'A'.repeat(10_000)],
+    ['from a client with a certificate', receipt(ada, ['password'], { certificate: { fingerprintSha256: 'f00' } })],
+    [
+      'expired',
+      createReceipts({ key: Buffer.alloc(32, 7), ttl: -1, users }).issue(ANONYMOUS_ADA, caller().connection).id,
+    ],
+  ])('a receipt that is %s is refused, even where another rule would let the caller in', async (_, id) => {
+    const error = await refusalOf(async () => chain([[method('certificate', accepted(ada))]])(withReceipt(id)))
+    expect(error.code).toBe('GW_UNAUTHENTICATED')
+  })
+
+  test('two receipts are refused', async () => {
+    const both = caller({ headers: ['Openstack-Auth-Receipt', receipt(), 'openstack-auth-receipt', receipt()] })
+    expect((await refusalOf(async () => chain([[method('totp', accepted(ada))]])(both))).detail).toMatch(
+      /not the only one/,
+    )
+  })
+})
+
+describe('what a user demands besides the rule', () => {
+  const certificate = method('certificate', accepted(ada, { requires: ['password'] }))
+
+  test('is asked too, and must agree', async () => {
+    const run = (password: AuthMethod) => chain([[certificate]], { methodNamed: () => password })()
+    expect((await run(method('password', accepted(ada)))).methods).toEqual(['certificate', 'password'])
+    expect((await refusalOf(() => run(method('password', accepted(bob))))).detail).toContain('password found bob')
+    expect((await refusalOf(() => run(method('password', absent)))).code).toBe('GW_UNAUTHENTICATED')
+  })
+
+  test('lets nobody in where it is not set up', async () => {
+    expect((await refusalOf(() => chain([[certificate]])())).detail).toMatch(/password, which is not set up/)
+  })
+})

@@ -1,0 +1,41 @@
+import { expect, jest, test } from '@jest/globals'
+import { Lockout } from '../../../src/auth/lockout.ts'
+import { MemoryStore } from '../../../src/store/memory.ts'
+
+const options = { attempts: 2, window: 600_000, backoff: 1000, maxBackoff: 8000 }
+
+test('each further attempt doubles the wait, up to the longest', async () => {
+  jest.useFakeTimers({ now: 1_000_000, doNotFake: ['nextTick', 'setImmediate', 'queueMicrotask'] })
+  try {
+    const lockout = new Lockout(new MemoryStore(10), options)
+    const waits: number[] = []
+    await lockout.begin('ada')
+    for (let i = 0; i < 6; i++) {
+      expect(await lockout.begin('ada')).toBeUndefined()
+      const wait = (await lockout.begin('ada')) ?? 0
+      waits.push(wait)
+      jest.advanceTimersByTime(wait * 1000)
+    }
+    expect(waits).toEqual([1, 2, 4, 8, 8, 8])
+  } finally {
+    jest.useRealTimers()
+  }
+})
+
+test('of many attempts at the same moment one is allowed once the free ones are used up', async () => {
+  const lockout = new Lockout(new MemoryStore(10), { ...options, attempts: 1 })
+  const outcomes = await Promise.all(Array.from({ length: 20 }, () => lockout.begin('ada')))
+  expect(outcomes.filter((wait) => wait === undefined)).toHaveLength(1)
+})
+
+test('0 attempts turns it off', async () => {
+  const lockout = new Lockout(new MemoryStore(10), { ...options, attempts: 0 })
+  for (let i = 0; i < 20; i++) expect(await lockout.begin('ada')).toBeUndefined()
+})
+
+test('strangers without end need few keys', () => {
+  const lockout = new Lockout(new MemoryStore(10), options)
+  const keys = new Set(Array.from({ length: 20_000 }, (_, i) => lockout.stranger(`stranger ${i}`)))
+  expect(keys.size).toBeLessThanOrEqual(4096)
+  expect(lockout.stranger('x')).toBe(lockout.stranger('x'))
+})
