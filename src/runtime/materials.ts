@@ -5,6 +5,7 @@ import type { CertificateInUse, CrlInUse } from '../metrics.ts'
 import { CertificateError, type KeyPair, readKeyPair } from '../tls-cert-utils/key-pair.ts'
 import { type RevocationList, readRevocationLists } from '../tls-cert-utils/revocation-list.ts'
 import { readTrustStore, type TrustStore } from '../tls-cert-utils/trust-store.ts'
+import { deadAuthorities } from './never-works.ts'
 
 /** The certificate and key settings of one entity, and what to call the pair in logs and metrics. */
 export interface PairSettings {
@@ -66,6 +67,7 @@ export class Materials {
       () => source.setting,
     )
     for (const { notAfter } of store?.certificates ?? []) this.certificatesInUse.push({ role: 'ca', name, notAfter })
+    for (const message of deadAuthorities(store?.certificates ?? [], this.#now)) this.warn(source.setting, message)
     return store
   }
 
