@@ -4,9 +4,10 @@ import { ConfigError, GatewayError } from '../errors.ts'
 import { verificationText } from '../identity/fields.ts'
 import type { IdentityHeaders } from '../identity/identity-headers.ts'
 import { admit } from '../listener/admission.ts'
+import type { Failure } from '../listener/demand.ts'
+import { clientTrustOf } from '../runtime/client-trust.ts'
 import { identityHeadersOf } from '../runtime/identity.ts'
 import { Materials } from '../runtime/materials.ts'
-import { trustOf } from '../runtime/policies.ts'
 import { revocationOf } from '../runtime/revocation.ts'
 import type { AlternativeName } from '../tls-cert-utils/alternative-names.ts'
 import type { CertificateFacts } from '../tls-cert-utils/certificate.ts'
@@ -21,7 +22,7 @@ import {
   readKeyUsage,
 } from '../tls-cert-utils/extensions.ts'
 import { type ChainVerdict, type VerifyOptions, verifyChain } from '../tls-cert-utils/verify.ts'
-import { opensslReason } from '../tls-cert-utils/verify-errors.ts'
+import { FORGIVEN_BY_OPTIONAL_NO_CA, opensslReason } from '../tls-cert-utils/verify-errors.ts'
 import type { Connection, Verification } from '../types.ts'
 
 export interface DescribedCertificate {
@@ -107,21 +108,30 @@ export function judgeByServers(
 }
 
 /** Undefined where the server asks for no certificate. */
-function verdictOf(sent: VerifyOptions['sent'], server: ServerConfig, materials: Materials): ChainVerdict | undefined {
-  if (server.ssl_verify_client === 'off') return undefined
-  const trust = trustOf(server, materials)
-  const revocation = trust && revocationOf(server, trust, materials)?.lists
-  return verifyChain({ sent, trusted: trust?.certificates ?? [], revocation, depth: server.ssl_verify_depth })
+function verdictOf(sent: VerifyOptions['sent'], server: ServerConfig, materials: Materials): Verdict | undefined {
+  const trust = clientTrustOf(server, materials)
+  if (!trust) return undefined
+  const revocation = revocationOf(server, trust, materials)?.lists
+  const { certificates: trusted, partialChain } = trust
+  const verdict = verifyChain({ sent, trusted, revocation, depth: server.ssl_verify_depth, partialChain })
+  const unmet = trust.requirement({
+    certificate: sent[0],
+    chain: verdict.chain.slice(1),
+    sent: [],
+    error: verdict.code,
+  })
+  return { ...verdict, unmet }
+}
+
+/** What OpenSSL would find, and what the server demands besides. */
+interface Verdict extends ChainVerdict {
+  readonly unmet: Failure | undefined
 }
 
 const POLICY = 'inspect'
 
 /** A connection as the client would open it: a full handshake of TLS 1.3. */
-function connectionOf(
-  sent: VerifyOptions['sent'],
-  server: ServerConfig,
-  verdict: ChainVerdict | undefined,
-): Connection {
+function connectionOf(sent: VerifyOptions['sent'], server: ServerConfig, verdict: Verdict | undefined): Connection {
   const [leaf] = sent
   return {
     id: '',
@@ -141,11 +151,11 @@ function connectionOf(
   }
 }
 
-function verificationOf(verdict: ChainVerdict | undefined): Verification {
+function verificationOf(verdict: Verdict | undefined): Verification {
   if (!verdict) return { result: 'NONE' }
-  return verdict.code === undefined
-    ? { result: 'SUCCESS' }
-    : { result: 'FAILED', code: verdict.code, reason: opensslReason(verdict.code) }
+  const { code, unmet } = verdict
+  if (unmet && (code === undefined || FORGIVEN_BY_OPTIONAL_NO_CA.has(code))) return unmet
+  return code === undefined ? { result: 'SUCCESS' } : { result: 'FAILED', code, reason: opensslReason(code) }
 }
 
 function outcomeOf(
@@ -164,11 +174,13 @@ function outcomeOf(
   }
 }
 
-function sentences({ findings, chain }: ChainVerdict): string[] {
-  return findings.map(({ code, at, detail }) => {
+function sentences({ findings, chain, unmet }: Verdict): string[] {
+  const demanded = unmet ? [unmet.hint === undefined ? unmet.reason : `${unmet.reason} (${unmet.hint})`] : []
+  const found = findings.map(({ code, at, detail }) => {
     const reason = `${chain[at]?.subject || '(empty subject)'}: ${opensslReason(code)}`
     return detail === undefined ? reason : `${reason} (${detail})`
   })
+  return [...found, ...demanded]
 }
 
 function pairs(flat: readonly string[]): (readonly [string, string])[] {

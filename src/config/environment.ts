@@ -25,7 +25,14 @@ export const BY_VARIABLE: ReadonlyMap<string, Setting> = new Map(
 const KNOWN = new Set([CONFIG_FILE, ...[...BY_VARIABLE.keys(), UPSTREAM_URL].flatMap((name) => [name, `${name}_FILE`])])
 
 /** Left empty by a misspelt substitution, these would quietly let everybody in. */
-const NEVER_EMPTY = ['SALLYPORT_SSL_VERIFY_CLIENT', 'SALLYPORT_SSL_CRL', 'SALLYPORT_SSL_CLIENT_CERTIFICATE']
+const NEVER_EMPTY = [
+  'SALLYPORT_SSL_VERIFY_CLIENT',
+  'SALLYPORT_SSL_CRL',
+  'SALLYPORT_SSL_CLIENT_CERTIFICATE',
+  'SALLYPORT_PINNED_CERTS',
+  'SALLYPORT_SSL_VERIFY_EXTENDED_KEY_USAGE',
+  'SALLYPORT_SSL_VERIFY_POLICIES',
+]
 
 /** Kubernetes gives every pod such variables for a Service that happens to be named "sallyport". */
 const KUBERNETES =

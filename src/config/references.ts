@@ -67,8 +67,13 @@ function indented(line: string): string {
 function blockLines(block: Block): string[] {
   const inside: string[] = []
   for (const setting of block.settings.filter(({ key }) => !SHARED.has(key))) inside.push(...settingLines(setting))
-  for (const inner of block.blocks)
-    inside.push(...wrapped(inner.about).map((line) => `# ${line}`), ...blockLines(inner))
+  for (const inner of block.blocks) {
+    const lines = blockLines(inner)
+    inside.push(
+      ...wrapped(inner.about).map((line) => `# ${line}`),
+      ...(inner.isOptional ? lines.map(commented) : lines),
+    )
+  }
   const lines = inside.map(indented)
   return [
     `${block.key}:`,
@@ -102,6 +107,7 @@ function wrapped(text: string): string[] {
 function written(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(written).join(', ')}]`
   if (typeof value === 'object' && value !== null) {
+    if (Object.keys(value).length === 0) return '{}'
     return `{ ${Object.entries(value)
       .map(([key, each]) => `${key}: ${written(each)}`)
       .join(', ')} }`

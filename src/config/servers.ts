@@ -1,12 +1,18 @@
 /** The virtual servers of a listener: which clients each one trusts, with the words of nginx's ssl module. */
-import type { z } from 'zod'
+import { z } from 'zod'
 import type { Problem } from '../errors.ts'
 import { wildcardName } from './addresses.ts'
 import { block, field, type Located, list } from './field.ts'
+import { checkNameRules, nameRule } from './name-rules.ts'
 import { crl, pem } from './pem.ts'
-import { choice, duration, integer, onOff, text } from './scalars.ts'
+import { choice, duration, integer, matching, onOff, text } from './scalars.ts'
 import { type Secret, secret } from './secret.ts'
 import { SOUND_CIPHERS, tlsProtocol } from './tls.ts'
+
+const extendedKeyUsage = matching(
+  /^(clientAuth|serverAuth|codeSigning|emailProtection|timeStamping|OCSPSigning|\d+(\.\d+)+)$/,
+  'clientAuth, serverAuth, codeSigning, emailProtection, timeStamping, OCSPSigning or an object identifier',
+)
 
 export const server = block('One virtual server.', {
   server_names: list(wildcardName, {
@@ -42,6 +48,17 @@ export const server = block('One virtual server.', {
     env: 'SALLYPORT_SSL_CLIENT_CERTIFICATE',
     about: 'The authorities that may have issued the certificates of clients. Their names are sent to clients.',
   }),
+  ssl_trusted_certificate: field(pem, {
+    env: 'SALLYPORT_SSL_TRUSTED_CERTIFICATE',
+    about:
+      'Further such authorities, whose names are not sent. Beside ssl_client_certificate it needs send_ca_dn: off: ' +
+      'either all names are sent or none.',
+  }),
+  send_ca_dn: field(onOff, {
+    otherwise: 'on with ssl_client_certificate',
+    env: 'SALLYPORT_SEND_CA_DN',
+    about: 'Whether clients are told the names of the authorities, by which browsers choose a certificate.',
+  }),
   ssl_verify_client: field(choice('off', 'optional', 'on', 'optional_no_ca'), {
     default: 'off',
     env: 'SALLYPORT_SSL_VERIFY_CLIENT',
@@ -54,6 +71,31 @@ export const server = block('One virtual server.', {
     env: 'SALLYPORT_SSL_VERIFY_DEPTH',
     about: "How many intermediate certificates may stand between the client's certificate and the authority.",
   }),
+  allow_partial_chain: field(onOff, {
+    default: 'off',
+    env: 'SALLYPORT_ALLOW_PARTIAL_CHAIN',
+    about: 'Whether an intermediate authority, or a certificate itself, can be trusted without its root.',
+  }),
+  pinned_certs: list(matching(/^[A-Fa-f0-9]{64}$/, 'the SHA-256 of a public key: 64 hexadecimal digits'), {
+    default: [],
+    env: 'SALLYPORT_PINNED_CERTS',
+    about:
+      "The SHA-256 of the public keys (SubjectPublicKeyInfo) that clients may have, besides all other checks; as in NATS. 'sallyport inspect' shows it.",
+  }),
+  ssl_verify_extended_key_usage: list(extendedKeyUsage, {
+    default: [],
+    env: 'SALLYPORT_SSL_VERIFY_EXTENDED_KEY_USAGE',
+    about: 'What the extended key usage of a certificate must list, each of them: clientAuth, or object identifiers.',
+  }),
+  ssl_verify_policies: list(matching(/^\d+(\.\d+)+$/, 'an object identifier such as 2.23.140.1.2.1'), {
+    default: [],
+    env: 'SALLYPORT_SSL_VERIFY_POLICIES',
+    about: 'Certificate policies; a certificate must have been issued under one of them.',
+  }),
+  ssl_verify_allow: z
+    .array(nameRule)
+    .optional()
+    .describe('What a certificate may be called: one of these rules must fit. Without it, anything.'),
   ssl_crl: field(crl, {
     env: 'SALLYPORT_SSL_CRL',
     about: 'Revocation lists, PEM (several in one file) or DER. Every authority of a chain needs one, as in nginx.',
@@ -104,26 +146,68 @@ export interface ServerConfig extends Omit<WrittenServer, 'ssl_password' | 'ssl_
 }
 
 export function checkServer(given: WrittenServer): Problem[] {
-  const { at } = given
+  const problems = [...checkTrust(given), ...checkNameRules(given.ssl_verify_allow, `${given.at}.ssl_verify_allow`)]
+  if (given.ssl_protocols.length === 0) {
+    problems.push({ path: `${given.at}.ssl_protocols`, message: 'is empty; expected TLSv1.2, TLSv1.3 or both' })
+  }
+  return [...problems, ...checkServerKey(given)]
+}
+
+/** What has no effect where no certificate is asked for. */
+const FOR_CERTIFICATES = [
+  'ssl_trusted_certificate',
+  'send_ca_dn',
+  'ssl_crl',
+  'pinned_certs',
+  'ssl_verify_extended_key_usage',
+  'ssl_verify_policies',
+  'ssl_verify_allow',
+] as const
+
+function checkTrust(given: WrittenServer): Problem[] {
+  const { at, ssl_verify_client: mode, ssl_client_certificate: announced, ssl_trusted_certificate: trusted } = given
   const problems: Problem[] = []
-  const mode = given.ssl_verify_client
-  if ((mode === 'on' || mode === 'optional') && !given.ssl_client_certificate) {
+  if ((mode === 'on' || mode === 'optional') && !announced && !trusted) {
     problems.push({
       path: `${at}.ssl_verify_client`,
       message:
-        'no ssl_client_certificate for ssl_verify_client: set it to the file with the authorities of the clients (SALLYPORT_SSL_CLIENT_CERTIFICATE)',
+        'no ssl_client_certificate or ssl_trusted_certificate for ssl_verify_client: set one to the file with the authorities of the clients (SALLYPORT_SSL_CLIENT_CERTIFICATE)',
     })
   }
-  if (given.ssl_crl && mode === 'off') {
+  const written = FOR_CERTIFICATES.filter((name) => {
+    const value = given[name]
+    return value !== undefined && !(Array.isArray(value) && value.length === 0)
+  })
+  for (const name of mode === 'off' ? written : []) {
     problems.push({
-      path: `${at}.ssl_crl`,
-      message: 'has no effect while ssl_verify_client is off; set it to on or optional, or remove ssl_crl',
+      path: `${at}.${name}`,
+      message: `has no effect while ssl_verify_client is off; set it to on or optional, or remove ${name}`,
     })
   }
-  if (given.ssl_protocols.length === 0) {
-    problems.push({ path: `${at}.ssl_protocols`, message: 'is empty; expected TLSv1.2, TLSv1.3 or both' })
+  return [...problems, ...checkAnnouncement(given)]
+}
+
+/** node:tls announces everything that it is told to trust, or nothing. */
+function checkAnnouncement(given: WrittenServer): Problem[] {
+  const { at, ssl_client_certificate: announced, ssl_trusted_certificate: trusted, send_ca_dn: sends } = given
+  if (announced && trusted && sends !== false) {
+    return [
+      {
+        path: `${at}.ssl_trusted_certificate`,
+        message:
+          'stands beside ssl_client_certificate, and Sallyport can send the names of all authorities or of none: set send_ca_dn: off, or put all of them into ssl_client_certificate',
+      },
+    ]
   }
-  return [...problems, ...checkServerKey(given)]
+  if (sends === true && !announced) {
+    return [
+      {
+        path: `${at}.send_ca_dn`,
+        message: 'is on, but there are no names to send; set ssl_client_certificate, or remove send_ca_dn',
+      },
+    ]
+  }
+  return []
 }
 
 function checkServerKey(given: WrittenServer): Problem[] {

@@ -20,6 +20,8 @@ export interface Block {
   readonly key: string
   readonly about: string
   readonly isList: boolean
+  /** Leaving it out means something else than leaving it empty. */
+  readonly isOptional: boolean
   readonly settings: readonly Setting[]
   readonly blocks: readonly Block[]
 }
@@ -40,7 +42,7 @@ export function blockOf(schema: z.ZodType, path = '', key = ''): Block {
     if (field) settings.push(settingOf(each, field, pathTo(inside, name), name))
     else blocks.push(blockOf(each, pathTo(inside, name), name))
   }
-  return { path, key, about, isList, settings, blocks }
+  return { path, key, about, isList, isOptional: schema instanceof z.ZodOptional, settings, blocks }
 }
 
 function settingOf(schema: z.ZodType, field: Field, path: string, key: string): Setting {

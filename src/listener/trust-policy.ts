@@ -1,6 +1,7 @@
 import { constants, type X509Certificate } from 'node:crypto'
 import type { Socket } from 'node:net'
 import {
+  createSecureContext,
   createServer,
   type SecureContext,
   type SecureContextOptions,
@@ -11,9 +12,12 @@ import {
 import { type CertificateFacts, readCertificate } from '../tls-cert-utils/certificate.ts'
 import { readCertificates } from '../tls-cert-utils/certificates.ts'
 import { findPath, intermediatesOf, isSoundPath } from '../tls-cert-utils/chain.ts'
+import { trustingUnannounced } from '../tls-cert-utils/unannounced-trust.ts'
+import { FORGIVEN_BY_OPTIONAL_NO_CA } from '../tls-cert-utils/verify-errors.ts'
 import type { Verification, VerifyMode } from '../types.ts'
 import { type Demand, type Failure, failed, type Shown, type VerifiedChain } from './demand.ts'
 import type { Intermediates } from './intermediates.ts'
+import type { Requirement } from './requirements.ts'
 import { TicketKeys } from './ticket-keys.ts'
 
 /** What one trust policy is made of. Two servers share a policy only where all of this is the same. */
@@ -23,6 +27,12 @@ export interface TrustPolicyOptions {
   readonly verify: VerifyMode
   /** PEM, one certificate each. Empty trusts nobody; it is never left out, as Node then trusts the public CAs. */
   readonly ca: readonly string[]
+  /** Whether clients are told the names of `ca`. */
+  readonly announced: boolean
+  /** Whether any certificate of `ca` is trusted without its root. */
+  readonly partialChain: boolean
+  /** What a certificate must be besides issued by one of them; it does not change while the id is the same. */
+  readonly requirement: Requirement
   /** What is asked beyond OpenSSL's verification, by a text that differs where the demands differ; their data, as lists, may change. */
   readonly demands: string
   readonly verifyDepth: number
@@ -105,15 +115,17 @@ export class TrustPolicy {
     this.#contextFor = contextFor
     this.#trusted = options.ca.flatMap((pem) => readCertificates(pem))
     this.#ticketKeys = new TicketKeys(ticketSecret, sessionContext, Math.max(1000, options.sessionTimeout))
-    this.server = createServer({
-      ...secureContextOptions(options, fallback),
-      requestCert: options.verify !== 'off',
-      rejectUnauthorized: false,
-      ALPNProtocols: ['http/1.1'],
-      handshakeTimeout: options.handshakeTimeout,
-      sessionTimeout: Math.max(1, Math.round(options.sessionTimeout / 1000)),
-      SNICallback: (name, done) => this.#choose(name, done),
-    })
+    this.server = trusting(options, () =>
+      createServer({
+        ...secureContextOptions(options, fallback),
+        requestCert: options.verify !== 'off',
+        rejectUnauthorized: false,
+        ALPNProtocols: ['http/1.1'],
+        handshakeTimeout: options.handshakeTimeout,
+        sessionTimeout: Math.max(1, Math.round(options.sessionTimeout / 1000)),
+        SNICallback: (name, done) => this.#choose(name, done),
+      }),
+    )
   }
 
   /** Begins the handshake on an accepted socket. */
@@ -149,6 +161,13 @@ export class TrustPolicy {
   /** What nginx's $ssl_client_verify says of a client now; a missing certificate comes before anything that OpenSSL reports. */
   judge(shown: Shown | undefined, now = Date.now()): Judgement {
     if (!shown) return { verification: NONE, until: ALWAYS }
+    const { verification, until } = this.#judgeTrust(shown, now)
+    // Of what optional_no_ca forgives, no more is forgiven than that the authority is unknown.
+    const decided = verification.result === 'FAILED' && !FORGIVEN_BY_OPTIONAL_NO_CA.has(verification.code)
+    return { verification: decided ? verification : (this.#options.requirement(shown) ?? verification), until }
+  }
+
+  #judgeTrust(shown: Shown, now: number): Judgement {
     const { certificate, chain, error } = shown
     if (error !== undefined && FOUND_LAST.has(error)) return { verification: failed(error), until: ALWAYS }
     let until = earliestEnd(certificate, chain)
@@ -175,7 +194,7 @@ export class TrustPolicy {
   /** The issuers that OpenSSL has just verified; undefined where a path of ours would not be the same. */
   #chainOf(certificate: CertificateFacts, x509: X509Certificate): VerifiedChain | undefined {
     const sent = sentWith(x509).map((each) => this.#intermediates.find(each.fingerprintSha256) ?? each)
-    const path = findPath([certificate, ...sent], this.#trusted, Date.now())
+    const path = findPath([certificate, ...sent], this.#trusted, Date.now(), this.#options)
     if (!isSoundPath(path)) return undefined
     for (const issuer of path.chain.slice(1, path.sentCount)) this.#intermediates.add(issuer)
     const chain = path.chain.slice(1)
@@ -183,7 +202,7 @@ export class TrustPolicy {
   }
 
   #rebuiltChainOf(certificate: CertificateFacts): VerifiedChain | undefined {
-    const path = findPath([certificate, ...this.#intermediates.all], this.#trusted, Date.now())
+    const path = findPath([certificate, ...this.#intermediates.all], this.#trusted, Date.now(), this.#options)
     return isSoundPath(path) ? { chain: path.chain.slice(1), sent: [] } : undefined
   }
 
@@ -247,13 +266,23 @@ function failureOf(error: string): Failure {
   return error === FORGOTTEN.code ? FORGOTTEN : failed(error)
 }
 
-/** The options of a secure context within a policy: the same trust whatever certificate the server itself shows. */
-export function secureContextOptions(policy: TrustPolicyOptions, pair: ServerKeyPair): SecureContextOptions {
+/** A secure context within a policy: the same trust whatever certificate the server itself shows. */
+export function createPolicyContext(policy: TrustPolicyOptions, pair: ServerKeyPair): SecureContext {
+  return trusting(policy, () => createSecureContext(secureContextOptions(policy, pair)))
+}
+
+/** Runs `make` so that what it makes with `secureContextOptions` trusts `policy.ca` and nobody else. */
+function trusting<T>(policy: TrustPolicyOptions, make: () => T): T {
+  return policy.announced ? make() : trustingUnannounced(policy.ca, make)
+}
+
+function secureContextOptions(policy: TrustPolicyOptions, pair: ServerKeyPair): SecureContextOptions {
   const secureOptions = constants.SSL_OP_NO_RENEGOTIATION | (policy.sessionTickets ? 0 : constants.SSL_OP_NO_TICKET)
   return {
     cert: pair.certificatePem,
     key: pair.keyPem,
-    ca: [...policy.ca],
+    ...(policy.announced ? { ca: [...policy.ca] } : {}),
+    allowPartialTrustChain: policy.partialChain,
     minVersion: policy.minVersion,
     maxVersion: policy.maxVersion,
     ciphers: policy.ciphers,

@@ -1,14 +1,14 @@
-import { createSecureContext, type SecureContext, type SecureVersion } from 'node:tls'
+import type { SecureContext, SecureVersion } from 'node:tls'
 import type { CertificateConfig, ListenerConfig, ServerConfig } from '../config/index.ts'
 import type { Demand } from '../listener/demand.ts'
 import type { Intermediates } from '../listener/intermediates.ts'
 import { notRevoked } from '../listener/not-revoked.ts'
-import { secureContextOptions, TrustPolicy, type TrustPolicyOptions } from '../listener/trust-policy.ts'
+import { createPolicyContext, TrustPolicy, type TrustPolicyOptions } from '../listener/trust-policy.ts'
 import type { Log } from '../log.ts'
 import { ServerNames } from '../routing/server-names.ts'
 import type { KeyPair } from '../tls-cert-utils/key-pair.ts'
-import type { TrustStore } from '../tls-cert-utils/trust-store.ts'
 import type { VirtualServer } from '../types.ts'
+import { type ClientTrust, clientTrustOf } from './client-trust.ts'
 import { digestOf, type Materials } from './materials.ts'
 import { uncoveredNames } from './never-works.ts'
 import { ignoredListTeller, revocationOf } from './revocation.ts'
@@ -156,7 +156,7 @@ function prepareServer(
       'is missing, and no certificate has an SNI for this server; set ssl_certificate and ssl_certificate_key',
     )
   }
-  const trust = trustOf(config, materials)
+  const trust = clientTrustOf(config, materials)
   const revocation = trust && revocationOf(config, trust, materials)
   const options = policyOptions(config, listener, trust, revocation?.name ?? '')
   const demands = revocation ? [notRevoked(revocation.lists, ignoredListTeller(log))] : []
@@ -164,19 +164,10 @@ function prepareServer(
   return { config, virtual, options, demands, pair }
 }
 
-/** Undefined where no certificate is asked for. */
-export function trustOf(config: ServerConfig, materials: Materials): TrustStore | undefined {
-  if (config.ssl_verify_client === 'off') return undefined
-  const source = config.ssl_client_certificate
-  return source ? materials.trustStore(source, 'client') : NOBODY_TRUSTED
-}
-
-const NOBODY_TRUSTED: TrustStore = { certificates: [], pems: [], digest: '' }
-
 function policyOptions(
   config: ServerConfig,
   listener: ListenerConfig,
-  trust: TrustStore | undefined,
+  trust: ClientTrust | undefined,
   demands: string,
 ): TrustPolicyOptions {
   const verify = config.ssl_verify_client
@@ -192,6 +183,9 @@ function policyOptions(
     id,
     verify,
     ca: trust?.pems ?? [],
+    announced: trust?.announced ?? true,
+    partialChain: trust?.partialChain ?? false,
+    requirement: trust?.requirement ?? NOTHING_REQUIRED,
     demands,
     verifyDepth,
     minVersion,
@@ -201,6 +195,8 @@ function policyOptions(
     handshakeTimeout: listener.handshake_timeout,
   }
 }
+
+const NOTHING_REQUIRED = () => undefined
 
 /** One TLS server for the servers that trust alike; they differ in the certificate that they show. */
 function policyOf(
@@ -226,8 +222,7 @@ function policyOf(
   const contexts = new Map<KeyPair, SecureContext>()
   const contextOf = (pair: KeyPair): SecureContext => {
     const context =
-      contexts.get(pair) ??
-      createSecureContext(secureContextOptions(options, { certificatePem: pair.certificatePem, keyPem: pair.keyPem }))
+      contexts.get(pair) ?? createPolicyContext(options, { certificatePem: pair.certificatePem, keyPem: pair.keyPem })
     contexts.set(pair, context)
     return context
   }

@@ -16,18 +16,22 @@ const MAX_CHAIN = 102
 /**
  * The path that OpenSSL takes from what a peer sends to the trust store: issuers from the trust store come first, and once one of them is
  * taken, the rest must come from there too. Where several fit, the one is taken whose key signed: a peer may send look-alikes.
+ * With `partialChain` any certificate of the trust store ends it, not just a root (X509_V_FLAG_PARTIAL_CHAIN).
  */
 export function findPath(
   sent: readonly [CertificateFacts, ...CertificateFacts[]],
   trusted: readonly CertificateFacts[],
   time: number,
+  { partialChain = false } = {},
 ): Path {
+  const isTrusted = ({ raw }: CertificateFacts) => trusted.some((each) => each.raw.equals(raw))
   const [leaf, ...others] = sent
   const chain: [CertificateFacts, ...CertificateFacts[]] = [leaf]
   let sentCount = 1
   for (let current = leaf; chain.length < MAX_CHAIN; ) {
+    if (partialChain && isTrusted(current)) return { chain, sentCount, isAnchored: true }
     if (isSelfSigned(current)) {
-      const isAnchored = chain.length > sentCount || trusted.some(({ raw }) => raw.equals(current.raw))
+      const isAnchored = chain.length > sentCount || isTrusted(current)
       return { chain, sentCount, isAnchored }
     }
     const known = issuerAmong(trusted, current, time)

@@ -12,6 +12,9 @@ export const BASIC_CONSTRAINTS = '2.5.29.19'
 export const KEY_USAGE = '2.5.29.15'
 export const EXTENDED_KEY_USAGE = '2.5.29.37'
 export const NAME_CONSTRAINTS = '2.5.29.30'
+export const CERTIFICATE_POLICIES = '2.5.29.32'
+export const ANY_POLICY = '2.5.29.32.0'
+export const INHIBIT_ANY_POLICY = '2.5.29.54'
 export const SUBJECT_KEY_IDENTIFIER = '2.5.29.14'
 export const AUTHORITY_KEY_IDENTIFIER = '2.5.29.35'
 export const CRL_DISTRIBUTION_POINTS = '2.5.29.31'
@@ -95,6 +98,22 @@ export function readKeyUsage(value: Uint8Array): KeyUsage[] {
 export function readExtendedKeyUsage(value: Uint8Array): string[] {
   const purposes = readWhole(value).expect(TAG.SEQUENCE, 'extendedKeyUsage').children()
   return [...purposes].map((purpose) => readOid(purpose.expect(TAG.OID, 'a purpose').content))
+}
+
+/** Object identifiers. @param value of the certificatePolicies extension. @throws {DerError} */
+export function readCertificatePolicies(value: Uint8Array): string[] {
+  const policies = readWhole(value).expect(TAG.SEQUENCE, 'certificatePolicies').children()
+  return [...policies].map((policy) => {
+    const [identifier] = policy.expect(TAG.SEQUENCE, 'a policy').children()
+    if (identifier === undefined) throw new DerError('a policy is empty')
+    return readOid(identifier.expect(TAG.OID, "a policy's identifier").content)
+  })
+}
+
+/** The object identifier of an extended key usage by its usual name; an identifier stays as it is. */
+export function extendedKeyUsageIdentifier(name: string): string {
+  const known = Object.entries(EXTENDED_KEY_USAGES).find(([, usual]) => usual === name)
+  return known ? known[0] : name
 }
 
 /** The usual name of an extended key usage, or the identifier itself. */

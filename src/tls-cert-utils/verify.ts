@@ -16,6 +16,8 @@ export interface VerifyOptions {
   readonly revocation?: Revocation | undefined
   /** How many intermediates may stand between the certificate and its root: nginx's `ssl_verify_depth`. */
   readonly depth?: number
+  /** Whether any certificate of `trusted` is an anchor, not just a root. */
+  readonly partialChain?: boolean
   /** Milliseconds since the epoch; now without it. */
   readonly time?: number
 }
@@ -44,14 +46,14 @@ export interface ChainVerdict {
  */
 export function verifyChain(options: VerifyOptions): ChainVerdict {
   const { time = Date.now(), revocation, depth = Number.POSITIVE_INFINITY } = options
-  const path = findPath(options.sent, options.trusted, time)
+  const path = findPath(options.sent, options.trusted, time, options)
   const uses = path.chain.map(useOf)
   const findings = [
     ...pathFindings(path),
     ...useFindings(path.chain, uses),
     ...strengthFindings(uses),
     ...(revocation?.judge(path.chain, time).findings ?? []),
-    ...signatureFindings(path.chain, uses, time),
+    ...signatureFindings(path, uses, time),
   ]
   const intermediates = intermediatesOf(path)
   if (findings.length === 0 && intermediates > depth) {
@@ -100,14 +102,10 @@ function strengthFindings(uses: readonly CertificateUse[]): Finding[] {
 }
 
 /** From the top down, so that what is wrong with the client's own certificate counts. A root's own signature is not looked at. */
-function signatureFindings(
-  chain: readonly CertificateFacts[],
-  uses: readonly CertificateUse[],
-  time: number,
-): Finding[] {
+function signatureFindings({ chain, isAnchored }: Path, uses: readonly CertificateUse[], time: number): Finding[] {
   const findings: Finding[] = []
   const top = chain.length - 1
-  const endsInRoot = isSelfSigned(chain[top] as CertificateFacts)
+  const endsInRoot = isAnchored || isSelfSigned(chain[top] as CertificateFacts)
   if (!endsInRoot && top === 0) findings.push({ code: 'UNABLE_TO_VERIFY_LEAF_SIGNATURE', at: 0 })
   for (let at = endsInRoot || top === 0 ? top : top - 1; at >= 0; at--) {
     const certificate = chain[at] as CertificateFacts

@@ -282,7 +282,8 @@ test.each([
 ])('ssl_verify_client: %s without ssl_client_certificate makes %d problems, as in nginx', (mode, count) => {
   const found = problems(`listeners: [{ servers: [{ ssl_verify_client: ${mode} }] }]`)
   expect(found).toHaveLength(count)
-  for (const each of found) expect(each).toContain('no ssl_client_certificate for ssl_verify_client')
+  for (const each of found)
+    expect(each).toContain('no ssl_client_certificate or ssl_trusted_certificate for ssl_verify_client')
 })
 
 test('identity headers must be header names of their own', () => {

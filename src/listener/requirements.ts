@@ -1,0 +1,74 @@
+import type { CertificateFacts } from '../tls-cert-utils/certificate.ts'
+import { isUnderPolicy } from '../tls-cert-utils/certificate-policies.ts'
+import {
+  EXTENDED_KEY_USAGE,
+  extendedKeyUsageName,
+  readExtendedKeyUsage,
+  readExtensions,
+} from '../tls-cert-utils/extensions.ts'
+import { compileNameRules, type NameRule } from '../tls-cert-utils/name-rules.ts'
+import { type Failure, failed, type Shown } from './demand.ts'
+
+/** What a certificate must be besides issued by one of our authorities. */
+export interface RequirementOptions {
+  /** Lower-case hex SHA-256 of public keys (SubjectPublicKeyInfo), one of which it must have; none demands nothing. */
+  readonly pins: readonly string[]
+  /** Object identifiers, all of which its extended key usage must list. */
+  readonly extendedKeyUsage: readonly string[]
+  /** Object identifiers, under one of which it must have been issued; none demands nothing. */
+  readonly policies: readonly string[]
+  /** One of which must fit its names; undefined demands nothing. */
+  readonly allow: readonly NameRule[] | undefined
+}
+
+/** What is wrong with a certificate for a server that demands this of it. Its answer never changes. */
+export type Requirement = (shown: Shown) => Failure | undefined
+
+export function createRequirement({ pins, extendedKeyUsage, policies, allow }: RequirementOptions): Requirement {
+  const pinned = new Set(pins)
+  const isAllowed = allow && compileNameRules(allow)
+  return (shown) => {
+    const { certificate } = shown
+    if (pinned.size > 0 && !pinned.has(certificate.publicKeySha256)) return notPinned(certificate)
+    const missing = missingUsage(certificate, extendedKeyUsage)
+    if (missing !== undefined) return usageMissing(missing)
+    // In OpenSSL's word, which node:tls never makes it say.
+    if (policies.length > 0 && !wasIssuedUnder(policies, shown)) {
+      return failed('NO_EXPLICIT_POLICY', { reason: 'no explicit policy' })
+    }
+    return isAllowed && !isAllowed(certificate) ? nameNotAllowed(certificate) : undefined
+  }
+}
+
+/** In NATS's word. */
+function notPinned({ publicKeySha256 }: CertificateFacts): Failure {
+  const hint = `the SHA-256 of its public key is ${publicKeySha256}`
+  return failed('CERT_NOT_PINNED', { reason: 'certificate not pinned', hint })
+}
+
+function usageMissing(usage: string): Failure {
+  const reason = 'certificate lacks a required extended key usage'
+  return failed('EXTENDED_KEY_USAGE_MISSING', { reason, hint: `it lacks ${extendedKeyUsageName(usage)}` })
+}
+
+function nameNotAllowed({ subject }: CertificateFacts): Failure {
+  const hint = `no rule of ssl_verify_allow fits ${subject || 'its empty subject'}`
+  return failed('CERT_NAME_NOT_ALLOWED', { reason: 'certificate name not allowed', hint })
+}
+
+/** Nobody knows what the authorities of an unverified chain were allowed to do. */
+function wasIssuedUnder(policies: readonly string[], { certificate, chain, error }: Shown): boolean {
+  return error === undefined && isUnderPolicy([certificate, ...chain.slice(0, -1)], policies)
+}
+
+/** Without the extension a certificate is good for anything, which is not what was required. */
+function missingUsage(certificate: CertificateFacts, required: readonly string[]): string | undefined {
+  if (required.length === 0) return undefined
+  try {
+    const extension = readExtensions(certificate.raw).find(({ oid }) => oid === EXTENDED_KEY_USAGE)
+    const usages = extension ? readExtendedKeyUsage(extension.value) : []
+    return required.find((usage) => !usages.includes(usage))
+  } catch {
+    return required[0]
+  }
+}
