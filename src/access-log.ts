@@ -40,21 +40,29 @@ export interface AccessLog {
   refused(refusal: RefusedBytes): void
 }
 
-/** @param write takes one whole line; undefined switches the log off */
-export function createAccessLog(write: ((line: string) => void) | undefined): AccessLog {
+const NONE: ReadonlySet<string> = new Set()
+
+/**
+ * @param write takes one whole line; undefined switches the log off
+ * @param secretParameters of the query, besides those whose names speak for themselves
+ */
+export function createAccessLog(
+  write: ((line: string) => void) | undefined,
+  secretParameters: ReadonlySet<string> = NONE,
+): AccessLog {
   if (write === undefined) return { write: () => {}, refused: () => {} }
   return {
-    write: (entry) => write(requestLine(entry)),
+    write: (entry) => write(requestLine(entry, secretParameters)),
     refused: (refusal) => write(refusedLine(refusal)),
   }
 }
 
 /** Written by hand: this is on the path of every request, and only what others chose needs escaping. */
-function requestLine(entry: AccessEntry): string {
+function requestLine(entry: AccessEntry, secretParameters: ReadonlySet<string>): string {
   const { request, error } = entry
   let line = `{"level":"info","time":"${isoTime(Date.now())}","msg":"request","request_id":${json(entry.id)}`
   line += `,${connectionPart(entry.connection)},"method":${json(request.method ?? '')}${headerParts(request.rawHeaders)}`
-  line += `,"path":${json(withoutSecrets(request.url ?? ''))},"protocol":"HTTP/${request.httpVersion}"`
+  line += `,"path":${json(withoutSecrets(request.url ?? '', secretParameters))},"protocol":"HTTP/${request.httpVersion}"`
   line += `,"status":${entry.status},"bytes_received":${entry.bytesReceived},"bytes_sent":${entry.bytesSent}`
   line += `,"duration_ms":${milliseconds(entry.duration)}`
   if (entry.route !== undefined) line += `,"route":${json(entry.route)}`
@@ -138,17 +146,28 @@ function headerParts(rawHeaders: readonly string[]): string {
  * The target as the client wrote it, query included, as nginx logs it: it is what operators search for. Parameters whose
  * name speaks of a secret lose their value, since tokens and signed URLs travel that way.
  */
-export function withoutSecrets(target: string): string {
+export function withoutSecrets(target: string, secretParameters: ReadonlySet<string> = NONE): string {
   const start = target.indexOf('?')
-  if (start === -1 || !SECRET.test(target)) return target
+  if (start === -1) return target
+  // A name may be spelt in escapes, and still be understood.
+  if (secretParameters.size === 0 && !target.includes('%', start) && !SECRET.test(target)) return target
   const kept = target
     .slice(start + 1)
     .split('&')
     .map((pair) => {
       const equals = pair.indexOf('=')
-      return equals !== -1 && SECRET.test(pair.slice(0, equals)) ? `${pair.slice(0, equals)}=***` : pair
+      const name = decoded(pair.slice(0, Math.max(equals, 0)))
+      return SECRET.test(name) || secretParameters.has(name) ? `${pair.slice(0, equals)}=***` : pair
     })
   return `${target.slice(0, start)}?${kept.join('&')}`
+}
+
+function decoded(name: string): string {
+  try {
+    return decodeURIComponent(name.replaceAll('+', ' '))
+  } catch {
+    return name
+  }
 }
 
 const SECRET = /token|secret|passw|pwd|credential|signature|assertion|api.?key|auth|session|code|sig\b|\bkey\b|jwt/i

@@ -37,7 +37,8 @@ export interface Log {
   child(fields: Readonly<Record<string, unknown>>): Log
   handshakeFailed(failure: HandshakeFailure): void
   /** One line per request, whatever the level, or none at no cost. */
-  accessLog(options: { readonly enabled: boolean }): AccessLog
+  /** @param options.secretParameters of the query, whose values are not logged */
+  accessLog(options: { readonly enabled: boolean; readonly secretParameters?: ReadonlySet<string> }): AccessLog
   /** Writes lines that another process of this gateway has made. */
   relay(lines: string): void
   /** Writes what is buffered; blocks until it is written. Done by itself when the process exits. */
@@ -69,7 +70,8 @@ function wrap(logger: pino.Logger, sink: Sink): Log {
     fatal: (fields, message) => logger.fatal(fields, message),
     child: (fields) => wrap(logger.child(fields), sink),
     handshakeFailed: (failure) => logger.info(failure, 'handshake failed'),
-    accessLog: ({ enabled }) => createAccessLog(enabled ? (line) => sink.write(line) : undefined),
+    accessLog: ({ enabled, secretParameters }) =>
+      createAccessLog(enabled ? (line) => sink.write(line) : undefined, secretParameters),
     relay: (lines) => void sink.write(lines),
     flush: () => sink.flushSync(),
   }

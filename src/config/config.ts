@@ -6,6 +6,7 @@ import { type AuthConfig, auth } from './auth.ts'
 import { type CaCertificateConfig, type CertificateConfig, caCertificate, certificate, sni } from './certificates.ts'
 import {
   acl,
+  applicationCredential,
   basicauthCredential,
   type ConsumerConfig,
   consumer,
@@ -85,6 +86,10 @@ export const schema = block('The configuration of Sallyport.', {
     .array(totpCredential)
     .prefault([])
     .describe('One-time password generators that do not stand under their consumer.'),
+  application_credentials: z
+    .array(applicationCredential)
+    .prefault([])
+    .describe('Credentials for programs that do not stand under their consumer.'),
   registry_realms: z.array(registryRealm).prefault([]).describe('Realms for Docker registries.'),
   auth: auth.prefault({}),
   store: store.prefault({}),

@@ -3,7 +3,7 @@ import { z } from 'zod'
 import type { Problem } from '../errors.ts'
 import { entity, field, type Kind, type Located, list, Unfit } from './field.ts'
 import { foreignKey } from './foreign-key.ts'
-import { onOff, text } from './scalars.ts'
+import { onOff, text, timestamp } from './scalars.ts'
 import { type Secret, secret } from './secret.ts'
 
 /** A group by its name, or as `{name: …}`, which is how Kong's tools write it. */
@@ -35,6 +35,11 @@ const basicFields = {
 }
 const keyFields = { key: field(secret, { required: true, secret: true, about: 'The key.' }) }
 const totpFields = { secret: field(secret, { required: true, secret: true, about: 'The shared secret, base32.' }) }
+const applicationFields = {
+  name: field(text, { about: "Its name, unique among the consumer's." }),
+  secret: field(secret, { required: true, secret: true, about: 'What "sallyport hash" makes of the secret.' }),
+  expires_at: field(timestamp, { otherwise: 'never', about: 'When it ends.' }),
+}
 
 const owner = { consumer: field(foreignKey('a consumer'), { required: true, about: 'Whose it is.' }) }
 
@@ -43,6 +48,10 @@ export const mtlsAuthCredential = entity('A certificate of a consumer.', { ...mt
 export const basicauthCredential = entity('A name and password of a consumer.', { ...basicFields, ...owner })
 export const keyauthCredential = entity('A key of a consumer.', { ...keyFields, ...owner })
 export const totpCredential = entity('A one-time password generator of a consumer.', { ...totpFields, ...owner })
+export const applicationCredential = entity('A credential for a program of a consumer.', {
+  ...applicationFields,
+  ...owner,
+})
 
 export const consumer = entity('A user.', {
   username: field(text, { about: 'The name, unique. It or custom_id must be there.' }),
@@ -66,6 +75,10 @@ export const consumer = entity('A user.', {
     .array(entity('A one-time password generator of this consumer.', totpFields))
     .prefault([])
     .describe('Generators of one-time passwords (RFC 6238).'),
+  application_credentials: z
+    .array(entity('A credential for a program of this consumer.', applicationFields))
+    .prefault([])
+    .describe('Credentials for programs, each with an id and a secret of its own, as in Keystone.'),
 })
 
 export const consumerGroup = entity('A group of consumers.', {
@@ -103,6 +116,14 @@ export interface TotpCredentialConfig extends Credential {
   readonly secret: Secret
 }
 
+export interface ApplicationCredentialConfig extends Located {
+  readonly id: string
+  readonly name: string | undefined
+  readonly secret: Secret
+  /** In milliseconds since the epoch. */
+  readonly expires_at: number | undefined
+}
+
 /** A user as it is used. Those that are not enabled are left out. */
 export interface ConsumerConfig extends Located {
   /** Its id, else its name. */
@@ -116,6 +137,7 @@ export interface ConsumerConfig extends Located {
   readonly basicauth_credentials: readonly BasicCredentialConfig[]
   readonly keyauth_credentials: readonly KeyCredentialConfig[]
   readonly totp_credentials: readonly TotpCredentialConfig[]
+  readonly application_credentials: readonly ApplicationCredentialConfig[]
 }
 
 export function checkConsumer({ at, username, custom_id }: WrittenConsumer): Problem[] {

@@ -32,6 +32,7 @@ const ENTITIES = new Set([
   'basicauth_credentials',
   'keyauth_credentials',
   'totp_credentials',
+  'application_credentials',
   'registry_realms',
 ])
 /** Shared by all of Kong's entities; said once. */

@@ -10,6 +10,7 @@ const CREDENTIALS = [
   'basicauth_credentials',
   'keyauth_credentials',
   'totp_credentials',
+  'application_credentials',
 ] as const
 
 type Lists = { -readonly [K in (typeof CREDENTIALS)[number]]: ConsumerConfig[K][number][] } & { groups: string[] }
@@ -44,8 +45,8 @@ function ownLists(entity: WrittenConsumer): Lists {
 
 /** A credential without what is not used. */
 function credentialOf(written: WrittenCredential): object {
-  const { at, id, subject_name, ca_certificate, username, password, key, secret } = written
-  return { at, id, subject_name, ca_certificate, username, password, key, secret }
+  const { at, id, name, subject_name, ca_certificate, username, password, key, secret, expires_at } = written
+  return { at, id, name, subject_name, ca_certificate, username, password, key, secret, expires_at }
 }
 
 function addFromTopLevel(written: Written, registry: Registry<Lists>, context: ResolveContext): void {
@@ -72,7 +73,12 @@ function addFromTopLevel(written: Written, registry: Registry<Lists>, context: R
 function reportSharedCredentials(consumers: readonly ConsumerConfig[], context: ResolveContext): void {
   const logins = new Map<string, string>()
   const keys = new Map<string, string>()
-  for (const { basicauth_credentials, keyauth_credentials } of consumers) {
+  const programs = new Registry<true>('application_credentials', context.report)
+  for (const { basicauth_credentials, keyauth_credentials, application_credentials } of consumers) {
+    for (const { at, id } of application_credentials) {
+      if (id === undefined) context.report({ path: at, message: 'has no id, which is what its program logs in with' })
+      else programs.add({ at, id }, true)
+    }
     for (const { at, username } of basicauth_credentials) {
       const other = logins.get(username)
       if (other !== undefined) context.report({ path: `${at}.username`, message: `stands at ${other} too; keep one` })

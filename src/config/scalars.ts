@@ -115,6 +115,20 @@ export const positiveDuration: Kind<number> = {
   },
 }
 
+/** A point in time as RFC 3339 writes it. Parsed to milliseconds since the epoch. */
+export const timestamp: Kind<number> = {
+  expected: 'a time such as 2027-01-31T12:00:00Z',
+  json: { type: 'string', format: 'date-time' },
+  parse(value) {
+    const time =
+      typeof value === 'string' && /^\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(:\d\d(\.\d+)?)?([Zz]|[+-]\d\d:\d\d)$/.test(value)
+        ? Date.parse(value.replace(' ', 'T'))
+        : Number.NaN
+    if (Number.isNaN(time)) throw new Unfit('')
+    return time
+  },
+}
+
 const BYTES: Record<string, number> = { k: 1024, m: 1024 ** 2, g: 1024 ** 3 }
 
 /** nginx's size: `8192`, `16k`, `1m`, `1g`. Parsed to bytes. */

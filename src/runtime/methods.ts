@@ -1,6 +1,7 @@
 /** The authentication methods that are set up, made of the configuration's users and their credentials. */
 import { Lockout } from '../auth/lockout.ts'
 import { createApiKeyMethod } from '../auth/methods/api-key.ts'
+import { createApplicationCredentialMethod } from '../auth/methods/application-credential.ts'
 import { createExternalMethod } from '../auth/methods/external.ts'
 import { createPasswordMethod } from '../auth/methods/password.ts'
 import { createTotpMethod, decodeBase32 } from '../auth/methods/totp.ts'
@@ -46,6 +47,13 @@ export function buildMethods({ config, users, materials, store, others }: Method
       previousWindows: auth.totp.included_previous_windows,
       secrets: totpSecrets(config, materials),
     }),
+    createApplicationCredentialMethod({
+      ...{ realm, idOf: programsOf(config) },
+      check: new PasswordCheck({
+        ...{ kind: 'application_credential', hasher, lockout, remember },
+        entries: programEntries(config, users, materials),
+      }),
+    }),
     createApiKeyMethod({
       realm,
       keyNames: auth['api-key'].key_names,
@@ -62,7 +70,7 @@ export function buildMethods({ config, users, materials, store, others }: Method
   return { byName: new Map(inUse.map((method) => [method.name, method])), password }
 }
 
-type CredentialKind = 'basicauth_credentials' | 'keyauth_credentials' | 'totp_credentials'
+type CredentialKind = 'basicauth_credentials' | 'keyauth_credentials' | 'application_credentials'
 
 function eachCredential<K extends CredentialKind>({ consumers }: Config, users: Users, kind: K) {
   type Given = Config['consumers'][number][K][number]
@@ -113,6 +121,23 @@ function totpSecrets(config: Config, materials: Materials): Map<string, Buffer[]
     }
   }
   return secrets
+}
+
+function programEntries(config: Config, users: Users, materials: Materials): Map<string, PasswordEntry> {
+  const entries = new Map<string, PasswordEntry>()
+  for (const { user, given } of eachCredential(config, users, 'application_credentials')) {
+    const hash = usableHash(given.secret.reveal(), `${given.at}.secret`, materials)
+    if (hash !== undefined) entries.set(given.id, { user, hash, credential: given.id, expiresAt: given.expires_at })
+  }
+  return entries
+}
+
+function programsOf({ consumers }: Config): (name: string, owner: string) => string | undefined {
+  return (name, owner) =>
+    consumers
+      .filter((consumer) => consumer.id === owner || consumer.name === owner)
+      .flatMap(({ application_credentials }) => application_credentials)
+      .find((program) => program.name === name)?.id
 }
 
 /** The Identity API's clients say who the user is, not how he logs in. */

@@ -98,7 +98,10 @@ export function buildRuntime(loaded: LoadedConfig, lasting: Lasting): Runtime {
       'there is nothing to serve: declare a service with a route, or set SALLYPORT_UPSTREAM_URL',
     )
   }
-  const accessLog = lasting.log.accessLog({ enabled: config.log.access_log })
+  const accessLog = lasting.log.accessLog({
+    enabled: config.log.access_log,
+    secretParameters: new Set(config.auth['api-key'].key_names),
+  })
   const usedPools = new Set<string>()
   const usedPolicies: PolicyRegistry = new Map()
   const store = storeOf(config.store, lasting.store, lasting.log, lasting.memory)

@@ -165,6 +165,7 @@ test.each([
   ['/a?password=p?q=r', '/a?password=***'],
   ['/a?token', '/a?token'],
   ['/a?q=token', '/a?q=token'],
+  ['/a?%61pikey=x&pass%77ord=y&%zz=1', '/a?%61pikey=***&pass%77ord=***&%zz=1'],
 ])('the target %s is logged as %s', (target, logged) => {
   expect(withoutSecrets(target)).toBe(logged)
 })

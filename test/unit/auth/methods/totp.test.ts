@@ -1,0 +1,107 @@
+import { expect, test } from '@jest/globals'
+import { Lockout } from '../../../../src/auth/lockout.ts'
+import { createTotpMethod, decodeBase32, type TotpOptions, totp } from '../../../../src/auth/methods/totp.ts'
+import { MemoryStore } from '../../../../src/store/memory.ts'
+import type { Identity } from '../../../../src/types.ts'
+import { totpCode } from '../../../support/totp.ts'
+import { ada, bob, caller } from '../support.ts'
+
+// RFC 6238 appendix B, of which six digits are used.
+test.each([
+  [59, '287082'],
+  [1111111109, '081804'],
+  [1111111111, '050471'],
+  [1234567890, '005924'],
+  [2000000000, '279037'],
+  [20000000000, '353130'],
+])('at %d seconds the code is %s', (seconds, code) => {
+  expect(totp(Buffer.from('12345678901234567890'), Math.floor(seconds / 30))).toBe(code)
+})
+
+// RFC 4648 10.
+test.each([
+  ['MY======', 'f'],
+  ['MZXW6===', 'foo'],
+  ['MZXW6YTBOI======', 'foobar'],
+  ['mzxw 6ytb oi', 'foobar'],
+  ['MZXW-6YTB-OI', 'foobar'],
+])('%s is base32 of %s', (text, bytes) => {
+  expect(decodeBase32(text)?.toString()).toBe(bytes)
+})
+
+test.each(['', '===', 'MZXW6Y1', 'M&', 'ÄÖ'])('"%s" is no base32', (text) => {
+  expect(decodeBase32(text)).toBeUndefined()
+})
+
+const SECRET = 'JBSWY3DPEHPK3PXP'
+const NOW = 1_700_000_010_000
+
+function make(options: Partial<TotpOptions> = {}) {
+  const store = new MemoryStore(1000)
+  const secrets = new Map([
+    [ada.id, [Buffer.from('another secret'), decodeBase32(SECRET) as Buffer]],
+    [bob.id, [Buffer.from('the secret of bob')]],
+  ])
+  const users = {
+    byName: (name: string) => [ada, bob].find((user) => user.name === name),
+    byId: (id: string) => [ada, bob].find((user) => user.id === id),
+  }
+  const lockout = new Lockout(store, { attempts: 5, window: 60_000, backoff: 60_000, maxBackoff: 60_000 })
+  const method = createTotpMethod({
+    ...{ realm: 'r', header: 'X-OTP', previousWindows: 1, users, secrets, store, lockout, now: () => NOW },
+    ...options,
+  })
+  return (payload: object) => method.authenticate(caller(), payload)
+}
+
+const byKeystone = (user: object, passcode: string) => ({ user: { ...user, passcode } })
+
+test('a client of the Identity API names the user, by id or by name; any of several generators counts', async () => {
+  expect(await make()(byKeystone({ id: ada.id }, totpCode(SECRET, 0, NOW)))).toEqual({ status: 'accepted', user: ada })
+  expect(await make()(byKeystone({ name: 'ada' }, totpCode(SECRET, 0, NOW)))).toEqual({ status: 'accepted', user: ada })
+})
+
+test.each([
+  ['30 seconds ago, by default', -1, 1, 'accepted'],
+  ['30 seconds ago, without previous windows', -1, 0, 'denied'],
+  ['2 minutes ago', -4, 1, 'denied'],
+  ['2 minutes ago, with four previous windows', -4, 4, 'accepted'],
+  ['in 30 seconds', 1, 4, 'denied'],
+])('the code of %s', async (_, steps, previousWindows, status) => {
+  expect(await make({ previousWindows })(byKeystone({ id: ada.id }, totpCode(SECRET, steps, NOW)))).toMatchObject({
+    status,
+  })
+})
+
+test("another user's code is wrong", async () => {
+  expect(await make()(byKeystone({ id: bob.id }, totpCode(SECRET, 0, NOW)))).toMatchObject({ status: 'denied' })
+})
+
+test.each([
+  [{}],
+  [{ user: 5 }],
+  [{ user: { id: 'nobody', passcode: '123456' } }],
+  [{ user: { id: ada.id, passcode: 123456 } }],
+])('%j is denied', async (payload) => {
+  expect(await make()(payload)).toMatchObject({ status: 'denied' })
+})
+
+test('a million codes cannot be tried: after five the right one must wait too', async () => {
+  const check = make()
+  for (let i = 0; i < 5; i++) await check(byKeystone({ id: ada.id }, `00000${i}`))
+  expect(await check(byKeystone({ id: ada.id }, totpCode(SECRET, 0, NOW)))).toMatchObject({
+    status: 'denied',
+    headers: ['Retry-After', '60'],
+  })
+})
+
+test('a code of nobody in particular says nothing', () => {
+  const store = new MemoryStore(10)
+  const method = createTotpMethod({
+    ...{ realm: 'r', header: 'X-OTP', previousWindows: 1, secrets: new Map(), store },
+    users: { byName: () => undefined, byId: () => undefined },
+    lockout: new Lockout(store, { attempts: 0, window: 1, backoff: 1, maxBackoff: 1 }),
+  })
+  const nobody: Identity = { user: undefined, methods: [], credential: undefined, expiresAt: 0 }
+  expect(method.authenticate(caller({ headers: ['X-OTP', '123456'] }), undefined, nobody)).toEqual({ status: 'absent' })
+})
