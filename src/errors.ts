@@ -219,11 +219,18 @@ export class GatewayError extends Error {
   readonly headers: readonly string[]
   /** What a JSON answer holds besides, as Keystone's next steps. */
   readonly members: Readonly<Record<string, unknown>>
+  /** What the client gets as JSON in place of title and remedy, where its protocol has a form for errors. */
+  readonly body: object | undefined
 
   constructor(
     code: ErrorCode,
     detail: string,
-    options?: { cause?: unknown; headers?: readonly string[]; members?: Readonly<Record<string, unknown>> },
+    options?: {
+      cause?: unknown
+      headers?: readonly string[]
+      members?: Readonly<Record<string, unknown>>
+      body?: object
+    },
   ) {
     super(`${code}: ${detail}`, options)
     this.name = 'GatewayError'
@@ -231,6 +238,7 @@ export class GatewayError extends Error {
     this.detail = detail
     this.headers = options?.headers ?? []
     this.members = options?.members ?? {}
+    this.body = options?.body
   }
 
   get entry(): CodeEntry {

@@ -102,6 +102,7 @@ function render(
   requestId: string,
   accept: string | undefined,
 ): { readonly type: MediaType; readonly body: string } {
+  if (error.body) return { type: 'application/json', body: `${JSON.stringify(error.body)}\n` }
   const type = preferredType(accept)
   return { type, body: BODIES[type](error, requestId) }
 }
