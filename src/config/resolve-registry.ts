@@ -7,6 +7,7 @@ import { findFile, readBounded } from './pem.ts'
 import { Registry } from './registry.ts'
 import { checkRegistryRealm, type RegistryRealmConfig, type WrittenRegistryRealm } from './registry-realms.ts'
 import { located, passes, type ResolveContext } from './resolve-context.ts'
+import type { RegistryGateConfig, WrittenService } from './services.ts'
 
 export function resolveRegistryRealms(
   written: Written,
@@ -49,6 +50,22 @@ function resolveRealm(
   const acl = file === undefined ? undefined : readAcl(file, `${realm.at}.acl_file`, context)
   if (!certificate) return undefined
   return { ...rest, certificate, previous_certificates: earlier, issuer: issuer ?? realm.name, acl }
+}
+
+/** The gate of a service that is a registry; undefined for any other, or where the realm is none. */
+export function resolveRegistryGate(
+  { at, registry }: WrittenService,
+  realms: Registry<RegistryRealmConfig>,
+  context: ResolveContext,
+): RegistryGateConfig | undefined {
+  if (!registry || context.broken.has(registry)) return undefined
+  const realm = realms.find(registry.realm, `${at}.registry.realm`, 'realm')
+  if (!realm) return undefined
+  if (!realm.services.includes(registry.service)) {
+    const message = `is no service of the realm ${realm.name}; it has ${realm.services.join(', ')}`
+    context.report({ path: `${at}.registry.service`, message })
+  }
+  return { ...registry, realm }
 }
 
 /** docker_auth's file holds more than the acl; nothing else of it is looked at. */

@@ -13,10 +13,11 @@ import type { Located } from './field.ts'
 import { checkForwarding, checkIdentityHeaders } from './identity-headers.ts'
 import { checkProxy, type ProxyConfig } from './proxy.ts'
 import { Registry } from './registry.ts'
+import type { RegistryRealmConfig } from './registry-realms.ts'
 import { resolveConsumers } from './resolve-consumers.ts'
 import { located, passes, type ResolveContext } from './resolve-context.ts'
 import { resolveListeners } from './resolve-listeners.ts'
-import { resolveRegistryRealms } from './resolve-registry.ts'
+import { resolveRegistryGate, resolveRegistryRealms } from './resolve-registry.ts'
 import { checkRoute, type RouteConfig, type WrittenRoute } from './routes.ts'
 import { checkService, type ServiceConfig, type WrittenService } from './services.ts'
 import { checkTokens } from './tokens.ts'
@@ -28,7 +29,8 @@ export function resolveConfig(written: Written, context: ResolveContext): Config
   const authorities = resolveAuthorities(written, context)
   const upstreams = resolveUpstreams(written, certificates, context)
   const byHost = new Map(upstreams.values().map((upstream) => [upstream.name.toLowerCase(), upstream]))
-  const services = resolveServices(written, { certificates, authorities, upstreams: byHost }, context)
+  const realms = resolveRegistryRealms(written, certificates, context)
+  const services = resolveServices(written, { certificates, authorities, upstreams: byHost, realms }, context)
   const routes = resolveRoutes(written, services, context)
   passes(written.proxy, checkProxy, context)
   passes(written.tokens, checkTokens, context)
@@ -47,7 +49,7 @@ export function resolveConfig(written: Written, context: ResolveContext): Config
     certificates: certificates.values(),
     ca_certificates: authorities.values(),
     consumers: resolveConsumers(written, context),
-    registry_realms: resolveRegistryRealms(written, certificates, context).values(),
+    registry_realms: realms.values(),
     auth: written.auth,
     ...{ identity_headers, identity_presets, identity_headers_max_size },
     ...{ forward_client_cert_details, set_current_client_cert_details },
@@ -138,6 +140,7 @@ function hostAndPort(host: string, port: number): string {
 interface ServiceReferences {
   readonly certificates: Registry<CertificateConfig>
   readonly authorities: Registry<CaCertificateConfig>
+  readonly realms: Registry<RegistryRealmConfig>
   /** By the name that a service has as its host. */
   readonly upstreams: ReadonlyMap<string, UpstreamConfig>
 }
@@ -151,13 +154,18 @@ function resolveServices(
   for (const entity of located<WrittenService>(written.services)) {
     const check = (each: WrittenService) => [...checkService(each), ...checkDemands(each, written.auth.methods)]
     const sound = passes(entity, check, context)
-    const service = resolveService(entity, written.proxy, references)
+    const service = resolveService(entity, written.proxy, references, context)
     registry.add(entity, sound && entity.enabled ? service : undefined)
   }
   return registry
 }
 
-function resolveService(entity: WrittenService, proxy: ProxyConfig, references: ServiceReferences): ServiceConfig {
+function resolveService(
+  entity: WrittenService,
+  proxy: ProxyConfig,
+  references: ServiceReferences,
+  context: ResolveContext,
+): ServiceConfig {
   const { at, id, url, builtin, retries, connect_timeout, write_timeout, read_timeout } = entity
   const host = url?.host ?? entity.host ?? ''
   const port = url?.port ?? entity.port ?? 80
@@ -179,6 +187,7 @@ function resolveService(entity: WrittenService, proxy: ProxyConfig, references: 
     },
     protocol: url?.protocol ?? entity.protocol ?? 'http',
     path: url?.path ?? entity.path,
+    registry: resolveRegistryGate(entity, references.realms, context),
     client_certificate: clientCertificate(entity, upstream, references.certificates),
     tls_verify: entity.tls_verify ?? !(entity.unsafe_skip_verify || proxy.unsafe_proxy_ssl_verify_off),
     tls_verify_depth: entity.tls_verify_depth ?? proxy.proxy_ssl_verify_depth,

@@ -4,8 +4,9 @@ import type { Problem } from '../errors.ts'
 import { host } from './addresses.ts'
 import { demands } from './auth.ts'
 import { type CaCertificateConfig, type CertificateConfig, NO_CERTIFICATE } from './certificates.ts'
-import { entity, field, type Kind, type Located, list, Unfit } from './field.ts'
+import { block, entity, field, type Kind, type Located, list, Unfit } from './field.ts'
 import { foreignKey } from './foreign-key.ts'
+import type { RegistryRealmConfig } from './registry-realms.ts'
 import { nestedRoute } from './routes.ts'
 import { choice, integer, onOff, text } from './scalars.ts'
 import type { TargetConfig, UpstreamConfig } from './upstreams.ts'
@@ -55,6 +56,25 @@ const serviceUrl: Kind<ServiceUrl> = {
 /** What the gateway answers itself, in place of an API. */
 export const BUILTINS = ['registry-tokens'] as const
 
+/** Direct mode: what a service needs that is a Docker registry. */
+const registryGate = block(
+  'Makes the service a Docker registry whose every request is judged by the rights of a realm: with a certificate no log-in is needed.',
+  {
+    realm: field(foreignKey('a registry realm'), { required: true, about: 'The realm, from registry_realms.' }),
+    service: field(text, { required: true, about: 'The registry, one of the services of the realm.' }),
+    token: field(onOff, {
+      default: 'on',
+      about:
+        'Whether the registry wants tokens (auth: token in its configuration); off for an open one, which nobody else may reach.',
+    }),
+    filter: field(onOff, {
+      default: 'off',
+      about:
+        'Whether lists of repositories and tags show only what the caller may pull. Everybody may ask for the list of repositories then.',
+    }),
+  },
+)
+
 export const service = entity('An API behind the gateway.', {
   name: field(text, { about: 'Its name, for references, logs and metrics.' }),
   url: field(serviceUrl, { about: 'protocol, host, port and path in one: https://api.internal:8443/v1.' }),
@@ -103,11 +123,19 @@ export const service = entity('An API behind the gateway.', {
     about: "Do not verify the API's certificate: anybody in between can read and change everything. For tests only.",
   }),
   ...demands,
+  registry: registryGate.optional(),
   enabled: field(onOff, { default: true, about: 'false leaves out the service and its routes.' }),
   routes: z.array(nestedRoute).prefault([]).describe('The routes that lead to it.'),
 })
 
 export type WrittenService = z.output<typeof service> & Located
+
+export interface RegistryGateConfig {
+  readonly realm: RegistryRealmConfig
+  readonly service: string
+  readonly token: boolean
+  readonly filter: boolean
+}
 
 /** A service as it is used. */
 export interface ServiceConfig extends Located {
@@ -139,6 +167,7 @@ export interface ServiceConfig extends Located {
   /** Already `proxy.proxy_ssl_name` where the service has none; undefined: the host. */
   readonly proxy_ssl_name: string | undefined
   readonly upstream: UpstreamConfig | undefined
+  readonly registry: RegistryGateConfig | undefined
   /** The upstream's, else host and port. Empty where an upstream has none. */
   readonly targets: readonly TargetConfig[]
   /** What its routes ask where they say nothing. */
@@ -154,7 +183,7 @@ const PLACE = ['url', 'protocol', 'host', 'port', 'path'] as const
 export function checkService(given: WrittenService): Problem[] {
   const { at, url, builtin } = given
   if (builtin !== undefined) {
-    const written = [...PLACE, ...TLS_ONLY].filter((name) => given[name] !== undefined)
+    const written = ([...PLACE, ...TLS_ONLY, 'registry'] as const).filter((name) => given[name] !== undefined)
     const message = `has no meaning beside builtin: ${builtin}, which the gateway answers itself; remove one of them`
     return written.map((name) => ({ path: `${at}.${name}`, message }))
   }

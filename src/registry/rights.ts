@@ -36,6 +36,8 @@ export type Tag = string | undefined
 
 /** Decides. One that cannot tell throws GW_UNDECIDED: that is never a yes. */
 export interface Rights {
+  /** Whether a verified certificate can have rights without belonging to a user. */
+  readonly byCertificate: boolean
   judge(subject: Subject, resource: Resource, tag: Tag): Judgement | Promise<Judgement>
 }
 
@@ -83,6 +85,7 @@ interface Bucket {
 export function createRights(rules: readonly RightsRule[]): Rights {
   const buckets = bucketsOf(rules)
   return {
+    byCertificate: rules.some(({ effect, certificate }) => effect === 'allow' && certificate.length > 0),
     judge(subject, resource, tag) {
       const asked = actionsAsked(resource)
       const denied = new Map<string, string>()
@@ -193,7 +196,8 @@ function* candidates(bucket: Bucket, { type, name }: Resource): Generator<Compil
 /** Whether the rule is about this caller, this name and this tag; that the user is named has been seen to already. */
 function speaksOf(compiled: CompiledRule, subject: Subject, { type, name }: Resource, tag: Tag): boolean {
   const { rule, groups, repositories } = compiled
-  if (!subject.user && !rule.anonymous) return false
+  // Whoever shows the certificate that a rule asks for has said who they are.
+  if (!subject.user && !rule.anonymous && rule.certificate.length === 0) return false
   if (groups && !subject.user?.groups.some((group) => groups.has(group))) return false
   if (rule.addresses && !rule.addresses.has(subject.address)) return false
   if (rule.certificate.length > 0 && !certificateFits(rule, subject.certificate)) return false

@@ -8,8 +8,10 @@ export interface Resource {
   readonly actions: readonly string[]
 }
 
-/** distribution's NameTotalLengthMax; a host and a port may stand in front. */
-const LONGEST_NAME = 255 + 1 + 253 + 6
+/** distribution's NameTotalLengthMax. */
+export const LONGEST_REPOSITORY = 255
+/** A host and a port may stand in front. */
+const LONGEST_NAME = LONGEST_REPOSITORY + '/'.length + 253 + ':65535'.length
 const TYPE = /^([a-z0-9]+)(?:\([a-z0-9]+\))?$/
 /** Actions are words of lower-case letters; the catalog's is `*`. */
 const ACTIONS = /^(?:[a-z]{1,32}|\*)(?:,(?:[a-z]{1,32}|\*))*$/

@@ -1,5 +1,7 @@
-import type { SecureVersion } from 'node:tls'
+import { createSecureContext, type SecureContext, type SecureVersion } from 'node:tls'
 import type { Config, ServiceConfig, TargetConfig } from '../config/index.ts'
+import { RegistryGate } from '../registry/gate.ts'
+import { createGateTokens } from '../registry/gate-tokens.ts'
 import type { KeyPair } from '../tls-cert-utils/key-pair.ts'
 import type { TrustStore } from '../tls-cert-utils/trust-store.ts'
 import type { AnswerHeaders, Service, Target } from '../types.ts'
@@ -37,7 +39,7 @@ export function buildService(service: ServiceConfig, surroundings: Surroundings)
   const pair = service.protocol === 'https' ? presentedPair(service, config, materials) : undefined
   if (materials.problems.length > before) return undefined
 
-  const tlsFor = upstreamTlsOf(service, surroundings, trust, pair)
+  const tlsFor = upstreamTlsOf(service, config, trust, pair)
   const limits = {
     readTimeout: service.read_timeout,
     idleTimeout: config.proxy.upstream_keepalive_idle_timeout,
@@ -61,7 +63,18 @@ export function buildService(service: ServiceConfig, surroundings: Surroundings)
     writeTimeout: service.write_timeout,
     answerHeaders: surroundings.answerHeaders,
   })
-  return { service: backend, pools: [...new Set(poolOf.values())] }
+  const gate = gateOf(service, backend, surroundings.builtins)
+  return gate && { service: gate, pools: [...new Set(poolOf.values())] }
+}
+
+/** The backend itself, or what judges for it. Undefined where its realm cannot be used, which `materials` knows. */
+function gateOf({ registry }: ServiceConfig, backend: Service, { realms }: BuiltinSurroundings): Service | undefined {
+  if (!registry) return backend
+  const realm = realms.find(({ name }) => name === registry.realm.name)
+  if (!realm) return undefined
+  const { service, filter } = registry
+  const tokens = registry.token ? createGateTokens(realm.signer, service, realm.tokenLifetime) : undefined
+  return new RegistryGate({ realm, service, backend, tokens, filter, url: registry.realm.url })
 }
 
 /** Undefined means the public authorities that Node brings, which is what a browser would trust. */
@@ -109,7 +122,7 @@ function presentedPair(service: ServiceConfig, { proxy }: Config, materials: Mat
 
 function upstreamTlsOf(
   service: ServiceConfig,
-  { config: { proxy }, materials }: Pick<Surroundings, 'config' | 'materials'>,
+  { proxy }: Config,
   trust: TrustStore | undefined,
   pair: KeyPair | undefined,
 ): (target: TargetConfig) => UpstreamTls {
@@ -117,18 +130,26 @@ function upstreamTlsOf(
   const minVersion = protocols.includes('TLSv1.2') ? 'TLSv1.2' : 'TLSv1.3'
   const maxVersion = protocols.includes('TLSv1.3') ? 'TLSv1.3' : 'TLSv1.2'
   const ciphers = proxy.proxy_ssl_ciphers
-  const common = { minVersion, maxVersion, ciphers } as const
-  const parties = { trust: trust?.digest ?? 'public', certificate: pair?.fingerprint ?? 'none' }
-  const context = materials.secureContext([parties, common], {
-    ...(trust ? { ca: [...trust.pems] } : {}),
-    ...(pair ? { cert: pair.certificatePem, key: pair.keyPem } : {}),
-    ...common,
-  })
+  let context: SecureContext | undefined
+  const contextOnce = () => {
+    context ??= createSecureContext({
+      ...(trust ? { ca: [...trust.pems] } : {}),
+      ...(pair ? { cert: pair.certificatePem, key: pair.keyPem } : {}),
+      minVersion,
+      maxVersion,
+      ciphers,
+    })
+    return context
+  }
   return (target) => {
     const verifyName = service.proxy_ssl_name ?? service.upstream?.host_header ?? target.host
     const { tls_verify: verify, tls_verify_depth: verifyDepth } = service
-    const identity = JSON.stringify({ ...parties, verifyName, verify, verifyDepth, ...common })
-    return { identity, context, verifyName, verifyDepth, verify }
+    const identity = JSON.stringify({
+      trust: trust?.digest ?? 'public',
+      certificate: pair?.fingerprint ?? 'none',
+      ...{ verifyName, verify, verifyDepth, minVersion, maxVersion, ciphers },
+    })
+    return { identity, context: contextOnce(), verifyName, verifyDepth, verify }
   }
 }
 

@@ -5,7 +5,6 @@ import type { AnswerHeaders, Call } from '../types.ts'
 import { headersFor, reasonPhrase } from './answer-head.ts'
 import type { AnswerHandler, UpstreamConnection } from './http1/connection.ts'
 import type { AnswerHead } from './http1/head-reader.ts'
-import type { ReadBuffer } from './http1/read-buffer.ts'
 import { watchUnread } from './unread.ts'
 
 /** The largest answer whose body is copied into one string with its head, so that both leave in one write. */
@@ -71,7 +70,7 @@ export class Exchange implements AnswerHandler {
     // The body often arrives with the head and then leaves in one write with it; where it does not, see `pending`.
   }
 
-  data(chunk: Buffer, buffer: ReadBuffer): void {
+  data(chunk: Buffer): void {
     const head = this.#head
     if (head && head.length === chunk.length && chunk.length <= ONE_WRITE_LIMIT) {
       this.#writeHead()
@@ -80,8 +79,7 @@ export class Exchange implements AnswerHandler {
       return
     }
     if (head) this.#writeHead()
-    buffer.lend(chunk, this.#write)
-    if (this.#stalled || this.#response.writableLength < MAX_UNSENT) return
+    if (this.#response.write(chunk) || this.#stalled || this.#response.writableLength < MAX_UNSENT) return
     this.#stalled = true
     this.connection?.pause()
     this.#watchUnread()
@@ -147,10 +145,6 @@ export class Exchange implements AnswerHandler {
     if (this.#response.writableFinished || this.#over) return
     this.#clientLeft = true
     this.connection?.abort(clientLeft())
-  }
-
-  readonly #write = (bytes: Buffer, done?: () => void): void => {
-    this.#response.write(bytes, done)
   }
 
   /** Also when the answer is complete: the last bytes of it may still wait for a client that does not read. */

@@ -1,0 +1,179 @@
+/**
+ * Direct mode: the gate stands in front of a registry and judges each request by who calls, its method and its path. Whoever the
+ * route knows (by a certificate) needs no token of their own; everybody else gets the challenge and comes back with one.
+ */
+import type { ServerResponse } from 'node:http'
+import type { Duplex } from 'node:stream'
+import { GatewayError } from '../errors.ts'
+import type { Call, Service, User } from '../types.ts'
+import { authorizations } from './credentials.ts'
+import { type Demand, demandOf } from './demand.ts'
+import { denied, explained, notFound, unauthorized } from './gate-refusals.ts'
+import type { GateTokens } from './gate-tokens.ts'
+import { forwardFiltered } from './list-filter.ts'
+import type { Realm } from './realm.ts'
+import type { Subject } from './rights.ts'
+import { type Resource, scopeText } from './scope.ts'
+import { subjectOf } from './token-service.ts'
+import type { TokenClaims } from './token-signer.ts'
+
+export interface RegistryGateOptions {
+  readonly realm: Realm
+  /** The registry's name in tokens. */
+  readonly service: string
+  /** The registry. */
+  readonly backend: Service
+  /** Tokens for the registry; undefined for one that asks for none. */
+  readonly tokens: GateTokens | undefined
+  /** Whether lists are cut down to what the caller may pull. */
+  readonly filter: boolean
+  /** Where clients fetch tokens; undefined for the Host of the request. */
+  readonly url: string | undefined
+}
+
+/** A caller of a registry, and what was found out about the right to do so. */
+interface Visitor {
+  readonly subject: Subject
+  /** Present for who came with a token: it holds all that may be done. */
+  readonly claims: TokenClaims | undefined
+}
+
+export class RegistryGate implements Service {
+  readonly name: string
+  readonly #options: RegistryGateOptions
+
+  constructor(options: RegistryGateOptions) {
+    this.name = options.backend.name
+    this.#options = options
+  }
+
+  async forward(call: Call, response: ServerResponse): Promise<void> {
+    try {
+      const { method, target } = call
+      const at = target.indexOf('?')
+      const [path, query] = at < 0 ? [target, ''] : [target.slice(0, at), target.slice(at + 1)]
+      const demand = demandOf(method, path, query)
+      const visitor = this.#visitorOf(call, demand)
+      if (!demand || hidesForm(call)) throw notFound(`${method} ${path} is no request to a registry`)
+      const judged = visitor.claims ? undefined : this.#judge(visitor.subject, demand)
+      if (judged instanceof Promise) await judged
+      const upstream = this.#callFor(call, visitor, demand)
+      const { backend, filter } = this.#options
+      if (!filter || !demand.list || method !== 'GET') return await backend.forward(upstream, response)
+      await forwardFiltered(backend, upstream, response, this.#filterFor(visitor.subject, demand))
+    } catch (error) {
+      throw explained(error)
+    }
+  }
+
+  async upgrade(_call: Call, _protocol: string, _socket: Duplex, _head: Buffer): Promise<void> {
+    throw new GatewayError('GW_BAD_REQUEST', 'an upgrade to a registry')
+  }
+
+  /** @throws GatewayError with the challenge, for whoever has neither a certificate with rights nor a token */
+  #visitorOf(call: Call, demand: Demand | undefined): Visitor {
+    const { realm, service } = this.#options
+    const subject = subjectOf(call, service, call.identity)
+    const known = subject.user !== undefined || (subject.certificate !== undefined && realm.rights.byCertificate)
+    const token = bearerOf(call)
+    if (token === undefined) {
+      if (known) return { subject, claims: undefined }
+      throw unauthorized(this.#challenge(call, demand?.access ?? []), 'neither a certificate with rights nor a token')
+    }
+    const challenge = (error: string) => this.#challenge(call, demand?.access ?? [], error)
+    const claims = realm.signer.verify(token, Date.now())
+    if (!claims || claims.audience !== service) throw unauthorized(challenge('invalid_token'), 'no valid token of ours')
+    if (subject.user && subject.user.name !== claims.subject) {
+      throw unauthorized(challenge('invalid_token'), `a token for ${claims.subject}, shown by ${subject.user.name}`)
+    }
+    if (demand && !allows(claims, demand)) {
+      throw unauthorized(
+        challenge('insufficient_scope'),
+        `the token does not say ${demand.access.map(scopeText).join(' ')}`,
+      )
+    }
+    call.record.user ??= claims.subject === '' ? undefined : claims.subject
+    return { subject: { ...subject, user: subject.user ?? this.#userOf(claims) }, claims }
+  }
+
+  #userOf({ subject }: TokenClaims): User | undefined {
+    const { robots, users } = this.#options.realm
+    return subject === '' ? undefined : (robots.find(subject, Date.now())?.user ?? users.byName(subject))
+  }
+
+  /** A promise only where something has to be waited for. @throws GatewayError GW_FORBIDDEN, or GW_UNDECIDED */
+  #judge(subject: Subject, demand: Demand): void | Promise<void> {
+    let waiting: Promise<void> | undefined
+    for (const resource of demand.access) {
+      if (this.#options.filter && demand.list === 'catalog') continue
+      const judgement = this.#options.realm.rights.judge(subject, resource, demand.tag)
+      const check = ({ granted }: { granted: readonly string[] }) => {
+        const missing = resource.actions.filter((action) => !granted.includes(action))
+        if (missing.length > 0) throw denied({ ...resource, actions: missing }, demand.tag)
+      }
+      if (judgement instanceof Promise) waiting = (waiting ?? Promise.resolve()).then(() => judgement.then(check))
+      else check(judgement)
+    }
+    return waiting
+  }
+
+  #filterFor(subject: Subject, { list, access }: Demand): (entry: string) => boolean | Promise<boolean> {
+    const { rights } = this.#options.realm
+    const name = access[0]?.name ?? ''
+    return (entry) => {
+      const [repository, tag] = list === 'catalog' ? [entry, ''] : [name, entry]
+      const judgement = rights.judge(subject, { type: 'repository', name: repository, actions: ['pull'] }, tag)
+      const pulls = ({ granted }: { granted: readonly string[] }) => granted.includes('pull')
+      return judgement instanceof Promise ? judgement.then(pulls) : pulls(judgement)
+    }
+  }
+
+  /** The same request with our Authorization in place of the client's, which the registry has no business with. */
+  #callFor(call: Call, { subject, claims }: Visitor, demand: Demand): Call {
+    const own = withoutAuthorization(call.headers.own)
+    const { tokens } = this.#options
+    const name = claims ? claims.subject : (subject.user?.name ?? '')
+    if (tokens) own.push('Authorization', tokens.authorization(name, demand.token, Date.now()))
+    return { ...call, headers: { own, constant: call.headers.constant } }
+  }
+
+  #challenge({ destination }: Call, access: readonly Resource[], error?: string): string {
+    const { realm, service, url } = this.#options
+    const base = url ?? `https://${destination.authority}`
+    const scope = access.map(scopeText).join(' ')
+    // An empty parameter stops the parsers of all clients, so what is empty is left out.
+    return (
+      `Bearer realm="${base}/auth/realms/${realm.name}/protocol/docker-v2/auth",service="${service}"` +
+      `${scope === '' ? '' : `,scope="${scope}"`}${error === undefined ? '' : `,error="${error}"`}`
+    )
+  }
+}
+
+/** Undefined without one. Basic, as `Og==` of skopeo, says nothing here: the challenge tells where it does. */
+function bearerOf({ request }: Call): string | undefined {
+  const found = authorizations(request.rawHeaders)
+  if (found.length > 1) throw new GatewayError('GW_BAD_REQUEST', 'two Authorization headers')
+  return /^bearer +([A-Za-z0-9._~+/-]+=*) *$/i.exec(found[0] ?? '')?.[1]
+}
+
+function allows({ access }: TokenClaims, demand: Demand): boolean {
+  return demand.access.every(({ type, name, actions }) => {
+    const granted = access.find((each) => each.type === type && each.name === name)?.actions ?? []
+    return actions.every((action) => granted.includes(action))
+  })
+}
+
+/** Registries written in Go read `from` and `mount` from a form too, where the gate does not look. */
+function hidesForm({ method, request }: Call): boolean {
+  return method === 'POST' && /form/i.test(request.headers['content-type'] ?? '')
+}
+
+function withoutAuthorization(headers: readonly string[]): string[] {
+  const kept: string[] = []
+  for (let i = 0; i + 1 < headers.length; i += 2) {
+    const name = headers[i] as string
+    if (name.length === 'authorization'.length && name.toLowerCase() === 'authorization') continue
+    kept.push(name, headers[i + 1] as string)
+  }
+  return kept
+}

@@ -1,0 +1,87 @@
+/** Lists of repositories and tags, cut down to what the caller may see. A page may come out empty; its Link still leads on. */
+import { ServerResponse } from 'node:http'
+import { GatewayError } from '../errors.ts'
+import type { Call, Service } from '../types.ts'
+
+/** A page of ten thousand of the longest names is smaller. */
+const LARGEST_LIST = 8 * 1024 * 1024
+
+/** @throws GatewayError where the answer is no list that can be read */
+export async function forwardFiltered(
+  backend: Service,
+  call: Call,
+  response: ServerResponse,
+  mayShow: (entry: string) => boolean | Promise<boolean>,
+): Promise<void> {
+  const answer = new CollectedAnswer(call.request)
+  // The client's leaving is what stops the upstream.
+  response.once('close', () => answer.emit('close'))
+  await backend.forward(call, answer)
+  const body = answer.statusCode === 200 ? await filtered(answer.body(), mayShow) : answer.body()
+  response.writeHead(answer.statusCode, [...withoutLength(answer.flat), 'Content-Length', String(body.length)])
+  response.end(body)
+}
+
+async function filtered(body: Buffer, mayShow: (entry: string) => boolean | Promise<boolean>): Promise<Buffer> {
+  const list = parsed(body)
+  const key = Array.isArray(list.repositories) ? 'repositories' : 'tags'
+  const entries = list[key] ?? []
+  if (!Array.isArray(entries)) throw unreadable()
+  const kept: unknown[] = []
+  for (const entry of entries) if (typeof entry === 'string' && (await mayShow(entry))) kept.push(entry)
+  return Buffer.from(`${JSON.stringify({ ...list, [key]: kept })}\n`)
+}
+
+function parsed(body: Buffer): Record<string, unknown> {
+  try {
+    const value: unknown = JSON.parse(body.toString('utf8'))
+    if (typeof value === 'object' && value !== null) return value as Record<string, unknown>
+  } catch {
+    // Told below.
+  }
+  throw unreadable()
+}
+
+function unreadable(): GatewayError {
+  return new GatewayError('GW_UPSTREAM_RESPONSE', 'the list of the registry is no JSON that can be filtered')
+}
+
+function withoutLength(flat: readonly string[]): string[] {
+  return flat.filter((_, i) => (flat[i - (i % 2)] as string).toLowerCase() !== 'content-length')
+}
+
+/** Takes an answer in place of the client's response, within bounds. */
+class CollectedAnswer extends ServerResponse {
+  flat: readonly string[] = []
+  readonly #chunks: Buffer[] = []
+  #size = 0
+
+  body(): Buffer {
+    if (this.#size > LARGEST_LIST) {
+      throw new GatewayError('GW_UPSTREAM_RESPONSE', `a list of more than ${LARGEST_LIST} bytes`)
+    }
+    return Buffer.concat(this.#chunks)
+  }
+
+  override writeHead(status: number, ...rest: unknown[]): this {
+    this.statusCode = status
+    this.flat = rest.at(-1) as readonly string[]
+    return this
+  }
+
+  override flushHeaders(): void {}
+
+  override addTrailers(): void {}
+
+  override write(chunk: Buffer | string, encoding?: unknown): boolean {
+    const bytes = typeof chunk === 'string' ? Buffer.from(chunk, encoding as BufferEncoding) : chunk
+    this.#size += bytes.length
+    if (this.#size <= LARGEST_LIST) this.#chunks.push(bytes)
+    return true
+  }
+
+  override end(chunk?: unknown, encoding?: unknown): this {
+    if (chunk !== undefined) this.write(chunk as Buffer | string, encoding)
+    return this
+  }
+}
