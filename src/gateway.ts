@@ -77,13 +77,14 @@ export class Gateway {
     const { destination } = head
     const { host, path } = destination
 
-    this.#phases.admit(this.#phases.serverFor(host), connection)
+    const server = this.#phases.serverFor(host)
+    this.#phases.admit(server, connection)
 
     const method = request.method as string
     const match = this.#phases.route(method, head, request, connection)
     if (!match) throw new GatewayError('GW_ROUTE_NOT_FOUND', `no route for ${method} ${host}${path}`)
     record.route = match.route.name
-    return { head, match, caller: { id, request, connection, method, destination } }
+    return { head, match, caller: { id, request, connection, server, method, destination } }
   }
 
   /** Who is calling, and whether he may. A promise only where something has to be waited for. */
@@ -98,7 +99,7 @@ export class Gateway {
   }
 
   #callOf({ head, match, caller }: Arrival, identity: Identity, record: RequestRecord): Call {
-    const { id, request, connection, method, destination } = caller
+    const { id, request, connection, server, method, destination } = caller
     const { authority } = destination
     return {
       id,
@@ -113,6 +114,7 @@ export class Gateway {
       limits: this.#phases.limits,
       record,
       connection,
+      server,
       identity,
     }
   }

@@ -58,6 +58,10 @@ export interface VirtualServer {
   readonly name: string
   readonly policy: string
   readonly verify: VerifyMode
+  /** Who knows the users of the certificates that it verifies; undefined where nobody does. */
+  readonly mapper: CertificateMapper | undefined
+  /** NATS's `verify_and_map`: a route that does not say otherwise asks for a certificate that belongs to a user. */
+  readonly verifyAndMap: boolean
 }
 
 export interface Route {
@@ -102,6 +106,8 @@ export interface Caller {
   readonly id: string
   readonly request: IncomingMessage
   readonly connection: Connection
+  /** The virtual server that Host names. */
+  readonly server: VirtualServer
   readonly method: string
   readonly destination: Destination
 }
@@ -173,9 +179,24 @@ export interface CertificateMapper {
 
 /** What a mapper found. `reason` is for the log and for `inspect`: which rule matched, or why none did. */
 export type Mapping =
-  | { readonly status: 'mapped'; readonly user: User; readonly reason: string }
+  | {
+      readonly status: 'mapped'
+      readonly user: User
+      readonly reason: string
+      /** The id of the credential that matched, for X-Credential-Identifier. */
+      readonly credential?: string | undefined
+      /** Methods that this user must pass besides, as NATS's password of a mapped user. */
+      readonly requires?: readonly string[] | undefined
+      /** When to ask again, in milliseconds since the epoch; undefined where nothing changes while the configuration is the same. */
+      readonly until?: number | undefined
+    }
   /** `headers` (flat) go to the client with the 401, as Docker's plugins may ask. */
-  | { readonly status: 'unmapped'; readonly reason: string; readonly headers?: readonly string[] | undefined }
+  | {
+      readonly status: 'unmapped'
+      readonly reason: string
+      readonly headers?: readonly string[] | undefined
+      readonly until?: number | undefined
+    }
 
 /**
  * What must be remembered for a while, by one gateway or by several: revoked tokens, used codes, failed attempts. A key begins with its kind

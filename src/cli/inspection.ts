@@ -166,7 +166,10 @@ function outcomeOf(
   let headers: ServerJudgement['headers'] = []
   try {
     headers = pairs(identity.for(connection))
-    admit({ name: '', policy: POLICY, verify: server.ssl_verify_client }, connection)
+    admit(
+      { name: '', policy: POLICY, verify: server.ssl_verify_client, mapper: undefined, verifyAndMap: false },
+      connection,
+    )
     return { refusal: undefined, headers }
   } catch (error) {
     if (!(error instanceof GatewayError)) throw error

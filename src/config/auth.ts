@@ -8,7 +8,14 @@ import { duration, integer, matching, onOff, positiveDuration } from './scalars.
 import { secret } from './secret.ts'
 
 /** Those that Sallyport brings. */
-export const AUTH_METHODS = ['external', 'password', 'totp', 'application_credential', 'api-key'] as const
+export const AUTH_METHODS = [
+  'certificate',
+  'external',
+  'password',
+  'totp',
+  'application_credential',
+  'api-key',
+] as const
 export type AuthMethodName = (typeof AUTH_METHODS)[number]
 
 /** The ones that add to a user whom another method must have found before. */

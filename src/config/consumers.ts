@@ -7,7 +7,7 @@ import { onOff, text, timestamp } from './scalars.ts'
 import { type Secret, secret } from './secret.ts'
 
 /** A group by its name, or as `{name: …}`, which is how Kong's tools write it. */
-const groupName: Kind<string> = {
+export const groupName: Kind<string> = {
   expected: 'the name of a group, or a map with its name',
   json: foreignKey('a group').json,
   parse(value) {

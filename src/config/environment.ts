@@ -32,6 +32,7 @@ const NEVER_EMPTY = [
   'SALLYPORT_PINNED_CERTS',
   'SALLYPORT_SSL_VERIFY_EXTENDED_KEY_USAGE',
   'SALLYPORT_SSL_VERIFY_POLICIES',
+  'SALLYPORT_VERIFY_AND_MAP',
 ]
 
 /** Kubernetes gives every pod such variables for a Service that happens to be named "sallyport". */

@@ -2,6 +2,7 @@
 export type { ListenAddress } from './addresses.ts'
 export type { AdminConfig } from './admin.ts'
 export type { AuthConfig, AuthMethodName } from './auth.ts'
+export type { MappedUserConfig, UserFromCertificate } from './authorization.ts'
 export type { CaCertificateConfig, CertificateConfig } from './certificates.ts'
 export type { Config } from './config.ts'
 export type {

@@ -1,12 +1,13 @@
 /** From the listeners as written to the listeners as used: one default server each, passphrases read. */
 import type { Problem } from '../errors.ts'
+import type { MappedUserConfig } from './authorization.ts'
 import type { Written } from './config.ts'
 import { Unfit } from './field.ts'
 import type { ListenerConfig, WrittenListener } from './listeners.ts'
 import { findFile, readBounded } from './pem.ts'
 import { located, passes, type ResolveContext } from './resolve-context.ts'
 import { Secret } from './secret.ts'
-import { checkServer, type ServerConfig, type WrittenServer } from './servers.ts'
+import { checkServer, type ServerConfig, verifyClientOf, type WrittenServer } from './servers.ts'
 import type { ServiceConfig } from './services.ts'
 
 export function resolveListeners(
@@ -90,7 +91,14 @@ function resolveServer(
     ...(password ? [password] : []),
     ...(file === undefined ? [] : readPasswords(file, server.at, context)),
   ]
-  return { ...settings, default_server: isDefault, ssl_passwords }
+  const users = located<MappedUserConfig>(settings.authorization.users)
+  return {
+    ...settings,
+    ssl_verify_client: verifyClientOf(server),
+    authorization: { users },
+    default_server: isDefault,
+    ssl_passwords,
+  }
 }
 
 const WITHOUT_CERTIFICATE = (at: string): Problem => ({

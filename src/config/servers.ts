@@ -2,6 +2,7 @@
 import { z } from 'zod'
 import type { Problem } from '../errors.ts'
 import { wildcardName } from './addresses.ts'
+import { type AuthorizationConfig, authorization } from './authorization.ts'
 import { block, field, type Located, list } from './field.ts'
 import { checkNameRules, nameRule } from './name-rules.ts'
 import { crl, pem } from './pem.ts'
@@ -60,7 +61,7 @@ export const server = block('One virtual server.', {
     about: 'Whether clients are told the names of the authorities, by which browsers choose a certificate.',
   }),
   ssl_verify_client: field(choice('off', 'optional', 'on', 'optional_no_ca'), {
-    default: 'off',
+    otherwise: 'off, or on with verify_and_map',
     env: 'SALLYPORT_SSL_VERIFY_CLIENT',
     about:
       'off: ask for no certificate. optional: verify one if it is sent. on: demand one. ' +
@@ -134,15 +135,45 @@ export const server = block('One virtual server.', {
     env: 'SALLYPORT_SSL_SESSION_TIMEOUT',
     about: 'A session can be resumed for so long.',
   }),
+  verify_and_map: field(onOff, {
+    default: 'off',
+    env: 'SALLYPORT_VERIFY_AND_MAP',
+    about:
+      'Whether each request needs a certificate that belongs to a user, unless its route says otherwise. It turns ssl_verify_client on where that is not written.',
+  }),
+  mapping: field(choice('strict'), {
+    default: 'strict',
+    env: 'SALLYPORT_MAPPING',
+    about: 'How authorization.users are compared: strict, by typed rules.',
+  }),
+  certmap: list(text, {
+    default: ['local'],
+    about: 'Who knows the user of a certificate, in order: local for authorization.users and consumers.',
+  }),
+  authorization: authorization.prefault({}),
 })
 
 export type WrittenServer = z.output<typeof server> & Located
 
 /** A virtual server as it is used. */
-export interface ServerConfig extends Omit<WrittenServer, 'ssl_password' | 'ssl_password_file' | 'default_server'> {
+export interface ServerConfig
+  extends Omit<
+    WrittenServer,
+    'ssl_password' | 'ssl_password_file' | 'default_server' | 'ssl_verify_client' | 'authorization'
+  > {
+  /** Already `on` where verify_and_map implies it. */
+  readonly ssl_verify_client: VerifyClient
+  readonly authorization: AuthorizationConfig
   readonly default_server: boolean
   /** The passphrases to try for `ssl_certificate_key`, in order. */
   readonly ssl_passwords: readonly Secret[]
+}
+
+export type VerifyClient = NonNullable<WrittenServer['ssl_verify_client']>
+
+/** NATS: verify_and_map implies verify. */
+export function verifyClientOf({ ssl_verify_client: mode, verify_and_map: maps }: WrittenServer): VerifyClient {
+  return mode ?? (maps ? 'on' : 'off')
 }
 
 export function checkServer(given: WrittenServer): Problem[] {
@@ -165,8 +196,15 @@ const FOR_CERTIFICATES = [
 ] as const
 
 function checkTrust(given: WrittenServer): Problem[] {
-  const { at, ssl_verify_client: mode, ssl_client_certificate: announced, ssl_trusted_certificate: trusted } = given
+  const { at, ssl_client_certificate: announced, ssl_trusted_certificate: trusted } = given
   const problems: Problem[] = []
+  const mode = verifyClientOf(given)
+  if (given.verify_and_map && (mode === 'off' || mode === 'optional_no_ca')) {
+    problems.push({
+      path: `${at}.verify_and_map`,
+      message: `has no use while ssl_verify_client is ${mode}, which verifies nothing; set it to on or optional, or remove it`,
+    })
+  }
   if ((mode === 'on' || mode === 'optional') && !announced && !trusted) {
     problems.push({
       path: `${at}.ssl_verify_client`,

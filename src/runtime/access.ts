@@ -10,24 +10,31 @@ export interface AccessOptions {
   readonly auth: AuthConfig
   readonly users: Users
   readonly methods: ReadonlyMap<string, AuthMethod>
+  /** Whether or not rules may name it. */
+  readonly certificate: AuthMethod
   /** Of this start of the gateway, the same in all workers. */
   readonly secret: Buffer
 }
 
-/** Makes the Access of each route; undefined for those that ask nothing. */
-export function createAccesses({
-  auth,
-  users,
-  methods,
-  secret,
-}: AccessOptions): (route: RouteConfig) => Access | undefined {
+export interface Accesses {
+  /** Undefined for a route that asks nothing. */
+  of(route: RouteConfig): Access | undefined
+  /** What a server with `verify_and_map` demands where a route demands nothing of its own. */
+  readonly mapped: Access
+}
+
+export function createAccesses({ auth, users, methods, certificate, secret }: AccessOptions): Accesses {
   const receipts = createReceipts({ key: receiptKey(auth, secret), ttl: auth.receipt_ttl, users })
   const methodNamed = (name: string) => methods.get(name)
-  return (route) => {
-    if (!route.rules) return undefined
-    const rules = route.rules.map((names): Rule => names.map((name) => methodOf(name, methods)))
-    const chain = createChain({ rules, anonymous: route.anonymous, receipts, methodNamed })
-    return accessOf(chain, rules, route)
+  const chainOf = (rules: readonly Rule[], anonymous: boolean) =>
+    createChain({ rules, anonymous, receipts, methodNamed })
+  return {
+    of(route) {
+      if (!route.rules) return undefined
+      const rules = route.rules.map((names): Rule => names.map((name) => methodOf(name, methods)))
+      return accessOf(chainOf(rules, route.anonymous), rules, route)
+    },
+    mapped: accessOf(chainOf([[certificate]], false), [], { hide_credentials: false }),
   }
 }
 
@@ -38,7 +45,7 @@ function methodOf(name: string, methods: AccessOptions['methods']): AuthMethod {
   return method
 }
 
-function accessOf(chain: Chain, rules: readonly Rule[], route: RouteConfig): Access {
+function accessOf(chain: Chain, rules: readonly Rule[], route: Pick<RouteConfig, 'hide_credentials'>): Access {
   return {
     authenticate: (caller) => chain.authenticate(caller),
     authorize: () => {},

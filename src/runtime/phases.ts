@@ -11,7 +11,7 @@ import { refusalBytes, refuse } from '../refuse.ts'
 import { createAddressSet } from '../routing/addresses.ts'
 import { readHead } from '../routing/head.ts'
 import type { Router } from '../routing/router.ts'
-import type { Identity, Phases, VirtualServer } from '../types.ts'
+import type { Access, Identity, Phases, Route, VirtualServer } from '../types.ts'
 import { identityHeadersOf } from './identity.ts'
 
 export interface PhasesOptions {
@@ -20,6 +20,8 @@ export interface PhasesOptions {
   readonly virtualFor: (host: string) => VirtualServer
   readonly ownUris: (serverName: string | undefined) => readonly string[]
   readonly router: Router
+  /** What a server with `verify_and_map` demands where a route demands nothing. */
+  readonly mappedAccess: Access
   readonly begin: Phases['begin']
   readonly log: Log
 }
@@ -34,7 +36,9 @@ const NOBODY: Identity = Object.freeze({
 
 /** Compiles everything that requests of one listener need, so that a request only runs it. */
 export function createPhases(options: PhasesOptions): Phases {
-  const { config, listener, virtualFor, router } = options
+  const { config, listener, virtualFor, router, mappedAccess } = options
+  const accessOf = (route: Route, { verifyAndMap }: VirtualServer) =>
+    route.access ?? (verifyAndMap ? mappedAccess : undefined)
   const ownedNames = Object.keys(config.identity_headers)
   const filter = createRequestHeaderFilter({ ownedNames, underscores: listener.underscores_in_headers })
   const identity = identityHeadersOf(config, options.ownUris)
@@ -55,8 +59,8 @@ export function createPhases(options: PhasesOptions): Phases {
     admit,
     route: (method, { destination }, request, { serverName }) =>
       router.match({ destination, method, rawHeaders: request.rawHeaders, serverName, protocol: 'https' }),
-    authenticate: ({ access }, caller) => access?.authenticate(caller) ?? NOBODY,
-    authorize: ({ access }, caller, identity) => access?.authorize(caller, identity),
+    authenticate: (route, caller) => accessOf(route, caller.server)?.authenticate(caller) ?? NOBODY,
+    authorize: (route, caller, identity) => accessOf(route, caller.server)?.authorize(caller, identity),
     target: ({ route, upstreamPath }, { query }) =>
       upstreamPath + (route.access?.hides?.queryKeys ? withoutKeys(query, route.access.hides.queryKeys) : query),
     headers({ id, request, connection }, head, match, who) {

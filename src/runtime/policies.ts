@@ -9,6 +9,7 @@ import { ServerNames } from '../routing/server-names.ts'
 import type { KeyPair } from '../tls-cert-utils/key-pair.ts'
 import type { VirtualServer } from '../types.ts'
 import { type ClientTrust, clientTrustOf } from './client-trust.ts'
+import type { Mappers } from './mappers.ts'
 import { digestOf, type Materials } from './materials.ts'
 import { ignoredListTeller, revocationOf } from './revocation.ts'
 
@@ -44,6 +45,15 @@ export interface PolicyContext {
   readonly intermediates: Intermediates
   /** The policies in use. */
   readonly policies: PolicyRegistry
+  readonly mappers: Mappers
+}
+
+/** What a server is prepared with. */
+interface Preparation {
+  readonly bySni: CertificatesByName
+  readonly materials: Materials
+  readonly log: Log
+  readonly mappers: Mappers
 }
 
 /**
@@ -60,7 +70,7 @@ export function prepareServers(
   const before = materials.problems.length
   const bySni = certificatesByName(certificates, materials)
   const prepared = listener.servers.map((server) =>
-    prepareServer(server, listener, { bySni, materials, log: context.log }),
+    prepareServer(server, listener, { bySni, materials, log: context.log, mappers: context.mappers }),
   )
   const fallback = prepared.find(({ config }) => config.default_server)
   if (materials.problems.length > before || !fallback) return undefined
@@ -129,7 +139,7 @@ function certificatesByName(certificates: readonly CertificateConfig[], material
 function prepareServer(
   config: ServerConfig,
   listener: ListenerConfig,
-  { bySni, materials, log }: { bySni: CertificatesByName; materials: Materials; log: Log },
+  { bySni, materials, log, mappers }: Preparation,
 ): Prepared {
   const pair =
     config.ssl_certificate && config.ssl_certificate_key
@@ -153,7 +163,13 @@ function prepareServer(
   const revocation = trust && revocationOf(config, trust, materials)
   const options = policyOptions(config, listener, trust, revocation?.name ?? '')
   const demands = revocation ? [notRevoked(revocation.lists, ignoredListTeller(log))] : []
-  const virtual = { name: config.server_names[0] ?? '_', policy: options.id, verify: config.ssl_verify_client }
+  const virtual = {
+    name: config.server_names[0] ?? '_',
+    policy: options.id,
+    verify: config.ssl_verify_client,
+    mapper: mappers.of(config),
+    verifyAndMap: config.verify_and_map,
+  }
   return { config, virtual, options, demands, pair }
 }
 

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import type { AccessLog } from '../access-log.ts'
+import { createCertificateMethod } from '../auth/methods/certificate.ts'
 import type { Config, ListenerConfig, LoadedConfig, RouteConfig } from '../config/index.ts'
 import { ConfigError, type Problem } from '../errors.ts'
 import { Gateway } from '../gateway.ts'
@@ -17,6 +18,7 @@ import type { ConnectionPool } from '../upstream/pool.ts'
 import { Pools } from '../upstream/pools.ts'
 import { createAccesses } from './access.ts'
 import { ambiguousHeaders } from './identity.ts'
+import { Mappers } from './mappers.ts'
 import { Materials } from './materials.ts'
 import { buildMethods } from './methods.ts'
 import { createPhases } from './phases.ts'
@@ -107,7 +109,8 @@ export function buildRuntime(loaded: LoadedConfig, lasting: Lasting): Runtime {
   const store = storeOf(config.store, lasting.store, lasting.log, lasting.memory)
   createTokens(config.tokens, store.store, lasting.ticketSecret, materials)
   const users = createUsers(config.consumers)
-  const methods = buildMethods({ config, users, materials, store: store.store, others: {} })
+  const certificate = createCertificateMethod()
+  const methods = buildMethods({ config, users, materials, store: store.store, others: { certificate } })
   const realms = buildRealms(config.registry_realms, {
     materials,
     store: store.store,
@@ -115,21 +118,23 @@ export function buildRuntime(loaded: LoadedConfig, lasting: Lasting): Runtime {
     password: methods.password,
   })
   const services = buildServices(config, { materials, realms, lasting, used: usedPools })
+  const mappers = new Mappers(config, users, materials)
   const servers = config.listeners.map((listener) =>
-    prepareServers(listener, config.certificates, materials, lasting, usedPolicies),
+    prepareServers(listener, config.certificates, materials, { ...lasting, mappers }, usedPolicies),
   )
   for (const message of ambiguousHeaders(config)) materials.problem('identity_presets', message)
   if (materials.problems.length > 0) throw new ConfigError(materials.problems)
 
-  const accessOf = createAccesses({
-    ...{ auth: config.auth, users, methods: methods.byName, secret: lasting.ticketSecret },
+  const accesses = createAccesses({
+    ...{ auth: config.auth, users, methods: methods.byName, certificate, secret: lasting.ticketSecret },
   })
-  const router = createRouter(rulesOf(config, services, accessOf))
+  const mappedAccess = accesses.mapped
+  const router = createRouter(rulesOf(config, services, accesses.of))
   const begin = createRecorder({ accessLog, metrics: lasting.metrics })
   const listeners = config.listeners.map((listener, i) => {
     const { virtualFor, ownUris, policyFor, policyIds } = servers[i] as ListenerServers
     const gateway = new Gateway(
-      createPhases({ config, listener, virtualFor, ownUris, router, begin, log: lasting.log }),
+      createPhases({ config, listener, virtualFor, ownUris, router, mappedAccess, begin, log: lasting.log }),
     )
     return { config: listener, settings: settingsOf(listener, policyFor, lasting.workers), gateway, policyIds }
   })
@@ -156,6 +161,7 @@ function furtherProblems(loaded: LoadedConfig & { config: undefined }, lasting: 
   const { incomplete } = loaded
   const materials = new Materials(loaded.locate)
   if (!incomplete) return []
+  const mappers = new Mappers(incomplete, createUsers(incomplete.consumers), materials)
   const attempts = [
     ...incomplete.services.map((service) => () => {
       buildService(service, {
@@ -168,7 +174,7 @@ function furtherProblems(loaded: LoadedConfig & { config: undefined }, lasting: 
       })
     }),
     ...incomplete.listeners.map((listener) => () => {
-      prepareServers(listener, incomplete.certificates, materials, lasting, new Map())
+      prepareServers(listener, incomplete.certificates, materials, { ...lasting, mappers }, new Map())
     }),
   ]
   for (const attempt of attempts) {

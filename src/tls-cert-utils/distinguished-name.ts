@@ -9,6 +9,8 @@ export interface NameAttribute {
   readonly shortName: string | undefined
   /** The value as text; `#` and the hex of its DER where its type is no character string. It can hold any character, controls too. */
   readonly value: string
+  /** Whether the value's type is a character string: text that looks like the hex of a DER is still text. */
+  readonly isText: boolean
   /** The value's DER. */
   readonly raw: Buffer
 }
@@ -125,7 +127,9 @@ export function readName(name: Uint8Array): RelativeDistinguishedName[] {
     previous = rdn
     const bytes = utf8(value)
     const text = bytes === undefined ? dump(value) : bytes.toString('utf8')
-    rdns.at(-1)?.push({ oid, shortName: SHORT_NAMES.get(oid), value: text, raw: value.raw })
+    rdns
+      .at(-1)
+      ?.push({ oid, shortName: SHORT_NAMES.get(oid), value: text, isText: bytes !== undefined, raw: value.raw })
   }
   return rdns
 }

@@ -37,7 +37,7 @@ export function fakeCertificate(facts: Partial<CertificateFacts> = {}): Certific
     escapedPem: '-----BEGIN%20CERTIFICATE-----%0AAAAA%0A-----END%20CERTIFICATE-----%0A',
     rfc9440: ':AAAA:',
     alternativeNames: [],
-    subjectAttributes: [[{ oid: '2.5.4.3', shortName: 'CN', value: 'ada', raw: Buffer.alloc(0) }]],
+    subjectAttributes: [[{ oid: '2.5.4.3', shortName: 'CN', value: 'ada', isText: true, raw: Buffer.alloc(0) }]],
     publicKeySha256: 'c2hh',
   }
   return { ...certificate, ...facts } as CertificateFacts

@@ -21,6 +21,7 @@ export function caller({ headers = [], query = '', connection = {} }: CallerFact
     id: 'request',
     request: { rawHeaders: [...headers] } as unknown as IncomingMessage,
     connection: fakeConnection(connection),
+    server: { name: 'api.test', policy: 'policy', verify: 'optional', mapper: undefined, verifyAndMap: false },
     method: 'GET',
     destination: { host: 'api.test', port: undefined, authority: 'api.test', path: '/', query },
   }

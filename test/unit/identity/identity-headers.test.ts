@@ -143,7 +143,7 @@ describe('identity headers', () => {
           subject: text,
           issuer: text,
           serial: text,
-          subjectAttributes: [[{ oid: '2.5.4.3', shortName: 'CN', value: text, raw: Buffer.alloc(0) }]],
+          subjectAttributes: [[{ oid: '2.5.4.3', shortName: 'CN', value: text, isText: true, raw: Buffer.alloc(0) }]],
           alternativeNames: [{ type: 'email', value: text }],
         })
         const verification = { result: 'FAILED', reason: text, code: 'X' } as const

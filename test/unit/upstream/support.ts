@@ -27,6 +27,7 @@ export function callOf(request: unknown, limits: Partial<CallLimits> = {}): Call
       attempts: 0,
     },
     connection: fakeConnection(),
+    server: { name: 'localhost', policy: 'policy', verify: 'off', mapper: undefined, verifyAndMap: false },
     identity: { user: undefined, methods: [], credential: undefined, expiresAt: Number.POSITIVE_INFINITY },
   }
 }

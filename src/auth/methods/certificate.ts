@@ -1,0 +1,68 @@
+/** The certificate of the connection, verified, as the proof of a user: NATS's `verify_and_map`. */
+import type { AuthMethod, Caller, CertificateMapper, Connection, Mapping, Outcome, User } from '../../types.ts'
+
+export interface CertificateMethodOptions {
+  /** Kong's `default_consumer`: whom a verified certificate stands for that belongs to nobody. */
+  readonly fallback?: User | undefined
+}
+
+interface Remembered {
+  readonly mapper: CertificateMapper
+  readonly outcome: Outcome
+  /** In milliseconds since the epoch. */
+  readonly until: number
+}
+
+const ABSENT: Outcome = Object.freeze({ status: 'absent' })
+
+/**
+ * Asks the mapper of the server once per connection: the same outcome, the same object, for each of its requests. A failure is
+ * not remembered.
+ */
+export function createCertificateMethod({ fallback }: CertificateMethodOptions = {}): AuthMethod {
+  const known = new WeakMap<Connection, Remembered>()
+
+  const settle = (connection: Connection, mapper: CertificateMapper, mapping: Mapping): Outcome => {
+    const outcome = Object.freeze(outcomeOf(mapping, connection, fallback))
+    const { until = Number.POSITIVE_INFINITY } = mapping
+    known.set(connection, { mapper, outcome, until })
+    return outcome
+  }
+
+  return {
+    name: 'certificate',
+    authenticate({ connection, server }: Caller) {
+      const { certificate, verification } = connection
+      if (!certificate) return ABSENT
+      if (verification.result !== 'SUCCESS')
+        return denied(
+          `the certificate is not verified (${verification.result === 'FAILED' ? verification.reason : 'off'})`,
+        )
+      const { mapper } = server
+      if (!mapper) return denied(`server ${server.name} has no rules from certificates to users`)
+      const remembered = known.get(connection)
+      if (remembered?.mapper === mapper && isCurrent(remembered)) return remembered.outcome
+      const mapping = mapper.map(certificate, connection)
+      return mapping instanceof Promise
+        ? mapping.then((settled) => settle(connection, mapper, settled))
+        : settle(connection, mapper, mapping)
+    },
+  }
+}
+
+function isCurrent({ until }: Remembered): boolean {
+  return until === Number.POSITIVE_INFINITY || Date.now() < until
+}
+
+function outcomeOf(mapping: Mapping, { expiresAt }: Connection, fallback: User | undefined): Outcome {
+  if (mapping.status === 'mapped') {
+    const { user, credential, requires } = mapping
+    return { status: 'accepted', user, credential, requires, expiresAt }
+  }
+  if (fallback) return { status: 'accepted', user: fallback, expiresAt }
+  return denied(mapping.reason, mapping.headers)
+}
+
+function denied(reason: string, headers?: readonly string[]): Outcome {
+  return { status: 'denied', reason, headers }
+}

@@ -1,0 +1,87 @@
+/** Which certificates belong to which users, with NATS's words: `verify_and_map` and `authorization.users`. */
+import { z } from 'zod'
+import { groupName } from './consumers.ts'
+import { block, field, type Kind, type Located, list, Unfit } from './field.ts'
+import { choice, text } from './scalars.ts'
+import { type Secret, secret } from './secret.ts'
+
+/** A user whose name stands in the certificate. */
+export interface UserFromCertificate {
+  readonly from?: string
+  readonly domain?: string
+  readonly template?: string
+}
+
+const PARTS = ['from', 'domain', 'template'] as const
+
+const userName: Kind<string | UserFromCertificate> = {
+  expected: 'a name, or {from: san.email, domain: example.com}, or {template: "{subject.cn}"}',
+  json: {
+    anyOf: [
+      { type: 'string', minLength: 1 },
+      {
+        type: 'object',
+        properties: Object.fromEntries(PARTS.map((part) => [part, { type: 'string' }])),
+        additionalProperties: false,
+        minProperties: 1,
+      },
+    ],
+  },
+  parse(value) {
+    if (typeof value === 'string' && value !== '') return value
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new Unfit('')
+    const entries = Object.entries(value)
+    const known: readonly string[] = PARTS
+    if (
+      entries.length === 0 ||
+      entries.some(([key, each]) => !known.includes(key) || typeof each !== 'string' || !each)
+    )
+      throw new Unfit('')
+    return Object.fromEntries(entries)
+  },
+}
+
+const mappedUser = block('A user and his certificates.', {
+  user: field(userName, {
+    required: true,
+    about:
+      'The user\'s name; with mapping: nats what the certificate must hold, as in NATS. Or how to take the name from the certificate: {from: san.email, domain: example.com}, {from: spiffe}, {template: "{subject.cn}@{subject.o}"}.',
+  }),
+  certificate: list(text, {
+    otherwise: 'the user itself, which must have a type then',
+    about:
+      'What names the certificate, one of these is enough: email:, dns:, uri:, upn:, dn:, cn:, spki:, fingerprint: (both SHA-256), serial: (with issuer).',
+  }),
+  issuer: field(text, {
+    otherwise: 'any authority that the server trusts; needed where there are several',
+    about:
+      'The authority that must have issued the certificate: the name or id of one of ca_certificates, or the distinguished name of one that the server trusts.',
+  }),
+  password: field(secret, {
+    secret: true,
+    about: 'A password that the user must give besides the certificate, as in NATS.',
+  }),
+  groups: list(groupName, { default: [], about: 'Groups of the user, besides those of the consumer of that name.' }),
+  groups_from: list(choice('OU', 'O'), {
+    default: [],
+    about: 'Attributes of the subject whose values are groups of the user too.',
+  }),
+})
+
+export const authorization = block('Which certificates belong to which users. The first that matches counts.', {
+  users: z.array(mappedUser).prefault([]).describe('The users.'),
+})
+
+/** As it is used. */
+export interface MappedUserConfig extends Located {
+  readonly user: string | UserFromCertificate
+  readonly certificate?: readonly string[]
+  readonly issuer?: string
+  readonly password?: Secret
+  readonly groups: readonly string[]
+  readonly groups_from: readonly ('OU' | 'O')[]
+}
+
+export interface AuthorizationConfig {
+  readonly users: readonly MappedUserConfig[]
+}

@@ -1,0 +1,47 @@
+/** Which authority issued a certificate: by signature, since two authorities can give their intermediates any name. */
+import type { CertificateFacts } from '../../tls-cert-utils/certificate.ts'
+
+/** No honest chain is longer. */
+const LONGEST = 10
+
+/**
+ * Whether one of `wanted` signed the certificate, or an authority above it. `known` are the authorities through which the way up may
+ * lead: those that the server trusts, and those that the client's chain went through. `longest` 1 asks for who signed it himself.
+ */
+export function isIssuedBy(
+  certificate: CertificateFacts,
+  wanted: readonly CertificateFacts[],
+  known: readonly CertificateFacts[],
+  longest = LONGEST,
+): boolean {
+  const authorities = [...wanted, ...known]
+  let level = [certificate]
+  for (let length = 0; length < longest && level.length > 0; length++) {
+    const above = level.flatMap((each) => authorities.filter((authority) => hasIssued(authority, each)))
+    if (above.some((authority) => wanted.some((each) => isSame(each, authority)))) return true
+    level = above.filter(({ selfIssued }) => !selfIssued)
+  }
+  return false
+}
+
+function hasIssued(authority: CertificateFacts, certificate: CertificateFacts): boolean {
+  if (!authority.rawSubject.equals(certificate.rawIssuer)) return false
+  try {
+    return certificate.x509.verify(authority.x509.publicKey)
+  } catch {
+    return false // a key of another type than the signature's
+  }
+}
+
+/** A renewed authority has the same name and key in a new certificate. */
+function isSame(one: CertificateFacts, other: CertificateFacts): boolean {
+  return one.publicKeySha256 === other.publicKeySha256 && one.rawSubject.equals(other.rawSubject)
+}
+
+/** The authorities at the top: those that none of the others has issued, one of each name. */
+export function topmost(trusted: readonly CertificateFacts[]): CertificateFacts[] {
+  const tops = trusted.filter(
+    (each) => !trusted.some((other) => !other.rawSubject.equals(each.rawSubject) && hasIssued(other, each)),
+  )
+  return tops.filter((each, i) => tops.findIndex((other) => other.rawSubject.equals(each.rawSubject)) === i)
+}

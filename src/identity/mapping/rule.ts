@@ -1,0 +1,79 @@
+/** What mapping rules are made of, whichever way they are matched. */
+import type { CertificateFacts } from '../../tls-cert-utils/certificate.ts'
+import type { CertificateMapper, Connection, Mapping, User, Users } from '../../types.ts'
+import type { SourceSettings } from './user-source.ts'
+
+/** One of `authorization.users`, or a certificate of a consumer. */
+export interface RuleSettings {
+  /** Where it stands, as `listeners[0].servers[0].authorization.users[2]`. */
+  readonly at: string
+  readonly user: string | SourceSettings
+  /** Typed rules, one of which must name the certificate. */
+  readonly certificates?: readonly string[] | undefined
+  /** Kong's name without a type. */
+  readonly subjectName?: string | undefined
+  /** The authorities one of which must have issued the certificate; undefined for any that the server trusts. */
+  readonly issuers?: readonly CertificateFacts[] | undefined
+  readonly groups?: readonly string[] | undefined
+  readonly groupsFrom?: readonly ('OU' | 'O')[] | undefined
+  /** Methods that the user must pass besides. */
+  readonly requires?: readonly string[] | undefined
+  readonly credential?: string | undefined
+}
+
+/** Something to tell the operator about a setting; `isFatal` keeps the gateway from starting. */
+export interface Finding {
+  readonly at: string
+  readonly message: string
+  readonly isFatal: boolean
+}
+
+/** One rule on one certificate, for `inspect`. */
+export interface Trial {
+  readonly at: string
+  /** As a person would write it. */
+  readonly rule: string
+  readonly matched: boolean
+  /** Which field matched, or why none did. */
+  readonly reason: string
+}
+
+/** The mapper of a server's own rules. */
+export interface RuleMapper extends CertificateMapper {
+  map(certificate: CertificateFacts, connection: Connection): Mapping
+  /** Every rule in order, whether or not one before it matched; `map` answers with the first that did. */
+  trials(certificate: CertificateFacts, connection: Connection): Iterable<Trial>
+  readonly findings: readonly Finding[]
+}
+
+const ATTRIBUTE = { OU: '2.5.4.11', O: '2.5.4.10' } as const
+
+/** The user of a rule: the known one of that name, with the rule's groups besides. */
+export function userOf(
+  name: string,
+  rule: RuleSettings,
+  users: Users,
+  certificate: CertificateFacts | undefined,
+): User {
+  const known = users.byName(name)
+  const groups = new Set([...(known?.groups ?? []), ...(rule.groups ?? [])])
+  const oids: readonly string[] = (rule.groupsFrom ?? []).map((type) => ATTRIBUTE[type])
+  for (const { oid, value, isText } of certificate?.subjectAttributes.flat() ?? []) {
+    // A comma would make two groups of one in the header.
+    if (isText && oids.includes(oid) && !value.includes(',')) groups.add(value)
+  }
+  if (known && groups.size === known.groups.length) return known
+  const { id, customId } = known ?? { id: name, customId: undefined }
+  return Object.freeze({ id, name, customId, groups: Object.freeze([...groups]) })
+}
+
+/** What a rule that matched comes to. */
+export function mapped(user: User, rule: RuleSettings, reason: string): Mapping {
+  return Object.freeze({
+    status: 'mapped',
+    user,
+    reason: `${reason} (${rule.at})`,
+    credential: rule.credential,
+    requires: rule.requires,
+  })
+}

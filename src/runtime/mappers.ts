@@ -1,0 +1,124 @@
+import type { CaCertificateConfig, Config, ConsumerConfig, MappedUserConfig, ServerConfig } from '../config/index.ts'
+import type { RuleMapper, RuleSettings } from '../identity/mapping/rule.ts'
+import { createStrictMapper } from '../identity/mapping/strict.ts'
+import type { CertificateFacts } from '../tls-cert-utils/certificate.ts'
+import { CertificateError } from '../tls-cert-utils/certificate-error.ts'
+import { keyOfName, keyOfWrittenName } from '../tls-cert-utils/name-key.ts'
+import { NameTextError, parseNameText } from '../tls-cert-utils/name-text.ts'
+import { readTrustStore } from '../tls-cert-utils/trust-store.ts'
+import type { CertificateMapper, Users } from '../types.ts'
+import type { Materials } from './materials.ts'
+
+/** Who knows the users of each server's certificates. Rules that cannot be used are noted in `materials`. */
+export class Mappers {
+  readonly #config: Config
+  readonly #users: Users
+  readonly #materials: Materials
+  readonly #known = new Map<ServerConfig, CertificateMapper | undefined>()
+
+  constructor(config: Config, users: Users, materials: Materials) {
+    this.#config = config
+    this.#materials = materials
+    this.#users = users
+  }
+
+  /** Undefined where the server verifies nothing, or nothing says which certificate is whose. */
+  of(server: ServerConfig): CertificateMapper | undefined {
+    if (!this.#known.has(server)) this.#known.set(server, this.#chain(server))
+    return this.#known.get(server)
+  }
+
+  #chain(server: ServerConfig): CertificateMapper | undefined {
+    const mappers = server.certmap.flatMap((name, i) => this.#named(name, server, `${server.at}.certmap[${i}]`) ?? [])
+    return mappers[0]
+  }
+
+  #named(name: string, server: ServerConfig, setting: string): CertificateMapper | undefined {
+    if (name === 'local') return this.#local(server)
+    this.#materials.problem(setting, `names no mapper; expected local`)
+    return undefined
+  }
+
+  #local(server: ServerConfig): RuleMapper | undefined {
+    const trusted = trustedBy(server)
+    const rules = [
+      ...server.authorization.users.map((user) => this.#ruleOf(user, trusted)),
+      ...this.#config.consumers.flatMap((consumer) => this.#rulesOf(consumer)),
+    ]
+    if (rules.length === 0) {
+      if (server.verify_and_map) this.#materials.problem(`${server.at}.verify_and_map`, NOBODY)
+      return undefined
+    }
+    if (server.ssl_verify_client === 'off') return undefined
+    const mapper = createStrictMapper({ rules, users: this.#users, trusted })
+    for (const { at, message, isFatal } of mapper.findings) {
+      if (isFatal) this.#materials.problem(at, message)
+      else this.#materials.warn(at, message)
+    }
+    return mapper
+  }
+
+  #ruleOf(entry: MappedUserConfig, trusted: readonly CertificateFacts[]): RuleSettings {
+    const { at, user, certificate, issuer, password, groups, groups_from: groupsFrom } = entry
+    return {
+      at,
+      user,
+      certificates: certificate,
+      issuers: issuer === undefined ? undefined : this.#issuers(issuer, trusted, `${at}.issuer`),
+      groups,
+      groupsFrom: groupsFrom.length > 0 ? groupsFrom : undefined,
+      requires: password && ['password'],
+    }
+  }
+
+  #rulesOf({ name, mtls_auth_credentials }: ConsumerConfig): RuleSettings[] {
+    return mtls_auth_credentials.map(({ at, id, subject_name: subjectName, ca_certificate: ca }) => ({
+      at,
+      user: name,
+      subjectName,
+      issuers: ca === undefined ? undefined : this.#issuers(ca, [], `${at}.ca_certificate`),
+      credential: id,
+    }))
+  }
+
+  /** The authority of that name or id in `ca_certificates`, else those of that distinguished name that the server trusts. */
+  #issuers(written: string, trusted: readonly CertificateFacts[], setting: string): CertificateFacts[] {
+    const declared = this.#config.ca_certificates.find(({ id, name }) => id === written || name === written)
+    if (declared) return this.#certificatesOf(declared)
+    const key = nameKey(written)
+    const found = trusted.filter(({ subjectAttributes }) => keyOfName(subjectAttributes) === key)
+    if (found.length === 0) {
+      const names = trusted.map(({ subject }) => `"${subject}"`).join(', ')
+      const known = names === '' ? 'ca_certificates has none of that name' : `the server trusts ${names}`
+      this.#materials.problem(setting, `names no authority that is known here; ${known}`)
+    }
+    return found
+  }
+
+  #certificatesOf({ cert, name }: CaCertificateConfig): CertificateFacts[] {
+    return [...(this.#materials.trustStore(cert, name)?.certificates ?? [])]
+  }
+}
+
+const NOBODY = 'lets nobody in, as there is no user: add authorization.users, or consumers with mtls_auth_credentials'
+
+/** Undefined for what is no distinguished name. */
+function nameKey(written: string): string | undefined {
+  try {
+    return keyOfWrittenName(parseNameText(written)) || undefined
+  } catch (error) {
+    if (!(error instanceof NameTextError)) throw error
+    return undefined
+  }
+}
+
+/** What cannot be read has been reported where the server's policy is made. */
+function trustedBy(server: ServerConfig): readonly CertificateFacts[] {
+  try {
+    const sources = [server.ssl_client_certificate, server.ssl_trusted_certificate]
+    return sources.flatMap((source) => (source ? readTrustStore(source.read()).certificates : []))
+  } catch (error) {
+    if (!(error instanceof CertificateError)) throw error
+    return []
+  }
+}

@@ -1,0 +1,197 @@
+import { describe, expect, test } from '@jest/globals'
+import fc from 'fast-check'
+import type { RuleSettings } from '../../../../src/identity/mapping/rule.ts'
+import { createStrictMapper } from '../../../../src/identity/mapping/strict.ts'
+import { createUsers } from '../../../../src/identity/users.ts'
+import { explicit, objectIdentifier, sequence, utf8String } from '../../../support/der.ts'
+import { factsOf } from '../../../support/facts.ts'
+import { fakeConnection } from '../../../support/fake-connection.ts'
+import { type Attribute, nameOf } from '../../../support/names.ts'
+import { authority, type CertificateOptions } from '../../../support/pki.ts'
+
+const root = authority('root')
+const CONNECTION = fakeConnection()
+
+function mapperOf(...rules: Omit<RuleSettings, 'at'>[]) {
+  const settings = rules.map((rule, i) => ({ at: `users[${i}]`, ...rule }))
+  return createStrictMapper({ rules: settings, users: createUsers([]), trusted: [factsOf(root)] })
+}
+
+function userOf(mapper: ReturnType<typeof mapperOf>, options: CertificateOptions): string | undefined {
+  const mapping = mapper.map(factsOf(root.client('x', options)), CONNECTION)
+  return mapping.status === 'mapped' ? mapping.user.name : undefined
+}
+
+const subject = (...attributes: Attribute[]) => ({ subject: nameOf(...attributes) })
+
+/** A user principal name, as Microsoft's certificates hold it. */
+function withUpn(upn: string): CertificateOptions {
+  const name = sequence(objectIdentifier('1.3.6.1.4.1.311.20.2.3'), explicit(0, utf8String(upn)))
+  const otherName = Buffer.concat([Buffer.from([0xa0]), name.subarray(1)])
+  const value = sequence(otherName)
+  const octets = Buffer.concat([Buffer.from([0x04, value.length]), value])
+  return { extensions: [sequence(objectIdentifier('2.5.29.17'), octets)] }
+}
+
+describe('a typed rule names a certificate by exactly that field', () => {
+  test.each<[string, CertificateOptions]>([
+    ['email:ada@EXAMPLE.com', { emails: ['ada@example.COM'] }],
+    ['dns:Api.example.com', { hosts: ['api.Example.com'] }],
+    ['dns:*.example.com', { hosts: ['*.example.com'] }],
+    ['uri:SPIFFE://example.com/a', { uris: ['spiffe://Example.com/a'] }],
+    ['dn:CN=ada, O=Acme', subject(['O', 'Acme'], ['CN', 'ada'])],
+    ['dn:O=Acme,CN=ada', subject(['O', 'Acme'], ['CN', 'ada'])],
+    ['cn:ada', subject(['O', 'Acme'], ['CN', 'ada'])],
+    ['upn:ada@corp.example', withUpn('ada@CORP.example')],
+  ])('%s', (rule, options) => {
+    expect(userOf(mapperOf({ user: 'ada', certificates: [rule] }), options)).toBe('ada')
+  })
+
+  test.each<[string, CertificateOptions]>([
+    ['email:ada@example.com', { hosts: ['ada@example.com'] }],
+    ['email:ada@example.com', { emails: ['Ada@example.com'] }],
+    ['email:ada@example.com', subject(['emailAddress', 'ada@example.com'])],
+    ['email:ada@example.com', { emails: ['ada@example.com.evil.org'] }],
+    ['dns:api.example.com', { hosts: ['*.example.com'] }],
+    ['dns:*.example.com', { hosts: ['api.example.com'] }],
+    ['dns:api.example.com', subject(['CN', 'api.example.com'])],
+    ['uri:spiffe://example.com/a', { uris: ['spiffe://example.com/A'] }],
+    ['uri:spiffe://example.com/a', { uris: ['spiffe://example.com/a/b'] }],
+    ['dn:CN=ada,O=Acme', subject(['O', 'Acme'], ['CN', 'ada'], ['OU', 'x'])],
+    ['dn:CN=ada,O=Acme', subject(['CN', 'ada,O=Acme'])],
+    ['dn:CN=ada,O=Acme', { hosts: ['CN=ada,O=Acme'] }],
+    ['dn:CN=ada,CN=ada', subject(['CN', 'ada'])],
+    ['cn:ada', subject(['CN', 'ada'], ['CN', 'eve'])],
+    ['cn:ada', subject(['O', 'CN=ada'])],
+    ['cn:ada', { hosts: ['ada'] }],
+  ])('%s, and nothing else', (rule, options) => {
+    expect(userOf(mapperOf({ user: 'ada', certificates: [rule] }), options)).toBeUndefined()
+  })
+
+  test('fingerprint and spki are SHA-256, with colons or without; serial needs its issuer', () => {
+    const ada = factsOf(root.client('ada'))
+    const colons = ada.fingerprintSha256.toUpperCase().replace(/..(?=.)/g, '$&:')
+    for (const rule of [`fingerprint:${colons}`, `spki:${ada.publicKeySha256}`]) {
+      expect(mapperOf({ user: 'ada', certificates: [rule] }).map(ada, CONNECTION)).toMatchObject({ status: 'mapped' })
+    }
+    const serial = { user: 'ada', certificates: [`serial:00${ada.serial}`] }
+    expect(mapperOf(serial).findings).toMatchObject([{ isFatal: true }])
+    const named = mapperOf({ ...serial, issuers: [factsOf(root)] })
+    expect(named.map(ada, CONNECTION)).toMatchObject({ status: 'mapped' })
+  })
+
+  test('a serial number counts only from its issuer itself, not from one below', () => {
+    const below = root.authority('below')
+    const ada = factsOf(below.client('ada', { serial: Buffer.from([0x2a]) }))
+    const rule = { at: 'r', user: 'ada', certificates: ['serial:2A'], issuers: [factsOf(root)] }
+    const trusted = [factsOf(root), factsOf(below)]
+    const mapper = createStrictMapper({ rules: [rule], users: createUsers([]), trusted })
+    expect(mapper.map(ada, CONNECTION)).toMatchObject({ status: 'unmapped' })
+    const byName = { ...rule, certificates: ['cn:ada'] }
+    const named = createStrictMapper({ rules: [byName], users: createUsers([]), trusted })
+    expect(named.map(ada, CONNECTION)).toMatchObject({ status: 'mapped' })
+  })
+})
+
+describe('rules that cannot be used are told', () => {
+  test.each([
+    ['ada', 'names no type'],
+    ['email:', 'nothing after'],
+    ['email:ada', 'not an address'],
+    ['dn:', 'nothing after'],
+    ['dn:ada', 'TYPE=value'],
+    ['dn:XX=ada', 'attribute type'],
+    ['fingerprint:abcd', '64 hex'],
+    ['serial:xyz', 'hex'],
+    ['constructor:x', 'names no type'],
+  ])('%s', (rule, message) => {
+    const { findings } = mapperOf({ user: 'ada', certificates: [rule] })
+    expect(findings).toMatchObject([{ at: 'users[0]', isFatal: true, message: expect.stringContaining(message) }])
+  })
+
+  test('a rule that an earlier one takes everything from', () => {
+    const { findings } = mapperOf(
+      { user: 'ada', certificates: ['dn:CN=ada,O=Acme'] },
+      { user: 'eve', certificates: ['dn:o=Acme, cn=ada'] },
+    )
+    expect(findings).toEqual([
+      { at: 'users[1]', isFatal: false, message: 'can never match: users[0] names the same certificates' },
+    ])
+  })
+})
+
+test('the first rule in the file wins, whatever the order of names in the certificate', () => {
+  const rules = [
+    { user: 'first', certificates: ['dns:b.example'] },
+    { user: 'second', certificates: ['email:a@example.com'] },
+  ]
+  const options = { emails: ['a@example.com'], hosts: ['b.example'] }
+  expect(userOf(mapperOf(...rules), options)).toBe('first')
+  expect(userOf(mapperOf(...rules.toReversed()), options)).toBe('second')
+})
+
+describe('users whose names stand in the certificate', () => {
+  test.each<[object, CertificateOptions, string | undefined]>([
+    [{ from: 'san.email', domain: 'example.com' }, { emails: ['ada@Example.com'] }, 'ada@example.com'],
+    [{ from: 'san.email', domain: 'example.com' }, { emails: ['x@other.org', 'ada@example.com'] }, 'ada@example.com'],
+    [{ from: 'san.email', domain: 'example.com' }, { emails: ['ada@sub.example.com'] }, undefined],
+    [{ from: 'san.email', domain: 'example.com' }, { emails: ['ada@evilexample.com'] }, undefined],
+    [{ from: 'san.email', domain: 'example.com' }, { emails: ['a@example.com', 'b@example.com'] }, undefined],
+    [{ from: 'san.dns', domain: 'example.com' }, { hosts: ['api.example.com'] }, 'api.example.com'],
+    [{ from: 'san.dns', domain: 'example.com' }, { hosts: ['apiexample.com'] }, undefined],
+    [{ from: 'spiffe', domain: 'td' }, { uris: ['spiffe://td/a'] }, 'spiffe://td/a'],
+    [{ from: 'spiffe', domain: 'td' }, { uris: ['spiffe://td2/a'] }, undefined],
+    [{ from: 'spiffe', domain: 'td' }, { uris: ['spiffe://td/a', 'spiffe://td/b'] }, undefined],
+    [{ from: 'spiffe.path', domain: 'td' }, { uris: ['spiffe://td/a/b'] }, 'a/b'],
+    [{ from: 'spiffe.path', domain: 'td' }, { uris: ['spiffe://td/a/../b'] }, undefined],
+    [{ from: 'subject.cn' }, subject(['CN', 'ada']), 'ada'],
+    [{ from: 'subject.cn' }, subject(['CN', 'ada'], ['CN', 'eve']), undefined],
+    [{ from: 'subject.cn' }, subject(['CN', 'ada\u202e']), undefined],
+    [{ from: 'subject.UID' }, subject(['UID', 'u1']), 'u1'],
+    [{ template: '{subject.cn}@{subject.o}' }, subject(['O', 'acme'], ['CN', 'ada']), 'ada@acme'],
+    [{ template: '{subject.cn}@{subject.o}' }, subject(['O', 'acme'], ['CN', 'ada@x']), undefined],
+    [{ template: '{subject.cn}@{subject.o}' }, subject(['CN', 'ada']), undefined],
+  ])('%j of %j', (user, options, expected) => {
+    expect(userOf(mapperOf({ user }), options)).toBe(expected)
+  })
+
+  test.each([
+    [{}, 'names neither'],
+    [{ from: 'san.ip' }, 'unknown field'],
+    [{ from: 'spiffe.path' }, 'any trust domain'],
+    [{ from: 'subject.cn', domain: 'x' }, 'none of'],
+    [{ template: 'x' }, 'without a field'],
+    [{ template: '{subject.cn}{subject.o}' }, 'without text in between'],
+    [{ template: '{subject.cn}', from: 'subject.cn' }, 'beside'],
+  ])('%j cannot be one', (user, message) => {
+    expect(mapperOf({ user }).findings).toMatchObject([{ isFatal: true, message: expect.stringContaining(message) }])
+  })
+})
+
+const attribute = fc.tuple(
+  fc.constantFrom('CN', 'OU', 'O', 'L') as fc.Arbitrary<'CN'>,
+  fc.constantFrom('ada', 'eve', 'Acme', 'CN=ada', 'ada,O=Acme'),
+)
+
+test('no user is reachable by a certificate that its rule does not name, and the order of RDNs never matters', () => {
+  const rule = [
+    ['CN', 'ada'],
+    ['O', 'Acme'],
+    ['OU', 'Ops'],
+  ] as const
+  const mapper = mapperOf({ user: 'ada', certificates: ['dn:CN=ada,O=Acme,OU=Ops'] })
+  const sorted = (attributes: readonly (readonly string[])[]) =>
+    JSON.stringify(attributes.map((each) => each.join('=')).sort())
+  const attributes = fc.oneof(
+    fc.array(attribute, { minLength: 1, maxLength: 4 }),
+    fc.shuffledSubarray([...rule], { minLength: 1, maxLength: 3 }),
+  )
+  fc.assert(
+    fc.property(attributes, (each) => {
+      const certificate = factsOf(root.client('x', { subject: nameOf(...(each as Attribute[])) }))
+      const expected = sorted(each as string[][]) === sorted(rule as never)
+      expect(mapper.map(certificate, CONNECTION).status).toBe(expected ? 'mapped' : 'unmapped')
+    }),
+    { numRuns: 60 },
+  )
+})
