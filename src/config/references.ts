@@ -70,10 +70,8 @@ function blockLines(block: Block): string[] {
   for (const setting of block.settings.filter(({ key }) => !SHARED.has(key))) inside.push(...settingLines(setting))
   for (const inner of block.blocks) {
     const lines = blockLines(inner)
-    inside.push(
-      ...wrapped(inner.about).map((line) => `# ${line}`),
-      ...(inner.isOptional ? lines.map(commented) : lines),
-    )
+    const isExample = inner.isOptional || (inner.isList && inner.settings.some(({ required }) => required))
+    inside.push(...wrapped(inner.about).map((line) => `# ${line}`), ...(isExample ? lines.map(commented) : lines))
   }
   const lines = inside.map(indented)
   return [
