@@ -74,6 +74,8 @@ function blockLines(block: Block): string[] {
     inside.push(...wrapped(inner.about).map((line) => `# ${line}`), ...(isExample ? lines.map(commented) : lines))
   }
   const lines = inside.map(indented)
+  // A key over comments alone would have the value null.
+  if (!block.isList && lines.every((line) => /^ *(#|$)/.test(line))) return [`# ${block.key}:`, ...lines]
   return [
     `${block.key}:`,
     ...(block.isList ? inside.map((line, index) => (index === 0 ? `  - ${line}` : `    ${line}`.trimEnd())) : lines),
