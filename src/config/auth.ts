@@ -15,6 +15,7 @@ export const AUTH_METHODS = [
   'totp',
   'application_credential',
   'api-key',
+  'token',
 ] as const
 export type AuthMethodName = (typeof AUTH_METHODS)[number]
 

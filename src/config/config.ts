@@ -17,6 +17,7 @@ import {
   totpCredential,
 } from './consumers.ts'
 import { anything, block, field, list } from './field.ts'
+import { type IdentityApiConfig, identityApi } from './identity-api.ts'
 import { identitySettings } from './identity-headers.ts'
 import { type ReloadConfig, reload, type ShutdownConfig, shutdown } from './lifecycle.ts'
 import { type ListenerConfig, listener } from './listeners.ts'
@@ -94,6 +95,7 @@ export const schema = block('The configuration of Sallyport.', {
   auth: auth.prefault({}),
   store: store.prefault({}),
   tokens: tokens.prefault({}),
+  identity_api: identityApi.prefault({}),
   admin: admin.prefault({}),
   log: log.prefault({}),
   shutdown: shutdown.prefault({}),
@@ -133,6 +135,7 @@ export interface Config {
   readonly auth: AuthConfig
   readonly store: StoreConfig
   readonly tokens: TokensConfig
+  readonly identity_api: IdentityApiConfig
   readonly admin: AdminConfig
   readonly log: LogConfig
   readonly shutdown: ShutdownConfig

@@ -1,6 +1,7 @@
 /** Kong's consumers: the users that may be found by a certificate or a credential, and their groups. */
 import { z } from 'zod'
 import type { Problem } from '../errors.ts'
+import { rule } from './auth.ts'
 import { entity, field, type Kind, type Located, list, Unfit } from './field.ts'
 import { foreignKey } from './foreign-key.ts'
 import { onOff, text, timestamp } from './scalars.ts'
@@ -58,6 +59,16 @@ export const consumer = entity('A user.', {
   custom_id: field(text, { about: 'What another system calls the user, unique.' }),
   groups: list(groupName, { default: [], about: 'The groups that it belongs to.' }),
   enabled: field(onOff, { default: true, about: 'false: nothing lets this user in.' }),
+  domain: field(text, { otherwise: 'the first of identity_api.domains', about: 'The id or name of its domain.' }),
+  multi_factor_auth_rules: list(rule, {
+    default: [],
+    about:
+      'For the Identity API: the combinations of methods of which one must be complete, as in [[password, totp]]; without it, any will do.',
+  }),
+  multi_factor_auth_enabled: field(onOff, { default: true, about: 'false: multi_factor_auth_rules do not count.' }),
+  default_project: field(text, {
+    about: 'The id or name of the project that tokens are for where the client says none.',
+  }),
   acls: z
     .array(entity('A group of this consumer.', aclFields))
     .prefault([])
@@ -133,6 +144,12 @@ export interface ConsumerConfig extends Located {
   readonly custom_id: string | undefined
   /** Every group that it belongs to, wherever that is written, each once. */
   readonly groups: readonly string[]
+  /** The id or name of its domain; undefined: the first. */
+  readonly domain: string | undefined
+  /** The id or name. */
+  readonly default_project: string | undefined
+  /** Empty where they are not enabled. */
+  readonly multi_factor_auth_rules: readonly (readonly string[])[]
   readonly mtls_auth_credentials: readonly MtlsCredentialConfig[]
   readonly basicauth_credentials: readonly BasicCredentialConfig[]
   readonly keyauth_credentials: readonly KeyCredentialConfig[]

@@ -13,6 +13,7 @@ export type {
   TotpCredentialConfig,
 } from './consumers.ts'
 export { withSecrets } from './environment.ts'
+export type { IdentityApiConfig } from './identity-api.ts'
 export { IDENTITY_FIELDS, type IdentityField } from './identity-fields.ts'
 export { IDENTITY_PRESETS, type IdentityHeaders } from './identity-headers.ts'
 export type { ReloadConfig, ShutdownConfig } from './lifecycle.ts'

@@ -29,7 +29,9 @@ export function resolveConsumers(written: Written, context: ResolveContext): Con
     if (entity.custom_id !== undefined) customIds.add({ at: entity.at, custom_id: entity.custom_id }, true)
     if (!sound || !entity.enabled) continue
     const name = entity.username ?? entity.custom_id ?? ''
-    consumers.push({ at: entity.at, id: entity.id ?? name, name, custom_id: entity.custom_id, ...lists })
+    const { at, id = name, custom_id, domain, default_project } = entity
+    const multi_factor_auth_rules = entity.multi_factor_auth_enabled ? entity.multi_factor_auth_rules : []
+    consumers.push({ at, id, name, custom_id, domain, default_project, multi_factor_auth_rules, ...lists })
   }
   addFromTopLevel(written, registry, context)
   reportSharedCredentials(consumers, context)

@@ -16,6 +16,7 @@ import { Registry } from './registry.ts'
 import type { RegistryRealmConfig } from './registry-realms.ts'
 import { resolveConsumers } from './resolve-consumers.ts'
 import { located, passes, type ResolveContext } from './resolve-context.ts'
+import { resolveIdentityApi } from './resolve-identity-api.ts'
 import { resolveListeners } from './resolve-listeners.ts'
 import { resolveRegistryGate, resolveRegistryRealms } from './resolve-registry.ts'
 import { checkRoute, type RouteConfig, type WrittenRoute } from './routes.ts'
@@ -41,6 +42,7 @@ export function resolveConfig(written: Written, context: ResolveContext): Config
   const { identity_headers, identity_presets, identity_headers_max_size } = written
   const { forward_client_cert_details, set_current_client_cert_details } = written
   const { trusted_ips, forwarded, via, proxy, store, tokens, workers, admin, log, shutdown, reload } = written
+  const consumers = resolveConsumers(written, context)
   return {
     listeners: resolveListeners(written, services.values(), context),
     services: services.values(),
@@ -48,7 +50,8 @@ export function resolveConfig(written: Written, context: ResolveContext): Config
     upstreams: upstreams.values(),
     certificates: certificates.values(),
     ca_certificates: authorities.values(),
-    consumers: resolveConsumers(written, context),
+    consumers,
+    identity_api: resolveIdentityApi(written, consumers, context),
     registry_realms: realms.values(),
     auth: written.auth,
     ...{ identity_headers, identity_presets, identity_headers_max_size },

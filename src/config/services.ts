@@ -54,7 +54,7 @@ const serviceUrl: Kind<ServiceUrl> = {
 }
 
 /** What the gateway answers itself, in place of an API. */
-export const BUILTINS = ['registry-tokens'] as const
+export const BUILTINS = ['registry-tokens', 'identity'] as const
 
 /** Direct mode: what a service needs that is a Docker registry. */
 const registryGate = block(
@@ -79,7 +79,8 @@ export const service = entity('An API behind the gateway.', {
   name: field(text, { about: 'Its name, for references, logs and metrics.' }),
   url: field(serviceUrl, { about: 'protocol, host, port and path in one: https://api.internal:8443/v1.' }),
   builtin: field(choice(...BUILTINS), {
-    about: 'What the gateway itself answers, in place of url: registry-tokens, the token server of registry_realms.',
+    about:
+      'What the gateway itself answers, in place of url: registry-tokens, the token server of registry_realms, or identity, the API of identity_api.',
   }),
   protocol: field(choice('http', 'https'), { otherwise: 'http', about: 'How the API is spoken with: http or https.' }),
   host: field(host, { about: 'Its host, or the name of an upstream. Needed where there is no url.' }),

@@ -3,7 +3,7 @@ import type { z } from 'zod'
 import type { Problem } from '../errors.ts'
 import { block, field, type Kind, list, Unfit } from './field.ts'
 import { pem } from './pem.ts'
-import { integer, positiveDuration, text } from './scalars.ts'
+import { duration, integer, positiveDuration, text } from './scalars.ts'
 import { Secret } from './secret.ts'
 
 const LEAST_SECRET = 32
@@ -46,6 +46,12 @@ export const tokens = block('The tokens that the gateway issues: who signs them,
     default: '1h',
     env: 'SALLYPORT_TOKENS_EXPIRATION',
     about: "How long a token lasts, as Keystone's [token] expiration. Never longer than what proved who it is.",
+  }),
+  allow_expired_window: field(duration, {
+    default: '48h',
+    env: 'SALLYPORT_TOKENS_ALLOW_EXPIRED_WINDOW',
+    about:
+      'For how long services may still look at a token that is over (?allow_expired=1), for work that outlasts it.',
   }),
   cache_entries: field(integer(0, 1_000_000), {
     default: 10_000,

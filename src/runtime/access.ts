@@ -2,18 +2,15 @@
 import { hkdfSync } from 'node:crypto'
 import { type Chain, createChain, type Rule } from '../auth/chain.ts'
 import { placesOf } from '../auth/credential-places.ts'
-import { createReceipts } from '../auth/receipts.ts'
+import { createReceipts, type Receipts } from '../auth/receipts.ts'
 import type { AuthConfig, RouteConfig } from '../config/index.ts'
 import type { Access, AuthMethod, Users } from '../types.ts'
 
 export interface AccessOptions {
-  readonly auth: AuthConfig
-  readonly users: Users
   readonly methods: ReadonlyMap<string, AuthMethod>
   /** Whether or not rules may name it. */
   readonly certificate: AuthMethod
-  /** Of this start of the gateway, the same in all workers. */
-  readonly secret: Buffer
+  readonly receipts: Receipts
 }
 
 export interface Accesses {
@@ -23,8 +20,12 @@ export interface Accesses {
   readonly mapped: Access
 }
 
-export function createAccesses({ auth, users, methods, certificate, secret }: AccessOptions): Accesses {
-  const receipts = createReceipts({ key: receiptKey(auth, secret), ttl: auth.receipt_ttl, users })
+/** @param secret of this start of the gateway, the same in all workers */
+export function buildReceipts(auth: AuthConfig, users: Users, secret: Buffer): Receipts {
+  return createReceipts({ key: receiptKey(auth, secret), ttl: auth.receipt_ttl, users })
+}
+
+export function createAccesses({ methods, certificate, receipts }: AccessOptions): Accesses {
   const methodNamed = (name: string) => methods.get(name)
   const chainOf = (rules: readonly Rule[], anonymous: boolean) =>
     createChain({ rules, anonymous, receipts, methodNamed })

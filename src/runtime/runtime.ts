@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import type { AccessLog } from '../access-log.ts'
 import { createCertificateMethod } from '../auth/methods/certificate.ts'
+import { createTokenMethod } from '../auth/methods/token.ts'
 import type { Config, ListenerConfig, LoadedConfig, RouteConfig } from '../config/index.ts'
 import { ConfigError, type Problem } from '../errors.ts'
 import { Gateway } from '../gateway.ts'
@@ -16,7 +17,8 @@ import { createRouter, type RouteRule } from '../routing/router.ts'
 import type { Access, AnswerHeaders, Store } from '../types.ts'
 import type { ConnectionPool } from '../upstream/pool.ts'
 import { Pools } from '../upstream/pools.ts'
-import { createAccesses } from './access.ts'
+import { buildReceipts, createAccesses } from './access.ts'
+import type { BuiltinSurroundings } from './builtins.ts'
 import { ambiguousHeaders } from './identity.ts'
 import { Mappers } from './mappers.ts'
 import { Materials } from './materials.ts'
@@ -107,17 +109,21 @@ export function buildRuntime(loaded: LoadedConfig, lasting: Lasting): Runtime {
   const usedPools = new Set<string>()
   const usedPolicies: PolicyRegistry = new Map()
   const store = storeOf(config.store, lasting.store, lasting.log, lasting.memory)
-  createTokens(config.tokens, store.store, lasting.ticketSecret, materials)
+  const tokens = createTokens(config.tokens, store.store, lasting.ticketSecret, materials)
   const users = createUsers(config.consumers)
+  const { realm } = config.auth
   const certificate = createCertificateMethod()
-  const methods = buildMethods({ config, users, materials, store: store.store, others: { certificate } })
+  const others = { certificate, ...(tokens && { token: createTokenMethod({ tokens: tokens.tokens, users, realm }) }) }
+  const methods = buildMethods({ config, users, materials, store: store.store, others })
+  const receipts = buildReceipts(config.auth, users, lasting.ticketSecret)
+  const identity = tokens && { config, users, methods: methods.byName, receipts, tokens }
   const realms = buildRealms(config.registry_realms, {
     materials,
     store: store.store,
     users,
     password: methods.password,
   })
-  const services = buildServices(config, { materials, realms, lasting, used: usedPools })
+  const services = buildServices(config, { materials, realms, identity, lasting, used: usedPools })
   const mappers = new Mappers(config, users, materials)
   const servers = config.listeners.map((listener) =>
     prepareServers(listener, config.certificates, materials, { ...lasting, mappers }, usedPolicies),
@@ -125,9 +131,7 @@ export function buildRuntime(loaded: LoadedConfig, lasting: Lasting): Runtime {
   for (const message of ambiguousHeaders(config)) materials.problem('identity_presets', message)
   if (materials.problems.length > 0) throw new ConfigError(materials.problems)
 
-  const accesses = createAccesses({
-    ...{ auth: config.auth, users, methods: methods.byName, certificate, secret: lasting.ticketSecret },
-  })
+  const accesses = createAccesses({ methods: methods.byName, certificate, receipts })
   const mappedAccess = accesses.mapped
   const router = createRouter(rulesOf(config, services, accesses.of))
   const begin = createRecorder({ accessLog, metrics: lasting.metrics })
@@ -170,7 +174,7 @@ function furtherProblems(loaded: LoadedConfig & { config: undefined }, lasting: 
         pools: new Pools(),
         used: new Set(),
         answerHeaders: NO_HEADERS,
-        builtins: { realms: [], log: lasting.log },
+        builtins: { realms: [], log: lasting.log, identity: undefined },
       })
     }),
     ...incomplete.listeners.map((listener) => () => {
@@ -198,17 +202,19 @@ type Services = ReadonlyMap<
 interface ServiceIngredients {
   readonly materials: Materials
   readonly realms: readonly Realm[]
+  readonly identity: BuiltinSurroundings['identity'] | undefined
   readonly lasting: Lasting
   readonly used: Set<string>
 }
 
-function buildServices(config: Config, { materials, realms, lasting, used }: ServiceIngredients): Services {
+function buildServices(config: Config, { materials, realms, identity, lasting, used }: ServiceIngredients): Services {
   const filter = createResponseHeaderFilter({ ownedNames: Object.keys(config.identity_headers), via: config.via })
   const answerHeaders: AnswerHeaders = filter
   const built = new Map<string, { service: RouteRule['service']; pools: readonly ConnectionPool[] }>()
   for (const service of config.services) {
     const { pools, log } = lasting
-    const made = buildService(service, { config, materials, pools, used, answerHeaders, builtins: { realms, log } })
+    const builtins = { realms, log, identity }
+    const made = buildService(service, { config, materials, pools, used, answerHeaders, builtins })
     if (made) built.set(service.name, made)
   }
   return built

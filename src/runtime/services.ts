@@ -32,7 +32,8 @@ interface Surroundings {
 export function buildService(service: ServiceConfig, surroundings: Surroundings): BuiltService | undefined {
   const { materials, config, pools, used } = surroundings
   if (service.builtin !== undefined) {
-    return { service: createBuiltin(service.name, service.builtin, surroundings.builtins), pools: [] }
+    const made = createBuiltin(service.name, service.builtin, surroundings.builtins)
+    return made && { service: made, pools: [] }
   }
   const before = materials.problems.length
   const trust = service.protocol === 'https' ? trustOf(service, config, materials) : undefined

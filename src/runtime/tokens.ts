@@ -23,12 +23,17 @@ export function createTokens(
 ): TokenParts | undefined {
   const keys = config.signing_keys ? keysFrom(config.signing_keys, materials) : derived(config, startSecret)
   if (!keys) return undefined
-  const { issuer, cache_entries: cacheEntries } = config
-  return { keys, tokens: new Tokens({ keys, issuer, revocations: new Revocations(store), cacheEntries }) }
+  const { issuer, cache_entries: cacheEntries, allow_expired_window: expiredWindow } = config
+  return {
+    keys,
+    tokens: new Tokens({ keys, issuer, revocations: new Revocations(store), cacheEntries, expiredWindow }),
+  }
 }
 
-function derived({ secret, rotation, expiration }: TokensConfig, startSecret: Buffer): SigningKeys {
-  return derivedKeys({ secret: secret ? Buffer.from(secret.reveal()) : startSecret, rotation, lifetime: expiration })
+function derived(config: TokensConfig, startSecret: Buffer): SigningKeys {
+  const { secret, rotation, expiration, allow_expired_window: expiredWindow } = config
+  const lifetime = expiration + expiredWindow
+  return derivedKeys({ secret: secret ? Buffer.from(secret.reveal()) : startSecret, rotation, lifetime })
 }
 
 function keysFrom(sources: readonly PemSource[], materials: Materials): SigningKeys | undefined {

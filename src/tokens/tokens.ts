@@ -27,6 +27,8 @@ export interface TokensOptions {
   readonly revocations: Revocations
   /** How many verified tokens are remembered, so that their signatures are checked only once. */
   readonly cacheEntries: number
+  /** Milliseconds for which a token that is over can still be inspected. */
+  readonly expiredWindow: number
   readonly now?: () => number
 }
 
@@ -73,25 +75,43 @@ export class Tokens {
     return { token, claims: complete }
   }
 
-  /** A promise only for a token that was not seen before, or where the store must be waited for. */
+  /** Whether this client may use the token. A promise only for one that was not seen before, or where the store must be waited for. */
   verify(token: string, connection: Connection): Verified | Promise<Verified> {
     const last = this.#last.get(connection)
     if (last?.token === token) return this.#judge(last.claims, connection)
-    if (token.length > LONGEST) return { status: 'invalid', reason: `a token of more than ${LONGEST} characters` }
-    const key = hash('sha256', token, 'base64')
-    const known = this.#verified.get(key)
-    if (!known) return this.#verifyUnknown(token, key, connection)
-    this.#last.set(connection, { token, claims: known })
-    return this.#judge(known, connection)
+    const found = this.#signed(token)
+    const use = (signed: Verified): Verified | Promise<Verified> => {
+      if (signed.status === 'invalid') return signed
+      this.#last.set(connection, { token, claims: signed.claims })
+      return this.#judge(signed.claims, connection)
+    }
+    return found instanceof Promise ? found.then(use) : use(found)
+  }
+
+  /**
+   * What a token of somebody else says, for whoever may know: it need not be bound to the client that asks.
+   * @param expiredFor milliseconds for which it may have been over, at most `expiredWindow`
+   */
+  async inspect(token: string, expiredFor = 0): Promise<Verified> {
+    const signed = await this.#signed(token)
+    return signed.status === 'invalid' ? signed : this.#judge(signed.claims, undefined, expiredFor)
   }
 
   /** From now on the token is of no use anywhere. */
   revoke({ jti, exp }: Claims): void | Promise<void> {
-    return this.#options.revocations.revoke(jti, exp * 1000)
+    return this.#options.revocations.revoke(jti, exp * 1000 + this.#options.expiredWindow)
   }
 
-  async #verifyUnknown(token: string, key: string, connection: Connection): Promise<Verified> {
-    const { keys, issuer } = this.#options
+  /** Whether it is one that was issued here, whatever has become of it since. */
+  #signed(token: string): Verified | Promise<Verified> {
+    if (token.length > LONGEST) return { status: 'invalid', reason: `a token of more than ${LONGEST} characters` }
+    const key = hash('sha256', token, 'base64')
+    const known = this.#verified.get(key)
+    return known ? { status: 'valid', claims: known } : this.#checkSignature(token, key)
+  }
+
+  async #checkSignature(token: string, key: string): Promise<Verified> {
+    const { keys, issuer, expiredWindow } = this.#options
     try {
       const { payload } = await jwtVerify<Claims>(
         token,
@@ -100,21 +120,23 @@ export class Tokens {
           if (found?.alg !== alg) throw new errors.JWKSNoMatchingKey()
           return found.publicKey
         },
-        { issuer, typ: TYPE, requiredClaims: ['sub', 'jti', 'iat', 'exp'], currentDate: new Date(this.#now()) },
+        {
+          ...{ issuer, typ: TYPE, requiredClaims: ['sub', 'jti', 'iat', 'exp'] },
+          ...{ currentDate: new Date(this.#now()), clockTolerance: expiredWindow / 1000 },
+        },
       )
       this.#remember(key, payload)
-      this.#last.set(connection, { token, claims: payload })
-      return this.#judge(payload, connection)
+      return { status: 'valid', claims: payload }
     } catch (error) {
       if (error instanceof errors.JOSEError) return { status: 'invalid', reason: `${error.code}: ${error.message}` }
       throw error
     }
   }
 
-  /** What may have changed since the signature was checked. */
-  #judge(claims: Claims, connection: Connection): Verified | Promise<Verified> {
-    if (claims.exp * 1000 <= this.#now()) return { status: 'invalid', reason: 'the token has expired' }
-    if (claims.cnf && claims.cnf['x5t#S256'] !== thumbprintOf(connection)) {
+  /** What may have changed since the signature was checked. Without a connection the token may be anybody's. */
+  #judge(claims: Claims, connection: Connection | undefined, expiredFor = 0): Verified | Promise<Verified> {
+    if (claims.exp * 1000 + expiredFor <= this.#now()) return { status: 'invalid', reason: 'the token has expired' }
+    if (connection && claims.cnf && claims.cnf['x5t#S256'] !== thumbprintOf(connection)) {
       return { status: 'invalid', reason: 'the token was issued to another certificate' }
     }
     const revoked = this.#options.revocations.isRevoked(claims.jti, claims.iat * 1000)

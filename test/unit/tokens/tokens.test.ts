@@ -11,9 +11,16 @@ import { fakeCertificate, fakeConnection } from '../../support/fake-connection.t
 const HOUR = 3_600_000
 
 function scene({ now = Date.now, cacheEntries = 10 } = {}) {
-  const keys = derivedKeys({ secret: randomBytes(32), rotation: 24 * HOUR, lifetime: HOUR, now })
+  const keys = derivedKeys({ secret: randomBytes(32), rotation: 24 * HOUR, lifetime: 3 * HOUR, now })
   const store = new MemoryStore(100, now)
-  const tokens = new Tokens({ keys, issuer: 'us', revocations: new Revocations(store, now), cacheEntries, now })
+  const tokens = new Tokens({
+    keys,
+    issuer: 'us',
+    revocations: new Revocations(store, now),
+    cacheEntries,
+    expiredWindow: 2 * HOUR,
+    now,
+  })
   return { keys, store, tokens }
 }
 
@@ -74,6 +81,20 @@ describe('a token', () => {
     }
   })
 
+  test('can be looked at by others: bound or not, and for a while after its end, but not once it was revoked', async () => {
+    let now = 1_000_000
+    const { tokens } = scene({ now: () => now })
+    const { token, claims } = await tokens.issue({ sub: 'ada' }, now + 1000, withCertificate('ab'))
+    expect(await tokens.inspect(token)).toEqual({ status: 'valid', claims })
+    now += 1000 + HOUR
+    expect(await tokens.inspect(token)).toMatchObject({ reason: 'the token has expired' })
+    expect(await tokens.inspect(token, 2 * HOUR)).toMatchObject({ status: 'valid' })
+    await tokens.revoke(claims)
+    expect(await tokens.inspect(token, 2 * HOUR)).toMatchObject({ reason: 'the token was revoked' })
+    now += 2 * HOUR
+    expect(await tokens.inspect(token, 2 * HOUR)).toMatchObject({ status: 'invalid' })
+  })
+
   test('cannot be decided where the store cannot be asked: neither yes nor no', async () => {
     const { keys, store } = scene()
     let away = false
@@ -85,7 +106,13 @@ describe('a token', () => {
         return store.get(key)
       },
     }
-    const tokens = new Tokens({ keys, issuer: 'us', revocations: new Revocations(shaky), cacheEntries: 10 })
+    const tokens = new Tokens({
+      keys,
+      issuer: 'us',
+      revocations: new Revocations(shaky),
+      cacheEntries: 10,
+      expiredWindow: 0,
+    })
     const { token } = await tokens.issue({ sub: 'ada' }, Date.now() + HOUR, plain)
     await tokens.verify(token, plain)
     away = true

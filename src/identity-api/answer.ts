@@ -1,0 +1,31 @@
+import type { ServerResponse } from 'node:http'
+import type { Call } from '../types.ts'
+import type { KeystoneError } from './keystone-error.ts'
+
+export interface Answer {
+  readonly status: number
+  /** Undefined for none, as with 204. */
+  readonly body?: object | undefined
+  /** Flat name, value list. */
+  readonly headers?: readonly string[]
+}
+
+export function send(response: ServerResponse, { id, method }: Call, { status, body, headers = [] }: Answer): void {
+  const text = body === undefined ? '' : JSON.stringify(body)
+  response.writeHead(status, [
+    ...(body === undefined ? [] : ['Content-Type', 'application/json']),
+    ...(status === 204 ? [] : ['Content-Length', String(Buffer.byteLength(text))]),
+    // A token is a secret, and what one may see another may not.
+    ...['Cache-Control', 'no-store', 'Vary', 'X-Auth-Token', 'X-Content-Type-Options', 'nosniff'],
+    ...['X-Request-ID', id, 'X-Openstack-Request-Id', `req-${id}`],
+    ...headers,
+  ])
+  response.end(method === 'HEAD' ? undefined : text)
+}
+
+/** @param base the address of the API, with /v3, for whoever must log in */
+export function refusal(error: KeystoneError, base: string): Answer {
+  const { status, body } = error
+  const challenge = status === 401 ? ['WWW-Authenticate', `Keystone uri="${base}"`] : []
+  return { status, body, headers: [...challenge, ...error.headers] }
+}

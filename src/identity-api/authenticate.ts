@@ -1,0 +1,157 @@
+/** Keystone's authentication: the methods that the client chose, in its order, all of which must succeed and agree. */
+import { agree } from '../auth/agreement.ts'
+import { objectAt, textAt } from '../auth/methods/payload.ts'
+import { type Receipts, readReceiptHeader } from '../auth/receipts.ts'
+import { GatewayError } from '../errors.ts'
+import type { AuthMethod, Caller, Identity, Outcome } from '../types.ts'
+import { type AuthRequest, domainBeside } from './auth-request.ts'
+import type { Directory } from './directory.ts'
+import { expecting, KeystoneError, tokenNotFound, unauthorized } from './keystone-error.ts'
+
+export interface AuthenticateOptions {
+  readonly methods: ReadonlyMap<string, AuthMethod>
+  readonly receipts: Receipts
+  readonly directory: Directory
+}
+
+/** Somebody whose user is known. */
+export type Known = Identity & { readonly user: NonNullable<Identity['user']> }
+
+/** What the client has shown, and whether it is enough. */
+export type Authentication =
+  | { readonly status: 'complete'; readonly identity: Known }
+  /** `required` are the combinations to which what was shown belongs. */
+  | { readonly status: 'insufficient'; readonly identity: Known; readonly required: readonly (readonly string[])[] }
+
+/** The methods of a request on their way. */
+interface Progress {
+  found: Identity | undefined
+  readonly challenges: Map<string, unknown>
+  /** What methods demand besides, as a mapped user's password. */
+  readonly requires: Set<string>
+}
+
+/** @throws KeystoneError; GatewayError GW_UNDECIDED where it cannot be told */
+export async function authenticate(
+  caller: Caller,
+  { methods: asked }: AuthRequest,
+  options: AuthenticateOptions,
+): Promise<Authentication> {
+  const progress: Progress = { found: undefined, challenges: new Map(), requires: new Set() }
+  await askExternal(caller, progress, options)
+  for (const [name, payload] of asked) {
+    const method = options.methods.get(name) as AuthMethod
+    const given = payloadFor(name, payload, options.directory)
+    const outcome = await method.authenticate(caller, given, progress.found)
+    assertMeant(given, outcome)
+    take(name, outcome, progress)
+  }
+  if (progress.challenges.size > 0) throw additionalSteps(progress.challenges)
+  const found = known(progress.found)
+  if (!found) throw unauthorized('no method found a user')
+  return judge(withReceipt(found, caller, options), progress.requires, options)
+}
+
+/** What the front server found out counts first, even where the client does not name it; where it says nothing, nothing is lost. */
+async function askExternal(caller: Caller, progress: Progress, { methods }: AuthenticateOptions): Promise<void> {
+  const external = methods.get('external')
+  if (!external) return
+  const outcome = await external.authenticate(caller)
+  if (outcome.status === 'accepted') take('external', outcome, progress)
+}
+
+function take(name: string, outcome: Outcome, progress: Progress): void {
+  switch (outcome.status) {
+    case 'accepted': {
+      const found = agree(progress.found, name, outcome)
+      if (found instanceof Error) throw unauthorized(found.message)
+      progress.found = found
+      for (const method of outcome.requires ?? []) progress.requires.add(method)
+      return
+    }
+    case 'challenged':
+      progress.challenges.set(name, outcome.challenge)
+      return
+    case 'absent':
+      throw unauthorized(`${name}: the request says nothing to it`)
+    case 'denied':
+      if (name === 'token') throw tokenNotFound(outcome.reason)
+      throw unauthorized(`${name}: ${outcome.reason}`, outcome.headers)
+  }
+}
+
+/**
+ * Users by name become users by id, since a name means somebody only within a domain. One that nobody has stays in its place, so that the answer
+ * takes as long.
+ */
+function payloadFor(name: string, payload: unknown, directory: Directory): unknown {
+  if (name !== 'password' && name !== 'totp') return payload
+  const given = objectAt(payload, 'user')
+  if (given === undefined) throw expecting('user', name)
+  const named = { id: textAt(given, 'id'), name: textAt(given, 'name') }
+  if (named.id === undefined && named.name === undefined) throw expecting('id or name', 'user')
+  const domain = named.name === undefined ? undefined : domainBeside(given, 'user', directory)
+  const user = directory.user(named, domain)
+  return { ...(payload as object), user: { ...(given as object), name: undefined, id: user?.id ?? NOBODY } }
+}
+
+/** A login name may be the id of somebody else: what was found must be who was named. */
+function assertMeant(payload: unknown, outcome: Outcome): void {
+  const id = textAt(objectAt(payload, 'user'), 'id')
+  if (outcome.status !== 'accepted' || id === undefined || outcome.user.id === id) return
+  throw unauthorized(`${outcome.user.name} was found where ${id} was named`)
+}
+
+/** Not even a user of the configuration can have a name with NUL. */
+const NOBODY = '\0'
+
+function known(identity: Identity | undefined): Known | undefined {
+  return identity?.user ? (identity as Known) : undefined
+}
+
+function additionalSteps(challenges: ReadonlyMap<string, unknown>): KeystoneError {
+  return new KeystoneError(401, 'Additional authentications steps required.', {
+    identity: { methods: [...challenges.keys()], ...Object.fromEntries(challenges) },
+  })
+}
+
+/** With what the receipt attests. A receipt of somebody else is none. */
+function withReceipt(found: Known, caller: Caller, { receipts }: AuthenticateOptions): Known {
+  const id = receiptOf(caller)
+  if (id === undefined) return found
+  const progress = openReceipt(id, caller, receipts)
+  if (progress.user.id !== found.user.id) throw receiptNotFound(id, 'the receipt belongs to somebody else')
+  const methods = [...new Set([...found.methods, ...progress.methods])]
+  return { ...found, methods, expiresAt: Math.min(found.expiresAt, progress.expiresAt ?? Number.POSITIVE_INFINITY) }
+}
+
+function receiptOf(caller: Caller): string | undefined {
+  return readReceiptHeader(caller.request.rawHeaders) || undefined
+}
+
+function openReceipt(id: string, caller: Caller, receipts: Receipts): ReturnType<Receipts['open']> {
+  try {
+    return receipts.open(id, caller.connection)
+  } catch (error) {
+    if (error instanceof GatewayError && error.code === 'GW_UNAUTHENTICATED') throw receiptNotFound(id, error.detail)
+    throw error
+  }
+}
+
+function receiptNotFound(id: string, reason: string): KeystoneError {
+  return new KeystoneError(401, `Could not find auth receipt: ${id.slice(0, 64)}.`, { reason })
+}
+
+/** Keystone's multi-factor rules: of those that can be met at all, one must be complete. */
+function judge(identity: Known, requires: ReadonlySet<string>, options: AuthenticateOptions): Authentication {
+  const missing = [...requires].filter((method) => !identity.methods.includes(method))
+  if (missing.length > 0) return { status: 'insufficient', identity, required: [[...identity.methods, ...missing]] }
+  const rules = options.directory
+    .account(identity.user)
+    .multiFactorAuthRules.map((rule) => rule.filter((method) => options.methods.has(method)))
+    .filter((rule) => rule.length > 0)
+  const isComplete = (rule: readonly string[]) => rule.every((method) => identity.methods.includes(method))
+  if (rules.length === 0 || rules.some(isComplete)) return { status: 'complete', identity }
+  const required = rules.filter((rule) => rule.some((method) => identity.methods.includes(method)))
+  return { status: 'insufficient', identity, required }
+}

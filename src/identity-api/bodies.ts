@@ -1,0 +1,112 @@
+/** What Keystone's clients read: the bodies of answers. */
+import type { Receipt } from '../auth/receipts.ts'
+import type { User } from '../types.ts'
+import type { Known } from './authenticate.ts'
+import type { Account, Directory, Domain, Project, Scope } from './directory.ts'
+import type { TokenClaims } from './token-scope.ts'
+
+/** UTC with six digits after the second: Keystone's clients parse exactly this. */
+export function keystoneTime(milliseconds: number): string {
+  return new Date(milliseconds).toISOString().replace('Z', '000Z')
+}
+
+export interface TokenFacts {
+  readonly claims: TokenClaims
+  readonly user: User
+  readonly scope: Scope
+}
+
+export function tokenBody({ claims, user, scope }: TokenFacts, directory: Directory, catalog?: object[]): object {
+  return {
+    token: {
+      methods: claims.methods,
+      user: { ...userReference(user, directory), password_expires_at: null },
+      audit_ids: claims.audit_ids,
+      expires_at: keystoneTime(claims.exp * 1000),
+      issued_at: keystoneTime(claims.iat * 1000),
+      // RFC 8705 3.2: whoever accepts the token must see this certificate.
+      ...(claims.cnf && { cnf: claims.cnf }),
+      ...scopeMembers(scope),
+      ...(scope.kind !== 'unscoped' && { roles: directory.rolesOf(user, scope) }),
+      ...(scope.kind !== 'unscoped' && catalog && { catalog }),
+    },
+  }
+}
+
+function scopeMembers(scope: Scope): object {
+  switch (scope.kind) {
+    case 'unscoped':
+      return {}
+    case 'system':
+      return { system: { all: true } }
+    case 'domain':
+      return { domain: domainReference(scope.domain) }
+    case 'project': {
+      const { id, name, domain } = scope.project
+      return { project: { id, name, domain: domainReference(domain) }, is_domain: false }
+    }
+  }
+}
+
+function domainReference({ id, name }: Domain): object {
+  return { id, name }
+}
+
+function userReference(user: User, directory: Directory): object {
+  const { id, name } = user
+  return { id, name, domain: domainReference(directory.account(user).domain) }
+}
+
+/** What is passed already, and the combinations that would do. */
+export function receiptBody(
+  { user, methods }: Known,
+  { issuedAt, expiresAt }: Receipt,
+  required: readonly (readonly string[])[],
+  directory: Directory,
+): object {
+  return {
+    receipt: {
+      methods,
+      user: userReference(user, directory),
+      expires_at: keystoneTime(expiresAt),
+      issued_at: keystoneTime(issuedAt),
+    },
+    required_auth_methods: required,
+  }
+}
+
+/** @param base the address of the API, with /v3 */
+export function projectBody({ id, name, description, domain }: Project, base: string): object {
+  return {
+    ...{ id, name, description, domain_id: domain.id, parent_id: domain.id, is_domain: false, enabled: true },
+    ...{ options: {}, tags: [], links: { self: `${base}/projects/${encodeURIComponent(id)}` } },
+  }
+}
+
+export function domainBody({ id, name }: Domain, base: string): object {
+  const links = { self: `${base}/domains/${encodeURIComponent(id)}` }
+  return { id, name, description: '', enabled: true, options: {}, tags: [], links }
+}
+
+export function userBody({ id, name }: User, { domain, defaultProject }: Account, base: string): object {
+  return {
+    ...{ id, name, domain_id: domain.id, enabled: true, options: {}, password_expires_at: null },
+    ...(defaultProject && { default_project_id: defaultProject.id }),
+    links: { self: `${base}/users/${encodeURIComponent(id)}` },
+  }
+}
+
+export function collection(key: string, items: readonly object[], self: string): object {
+  return { [key]: items, links: { next: null, self, previous: null } }
+}
+
+/** Discovery. 3.14 is the version of Keystone's API that these bodies are those of. */
+export function versionBody(base: string): object {
+  return {
+    id: 'v3.14',
+    status: 'stable',
+    updated: '2020-04-07T00:00:00Z',
+    links: [{ rel: 'self', href: `${base}/` }],
+    'media-types': [{ base: 'application/json', type: 'application/vnd.openstack.identity-v3+json' }],
+  }
+}

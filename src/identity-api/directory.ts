@@ -1,0 +1,129 @@
+/** Domains, projects and roles, and who has which role where. Made once per configuration. */
+import type { User, Users } from '../types.ts'
+
+export interface Domain {
+  readonly id: string
+  readonly name: string
+}
+
+export interface Project {
+  readonly id: string
+  readonly name: string
+  readonly description: string
+  readonly domain: Domain
+}
+
+export interface Role {
+  readonly id: string
+  readonly name: string
+}
+
+/** What a token is good for. */
+export type Scope =
+  | { readonly kind: 'unscoped' }
+  | { readonly kind: 'project'; readonly project: Project }
+  | { readonly kind: 'domain'; readonly domain: Domain }
+  | { readonly kind: 'system' }
+
+export const UNSCOPED: Scope = Object.freeze({ kind: 'unscoped' })
+
+/** What Keystone knows of a user besides who it is. */
+export interface Account {
+  readonly domain: Domain
+  readonly defaultProject: Project | undefined
+  /** The combinations of methods of which one must be complete; none where any will do. */
+  readonly multiFactorAuthRules: readonly (readonly string[])[]
+}
+
+export interface Assignment {
+  readonly role: Role
+  /** A user's id, or the name of a group. */
+  readonly user?: string | undefined
+  readonly group?: string | undefined
+  readonly scope: Scope
+}
+
+export interface DirectoryOptions {
+  readonly users: Users
+  /** The first is that of users who have none of their own, as those that a plugin named. */
+  readonly domains: readonly [Domain, ...Domain[]]
+  readonly projects: readonly Project[]
+  readonly assignments: readonly Assignment[]
+  /** By the user's id. */
+  readonly accounts: ReadonlyMap<string, Account>
+}
+
+/** How clients name things: by id, or by name and domain. */
+export interface Named {
+  readonly id?: string | undefined
+  readonly name?: string | undefined
+}
+
+export class Directory {
+  readonly #options: DirectoryOptions
+
+  constructor(options: DirectoryOptions) {
+    this.#options = options
+  }
+
+  /** As in Keystone, a name counts before an id. */
+  domain({ id, name }: Named): Domain | undefined {
+    return this.#options.domains.find((domain) => (name ? domain.name === name : domain.id === id))
+  }
+
+  project({ id, name }: Named, domain?: Domain): Project | undefined {
+    return this.#options.projects.find((project) =>
+      name ? project.name === name && project.domain === domain : project.id === id,
+    )
+  }
+
+  user({ id, name }: Named, domain?: Domain): User | undefined {
+    const { users } = this.#options
+    if (!name) return id === undefined ? undefined : users.byId(id)
+    const found = users.byName(name)
+    return found && this.account(found).domain === domain ? found : undefined
+  }
+
+  account(user: User): Account {
+    const [domain] = this.#options.domains
+    return this.#options.accounts.get(user.id) ?? { domain, defaultProject: undefined, multiFactorAuthRules: [] }
+  }
+
+  /** Each role once, in the order in which they were assigned. */
+  rolesOf(user: User, scope: Scope): readonly Role[] {
+    const found = this.#assignmentsOf(user).filter((assignment) => sameScope(assignment.scope, scope))
+    return [...new Map(found.map(({ role }) => [role.id, role])).values()]
+  }
+
+  projectsOf(user: User): readonly Project[] {
+    return unique(this.#assignmentsOf(user).flatMap(({ scope }) => (scope.kind === 'project' ? [scope.project] : [])))
+  }
+
+  domainsOf(user: User): readonly Domain[] {
+    return unique(this.#assignmentsOf(user).flatMap(({ scope }) => (scope.kind === 'domain' ? [scope.domain] : [])))
+  }
+
+  #assignmentsOf(user: User): readonly Assignment[] {
+    return this.#options.assignments.filter(
+      (assignment) =>
+        assignment.user === user.id || (assignment.group !== undefined && user.groups.includes(assignment.group)),
+    )
+  }
+}
+
+function sameScope(one: Scope, other: Scope): boolean {
+  switch (one.kind) {
+    case 'unscoped':
+      return false
+    case 'system':
+      return other.kind === 'system'
+    case 'project':
+      return other.kind === 'project' && other.project === one.project
+    case 'domain':
+      return other.kind === 'domain' && other.domain === one.domain
+  }
+}
+
+function unique<T>(values: readonly T[]): readonly T[] {
+  return [...new Set(values)]
+}

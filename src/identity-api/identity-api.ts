@@ -1,0 +1,83 @@
+import type { ServerResponse } from 'node:http'
+import { GatewayError } from '../errors.ts'
+import type { Call, Service } from '../types.ts'
+import { readWholeBody } from '../whole-body.ts'
+import { type Answer, refusal, send } from './answer.ts'
+import { expecting, KeystoneError } from './keystone-error.ts'
+import { type Ask, handlerFor, type ResourceOptions } from './resources.ts'
+
+/** A request to log in has a kilobyte. */
+const LARGEST_BODY = 64 * 1024
+
+export interface IdentityApiOptions extends ResourceOptions {
+  readonly name: string
+  /** The address at which clients find it, without /v3; undefined: the one that they asked. */
+  readonly publicUrl: string | undefined
+  /** Writes a line to the log. */
+  readonly record: (fields: Readonly<Record<string, unknown>>, message: string) => void
+}
+
+/** Keystone's Identity API v3, for `openstack`, keystoneauth and whatever is written for them. */
+export class IdentityApi implements Service {
+  readonly name: string
+  readonly #options: IdentityApiOptions
+
+  constructor(options: IdentityApiOptions) {
+    this.name = options.name
+    this.#options = options
+  }
+
+  async forward(call: Call, response: ServerResponse): Promise<void> {
+    call.record.service = this.name
+    const { path, query } = split(call.target)
+    const base = `${this.#options.publicUrl ?? addressOf(call, path)}/v3`
+    send(response, call, await this.#answer({ call, query, base, body: () => readJson(call, response) }, path))
+  }
+
+  upgrade(): Promise<void> {
+    return Promise.reject(new GatewayError('GW_BAD_REQUEST', 'the Identity API upgrades no connection'))
+  }
+
+  async #answer(ask: Ask, path: string): Promise<Answer> {
+    try {
+      return await handlerFor(ask.call.method, path)(ask, this.#options)
+    } catch (error) {
+      if (!(error instanceof KeystoneError)) throw error
+      const { id, record } = ask.call
+      const { status, reason } = error
+      this.#options.record(
+        { request_id: id, service: this.name, status, reason, user: record.user },
+        'identity refused',
+      )
+      return refusal(error, ask.base)
+    }
+  }
+}
+
+/** Path without the slash at its end, and query. */
+function split(target: string): { readonly path: string; readonly query: URLSearchParams } {
+  const at = target.indexOf('?')
+  const path = at < 0 ? target : target.slice(0, at)
+  return { path: path.replace(/(?<=.)\/$/, ''), query: new URLSearchParams(at < 0 ? '' : target.slice(at)) }
+}
+
+/** Where the client found us: its Host, and what the route takes off the path. */
+function addressOf({ destination: { authority, path: whole } }: Call, path: string): string {
+  const trimmed = whole.replace(/(?<=.)\/$/, '')
+  const prefix = path === '/' ? trimmed : trimmed.endsWith(path) ? trimmed.slice(0, -path.length) : ''
+  return `https://${authority}${prefix === '/' ? '' : prefix}`
+}
+
+async function readJson(call: Call, response: ServerResponse): Promise<unknown> {
+  const type = (call.request.headers['content-type'] ?? '').split(';')[0]?.trim().toLowerCase()
+  const body = await readWholeBody(call, response, LARGEST_BODY)
+  if (body.length > 0 && type !== '' && !/^application\/([\w.-]+\+)?json$/.test(type ?? ''))
+    throw expecting('application/json', 'Content-Type header')
+  try {
+    const read: unknown = body.length === 0 ? {} : JSON.parse(body.toString('utf8'))
+    if (typeof read === 'object' && read !== null && !Array.isArray(read)) return read
+  } catch {
+    // Said below, as for what is JSON but no object.
+  }
+  throw expecting('valid JSON', 'request body')
+}

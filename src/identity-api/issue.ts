@@ -1,0 +1,67 @@
+/** From somebody who is known to a token. */
+import { claimsOfUser } from '../tokens/token-user.ts'
+import { newTokenId, type Tokens } from '../tokens/tokens.ts'
+import type { Connection, Users } from '../types.ts'
+import type { Known } from './authenticate.ts'
+import type { TokenFacts } from './bodies.ts'
+import { type Directory, type Scope, UNSCOPED } from './directory.ts'
+import { forbidden, unauthorized } from './keystone-error.ts'
+import { claimsOfScope, type TokenClaims } from './token-scope.ts'
+
+export interface IssueOptions {
+  readonly tokens: Tokens
+  readonly users: Users
+  readonly directory: Directory
+  /** Milliseconds. */
+  readonly expiration: number
+}
+
+/** @throws KeystoneError for a scope in which the user has no role */
+export async function issueToken(
+  identity: Known,
+  asked: Scope | undefined,
+  connection: Connection,
+  { tokens, users, directory, expiration }: IssueOptions,
+): Promise<{ readonly token: string; readonly facts: TokenFacts }> {
+  const { user, methods, attributes } = identity
+  const scope = scopeFor(identity, asked, directory)
+  if (scope.kind !== 'unscoped' && directory.rolesOf(user, scope).length === 0)
+    throw unauthorized(`${user.name} has no role in the ${scope.kind} that was asked for`)
+  const id = newTokenId()
+  const parent = attributes?.audit_id
+  const wanted = {
+    ...claimsOfUser(user, users),
+    ...claimsOfScope(scope),
+    jti: id,
+    methods,
+    audit_ids: parent === undefined ? [id] : [id, parent],
+  }
+  // What a token was exchanged for never lasts longer than the token did (CVE-2026-44394).
+  const expiresAt = Math.min(Date.now() + expiration, identity.expiresAt)
+  const { token, claims } = await tokens.issue(wanted, wholeSeconds(expiresAt, identity.expiresAt), connection)
+  return { token, facts: { claims: claims as TokenClaims, user, scope } }
+}
+
+/** Without a scope of the client's choice, the user's default project, if he may use it. */
+function scopeFor({ user, attributes }: Known, asked: Scope | undefined, directory: Directory): Scope {
+  const bound = attributes?.project_id
+  if (bound !== undefined) return boundScope(bound, directory)
+  if (attributes?.token_system === 'all' && asked && asked.kind !== 'system')
+    throw forbidden('a system-scoped token cannot become one for a project or domain')
+  if (asked) return asked
+  const { defaultProject: project } = directory.account(user)
+  const scope: Scope | undefined = project && { kind: 'project', project }
+  return scope && directory.rolesOf(user, scope).length > 0 ? scope : UNSCOPED
+}
+
+/** What an application credential is good for is not the client's to choose. */
+function boundScope(id: string, directory: Directory): Scope {
+  const project = directory.project({ id })
+  if (!project) throw unauthorized('the project of the application credential is gone')
+  return { kind: 'project', project }
+}
+
+/** JWT's readers expect whole seconds, and never later than what it goes back to. */
+function wholeSeconds(expiresAt: number, latest: number): number {
+  return expiresAt === latest ? latest : Math.floor(expiresAt / 1000) * 1000
+}

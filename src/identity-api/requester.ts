@@ -1,0 +1,92 @@
+/** Who asks: by a token, or without one by a certificate (Keystone's X.509 tokenless authorization). */
+import { userOfClaims } from '../tokens/token-user.ts'
+import type { Tokens } from '../tokens/tokens.ts'
+import type { AuthMethod, Caller, User, Users } from '../types.ts'
+import type { Directory, Role, Scope } from './directory.ts'
+import { expecting, unauthorized } from './keystone-error.ts'
+import { scopeOfClaims, type TokenClaims } from './token-scope.ts'
+
+export interface Requester {
+  readonly user: User
+  readonly scope: Scope
+  readonly roles: readonly Role[]
+  /** Undefined for those who have none. */
+  readonly claims: TokenClaims | undefined
+}
+
+export interface RequesterOptions {
+  readonly tokens: Tokens
+  readonly users: Users
+  readonly directory: Directory
+  /** Maps certificates to users; undefined where none is set up. */
+  readonly certificate: AuthMethod | undefined
+  /** The issuers, as RFC 2253 writes their names, whose certificates need no token. */
+  readonly trustedIssuers: ReadonlySet<string>
+}
+
+/** @throws KeystoneError 401; GatewayError GW_UNDECIDED where it cannot be told */
+export async function requesterOf(caller: Caller, options: RequesterOptions): Promise<Requester> {
+  const token = headerOf(caller, 'x-auth-token')
+  if (token !== undefined) return withToken(token, caller, options)
+  const requester = await withoutToken(caller, options)
+  if (!requester) throw unauthorized('no X-Auth-Token')
+  return requester
+}
+
+async function withToken(token: string, caller: Caller, options: RequesterOptions): Promise<Requester> {
+  const verified = await options.tokens.verify(token, caller.connection)
+  if (verified.status === 'invalid') throw unauthorized(`X-Auth-Token: ${verified.reason}`)
+  const facts = factsOf(verified.claims as TokenClaims, options)
+  if (!facts) throw unauthorized('X-Auth-Token: its user, or what it is good for, is gone')
+  return facts
+}
+
+/** What a token comes to today; undefined where its user, scope or roles are gone. */
+export function factsOf(
+  claims: TokenClaims,
+  { users, directory }: Pick<RequesterOptions, 'users' | 'directory'>,
+): (Requester & { readonly claims: TokenClaims }) | undefined {
+  const user = userOfClaims(claims, users)
+  const scope = scopeOfClaims(claims, directory)
+  if (!user || !scope) return undefined
+  const roles = directory.rolesOf(user, scope)
+  return roles.length === 0 && scope.kind !== 'unscoped' ? undefined : { user, scope, roles, claims }
+}
+
+async function withoutToken(caller: Caller, options: RequesterOptions): Promise<Requester | undefined> {
+  const { certificate, trustedIssuers, directory } = options
+  const { certificate: shown, verification } = caller.connection
+  if (!certificate || verification.result !== 'SUCCESS' || !shown || !trustedIssuers.has(shown.issuer)) return undefined
+  const scope = scopeOfHeaders(caller, directory)
+  const outcome = await certificate.authenticate(caller)
+  if (outcome.status !== 'accepted' || (outcome.requires?.length ?? 0) > 0) return undefined
+  const { user } = outcome
+  const roles = directory.rolesOf(user, scope)
+  if (roles.length === 0) throw unauthorized(`${user.name} has no role where the certificate shall be used`)
+  return { user, scope, roles, claims: undefined }
+}
+
+/** X-Project-Id, or X-Project-Name with its domain, or X-Domain-Id, or X-Domain-Name. @throws KeystoneError 400 where none is there */
+function scopeOfHeaders(caller: Caller, directory: Directory): Scope {
+  const header = (name: string) => headerOf(caller, name)
+  const [id, name] = [header('x-project-id'), header('x-project-name')]
+  const inDomain = { id: header('x-project-domain-id'), name: header('x-project-domain-name') }
+  if (name !== undefined && inDomain.id === undefined && inDomain.name === undefined)
+    throw expecting('X-Project-Domain-Id or X-Project-Domain-Name', 'headers')
+  if (id !== undefined || name !== undefined) {
+    const project = directory.project({ id, name }, directory.domain(inDomain))
+    if (!project) throw unauthorized(`no project ${name ?? id}`)
+    return { kind: 'project', project }
+  }
+  const wanted = { id: header('x-domain-id'), name: header('x-domain-name') }
+  if (wanted.id === undefined && wanted.name === undefined) throw expecting('a project or a domain', 'headers')
+  const domain = directory.domain(wanted)
+  if (!domain) throw unauthorized(`no domain ${wanted.name ?? wanted.id}`)
+  return { kind: 'domain', domain }
+}
+
+/** Undefined for an empty one, which clients send for "none". */
+export function headerOf({ request }: Caller, name: string): string | undefined {
+  const value = request.headers[name]
+  return typeof value === 'string' && value !== '' ? value : undefined
+}

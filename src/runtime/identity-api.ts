@@ -1,0 +1,107 @@
+/** The Identity API of a configuration: its directory of domains, projects and roles, and the service that answers with them. */
+import { createHash } from 'node:crypto'
+import type { Receipts } from '../auth/receipts.ts'
+import type { Config, ConsumerConfig } from '../config/index.ts'
+import type { CatalogEntry } from '../identity-api/catalog.ts'
+import {
+  type Account,
+  type Assignment,
+  Directory,
+  type Domain,
+  type Project,
+  type Scope,
+} from '../identity-api/directory.ts'
+import { IdentityApi } from '../identity-api/identity-api.ts'
+import type { Log } from '../log.ts'
+import type { AuthMethod, Service, Users } from '../types.ts'
+import type { TokenParts } from './tokens.ts'
+
+export interface IdentityApiSurroundings {
+  readonly config: Config
+  readonly users: Users
+  readonly methods: ReadonlyMap<string, AuthMethod>
+  readonly receipts: Receipts
+  readonly tokens: TokenParts
+  readonly log: Log
+}
+
+export function createIdentityApi(name: string, surroundings: IdentityApiSurroundings): Service {
+  const { config, users, methods, receipts, tokens, log } = surroundings
+  const { identity_api: settings } = config
+  return new IdentityApi({
+    ...{ name, users, methods, receipts, ...tokens },
+    directory: createDirectory(config, users),
+    expiration: config.tokens.expiration,
+    expiredWindow: config.tokens.allow_expired_window,
+    certificate: methods.get('certificate'),
+    trustedIssuers: new Set(settings.trusted_issuers),
+    publicUrl: settings.public_url,
+    catalog: catalogOf(settings),
+    record: log.info,
+  })
+}
+
+export function createDirectory({ identity_api: settings, consumers }: Config, users: Users): Directory {
+  const { domains, role_assignments } = settings
+  const [first, ...more] = domains
+  if (!first) throw new Error('the check of the configuration let no domain through')
+  const domainOf = finder<Domain>(domains)
+  const projects = settings.projects.map(
+    ({ id, name, description, domain }): Project => ({ id, name, description, domain: domainOf(domain) ?? first }),
+  )
+  const projectOf = finder(projects)
+  const assignments = role_assignments.map(({ role, user, group, project, domain }): Assignment => {
+    const scope = scopeOf(projectOf(project), domainOf(domain))
+    return { role: { id: derivedId('role', role), name: role }, user, group, scope }
+  })
+  const accountOf = ({ domain, default_project, multi_factor_auth_rules }: ConsumerConfig): Account => ({
+    domain: domainOf(domain) ?? first,
+    defaultProject: projectOf(default_project),
+    multiFactorAuthRules: multi_factor_auth_rules,
+  })
+  const accounts = new Map(consumers.map((consumer) => [consumer.id, accountOf(consumer)]))
+  return new Directory({ users, domains: [first, ...more], projects, assignments, accounts })
+}
+
+function finder<T extends Domain>(known: readonly T[]): (reference: string | undefined) => T | undefined {
+  return (reference) => known.find(({ id, name }) => id === reference || name === reference)
+}
+
+function scopeOf(project: Project | undefined, domain: Domain | undefined): Scope {
+  if (project) return { kind: 'project', project }
+  return domain ? { kind: 'domain', domain } : { kind: 'system' }
+}
+
+function catalogOf({ catalog, region }: Config['identity_api']): (base: string) => readonly CatalogEntry[] {
+  const entries = catalog.map(
+    ({ type, name, endpoints }): CatalogEntry => ({
+      ...{ id: derivedId('service', type, name), type, name },
+      endpoints: endpoints.map((endpoint) => ({
+        id: derivedId('endpoint', type, name, endpoint.interface, endpoint.url),
+        interface: endpoint.interface,
+        region: endpoint.region ?? region,
+        url: endpoint.url,
+      })),
+    }),
+  )
+  return (base) => [identityEntry(base, region), ...entries]
+}
+
+/** Clients look the Identity API up in the catalog too, as to revoke a token. */
+function identityEntry(base: string, region: string): CatalogEntry {
+  const faces = ['public', 'internal', 'admin'] as const
+  return {
+    ...{ id: derivedId('service', 'identity'), type: 'identity', name: 'keystone' },
+    endpoints: faces.map((face) => ({
+      id: derivedId('endpoint', 'identity', face),
+      interface: face,
+      region,
+      url: base,
+    })),
+  }
+}
+
+/** As long as Keystone's ids, and the same in every gateway. */
+function derivedId(...names: string[]): string {
+  return createHash('sha256').update(JSON.stringify(names)).digest('hex').slice(0, 32)
+}
