@@ -82,9 +82,10 @@ export class Gateway {
 
     const method = request.method as string
     const match = this.#phases.route(method, head, request, connection)
+    const seen = this.#phases.verify(server, match?.route, connection)
     if (!match) throw new GatewayError('GW_ROUTE_NOT_FOUND', `no route for ${method} ${host}${path}`)
     record.route = match.route.name
-    return { head, match, caller: { id, request, connection, server, method, destination } }
+    return { head, match, caller: { id, request, connection: seen, server, method, destination } }
   }
 
   /** Who is calling, and whether he may. A promise only where something has to be waited for. */

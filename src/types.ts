@@ -69,6 +69,15 @@ export interface Route {
   readonly service: Service
   /** What callers must prove and be; undefined lets everybody pass who may reach the server. */
   readonly access?: Access | undefined
+  /** What is demanded of the client's certificate here, in place of what the server demands. */
+  readonly certificate?: CertificateDemand | undefined
+}
+
+export interface CertificateDemand {
+  /** Undefined: the server's. */
+  readonly verify: VerifyMode | undefined
+  /** Whether a certificate is called as it must be; undefined where any name will do. */
+  readonly isAllowed: ((certificate: CertificateFacts) => boolean) | undefined
 }
 
 /** A user, from the configuration or as a mapper or a token named it. Frozen. */
@@ -329,10 +338,15 @@ export interface Phases {
   requestId(connection: Connection, request: IncomingMessage): string
   /** The virtual server that Host names. */
   serverFor(host: string): VirtualServer
-  /** @throws GatewayError where the connection was judged by another policy (421), or its certificate is missing or bad (400) */
+  /** @throws GatewayError where the connection was judged by another policy (421), or the server demands a certificate that is missing or bad (400) */
   admit(server: VirtualServer, connection: Connection): void
   /** @throws GatewayError where the route does not serve this protocol */
   route(method: string, head: RequestHead, request: IncomingMessage, connection: Connection): Match | undefined
+  /**
+   * The connection as the route may see it. Undefined stands for no route: then the server's demands hold.
+   * @throws GatewayError where the certificate is not what is demanded (400), or not called as it must be (403)
+   */
+  verify(server: VirtualServer, route: Route | undefined, connection: Connection): Connection
   /** @throws GatewayError where the route's demands are not met (401), or nobody can tell (503) */
   authenticate(route: Route, caller: Caller): Identity | Promise<Identity>
   /** @throws GatewayError where the caller may not pass (403), or nobody can tell (503) */

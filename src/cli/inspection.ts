@@ -3,7 +3,7 @@ import type { Config, LoadedConfig, ServerConfig } from '../config/index.ts'
 import { ConfigError, GatewayError } from '../errors.ts'
 import { verificationText } from '../identity/fields.ts'
 import type { IdentityHeaders } from '../identity/identity-headers.ts'
-import { admit } from '../listener/admission.ts'
+import { verify } from '../listener/admission.ts'
 import type { Failure } from '../listener/demand.ts'
 import { clientTrustOf } from '../runtime/client-trust.ts'
 import { identityHeadersOf } from '../runtime/identity.ts'
@@ -166,8 +166,9 @@ function outcomeOf(
   let headers: ServerJudgement['headers'] = []
   try {
     headers = pairs(identity.for(connection))
-    admit(
+    verify(
       { name: '', policy: POLICY, verify: server.ssl_verify_client, mapper: undefined, verifyAndMap: false },
+      undefined,
       connection,
     )
     return { refusal: undefined, headers }

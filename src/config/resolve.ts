@@ -1,5 +1,6 @@
 /** From what is written to what is used: references looked up, children moved to their parents, disabled things left out. */
 import { checkAuth, checkDemands } from './auth.ts'
+import { checkAgainstServers, checkCertificateDemands } from './certificate-demands.ts'
 import {
   type CaCertificateConfig,
   type CertificateConfig,
@@ -43,8 +44,10 @@ export function resolveConfig(written: Written, context: ResolveContext): Config
   const { forward_client_cert_details, set_current_client_cert_details } = written
   const { trusted_ips, forwarded, via, proxy, store, tokens, workers, admin, log, shutdown, reload } = written
   const consumers = resolveConsumers(written, context)
+  const listeners = resolveListeners(written, services.values(), context)
+  for (const problem of checkAgainstServers(routes, listeners)) context.report(problem)
   return {
-    listeners: resolveListeners(written, services.values(), context),
+    listeners,
     services: services.values(),
     routes,
     upstreams: upstreams.values(),
@@ -155,7 +158,11 @@ function resolveServices(
 ): Registry<ServiceConfig> {
   const registry = new Registry<ServiceConfig>('services', context.report)
   for (const entity of located<WrittenService>(written.services)) {
-    const check = (each: WrittenService) => [...checkService(each), ...checkDemands(each, written.auth.methods)]
+    const check = (each: WrittenService) => [
+      ...checkService(each),
+      ...checkDemands(each, written.auth.methods),
+      ...checkCertificateDemands(each),
+    ]
     const sound = passes(entity, check, context)
     const service = resolveService(entity, written.proxy, references, context)
     registry.add(entity, sound && entity.enabled ? service : undefined)
@@ -201,6 +208,7 @@ function resolveService(
     proxy_ssl_name: entity.proxy_ssl_name ?? proxy.proxy_ssl_name,
     targets: upstream?.targets ?? [itself],
     ...{ rules: entity.rules, anonymous: entity.anonymous, hide_credentials: entity.hide_credentials },
+    ...{ ssl_verify_client: entity.ssl_verify_client, ssl_verify_allow: entity.ssl_verify_allow },
   }
 }
 
@@ -221,7 +229,11 @@ function resolveRoutes(written: Written, services: Registry<ServiceConfig>, cont
   const withService = (route: WrittenRoute, service: ServiceConfig | undefined) =>
     route.rules || !service?.rules ? route : { ...route, rules: service.rules }
   const add = (route: WrittenRoute, service: ServiceConfig | undefined) => {
-    const check = (each: WrittenRoute) => [...checkRoute(each), ...checkDemands(withService(each, service), methods)]
+    const check = (each: WrittenRoute) => [
+      ...checkRoute(each),
+      ...checkDemands(withService(each, service), methods),
+      ...checkCertificateDemands(each),
+    ]
     const sound = passes(route, check, context)
     registry.add(route, sound && service ? resolveRoute(route, service) : undefined)
   }
@@ -261,5 +273,7 @@ function resolveRoute(route: WrittenRoute, service: ServiceConfig): RouteConfig 
     rules: route.rules ?? service.rules,
     anonymous: route.anonymous ?? service.anonymous ?? false,
     hide_credentials: route.hide_credentials ?? service.hide_credentials ?? true,
+    ssl_verify_client: route.ssl_verify_client ?? service.ssl_verify_client,
+    ssl_verify_allow: route.ssl_verify_allow ?? service.ssl_verify_allow,
   }
 }

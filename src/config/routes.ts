@@ -3,6 +3,7 @@ import type { z } from 'zod'
 import type { Problem } from '../errors.ts'
 import { authority, wildcardName } from './addresses.ts'
 import { demands } from './auth.ts'
+import { type CertificateDemands, certificateDemands } from './certificate-demands.ts'
 import { entity, field, type Kind, type Located, list, mapOfLists, Unfit } from './field.ts'
 import { foreignKey } from './foreign-key.ts'
 import { choice, integer, matching, oneOfNumbers, onOff, text } from './scalars.ts'
@@ -85,6 +86,7 @@ const routeFields = {
   }),
   path_handling: field(choice('v0'), { default: 'v0', about: 'How paths are joined; v1 is not supported.' }),
   ...demands,
+  ...certificateDemands,
   request_buffering: field(onOff, { default: true, about: 'Accepted and not used: bodies always stream.' }),
   response_buffering: field(onOff, { default: true, about: 'Accepted and not used: bodies always stream.' }),
 }
@@ -100,7 +102,7 @@ export const route = entity('A route to a service.', {
 export type WrittenRoute = z.output<typeof nestedRoute> & Located
 
 /** A route as it is used. At least one of methods, hosts, paths, headers and snis is there; those that are, are not empty. */
-export interface RouteConfig extends Located {
+export interface RouteConfig extends Located, CertificateDemands {
   readonly id: string | undefined
   /** Its name, else its id, else where it stands. */
   readonly name: string

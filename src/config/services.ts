@@ -3,6 +3,7 @@ import { z } from 'zod'
 import type { Problem } from '../errors.ts'
 import { host } from './addresses.ts'
 import { demands } from './auth.ts'
+import { type CertificateDemands, certificateDemands } from './certificate-demands.ts'
 import { type CaCertificateConfig, type CertificateConfig, NO_CERTIFICATE } from './certificates.ts'
 import { block, entity, field, type Kind, type Located, list, Unfit } from './field.ts'
 import { foreignKey } from './foreign-key.ts'
@@ -125,6 +126,7 @@ export const service = entity('An API behind the gateway.', {
   }),
   ...demands,
   registry: registryGate.optional(),
+  ...certificateDemands,
   enabled: field(onOff, { default: true, about: 'false leaves out the service and its routes.' }),
   routes: z.array(nestedRoute).prefault([]).describe('The routes that lead to it.'),
 })
@@ -139,7 +141,7 @@ export interface RegistryGateConfig {
 }
 
 /** A service as it is used. */
-export interface ServiceConfig extends Located {
+export interface ServiceConfig extends Located, CertificateDemands {
   readonly id: string | undefined
   /** Its name, else its id, else where it stands. */
   readonly name: string

@@ -1,6 +1,6 @@
 import { GatewayError } from '../errors.ts'
 import { FORGIVEN_BY_OPTIONAL_NO_CA } from '../tls-cert-utils/verify-errors.ts'
-import type { Connection, Verification, VerifyMode, VirtualServer } from '../types.ts'
+import type { Connection, Route, Verification, VerifyMode, VirtualServer } from '../types.ts'
 
 /** What each of nginx's modes lets in: a missing certificate is a matter of `NONE`, a bad one of `FAILED`. */
 const ACCEPTS: Record<VerifyMode, (verification: Verification) => boolean> = {
@@ -18,10 +18,16 @@ export function accepts(mode: VerifyMode, verification: Verification): boolean {
 
 const EXPIRED: Verification = { result: 'FAILED', code: 'CERT_HAS_EXPIRED', reason: 'certificate has expired' }
 
+const NONE: Verification = Object.freeze({ result: 'NONE' })
+const NO_CHAIN: Connection['chain'] = Object.freeze([])
+
+/** Connections as routes see them that ask for no certificate: the same object for each, as headers are made once per connection. */
+const withoutCertificates = new WeakMap<Connection, Connection>()
+
 /**
  * Whether a connection may ask this server for anything. It must have been judged by the server's own policy, whatever
- * name the client gave in its handshake (RFC 9110 7.4), and its certificate must still be valid: connections and
- * sessions outlive certificates.
+ * name the client gave in its handshake (RFC 9110 7.4). Where the server demands a certificate, whoever has none learns
+ * nothing, not even which routes there are.
  *
  * @throws GatewayError GW_MISDIRECTED, GW_CLIENT_CERTIFICATE_REQUIRED or GW_CLIENT_CERTIFICATE_INVALID
  */
@@ -32,12 +38,53 @@ export function admit(server: VirtualServer, connection: Connection, now = Date.
       `server ${server.name} has another trust policy than the connection, whose server name is ${connection.serverName ?? 'missing'}`,
     )
   }
+  if (server.verify === 'on') demand('on', connection, now)
+}
+
+/**
+ * Holds the client's certificate against what the route demands, or the server where the route says nothing. A route decides
+ * for itself only where the server asks every client and demands of none.
+ *
+ * @throws GatewayError GW_CLIENT_CERTIFICATE_REQUIRED, GW_CLIENT_CERTIFICATE_INVALID or GW_FORBIDDEN
+ */
+export function verify(
+  server: VirtualServer,
+  route: Pick<Route, 'certificate'> | undefined,
+  connection: Connection,
+  now = Date.now(),
+): Connection {
+  const chosen = route?.certificate
+  const mode = server.verify === 'on' ? 'on' : (chosen?.verify ?? server.verify)
+  demand(mode, connection, now)
+  const { certificate } = connection
+  if (chosen?.isAllowed && !(certificate && chosen.isAllowed(certificate))) {
+    throw new GatewayError('GW_FORBIDDEN', 'no rule of ssl_verify_allow fits the client certificate')
+  }
+  return mode === 'off' && certificate ? withoutCertificate(connection) : connection
+}
+
+/** Connections and sessions outlive certificates, so that validity is looked at each time. */
+function demand(mode: VerifyMode, connection: Connection, now: number): void {
   const verification = now > connection.expiresAt ? EXPIRED : connection.verification
-  if (accepts(server.verify, verification)) return
+  if (accepts(mode, verification)) return
   if (verification.result === 'FAILED') {
     const { reason, hint } = verification
     const detail = `client certificate verify error: ${reason}${hint ? ` (${hint})` : ''}`
     throw new GatewayError('GW_CLIENT_CERTIFICATE_INVALID', detail)
   }
   throw new GatewayError('GW_CLIENT_CERTIFICATE_REQUIRED', 'client sent no required certificate')
+}
+
+function withoutCertificate(connection: Connection): Connection {
+  const known = withoutCertificates.get(connection)
+  if (known) return known
+  const bare = Object.freeze({
+    ...connection,
+    verification: NONE,
+    certificate: undefined,
+    chain: NO_CHAIN,
+    expiresAt: Number.POSITIVE_INFINITY,
+  })
+  withoutCertificates.set(connection, bare)
+  return bare
 }

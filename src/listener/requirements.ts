@@ -6,7 +6,6 @@ import {
   readExtendedKeyUsage,
   readExtensions,
 } from '../tls-cert-utils/extensions.ts'
-import { compileNameRules, type NameRule } from '../tls-cert-utils/name-rules.ts'
 import { type Failure, failed, type Shown } from './demand.ts'
 
 /** What a certificate must be besides issued by one of our authorities. */
@@ -17,16 +16,15 @@ export interface RequirementOptions {
   readonly extendedKeyUsage: readonly string[]
   /** Object identifiers, under one of which it must have been issued; none demands nothing. */
   readonly policies: readonly string[]
-  /** One of which must fit its names; undefined demands nothing. */
-  readonly allow: readonly NameRule[] | undefined
+  /** What it may be called; undefined demands nothing. */
+  readonly isAllowed: ((certificate: CertificateFacts) => boolean) | undefined
 }
 
 /** What is wrong with a certificate for a server that demands this of it. Its answer never changes. */
 export type Requirement = (shown: Shown) => Failure | undefined
 
-export function createRequirement({ pins, extendedKeyUsage, policies, allow }: RequirementOptions): Requirement {
+export function createRequirement({ pins, extendedKeyUsage, policies, isAllowed }: RequirementOptions): Requirement {
   const pinned = new Set(pins)
-  const isAllowed = allow && compileNameRules(allow)
   return (shown) => {
     const { certificate } = shown
     if (pinned.size > 0 && !pinned.has(certificate.publicKeySha256)) return notPinned(certificate)

@@ -1,9 +1,9 @@
 import type { ServerConfig } from '../config/index.ts'
 import { createRequirement, type Requirement } from '../listener/requirements.ts'
 import { extendedKeyUsageIdentifier } from '../tls-cert-utils/extensions.ts'
-import { attributeIdentifier } from '../tls-cert-utils/name-rules.ts'
 import type { TrustStore } from '../tls-cert-utils/trust-store.ts'
 import { digestOf, type Materials } from './materials.ts'
+import { compiledNameRules } from './name-rules.ts'
 
 /** Whom a server trusts, and what it demands besides. */
 export interface ClientTrust extends TrustStore {
@@ -33,23 +33,12 @@ export function clientTrustOf(config: ServerConfig, materials: Materials): Clien
 }
 
 function requirementOf(config: ServerConfig, materials: Materials): { check: Requirement; digest: string } {
-  const { ssl_verify_allow: allow, at } = config
+  const { ssl_verify_allow: rules, at } = config
   const options = {
     pins: config.pinned_certs.map((pin) => pin.toLowerCase()).sort(),
     policies: config.ssl_verify_policies,
     extendedKeyUsage: config.ssl_verify_extended_key_usage.map(extendedKeyUsageIdentifier),
-    allow,
   }
-  for (const [index, rule] of (allow ?? []).entries()) {
-    for (const part of ['subject', 'issuer'] as const) {
-      for (const name of Object.keys(rule[part])) {
-        if (attributeIdentifier(name) !== undefined) continue
-        materials.problem(
-          `${at}.ssl_verify_allow[${index}].${part}.${name}`,
-          "is no attribute that OpenSSL has a short name for; spell it as 'openssl x509 -subject' does (CN, OU, emailAddress), or write its object identifier",
-        )
-      }
-    }
-  }
-  return { check: createRequirement(options), digest: digestOf([options]) }
+  const isAllowed = rules && compiledNameRules(rules, `${at}.ssl_verify_allow`, materials)
+  return { check: createRequirement({ ...options, isAllowed }), digest: digestOf([options, rules]) }
 }

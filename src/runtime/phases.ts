@@ -5,7 +5,7 @@ import { endGently } from '../end-gently.ts'
 import { createClientCertForwarding } from '../identity/client-cert-forwarding.ts'
 import { createForwardedHeaders } from '../identity/forwarded.ts'
 import { createRequestHeaderFilter } from '../identity/headers.ts'
-import { admit } from '../listener/admission.ts'
+import { admit, verify } from '../listener/admission.ts'
 import type { Log } from '../log.ts'
 import { refusalBytes, refuse } from '../refuse.ts'
 import { createAddressSet } from '../routing/addresses.ts'
@@ -57,6 +57,7 @@ export function createPhases(options: PhasesOptions): Phases {
     requestId: (connection, request) => forwarded.requestId(connection, request.rawHeaders),
     serverFor: virtualFor,
     admit,
+    verify,
     route: (method, { destination }, request, { serverName }) =>
       router.match({ destination, method, rawHeaders: request.rawHeaders, serverName, protocol: 'https' }),
     authenticate: (route, caller) => accessOf(route, caller.server)?.authenticate(caller) ?? NOBODY,

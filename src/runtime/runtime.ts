@@ -14,11 +14,12 @@ import type { Metrics } from '../metrics.ts'
 import { createRecorder } from '../recorder.ts'
 import type { Realm } from '../registry/realm.ts'
 import { createRouter, type RouteRule } from '../routing/router.ts'
-import type { Access, AnswerHeaders, Store } from '../types.ts'
+import type { Access, AnswerHeaders, CertificateDemand, Store } from '../types.ts'
 import type { ConnectionPool } from '../upstream/pool.ts'
 import { Pools } from '../upstream/pools.ts'
 import { buildReceipts, createAccesses } from './access.ts'
 import type { BuiltinSurroundings } from './builtins.ts'
+import { certificateDemandsOf } from './certificate-demands.ts'
 import { ambiguousHeaders } from './identity.ts'
 import { Mappers } from './mappers.ts'
 import { Materials } from './materials.ts'
@@ -128,12 +129,13 @@ export function buildRuntime(loaded: LoadedConfig, lasting: Lasting): Runtime {
   const servers = config.listeners.map((listener) =>
     prepareServers(listener, config.certificates, materials, { ...lasting, mappers }, usedPolicies),
   )
+  const demands = certificateDemandsOf(config.routes, materials)
   for (const message of ambiguousHeaders(config)) materials.problem('identity_presets', message)
   if (materials.problems.length > 0) throw new ConfigError(materials.problems)
 
   const accesses = createAccesses({ methods: methods.byName, certificate, receipts })
   const mappedAccess = accesses.mapped
-  const router = createRouter(rulesOf(config, services, accesses.of))
+  const router = createRouter(rulesOf(config, services, accesses.of, demands))
   const begin = createRecorder({ accessLog, metrics: lasting.metrics })
   const listeners = config.listeners.map((listener, i) => {
     const { virtualFor, ownUris, policyFor, policyIds } = servers[i] as ListenerServers
@@ -224,6 +226,7 @@ function rulesOf(
   config: Config,
   services: Services,
   accessOf: (route: RouteConfig) => Access | undefined,
+  demands: ReadonlyMap<RouteConfig, CertificateDemand>,
 ): RouteRule[] {
   return config.routes.flatMap((route) => {
     const built = services.get(route.service.name)
@@ -232,6 +235,7 @@ function rulesOf(
       name: route.name,
       service: built.service,
       access: accessOf(route),
+      certificate: demands.get(route),
       servicePath: route.service.path,
       hosts: route.hosts,
       paths: route.paths,

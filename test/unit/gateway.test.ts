@@ -88,6 +88,7 @@ describe('who is calling is settled before anything is forwarded', () => {
       readHead: () => head,
       serverFor: () => ({}) as never,
       admit: () => {},
+      verify: (_server, _route, connection) => connection,
       route: () => match,
       authenticate: () => nobody,
       authorize: () => {},
