@@ -6,6 +6,7 @@ import { startAdmin } from './admin/start.ts'
 import { type LoadedConfig, type LoadOptions, loadConfig } from './config/index.ts'
 import { ConfigError, describeProblem, type GatewayError, type Problem } from './errors.ts'
 import { FileWatch } from './file-watch.ts'
+import { collectLate } from './garbage.ts'
 import { listenProblem } from './listen-problem.ts'
 import { Listener, type ListenerHandler } from './listener/listener.ts'
 import type { Log } from './log.ts'
@@ -72,6 +73,7 @@ export class Server {
 
   /** @throws ConfigError with all problems; Error where an address cannot be listened on */
   async start(loaded: LoadedConfig): Promise<void> {
+    collectLate()
     const runtime = buildRuntime(loaded, this.#lasting)
     this.#report(runtime.warnings)
     await this.#bindAll(runtime)

@@ -2,6 +2,7 @@
 import type { Destination, Match } from '../types.ts'
 import { type Candidate, compileRules, type HeaderPattern, type HostPattern, type RouteRule } from './candidate.ts'
 import { joinPath } from './path-join.ts'
+import { RouteIndex } from './route-index.ts'
 
 export type { RouteRule } from './candidate.ts'
 
@@ -26,18 +27,20 @@ export function createRouter(rules: readonly RouteRule[]): Router {
   const candidates = compileRules(rules)
     .filter(({ rule }) => rule.protocols === undefined || rule.protocols.includes('https'))
     .sort(byPrecedence)
-  return { match: (query) => findMatch(candidates, query) }
+  const index = new RouteIndex(candidates)
+  return { match: (query) => findMatch(index, query) }
 }
 
-function findMatch(candidates: readonly Candidate[], query: RouteQuery): Match | undefined {
-  const { path } = query.destination
+function findMatch(index: RouteIndex, query: RouteQuery): Match | undefined {
+  const { host, path } = query.destination
   if (path === '*') return undefined
-  for (const candidate of candidates) {
-    // The path first: it is the cheapest to look at and tells most routes apart.
-    const matched = matchPath(candidate, path)
-    if (matched !== -1 && matchesRest(candidate, query)) return toMatch(candidate, path, matched)
-  }
-  return undefined
+  const candidate = index.find(host, path, query, matches)
+  return candidate && toMatch(candidate, path, matchPath(candidate, path))
+}
+
+function matches(candidate: Candidate, query: RouteQuery): boolean {
+  // The path first: it is the cheapest to look at and tells most routes apart.
+  return matchPath(candidate, query.destination.path) !== -1 && matchesRest(candidate, query)
 }
 
 /** How many characters of the path the candidate's own path takes; -1 where it does not match. */

@@ -11,6 +11,7 @@ import type { VirtualServer } from '../types.ts'
 import { type ClientTrust, clientTrustOf } from './client-trust.ts'
 import type { Mappers } from './mappers.ts'
 import { digestOf, type Materials } from './materials.ts'
+import { uncoveredNames } from './never-works.ts'
 import { ignoredListTeller, revocationOf } from './revocation.ts'
 
 /** A server of a listener with what its handshakes need. */
@@ -152,6 +153,12 @@ function prepareServer(
           passphraseSetting: 'ssl_password or ssl_password_file (SALLYPORT_SSL_PASSWORD)',
         })
       : undefined
+  for (const name of uncoveredNames(config.server_names, (own) => (pair ?? bySni.find(own))?.certificates[0])) {
+    materials.warn(
+      config.ssl_certificate?.setting ?? `${config.at}.server_names`,
+      `the certificate does not hold the server name ${name}: clients that ask for it will not trust us`,
+    )
+  }
   const served = config.ssl_certificate !== undefined || bySni.find(config.server_names[0]) !== undefined
   if (!served) {
     materials.problem(

@@ -1,4 +1,4 @@
-import { createSecureContext, type SecureContext, type SecureVersion } from 'node:tls'
+import type { SecureVersion } from 'node:tls'
 import type { Config, ServiceConfig, TargetConfig } from '../config/index.ts'
 import { RegistryGate } from '../registry/gate.ts'
 import { createGateTokens } from '../registry/gate-tokens.ts'
@@ -40,7 +40,7 @@ export function buildService(service: ServiceConfig, surroundings: Surroundings)
   const pair = service.protocol === 'https' ? presentedPair(service, config, materials) : undefined
   if (materials.problems.length > before) return undefined
 
-  const tlsFor = upstreamTlsOf(service, config, trust, pair)
+  const tlsFor = upstreamTlsOf(service, surroundings, trust, pair)
   const limits = {
     readTimeout: service.read_timeout,
     idleTimeout: config.proxy.upstream_keepalive_idle_timeout,
@@ -123,7 +123,7 @@ function presentedPair(service: ServiceConfig, { proxy }: Config, materials: Mat
 
 function upstreamTlsOf(
   service: ServiceConfig,
-  { proxy }: Config,
+  { config: { proxy }, materials }: Pick<Surroundings, 'config' | 'materials'>,
   trust: TrustStore | undefined,
   pair: KeyPair | undefined,
 ): (target: TargetConfig) => UpstreamTls {
@@ -131,26 +131,18 @@ function upstreamTlsOf(
   const minVersion = protocols.includes('TLSv1.2') ? 'TLSv1.2' : 'TLSv1.3'
   const maxVersion = protocols.includes('TLSv1.3') ? 'TLSv1.3' : 'TLSv1.2'
   const ciphers = proxy.proxy_ssl_ciphers
-  let context: SecureContext | undefined
-  const contextOnce = () => {
-    context ??= createSecureContext({
-      ...(trust ? { ca: [...trust.pems] } : {}),
-      ...(pair ? { cert: pair.certificatePem, key: pair.keyPem } : {}),
-      minVersion,
-      maxVersion,
-      ciphers,
-    })
-    return context
-  }
+  const common = { minVersion, maxVersion, ciphers } as const
+  const parties = { trust: trust?.digest ?? 'public', certificate: pair?.fingerprint ?? 'none' }
+  const context = materials.secureContext([parties, common], {
+    ...(trust ? { ca: [...trust.pems] } : {}),
+    ...(pair ? { cert: pair.certificatePem, key: pair.keyPem } : {}),
+    ...common,
+  })
   return (target) => {
     const verifyName = service.proxy_ssl_name ?? service.upstream?.host_header ?? target.host
     const { tls_verify: verify, tls_verify_depth: verifyDepth } = service
-    const identity = JSON.stringify({
-      trust: trust?.digest ?? 'public',
-      certificate: pair?.fingerprint ?? 'none',
-      ...{ verifyName, verify, verifyDepth, minVersion, maxVersion, ciphers },
-    })
-    return { identity, context: contextOnce(), verifyName, verifyDepth, verify }
+    const identity = JSON.stringify({ ...parties, verifyName, verify, verifyDepth, ...common })
+    return { identity, context, verifyName, verifyDepth, verify }
   }
 }
 

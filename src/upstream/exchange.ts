@@ -5,6 +5,7 @@ import type { AnswerHeaders, Call } from '../types.ts'
 import { headersFor, reasonPhrase } from './answer-head.ts'
 import type { AnswerHandler, UpstreamConnection } from './http1/connection.ts'
 import type { AnswerHead } from './http1/head-reader.ts'
+import type { ReadBuffer } from './http1/read-buffer.ts'
 import { watchUnread } from './unread.ts'
 
 /** The largest answer whose body is copied into one string with its head, so that both leave in one write. */
@@ -70,7 +71,7 @@ export class Exchange implements AnswerHandler {
     // The body often arrives with the head and then leaves in one write with it; where it does not, see `pending`.
   }
 
-  data(chunk: Buffer): void {
+  data(chunk: Buffer, buffer: ReadBuffer): void {
     const head = this.#head
     if (head && head.length === chunk.length && chunk.length <= ONE_WRITE_LIMIT) {
       this.#writeHead()
@@ -79,7 +80,8 @@ export class Exchange implements AnswerHandler {
       return
     }
     if (head) this.#writeHead()
-    if (this.#response.write(chunk) || this.#stalled || this.#response.writableLength < MAX_UNSENT) return
+    buffer.lend(chunk, this.#write)
+    if (this.#stalled || this.#response.writableLength < MAX_UNSENT) return
     this.#stalled = true
     this.connection?.pause()
     this.#watchUnread()
@@ -145,6 +147,10 @@ export class Exchange implements AnswerHandler {
     if (this.#response.writableFinished || this.#over) return
     this.#clientLeft = true
     this.connection?.abort(clientLeft())
+  }
+
+  readonly #write = (bytes: Buffer, done?: () => void): void => {
+    this.#response.write(bytes, done)
   }
 
   /** Also when the answer is complete: the last bytes of it may still wait for a client that does not read. */

@@ -1,6 +1,6 @@
-import type { Socket } from 'node:net'
+import type { OnReadOpts, Socket } from 'node:net'
 import { isIP, connect as tcpConnect } from 'node:net'
-import type { DetailedPeerCertificate, PeerCertificate, SecureContext, TLSSocket } from 'node:tls'
+import type { ConnectionOptions, DetailedPeerCertificate, PeerCertificate, SecureContext, TLSSocket } from 'node:tls'
 import { checkServerIdentity, connect as tlsConnect } from 'node:tls'
 import { GatewayError } from '../errors.ts'
 
@@ -24,20 +24,30 @@ export interface UpstreamAddress {
 
 type Connected = (error: Error | null, socket: Socket | null) => void
 
-/** Opens one connection to an upstream, with a TLS handshake where `tls` is given. */
-export type Connector = (done: Connected) => void
+/**
+ * Opens one connection to an upstream, with a TLS handshake where `tls` is given. With `onread` the socket hands its bytes to that, into a
+ * buffer that is used again, and emits no 'data'.
+ */
+export type Connector = (done: Connected, onread?: OnReadOpts) => void
 
 /**
  * Makes the connector of one pool. TLS sessions are kept here, so they are resumed only within one full TLS identity
  * (the hazard: a session of one client certificate carrying the requests of another).
  */
 export function createConnector(address: UpstreamAddress, tls: UpstreamTls | undefined, timeout: number): Connector {
-  if (!tls)
-    return (done) => settle(tcpConnect({ ...address, noDelay: true, keepAlive: true }), 'connect', timeout, done)
+  if (!tls) {
+    return (done, onread) =>
+      settle(
+        tcpConnect({ ...address, noDelay: true, keepAlive: true, ...(onread && { onread }) }),
+        'connect',
+        timeout,
+        done,
+      )
+  }
   const servername = isIP(tls.verifyName) === 0 ? tls.verifyName : ''
   let session: Buffer | undefined
-  return (done) => {
-    const socket = tlsConnect({
+  return (done, onread) => {
+    const options: ConnectionOptions & { onread?: OnReadOpts } = {
       ...address,
       servername,
       secureContext: tls.context,
@@ -45,7 +55,9 @@ export function createConnector(address: UpstreamAddress, tls: UpstreamTls | und
       rejectUnauthorized: tls.verify,
       checkServerIdentity: (_host, certificate) => identityError(tls, certificate),
       ...(session ? { session } : {}),
-    })
+      ...(onread && { onread }),
+    }
+    const socket = tlsConnect(options)
     socket.setNoDelay(true)
     socket.setKeepAlive(true, 60_000)
     settle(socket, 'secureConnect', timeout, (error, connected) => {

@@ -99,7 +99,8 @@ class Upgrade implements AnswerHandler {
 
   data(chunk: Buffer): void {
     const { socket } = this.#request
-    if (socket.write(chunk) || this.#stalled) return
+    // Never large, and no reason to be clever: the buffer it came in is read into again.
+    if (socket.write(Buffer.from(chunk)) || this.#stalled) return
     this.#stalled = true
     this.#connection?.pause()
     this.#watchUnread()

@@ -4,6 +4,7 @@ import { GatewayError } from '../../errors.ts'
 import type { Connector } from '../tls-identity.ts'
 import { type AnswerEvents, AnswerParser } from './answer-parser.ts'
 import type { AnswerHead } from './head-reader.ts'
+import { ReadBuffer } from './read-buffer.ts'
 
 /** One request, ready to be written. */
 export interface OutgoingRequest {
@@ -22,7 +23,8 @@ export interface AnswerHandler {
   sent(): void
   interim(head: AnswerHead): void
   head(head: AnswerHead): void
-  data(chunk: Buffer): void
+  /** `chunk` is overwritten by the next read: whoever needs it for longer borrows it of `buffer`. */
+  data(chunk: Buffer, buffer: ReadBuffer): void
   /** What was read so far has been handed on, and the answer is not complete. */
   pending(): void
   end(trailers: string[]): void
@@ -56,6 +58,7 @@ export class UpstreamConnection implements AnswerEvents {
   readonly #timeouts: ConnectionTimeouts
   readonly #owner: ConnectionOwner
   readonly #parser = new AnswerParser(this)
+  readonly #buffer = new ReadBuffer()
   #socket: Socket | undefined
   #request: OutgoingRequest | undefined
   #handler: AnswerHandler | undefined
@@ -66,6 +69,7 @@ export class UpstreamConnection implements AnswerEvents {
   #written = false
   #paused = false
   #closed = false
+  #upgraded = false
   #timeout = 0
 
   constructor(connect: Connector, timeouts: ConnectionTimeouts, owner: ConnectionOwner) {
@@ -83,7 +87,7 @@ export class UpstreamConnection implements AnswerEvents {
     this.#handler = handler
     this.#written = false
     if (this.#socket) writeAfterPoll(this)
-    else this.#connect((error, socket) => (socket ? this.#connected(socket) : this.#failed(error as Error)))
+    else this.#open()
   }
 
   /** Gives up the request under way, and the connection with it. */
@@ -135,7 +139,7 @@ export class UpstreamConnection implements AnswerEvents {
 
   /** AnswerEvents */
   data(chunk: Buffer): void {
-    this.#handler?.data(chunk)
+    this.#handler?.data(chunk, this.#buffer)
   }
 
   /** AnswerEvents */
@@ -169,11 +173,18 @@ export class UpstreamConnection implements AnswerEvents {
     this.#handler = undefined
     this.#request = undefined
     this.#closed = true
-    socket.removeAllListeners('data').removeAllListeners('timeout')
+    this.#upgraded = true
+    socket.removeAllListeners('timeout')
     socket.off('end', this.#onEnd).off('error', this.#onError).off('close', this.#onClose)
     socket.setTimeout(0)
     socket.once('close', () => this.#owner.released(this))
-    handler?.upgraded(head, socket, rest)
+    handler?.upgraded(head, socket, Buffer.from(rest))
+  }
+
+  #open(): void {
+    const done = (error: Error | null, socket: Socket | null) =>
+      socket ? this.#connected(socket) : this.#failed(error as Error)
+    this.#connect(done, { buffer: this.#buffer.next, callback: this.#onRead })
   }
 
   #connected(socket: Socket): void {
@@ -182,7 +193,7 @@ export class UpstreamConnection implements AnswerEvents {
       return
     }
     this.#socket = socket
-    socket.on('data', this.#onData).on('end', this.#onEnd).on('error', this.#onError).on('close', this.#onClose)
+    socket.on('end', this.#onEnd).on('error', this.#onError).on('close', this.#onClose)
     socket.on('timeout', this.#onTimeout)
     this.write()
   }
@@ -210,7 +221,16 @@ export class UpstreamConnection implements AnswerEvents {
     this.#socket?.setTimeout(milliseconds)
   }
 
-  readonly #onData = (bytes: Buffer): void => {
+  /** @returns whether to go on reading, for node:net */
+  readonly #onRead = (length: number, buffer: Uint8Array): boolean => {
+    const bytes = (buffer as Buffer).subarray(0, length)
+    // The socket is somebody else's, who expects a stream.
+    if (this.#upgraded) return this.#socket?.push(Buffer.from(bytes)) ?? false
+    this.#receive(bytes)
+    return !this.#paused
+  }
+
+  #receive(bytes: Buffer): void {
     try {
       this.#parser.execute(bytes)
       this.#handler?.pending()

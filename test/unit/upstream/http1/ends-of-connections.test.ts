@@ -119,11 +119,11 @@ describe('given up', () => {
     const opened = new EventEmitter()
     const connector =
       (port: number): Connector =>
-      (done) =>
+      (done, onread) =>
         connectorTo(port)((error, socket) => {
           opened.once('now', () => done(error, socket))
           opened.emit('ready')
-        })
+        }, onread)
     const line = await lineTo(() => {}, { connector })
     const ready = new Promise((resolve) => opened.once('ready', resolve))
     const answer = line.send()
@@ -212,11 +212,11 @@ describe('an upgrade', () => {
     let before: number[] = []
     const connector =
       (port: number): Connector =>
-      (done) =>
+      (done, onread) =>
         connectorTo(port)((error, socket) => {
           before = events.map((event) => (socket as Socket).listenerCount(event))
           done(error, socket)
-        })
+        }, onread)
     const agree = (socket: Socket, received: string) => received.endsWith('\r\n\r\n') && socket.write(`${AGREED}first`)
     const line = await lineTo(agree, { connector, readTimeout: 200 })
     const answer = line.send({ upgrade: true })

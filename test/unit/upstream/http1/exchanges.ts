@@ -111,11 +111,11 @@ export async function lineTo(
     })
   })
   const connection = new UpstreamConnection(
-    (done) =>
+    (done, onread) =>
       (connector ?? connectorTo)(port)((error, socket) => {
         near = socket ?? undefined
         done(error, socket)
-      }),
+      }, onread),
     { ...TIMEOUTS, ...timeouts },
     { idle: () => owner.push('idle'), closed: () => owner.push('closed'), released: () => owner.push('released') },
   )
@@ -135,8 +135,8 @@ export async function lineTo(
 
 /** As for plain HTTP: it leaves no listener on the socket. */
 export function connectorTo(port: number): Connector {
-  return (done) => {
-    const socket = connect({ host: '127.0.0.1', port, noDelay: true })
+  return (done, onread) => {
+    const socket = connect({ host: '127.0.0.1', port, noDelay: true, ...(onread && { onread }) })
     const failed = (error: Error) => done(error, null)
     socket.once('error', failed).once('connect', () => {
       socket.off('error', failed)

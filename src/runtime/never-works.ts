@@ -1,0 +1,39 @@
+/** What a configuration asks for although it can never work: told at the start, where nobody has to find out from clients. */
+import { isIP } from 'node:net'
+import type { CertificateFacts } from '../tls-cert-utils/certificate.ts'
+
+/** Server names that their certificate does not hold. */
+export function uncoveredNames(
+  names: readonly string[],
+  certificateFor: (name: string) => CertificateFacts | undefined,
+): string[] {
+  return names.filter((name) => {
+    const certificate = certificateFor(name)
+    return certificate !== undefined && !covers(certificate, name)
+  })
+}
+
+function covers({ x509, alternativeNames }: CertificateFacts, name: string): boolean {
+  // nginx's `_` and `www.example.*` are no names that a certificate could hold.
+  if (name === '_' || name.endsWith('.*')) return true
+  if (name.startsWith('*.'))
+    return alternativeNames.some(({ type, value }) => type === 'dns' && value.toLowerCase() === name)
+  return (isIP(name) === 0 ? x509.checkHost(name) : x509.checkIP(name)) !== undefined
+}
+
+/** Authorities in a trust store that let nobody in any more, or not yet. As sentences. */
+export function deadAuthorities(authorities: readonly CertificateFacts[], now: number): string[] {
+  return authorities.flatMap(({ subject, notBefore, notAfter }) => {
+    if (notAfter < now)
+      return [`the authority ${subject} expired on ${iso(notAfter)}: nobody whom it certified is let in; replace it`]
+    if (notBefore > now)
+      return [
+        `the authority ${subject} is not valid before ${iso(notBefore)}: until then nobody whom it certified is let in`,
+      ]
+    return []
+  })
+}
+
+function iso(time: number): string {
+  return Number.isFinite(time) ? new Date(time).toISOString() : 'an unreadable date'
+}
