@@ -141,10 +141,10 @@ export const server = block('One virtual server.', {
     about:
       'Whether each request needs a certificate that belongs to a user, unless its route says otherwise. It turns ssl_verify_client on where that is not written.',
   }),
-  mapping: field(choice('strict'), {
+  mapping: field(choice('strict', 'nats'), {
     default: 'strict',
     env: 'SALLYPORT_MAPPING',
-    about: 'How authorization.users are compared: strict, by typed rules.',
+    about: 'How authorization.users are compared: strict, by typed rules; nats, as nats-server does.',
   }),
   certmap: list(text, {
     default: ['local'],

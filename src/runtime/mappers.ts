@@ -1,4 +1,5 @@
 import type { CaCertificateConfig, Config, ConsumerConfig, MappedUserConfig, ServerConfig } from '../config/index.ts'
+import { createNatsMapper } from '../identity/mapping/nats.ts'
 import type { RuleMapper, RuleSettings } from '../identity/mapping/rule.ts'
 import { createStrictMapper } from '../identity/mapping/strict.ts'
 import type { CertificateFacts } from '../tls-cert-utils/certificate.ts'
@@ -41,16 +42,19 @@ export class Mappers {
 
   #local(server: ServerConfig): RuleMapper | undefined {
     const trusted = trustedBy(server)
+    const isNats = server.mapping === 'nats'
     const rules = [
       ...server.authorization.users.map((user) => this.#ruleOf(user, trusted)),
-      ...this.#config.consumers.flatMap((consumer) => this.#rulesOf(consumer)),
+      // NATS knows no consumers: a name of theirs could only be found by accident.
+      ...(isNats ? [] : this.#config.consumers.flatMap((consumer) => this.#rulesOf(consumer))),
     ]
     if (rules.length === 0) {
       if (server.verify_and_map) this.#materials.problem(`${server.at}.verify_and_map`, NOBODY)
       return undefined
     }
     if (server.ssl_verify_client === 'off') return undefined
-    const mapper = createStrictMapper({ rules, users: this.#users, trusted })
+    const settings = { rules, users: this.#users, trusted }
+    const mapper = isNats ? createNatsMapper(settings) : createStrictMapper(settings)
     for (const { at, message, isFatal } of mapper.findings) {
       if (isFatal) this.#materials.problem(at, message)
       else this.#materials.warn(at, message)
