@@ -4,7 +4,8 @@ import { CertificateError } from './certificate-error.ts'
 import { type DerElement, DerError, readWhole, TAG } from './der.ts'
 import { foldedName, formatRfc2253 } from './distinguished-name.ts'
 import { type ListScope, readListExtensions } from './list-extensions.ts'
-import { PemError, readPemBlocks } from './pem.ts'
+import { PemError } from './pem.ts'
+import { readPemBytes } from './pem-bytes.ts'
 import { readRevokedSerials } from './revoked-entries.ts'
 import { SerialSet } from './serial-set.ts'
 import { type SignatureCheck, signatureCheck } from './signature.ts'
@@ -103,22 +104,19 @@ export class RevocationList {
  * @throws {CertificateError} NO_CRL, BAD_CRL
  */
 export function readRevocationLists(source: string | Uint8Array): RevocationList[] {
-  const ders = typeof source === 'string' ? fromPem(source) : fromBytes(source)
+  const bytes =
+    typeof source === 'string'
+      ? Buffer.from(source, 'latin1')
+      : Buffer.from(source.buffer, source.byteOffset, source.byteLength)
+  const ders = bytes[0] === TAG.SEQUENCE ? [bytes] : fromPem(bytes)
   if (ders.length === 0)
     throw new CertificateError('NO_CRL', 'There is no PEM block of a revocation list (X509 CRL) in it.')
   return ders.map((der, index) => readList(der, index + 1))
 }
 
-function fromBytes(bytes: Uint8Array): Buffer[] {
-  const buffer = Buffer.from(bytes)
-  return buffer[0] === TAG.SEQUENCE ? [buffer] : fromPem(buffer.toString('latin1'))
-}
-
-function fromPem(pem: string): Buffer[] {
+function fromPem(bytes: Buffer): Buffer[] {
   try {
-    return readPemBlocks(pem)
-      .filter((block) => block.label === 'X509 CRL')
-      .map((block) => block.der)
+    return readPemBytes(bytes, 'X509 CRL')
   } catch (error) {
     if (!(error instanceof PemError)) throw error
     throw new CertificateError('BAD_CRL', `The revocation lists are not sound PEM: ${error.message}.`)
