@@ -74,6 +74,7 @@ export class Server {
   /** @throws ConfigError with all problems; Error where an address cannot be listened on */
   async start(loaded: LoadedConfig): Promise<void> {
     collectLate()
+    await this.#lasting.revocationFiles.prepare(loaded)
     const runtime = buildRuntime(loaded, this.#lasting)
     this.#report(runtime.warnings)
     await this.#bindAll(runtime)
@@ -123,6 +124,7 @@ export class Server {
     if (this.#draining) return false
     const loaded = loadConfig(this.#options.load)
     try {
+      await this.#lasting.revocationFiles.prepare(loaded)
       const runtime = buildRuntime(loaded, this.#lasting)
       await this.#bindAll(runtime)
       this.#report(runtime.warnings)

@@ -1,5 +1,6 @@
 /** Values against the schema: every problem, not just the first, and what could be read in spite of them. */
 import { z } from 'zod'
+import { openCrl } from './crl.ts'
 import { type Field, fields, kongEntities, Unfit } from './field.ts'
 import { didYouMean } from './nearest.ts'
 import { openPem, type PemReader } from './pem.ts'
@@ -147,10 +148,13 @@ class Checker {
   }
 
   #pem(field: Field, kind: 'pem' | 'crl', value: unknown, path: string): unknown {
-    if (typeof value !== 'string') return this.#wrong(path, `expected ${field.kind.expected}`)
-    if (value.trim() === '') return this.#wrong(path, 'is empty; write a value or remove the setting')
+    const isList = kind === 'crl' && Array.isArray(value) && value.every((each) => typeof each === 'string')
+    if (typeof value !== 'string' && !isList) return this.#wrong(path, `expected ${field.kind.expected}`)
+    if (typeof value === 'string' && value.trim() === '')
+      return this.#wrong(path, 'is empty; write a value or remove the setting')
     try {
-      return openPem(value, path, kind, this.#context.pems)
+      if (kind === 'crl') return openCrl(value as string | string[], path, this.#context.pems)
+      return openPem(value as string, path, this.#context.pems)
     } catch (error) {
       if (!(error instanceof Unfit)) throw error
       return this.#wrong(path, error.message)

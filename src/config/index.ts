@@ -12,6 +12,7 @@ export type {
   MtlsCredentialConfig,
   TotpCredentialConfig,
 } from './consumers.ts'
+export { CrlSource } from './crl.ts'
 export { withSecrets } from './environment.ts'
 export type { IdentityApiConfig } from './identity-api.ts'
 export { IDENTITY_FIELDS, type IdentityField } from './identity-fields.ts'

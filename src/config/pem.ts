@@ -1,10 +1,9 @@
-/** Certificates, keys and revocation lists: a path, the PEM text itself, or its base64, as Kong takes them. */
+/** Certificates and keys: a path, the PEM text itself, or its base64, as Kong takes them. */
 import { readFileSync, statSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { type Kind, Unfit } from './field.ts'
 
 const BEGIN = '-----BEGIN '
-/** Revocation lists of large authorities have tens of megabytes. */
 const LARGEST = 64 * 1024 * 1024
 
 /** PEM text and where it came from. Its text never shows in logs, JSON or `inspect`. */
@@ -23,7 +22,7 @@ export class PemSource {
     this.#pem = pem
   }
 
-  /** The PEM text as it was when the configuration was loaded. A revocation list in DER has become PEM. */
+  /** The PEM text as it was when the configuration was loaded. */
   read(): string {
     return this.#pem
   }
@@ -41,20 +40,15 @@ export class PemSource {
   }
 }
 
-function pemKind(pem: 'pem' | 'crl', expected: string): Kind<PemSource> {
-  return {
-    pem,
-    expected,
-    json: { type: 'string', minLength: 1 },
-    parse(value) {
-      if (value instanceof PemSource) return value
-      throw new Unfit('')
-    },
-  }
+export const pem: Kind<PemSource> = {
+  pem: 'pem',
+  expected: 'a path, PEM text or its base64',
+  json: { type: 'string', minLength: 1 },
+  parse(value) {
+    if (value instanceof PemSource) return value
+    throw new Unfit('')
+  },
 }
-
-export const pem = pemKind('pem', 'a path, PEM text or its base64')
-export const crl = pemKind('crl', 'a path (PEM or DER), PEM text or its base64')
 
 /** Where relative paths are looked up, and what has been read. */
 export interface PemReader {
@@ -68,10 +62,10 @@ export interface PemReader {
  * Reads what a PEM setting holds: PEM text as it stands, else an existing file, else base64 of PEM.
  * @throws Unfit when it is none of them, or the file cannot be read. The message names a path but never repeats text that may be a key.
  */
-export function openPem(written: string, setting: string, kind: 'pem' | 'crl', reader: PemReader): PemSource {
+export function openPem(written: string, setting: string, reader: PemReader): PemSource {
   if (written.includes(BEGIN)) return new PemSource(setting, 'inline', withLineBreaks(written))
   const file = findFile(written, reader)
-  if (file !== undefined) return new PemSource(setting, 'file', pemOf(readBounded(file), kind, file), file)
+  if (file !== undefined) return new PemSource(setting, 'file', pemOf(readBounded(file), file), file)
   const decoded = decodeBase64(written)
   if (decoded?.includes(BEGIN)) return new PemSource(setting, 'base64', decoded)
   if (!looksLikePath(written)) throw new Unfit('names no readable file and is no PEM text nor base64 of it')
@@ -83,7 +77,7 @@ export function openPem(written: string, setting: string, kind: 'pem' | 'crl', r
 }
 
 /** Where newlines cannot be written, as in Docker's env files, they come as `\n`. */
-function withLineBreaks(written: string): string {
+export function withLineBreaks(written: string): string {
   return written.trim().includes('\n') ? written : written.replaceAll('\\n', '\n')
 }
 
@@ -131,19 +125,14 @@ export function errorCode(error: unknown): string {
   return typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : 'unknown error'
 }
 
-function pemOf(content: Buffer, kind: 'pem' | 'crl', file: string): string {
+function pemOf(content: Buffer, file: string): string {
   if (content.includes(BEGIN)) return content.toString('utf8')
-  // DER begins with a SEQUENCE.
-  if (kind === 'crl' && content[0] === 0x30) {
-    const body = content.toString('base64').replace(/.{64}/g, '$&\n').trimEnd()
-    return `-----BEGIN X509 CRL-----\n${body}\n-----END X509 CRL-----\n`
-  }
   const decoded = decodeBase64(content.toString('latin1'))
   if (decoded?.includes(BEGIN)) return decoded
   throw new Unfit(`names ${file}, which holds no PEM (no line begins with ${BEGIN.trim()})`)
 }
 
-function decodeBase64(written: string): string | undefined {
+export function decodeBase64(written: string): string | undefined {
   const compact = written.replace(/\s+/g, '')
   if (!/^[A-Za-z0-9+/_-]+={0,2}$/.test(compact)) return undefined
   return Buffer.from(compact, 'base64').toString('utf8')

@@ -3,9 +3,10 @@ import { z } from 'zod'
 import type { Problem } from '../errors.ts'
 import { wildcardName } from './addresses.ts'
 import { type AuthorizationConfig, authorization } from './authorization.ts'
+import { crl } from './crl.ts'
 import { block, field, type Located, list } from './field.ts'
 import { checkNameRules, nameRule } from './name-rules.ts'
-import { crl, pem } from './pem.ts'
+import { pem } from './pem.ts'
 import { choice, duration, integer, matching, onOff, text } from './scalars.ts'
 import { type Secret, secret } from './secret.ts'
 import { SOUND_CIPHERS, tlsProtocol } from './tls.ts'
@@ -99,7 +100,9 @@ export const server = block('One virtual server.', {
     .describe('What a certificate may be called: one of these rules must fit. Without it, anything.'),
   ssl_crl: field(crl, {
     env: 'SALLYPORT_SSL_CRL',
-    about: 'Revocation lists, PEM (several in one file) or DER. Every authority of a chain needs one, as in nginx.',
+    about:
+      'Revocation lists, PEM (several in one file) or DER, in one file, several or a folder. Every authority of a chain ' +
+      'needs one, as in nginx.',
   }),
   ssl_crl_check: field(choice('chain', 'leaf'), {
     default: 'chain',

@@ -1,12 +1,13 @@
 import { createHash } from 'node:crypto'
 import { createSecureContext, type SecureContext, type SecureContextOptions } from 'node:tls'
-import type { LoadedConfig, PemSource, Secret } from '../config/index.ts'
+import type { CrlSource, LoadedConfig, PemSource, Secret } from '../config/index.ts'
 import type { Problem } from '../errors.ts'
 import type { CertificateInUse, CrlInUse } from '../metrics.ts'
 import { CertificateError, type KeyPair, readKeyPair } from '../tls-cert-utils/key-pair.ts'
-import { type RevocationList, readRevocationLists } from '../tls-cert-utils/revocation-list.ts'
+import type { RevocationList } from '../tls-cert-utils/revocation-list.ts'
 import { readTrustStore, type TrustStore } from '../tls-cert-utils/trust-store.ts'
 import { deadAuthorities } from './never-works.ts'
+import { RevocationFiles } from './revocation-files.ts'
 
 /** The certificate and key settings of one entity, and what to call the pair in logs and metrics. */
 export interface PairSettings {
@@ -35,14 +36,16 @@ export class Materials {
   readonly certificatesInUse: CertificateInUse[] = []
   readonly crlsInUse: CrlInUse[] = []
   readonly #locate: LoadedConfig['locate']
+  readonly #files: RevocationFiles
   readonly #pairs = new Map<string, KeyPair | undefined>()
   readonly #stores = new Map<string, TrustStore | undefined>()
   readonly #contexts = new Map<string, SecureContext>()
   readonly #lists = new Map<string, NamedLists>()
   readonly #now = Date.now()
 
-  constructor(locate: LoadedConfig['locate']) {
+  constructor(locate: LoadedConfig['locate'], files = new RevocationFiles()) {
     this.#locate = locate
+    this.#files = files
   }
 
   /** Undefined where the pair cannot be used; the problem is noted then. */
@@ -86,17 +89,16 @@ export class Materials {
   }
 
   /** The lists of a source, and what it is called: by the first place where the same lists stand. */
-  revocationLists(source: PemSource): NamedLists | undefined {
-    const text = source.read()
-    const digest = digestOf([text])
-    const known = this.#lists.get(digest)
-    if (known) return known
+  revocationLists(source: CrlSource): NamedLists | undefined {
     const lists = this.#attempt(
-      () => readRevocationLists(text),
+      () => this.#files.lists(source),
       () => source.setting,
     )
     if (!lists) return undefined
-    const named = { lists, name: source.file ?? source.setting }
+    const digest = digestOf(lists.map((list) => list.digest))
+    const known = this.#lists.get(digest)
+    if (known) return known
+    const named = { lists, name: source.name }
     this.#lists.set(digest, named)
     for (const { issuer, nextUpdate } of lists) {
       if (Number.isFinite(nextUpdate)) this.crlsInUse.push({ name: issuer, nextUpdate })

@@ -27,6 +27,7 @@ import { buildMethods } from './methods.ts'
 import { createPhases } from './phases.ts'
 import { type ListenerServers, type PolicyRegistry, prepareServers } from './policies.ts'
 import { buildRealms } from './registry.ts'
+import { RevocationFiles } from './revocation-files.ts'
 import { buildService } from './services.ts'
 import { type StoreInUse, storeOf } from './store.ts'
 import { createTokens } from './tokens.ts'
@@ -37,6 +38,7 @@ export interface Lasting extends Shared {
   readonly metrics: Metrics
   readonly pools: Pools
   readonly intermediates: Intermediates
+  readonly revocationFiles: RevocationFiles
   policies: PolicyRegistry
   store: StoreInUse | undefined
   readonly forgetPoolMetrics: (() => void)[]
@@ -60,6 +62,7 @@ export function createLasting(log: Log, metrics: Metrics, shared?: Shared): Last
     pools: new Pools(),
     policies: new Map(),
     intermediates: new Intermediates(),
+    revocationFiles: new RevocationFiles(),
     forgetPoolMetrics: [],
     store: undefined,
     workers,
@@ -96,7 +99,7 @@ export interface Runtime {
 export function buildRuntime(loaded: LoadedConfig, lasting: Lasting): Runtime {
   if (!loaded.config) throw new ConfigError([...loaded.problems, ...furtherProblems(loaded, lasting)])
   const { config } = loaded
-  const materials = new Materials(loaded.locate)
+  const materials = new Materials(loaded.locate, lasting.revocationFiles)
   if (config.services.length === 0) {
     materials.problem(
       'services',
@@ -154,6 +157,7 @@ export function buildRuntime(loaded: LoadedConfig, lasting: Lasting): Runtime {
       lasting.policies = usedPolicies
       lasting.store = store.use(lasting.store)
       for (const each of servers) each?.commit()
+      lasting.revocationFiles.forgetUnused()
       lasting.pools.retireAllBut(usedPools)
       lasting.metrics.certificates(materials.certificatesInUse)
       lasting.metrics.crls(materials.crlsInUse)
@@ -165,7 +169,7 @@ export function buildRuntime(loaded: LoadedConfig, lasting: Lasting): Runtime {
 /** People mend a file in one go only if keys and certificates are looked at even where something else is wrong. */
 function furtherProblems(loaded: LoadedConfig & { config: undefined }, lasting: Lasting): readonly Problem[] {
   const { incomplete } = loaded
-  const materials = new Materials(loaded.locate)
+  const materials = new Materials(loaded.locate, lasting.revocationFiles)
   if (!incomplete) return []
   const mappers = new Mappers(incomplete, createUsers(incomplete.consumers), materials)
   const attempts = [

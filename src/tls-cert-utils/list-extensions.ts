@@ -11,7 +11,7 @@ import {
 export interface ListScope {
   readonly certificates: 'all' | 'users' | 'authorities'
   /** GeneralNames in DER: only certificates that name one of them as their distribution point. Undefined means all. */
-  readonly pointNames: readonly Buffer[] | undefined
+  readonly pointNames: readonly Uint8Array[] | undefined
 }
 
 const DELTA_CRL_INDICATOR = '2.5.29.27'

@@ -7,20 +7,28 @@ import { type ListScope, readListExtensions } from './list-extensions.ts'
 import { PemError } from './pem.ts'
 import { readPemBytes } from './pem-bytes.ts'
 import { readRevokedSerials } from './revoked-entries.ts'
-import { SerialSet } from './serial-set.ts'
-import { type SignatureCheck, signatureCheck } from './signature.ts'
+import { SerialSet, type SerialSetParts } from './serial-set.ts'
+import { signatureCheck } from './signature.ts'
 import { readTime } from './time.ts'
 
 /** What was signed and how, as long as no issuer has been found who did it. */
 interface Signed {
-  readonly content: Buffer
-  readonly check: SignatureCheck
-  readonly signature: Buffer
+  readonly content: Uint8Array
+  /** The AlgorithmIdentifier. */
+  readonly algorithm: Uint8Array
+  readonly signature: Uint8Array
+}
+
+/** A list for another thread; the buffers of `serials` can be transferred. */
+export interface RevocationListParts extends Omit<ListFacts, 'serials'> {
+  readonly serials: SerialSetParts
+  readonly signed: Signed | undefined
+  readonly signer: string | undefined
 }
 
 interface ListFacts {
-  readonly rawIssuer: Buffer
-  readonly authorityKeyId: Buffer | undefined
+  readonly rawIssuer: Uint8Array
+  readonly authorityKeyId: Uint8Array | undefined
   readonly scope: ListScope
   readonly thisUpdate: number
   readonly nextUpdate: number | undefined
@@ -36,9 +44,18 @@ export class RevocationList {
   #signer: string | undefined
 
   /** Use {@link readRevocationLists}. */
-  constructor(facts: ListFacts, signed: Signed) {
+  constructor(facts: ListFacts, signed: Signed | undefined, signer?: string) {
     this.#facts = facts
     this.#signed = signed
+    this.#signer = signer
+  }
+
+  static fromParts({ serials, signed, signer, ...facts }: RevocationListParts): RevocationList {
+    return new RevocationList({ ...facts, serials: new SerialSet(serials) }, signed, signer)
+  }
+
+  get parts(): RevocationListParts {
+    return { ...this.#facts, serials: this.#facts.serials.parts, signed: this.#signed, signer: this.#signer }
   }
 
   /** RFC 2253 text. */
@@ -52,7 +69,7 @@ export class RevocationList {
   }
 
   /** Which of the issuer's keys signed it, where the list says so. */
-  get authorityKeyId(): Buffer | undefined {
+  get authorityKeyId(): Uint8Array | undefined {
     return this.#facts.authorityKeyId
   }
 
@@ -92,7 +109,9 @@ export class RevocationList {
   /** The signature is checked once: after that only the key is compared, and what was signed is not kept. */
   isSignedBy(issuer: CertificateFacts): boolean {
     if (this.#signer !== undefined) return this.#signer === issuer.publicKeySha256
-    if (!this.#signed?.check(this.#signed.content, this.#signed.signature, issuer.x509.publicKey)) return false
+    if (!this.#signed) return false
+    const { content, algorithm, signature } = this.#signed
+    if (!signatureCheck(readWhole(algorithm))(content, signature, issuer.x509.publicKey)) return false
     this.#signer = issuer.publicKeySha256
     this.#signed = undefined
     return true
@@ -127,12 +146,14 @@ function readList(der: Buffer, position: number): RevocationList {
   try {
     const [content, algorithm, signature] = readWhole(der).expect(TAG.SEQUENCE, 'the list').children()
     if (!content || !algorithm || !signature) throw new DerError('the list lacks its signature')
+    // A list whose signature nobody could ever check is refused here.
+    signatureCheck(algorithm)
     const facts = readContent(content.expect(TAG.SEQUENCE, "the list's content"), algorithm)
     return new RevocationList(
       { ...facts, digest: createHash('sha256').update(der).digest('hex') },
       {
         content: content.raw,
-        check: signatureCheck(algorithm),
+        algorithm: Buffer.from(algorithm.raw),
         signature: wholeBytes(signature.expect(TAG.BIT_STRING, 'the signature').content),
       },
     )

@@ -125,7 +125,7 @@ function bestList(
 export function isNamedBy(list: RevocationList, issuer: CertificateFacts): boolean {
   if (list.foldedIssuer !== foldedName(issuer.rawSubject)) return false
   const keyId = subjectKeyIdOf(issuer)
-  return !list.authorityKeyId || !keyId || list.authorityKeyId.equals(keyId)
+  return !list.authorityKeyId || !keyId || keyId.equals(list.authorityKeyId)
 }
 
 function findingsOf(
@@ -156,7 +156,7 @@ function covers({ scope }: RevocationList, certificate: CertificateFacts): boole
   const points = extensionOf(certificate, CRL_DISTRIBUTION_POINTS)
   return (
     readOrNone(() => points && readDistributionPoints(points.value))?.some((name) =>
-      pointNames.some((other) => other.equals(name)),
+      pointNames.some((other) => name.equals(other)),
     ) ?? false
   )
 }

@@ -8,8 +8,8 @@ import { CERTIFICATE, KEY, temporaryFolder } from './support.ts'
 
 const folder = temporaryFolder()
 
-function open(written: string, kind: 'pem' | 'crl' = 'pem') {
-  return openPem(written, 'setting', kind, { folders: ['/', folder], files: new Set() })
+function open(written: string) {
+  return openPem(written, 'setting', { folders: ['/', folder], files: new Set() })
 }
 
 describe('a PEM setting', () => {
@@ -35,11 +35,7 @@ describe('a PEM setting', () => {
     expect(open('base64').read()).toBe(KEY)
   })
 
-  test('takes a revocation list in DER and makes it PEM', () => {
-    expect(open('ca.crl', 'crl').read()).toBe('-----BEGIN X509 CRL-----\nMAMBAgM=\n-----END X509 CRL-----\n')
-  })
-
-  test('refuses DER for anything else, a folder, a device and a file without PEM, naming the path', () => {
+  test('refuses DER, a folder, a device and a file without PEM, naming the path', () => {
     mkdirSync(join(folder, 'folder'))
     writeFileSync(join(folder, 'text.pem'), 'nothing')
     expect(() => open('ca.crl')).toThrow(`names ${join(folder, 'ca.crl')}, which holds no PEM`)

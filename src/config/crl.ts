@@ -1,0 +1,106 @@
+/** Where revocation lists are: files, folders, or text in the configuration. They are read later, as they may be large. */
+import { accessSync, constants, readdirSync, statSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { type Kind, Unfit } from './field.ts'
+import { decodeBase64, errorCode, looksLikePath, type PemReader, withLineBreaks } from './pem.ts'
+
+const BEGIN = '-----BEGIN '
+/** More than ten million entries. */
+const LARGEST = 512 * 1024 * 1024
+
+/** One place with lists: a file by its absolute path, or PEM text. */
+export type CrlPart = { readonly file: string } | { readonly text: string }
+
+/** All lists of one setting. */
+export class CrlSource {
+  /** The setting it was given for, such as `listeners[0].servers[0].ssl_crl`. */
+  readonly setting: string
+  readonly parts: readonly CrlPart[]
+  /** The files and folders that were named; what stands inline goes by its setting. */
+  readonly #names: readonly string[]
+
+  constructor(setting: string, places: readonly { readonly name?: string; readonly parts: readonly CrlPart[] }[]) {
+    this.setting = setting
+    this.parts = places.flatMap(({ parts }) => parts)
+    this.#names = places.map(({ name }) => name ?? '(inline)')
+  }
+
+  /** The same as long as the lists come from the same place, whatever is in them. */
+  get name(): string {
+    return this.#names.includes('(inline)') ? this.setting : this.toString()
+  }
+
+  toString(): string {
+    return this.#names.join(', ')
+  }
+
+  toJSON(): string {
+    return this.toString()
+  }
+}
+
+export const crl: Kind<CrlSource> = {
+  pem: 'crl',
+  expected: 'a path of a file (PEM or DER) or of a folder with such files, PEM text or its base64, or a list of these',
+  json: { type: ['string', 'array'], items: { type: 'string', minLength: 1 }, minLength: 1 },
+  parse(value) {
+    if (value instanceof CrlSource) return value
+    throw new Unfit('')
+  },
+}
+
+/** @throws Unfit where one of the places is none; the message names a path but never repeats text. */
+export function openCrl(written: string | readonly string[], setting: string, reader: PemReader): CrlSource {
+  const places = typeof written === 'string' ? [written] : written
+  if (places.length === 0) throw new Unfit('is empty; name a file or a folder, or remove the setting')
+  return new CrlSource(
+    setting,
+    places.map((place) => openPlace(place, reader)),
+  )
+}
+
+function openPlace(written: string, reader: PemReader): { name?: string; parts: CrlPart[] } {
+  if (written.includes(BEGIN)) return { parts: [{ text: withLineBreaks(written) }] }
+  const candidates = [...new Set(reader.folders.map((folder) => resolve(folder, written)))]
+  for (const path of written.includes('\0') ? [] : candidates) {
+    const found = statSync(path, { throwIfNoEntry: false })
+    if (!found) continue
+    reader.files.add(path)
+    return { name: path, parts: found.isDirectory() ? filesIn(path, reader) : [usable(path)] }
+  }
+  const decoded = decodeBase64(written)
+  if (decoded?.includes(BEGIN)) return { parts: [{ text: decoded }] }
+  if (!looksLikePath(written)) throw new Unfit('names no readable file and is no PEM text nor base64 of it')
+  for (const path of candidates) reader.files.add(path)
+  throw new Unfit(`names no readable file (looked for ${candidates.join(' and ')}) and is no PEM text nor base64 of it`)
+}
+
+/** Kubernetes keeps what it swaps under names that begin with a dot. */
+function filesIn(folder: string, reader: PemReader): CrlPart[] {
+  let names: string[]
+  try {
+    names = readdirSync(folder)
+  } catch (error) {
+    throw new Unfit(`names ${folder}, which cannot be read (${errorCode(error)})`)
+  }
+  const files = names
+    .filter((name) => !name.startsWith('.'))
+    .map((name) => join(folder, name))
+    .filter((path) => statSync(path, { throwIfNoEntry: false })?.isFile())
+    .sort()
+  if (files.length === 0) throw new Unfit(`names the folder ${folder}, which holds no file`)
+  for (const path of files) reader.files.add(path)
+  return files.map(usable)
+}
+
+function usable(path: string): CrlPart {
+  const found = statSync(path)
+  if (!found.isFile()) throw new Unfit(`names ${path}, which is no file`)
+  if (found.size > LARGEST) throw new Unfit(`names ${path}, which is larger than ${LARGEST} bytes`)
+  try {
+    accessSync(path, constants.R_OK)
+  } catch {
+    throw new Unfit(`names ${path}, which this user may not read`)
+  }
+  return { file: path }
+}

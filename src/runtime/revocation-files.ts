@@ -1,0 +1,100 @@
+import { readFileSync, statSync } from 'node:fs'
+import { Worker } from 'node:worker_threads'
+import type { Config, CrlSource, LoadedConfig } from '../config/index.ts'
+import { CertificateError } from '../tls-cert-utils/certificate-error.ts'
+import { RevocationList, type RevocationListParts, readRevocationLists } from '../tls-cert-utils/revocation-list.ts'
+
+/** Smaller files are read faster than a thread starts. */
+const SMALL = 256 * 1024
+
+interface ReadFile {
+  /** Differs where the file has changed. */
+  readonly stamp: string
+  readonly lists: readonly RevocationList[]
+}
+
+/** What a thread is asked to read. */
+export interface ListsWanted {
+  readonly file: string
+  /** PEM bundles of those who may have signed them: what was signed need not be kept then. */
+  readonly authorities: readonly string[]
+}
+
+/**
+ * The revocation lists of files, each read once as long as it stays the same. Large ones are read by a thread of their own, so that
+ * requests go on meanwhile; of them, only the index comes back.
+ */
+export class RevocationFiles {
+  readonly #read = new Map<string, ReadFile>()
+  #used = new Set<string>()
+
+  /** Reads what is large and new in a configuration. Whatever is wrong is told by `lists`. */
+  async prepare({ config }: Pick<LoadedConfig, 'config'>): Promise<void> {
+    for (const wanted of config ? wantedBy(config) : []) {
+      const found = statSync(wanted.file, { throwIfNoEntry: false })
+      if (!found || found.size < SMALL || this.#read.get(wanted.file)?.stamp === stampOf(found)) continue
+      const parts = await readInThread(wanted)
+      if (parts) this.#read.set(wanted.file, { stamp: stampOf(found), lists: parts.map(RevocationList.fromParts) })
+    }
+  }
+
+  /** @throws CertificateError that names the file */
+  lists(source: CrlSource): readonly RevocationList[] {
+    return source.parts.flatMap((part) => ('file' in part ? this.#listsOf(part.file) : readRevocationLists(part.text)))
+  }
+
+  /** Forgets what nobody has asked for since the last time. */
+  forgetUnused(): void {
+    for (const file of this.#read.keys()) if (!this.#used.has(file)) this.#read.delete(file)
+    this.#used = new Set()
+  }
+
+  #listsOf(file: string): readonly RevocationList[] {
+    this.#used.add(file)
+    try {
+      const stamp = stampOf(statSync(file))
+      const known = this.#read.get(file)
+      if (known?.stamp === stamp) return known.lists
+      const lists = readRevocationLists(readFileSync(file))
+      this.#read.set(file, { stamp, lists })
+      return lists
+    } catch (error) {
+      if (error instanceof CertificateError) throw new CertificateError(error.code, `${file}: ${error.message}`)
+      throw new CertificateError('BAD_CRL', `${file} cannot be read (${(error as NodeJS.ErrnoException).code}).`)
+    }
+  }
+}
+
+function wantedBy({ listeners }: Config): ListsWanted[] {
+  const authoritiesOf = new Map<string, Set<string>>()
+  for (const server of listeners.flatMap(({ servers }) => servers)) {
+    if (server.ssl_verify_client === 'off' || server.revocation_check_mode === 'SKIP') continue
+    for (const part of server.ssl_crl?.parts ?? []) {
+      if (!('file' in part)) continue
+      const authorities = authoritiesOf.get(part.file) ?? new Set()
+      authoritiesOf.set(part.file, authorities)
+      for (const trusted of [server.ssl_client_certificate, server.ssl_trusted_certificate]) {
+        if (trusted) authorities.add(trusted.read())
+      }
+    }
+  }
+  return [...authoritiesOf].map(([file, authorities]) => ({ file, authorities: [...authorities] }))
+}
+
+function stampOf({ ino, size, mtimeMs, ctimeMs }: { ino: number; size: number; mtimeMs: number; ctimeMs: number }) {
+  return `${ino} ${size} ${mtimeMs} ${ctimeMs}`
+}
+
+/** Undefined where it cannot be read. The thread gets no part of the environment: secrets may stand there. */
+function readInThread(wanted: ListsWanted): Promise<RevocationListParts[] | undefined> {
+  return new Promise((resolve) => {
+    const program = new URL(
+      `./revocation-thread${import.meta.url.slice(import.meta.url.lastIndexOf('.'))}`,
+      import.meta.url,
+    )
+    const thread = new Worker(program, { workerData: wanted, env: {} })
+    thread.once('message', resolve)
+    // The reader in this thread tells what is wrong.
+    thread.once('error', () => resolve(undefined)).once('exit', () => resolve(undefined))
+  })
+}

@@ -1,0 +1,52 @@
+import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, test } from '@jest/globals'
+import { openCrl } from '../../../src/config/crl.ts'
+import { temporaryFolder } from './support.ts'
+
+const folder = temporaryFolder()
+const files = new Set<string>()
+const open = (written: string | string[]) => openCrl(written, 'ssl_crl', { folders: ['/', folder], files })
+const place = (...names: string[]) => join(folder, ...names)
+const PEM = '-----BEGIN X509 CRL-----\nMAMBAgM=\n-----END X509 CRL-----\n'
+
+describe('ssl_crl', () => {
+  test('takes a file, which is watched and not read yet', () => {
+    expect(open('ca.crl').parts).toEqual([{ file: place('ca.crl') }])
+    expect(files).toContain(place('ca.crl'))
+  })
+
+  test('takes PEM text and base64 of it, and never shows them', () => {
+    for (const written of [PEM, PEM.trim().replaceAll('\n', '\\n'), Buffer.from(PEM).toString('base64')]) {
+      const source = open(written)
+      expect(source.parts).toEqual([{ text: expect.stringContaining('MAMBAgM=') }])
+      expect(JSON.stringify(source)).toBe('"(inline)"')
+      expect(source.name).toBe('ssl_crl')
+    }
+  })
+
+  test('takes a folder: its files in order, without those whose name begins with a dot, and it is watched', () => {
+    mkdirSync(place('lists', '..2026'), { recursive: true })
+    writeFileSync(place('lists', '..2026', 'b.crl'), PEM)
+    symlinkSync('..2026', place('lists', '..data'))
+    symlinkSync('..data/b.crl', place('lists', 'b.crl'))
+    writeFileSync(place('lists', 'a.pem'), PEM)
+    const source = open('lists')
+    expect(source.parts).toEqual([{ file: place('lists', 'a.pem') }, { file: place('lists', 'b.crl') }])
+    expect(source.name).toBe(place('lists'))
+    expect([...files]).toEqual(expect.arrayContaining([place('lists'), place('lists', 'a.pem')]))
+  })
+
+  test('takes several of them', () => {
+    expect(open(['ca.crl', PEM]).parts).toEqual([{ file: place('ca.crl') }, { text: PEM }])
+  })
+
+  test('refuses what is none of them, naming the path', () => {
+    mkdirSync(place('empty'))
+    expect(() => open('empty')).toThrow(`names the folder ${place('empty')}, which holds no file`)
+    expect(() => open('missing.crl')).toThrow(`looked for /missing.crl and ${place('missing.crl')}`)
+    expect(() => open('/dev/zero')).toThrow('is no file')
+    expect(() => open([])).toThrow('is empty')
+    expect(() => open('secret secret')).toThrow(/^(?!.*secret)/)
+  })
+})
