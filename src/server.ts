@@ -76,6 +76,7 @@ export class Server {
     collectLate()
     await this.#lasting.revocationFiles.prepare(loaded)
     const runtime = buildRuntime(loaded, this.#lasting)
+    await runtime.ready()
     this.#report(runtime.warnings)
     await this.#bindAll(runtime)
     if (!this.#options.shared) await this.#startAdmin(runtime)
@@ -126,6 +127,7 @@ export class Server {
     try {
       await this.#lasting.revocationFiles.prepare(loaded)
       const runtime = buildRuntime(loaded, this.#lasting)
+      await runtime.ready()
       await this.#bindAll(runtime)
       this.#report(runtime.warnings)
       this.#use(runtime, loaded)

@@ -13,17 +13,19 @@ export function addCheck(program: Command): void {
       '-c, --config <file>',
       'the configuration (default: SALLYPORT_CONFIG, else conf/sallyport.yaml if it is there)',
     )
-    .action(({ config: file }: { config?: string }) => {
-      process.exitCode = check(file, process.env) ? 0 : 1
+    .action(async ({ config: file }: { config?: string }) => {
+      process.exitCode = (await check(file, process.env)) ? 0 : 1
     })
 }
 
-function check(file: string | undefined, env: NodeJS.ProcessEnv): boolean {
+async function check(file: string | undefined, env: NodeJS.ProcessEnv): Promise<boolean> {
   const loaded = loadConfig({ file, env })
   const name = loaded.file ?? 'the environment'
   try {
     const log = createLog({ level: 'silent' })
-    print(name, buildRuntime(loaded, createLasting(log, createMetrics())))
+    const runtime = buildRuntime(loaded, createLasting(log, createMetrics()))
+    await runtime.ready()
+    print(name, runtime)
     return true
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error

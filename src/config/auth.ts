@@ -17,13 +17,12 @@ export const AUTH_METHODS = [
   'api-key',
   'token',
 ] as const
-export type AuthMethodName = (typeof AUTH_METHODS)[number]
 
 /** The ones that add to a user whom another method must have found before. */
 const SECOND_STEPS: readonly string[] = ['totp']
 
-const methodName = matching(/^[A-Za-z][\w-]{0,63}$/, 'the name of a method')
-const headerName = matching(/^[A-Za-z0-9-]{1,64}$/, 'the name of a header')
+export const methodName = matching(/^[A-Za-z][\w-]{0,63}$/, 'the name of a method')
+export const headerName = matching(/^[A-Za-z0-9-]{1,64}$/, 'the name of a header')
 
 /** One rule: the methods that must all succeed, or a single one. */
 export const rule: Kind<readonly string[]> = {
@@ -95,7 +94,7 @@ const external = block('external: a user name that a server in front of the gate
 
 export const auth = block('How callers say who they are; the rules of services and routes name these methods.', {
   methods: list(methodName, {
-    default: [...AUTH_METHODS],
+    otherwise: `all: ${AUTH_METHODS.join(', ')}, and those of method_plugins`,
     about: 'The methods that rules may name.',
   }),
   realm: field(matching(/^[\w .:/-]{1,64}$/, 'letters, digits, spaces and _ . : / -'), {
@@ -119,13 +118,18 @@ export const auth = block('How callers say who they are; the rules of services a
   external: external.prefault({}),
 })
 
-export type AuthConfig = z.output<typeof auth>
+/** As it is used: `methods` are all that rules may name. */
+export type AuthConfig = Omit<z.output<typeof auth>, 'methods'> & { readonly methods: readonly string[] }
 
-export function checkAuth({ methods, receipt_secret: receipts }: AuthConfig): Problem[] {
+/** `known`: those that Sallyport brings, and those of plugins. */
+export function checkAuth(
+  { methods, receipt_secret: receipts }: z.output<typeof auth>,
+  known: readonly string[],
+): Problem[] {
   const problems: Problem[] = []
   for (const [index, name] of (methods ?? []).entries()) {
-    if ((AUTH_METHODS as readonly string[]).includes(name)) continue
-    const message = `no method is named "${name}"${didYouMean(name, AUTH_METHODS)}; known: ${AUTH_METHODS.join(', ')}`
+    if (known.includes(name)) continue
+    const message = `no method is named "${name}"${didYouMean(name, known)}; known: ${known.join(', ')}`
     problems.push({ path: `auth.methods[${index}]`, message })
   }
   if (receipts && receipts.reveal().length < 32) {

@@ -22,6 +22,7 @@ import { identitySettings } from './identity-headers.ts'
 import { type ReloadConfig, reload, type ShutdownConfig, shutdown } from './lifecycle.ts'
 import { type ListenerConfig, listener } from './listeners.ts'
 import { type LogConfig, log } from './log.ts'
+import { type MethodPluginConfig, methodPlugin } from './method-plugins.ts'
 import { type ProxyConfig, proxy } from './proxy.ts'
 import { type RegistryRealmConfig, registryRealm } from './registry-realms.ts'
 import { type RouteConfig, route } from './routes.ts'
@@ -93,6 +94,7 @@ export const schema = block('The configuration of Sallyport.', {
     .describe('Credentials for programs that do not stand under their consumer.'),
   registry_realms: z.array(registryRealm).prefault([]).describe('Realms for Docker registries.'),
   auth: auth.prefault({}),
+  method_plugins: z.array(methodPlugin).prefault([]).describe('Authentication methods of others.'),
   store: store.prefault({}),
   tokens: tokens.prefault({}),
   identity_api: identityApi.prefault({}),
@@ -133,6 +135,7 @@ export interface Config {
   readonly proxy: ProxyConfig
   readonly registry_realms: readonly RegistryRealmConfig[]
   readonly auth: AuthConfig
+  readonly method_plugins: readonly MethodPluginConfig[]
   readonly store: StoreConfig
   readonly tokens: TokensConfig
   readonly identity_api: IdentityApiConfig

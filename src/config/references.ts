@@ -33,6 +33,7 @@ const ENTITIES = new Set([
   'keyauth_credentials',
   'totp_credentials',
   'application_credentials',
+  'method_plugins',
   'registry_realms',
 ])
 /** Shared by all of Kong's entities; said once. */

@@ -15,8 +15,9 @@ import { didYouMean } from './nearest.ts'
 import { located, type ResolveContext } from './resolve-context.ts'
 
 export function resolveIdentityApi(
-  { identity_api: written, consumers: everybody, auth }: Written,
+  { identity_api: written, consumers: everybody }: Written,
   consumers: readonly ConsumerConfig[],
+  methods: readonly string[],
   context: ResolveContext,
 ): IdentityApiConfig {
   const isDisabledUser = (reference = '') =>
@@ -29,7 +30,7 @@ export function resolveIdentityApi(
     context.report({ path: 'identity_api.domains', message: 'is empty; write one, or remove the setting' })
   const lookup = new Lookup(domains, context)
   const projects = located<WrittenProject>(written.projects).flatMap((project) => lookup.project(project))
-  for (const consumer of consumers) lookup.checkConsumer(consumer, auth.methods)
+  for (const consumer of consumers) lookup.checkConsumer(consumer, methods)
   const role_assignments = located<WrittenAssignment>(written.role_assignments).flatMap((assignment) =>
     context.broken.has(assignment) || isDisabledUser(assignment.user) ? [] : lookup.assignment(assignment, consumers),
   )

@@ -1,5 +1,4 @@
 /** From what is written to what is used: references looked up, children moved to their parents, disabled things left out. */
-import { checkAuth, checkDemands } from './auth.ts'
 import { checkAgainstServers, checkCertificateDemands } from './certificate-demands.ts'
 import {
   type CaCertificateConfig,
@@ -15,6 +14,7 @@ import { checkForwarding, checkIdentityHeaders } from './identity-headers.ts'
 import { checkProxy, type ProxyConfig } from './proxy.ts'
 import { Registry } from './registry.ts'
 import type { RegistryRealmConfig } from './registry-realms.ts'
+import { resolveAuth } from './resolve-auth.ts'
 import { resolveConsumers } from './resolve-consumers.ts'
 import { located, passes, type ResolveContext } from './resolve-context.ts'
 import { resolveIdentityApi } from './resolve-identity-api.ts'
@@ -36,7 +36,6 @@ export function resolveConfig(written: Written, context: ResolveContext): Config
   const routes = resolveRoutes(written, services, context)
   passes(written.proxy, checkProxy, context)
   passes(written.tokens, checkTokens, context)
-  passes(written.auth, checkAuth, context)
   for (const problem of checkIdentityHeaders(written.identity_headers ?? {}, 'identity_headers'))
     context.report(problem)
   passes(written, checkForwarding, context)
@@ -46,6 +45,7 @@ export function resolveConfig(written: Written, context: ResolveContext): Config
   const consumers = resolveConsumers(written, context)
   const listeners = resolveListeners(written, services.values(), context)
   for (const problem of checkAgainstServers(routes, listeners)) context.report(problem)
+  const authentication = resolveAuth(written, context)
   return {
     listeners,
     services: services.values(),
@@ -54,9 +54,9 @@ export function resolveConfig(written: Written, context: ResolveContext): Config
     certificates: certificates.values(),
     ca_certificates: authorities.values(),
     consumers,
-    identity_api: resolveIdentityApi(written, consumers, context),
+    identity_api: resolveIdentityApi(written, consumers, authentication.auth.methods, context),
     registry_realms: realms.values(),
-    auth: written.auth,
+    ...authentication,
     ...{ identity_headers, identity_presets, identity_headers_max_size },
     ...{ forward_client_cert_details, set_current_client_cert_details },
     ...{ trusted_ips, forwarded, via, proxy, store, tokens, workers, admin, log, shutdown, reload },
@@ -158,11 +158,7 @@ function resolveServices(
 ): Registry<ServiceConfig> {
   const registry = new Registry<ServiceConfig>('services', context.report)
   for (const entity of located<WrittenService>(written.services)) {
-    const check = (each: WrittenService) => [
-      ...checkService(each),
-      ...checkDemands(each, written.auth.methods),
-      ...checkCertificateDemands(each),
-    ]
+    const check = (each: WrittenService) => [...checkService(each), ...checkCertificateDemands(each)]
     const sound = passes(entity, check, context)
     const service = resolveService(entity, written.proxy, references, context)
     registry.add(entity, sound && entity.enabled ? service : undefined)
@@ -224,16 +220,8 @@ function clientCertificate(
 
 function resolveRoutes(written: Written, services: Registry<ServiceConfig>, context: ResolveContext): RouteConfig[] {
   const registry = new Registry<RouteConfig>('routes', context.report)
-  const { methods } = written.auth
-  // What the service says badly is reported there.
-  const withService = (route: WrittenRoute, service: ServiceConfig | undefined) =>
-    route.rules || !service?.rules ? route : { ...route, rules: service.rules }
   const add = (route: WrittenRoute, service: ServiceConfig | undefined) => {
-    const check = (each: WrittenRoute) => [
-      ...checkRoute(each),
-      ...checkDemands(withService(each, service), methods),
-      ...checkCertificateDemands(each),
-    ]
+    const check = (each: WrittenRoute) => [...checkRoute(each), ...checkCertificateDemands(each)]
     const sound = passes(route, check, context)
     registry.add(route, sound && service ? resolveRoute(route, service) : undefined)
   }

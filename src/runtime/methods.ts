@@ -8,7 +8,7 @@ import { createTotpMethod, decodeBase32 } from '../auth/methods/totp.ts'
 import { PasswordCheck, type PasswordEntry } from '../auth/passwords/check.ts'
 import { checkHash, HashError, hashOfClear, looksLikeHash } from '../auth/passwords/hash.ts'
 import { Hasher } from '../auth/passwords/hasher.ts'
-import type { AuthMethodName, Config } from '../config/index.ts'
+import type { Config } from '../config/index.ts'
 import { createAddressSet } from '../routing/addresses.ts'
 import type { AuthMethod, Store, Users } from '../types.ts'
 import type { Materials } from './materials.ts'
@@ -18,8 +18,8 @@ export interface MethodsOptions {
   readonly users: Users
   readonly materials: Materials
   readonly store: Store
-  /** What other rooms make. */
-  readonly others: Readonly<Partial<Record<AuthMethodName, AuthMethod>>>
+  /** What is made elsewhere. */
+  readonly others: readonly AuthMethod[]
 }
 
 export interface Methods {
@@ -40,7 +40,7 @@ export function buildMethods({ config, users, materials, store, others }: Method
   const password = createPasswordMethod({ check, realm, loginOf: loginsOf(config) })
   const trusted = createAddressSet(auth.external.trusted_ips)
   const made: readonly AuthMethod[] = [
-    ...Object.values(others),
+    ...others,
     password,
     createTotpMethod({
       ...{ realm, users, store, lockout, header: auth.totp.header },

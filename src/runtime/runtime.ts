@@ -1,7 +1,5 @@
 import { randomBytes } from 'node:crypto'
 import type { AccessLog } from '../access-log.ts'
-import { createCertificateMethod } from '../auth/methods/certificate.ts'
-import { createTokenMethod } from '../auth/methods/token.ts'
 import type { Config, ListenerConfig, LoadedConfig, RouteConfig } from '../config/index.ts'
 import { ConfigError, type Problem } from '../errors.ts'
 import { Gateway } from '../gateway.ts'
@@ -17,13 +15,12 @@ import { createRouter, type RouteRule } from '../routing/router.ts'
 import type { Access, AnswerHeaders, CertificateDemand, Store } from '../types.ts'
 import type { ConnectionPool } from '../upstream/pool.ts'
 import { Pools } from '../upstream/pools.ts'
-import { buildReceipts, createAccesses } from './access.ts'
+import { type Authentication, buildAuthentication } from './authentication.ts'
 import type { BuiltinSurroundings } from './builtins.ts'
 import { certificateDemandsOf } from './certificate-demands.ts'
 import { ambiguousHeaders } from './identity.ts'
 import { Mappers } from './mappers.ts'
 import { Materials } from './materials.ts'
-import { buildMethods } from './methods.ts'
 import { createPhases } from './phases.ts'
 import { type ListenerServers, type PolicyRegistry, prepareServers } from './policies.ts'
 import { buildRealms } from './registry.ts'
@@ -41,6 +38,7 @@ export interface Lasting extends Shared {
   readonly revocationFiles: RevocationFiles
   policies: PolicyRegistry
   store: StoreInUse | undefined
+  authentication: Authentication | undefined
   readonly forgetPoolMetrics: (() => void)[]
 }
 
@@ -65,6 +63,7 @@ export function createLasting(log: Log, metrics: Metrics, shared?: Shared): Last
     revocationFiles: new RevocationFiles(),
     forgetPoolMetrics: [],
     store: undefined,
+    authentication: undefined,
     workers,
     ticketSecret,
     ...(memory && { memory }),
@@ -87,6 +86,8 @@ export interface Runtime {
   readonly warnings: readonly Problem[]
   /** The certificates and lists that were read, for `sallyport check`. */
   readonly materials: Materials
+  /** Waits for what takes its time to start. @throws ConfigError where it cannot be used */
+  ready(): Promise<void>
   /** Makes it the one in use: pools that it does not need are retired, metrics follow it. Nothing before this changes anything. */
   commit(): void
 }
@@ -115,11 +116,8 @@ export function buildRuntime(loaded: LoadedConfig, lasting: Lasting): Runtime {
   const store = storeOf(config.store, lasting.store, lasting.log, lasting.memory)
   const tokens = createTokens(config.tokens, store.store, lasting.ticketSecret, materials)
   const users = createUsers(config.consumers)
-  const { realm } = config.auth
-  const certificate = createCertificateMethod()
-  const others = { certificate, ...(tokens && { token: createTokenMethod({ tokens: tokens.tokens, users, realm }) }) }
-  const methods = buildMethods({ config, users, materials, store: store.store, others })
-  const receipts = buildReceipts(config.auth, users, lasting.ticketSecret)
+  const authentication = buildAuthentication({ config, users, materials, store: store.store, tokens, lasting })
+  const { methods, receipts, accesses } = authentication
   const identity = tokens && { config, users, methods: methods.byName, receipts, tokens }
   const realms = buildRealms(config.registry_realms, {
     materials,
@@ -136,7 +134,6 @@ export function buildRuntime(loaded: LoadedConfig, lasting: Lasting): Runtime {
   for (const message of ambiguousHeaders(config)) materials.problem('identity_presets', message)
   if (materials.problems.length > 0) throw new ConfigError(materials.problems)
 
-  const accesses = createAccesses({ methods: methods.byName, certificate, receipts })
   const mappedAccess = accesses.mapped
   const router = createRouter(rulesOf(config, services, accesses.of, demands))
   const begin = createRecorder({ accessLog, metrics: lasting.metrics })
@@ -153,7 +150,10 @@ export function buildRuntime(loaded: LoadedConfig, lasting: Lasting): Runtime {
     accessLog,
     warnings: materials.warnings,
     materials,
+    ready: () => authentication.ready(),
     commit() {
+      lasting.authentication?.close()
+      lasting.authentication = authentication
       lasting.policies = usedPolicies
       lasting.store = store.use(lasting.store)
       for (const each of servers) each?.commit()

@@ -12,6 +12,7 @@ const PAGES = [
   'CONTRIBUTING.md',
   'CHANGELOG.md',
   'docs/authentication.md',
+  'docs/plugins.md',
   'docs/operations.md',
   'docs/security.md',
   'docs/request.md',

@@ -1,0 +1,199 @@
+import { Worker } from 'node:worker_threads'
+import { GatewayError } from '../../errors.ts'
+import type { ModuleMessage, ModuleOrder } from './module-worker.ts'
+import type { Plugin, PluginAnswer, PluginCall } from './plugin.ts'
+
+const SCRIPT = new URL(`./module-worker${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url)
+
+export interface ModulePluginOptions {
+  readonly path: string
+  readonly settings: Readonly<Record<string, string>>
+  /** Milliseconds that one answer, and the start, may take. */
+  readonly timeout: number
+  /** How many answers may be waited for at once; more are refused with 503. */
+  readonly maxPending: number
+  /** What the plugin prints, and why it ended. */
+  readonly tell: (message: string) => void
+}
+
+interface Pending {
+  readonly resolve: (answer: PluginAnswer) => void
+  readonly reject: (error: Error) => void
+  readonly timer: NodeJS.Timeout
+}
+
+/**
+ * A module in a thread of its own. One that hangs is ended and started anew, so that it costs those who wait for it and nobody else; one that
+ * throws, runs out of memory or calls process.exit() is started anew when it is next asked.
+ */
+export class ModulePlugin implements Plugin {
+  readonly #options: ModulePluginOptions
+  #thread: Thread | undefined
+  #closed = false
+  #asked = 0
+  #notBefore = 0
+
+  constructor(options: ModulePluginOptions) {
+    this.#options = options
+  }
+
+  ready(): Promise<void> {
+    return this.#running().ready
+  }
+
+  async ask(call: PluginCall): Promise<PluginAnswer> {
+    const { maxPending } = this.#options
+    if (this.#asked >= maxPending) {
+      throw new GatewayError('GW_OVERLOADED', `${maxPending} answers of the plugin are waited for (max_pending)`)
+    }
+    this.#asked += 1
+    try {
+      const thread = this.#running()
+      await thread.ready
+      return await thread.ask(call)
+    } finally {
+      this.#asked -= 1
+    }
+  }
+
+  close(): void {
+    this.#closed = true
+    this.#thread?.retire()
+  }
+
+  #running(): Thread {
+    if (this.#closed) throw new GatewayError('GW_UNDECIDED', 'the plugin was replaced by a reload')
+    if (Date.now() < this.#notBefore) throw new GatewayError('GW_UNDECIDED', 'the plugin ended a moment ago')
+    this.#thread ??= new Thread(this.#options, (thread) => {
+      if (this.#thread !== thread) return
+      this.#thread = undefined
+      this.#notBefore = Date.now() + PAUSE
+    })
+    return this.#thread
+  }
+}
+
+/** One life of the module. */
+class Thread {
+  readonly ready: Promise<void>
+  readonly #options: ModulePluginOptions
+  readonly #worker: Worker
+  readonly #ended: (thread: Thread) => void
+  readonly #pending = new Map<number, Pending>()
+  #settleReady: { resolve: () => void; reject: (error: Error) => void } = { resolve: () => {}, reject: () => {} }
+  #lifeSign: NodeJS.Timeout | undefined
+  #retiring = false
+  #last = 0
+
+  constructor(options: ModulePluginOptions, ended: (thread: Thread) => void) {
+    const { path, settings, timeout, tell } = options
+    this.#options = options
+    this.#ended = ended
+    this.ready = new Promise((resolve, reject) => {
+      this.#settleReady = { resolve, reject }
+    })
+    // Whoever asks learns of it; nobody may be there yet.
+    this.ready.catch(() => {})
+    this.#worker = new Worker(SCRIPT, {
+      workerData: { path, settings },
+      name: 'method plugin',
+      env: {},
+      // What it prints must not run into the log's own lines.
+      stdout: true,
+      stderr: true,
+      resourceLimits: { maxOldGenerationSizeMb: 256, maxYoungGenerationSizeMb: 32 },
+    })
+    for (const stream of [this.#worker.stdout, this.#worker.stderr]) {
+      stream.on('data', (text) => tell(`printed: ${String(text).trimEnd().slice(0, 2000)}`))
+    }
+    this.#worker.on('message', (message: ModuleMessage) => this.#heard(message))
+    this.#worker.on('error', (error) => this.#end(`broke: ${error instanceof Error ? error.message : String(error)}`))
+    this.#worker.on('exit', () => this.#end('ended'))
+    this.#expectLife(Math.max(timeout, START), 'did not start in time')
+    this.#worker.unref()
+  }
+
+  ask(call: PluginCall): Promise<PluginAnswer> {
+    const { timeout } = this.#options
+    this.#last += 1
+    const id = this.#last
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => this.#tooLate(id), timeout)
+      this.#pending.set(id, { resolve, reject, timer })
+      this.#order({ kind: 'ask', id, call })
+    })
+  }
+
+  retire(): void {
+    this.#retiring = true
+    if (this.#pending.size === 0) void this.#worker.terminate()
+  }
+
+  #order(order: ModuleOrder): void {
+    this.#worker.postMessage(order)
+  }
+
+  #heard(message: ModuleMessage): void {
+    switch (message.kind) {
+      case 'ready':
+        this.#alive()
+        this.#settleReady.resolve()
+        break
+      case 'alive':
+        this.#alive()
+        break
+      case 'unusable':
+        this.#end(message.reason)
+        break
+      case 'answer':
+        this.#take(message.id)?.resolve(JSON.parse(message.answer) as PluginAnswer)
+        break
+      case 'broke':
+        this.#take(message.id)?.reject(new Error(`the plugin threw: ${message.reason}`))
+        break
+    }
+  }
+
+  #take(id: number): Pending | undefined {
+    const pending = this.#pending.get(id)
+    clearTimeout(pending?.timer)
+    this.#pending.delete(id)
+    if (this.#retiring && this.#pending.size === 0) void this.#worker.terminate()
+    return pending
+  }
+
+  /** One answer is late: either it waits for something, or the whole thread hangs, which a sign of life tells apart. */
+  #tooLate(id: number): void {
+    const { timeout } = this.#options
+    this.#take(id)?.reject(new GatewayError('GW_UNDECIDED', `the plugin did not answer within ${timeout} ms`))
+    if (this.#lifeSign) return
+    this.#expectLife(timeout, 'hangs')
+    this.#order({ kind: 'ping' })
+  }
+
+  #expectLife(milliseconds: number, otherwise: string): void {
+    this.#lifeSign = setTimeout(() => this.#end(otherwise), milliseconds)
+    this.#lifeSign.unref()
+  }
+
+  #alive(): void {
+    clearTimeout(this.#lifeSign)
+    this.#lifeSign = undefined
+  }
+
+  #end(reason: string): void {
+    this.#alive()
+    this.#ended(this)
+    if (!this.#retiring) this.#options.tell(reason)
+    this.#retiring = true
+    const error = new GatewayError('GW_UNDECIDED', `the plugin ${reason}`)
+    this.#settleReady.reject(new Error(reason))
+    for (const id of [...this.#pending.keys()]) this.#take(id)?.reject(error)
+    void this.#worker.terminate()
+  }
+}
+
+/** Milliseconds before the next start: clients must not make a thread start with each request. */
+const PAUSE = 1000
+/** Milliseconds that loading a module may take at least: the machine may be busy while everything starts. */
+const START = 10_000

@@ -1,0 +1,59 @@
+/** The methods that rules may name: those that Sallyport brings, and those of plugins. */
+import { AUTH_METHODS, type AuthConfig, checkAuth, checkDemands, type Demands } from './auth.ts'
+import type { Written } from './config.ts'
+import { Unfit } from './field.ts'
+import { addressOf, checkMethodPlugin, type MethodPluginConfig, type WrittenMethodPlugin } from './method-plugins.ts'
+import { Registry } from './registry.ts'
+import { located, passes, type ResolveContext } from './resolve-context.ts'
+import type { WrittenRoute } from './routes.ts'
+import type { WrittenService } from './services.ts'
+
+export interface ResolvedAuth {
+  readonly auth: AuthConfig
+  readonly method_plugins: readonly MethodPluginConfig[]
+}
+
+export function resolveAuth(written: Written, context: ResolveContext): ResolvedAuth {
+  const registry = new Registry<MethodPluginConfig>('method_plugins', context.report)
+  for (const plugin of located<WrittenMethodPlugin>(written.method_plugins)) {
+    const sound = passes(plugin, checkMethodPlugin, context)
+    registry.add(plugin, sound ? resolvePlugin(plugin, context) : undefined)
+  }
+  const known = [...AUTH_METHODS, ...located<WrittenMethodPlugin>(written.method_plugins).map(({ name }) => name)]
+  passes(written.auth, (auth) => checkAuth(auth, known), context)
+  const methods = written.auth.methods ?? known
+  for (const demands of eachDemands(written)) {
+    if (!context.broken.has(demands)) for (const problem of checkDemands(demands, methods)) context.report(problem)
+  }
+  return { auth: { ...written.auth, methods }, method_plugins: registry.values() }
+}
+
+/** What services and routes demand; a route that says nothing of rules has those of its service, where what is wrong with them is reported. */
+function* eachDemands(written: Written): Generator<Demands> {
+  const services = located<WrittenService>(written.services)
+  for (const service of services) {
+    yield service
+    for (const route of located<WrittenRoute>(service.routes)) yield withRulesOf(service, route)
+  }
+  for (const route of located<WrittenRoute & { readonly service?: string }>(written.routes)) {
+    yield withRulesOf(
+      services.find(({ id, name }) => [id, name].includes(route.service)),
+      route,
+    )
+  }
+}
+
+function withRulesOf(service: WrittenService | undefined, route: WrittenRoute): Demands {
+  return route.rules || !service?.rules ? route : { at: route.at }
+}
+
+function resolvePlugin(plugin: WrittenMethodPlugin, context: ResolveContext): MethodPluginConfig | undefined {
+  const { module: _module, url: _url, ...settings } = plugin
+  try {
+    return { ...settings, address: addressOf(plugin, context.pems) }
+  } catch (error) {
+    if (!(error instanceof Unfit)) throw error
+    context.report({ path: `${plugin.at}.module`, message: error.message })
+    return undefined
+  }
+}

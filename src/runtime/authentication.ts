@@ -1,0 +1,54 @@
+/** Everything that routes need to find out who is calling, made of one configuration. */
+import { createCertificateMethod } from '../auth/methods/certificate.ts'
+import { createTokenMethod } from '../auth/methods/token.ts'
+import type { Receipts } from '../auth/receipts.ts'
+import type { Config } from '../config/index.ts'
+import { ConfigError } from '../errors.ts'
+import type { Store, Users } from '../types.ts'
+import { type Accesses, buildReceipts, createAccesses } from './access.ts'
+import type { Materials } from './materials.ts'
+import { createMethodPlugins } from './method-plugins.ts'
+import { buildMethods, type Methods } from './methods.ts'
+import type { Lasting } from './runtime.ts'
+import type { createTokens } from './tokens.ts'
+
+export interface AuthenticationOptions {
+  readonly config: Config
+  readonly users: Users
+  readonly materials: Materials
+  readonly store: Store
+  readonly tokens: ReturnType<typeof createTokens>
+  readonly lasting: Pick<Lasting, 'log' | 'ticketSecret'>
+}
+
+export interface Authentication {
+  readonly methods: Methods
+  readonly receipts: Receipts
+  readonly accesses: Accesses
+  /** Starts the plugins. @throws ConfigError where one cannot be used */
+  ready(): Promise<void>
+  /** Ends the plugins, once they have answered what they were asked. */
+  close(): void
+}
+
+export function buildAuthentication(options: AuthenticationOptions): Authentication {
+  const { config, users, materials, store, tokens, lasting } = options
+  const { realm } = config.auth
+  const plugins = createMethodPlugins(config, users, lasting.log)
+  const certificate = createCertificateMethod()
+  const token = tokens ? [createTokenMethod({ tokens: tokens.tokens, users, realm })] : []
+  const methods = buildMethods({ config, users, materials, store, others: [certificate, ...token, ...plugins.methods] })
+  const receipts = buildReceipts(config.auth, users, lasting.ticketSecret)
+  return {
+    methods,
+    receipts,
+    accesses: createAccesses({ methods: methods.byName, certificate, receipts }),
+    async ready() {
+      await plugins.ready(materials)
+      if (materials.problems.length === 0) return
+      plugins.close()
+      throw new ConfigError(materials.problems)
+    },
+    close: () => plugins.close(),
+  }
+}

@@ -1,0 +1,53 @@
+/** The method plugins of a configuration: started before it is in use, ended when another one is. */
+import { HttpPlugin } from '../auth/plugins/http-plugin.ts'
+import { createPluginMethod } from '../auth/plugins/method.ts'
+import { ModulePlugin } from '../auth/plugins/module-plugin.ts'
+import type { Plugin } from '../auth/plugins/plugin.ts'
+import type { Config, MethodPluginConfig } from '../config/index.ts'
+import type { Log } from '../log.ts'
+import type { AuthMethod, Users } from '../types.ts'
+import type { Materials } from './materials.ts'
+
+export interface MethodPlugins {
+  readonly methods: readonly AuthMethod[]
+  /** Waits until each can be asked; those that cannot are problems of `materials`. */
+  ready(materials: Materials): Promise<void>
+  close(): void
+}
+
+/** Nothing is started before `ready`, or before somebody asks. */
+export function createMethodPlugins(config: Config, users: Users, log: Log): MethodPlugins {
+  const made = config.method_plugins.map((settings) => ({ settings, plugin: createPlugin(settings, log) }))
+  return {
+    methods: made.map(({ settings, plugin }) =>
+      createPluginMethod({
+        ...{ name: settings.name, realm: config.auth.realm, plugin, payload: settings.payload },
+        ...{ users, ephemeralUsers: settings.ephemeral_users },
+      }),
+    ),
+    async ready(materials) {
+      const starting = made.map(({ settings, plugin }) =>
+        plugin
+          .ready()
+          .catch((error: Error) => materials.problem(`${settings.at}.module`, `cannot be used: ${error.message}`)),
+      )
+      await Promise.all(starting)
+    },
+    close() {
+      for (const { plugin } of made) plugin.close()
+    },
+  }
+}
+
+function createPlugin(config: MethodPluginConfig, log: Log): Plugin {
+  const { name, address, settings, timeout, max_pending: maxPending } = config
+  switch (address.kind) {
+    case 'module': {
+      const tell = (message: string) => log.warn({ plugin: name }, `method plugin: ${message}`)
+      return new ModulePlugin({ path: address.path, settings, timeout, maxPending, tell })
+    }
+    case 'unix':
+    case 'url':
+      return new HttpPlugin({ address, timeout, maxPending })
+  }
+}
