@@ -40,6 +40,10 @@ const applicationFields = {
   name: field(text, { about: "Its name, unique among the consumer's." }),
   secret: field(secret, { required: true, secret: true, about: 'What "sallyport hash" makes of the secret.' }),
   expires_at: field(timestamp, { otherwise: 'never', about: 'When it ends.' }),
+  project: field(text, {
+    otherwise: "the user's default_project",
+    about: 'The id or name of the project that tokens which it gets from the Identity API are for.',
+  }),
 }
 
 const owner = { consumer: field(foreignKey('a consumer'), { required: true, about: 'Whose it is.' }) }
@@ -133,6 +137,8 @@ export interface ApplicationCredentialConfig extends Located {
   readonly secret: Secret
   /** In milliseconds since the epoch. */
   readonly expires_at: number | undefined
+  /** The id or name. */
+  readonly project: string | undefined
 }
 
 /** A user as it is used. Those that are not enabled are left out. */

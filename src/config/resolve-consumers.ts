@@ -47,8 +47,8 @@ function ownLists(entity: WrittenConsumer): Lists {
 
 /** A credential without what is not used. */
 function credentialOf(written: WrittenCredential): object {
-  const { at, id, name, subject_name, ca_certificate, username, password, key, secret, expires_at } = written
-  return { at, id, name, subject_name, ca_certificate, username, password, key, secret, expires_at }
+  const { at, id, name, subject_name, ca_certificate, username, password, key, secret, expires_at, project } = written
+  return { at, id, name, subject_name, ca_certificate, username, password, key, secret, expires_at, project }
 }
 
 function addFromTopLevel(written: Written, registry: Registry<Lists>, context: ResolveContext): void {

@@ -72,7 +72,7 @@ class Lookup {
   }
 
   checkConsumer(
-    { at, domain, default_project, multi_factor_auth_rules }: ConsumerConfig,
+    { at, domain, default_project, multi_factor_auth_rules, application_credentials }: ConsumerConfig,
     methods: readonly string[],
   ): void {
     // A rule that lost one of its methods would ask too little, and one that lost all of them nothing.
@@ -84,6 +84,8 @@ class Lookup {
       }
     }
     if (domain !== undefined) this.#find(this.#domains, domain, `${at}.domain`, 'domain')
+    for (const { at: place, project } of application_credentials)
+      this.#reference(this.#projects, project, `${place}.project`, 'project')
     if (default_project !== undefined) this.#find(this.#projects, default_project, `${at}.default_project`, 'project')
   }
 

@@ -51,6 +51,8 @@ export interface DirectoryOptions {
   readonly assignments: readonly Assignment[]
   /** By the user's id. */
   readonly accounts: ReadonlyMap<string, Account>
+  /** By the id of an application credential: what its tokens are for. */
+  readonly credentialProjects: ReadonlyMap<string, Project>
 }
 
 /** How clients name things: by id, or by name and domain. */
@@ -87,6 +89,10 @@ export class Directory {
   account(user: User): Account {
     const [domain] = this.#options.domains
     return this.#options.accounts.get(user.id) ?? { domain, defaultProject: undefined, multiFactorAuthRules: [] }
+  }
+
+  projectOfCredential(id: string): Project | undefined {
+    return this.#options.credentialProjects.get(id)
   }
 
   /** Each role once, in the order in which they were assigned. */

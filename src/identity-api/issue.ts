@@ -43,22 +43,20 @@ export async function issueToken(
 }
 
 /** Without a scope of the client's choice, the user's default project, if he may use it. */
-function scopeFor({ user, attributes }: Known, asked: Scope | undefined, directory: Directory): Scope {
-  const bound = attributes?.project_id
-  if (bound !== undefined) return boundScope(bound, directory)
+function scopeFor(identity: Known, asked: Scope | undefined, directory: Directory): Scope {
+  const { user, methods, attributes, credential } = identity
+  if (methods.includes('application_credential')) {
+    // What was narrowed on purpose cannot be exchanged for something wider.
+    if (methods.includes('token')) throw forbidden('a token of an application credential cannot be exchanged')
+    const project = credential === undefined ? undefined : directory.projectOfCredential(credential)
+    if (project) return { kind: 'project', project }
+  }
   if (attributes?.token_system === 'all' && asked && asked.kind !== 'system')
     throw forbidden('a system-scoped token cannot become one for a project or domain')
   if (asked) return asked
   const { defaultProject: project } = directory.account(user)
   const scope: Scope | undefined = project && { kind: 'project', project }
   return scope && directory.rolesOf(user, scope).length > 0 ? scope : UNSCOPED
-}
-
-/** What an application credential is good for is not the client's to choose. */
-function boundScope(id: string, directory: Directory): Scope {
-  const project = directory.project({ id })
-  if (!project) throw unauthorized('the project of the application credential is gone')
-  return { kind: 'project', project }
 }
 
 /** JWT's readers expect whole seconds, and never later than what it goes back to. */

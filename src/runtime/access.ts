@@ -4,7 +4,18 @@ import { type Chain, createChain, type Rule } from '../auth/chain.ts'
 import { placesOf } from '../auth/credential-places.ts'
 import { createReceipts, type Receipts } from '../auth/receipts.ts'
 import type { AuthConfig, RouteConfig } from '../config/index.ts'
-import type { Access, AuthMethod, Users } from '../types.ts'
+import type { Access, AuthMethod, Identity, Users } from '../types.ts'
+
+/** The caller of a route that asks nobody who he is. */
+export const NOBODY: Identity = Object.freeze({
+  user: undefined,
+  methods: [],
+  credential: undefined,
+  expiresAt: Number.POSITIVE_INFINITY,
+})
+
+/** Services that people log in at ask by themselves: who can say it already need not come to them. */
+const ASKS_NOBODY: Access = { authenticate: () => NOBODY, authorize: () => {} }
 
 export interface AccessOptions {
   readonly methods: ReadonlyMap<string, AuthMethod>
@@ -31,7 +42,7 @@ export function createAccesses({ methods, certificate, receipts }: AccessOptions
     createChain({ rules, anonymous, receipts, methodNamed })
   return {
     of(route) {
-      if (!route.rules) return undefined
+      if (!route.rules) return route.service.builtin === undefined ? undefined : ASKS_NOBODY
       const rules = route.rules.map((names): Rule => names.map((name) => methodOf(name, methods)))
       return accessOf(chainOf(rules, route.anonymous), rules, route)
     },

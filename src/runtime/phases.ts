@@ -11,7 +11,8 @@ import { refusalBytes, refuse } from '../refuse.ts'
 import { createAddressSet } from '../routing/addresses.ts'
 import { readHead } from '../routing/head.ts'
 import type { Router } from '../routing/router.ts'
-import type { Access, Identity, Phases, Route, VirtualServer } from '../types.ts'
+import type { Access, Phases, Route, VirtualServer } from '../types.ts'
+import { NOBODY } from './access.ts'
 import { identityHeadersOf } from './identity.ts'
 
 export interface PhasesOptions {
@@ -25,14 +26,6 @@ export interface PhasesOptions {
   readonly begin: Phases['begin']
   readonly log: Log
 }
-
-/** The caller of a route that asks nobody who he is. */
-const NOBODY: Identity = Object.freeze({
-  user: undefined,
-  methods: [],
-  credential: undefined,
-  expiresAt: Number.POSITIVE_INFINITY,
-})
 
 /** Compiles everything that requests of one listener need, so that a request only runs it. */
 export function createPhases(options: PhasesOptions): Phases {

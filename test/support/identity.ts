@@ -1,13 +1,19 @@
 /** A small cloud for the tests of the Identity API: users, their passwords, projects and roles. */
 
+/** RFC 6238's own, in base32. */
+export const TOTP_SECRET = 'GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ'
+
 /** Settings at the top level of a configuration. Passwords are `password of NAME`. */
 export const CLOUD = {
   consumers: [
-    consumerOf('ada', {}),
+    consumerOf('ada', {
+      application_credentials: [{ id: 'app-1', name: 'robot', secret: 'secret of the robot', project: 'demo' }],
+      totp_credentials: [{ secret: TOTP_SECRET }],
+    }),
     consumerOf('bob', { groups: ['watchers'], default_project: 'demo' }),
     consumerOf('nova', {}),
     consumerOf('carol', {
-      totp_credentials: [{ secret: 'GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ' }],
+      totp_credentials: [{ secret: TOTP_SECRET }],
       multi_factor_auth_rules: [['password', 'totp']],
     }),
     { ...consumerOf('root', {}), basicauth_credentials: [{ username: 'u-eve', password: 'password of root' }] },
