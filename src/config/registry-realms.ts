@@ -158,7 +158,7 @@ export interface RegistryRealmConfig
   readonly certificate: CertificateConfig
   readonly previous_certificates: readonly CertificateConfig[]
   /** What docker_auth's file says under `acl`, unread. */
-  readonly acl: unknown
+  readonly acl: readonly unknown[] | undefined
 }
 
 export function checkRegistryRealm({ at, ...given }: WrittenRegistryRealm): Problem[] {

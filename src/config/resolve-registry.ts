@@ -69,7 +69,7 @@ export function resolveRegistryGate(
 }
 
 /** docker_auth's file holds more than the acl; nothing else of it is looked at. */
-function readAcl(written: string, path: string, context: ResolveContext): unknown {
+function readAcl(written: string, path: string, context: ResolveContext): readonly unknown[] | undefined {
   try {
     const file = findFile(written, context.pems)
     if (file === undefined) throw new Unfit('names no readable file')

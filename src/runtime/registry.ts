@@ -7,6 +7,8 @@ import type {
   WrittenRegistryRule,
 } from '../config/index.ts'
 import { type CertificateField, createCertificateDemand } from '../registry/certificate-demand.ts'
+import { AclError, createAclRights } from '../registry/docker-auth-acl.ts'
+import { createExternalRights } from '../registry/external-rights.ts'
 import type { Realm } from '../registry/realm.ts'
 import { createRefreshTokens } from '../registry/refresh-tokens.ts'
 import { createRights, type Rights, type RightsRule } from '../registry/rights.ts'
@@ -36,14 +38,14 @@ export function buildRealms(realms: readonly RegistryRealmConfig[], surroundings
 function buildRealm(
   realm: RegistryRealmConfig,
   pairs: readonly KeyPair[],
-  { store, users, password }: RealmSurroundings,
+  { materials, store, users, password }: RealmSurroundings,
 ): Realm {
   const { name, issuer } = realm
   return {
     name,
     services: new Set(realm.services),
     signer: createTokenSigner({ issuer, pairs, keyIdForm: realm.key_id }),
-    rights: rightsOf(realm),
+    rights: rightsOf(realm, materials),
     robots: createRobots(realm.robots.map(robotOf)),
     users,
     password,
@@ -82,7 +84,18 @@ function signingPair(
   return pair
 }
 
-function rightsOf(realm: RegistryRealmConfig): Rights {
+/** Rights come from one place: rules, docker_auth's acl, or a program. */
+function rightsOf(realm: RegistryRealmConfig, materials: Materials): Rights {
+  const { acl, authorization_socket: socket, authorization_timeout: timeout } = realm
+  if (socket !== undefined) return createExternalRights({ socketPath: socket.replace(/^unix:/, ''), timeout })
+  if (acl) {
+    try {
+      return createAclRights(acl, (network) => createAddressSet([network]))
+    } catch (error) {
+      if (!(error instanceof AclError)) throw error
+      materials.problem(`${realm.at}.acl_file`, error.message)
+    }
+  }
   return createRights(realm.rules.map(ruleOf))
 }
 
