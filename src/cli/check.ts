@@ -43,9 +43,9 @@ function print(name: string, { config, materials, warnings }: Runtime): void {
       )
       return `  listens on ${listen.host}:${listen.port} for ${modes.join(', ')}`
     }),
-    ...config.routes.map(
-      (route) => `  route ${route.name} -> ${route.service.protocol}://${route.service.host}:${route.service.port}`,
-    ),
+    ...config.routes.map(({ name: route, service: { builtin, protocol, host, port } }) => {
+      return `  route ${route} -> ${builtin === undefined ? `${protocol}://${host}:${port}` : `the gateway's own ${builtin}`}`
+    }),
     ...materials.certificatesInUse.map(
       ({ role, name: owner, notAfter }) => `  ${role} certificate ${owner}: ${remaining(notAfter)}`,
     ),

@@ -5,6 +5,7 @@ import { addCheck } from './check.ts'
 import { addDemo } from './demo.ts'
 import { addHash } from './hash.ts'
 import { addInspect } from './inspect.ts'
+import { addRegistryConfig } from './registry-config.ts'
 import { addRun } from './run.ts'
 
 /** The command line. `argv` is process.argv. */
@@ -21,6 +22,7 @@ export async function main(argv: readonly string[]): Promise<void> {
   addCerts(program)
   addInspect(program)
   addHash(program)
+  addRegistryConfig(program)
   addDemo(program)
   await program.parseAsync([...argv])
 }
