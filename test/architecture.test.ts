@@ -28,6 +28,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   routing: [],
   upstream: ['tls-cert-utils', 'end-gently'],
   store: [],
+  plugins: ['tls-cert-utils'],
   'listen-problem': [],
   admin: ['listen-problem', 'log'],
   tokens: ['tls-cert-utils'],
@@ -52,6 +53,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'registry',
     'identity-api',
     'store',
+    'plugins',
     'tokens',
   ],
   server: [

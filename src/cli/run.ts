@@ -1,4 +1,4 @@
-import type { Command } from 'commander'
+import { type Command, InvalidArgumentError } from 'commander'
 import { type LoadOptions, loadConfig } from '../config/index.ts'
 import { ConfigError, describeProblem, type Problem } from '../errors.ts'
 import { createLog } from '../log.ts'
@@ -16,10 +16,25 @@ export function addRun(program: Command): void {
       '-c, --config <file>',
       'the configuration (default: SALLYPORT_CONFIG, else conf/sallyport.yaml if it is there)',
     )
-    .action(async ({ config: file }: { config?: string }) => {
+    .option(
+      '--authn-opt <name=value>',
+      "an option for certificate mapping, as Docker's: certmap=sss,local names the mappers of the first server, any other goes to the plugins; may be repeated",
+      authnOption,
+      {},
+    )
+    .action(async ({ config: file, authnOpt: overrides }: { config?: string; authnOpt: Overrides }) => {
       if (isWorker()) serveAsWorker()
-      else await run({ file, env: process.env })
+      else await run({ file, env: process.env, overrides })
     })
+}
+
+type Overrides = NonNullable<LoadOptions['overrides']>
+
+function authnOption(text: string, before: Overrides): Overrides {
+  const [, name, value] = /^([\w-]+)=(.*)$/s.exec(text) ?? []
+  if (name === undefined || value === undefined) throw new InvalidArgumentError('expected NAME=VALUE.')
+  if (name === 'certmap') return { ...before, 'listeners[0].servers[0].certmap': value.split(',') }
+  return { ...before, [`docker_plugins.options.${name}`]: value }
 }
 
 /** One process, or the supervisor of several. */

@@ -16,6 +16,7 @@ import {
   mtlsAuthCredential,
   totpCredential,
 } from './consumers.ts'
+import { type DockerPluginsConfig, dockerPlugins } from './docker-plugins.ts'
 import { anything, block, field, list } from './field.ts'
 import { type IdentityApiConfig, identityApi } from './identity-api.ts'
 import { identitySettings } from './identity-headers.ts'
@@ -98,6 +99,7 @@ export const schema = block('The configuration of Sallyport.', {
   store: store.prefault({}),
   tokens: tokens.prefault({}),
   identity_api: identityApi.prefault({}),
+  docker_plugins: dockerPlugins.prefault({}),
   admin: admin.prefault({}),
   log: log.prefault({}),
   shutdown: shutdown.prefault({}),
@@ -139,6 +141,7 @@ export interface Config {
   readonly store: StoreConfig
   readonly tokens: TokensConfig
   readonly identity_api: IdentityApiConfig
+  readonly docker_plugins: DockerPluginsConfig
   readonly admin: AdminConfig
   readonly log: LogConfig
   readonly shutdown: ShutdownConfig

@@ -13,6 +13,7 @@ export type {
   TotpCredentialConfig,
 } from './consumers.ts'
 export { CrlSource } from './crl.ts'
+export type { DockerPluginsConfig } from './docker-plugins.ts'
 export { withSecrets } from './environment.ts'
 export type { IdentityApiConfig } from './identity-api.ts'
 export { IDENTITY_FIELDS, type IdentityField } from './identity-fields.ts'

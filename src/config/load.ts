@@ -35,7 +35,7 @@ export interface LoadOptions {
    */
   readonly env: Variables
   /** What the command line sets, by setting, such as `{'listeners[0].listen': '127.0.0.1:0'}`. */
-  readonly overrides?: Readonly<Record<string, string | undefined>> | undefined
+  readonly overrides?: Readonly<Record<string, string | readonly string[] | undefined>> | undefined
 }
 
 interface Loaded {

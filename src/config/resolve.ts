@@ -57,6 +57,7 @@ export function resolveConfig(written: Written, context: ResolveContext): Config
     identity_api: resolveIdentityApi(written, consumers, authentication.auth.methods, context),
     registry_realms: realms.values(),
     ...authentication,
+    docker_plugins: written.docker_plugins,
     ...{ identity_headers, identity_presets, identity_headers_max_size },
     ...{ forward_client_cert_details, set_current_client_cert_details },
     ...{ trusted_ips, forwarded, via, proxy, store, tokens, workers, admin, log, shutdown, reload },

@@ -151,7 +151,8 @@ export const server = block('One virtual server.', {
   }),
   certmap: list(text, {
     default: ['local'],
-    about: 'Who knows the user of a certificate, in order: local for authorization.users and consumers.',
+    about:
+      "Who knows the user of a certificate, in order: local for authorization.users and consumers, any other name for a plugin (docs/plugins.md), as Docker's certmap.",
   }),
   authorization: authorization.prefault({}),
 })

@@ -1,6 +1,7 @@
 import type { CaCertificateConfig, Config, ConsumerConfig, MappedUserConfig, ServerConfig } from '../config/index.ts'
 import { createNatsMapper } from '../identity/mapping/nats.ts'
 import type { RuleMapper, RuleSettings } from '../identity/mapping/rule.ts'
+import { MapperSequence } from '../identity/mapping/sequence.ts'
 import { createStrictMapper } from '../identity/mapping/strict.ts'
 import type { CertificateFacts } from '../tls-cert-utils/certificate.ts'
 import { CertificateError } from '../tls-cert-utils/certificate-error.ts'
@@ -9,16 +10,19 @@ import { NameTextError, parseNameText } from '../tls-cert-utils/name-text.ts'
 import { readTrustStore } from '../tls-cert-utils/trust-store.ts'
 import type { CertificateMapper, Users } from '../types.ts'
 import type { Materials } from './materials.ts'
+import type { Plugins } from './plugins.ts'
 
 /** Who knows the users of each server's certificates. Rules that cannot be used are noted in `materials`. */
 export class Mappers {
   readonly #config: Config
   readonly #users: Users
+  readonly #plugins: Plugins
   readonly #materials: Materials
   readonly #known = new Map<ServerConfig, CertificateMapper | undefined>()
 
-  constructor(config: Config, users: Users, materials: Materials) {
+  constructor(config: Config, users: Users, plugins: Plugins, materials: Materials) {
     this.#config = config
+    this.#plugins = plugins
     this.#materials = materials
     this.#users = users
   }
@@ -30,14 +34,14 @@ export class Mappers {
   }
 
   #chain(server: ServerConfig): CertificateMapper | undefined {
-    const mappers = server.certmap.flatMap((name, i) => this.#named(name, server, `${server.at}.certmap[${i}]`) ?? [])
-    return mappers[0]
+    const mappers = server.certmap.flatMap((name) => this.#named(name, server) ?? [])
+    return mappers.length > 1 ? new MapperSequence(mappers) : mappers[0]
   }
 
-  #named(name: string, server: ServerConfig, setting: string): CertificateMapper | undefined {
+  /** Whatever is not `local` is a plugin's name. It is looked for when it is first needed, as in Docker: it may start later than the gateway. */
+  #named(name: string, server: ServerConfig): CertificateMapper | undefined {
     if (name === 'local') return this.#local(server)
-    this.#materials.problem(setting, `names no mapper; expected local`)
-    return undefined
+    return server.ssl_verify_client === 'off' ? undefined : this.#plugins.mapper(name)
   }
 
   #local(server: ServerConfig): RuleMapper | undefined {
@@ -49,7 +53,8 @@ export class Mappers {
       ...(isNats ? [] : this.#config.consumers.flatMap((consumer) => this.#rulesOf(consumer))),
     ]
     if (rules.length === 0) {
-      if (server.verify_and_map) this.#materials.problem(`${server.at}.verify_and_map`, NOBODY)
+      if (server.verify_and_map && server.certmap.length === 1)
+        this.#materials.problem(`${server.at}.verify_and_map`, NOBODY)
       return undefined
     }
     if (server.ssl_verify_client === 'off') return undefined

@@ -22,6 +22,7 @@ import { ambiguousHeaders } from './identity.ts'
 import { Mappers } from './mappers.ts'
 import { Materials } from './materials.ts'
 import { createPhases } from './phases.ts'
+import { Plugins } from './plugins.ts'
 import { type ListenerServers, type PolicyRegistry, prepareServers } from './policies.ts'
 import { buildRealms } from './registry.ts'
 import { RevocationFiles } from './revocation-files.ts'
@@ -126,7 +127,8 @@ export function buildRuntime(loaded: LoadedConfig, lasting: Lasting): Runtime {
     password: methods.password,
   })
   const services = buildServices(config, { materials, realms, identity, lasting, used: usedPools })
-  const mappers = new Mappers(config, users, materials)
+  const plugins = new Plugins(config.docker_plugins, users)
+  const mappers = new Mappers(config, users, plugins, materials)
   const servers = config.listeners.map((listener) =>
     prepareServers(listener, config.certificates, materials, { ...lasting, mappers }, usedPolicies),
   )
@@ -171,7 +173,8 @@ function furtherProblems(loaded: LoadedConfig & { config: undefined }, lasting: 
   const { incomplete } = loaded
   const materials = new Materials(loaded.locate, lasting.revocationFiles)
   if (!incomplete) return []
-  const mappers = new Mappers(incomplete, createUsers(incomplete.consumers), materials)
+  const users = createUsers(incomplete.consumers)
+  const mappers = new Mappers(incomplete, users, new Plugins(incomplete.docker_plugins, users), materials)
   const attempts = [
     ...incomplete.services.map((service) => () => {
       buildService(service, {

@@ -1,5 +1,6 @@
 /** What the supervisor and its workers say to each other, over the channel that node:cluster opens between them. */
 import type { AddressInfo } from 'node:net'
+import type { LoadOptions } from '../config/index.ts'
 import type { Problem } from '../errors.ts'
 import type { Store } from '../types.ts'
 import type { Snapshot } from './gathered-metrics.ts'
@@ -8,7 +9,7 @@ import type { Snapshot } from './gathered-metrics.ts'
 export interface WorkerLoad {
   readonly file: string | undefined
   readonly env: Readonly<Record<string, string | undefined>>
-  readonly overrides: Readonly<Record<string, string | undefined>> | undefined
+  readonly overrides: LoadOptions['overrides']
 }
 
 export interface StoreQuestion {

@@ -14,6 +14,7 @@ const PAGES = [
   'docs/authentication.md',
   'docs/plugins.md',
   'docs/operations.md',
+  'docs/plugins.md',
   'docs/security.md',
   'docs/request.md',
 ]

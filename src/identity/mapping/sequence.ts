@@ -1,0 +1,40 @@
+import type { CertificateMapper, Mapping } from '../../types.ts'
+
+type Asked = Parameters<CertificateMapper['map']>
+
+/**
+ * Docker's `certmap=a,b`: in order, the first that knows the certificate. Where none does, the headers of all of them go to the client. One that cannot
+ * tell ends it, unlike in Docker: it might have named another user than those after it.
+ */
+export class MapperSequence implements CertificateMapper {
+  readonly name: string
+  readonly #mappers: readonly CertificateMapper[]
+
+  constructor(mappers: readonly CertificateMapper[]) {
+    this.name = mappers.map(({ name }) => name).join(',')
+    this.#mappers = mappers
+  }
+
+  map(...asked: Asked): Mapping | Promise<Mapping> {
+    return this.#from(0, { status: 'unmapped', reason: '' }, asked)
+  }
+
+  #from(index: number, before: Unmapped, asked: Asked): Mapping | Promise<Mapping> {
+    const mapper = this.#mappers[index]
+    if (!mapper) return before
+    const mapping = mapper.map(...asked)
+    const next = (found: Mapping) =>
+      found.status === 'mapped' ? found : this.#from(index + 1, together(before, found), asked)
+    return mapping instanceof Promise ? mapping.then(next) : next(mapping)
+  }
+}
+
+type Unmapped = Extract<Mapping, { status: 'unmapped' }>
+
+function together(one: Unmapped, other: Unmapped): Unmapped {
+  return {
+    status: 'unmapped',
+    reason: one.reason === '' ? other.reason : `${one.reason}; ${other.reason}`,
+    headers: [...(one.headers ?? []), ...(other.headers ?? [])],
+  }
+}

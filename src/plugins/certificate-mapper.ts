@@ -1,0 +1,130 @@
+/** Certificate → user by asking a plugin: `ClientCertificateMapper` as proposed for Docker (moby PR 18514), or `Authentication` (PR 20883). */
+import { GatewayError } from '../errors.ts'
+import type { CertificateFacts } from '../tls-cert-utils/certificate.ts'
+import type { CertificateMapper, Mapping, Users } from '../types.ts'
+import { clientHeaders } from './answer-headers.ts'
+import { userOf } from './authed-user.ts'
+import type { Plugin } from './plugin.ts'
+
+export interface PluginMapperOptions {
+  readonly plugin: Plugin
+  readonly users: Users
+  /** What `--authn-opt` and the configuration give, for the plugin. */
+  readonly options: Readonly<Record<string, string>>
+  /** Milliseconds for which a user that was found is believed. */
+  readonly cacheTime: number
+  /** Milliseconds for which a certificate that belongs to nobody is not asked about again. */
+  readonly negativeCacheTime: number
+  /** How many answers are remembered. */
+  readonly cacheSize: number
+}
+
+interface Remembered {
+  readonly mapping: Mapping | Promise<Mapping>
+  /** Milliseconds since the epoch. */
+  readonly until: number
+}
+
+/**
+ * What a plugin said is remembered by the certificate's SHA-256, never longer than the certificate is valid, and is gone with the configuration: a reload makes a new
+ * mapper. One certificate is one question, however many requests wait for the answer. Failures are not remembered.
+ */
+export class PluginMapper implements CertificateMapper {
+  readonly name: string
+  readonly #options: PluginMapperOptions
+  readonly #remembered = new Map<string, Remembered>()
+  #form: Promise<Form> | undefined
+
+  constructor(options: PluginMapperOptions) {
+    this.name = options.plugin.name
+    this.#options = options
+  }
+
+  map(certificate: CertificateFacts): Mapping | Promise<Mapping> {
+    const key = certificate.fingerprintSha256
+    const known = this.#remembered.get(key)
+    if (known && Date.now() < known.until) return known.mapping
+    const asked = this.#ask(certificate).then(
+      (found) => this.#remember(key, found, certificate),
+      (error: unknown) => {
+        this.#remembered.delete(key)
+        throw undecided(this.name, error)
+      },
+    )
+    this.#keep(key, { mapping: asked, until: Number.POSITIVE_INFINITY })
+    return asked
+  }
+
+  /** With the time until which it holds, which whoever remembers it for a connection keeps to as well. */
+  #remember(key: string, found: Mapping, { notAfter }: CertificateFacts): Mapping {
+    const { cacheTime, negativeCacheTime } = this.#options
+    const until = Math.min(Date.now() + (found.status === 'mapped' ? cacheTime : negativeCacheTime), notAfter)
+    const mapping = Object.freeze({ ...found, until })
+    this.#keep(key, { mapping, until })
+    return mapping
+  }
+
+  #keep(key: string, remembered: Remembered): void {
+    this.#remembered.delete(key)
+    this.#remembered.set(key, remembered)
+    if (this.#remembered.size <= this.#options.cacheSize) return
+    const oldest = this.#remembered.keys().next().value
+    if (oldest !== undefined) this.#remembered.delete(oldest)
+  }
+
+  async #ask(certificate: CertificateFacts): Promise<Mapping> {
+    const { plugin, users, options } = this.#options
+    const form = await this.#formOf(plugin)
+    const answer = await plugin.call(form.method, form.request(certificate.raw.toString('base64'), options))
+    const user = userOf(answer, users)
+    if (user) return { status: 'mapped', user, reason: `plugin ${this.name} says ${user.name}` }
+    return {
+      status: 'unmapped',
+      reason: `plugin ${this.name} knows nobody with this certificate`,
+      headers: clientHeaders(answer.Header ?? answer.header),
+    }
+  }
+
+  /** Asked again after a failure: what answers under this name by then may be another program. */
+  #formOf(plugin: Plugin): Promise<Form> {
+    this.#form ??= this.#findForm(plugin).catch((error: unknown) => {
+      this.#form = undefined
+      throw error
+    })
+    return this.#form
+  }
+
+  async #findForm(plugin: Plugin): Promise<Form> {
+    const names = await plugin.implements()
+    if (names.includes('ClientCertificateMapper')) return MAPPER
+    if (!names.includes('Authentication')) {
+      throw new Error(
+        `plugin ${plugin.name} implements ${names.join(', ') || 'nothing'}, not ClientCertificateMapper or Authentication`,
+      )
+    }
+    await plugin.call('Authentication.SetOptions', { Options: this.#options.options })
+    return AUTHENTICATION
+  }
+}
+
+/** One of the proposal's two forms. The certificate is the leaf's DER in base64 in both. */
+interface Form {
+  readonly method: string
+  request(certificate: string, options: Readonly<Record<string, string>>): object
+}
+
+const MAPPER: Form = {
+  method: 'ClientCertificateMapper.MapClientCertificateToUser',
+  request: (Certificate, Options) => ({ Certificate, Options }),
+}
+
+/** Answers are remembered for the certificate, so nothing of the one request that happened to ask is told. */
+const AUTHENTICATION: Form = {
+  method: 'Authentication.Authenticate',
+  request: (Certificate) => ({ Method: '', URL: '', Host: '', Header: {}, Certificate }),
+}
+
+function undecided(name: string, error: unknown): GatewayError {
+  if (error instanceof GatewayError) return error
+  return new GatewayError('GW_UNDECIDED', `certificate mapper ${name}: ${(error as Error).message}`, { cause: error })
+}

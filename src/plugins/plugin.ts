@@ -1,0 +1,186 @@
+/** One plugin and the calls to it: Docker's plugin protocol, version 1 (docs/extend/plugin_api.md of docker/cli). */
+import { Agent as HttpAgent, request as httpRequest, type IncomingMessage, type RequestOptions } from 'node:http'
+import { Agent as HttpsAgent, request as httpsRequest } from 'node:https'
+import type { PluginAddress } from './address.ts'
+
+export interface PluginOptions {
+  readonly name: string
+  /** Looks the address up; asked again after each failure to reach it. @throws PluginAddressError */
+  readonly find: () => PluginAddress
+  /** Milliseconds for one call, from connecting to the last byte of the answer. */
+  readonly timeout: number
+  /** Bytes. */
+  readonly maxAnswer: number
+  /** Milliseconds for which a plugin that failed FAILURES times in a row is not asked. */
+  readonly rest: number
+}
+
+/** The plugin is down, slow, or answers what nobody understands. `answered` where it was the plugin that said no, with its own words. */
+export class PluginError extends Error {
+  readonly answered: boolean
+
+  constructor(message: string, options: { cause?: unknown; answered?: boolean } = {}) {
+    super(message, { cause: options.cause })
+    this.name = 'PluginError'
+    this.answered = options.answered ?? false
+  }
+}
+
+/** So many calls in a row that reach nobody, and the plugin is left alone for a while: Docker would block each request for fifteen seconds. */
+const FAILURES = 3
+const ACCEPT = 'application/vnd.docker.plugins.v1.2+json'
+
+interface Active {
+  readonly address: PluginAddress
+  readonly agent: HttpAgent | HttpsAgent
+  readonly implements: readonly string[]
+}
+
+/** Found, activated and asked when it is first needed, and found again after it was lost. */
+export class Plugin {
+  readonly name: string
+  readonly #options: PluginOptions
+  #active: Promise<Active> | undefined
+  #failures = 0
+  #restsUntil = 0
+
+  constructor(options: PluginOptions) {
+    this.name = options.name
+    this.#options = options
+  }
+
+  /** What it says that it implements, as `ClientCertificateMapper`. @throws PluginError */
+  async implements(): Promise<readonly string[]> {
+    return (await this.#activated()).implements
+  }
+
+  /** @returns the JSON object that it answers. @throws PluginError */
+  async call(method: string, body: object): Promise<Record<string, unknown>> {
+    const { address, agent } = await this.#activated()
+    const answer = await this.#reached(() => this.#post(address, agent, method, `${JSON.stringify(body)}\n`))
+    // Not at its activation already: one that only manages that much is no use.
+    this.#failures = 0
+    return answer
+  }
+
+  #activated(): Promise<Active> {
+    if (Date.now() < this.#restsUntil) {
+      throw new PluginError(`plugin ${this.name} failed ${FAILURES} times in a row and is left alone for a while`)
+    }
+    this.#active ??= this.#reached(() => this.#activate())
+    return this.#active
+  }
+
+  async #activate(): Promise<Active> {
+    const address = this.#options.find()
+    const agent = agentOf(address)
+    const { Implements: names } = await this.#post(address, agent, 'Plugin.Activate', '')
+    if (!Array.isArray(names) || names.some((name) => typeof name !== 'string'))
+      throw new PluginError(`plugin ${this.name} (${address.url}) does not say what it implements`)
+    return { address, agent, implements: names }
+  }
+
+  /** Counts who is not reached. Whoever answers, be it with a refusal of its own, is there. */
+  async #reached<T>(attempt: () => Promise<T>): Promise<T> {
+    try {
+      return await attempt()
+    } catch (error) {
+      if (error instanceof PluginError && error.answered) this.#failures = 0
+      else {
+        // Its successor may listen somewhere else, and implement something else. Other calls may still be answered.
+        this.#active = undefined
+        this.#failures += 1
+        if (this.#failures >= FAILURES) this.#restsUntil = Date.now() + this.#options.rest
+      }
+      throw error instanceof PluginError
+        ? error
+        : new PluginError(`plugin ${this.name} cannot be asked: ${(error as Error).message}`, { cause: error })
+    }
+  }
+
+  #post(
+    address: PluginAddress,
+    agent: HttpAgent | HttpsAgent,
+    method: string,
+    body: string,
+  ): Promise<Record<string, unknown>> {
+    const { timeout, maxAnswer } = this.#options
+    const options: RequestOptions = {
+      ...address.target,
+      agent,
+      method: 'POST',
+      path: `/${method}`,
+      signal: AbortSignal.timeout(timeout),
+      headers: { Accept: ACCEPT, Host: 'plugin.moby.localhost', 'Content-Length': Buffer.byteLength(body) },
+    }
+    const send = address.tls ? httpsRequest : httpRequest
+    return new Promise<Record<string, unknown>>((resolve, reject) => {
+      const failed = (error: Error) =>
+        reject(error.name === 'AbortError' ? new Error(`no answer within ${timeout} ms`) : error)
+      const request = send(options, (response) => {
+        readBounded(response, maxAnswer)
+          .then((text) => this.#answer(method, response.statusCode ?? 0, text))
+          .then(resolve, failed)
+      })
+      request.on('error', failed)
+      request.end(body)
+    })
+  }
+
+  /** Success is 200 and nothing else, as in Docker; the plugin's own words stand in `Err`, or are the whole answer. */
+  #answer(method: string, status: number, text: string): Record<string, unknown> {
+    const answer = parseObject(text)
+    if (status !== 200 || (typeof answer?.Err === 'string' && answer.Err !== '')) {
+      const words = typeof answer?.Err === 'string' ? answer.Err : text
+      throw new PluginError(`${method}: ${words.slice(0, MOST_WORDS)}`, { answered: true })
+    }
+    if (!answer) throw new PluginError(`${method}: plugin ${this.name} did not answer with a JSON object`)
+    return answer
+  }
+}
+
+/** How long an idle connection to a plugin is kept, in milliseconds: that of a configuration that is gone, too. */
+const IDLE_TIME = 30_000
+
+/** A plugin's words go into the log. */
+const MOST_WORDS = 500
+
+function agentOf({ tls }: PluginAddress): HttpAgent | HttpsAgent {
+  const pool = { keepAlive: true, maxSockets: 64, maxFreeSockets: 4, timeout: IDLE_TIME }
+  if (!tls) return new HttpAgent(pool)
+  const { ca, cert, key } = tls
+  return new HttpsAgent({
+    ...pool,
+    ...(ca === undefined ? {} : { ca }),
+    ...(cert === undefined ? {} : { cert }),
+    ...(key === undefined ? {} : { key }),
+    minVersion: 'TLSv1.2',
+    // Sessions of one plugin's address must never be offered to another.
+    maxCachedSessions: 0,
+  })
+}
+
+async function readBounded(response: IncomingMessage, most: number): Promise<string> {
+  const chunks: Buffer[] = []
+  let size = 0
+  for await (const chunk of response as AsyncIterable<Buffer>) {
+    size += chunk.length
+    if (size > most) {
+      response.destroy()
+      throw new Error(`the answer has more than ${most} bytes`)
+    }
+    chunks.push(chunk)
+  }
+  return Buffer.concat(chunks).toString('utf8')
+}
+
+function parseObject(text: string): Record<string, unknown> | undefined {
+  try {
+    const value: unknown = JSON.parse(text)
+    return typeof value === 'object' && value !== null && !Array.isArray(value)
+      ? (value as Record<string, unknown>)
+      : undefined
+  } catch {
+    return undefined
+  }
+}
