@@ -1,4 +1,4 @@
-import type { AuthMethod, Caller, Outcome } from '../../types.ts'
+import type { AuthMethod, Caller, Identity, Outcome, User, VirtualServer } from '../../types.ts'
 import type { PasswordCheck } from '../passwords/check.ts'
 import { isBasicHeader, readBasic } from './basic.ts'
 import { objectAt, textAt } from './payload.ts'
@@ -6,12 +6,18 @@ import { objectAt, textAt } from './payload.ts'
 export interface PasswordOptions {
   readonly check: PasswordCheck
   readonly realm: string
+  /** Passwords that users give besides a certificate, as in NATS. */
+  readonly besideCertificate: {
+    readonly check: PasswordCheck
+    /** Undefined for a user who has none on this server. */
+    keyOf(server: VirtualServer, user: User): string | undefined
+  }
   /** The name to log in with, by the id and the name of the user: the Identity API's clients name those. */
   loginOf(user: string): string | undefined
 }
 
 /** A name and a password: `Authorization: Basic` at the gate, Keystone's `{"user": {"name", "password"}}` otherwise. */
-export function createPasswordMethod({ check, realm, loginOf }: PasswordOptions): AuthMethod {
+export function createPasswordMethod({ check, realm, loginOf, besideCertificate }: PasswordOptions): AuthMethod {
   const loginNamed = (user: unknown) => {
     const name = textAt(user, 'id') ?? textAt(user, 'name')
     return name === undefined || check.knows(name) ? name : (loginOf(name) ?? name)
@@ -20,7 +26,7 @@ export function createPasswordMethod({ check, realm, loginOf }: PasswordOptions)
     name: 'password',
     challenge: `Basic realm="${realm}", charset="UTF-8"`,
     credential: { isHeader: isBasicHeader },
-    authenticate(caller: Caller, payload?: unknown): Outcome | Promise<Outcome> {
+    authenticate(caller: Caller, payload?: unknown, found?: Identity): Outcome | Promise<Outcome> {
       if (payload !== undefined) {
         const user = objectAt(payload, 'user')
         const password = textAt(user, 'password')
@@ -30,7 +36,17 @@ export function createPasswordMethod({ check, realm, loginOf }: PasswordOptions)
         return check.check(login, password)
       }
       const given = readBasic(caller.request.rawHeaders)
-      return given.status === 'given' ? check.check(given.name, given.secret) : given
+      if (given.status !== 'given') return given
+      // Such a password opens nothing by itself; and the certificate, not the client, says whose it is.
+      const user = found?.methods.includes('certificate') ? found.user : undefined
+      const key = user && besideCertificate.keyOf(caller.server, user)
+      if (!user || key === undefined) return check.check(given.name, given.secret)
+      return asUser(user, besideCertificate.check.check(key, given.secret))
     },
   }
+}
+
+async function asUser(user: User, checked: Outcome | Promise<Outcome>): Promise<Outcome> {
+  const outcome = await checked
+  return outcome.status === 'accepted' ? { status: 'accepted', user } : outcome
 }
