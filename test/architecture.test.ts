@@ -68,7 +68,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'refuse',
     'listen-problem',
   ],
-  workers: ['server', 'config', 'admin', 'file-watch', 'log', 'store'],
+  workers: ['server', 'config', 'admin', 'file-watch', 'log', 'store', 'listener', 'tls-cert-utils'],
   cli: ['config', 'runtime', 'server', 'workers', 'tls-cert-utils', 'identity', 'auth', 'log', 'metrics', 'listener'],
 }
 const EVERYWHERE = ['types', 'errors']

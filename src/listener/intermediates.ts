@@ -20,12 +20,22 @@ export class Intermediates {
     return this.#known.get(fingerprint)
   }
 
+  /** One that was verified here. */
   add(certificate: CertificateFacts): void {
+    if (this.#keep(certificate)) this.onNew?.(certificate)
+  }
+
+  /** One that was verified by another process. */
+  learn(certificate: CertificateFacts): void {
+    this.#keep(certificate)
+  }
+
+  #keep(certificate: CertificateFacts): boolean {
     const fingerprint = certificate.fingerprintSha256
-    if (this.#known.has(fingerprint)) return
+    if (this.#known.has(fingerprint)) return false
     const oldest = this.#known.keys().next().value
     if (this.#known.size >= MOST && oldest !== undefined) this.#known.delete(oldest)
     this.#known.set(fingerprint, certificate)
-    this.onNew?.(certificate)
+    return true
   }
 }

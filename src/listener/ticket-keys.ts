@@ -3,6 +3,13 @@ import { hkdfSync } from 'node:crypto'
 /** What node:tls wants: a name, a key for the signature and one for the encryption, 16 bytes each. */
 const KEY_BYTES = 48
 
+/** What keys follow from. */
+export interface TicketSecret {
+  readonly bytes: Buffer
+  /** From when periods are counted, in milliseconds since the epoch. */
+  readonly since: number
+}
+
 /**
  * The keys that session tickets are encrypted with, for one period after the other. There is only ever one key and it opens no ticket of an
  * earlier period, also none that was renewed: OpenSSL gives a resumed TLS 1.3 session a new ticket as if it had just been made, so
@@ -11,13 +18,13 @@ const KEY_BYTES = 48
  * Keys follow from a secret and the time, so that several processes with the same secret agree on them without a word.
  */
 export class TicketKeys {
-  readonly #secret: Buffer
+  readonly #secret: TicketSecret
   readonly #context: string
   readonly #period: number
   #current: number | undefined
 
   /** @param context whatever must not share sessions differs in it. @param period in milliseconds */
-  constructor(secret: Buffer, context: string, period: number) {
+  constructor(secret: TicketSecret, context: string, period: number) {
     this.#secret = secret
     this.#context = context
     this.#period = period
@@ -25,10 +32,10 @@ export class TicketKeys {
 
   /** The keys of this moment, where the last call has not given them already. */
   renewed(now: number): Buffer | undefined {
-    const epoch = Math.floor(now / this.#period)
+    const epoch = Math.floor((now - this.#secret.since) / this.#period)
     if (epoch === this.#current) return undefined
     this.#current = epoch
     const info = `session tickets ${this.#context} ${epoch}`
-    return Buffer.from(hkdfSync('sha256', this.#secret, '', info, KEY_BYTES))
+    return Buffer.from(hkdfSync('sha256', this.#secret.bytes, '', info, KEY_BYTES))
   }
 }

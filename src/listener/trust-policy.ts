@@ -18,7 +18,7 @@ import type { Verification, VerifyMode } from '../types.ts'
 import { type Demand, type Failure, failed, type Shown, type VerifiedChain } from './demand.ts'
 import type { Intermediates } from './intermediates.ts'
 import type { Requirement } from './requirements.ts'
-import { TicketKeys } from './ticket-keys.ts'
+import { TicketKeys, type TicketSecret } from './ticket-keys.ts'
 
 /** What one trust policy is made of. Two servers share a policy only where all of this is the same. */
 export interface TrustPolicyOptions {
@@ -61,7 +61,7 @@ export interface PolicySurroundings {
   readonly demands: readonly Demand[]
   readonly intermediates: Intermediates
   /** What ticket keys follow from, and what sessions must not be shared beyond. */
-  readonly ticketSecret: Buffer
+  readonly ticketSecret: TicketSecret
   readonly sessionContext: string
 }
 

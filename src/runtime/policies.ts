@@ -43,6 +43,8 @@ export interface PolicyContext {
   readonly log: Log
   /** Session ticket keys follow from it. */
   readonly ticketSecret: Buffer
+  /** From when the periods of session ticket keys are counted. */
+  readonly startedAt: number
   readonly intermediates: Intermediates
   /** The policies in use. */
   readonly policies: PolicyRegistry
@@ -248,13 +250,13 @@ function policyOf(
     servers.map(({ config, pair }) => [config.server_names, pair?.fingerprint]),
     bySni.digest,
   ])
-  const { intermediates, ticketSecret } = context
+  const { intermediates, ticketSecret: bytes, startedAt: since } = context
   const policy =
     context.policies.get(key) ??
     used.get(key) ??
     new TrustPolicy(
       options,
-      { demands, intermediates, ticketSecret, sessionContext: key },
+      { demands, intermediates, ticketSecret: { bytes, since }, sessionContext: key },
       { certificatePem: fallback.certificatePem, keyPem: fallback.keyPem },
       (name) => contextOf(pairFor(names.find(name), name) ?? fallback),
     )

@@ -35,7 +35,6 @@ export interface Lasting extends Shared {
   readonly log: Log
   readonly metrics: Metrics
   readonly pools: Pools
-  readonly intermediates: Intermediates
   readonly revocationFiles: RevocationFiles
   policies: PolicyRegistry
   store: StoreInUse | undefined
@@ -49,24 +48,33 @@ export interface Shared {
   readonly workers: number
   /** What session ticket keys and token keys are derived from, so that what one worker issues is good for all. */
   readonly ticketSecret: Buffer
+  /** When the gateway was started, in milliseconds since the epoch: what is renewed at intervals is so in all workers at the same time. */
+  readonly startedAt: number
+  /** The intermediate certificates that any of them has verified. */
+  readonly intermediates: Intermediates
   /** The memory of all workers; undefined where one process has its own. */
   readonly memory?: Store
 }
 
+function alone(): Shared {
+  return { workers: 1, ticketSecret: randomBytes(32), startedAt: Date.now(), intermediates: new Intermediates() }
+}
+
 export function createLasting(log: Log, metrics: Metrics, shared?: Shared): Lasting {
-  const { workers = 1, ticketSecret = randomBytes(32), memory } = shared ?? {}
+  const { workers, ticketSecret, startedAt, intermediates, memory } = shared ?? alone()
   return {
     log,
     metrics,
     pools: new Pools(),
     policies: new Map(),
-    intermediates: new Intermediates(),
     revocationFiles: new RevocationFiles(),
     forgetPoolMetrics: [],
     store: undefined,
     authentication: undefined,
     workers,
     ticketSecret,
+    startedAt,
+    intermediates,
     ...(memory && { memory }),
   }
 }

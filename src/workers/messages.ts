@@ -25,6 +25,12 @@ export type StoreAnswer =
   | { readonly kind: 'stored'; readonly id: number; readonly value: string | number | boolean | undefined }
   | { readonly kind: 'stored'; readonly id: number; readonly refused: string }
 
+/** An intermediate certificate that a worker has verified: the others can then find the chains of sessions that they resume. */
+export interface Intermediate {
+  readonly kind: 'intermediate'
+  readonly der: Uint8Array
+}
+
 export type ToWorker =
   | StoreAnswer
   | {
@@ -34,7 +40,12 @@ export type ToWorker =
       readonly workers: number
       /** Hexadecimal: what session ticket keys are derived from, so that a session made by one worker is good for all. */
       readonly ticketSecret: string
+      /** When the supervisor was started, in milliseconds since the epoch. */
+      readonly startedAt: number
+      /** What workers have told of so far. */
+      readonly intermediates: readonly Intermediate[]
     }
+  | Intermediate
   | { readonly kind: 'reload'; readonly id: number; readonly reason: string }
   | { readonly kind: 'metrics'; readonly id: number }
   | { readonly kind: 'stop' }
@@ -43,6 +54,7 @@ export type ToWorker =
 
 export type FromWorker =
   | StoreQuestion
+  | Intermediate
   | { readonly kind: 'started'; readonly addresses: readonly AddressInfo[] }
   | { readonly kind: 'refused'; readonly problems: readonly Problem[] }
   | { readonly kind: 'reloaded'; readonly id: number; readonly accepted: boolean }

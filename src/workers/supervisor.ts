@@ -10,7 +10,7 @@ import { FileWatch } from '../file-watch.ts'
 import type { Log } from '../log.ts'
 import { MemoryStore } from '../store/memory.ts'
 import { GatheredMetrics, type Snapshot } from './gathered-metrics.ts'
-import type { FromWorker, ToWorker } from './messages.ts'
+import type { FromWorker, Intermediate, ToWorker } from './messages.ts'
 import { answerStore } from './supervisor-store.ts'
 
 export interface SupervisorOptions {
@@ -33,6 +33,8 @@ interface Member {
 
 /** How long a worker may take for an answer before it is passed over, in milliseconds: a scrape or reload must not wait for one that hangs. */
 const ANSWER_TIME = 10_000
+/** As many as a worker remembers. */
+const MOST_INTERMEDIATES = 200
 /** A worker that lived no longer than this is replaced only after as long again: one that cannot live must not keep the machine busy. */
 const SHORT_LIFE = 1000
 
@@ -46,7 +48,9 @@ export class Supervisor {
   readonly #log: Log
   readonly #members = new Set<Member>()
   readonly #waiting = new Map<number, (answer: FromWorker | undefined) => void>()
-  readonly #ticketSecret = randomBytes(32).toString('hex')
+  #intermediates: readonly Intermediate[] = []
+  /** The same for all workers. */
+  readonly #shared = { ticketSecret: randomBytes(32).toString('hex'), startedAt: Date.now() }
   readonly #metrics = new GatheredMetrics(() => this.#snapshots())
   readonly #files = new FileWatch(() => void this.reload('files changed'))
   /** The workers' memory, for what must be remembered by all of them. */
@@ -189,7 +193,8 @@ export class Supervisor {
     })
     const { file, env, overrides } = this.#options.load
     const load = { file, env: { ...withSecrets(env) }, overrides }
-    tell(worker, { kind: 'start', load, workers: this.#options.workers, ticketSecret: this.#ticketSecret })
+    const { workers } = this.#options
+    tell(worker, { kind: 'start', load, workers, ...this.#shared, intermediates: this.#intermediates })
     try {
       await started
     } catch (error) {
@@ -208,7 +213,13 @@ export class Supervisor {
     } else if (message.kind === 'store') {
       const { worker } = member
       if (this.#store) void answerStore(this.#store, message).then((answer) => tell(worker, answer))
-    } else if ('id' in message) this.#waiting.get(message.id)?.(message)
+    } else if (message.kind === 'intermediate') this.#share(message, member)
+    else if ('id' in message) this.#waiting.get(message.id)?.(message)
+  }
+
+  #share(intermediate: Intermediate, from: Member): void {
+    this.#intermediates = [...this.#intermediates, intermediate].slice(-MOST_INTERMEDIATES)
+    for (const member of this.#members) if (member !== from) tell(member.worker, intermediate)
   }
 
   #ended(member: Member, how: string | number): void {

@@ -2,8 +2,10 @@
 import cluster, { type Worker as Self } from 'node:cluster'
 import { loadConfig } from '../config/index.ts'
 import { ConfigError } from '../errors.ts'
+import { Intermediates } from '../listener/intermediates.ts'
 import { createLog } from '../log.ts'
 import { Server } from '../server.ts'
+import { readCertificate } from '../tls-cert-utils/certificate.ts'
 import type { Store } from '../types.ts'
 import type { FromWorker, ToWorker } from './messages.ts'
 import { SupervisorStore } from './supervisor-store.ts'
@@ -20,6 +22,8 @@ export function serveAsWorker(): void {
   const self = cluster.worker as Self
   const say = (message: FromWorker, then?: () => void) => self.send(message, then)
   const store = new SupervisorStore(say)
+  const intermediates = new Intermediates()
+  intermediates.onNew = ({ raw }) => say({ kind: 'intermediate', der: raw })
   let server: Server | undefined
   let stopping = false
 
@@ -33,7 +37,8 @@ export function serveAsWorker(): void {
   }
   const carryOut = async (order: ToWorker): Promise<void> => {
     if (order.kind === 'stored') store.answered(order)
-    else if (order.kind === 'start') server = await start(order, store, say)
+    else if (order.kind === 'start') server = await start(order, { store, intermediates, say })
+    else if (order.kind === 'intermediate') intermediates.learn(readCertificate(order.der))
     else if (order.kind === 'stop') await stop()
     // Written last, so that node:cluster has given back every connection that came too late by the time this process ends.
     else if (order.kind === 'exit') say({ kind: 'gone' }, () => process.exit())
@@ -47,8 +52,13 @@ export function serveAsWorker(): void {
   for (const signal of ['SIGINT', 'SIGHUP', 'SIGUSR2'] as const) process.on(signal, () => {})
 }
 
-async function start(order: Start, store: Store, say: (message: FromWorker) => void): Promise<Server | undefined> {
-  const { load, workers, ticketSecret } = order
+async function start(
+  order: Start,
+  { store, intermediates, say }: { store: Store; intermediates: Intermediates; say: (message: FromWorker) => void },
+): Promise<Server | undefined> {
+  for (const { der } of order.intermediates) intermediates.learn(readCertificate(der))
+  const { load, workers, startedAt } = order
+  const ticketSecret = Buffer.from(order.ticketSecret, 'hex')
   const loaded = loadConfig(load)
   const log = createLog({ level: loaded.config?.log.level ?? 'info' }).child({ worker: cluster.worker?.id })
   process.on('uncaughtException', (err) => {
@@ -58,7 +68,7 @@ async function start(order: Start, store: Store, say: (message: FromWorker) => v
   const server = new Server({
     load,
     log,
-    shared: { workers, ticketSecret: Buffer.from(ticketSecret, 'hex'), memory: store },
+    shared: { workers, ticketSecret, startedAt, intermediates, memory: store },
   })
   try {
     await server.start(loaded)

@@ -10,7 +10,12 @@ export interface SessionOptions {
   readonly tls: 'tls1_2' | 'tls1_3'
   /** No server name at all where absent. */
   readonly servername?: string
-  readonly as?: { readonly certificate: string; readonly key: string }
+  readonly as?: {
+    readonly certificate: string
+    readonly key: string
+    /** Intermediates to send along: of the other file s_client takes the first certificate only. */
+    readonly chain?: string
+  }
   /** A file with the session to offer. */
   readonly resume?: string
   /** Where to keep the session of this connection. */
@@ -38,6 +43,7 @@ export async function sClient({
 }: SessionOptions): Promise<SessionResult> {
   const name = servername === undefined ? ['-noservername'] : ['-servername', servername]
   const certificate = as ? ['-cert', as.certificate, '-key', as.key] : []
+  if (as?.chain) certificate.push('-cert_chain', as.chain)
   const session = [...(resume ? ['-sess_in', resume] : []), ...(keep ? ['-sess_out', keep] : [])]
   const args = [
     's_client',

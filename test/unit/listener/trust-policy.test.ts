@@ -27,7 +27,7 @@ const policy = new TrustPolicy(
   {
     demands: [],
     intermediates: new Intermediates(),
-    ticketSecret: Buffer.alloc(32),
+    ticketSecret: { bytes: Buffer.alloc(32), since: 0 },
     sessionContext: '',
   },
   { certificatePem: front.chain, keyPem: front.key },

@@ -1,0 +1,180 @@
+// {TLS 1.2, 1.3} × {certificate, none} × {same name, other name, no name} × {before, after revocation} × {one worker, two}
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { beforeAll, describe, expect, test } from '@jest/globals'
+import { temporaryFile, temporaryFolder } from '../support/folder.ts'
+import type { Gateway } from '../support/gateway.ts'
+import { type SessionResult, sClient } from '../support/openssl.ts'
+import { describeWith } from '../support/peers.ts'
+import { authority, type Issued } from '../support/pki.ts'
+import { listenerOf, makeScene, type Scene } from '../support/scene.ts'
+import { waitFor } from '../support/wait.ts'
+
+let scene: Scene
+const home = authority('home')
+const abroad = authority('abroad')
+
+beforeAll(async () => {
+  scene = await makeScene()
+})
+
+interface Started {
+  readonly gateway: Gateway
+  /** Replaces the list and waits until every worker has it. */
+  revoke(...revoked: Issued[]): Promise<void>
+}
+
+async function start(workers: number, fields: object = {}): Promise<Started> {
+  const file = temporaryFile('home.crl', home.crl())
+  const strangers = { ssl_client_certificate: abroad.certificate, ssl_crl: abroad.crl() }
+  const config = {
+    workers,
+    ...listenerOf(
+      scene.server({ server_names: ['default.test'], ...strangers, ssl_verify_depth: 2 }),
+      scene.server({ server_names: ['home.test'], ssl_client_certificate: home.certificate, ssl_crl: file, ...fields }),
+      scene.server({ server_names: ['other.test'], ...strangers }),
+    ),
+  }
+  const gateway = await scene.start(config)
+  const reloads = () => gateway.log.filter(({ msg }) => msg === 'reloaded').length
+  return {
+    gateway,
+    async revoke(...revoked) {
+      const before = reloads()
+      writeFileSync(file, home.crl(revoked))
+      await waitFor('every worker to reload', () => reloads() >= before + workers)
+    },
+  }
+}
+
+type Tls = 'tls1_2' | 'tls1_3'
+interface Connect {
+  readonly tls: Tls
+  readonly servername?: string
+  readonly host: string
+  readonly as?: { readonly certificate: string; readonly key: string; readonly chain?: string }
+  readonly keep?: string
+  readonly resume?: string
+}
+
+function connect({ gateway }: Started, { host, ...options }: Connect): Promise<SessionResult> {
+  scene.backend.reset()
+  return sClient({
+    port: gateway.port,
+    request: `GET / HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`,
+    ...options,
+  })
+}
+
+/** Whether the session was taken, the status, and what the backend was told. */
+function outcome({ resumed, answers }: SessionResult): string {
+  const told = scene.backend.seen.flatMap((seen) => [...seen.header('VERIFIED'), ...seen.header('DN')])
+  return [resumed ? 'resumed' : 'full', ...answers.map(({ status }) => status), ...told].join(' ')
+}
+
+const ROWS = [
+  // client, name, before, after
+  ['a certificate', 'home.test', 'resumed 200 SUCCESS CN=ada', 'resumed 400'],
+  ['a certificate', 'other.test', 'full 200 NONE', 'full 200 NONE'],
+  ['a certificate', undefined, 'full 200 NONE', 'full 200 NONE'],
+  ['no certificate', 'home.test', 'resumed 200 NONE', 'resumed 200 NONE'],
+  ['no certificate', 'other.test', 'full 200 NONE', 'full 200 NONE'],
+  ['no certificate', undefined, 'full 200 NONE', 'full 200 NONE'],
+] as const
+
+describeWith(['openssl'], 'a session', () => {
+  describe.each([1, 2])('with workers: %i', (workers) => {
+    let started: Started
+    beforeAll(async () => {
+      started = await start(workers)
+    })
+
+    describe.each<[Tls]>([['tls1_2'], ['tls1_3']])('%s', (tls) => {
+      test.each(ROWS)(
+        'made with %s, offered to %s: %s; after the revocation: %s',
+        async (client, name, before, after) => {
+          const ada = home.client('ada')
+          const keep = join(temporaryFolder(), 'session.pem')
+          const as = client === 'a certificate' ? { as: ada.files() } : {}
+          const first = await connect(started, { tls, servername: 'home.test', host: 'home.test', keep, ...as })
+          expect(first.resumed).toBe(false)
+          const again = { tls, host: name ?? 'default.test', resume: keep, ...(name ? { servername: name } : {}) }
+          expect(outcome(await connect(started, again))).toBe(before)
+          await started.revoke(ada)
+          expect(outcome(await connect(started, again))).toBe(after)
+          if (after === 'resumed 400') {
+            await started.gateway.logged({ status: 400, verify_reason: 'certificate revoked', subject: 'CN=ada' })
+          }
+          await started.revoke()
+        },
+      )
+    })
+  })
+
+  describe('of a client below an intermediate that it sends', () => {
+    test.each<[Tls]>([['tls1_2'], ['tls1_3']])('%s: the whole chain is judged again', async (tls) => {
+      const started = await start(1, { ssl_crl: temporaryFile('leafs.crl', home.crl()) })
+      const department = home.authority('department')
+      const file = temporaryFile('lists.crl', home.crl() + department.crl())
+      const fields = { server_names: ['home.test'], ssl_client_certificate: home.certificate, ssl_crl: file }
+      await started.gateway.reload(scene.config(listenerOf(scene.server(fields))))
+      const keep = join(temporaryFolder(), 'session.pem')
+      const eve = department.client('eve')
+      const options = { tls, servername: 'home.test', host: 'home.test' } as const
+      const { certificate, key } = eve.files()
+      // s_client sends intermediates from a file of their own.
+      const as = { certificate, key, chain: temporaryFile('chain.pem', department.certificate) }
+      expect(outcome(await connect(started, { ...options, as, keep }))).toBe('full 200 SUCCESS CN=eve')
+      expect(outcome(await connect(started, { ...options, resume: keep }))).toBe('resumed 200 SUCCESS CN=eve')
+      writeFileSync(file, home.crl([department]) + department.crl())
+      await started.gateway.reload()
+      expect(outcome(await connect(started, { ...options, resume: keep }))).toBe('resumed 400')
+    })
+  })
+
+  test('of a client below an intermediate is known to every worker, also to one that is started later', async () => {
+    const department = home.authority('department')
+    const lists = { ssl_crl: temporaryFile('lists.crl', home.crl() + department.crl()) }
+    const started = await start(3, lists)
+    const keep = join(temporaryFolder(), 'session.pem')
+    const options = { tls: 'tls1_3', servername: 'home.test', host: 'home.test' } as const
+    const as = { ...department.client('eve').files(), chain: temporaryFile('chain.pem', department.certificate) }
+    expect(outcome(await connect(started, { ...options, as, keep }))).toBe('full 200 SUCCESS CN=eve')
+    // Connections go round the workers.
+    const resumeOnEach = async () => {
+      for (let i = 0; i < 4; i++) {
+        expect(outcome(await connect(started, { ...options, resume: keep }))).toBe('resumed 200 SUCCESS CN=eve')
+      }
+    }
+    await resumeOnEach()
+    started.gateway.child.process.kill('SIGUSR2')
+    await started.gateway.logged({ msg: 'all workers were replaced' }, 30)
+    await resumeOnEach()
+  })
+
+  test.each<[Tls]>([['tls1_2'], ['tls1_3']])(
+    '%s: ends ssl_session_timeout after its full handshake, however often it was resumed',
+    async (tls) => {
+      const timeout = 4000
+      const started = await start(1, { ssl_session_timeout: `${timeout}ms` })
+      const options = { tls, servername: 'home.test', host: 'home.test' } as const
+      const keep = join(temporaryFolder(), 'session.pem')
+      const as = home.client('ada').files()
+      // Until one handshake of the period can be resumed at all.
+      let fullAt = 0
+      await waitFor('a session that is resumed', async () => {
+        fullAt = performance.now()
+        await connect(started, { ...options, as, keep })
+        return (await connect(started, { ...options, resume: keep, keep })).resumed
+      })
+      let lastOffered = fullAt
+      await waitFor('the end of the session', async () => {
+        const offered = performance.now()
+        const { resumed } = await connect(started, { ...options, resume: keep, keep })
+        if (resumed) lastOffered = offered
+        return !resumed
+      })
+      expect(lastOffered - fullAt).toBeLessThanOrEqual(timeout)
+    },
+  )
+})
