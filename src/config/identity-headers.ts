@@ -26,6 +26,7 @@ export const IDENTITY_PRESETS = {
   'aws-alb': "X-Amzn-Mtls-Clientcert-Serial-Number, -Issuer, -Subject, -Validity and -Leaf, as in ALB's verify mode",
   envoy: 'X-Forwarded-Client-Cert (XFCC)',
   rfc9440: 'Client-Cert and Client-Cert-Chain (RFC 9440)',
+  keystone: 'X-Identity-Status, X-User-Id, X-Project-Id, X-Roles and so on, as keystonemiddleware writes them',
   'x5t#S256': 'X-Client-Cert-X5t-S256: the confirmation of RFC 8705',
 } as const
 

@@ -51,7 +51,7 @@ function scopeFor(identity: Known, asked: Scope | undefined, directory: Director
     const project = credential === undefined ? undefined : directory.projectOfCredential(credential)
     if (project) return { kind: 'project', project }
   }
-  if (attributes?.token_system === 'all' && asked && asked.kind !== 'system')
+  if (attributes?.system_scope === 'all' && asked && asked.kind !== 'system')
     throw forbidden('a system-scoped token cannot become one for a project or domain')
   if (asked) return asked
   const { defaultProject: project } = directory.account(user)

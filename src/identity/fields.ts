@@ -123,7 +123,7 @@ export function decimal(serial: string): string {
  * The last line of defence: node:http throws on a control character or one above U+00FF, so that a certificate could stop every
  * request that carries it. Names are ASCII already (nginx's `\C3\A9`); what is left, as a strange server name, is percent-encoded.
  */
-function printable(value: string): string {
+export function printable(value: string): string {
   return percentEncode(value, /[^\x20-\x7e]/gu)
 }
 

@@ -1,5 +1,6 @@
 /** Which header names are ours to write, and what belongs to one hop only. */
 import { fold } from './fold.ts'
+import { KEYSTONE_ONLY } from './keystone.ts'
 import { headersOf, PRESETS, type PresetName } from './presets.ts'
 
 /**
@@ -9,6 +10,7 @@ import { headersOf, PRESETS, type PresetName } from './presets.ts'
  */
 const IDENTITY_NAMES = new Set([
   ...(Object.keys(PRESETS) as PresetName[]).flatMap(headersOf).map(fold),
+  ...KEYSTONE_ONLY,
   'verified',
   'dn',
   'client-cert',

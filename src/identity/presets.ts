@@ -3,6 +3,7 @@ import type { CertificateFacts } from '../tls-cert-utils/certificate.ts'
 import type { Connection, Identity } from '../types.ts'
 import { type IdentityField, identityValue } from './fields.ts'
 import { haproxyTime, haproxyVerify } from './haproxy.ts'
+import { keystone } from './keystone.ts'
 import { traefikCertificates, traefikInfo } from './traefik.ts'
 import { createXfccElement } from './xfcc.ts'
 
@@ -139,6 +140,7 @@ export const PRESETS = {
   'aws-alb': () => awsAlb,
   envoy: ({ details }) => ({ [XFCC]: proven(createXfccElement(details)) }),
   rfc9440: () => ({ 'Client-Cert': provenFact('rfc9440_cert'), 'Client-Cert-Chain': provenFact('chain_rfc9440') }),
+  keystone: () => keystone,
   /** RFC 8705 3.1: the confirmation of a token that is bound to the certificate. */
   'x5t#S256': () => ({ 'X-Client-Cert-X5t-S256': provenFact('x5t_s256') }),
 } as const satisfies Record<string, (options: PresetOptions) => Preset>

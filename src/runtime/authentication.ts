@@ -4,6 +4,9 @@ import { createTokenMethod } from '../auth/methods/token.ts'
 import type { Receipts } from '../auth/receipts.ts'
 import type { Config } from '../config/index.ts'
 import { ConfigError } from '../errors.ts'
+import type { Directory } from '../identity-api/directory.ts'
+import { tokenAttributes } from '../identity-api/token-attributes.ts'
+import type { Claims } from '../tokens/tokens.ts'
 import type { Store, Users } from '../types.ts'
 import { type Accesses, buildReceipts, createAccesses } from './access.ts'
 import type { Materials } from './materials.ts'
@@ -18,6 +21,7 @@ export interface AuthenticationOptions {
   readonly materials: Materials
   readonly store: Store
   readonly tokens: ReturnType<typeof createTokens>
+  readonly directory: Directory
   readonly lasting: Pick<Lasting, 'log' | 'ticketSecret'>
 }
 
@@ -32,11 +36,12 @@ export interface Authentication {
 }
 
 export function buildAuthentication(options: AuthenticationOptions): Authentication {
-  const { config, users, materials, store, tokens, lasting } = options
+  const { config, users, materials, store, tokens, directory, lasting } = options
   const { realm } = config.auth
   const plugins = createMethodPlugins(config, users, lasting.log)
   const certificate = createCertificateMethod()
-  const token = tokens ? [createTokenMethod({ tokens: tokens.tokens, users, realm })] : []
+  const describe = (claims: Claims) => tokenAttributes(claims, users, directory)
+  const token = tokens ? [createTokenMethod({ tokens: tokens.tokens, users, realm, describe })] : []
   const methods = buildMethods({ config, users, materials, store, others: [certificate, ...token, ...plugins.methods] })
   const receipts = buildReceipts(config.auth, users, lasting.ticketSecret)
   return {

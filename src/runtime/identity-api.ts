@@ -22,15 +22,15 @@ export interface IdentityApiSurroundings {
   readonly methods: ReadonlyMap<string, AuthMethod>
   readonly receipts: Receipts
   readonly tokens: TokenParts
+  readonly directory: Directory
   readonly log: Log
 }
 
 export function createIdentityApi(name: string, surroundings: IdentityApiSurroundings): Service {
-  const { config, users, methods, receipts, tokens, log } = surroundings
+  const { config, users, methods, receipts, tokens, directory, log } = surroundings
   const { identity_api: settings } = config
   return new IdentityApi({
-    ...{ name, users, methods, receipts, ...tokens },
-    directory: createDirectory(config, users),
+    ...{ name, users, methods, receipts, directory, ...tokens },
     expiration: config.tokens.expiration,
     expiredWindow: config.tokens.allow_expired_window,
     certificate: methods.get('certificate'),

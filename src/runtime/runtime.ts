@@ -19,6 +19,7 @@ import { type Authentication, buildAuthentication } from './authentication.ts'
 import type { BuiltinSurroundings } from './builtins.ts'
 import { certificateDemandsOf } from './certificate-demands.ts'
 import { ambiguousHeaders } from './identity.ts'
+import { createDirectory } from './identity-api.ts'
 import { Mappers } from './mappers.ts'
 import { Materials } from './materials.ts'
 import { createPhases } from './phases.ts'
@@ -125,9 +126,18 @@ export function buildRuntime(loaded: LoadedConfig, lasting: Lasting): Runtime {
   const store = storeOf(config.store, lasting.store, lasting.log, lasting.memory)
   const tokens = createTokens(config.tokens, store.store, lasting.ticketSecret, materials)
   const users = createUsers(config.consumers)
-  const authentication = buildAuthentication({ config, users, materials, store: store.store, tokens, lasting })
+  const directory = createDirectory(config, users)
+  const authentication = buildAuthentication({
+    config,
+    users,
+    materials,
+    store: store.store,
+    tokens,
+    directory,
+    lasting,
+  })
   const { methods, receipts, accesses } = authentication
-  const identity = tokens && { config, users, methods: methods.byName, receipts, tokens }
+  const identity = tokens && { config, users, methods: methods.byName, receipts, tokens, directory }
   const realms = buildRealms(config.registry_realms, {
     materials,
     store: store.store,

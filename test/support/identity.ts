@@ -1,4 +1,6 @@
 /** A small cloud for the tests of the Identity API: users, their passwords, projects and roles. */
+import type { Ask } from './client.ts'
+import type { Gateway } from './gateway.ts'
 
 /** RFC 6238's own, in base32. */
 export const TOTP_SECRET = 'GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ'
@@ -67,4 +69,22 @@ export interface TokenAnswer {
     readonly project?: { readonly id: string; readonly name: string }
     readonly roles?: readonly { readonly name: string }[]
   }
+}
+
+/** Logs in at the API under `/identity`. */
+export async function issueToken(
+  gateway: Gateway,
+  name: string,
+  scope: object | string = { project: { id: 'p-demo' } },
+  options: Ask = {},
+): Promise<string> {
+  const answer = await gateway.get('/identity/v3/auth/tokens', {
+    ...options,
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ auth: { identity: { methods: ['password'], password: passwordOf(name) }, scope } }),
+  })
+  const token = answer.headers['x-subject-token']
+  if (answer.status !== 201 || typeof token !== 'string') throw new Error(`no token: ${answer.status} ${answer.text}`)
+  return token
 }

@@ -8,6 +8,8 @@ export interface TokenMethodOptions {
   readonly tokens: Tokens
   readonly users: Users
   readonly realm: string
+  /** What backends are told of a token besides its user; undefined where what it is good for is gone. */
+  describe(claims: Claims): Readonly<Record<string, string>> | undefined
 }
 
 /** What the Identity API writes into tokens; others leave it out. */
@@ -17,7 +19,7 @@ type GivenClaims = Claims &
 type Accepted = Outcome & { readonly status: 'accepted' }
 
 /** A token of ours: in X-Auth-Token or after `Bearer` at the gate, Keystone's `{"id"}` otherwise. */
-export function createTokenMethod({ tokens, users, realm }: TokenMethodOptions): AuthMethod {
+export function createTokenMethod({ tokens, users, realm, describe }: TokenMethodOptions): AuthMethod {
   // The same outcome for the same claims, so that what follows from it is made once.
   const known = new WeakMap<Claims, Accepted>()
   const judge = (verified: Verified): Outcome => {
@@ -25,7 +27,7 @@ export function createTokenMethod({ tokens, users, realm }: TokenMethodOptions):
     const { claims } = verified
     const found = known.get(claims)
     if (found) return found
-    const outcome = accepted(claims, users)
+    const outcome = outcomeOf(claims, users, describe)
     if (outcome.status === 'accepted') known.set(claims, outcome)
     return outcome
   }
@@ -50,9 +52,10 @@ export function createTokenMethod({ tokens, users, realm }: TokenMethodOptions):
   }
 }
 
-function accepted(claims: GivenClaims, users: Users): Outcome {
+function outcomeOf(claims: GivenClaims, users: Users, describe: TokenMethodOptions['describe']): Outcome {
   const user = userOfClaims(claims, users)
-  if (!user) return { status: 'denied', reason: 'the user of the token is gone' }
+  const described = describe(claims)
+  if (!user || !described) return { status: 'denied', reason: 'the user of the token, or what it is good for, is gone' }
   const { methods = [], audit_ids: [own, parent] = [claims.jti] } = claims
   const first = parent ?? own
   return {
@@ -61,19 +64,8 @@ function accepted(claims: GivenClaims, users: Users): Outcome {
     credential: claims.jti,
     expiresAt: claims.exp * 1000,
     methods,
-    attributes: { ...attributesOf(claims), ...(first !== undefined && { audit_id: first }) },
+    attributes: { ...described, ...(first !== undefined && { audit_id: first }) },
   }
-}
-
-/** What a token is good for, under names that no other method must agree with. */
-function attributesOf(claims: GivenClaims): Record<string, string> {
-  const found: Record<string, string> = {}
-  for (const name of ['project_id', 'domain_id'] as const) {
-    const value = claims[name]
-    if (typeof value === 'string') found[`token_${name}`] = value
-  }
-  if (claims.system === true) found.token_system = 'all'
-  return found
 }
 
 const BEARER = /^bearer +/i

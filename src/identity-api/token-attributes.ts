@@ -1,0 +1,42 @@
+import type { Claims } from '../tokens/tokens.ts'
+import type { Users } from '../types.ts'
+import type { Directory, Domain, Scope } from './directory.ts'
+import { factsOf } from './requester.ts'
+import type { TokenClaims } from './token-scope.ts'
+
+/** What a token is good for, in words for backends; undefined where its user, scope or roles are gone. */
+export function tokenAttributes(
+  claims: Claims,
+  users: Users,
+  directory: Directory,
+): Record<string, string> | undefined {
+  const facts = factsOf(claims as TokenClaims, { users, directory })
+  if (!facts) return undefined
+  const { user, scope, roles } = facts
+  // In a list that is separated by commas a comma would be another role.
+  const names = roles.map(({ name }) => name.replaceAll('%', '%25').replaceAll(',', '%2C'))
+  return {
+    ...domainOf('user', directory.account(user).domain),
+    ...scopeAttributes(scope),
+    roles: names.join(','),
+  }
+}
+
+function scopeAttributes(scope: Scope): Record<string, string> {
+  switch (scope.kind) {
+    case 'unscoped':
+      return {}
+    case 'system':
+      return { system_scope: 'all' }
+    case 'domain':
+      return { domain_id: scope.domain.id, domain_name: scope.domain.name }
+    case 'project': {
+      const { id, name, domain } = scope.project
+      return { project_id: id, project_name: name, ...domainOf('project', domain) }
+    }
+  }
+}
+
+function domainOf(what: string, { id, name }: Domain): Record<string, string> {
+  return { [`${what}_domain_id`]: id, [`${what}_domain_name`]: name }
+}
