@@ -1,53 +1,26 @@
 /** The gateways that are compared: where each is found, and its configuration for the same job. */
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Pki } from './pki.ts'
+import { type Gateway, type Launch, nodeVersion, type Site } from './gateway.ts'
 import { runIfThere } from './processes.ts'
+import { sallyport } from './sallyport-gateway.ts'
 import { nginxConfig } from './upstream.ts'
-
-/** What one gateway is to do, and where. */
-export interface Site {
-  /** Its own folder, for configuration and output. */
-  readonly home: string
-  readonly port: number
-  /** For gateways that tell their readiness on another port. */
-  readonly adminPort: number
-  readonly upstreamPort: number
-  readonly pki: Pki
-}
-
-export interface Launch {
-  readonly command: string
-  readonly args: readonly string[]
-  readonly env?: NodeJS.ProcessEnv
-  /** A plain HTTP address that answers 200 once the gateway calls itself ready. */
-  readonly readyUrl?: string
-}
-
-/**
- * Every gateway does the same work and no more: demands a client certificate, verifies the upstream, shows its own
- * certificate to it, sets VERIFIED and DN, keeps connections alive on both sides; one worker, no access log.
- */
-export interface Gateway {
-  readonly name: string
-  /** Version and TLS library, or undefined where it is not installed. */
-  version(): Promise<string | undefined>
-  configure(site: Site): Launch
-}
 
 const root = join(import.meta.dirname, '..')
 
 const nginx: Gateway = {
   name: 'nginx',
+  jobs: new Set(['bare', 'real']),
   async version() {
     const text = await runIfThere('nginx', ['-V'])
     const openssl = match(text, /running with (OpenSSL [\d.]+)/) ?? match(text, /built with (OpenSSL [\d.]+)/)
     return text && `${match(text, /nginx\/([\d.]+)/)}, ${openssl}`
   },
-  configure({ home, port, upstreamPort, pki }) {
+  configure({ home, port, upstreamPort, pki, job }) {
     const config = join(home, 'nginx.conf')
     // Bodies are streamed here as in the others: nginx would otherwise write large ones to disk first.
     const http = `
+  ${job === 'real' ? nginxLog(home) : ''}
   upstream api { server 127.0.0.1:${upstreamPort}; keepalive 64; keepalive_requests 1000000000; keepalive_time 10h; }
   server {
     listen 127.0.0.1:${port} ssl backlog=1024;
@@ -55,6 +28,7 @@ const nginx: Gateway = {
     ssl_certificate_key ${pki.server.key};
     ssl_client_certificate ${pki.ca};
     ssl_verify_client on;
+    ${job === 'real' ? REAL_LOCATIONS : ''}
     location / {
       proxy_pass https://api;
       proxy_http_version 1.1;
@@ -77,8 +51,28 @@ const nginx: Gateway = {
   },
 }
 
+/** Nine others beside the one that is asked for. */
+const REAL_LOCATIONS = Array.from({ length: 9 }, (_, i) => `location /service-${i}/ { return 404; }`).join('\n    ')
+
+/** What a line of Sallyport's holds, in JSON, buffered as nginx's guides advise. */
+function nginxLog(home: string): string {
+  const fields = {
+    ...{ time: '$time_iso8601', request_id: '$request_id', connection: '$connection', remote_addr: '$remote_addr' },
+    ...{ remote_port: '$remote_port', tls: '$ssl_protocol', cipher: '$ssl_cipher', resumed: '$ssl_session_reused' },
+    ...{ server_name: '$ssl_server_name', verify: '$ssl_client_verify', subject: '$ssl_client_s_dn' },
+    ...{ issuer: '$ssl_client_i_dn', serial: '$ssl_client_serial', fingerprint: '$ssl_client_fingerprint' },
+    ...{ method: '$request_method', host: '$http_host', user_agent: '$http_user_agent', path: '$request_uri' },
+    ...{ protocol: '$server_protocol', status: '$status', bytes_received: '$request_length' },
+    ...{ bytes_sent: '$bytes_sent', duration: '$request_time', target: '$upstream_addr' },
+    ...{ upstream_status: '$upstream_status', upstream_time: '$upstream_response_time' },
+  }
+  return `log_format line escape=json '${JSON.stringify(fields)}';
+  access_log ${home}/access.log line buffer=64k flush=1s;`
+}
+
 const haproxy: Gateway = {
   name: 'haproxy',
+  jobs: new Set(['bare']),
   async version() {
     const text = await runIfThere('haproxy', ['-vv'])
     return text && `${match(text, /version ([\d.]+)/)}, ${match(text, /Running on OpenSSL version : (OpenSSL [\d.]+)/)}`
@@ -115,6 +109,7 @@ backend api
 
 const caddy: Gateway = {
   name: 'caddy',
+  jobs: new Set(['bare']),
   async version() {
     const build = await runIfThere('caddy', ['build-info'])
     const version = await runIfThere('caddy', ['version'])
@@ -166,6 +161,7 @@ https://localhost:${port} {
 
 const httpProxy: Gateway = {
   name: 'http-proxy',
+  jobs: new Set(['bare']),
   async version() {
     const manifest = join(root, 'node_modules', 'http-proxy', 'package.json')
     return existsSync(manifest) ? nodeVersion(manifest) : undefined
@@ -185,64 +181,14 @@ const httpProxy: Gateway = {
   },
 }
 
-const sallyport: Gateway = {
-  name: 'sallyport',
-  async version() {
-    return existsSync(join(root, 'bin', 'sallyport.js')) ? nodeVersion(join(root, 'package.json')) : undefined
-  },
-  configure({ home, port, adminPort, upstreamPort, pki }) {
-    const config = join(home, 'sallyport.yaml')
-    writeFileSync(
-      config,
-      `
-_format_version: "3.0"
-listeners:
-  - listen: 127.0.0.1:${port}
-    keepalive_requests: 1000000000
-    servers:
-      - server_names: [localhost]
-        ssl_certificate: ${pki.server.certificate}
-        ssl_certificate_key: ${pki.server.key}
-        ssl_client_certificate: ${pki.ca}
-        ssl_verify_client: "on"
-services:
-  - name: api
-    url: https://127.0.0.1:${upstreamPort}
-    routes:
-      - name: everything
-        paths: [/]
-proxy:
-  proxy_ssl_certificate: ${pki.gateway.certificate}
-  proxy_ssl_certificate_key: ${pki.gateway.key}
-  proxy_ssl_trusted_certificate: ${pki.ca}
-  proxy_ssl_name: localhost
-log:
-  access_log: "off"
-admin:
-  listen: 127.0.0.1:${adminPort}
-`,
-    )
-    return {
-      command: process.execPath,
-      args: [join(root, 'bin', 'sallyport.js'), 'run', '-c', config],
-      readyUrl: `http://127.0.0.1:${adminPort}/readyz`,
-    }
-  },
-}
-
 /** In the order of the table's columns; all ratios are to the first. */
 export const gateways: readonly Gateway[] = [nginx, haproxy, caddy, httpProxy, sallyport]
 
-/** Writes the gateway's configuration into a folder of its own below `folder`. */
-export function configure(gateway: Gateway, folder: string, site: Omit<Site, 'home'>): Launch {
-  const home = join(folder, gateway.name)
+/** Writes the gateway's configuration into a folder of its own below `folder`, and says where that is. */
+export function configure(gateway: Gateway, folder: string, site: Omit<Site, 'home'>): Launch & { home: string } {
+  const home = join(folder, `${gateway.name}-${site.job}`)
   mkdirSync(home, { recursive: true })
-  return gateway.configure({ ...site, home })
-}
-
-function nodeVersion(manifest: string): string {
-  const { version } = JSON.parse(readFileSync(manifest, 'utf8'))
-  return `${version}, Node ${process.versions.node}, OpenSSL ${process.versions.openssl}`
+  return { ...gateway.configure({ ...site, home }), home }
 }
 
 function match(text: string | undefined, pattern: RegExp): string | undefined {

@@ -30,6 +30,8 @@ export interface Bench {
   readonly pki: Pki
   readonly client: Client
   readonly bodyFile: string
+  /** 1 KB. */
+  readonly smallBodyFile: string
   readonly sizes: Sizes
 }
 
@@ -53,29 +55,68 @@ async function cpuDuring(subject: Subject, load: () => Promise<void>): Promise<n
 
 /** Small answers over kept connections. */
 export async function measureRequests(bench: Bench, subject: Subject): Promise<Figures> {
-  const total = bench.sizes.requests
+  const { cpu, perSecond, p99 } = await loadKept(bench, subject, bench.sizes.requests)
+  return { requestCpu: cpu, requestsPerSecond: perSecond, p99 }
+}
+
+/** The same with a body of 1 KB. */
+export async function measurePosts(bench: Bench, subject: Subject): Promise<Figures> {
+  const post = ['-p', bench.smallBodyFile, '-T', 'application/octet-stream']
+  return { postCpu: (await loadKept(bench, subject, bench.sizes.requests / 2, '', post)).cpu }
+}
+
+/** Answers of 10 and of 100 KB. */
+export async function measureAnswers(bench: Bench, subject: Subject): Promise<Figures> {
+  const ten = await loadKept(bench, subject, bench.sizes.requests / 3, '10k.bin')
+  const hundred = await loadKept(bench, subject, bench.sizes.requests / 10, '100k.bin')
+  return { answer10kCpu: ten.cpu, answer100kCpu: hundred.cpu }
+}
+
+/** With an access log and ten routes, as in a deployment. */
+export async function measureReal(bench: Bench, subject: Subject): Promise<Figures> {
+  return { realCpu: (await loadKept(bench, subject, bench.sizes.requests)).cpu }
+}
+
+/** By the number of routes and hosts that are configured beside the one that is asked for. */
+export async function measureGrowth(bench: Bench, subject: Subject, many: boolean): Promise<Figures> {
+  const { cpu } = await loadKept(bench, subject, bench.sizes.requests)
+  return many ? { manyRoutesCpu: cpu } : { tenRoutesCpu: cpu }
+}
+
+/** CPU per request over kept connections, in microseconds. */
+async function loadKept(bench: Bench, subject: Subject, requests: number, path = '', more: readonly string[] = []) {
+  const total = Math.round(requests)
   let result = { perSecond: 0, p99: 0 }
   const cpu = await cpuDuring(subject, async () => {
-    result = await apacheBench(bench, subject, total, true)
+    result = await apacheBench(bench, subject, { total, keepAlive: true, path, more })
   })
-  return { requestCpu: cpu / total, requestsPerSecond: result.perSecond, p99: result.p99 }
+  return { cpu: cpu / total, ...result }
 }
 
 /** One full TLS 1.3 handshake and one request per connection: ab never resumes a session. */
 export async function measureHandshakes(bench: Bench, subject: Subject): Promise<Figures> {
   const total = bench.sizes.handshakes
   const cpu = await cpuDuring(subject, async () => {
-    await apacheBench(bench, subject, total, false)
+    await apacheBench(bench, subject, { total, keepAlive: false, path: '', more: [] })
   })
   return { connectionCpu: cpu / total }
 }
 
-async function apacheBench(bench: Bench, subject: Subject, total: number, keepAlive: boolean) {
+interface Load {
+  readonly total: number
+  readonly keepAlive: boolean
+  readonly path: string
+  /** Further arguments of ab. */
+  readonly more: readonly string[]
+}
+
+async function apacheBench(bench: Bench, subject: Subject, { total, keepAlive, path, more }: Load) {
   const percentiles = join(bench.folder, `${subject.name}.csv`)
   const output = await run('ab', [
     ...['-q', '-c', String(CONCURRENCY), '-n', String(total), '-E', bench.pki.client.both, '-e', percentiles],
     ...(keepAlive ? ['-k'] : []),
-    `https://localhost:${subject.port}/`,
+    ...more,
+    `https://localhost:${subject.port}/${path}`,
   ])
   const figure = (label: string) => Number(new RegExp(`^${label}:\\s+([\\d.]+)`, 'm').exec(output)?.[1] ?? 0)
   if (figure('Complete requests') !== total) throw new Error(`ab completed ${figure('Complete requests')} of ${total}`)

@@ -7,13 +7,21 @@ interface Metric {
   readonly key: string
   readonly label: string
   readonly decimals: number
+  /** Where more is better. */
+  readonly more?: true
 }
 
-/** In the table's order. Lower is better in all but requests per second. */
-const metrics: readonly Metric[] = [
+/** In the table's order. */
+export const metrics: readonly Metric[] = [
   { key: 'requestCpu', label: 'CPU µs per request', decimals: 1 },
-  { key: 'requestsPerSecond', label: 'requests per second (more is better)', decimals: 0 },
+  { key: 'requestsPerSecond', label: 'requests per second (more is better)', decimals: 0, more: true },
   { key: 'p99', label: '99th percentile, ms', decimals: 2 },
+  { key: 'postCpu', label: 'CPU µs per POST of 1 KB', decimals: 1 },
+  { key: 'answer10kCpu', label: 'CPU µs per answer of 10 KB', decimals: 1 },
+  { key: 'answer100kCpu', label: 'CPU µs per answer of 100 KB', decimals: 1 },
+  { key: 'realCpu', label: 'CPU µs per request, access log, 10 routes', decimals: 1 },
+  { key: 'tenRoutesCpu', label: 'CPU µs per request, 10 routes', decimals: 1 },
+  { key: 'manyRoutesCpu', label: 'CPU µs per request, 10,000 routes', decimals: 1 },
   { key: 'connectionCpu', label: 'CPU µs per new connection', decimals: 0 },
   { key: 'downloadCpu', label: 'CPU seconds per GB down', decimals: 2 },
   { key: 'uploadCpu', label: 'CPU seconds per GB up', decimals: 2 },
@@ -38,6 +46,11 @@ export function median(values: readonly number[]): number {
   return sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] ?? Number.NaN) + upper) / 2
 }
 
+/** Half of what lies between the lowest and the highest, as a part of the median. */
+export function spread(values: readonly number[]): number {
+  return (Math.max(...values) - Math.min(...values)) / 2 / median(values)
+}
+
 /** Medians by metric and gateway, for `--json`. */
 export function medians(samples: Samples): Record<string, Record<string, number>> {
   const rows = [...samples].map(([metric, byGateway]) => {
@@ -47,7 +60,7 @@ export function medians(samples: Samples): Record<string, Record<string, number>
   return Object.fromEntries(rows)
 }
 
-/** One row per metric that was measured, one column per gateway: `median (× that of the reference)`. */
+/** One row per metric that was measured, one column per gateway: `median ± spread (× the reference's median)`. */
 export function markdownTable(samples: Samples, gateways: readonly string[], reference: string): string {
   const head = ['', ...gateways]
   const rows = metrics.flatMap((metric) => {
@@ -67,7 +80,8 @@ function cell(metric: Metric, byGateway: ReadonlyMap<string, readonly number[]>,
   const value = median(values)
   const base = byGateway.get(reference)
   const ratio = base ? ` (${(value / median(base)).toFixed(2)})` : ''
-  return `${value.toLocaleString('en', numberFormat(metric.decimals))}${ratio}`
+  const around = values.length > 1 ? ` ±${Math.round(spread(values) * 100)}%` : ''
+  return `${value.toLocaleString('en', numberFormat(metric.decimals))}${around}${ratio}`
 }
 
 function numberFormat(decimals: number) {

@@ -10,12 +10,13 @@ export const BODY_BYTES = 100_000_000
 export interface Upstream {
   readonly process: Running
   readonly port: number
-  /** A file of BODY_BYTES, to upload. */
+  /** A file of BODY_BYTES, to upload, and one of 1 KB. */
   readonly bodyFile: string
+  readonly smallBodyFile: string
 }
 
 /**
- * `/` answers 100 bytes, `/body.bin` BODY_BYTES, `PUT /upload/…` reads a body to its end before it answers, and
+ * `/` answers 100 bytes, `/10k.bin`, `/100k.bin` and `/body.bin` what they say and BODY_BYTES, `PUT /upload/…` reads a body to its end before it answers, and
  * `/echo` says in one line what it was told: see `askEcho`.
  */
 export async function startUpstream(folder: string, pki: Pki): Promise<Upstream> {
@@ -25,10 +26,13 @@ export async function startUpstream(folder: string, pki: Pki): Promise<Upstream>
   const bodyFile = join(home, 'www', 'body.bin')
   writeFileSync(bodyFile, '')
   truncateSync(bodyFile, BODY_BYTES)
+  const smallBodyFile = join(home, 'small.bin')
+  writeFileSync(smallBodyFile, 'x'.repeat(1024))
+  for (const kilobytes of [10, 100]) writeFileSync(join(home, 'www', `${kilobytes}k.bin`), 'x'.repeat(kilobytes * 1024))
   const config = join(home, 'nginx.conf')
   writeFileSync(config, nginxConfig(home, serverBlock(port, home, pki)))
   const process = await start('nginx', ['-p', home, '-c', config], {}, join(home, 'output.log'))
-  return { process, port, bodyFile }
+  return { process, port, bodyFile, smallBodyFile }
 }
 
 function serverBlock(port: number, home: string, pki: Pki): string {
@@ -43,6 +47,8 @@ function serverBlock(port: number, home: string, pki: Pki): string {
     location = / { return 200 "${'x'.repeat(99)}\\n"; }
     location = /echo { return 200 "$ssl_client_verify|$ssl_client_s_dn|$http_verified|$http_dn|$connection_requests"; }
     location = /body.bin { }
+    location = /10k.bin { }
+    location = /100k.bin { }
     location /upload/ { dav_methods PUT; }
   }`
 }

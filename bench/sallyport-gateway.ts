@@ -1,0 +1,64 @@
+/** Sallyport's configuration for each job of the bench. */
+import { existsSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { type Gateway, type Job, nodeVersion } from './gateway.ts'
+
+const root = join(import.meta.dirname, '..')
+
+export const sallyport: Gateway = {
+  name: 'sallyport',
+  jobs: new Set(['bare', 'real', 'ten-routes', '10000-routes']),
+  async version() {
+    return existsSync(join(root, 'bin', 'sallyport.js')) ? nodeVersion(join(root, 'package.json')) : undefined
+  },
+  configure({ home, port, adminPort, upstreamPort, pki, job }) {
+    const config = join(home, 'sallyport.yaml')
+    writeFileSync(
+      config,
+      `
+_format_version: "3.0"
+listeners:
+  - listen: 127.0.0.1:${port}
+    keepalive_requests: 1000000000
+    servers:
+      - server_names: [localhost]
+        ssl_certificate: ${pki.server.certificate}
+        ssl_certificate_key: ${pki.server.key}
+        ssl_client_certificate: ${pki.ca}
+        ssl_verify_client: "on"
+services:
+  - name: api
+    url: https://127.0.0.1:${upstreamPort}
+    routes:
+      - name: everything
+        paths: [/]
+${otherRoutes(job)}
+proxy:
+  proxy_ssl_certificate: ${pki.gateway.certificate}
+  proxy_ssl_certificate_key: ${pki.gateway.key}
+  proxy_ssl_trusted_certificate: ${pki.ca}
+  proxy_ssl_name: localhost
+log:
+  access_log: "${job === 'real' ? 'on' : 'off'}"
+admin:
+  listen: 127.0.0.1:${adminPort}
+`,
+    )
+    return {
+      command: process.execPath,
+      args: [join(root, 'bin', 'sallyport.js'), 'run', '-c', config],
+      readyUrl: `http://127.0.0.1:${adminPort}/readyz`,
+    }
+  },
+}
+
+/** Beside the one that is asked for, which is the last in the order of precedence. */
+function otherRoutes(job: Job): string {
+  const count = job === 'bare' ? 0 : job === '10000-routes' ? 9_999 : 9
+  const routes = Array.from({ length: count }, (_, i) => {
+    // Half are told apart by their host, half by their path.
+    const condition = i % 2 === 0 ? `hosts: [host-${i}.example], paths: [/]` : `paths: [/service-${i}/]`
+    return `      - { name: other-${i}, ${condition} }`
+  })
+  return routes.join('\n')
+}
