@@ -38,30 +38,33 @@ async function readPassword(input: NodeJS.ReadStream): Promise<string> {
 }
 
 async function askTwice(input: ReadStream): Promise<string> {
-  const first = await askHidden(input, 'Password: ')
-  if ((await askHidden(input, 'Again: ')) !== first) throw new CommandError('the two passwords differ')
-  return first
-}
-
-/** One line from the terminal, which shows nothing of it. */
-async function askHidden(input: ReadStream, question: string): Promise<string> {
-  process.stderr.write(question)
+  // Before the question: whoever types fast would see what he types.
   input.setRawMode(true)
-  let typed = ''
   try {
-    for await (const text of input.setEncoding('utf8').iterator({ destroyOnReturn: false })) {
-      for (const key of text as string) {
-        if (key === '\r' || key === '\n' || key === '\u0004') return typed
-        if (key === '\u0003') throw new CommandError('interrupted')
-        typed = key === '\u007f' || key === '\b' ? [...typed].slice(0, -1).join('') : typed + key
-      }
-    }
-    return typed
+    const first = await askHidden(input, 'Password: ')
+    if ((await askHidden(input, 'Again: ')) !== first) throw new CommandError('the two passwords differ')
+    return first
   } finally {
     input.setRawMode(false)
     input.pause()
-    process.stderr.write('\n')
   }
+}
+
+/** One line from a terminal that shows nothing of it. */
+async function askHidden(input: ReadStream, question: string): Promise<string> {
+  process.stderr.write(question)
+  let typed = ''
+  for await (const text of input.setEncoding('utf8').iterator({ destroyOnReturn: false })) {
+    for (const key of text as string) {
+      if (key === '\u0003') throw new CommandError('interrupted')
+      if (key === '\r' || key === '\n' || key === '\u0004') {
+        process.stderr.write('\n')
+        return typed
+      }
+      typed = key === '\u007f' || key === '\b' ? [...typed].slice(0, -1).join('') : typed + key
+    }
+  }
+  return typed
 }
 
 /** The first line, without its end, as `printf %s secret | sallyport hash` and `sallyport hash < file` give it. */
