@@ -72,12 +72,14 @@ export class Gateway {
   }
 
   /** From the bytes of a request to its route. */
-  #arrive(id: string, request: IncomingMessage, connection: Connection, record: RequestRecord): Arrival {
+  #arrive(id: string, request: IncomingMessage, peer: Connection, record: RequestRecord): Arrival {
     const head = this.#phases.readHead(request)
     const { destination } = head
     const { host, path } = destination
 
     const server = this.#phases.serverFor(host)
+    const connection = this.#phases.connectionOf(server, peer, request)
+    record.connection = connection
     this.#phases.admit(server, connection)
 
     const method = request.method as string

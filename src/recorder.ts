@@ -27,7 +27,7 @@ export function createRecorder({ accessLog, metrics }: RecorderOptions) {
 class Recorded implements RequestRecord, AccessEntry {
   readonly id: string
   readonly request: IncomingMessage
-  readonly connection: Connection
+  connection: Connection
   route: string | undefined = undefined
   user: string | undefined = undefined
   service: string | undefined = undefined
@@ -74,12 +74,12 @@ class Recorded implements RequestRecord, AccessEntry {
   /** By the socket's own counters: what passed since the last request on it ended. */
   #count(): void {
     const { socket } = this.request
-    const before = counted.get(this.connection)
+    const before = counted.get(socket)
     const received = socket.bytesRead
     const sent = socket.bytesWritten ?? before?.sent ?? 0
     this.bytesReceived = Math.max(0, received - (before?.received ?? 0))
     this.bytesSent = Math.max(0, sent - (before?.sent ?? 0))
-    if (before === undefined) counted.set(this.connection, { received, sent })
+    if (before === undefined) counted.set(socket, { received, sent })
     else {
       before.received = received
       before.sent = sent
@@ -87,4 +87,4 @@ class Recorded implements RequestRecord, AccessEntry {
   }
 }
 
-const counted = new WeakMap<Connection, { received: number; sent: number }>()
+const counted = new WeakMap<IncomingMessage['socket'], { received: number; sent: number }>()

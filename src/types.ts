@@ -324,6 +324,8 @@ export interface Balancer {
 
 /** Notes of one request for the access log and the metrics; it is only written to while the request lives. */
 export interface RequestRecord extends CallRecord {
+  /** Whose request it is. */
+  connection: Connection
   route: string | undefined
   error: GatewayError | undefined
   /** Writes the line and counts; called once, on every way out. `status` is 0 where nothing was answered. */
@@ -338,6 +340,12 @@ export interface Phases {
   requestId(connection: Connection, request: IncomingMessage): string
   /** The virtual server that Host names. */
   serverFor(host: string): VirtualServer
+  /**
+   * The connection as the request's: where a load balancer in front tells the client's certificate in a header, it holds that one instead of the load balancer's
+   * own, and is the same object for the same certificate on the same connection.
+   * @throws GatewayError GW_BAD_REQUEST where the header cannot be understood in one way only
+   */
+  connectionOf(server: VirtualServer, connection: Connection, request: IncomingMessage): Connection
   /** @throws GatewayError where the connection was judged by another policy (421), or the server demands a certificate that is missing or bad (400) */
   admit(server: VirtualServer, connection: Connection): void
   /** @throws GatewayError where the route does not serve this protocol */

@@ -1,6 +1,6 @@
 /** Which headers tell the backend who is calling. */
 import type { Problem } from '../errors.ts'
-import { field, list, map } from './field.ts'
+import { field, type Kind, list, map, Unfit } from './field.ts'
 import type { IdentityField } from './identity-fields.ts'
 import { type IdentityTemplate, identityValue } from './identity-template.ts'
 import { choice, size } from './scalars.ts'
@@ -64,6 +64,24 @@ const RESERVED =
   /^(host|connection|content-.*|transfer-encoding|te|trailer|upgrade|keep-alive|proxy-.*|expect|via|forwarded|x-forwarded-.*|x-real-ip|x-request-id|date|cookie|set-cookie|range|if-.*|accept.*|authorization|origin)$/
 
 const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/
+
+/** A header that may be ours alone. */
+export const headerName: Kind<string> = {
+  expected: 'the name of a header that HTTP and the gateway have no use for, such as X-Client-Cert',
+  json: { type: 'string' },
+  parse(value) {
+    if (
+      typeof value === 'string' &&
+      TOKEN.test(value) &&
+      (!RESERVED.test(folded(value)) || TELLS_CERTIFICATE.test(folded(value)))
+    )
+      return value
+    throw new Unfit('')
+  },
+}
+
+/** Of the gateway's own names, those of other gateways' certificate headers. */
+const TELLS_CERTIFICATE = /^x-forwarded-(tls-)?client-cert$/
 
 /** Backends behind CGI cannot tell `X-User`, `X_User` and `X.User` apart. */
 function folded(name: string): string {

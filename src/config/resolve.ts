@@ -1,5 +1,6 @@
 /** From what is written to what is used: references looked up, children moved to their parents, disabled things left out. */
 import { checkAgainstServers, checkCertificateDemands } from './certificate-demands.ts'
+import { checkTrustedBalancers } from './certificate-header.ts'
 import {
   type CaCertificateConfig,
   type CertificateConfig,
@@ -46,6 +47,8 @@ export function resolveConfig(written: Written, context: ResolveContext): Config
   const listeners = resolveListeners(written, services.values(), context)
   for (const problem of checkAgainstServers(routes, listeners)) context.report(problem)
   const authentication = resolveAuth(written, context)
+  const servers = listeners.flatMap((listener) => listener.servers)
+  for (const problem of checkTrustedBalancers(servers, trusted_ips)) context.report(problem)
   return {
     listeners,
     services: services.values(),

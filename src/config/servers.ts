@@ -3,6 +3,7 @@ import { z } from 'zod'
 import type { Problem } from '../errors.ts'
 import { wildcardName } from './addresses.ts'
 import { type AuthorizationConfig, authorization } from './authorization.ts'
+import { certificateHeaderSettings, checkCertificateHeader } from './certificate-header.ts'
 import { crl } from './crl.ts'
 import { block, field, type Located, list } from './field.ts'
 import { checkNameRules, nameRule } from './name-rules.ts'
@@ -68,6 +69,7 @@ export const server = block('One virtual server.', {
       'off: ask for no certificate. optional: verify one if it is sent. on: demand one. ' +
       'optional_no_ca: ask, but let the backend judge a certificate of an unknown authority.',
   }),
+  ...certificateHeaderSettings,
   ssl_verify_depth: field(integer(0, 64), {
     default: 1,
     env: 'SALLYPORT_SSL_VERIFY_DEPTH',
@@ -185,7 +187,7 @@ export function checkServer(given: WrittenServer): Problem[] {
   if (given.ssl_protocols.length === 0) {
     problems.push({ path: `${given.at}.ssl_protocols`, message: 'is empty; expected TLSv1.2, TLSv1.3 or both' })
   }
-  return [...problems, ...checkServerKey(given)]
+  return [...problems, ...checkCertificateHeader(given, verifyClientOf(given)), ...checkServerKey(given)]
 }
 
 /** What has no effect where no certificate is asked for. */

@@ -24,7 +24,6 @@ export function describeConnection(
     verification,
   }: { policy: string; peer: Peer; shown: Shown | undefined; verification: Verification },
 ): Connection {
-  const certificates = shown ? [shown.certificate, ...shown.chain] : []
   return Object.freeze({
     ...peer,
     id: randomBytes(8).toString('hex'),
@@ -32,9 +31,20 @@ export function describeConnection(
     protocol: socket.getProtocol() ?? 'unknown',
     cipher: socket.getCipher().name,
     resumed: socket.isSessionReused(),
+    ...factsOf(shown, verification),
+  })
+}
+
+/** Everything in a connection that follows from the client's certificate. */
+export function factsOf(
+  shown: Shown | undefined,
+  verification: Verification,
+): Pick<Connection, 'verification' | 'certificate' | 'chain' | 'expiresAt'> {
+  const certificates = shown ? [shown.certificate, ...shown.chain] : []
+  return {
     verification,
     certificate: shown?.certificate,
     chain: verification.result === 'SUCCESS' && shown ? shown.sent : NO_CHAIN,
     expiresAt: Math.min(...certificates.map(({ notAfter }) => notAfter)),
-  })
+  }
 }

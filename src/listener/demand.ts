@@ -37,3 +37,7 @@ export function failed(
 ): Failure {
   return Object.freeze({ result: 'FAILED', code, reason, ...(hint === undefined ? {} : { hint }) })
 }
+
+export function unverified(certificate: CertificateFacts, error: string): Shown {
+  return { certificate, chain: [], sent: [], error }
+}

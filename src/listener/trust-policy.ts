@@ -15,9 +15,10 @@ import { findPath, intermediatesOf, isSoundPath } from '../tls-cert-utils/chain.
 import { trustingUnannounced } from '../tls-cert-utils/unannounced-trust.ts'
 import { FORGIVEN_BY_OPTIONAL_NO_CA } from '../tls-cert-utils/verify-errors.ts'
 import type { Verification, VerifyMode } from '../types.ts'
-import { type Demand, type Failure, failed, type Shown, type VerifiedChain } from './demand.ts'
+import { type Demand, type Failure, failed, type Shown, unverified, type VerifiedChain } from './demand.ts'
 import type { Intermediates } from './intermediates.ts'
 import type { Requirement } from './requirements.ts'
+import { seeSent } from './sent-certificates.ts'
 import { TicketKeys, type TicketSecret } from './ticket-keys.ts'
 
 /** What one trust policy is made of. Two servers share a policy only where all of this is the same. */
@@ -158,6 +159,11 @@ export class TrustPolicy {
     return { certificate, ...verified, error: undefined }
   }
 
+  /** What a client sent by another way than TLS: no handshake has verified it, nor that the client has its key. */
+  seeSent(sent: readonly [CertificateFacts, ...CertificateFacts[]]): Shown {
+    return seeSent(sent, this.#trusted, this.#options.partialChain)
+  }
+
   /** What nginx's $ssl_client_verify says of a client now; a missing certificate comes before anything that OpenSSL reports. */
   judge(shown: Shown | undefined, now = Date.now()): Judgement {
     if (!shown) return { verification: NONE, until: ALWAYS }
@@ -250,10 +256,6 @@ function sentWith(leaf: X509Certificate): CertificateFacts[] {
     next = facts.selfIssued ? undefined : next.issuerCertificate
   }
   return sent
-}
-
-function unverified(certificate: CertificateFacts, error: string): Shown {
-  return { certificate, chain: [], sent: [], error }
 }
 
 function earliestEnd(certificate: CertificateFacts, chain: readonly CertificateFacts[]): number {

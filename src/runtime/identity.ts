@@ -26,3 +26,9 @@ export function ambiguousHeaders({ identity_headers: headers, identity_presets: 
   const [first] = sameNames(names)
   return first ? [`${first[0]} and ${first[1]} are the same header for many backends; keep one of them`] : []
 }
+
+/** Headers that are nobody's but ours, beyond those of every gateway. */
+export function ownedNamesOf({ identity_headers: headers, listeners }: Config): string[] {
+  const certificateHeaders = listeners.flatMap(({ servers }) => servers.map((server) => server.certificate_header_name))
+  return [...Object.keys(headers), ...certificateHeaders.filter((name) => name !== undefined)]
+}

@@ -13,13 +13,16 @@ import { readHead } from '../routing/head.ts'
 import type { Router } from '../routing/router.ts'
 import type { Access, Phases, Route, VirtualServer } from '../types.ts'
 import { NOBODY } from './access.ts'
-import { identityHeadersOf } from './identity.ts'
+import { identityHeadersOf, ownedNamesOf } from './identity.ts'
+import type { ListenerServers } from './policies.ts'
+import { createConnectionOf } from './presented.ts'
 
 export interface PhasesOptions {
   readonly config: Config
   readonly listener: ListenerConfig
   readonly virtualFor: (host: string) => VirtualServer
   readonly ownUris: (serverName: string | undefined) => readonly string[]
+  readonly servers: ListenerServers['servers']
   readonly router: Router
   /** What a server with `verify_and_map` demands where a route demands nothing. */
   readonly mappedAccess: Access
@@ -32,7 +35,7 @@ export function createPhases(options: PhasesOptions): Phases {
   const { config, listener, virtualFor, router, mappedAccess } = options
   const accessOf = (route: Route, { verifyAndMap }: VirtualServer) =>
     route.access ?? (verifyAndMap ? mappedAccess : undefined)
-  const ownedNames = Object.keys(config.identity_headers)
+  const ownedNames = ownedNamesOf(config)
   const filter = createRequestHeaderFilter({ ownedNames, underscores: listener.underscores_in_headers })
   const identity = identityHeadersOf(config, options.ownUris)
   const trusted = createAddressSet(config.trusted_ips)
@@ -49,6 +52,7 @@ export function createPhases(options: PhasesOptions): Phases {
     readHead: (request) => readHead(request as IncomingMessage & { rawHeaders: string[] }, limits),
     requestId: (connection, request) => forwarded.requestId(connection, request.rawHeaders),
     serverFor: virtualFor,
+    connectionOf: createConnectionOf(options.servers, trusted),
     admit,
     verify,
     route: (method, { destination }, request, { serverName }) =>

@@ -29,6 +29,11 @@ export interface ListenerServers {
   readonly policyFor: (serverName: string | undefined) => TrustPolicy
   /** The URIs of the certificate that a client with this server name is shown. */
   readonly ownUris: (serverName: string | undefined) => readonly string[]
+  readonly servers: readonly {
+    readonly virtual: VirtualServer
+    readonly config: ServerConfig
+    readonly policy: TrustPolicy
+  }[]
   /** Open connections that were judged by another policy are of no use any more. */
   readonly policyIds: ReadonlySet<string>
   /** Hands the policies what this configuration demands: those that were in use already have the demands of the last one. */
@@ -100,6 +105,10 @@ export function prepareServers(
         .filter(({ type }) => type === 'uri')
         .map(({ value }) => value)
     },
+    servers: prepared.map(({ virtual, config, options }) => ({
+      ...{ virtual, config },
+      policy: policies.get(options.id) as TrustPolicy,
+    })),
     policyIds: new Set(policies.keys()),
     commit() {
       for (const { options, demands } of prepared) policies.get(options.id)?.demand(demands)

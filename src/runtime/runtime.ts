@@ -18,7 +18,7 @@ import { Pools } from '../upstream/pools.ts'
 import { type Authentication, buildAuthentication } from './authentication.ts'
 import type { BuiltinSurroundings } from './builtins.ts'
 import { certificateDemandsOf } from './certificate-demands.ts'
-import { ambiguousHeaders } from './identity.ts'
+import { ambiguousHeaders, ownedNamesOf } from './identity.ts'
 import { createDirectory } from './identity-api.ts'
 import { Mappers } from './mappers.ts'
 import { Materials } from './materials.ts'
@@ -158,9 +158,19 @@ export function buildRuntime(loaded: LoadedConfig, lasting: Lasting): Runtime {
   const router = createRouter(rulesOf(config, services, accesses.of, demands))
   const begin = createRecorder({ accessLog, metrics: lasting.metrics })
   const listeners = config.listeners.map((listener, i) => {
-    const { virtualFor, ownUris, policyFor, policyIds } = servers[i] as ListenerServers
+    const { virtualFor, ownUris, policyFor, policyIds, servers: own } = servers[i] as ListenerServers
     const gateway = new Gateway(
-      createPhases({ config, listener, virtualFor, ownUris, router, mappedAccess, begin, log: lasting.log }),
+      createPhases({
+        config,
+        listener,
+        virtualFor,
+        ownUris,
+        servers: own,
+        router,
+        mappedAccess,
+        begin,
+        log: lasting.log,
+      }),
     )
     return { config: listener, settings: settingsOf(listener, policyFor, lasting.workers), gateway, policyIds }
   })
@@ -235,7 +245,7 @@ interface ServiceIngredients {
 }
 
 function buildServices(config: Config, { materials, realms, identity, lasting, used }: ServiceIngredients): Services {
-  const filter = createResponseHeaderFilter({ ownedNames: Object.keys(config.identity_headers), via: config.via })
+  const filter = createResponseHeaderFilter({ ownedNames: ownedNamesOf(config), via: config.via })
   const answerHeaders: AnswerHeaders = filter
   const built = new Map<string, { service: RouteRule['service']; pools: readonly ConnectionPool[] }>()
   for (const service of config.services) {

@@ -87,6 +87,7 @@ describe('who is calling is settled before anything is forwarded', () => {
     const all: Partial<Phases> = {
       readHead: () => head,
       serverFor: () => ({}) as never,
+      connectionOf: (_server, connection) => connection,
       admit: () => {},
       verify: (_server, _route, connection) => connection,
       route: () => match,

@@ -1,0 +1,150 @@
+/** The client's certificate in a header, as a load balancer in front writes it that has ended the client's TLS. */
+import { GatewayError } from '../errors.ts'
+import { type CertificateFacts, readCertificate } from '../tls-cert-utils/certificate.ts'
+import { CertificateError } from '../tls-cert-utils/certificate-error.ts'
+import { PemError, readPemBlocks } from '../tls-cert-utils/pem.ts'
+import { fold } from './fold.ts'
+import { parseXfcc, type XfccPair } from './xfcc.ts'
+
+export type CertificateHeaderFormat = 'url_encoded' | 'base64_encoded' | 'rfc9440' | 'xfcc'
+
+/** The client's own certificate first. */
+export type SentCertificates = readonly [CertificateFacts, ...CertificateFacts[]]
+
+export interface CertificateHeader {
+  /** The headers that it reads, which are the load balancer's to write and nobody else's. */
+  readonly names: readonly string[]
+  /** Their values in this request; undefined where there are none, or empty ones. @throws GatewayError GW_BAD_REQUEST where one is there twice */
+  valuesIn(rawHeaders: readonly string[]): readonly string[] | undefined
+  /** @param values of `valuesIn`. @throws GatewayError GW_BAD_REQUEST */
+  read(values: readonly string[]): SentCertificates
+}
+
+/** More is no client's chain, and each costs a signature to check. */
+const MOST = 10
+
+/** @param name of the header, for the formats that leave it open */
+export function createCertificateHeader(format: CertificateHeaderFormat, name: string): CertificateHeader {
+  const names = format === 'rfc9440' ? ['Client-Cert', 'Client-Cert-Chain'] : [name]
+  const folded = names.map(fold)
+  return {
+    names,
+    valuesIn(rawHeaders) {
+      const values = folded.map((each, i) => onlyValue(rawHeaders, each, names[i] as string))
+      if (values.some((value) => value !== undefined && value !== '')) return values.map((value) => value ?? '')
+      return undefined
+    },
+    read: (values) => readAll(() => READERS[format](values), names[0] as string),
+  }
+}
+
+function onlyValue(rawHeaders: readonly string[], folded: string, name: string): string | undefined {
+  let found: string | undefined
+  for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
+    const candidate = rawHeaders[i] as string
+    if (candidate.length !== folded.length || fold(candidate) !== folded) continue
+    // One of the two is not the load balancer's.
+    if (found !== undefined) throw new GatewayError('GW_BAD_REQUEST', `the certificate header ${name} is there twice`)
+    found = (rawHeaders[i + 1] as string).trim()
+  }
+  return found
+}
+
+function readAll(read: () => Buffer[], name: string): SentCertificates {
+  try {
+    const ders = read()
+    if (ders.length > MOST) throw new Malformed(`holds more than ${MOST} certificates`)
+    const [first, ...others] = ders.map(certificateOf)
+    if (!first) throw new Malformed('holds no certificate')
+    return [first, ...others]
+  } catch (error) {
+    if (!(error instanceof Malformed || error instanceof PemError || error instanceof CertificateError)) throw error
+    throw new GatewayError('GW_BAD_REQUEST', `the certificate header ${name} cannot be read: it ${error.message}`)
+  }
+}
+
+class Malformed extends Error {}
+
+function certificateOf(der: Buffer): CertificateFacts {
+  const certificate = readCertificate(der)
+  if (certificate.raw.length !== der.length) throw new Malformed('holds something behind a certificate')
+  try {
+    void certificate.x509
+  } catch {
+    throw new Malformed('holds what OpenSSL does not take for a certificate')
+  }
+  return certificate
+}
+
+const READERS: Readonly<Record<CertificateHeaderFormat, (values: readonly string[]) => Buffer[]>> = {
+  url_encoded: ([value = '']) => fromEscapedPem(value),
+  base64_encoded: ([value = '']) => value.split(',').map((each) => fromBase64(each.trim())),
+  rfc9440: ([certificate = '', chain = '']) => [
+    fromByteSequence(certificate),
+    ...(chain === '' ? [] : chain.split(',').map((each) => fromByteSequence(each.trim()))),
+  ],
+  xfcc: ([value = '']) => fromXfcc(value),
+}
+
+/** nginx's `$ssl_client_escaped_cert`, and AWS's, which leaves `+`, `=` and `/` as they are. */
+function fromEscapedPem(value: string): Buffer[] {
+  if (!/^(?:[\w.~+/=-]|%[0-9A-Fa-f]{2})*$/.test(value)) throw new Malformed('is not percent-encoded')
+  const text = unescaped(value)
+  const blocks = readPemBlocks(text)
+  const isAll = text.replaceAll(/-----BEGIN [^-]*-----[^-]*-----END [^-]*-----\s*/g, '') === ''
+  if (!isAll || blocks.some(({ label, der }) => label !== 'CERTIFICATE' || der.length === 0)) {
+    throw new Malformed('holds something besides certificates')
+  }
+  return blocks.map(({ der }) => der)
+}
+
+function unescaped(value: string): string {
+  try {
+    return decodeURIComponent(value)
+  } catch {
+    throw new Malformed('is not percent-encoded UTF-8')
+  }
+}
+
+function fromBase64(value: string): Buffer {
+  if (!/^(?:[A-Za-z0-9+/]{4})+(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/.test(value))
+    throw new Malformed('is not base64')
+  return Buffer.from(value, 'base64')
+}
+
+/** RFC 8941 3.3.5, without parameters. */
+function fromByteSequence(value: string): Buffer {
+  const content = /^:([^:]*):$/.exec(value)?.[1]
+  if (content === undefined) throw new Malformed('is no byte sequence of RFC 8941')
+  return fromBase64(content)
+}
+
+/** One element: a second one would be of another hop, and who wrote it cannot be told. */
+function fromXfcc(value: string): Buffer[] {
+  const [pairs, ...more] = parseXfcc(value) ?? []
+  if (!pairs) throw new Malformed('is no XFCC that can be read in one way only')
+  if (more.length > 0) throw new Malformed('holds more than one element: let the load balancer SANITIZE_SET it')
+  const certificate = fromPair(pairs, 'cert')
+  const chain = fromPair(pairs, 'chain')
+  const [leaf] = certificate ?? chain ?? []
+  if (!leaf) throw new Malformed('holds neither Cert nor Chain; the load balancer must set them')
+  if ((certificate?.length ?? 1) !== 1 || (chain?.[0] && !chain[0].equals(leaf))) {
+    throw new Malformed('names two certificates')
+  }
+  const hash = onlyPair(pairs, 'hash')
+  if (hash !== undefined && hash.toLowerCase() !== readCertificate(leaf).fingerprintSha256) {
+    throw new Malformed('names another Hash than that of its certificate')
+  }
+  return chain ?? [leaf]
+}
+
+function fromPair(pairs: readonly XfccPair[], key: string): Buffer[] | undefined {
+  const value = onlyPair(pairs, key)
+  return value === undefined ? undefined : fromEscapedPem(value)
+}
+
+function onlyPair(pairs: readonly XfccPair[], key: string): string | undefined {
+  const found = pairs.filter(([each]) => each === key)
+  if (found.length > 1) throw new Malformed(`holds ${key} twice`)
+  return found[0]?.[1]
+}

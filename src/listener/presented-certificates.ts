@@ -1,0 +1,98 @@
+import { createHash } from 'node:crypto'
+import type { CertificateFacts } from '../tls-cert-utils/certificate.ts'
+import type { Connection } from '../types.ts'
+import { factsOf } from './connection.ts'
+import type { Shown } from './demand.ts'
+import type { TrustPolicy } from './trust-policy.ts'
+
+/** How the certificate of a request's client is told by a load balancer that has ended its TLS. */
+export interface CertificateHeader {
+  valuesIn(rawHeaders: readonly string[]): readonly string[] | undefined
+  /** @throws GatewayError GW_BAD_REQUEST */
+  read(values: readonly string[]): readonly [CertificateFacts, ...CertificateFacts[]]
+}
+
+export interface PresentedCertificatesOptions {
+  readonly header: CertificateHeader
+  readonly policy: Pick<TrustPolicy, 'seeSent' | 'judge'>
+  /** Whether this connection is a load balancer's whose word about the client is believed. */
+  readonly isTrusted: (connection: Connection) => boolean
+}
+
+/** Of so many clients on one of the load balancer's connections the verdict is remembered. */
+const CLIENTS_PER_CONNECTION = 32
+/** Of so many certificates altogether, so that the load balancer's next connection need not check their signatures again. */
+const CERTIFICATES = 10_000
+/** A verdict that refuses may change with the clock, or because somebody mends something: it is kept for so long, in milliseconds. */
+const REFUSAL_TIME = 5_000
+
+interface Derived {
+  readonly connection: Connection
+  readonly until: number
+}
+
+/**
+ * Replaces what a load balancer's connection says of its own certificate by what its header says of the client's, for each request: a load balancer
+ * sends the requests of many clients over one connection. The certificate is verified as if it had come by TLS, but nobody has proved to us
+ * that the client has its key: for that the load balancer's word must do.
+ */
+export class PresentedCertificates {
+  readonly #options: PresentedCertificatesOptions
+  readonly #byConnection = new WeakMap<Connection, Map<string, Derived>>()
+  /** Verified ones alone: strangers could fill it. */
+  readonly #verified = new Map<string, Shown>()
+
+  constructor(options: PresentedCertificatesOptions) {
+    this.#options = options
+  }
+
+  /** @throws GatewayError GW_BAD_REQUEST where the header cannot be understood in one way only */
+  connectionOf(peer: Connection, rawHeaders: readonly string[], now = Date.now()): Connection {
+    const known = this.#knownOn(peer)
+    if (!known) return peer
+    const values = this.#options.header.valuesIn(rawHeaders)
+    const key = values?.join('\n') ?? ''
+    const found = known.get(key)
+    if (found && now < found.until) return found.connection
+    const derived = this.#derive(peer, values && this.#seen(values, key), now)
+    keep(known, key, derived, CLIENTS_PER_CONNECTION)
+    return derived.connection
+  }
+
+  /** What is known of the clients on a connection; undefined where it is no load balancer's. */
+  #knownOn(peer: Connection): Map<string, Derived> | undefined {
+    const found = this.#byConnection.get(peer)
+    if (found) return found
+    if (!this.#options.isTrusted(peer)) return undefined
+    const made = new Map<string, Derived>()
+    this.#byConnection.set(peer, made)
+    return made
+  }
+
+  #seen(values: readonly string[], text: string): Shown {
+    const digest = createHash('sha256').update(text).digest('base64')
+    const known = this.#verified.get(digest)
+    if (known) return known
+    const shown = this.#options.policy.seeSent(this.#options.header.read(values))
+    if (shown.error === undefined) keep(this.#verified, digest, shown, CERTIFICATES)
+    return shown
+  }
+
+  #derive(peer: Connection, shown: Shown | undefined, now: number): Derived {
+    const { verification, until } = this.#options.policy.judge(shown, now)
+    const isRefused = verification.result === 'FAILED'
+    return {
+      connection: Object.freeze({ ...peer, ...factsOf(shown, verification) }),
+      until: isRefused ? Math.min(until, now + REFUSAL_TIME) : until,
+    }
+  }
+}
+
+/** The newest stay. */
+function keep<T>(memory: Map<string, T>, key: string, value: T, most: number): void {
+  memory.delete(key)
+  memory.set(key, value)
+  if (memory.size <= most) return
+  const oldest = memory.keys().next().value
+  if (oldest !== undefined) memory.delete(oldest)
+}

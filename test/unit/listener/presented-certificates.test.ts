@@ -1,0 +1,119 @@
+import { describe, expect, test } from '@jest/globals'
+import { createCertificateHeader } from '../../../src/identity/certificate-header.ts'
+import type { Shown } from '../../../src/listener/demand.ts'
+import { PresentedCertificates } from '../../../src/listener/presented-certificates.ts'
+import type { Judgement } from '../../../src/listener/trust-policy.ts'
+import type { Verification } from '../../../src/types.ts'
+import { fakeConnection } from '../../support/fake-connection.ts'
+import { authority, type Issued } from '../../support/pki.ts'
+
+const root = authority('root')
+const [ada, eve] = [root.client('ada'), root.client('eve')]
+const FAILED = { result: 'FAILED', code: 'CERT_REVOKED', reason: 'certificate revoked' } as const
+
+/** A policy that counts how often it verifies, and judges as it is told. */
+function policyOf(
+  verdict: (shown: Shown | undefined) => Verification = () => ({ result: 'SUCCESS' }),
+  until = Number.POSITIVE_INFINITY,
+) {
+  const counted = { seen: 0, judged: 0 }
+  const policy = {
+    seeSent: (sent: readonly [Shown['certificate'], ...Shown['chain']]): Shown => {
+      counted.seen += 1
+      return { certificate: sent[0], chain: [], sent: [], error: undefined }
+    },
+    judge: (shown: Shown | undefined): Judgement => {
+      counted.judged += 1
+      return { verification: shown ? verdict(shown) : { result: 'NONE' }, until }
+    },
+  }
+  return { policy, counted }
+}
+
+const header = createCertificateHeader('base64_encoded', 'X-Cert')
+const headers = (...issued: Issued[]) => issued.flatMap(({ der }) => ['X-Cert', der.toString('base64')])
+const balancer = fakeConnection({ remoteAddress: '10.0.0.1', certificate: undefined, policy: 'p' })
+const isTrusted = ({ remoteAddress }: { remoteAddress: string }) => remoteAddress === '10.0.0.1'
+
+describe('on a load balancer’s connection', () => {
+  test('each request has the certificate of its own client', () => {
+    const { policy } = policyOf()
+    const presented = new PresentedCertificates({ header, policy, isTrusted })
+    const subjects = [ada, eve, ada].map((as) => presented.connectionOf(balancer, headers(as)).certificate?.subject)
+    expect(subjects).toEqual(['CN=ada', 'CN=eve', 'CN=ada'])
+  })
+
+  test('the same client is the same frozen object, so that what follows from it is made once', () => {
+    const { policy, counted } = policyOf()
+    const presented = new PresentedCertificates({ header, policy, isTrusted })
+    const first = presented.connectionOf(balancer, headers(ada))
+    expect(presented.connectionOf(balancer, headers(ada))).toBe(first)
+    expect(Object.isFrozen(first)).toBe(true)
+    expect(first).toMatchObject({
+      id: balancer.id,
+      policy: 'p',
+      verification: { result: 'SUCCESS' },
+      expiresAt: ada.x509.validToDate.getTime(),
+    })
+    expect(counted).toEqual({ seen: 1, judged: 1 })
+  })
+
+  test('another connection of it need not verify the certificate again, but judges it', () => {
+    const { policy, counted } = policyOf()
+    const presented = new PresentedCertificates({ header, policy, isTrusted })
+    presented.connectionOf(balancer, headers(ada))
+    const other = fakeConnection({ remoteAddress: '10.0.0.1', id: 'other' })
+    expect(presented.connectionOf(other, headers(ada)).id).toBe('other')
+    expect(counted).toEqual({ seen: 1, judged: 2 })
+  })
+
+  test('without the header there is no certificate, not even the load balancer’s own', () => {
+    const { policy } = policyOf()
+    const presented = new PresentedCertificates({ header, policy, isTrusted })
+    const own = presented.connectionOf(balancer, headers(ada))
+    const bare = presented.connectionOf({ ...own }, [])
+    expect(bare).toMatchObject({
+      certificate: undefined,
+      chain: [],
+      verification: { result: 'NONE' },
+      expiresAt: Number.POSITIVE_INFINITY,
+    })
+  })
+
+  test('is judged again when its time has come', () => {
+    let verdict: Verification = { result: 'SUCCESS' }
+    const { policy } = policyOf(() => verdict, 1000)
+    const presented = new PresentedCertificates({ header, policy, isTrusted })
+    expect(presented.connectionOf(balancer, headers(ada), 0).verification.result).toBe('SUCCESS')
+    verdict = FAILED
+    expect(presented.connectionOf(balancer, headers(ada), 999).verification.result).toBe('SUCCESS')
+    expect(presented.connectionOf(balancer, headers(ada), 1000).verification).toEqual(FAILED)
+  })
+
+  test('a refusal is not kept for as long as the connection', () => {
+    let verdict: Verification = FAILED
+    const { policy } = policyOf(() => verdict)
+    const presented = new PresentedCertificates({ header, policy, isTrusted })
+    expect(presented.connectionOf(balancer, headers(ada), 0).verification.result).toBe('FAILED')
+    verdict = { result: 'SUCCESS' }
+    expect(presented.connectionOf(balancer, headers(ada), 4999).verification.result).toBe('FAILED')
+    expect(presented.connectionOf(balancer, headers(ada), 5000).verification.result).toBe('SUCCESS')
+  })
+
+  test('remembers a bounded number of clients, and is right about those that it has forgotten', () => {
+    const { policy, counted } = policyOf()
+    const presented = new PresentedCertificates({ header, policy, isTrusted })
+    const many = Array.from({ length: 40 }, (_, i) => root.client(`client-${i}`))
+    for (const each of [...many, ...many])
+      expect(presented.connectionOf(balancer, headers(each)).certificate?.subject).toBe(`CN=${each.name}`)
+    expect(counted).toEqual({ seen: 40, judged: 80 })
+  })
+})
+
+test('of anybody else nothing is read, not even what could not be understood', () => {
+  const { policy, counted } = policyOf()
+  const presented = new PresentedCertificates({ header, policy, isTrusted })
+  const stranger = fakeConnection({ remoteAddress: '192.0.2.9' })
+  expect(presented.connectionOf(stranger, headers(ada, eve))).toBe(stranger)
+  expect(counted).toEqual({ seen: 0, judged: 0 })
+})
