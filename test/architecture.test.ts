@@ -24,7 +24,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   gateway: [],
   listener: ['tls-cert-utils', 'end-gently'],
   identity: ['tls-cert-utils'],
-  auth: ['tokens'],
+  auth: ['tls-cert-utils', 'tokens'],
   routing: [],
   upstream: ['tls-cert-utils', 'end-gently'],
   store: [],

@@ -24,6 +24,14 @@ export interface Chain {
   authenticate(caller: Caller): Identity | Promise<Identity>
 }
 
+/** The caller of a route that asks nobody who he is. */
+export const NOBODY: Identity = Object.freeze({
+  user: undefined,
+  methods: Object.freeze([]),
+  credential: undefined,
+  expiresAt: Number.POSITIVE_INFINITY,
+})
+
 /** Whom a route with `anonymous` lets pass without a user. */
 export const ANONYMOUS: Identity = Object.freeze({
   user: undefined,

@@ -1,4 +1,5 @@
 /** What the rest of the gateway needs of the configuration. */
+export type { AccessRuleConfig, AccessRulesConfig } from './access-rules.ts'
 export type { ListenAddress } from './addresses.ts'
 export type { AdminConfig } from './admin.ts'
 export type { AuthConfig } from './auth.ts'

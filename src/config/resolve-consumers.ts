@@ -93,3 +93,19 @@ function reportSharedCredentials(consumers: readonly ConsumerConfig[], context: 
     }
   }
 }
+
+/** The consumers that services and routes fall back to must be there. */
+export function checkDefaultConsumers(
+  { services, routes }: Written,
+  consumers: readonly ConsumerConfig[],
+  context: ResolveContext,
+): void {
+  const places = [...services, ...services.flatMap((service) => service.routes ?? []), ...routes]
+  for (const { at, default_consumer: wanted } of located<Located & { default_consumer?: string }>(places)) {
+    if (wanted === undefined || consumers.some(({ id, name }) => id === wanted || name === wanted)) continue
+    const names = consumers.slice(0, 20).map(({ name }) => name)
+    const known = names.length === 0 ? 'none is declared' : `known: ${names.join(', ')}`
+    const message = `names no consumer that is there and enabled; ${known}`
+    context.report({ path: `${at}.default_consumer`, message })
+  }
+}

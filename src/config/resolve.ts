@@ -1,4 +1,5 @@
 /** From what is written to what is used: references looked up, children moved to their parents, disabled things left out. */
+import { checkAccessRules } from './access-rules.ts'
 import { checkAgainstServers, checkCertificateDemands } from './certificate-demands.ts'
 import { checkTrustedBalancers } from './certificate-header.ts'
 import {
@@ -16,7 +17,7 @@ import { checkProxy, type ProxyConfig } from './proxy.ts'
 import { Registry } from './registry.ts'
 import type { RegistryRealmConfig } from './registry-realms.ts'
 import { resolveAuth } from './resolve-auth.ts'
-import { resolveConsumers } from './resolve-consumers.ts'
+import { checkDefaultConsumers, resolveConsumers } from './resolve-consumers.ts'
 import { located, passes, type ResolveContext } from './resolve-context.ts'
 import { resolveIdentityApi } from './resolve-identity-api.ts'
 import { resolveListeners } from './resolve-listeners.ts'
@@ -44,6 +45,7 @@ export function resolveConfig(written: Written, context: ResolveContext): Config
   const { forward_client_cert_details, set_current_client_cert_details } = written
   const { trusted_ips, forwarded, via, proxy, store, tokens, workers, admin, log, shutdown, reload } = written
   const consumers = resolveConsumers(written, context)
+  checkDefaultConsumers(written, consumers, context)
   const listeners = resolveListeners(written, services.values(), context)
   for (const problem of checkAgainstServers(routes, listeners)) context.report(problem)
   const authentication = resolveAuth(written, context)
@@ -162,7 +164,11 @@ function resolveServices(
 ): Registry<ServiceConfig> {
   const registry = new Registry<ServiceConfig>('services', context.report)
   for (const entity of located<WrittenService>(written.services)) {
-    const check = (each: WrittenService) => [...checkService(each), ...checkCertificateDemands(each)]
+    const check = (each: WrittenService) => [
+      ...checkService(each),
+      ...checkCertificateDemands(each),
+      ...checkAccessRules(each),
+    ]
     const sound = passes(entity, check, context)
     const service = resolveService(entity, written.proxy, references, context)
     registry.add(entity, sound && entity.enabled ? service : undefined)
@@ -209,6 +215,7 @@ function resolveService(
     targets: upstream?.targets ?? [itself],
     ...{ rules: entity.rules, anonymous: entity.anonymous, hide_credentials: entity.hide_credentials },
     ...{ ssl_verify_client: entity.ssl_verify_client, ssl_verify_allow: entity.ssl_verify_allow },
+    ...{ allow: entity.allow, deny: entity.deny, default_consumer: entity.default_consumer },
   }
 }
 
@@ -225,7 +232,11 @@ function clientCertificate(
 function resolveRoutes(written: Written, services: Registry<ServiceConfig>, context: ResolveContext): RouteConfig[] {
   const registry = new Registry<RouteConfig>('routes', context.report)
   const add = (route: WrittenRoute, service: ServiceConfig | undefined) => {
-    const check = (each: WrittenRoute) => [...checkRoute(each), ...checkCertificateDemands(each)]
+    const check = (each: WrittenRoute) => [
+      ...checkRoute(each),
+      ...checkCertificateDemands(each),
+      ...checkAccessRules(each),
+    ]
     const sound = passes(route, check, context)
     registry.add(route, sound && service ? resolveRoute(route, service) : undefined)
   }
@@ -262,6 +273,8 @@ function resolveRoute(route: WrittenRoute, service: ServiceConfig): RouteConfig 
     headers: headers.length > 0 ? Object.fromEntries(headers) : undefined,
     snis: given(route.snis),
     created_at: route.created_at ?? 0,
+    access_rules: [service, { at, allow: route.allow, deny: route.deny }].filter(({ allow, deny }) => allow || deny),
+    default_consumer: route.default_consumer ?? service.default_consumer,
     rules: route.rules ?? service.rules,
     anonymous: route.anonymous ?? service.anonymous ?? false,
     hide_credentials: route.hide_credentials ?? service.hide_credentials ?? true,

@@ -1,6 +1,7 @@
 /** Kong's routes: which requests go to which service. */
 import type { z } from 'zod'
 import type { Problem } from '../errors.ts'
+import { type AccessRulesConfig, accessRules } from './access-rules.ts'
 import { authority, wildcardName } from './addresses.ts'
 import { demands } from './auth.ts'
 import { type CertificateDemands, certificateDemands } from './certificate-demands.ts'
@@ -87,6 +88,7 @@ const routeFields = {
   path_handling: field(choice('v0'), { default: 'v0', about: 'How paths are joined; v1 is not supported.' }),
   ...demands,
   ...certificateDemands,
+  ...accessRules,
   request_buffering: field(onOff, { default: true, about: 'Accepted and not used: bodies always stream.' }),
   response_buffering: field(onOff, { default: true, about: 'Accepted and not used: bodies always stream.' }),
 }
@@ -126,6 +128,10 @@ export interface RouteConfig extends Located, CertificateDemands {
   readonly rules: readonly (readonly string[])[] | undefined
   readonly anonymous: boolean
   readonly hide_credentials: boolean
+  /** Its service's `allow` and `deny`, then its own; places without either are left out. */
+  readonly access_rules: readonly AccessRulesConfig[]
+  /** Its own, else its service's: the name or id of a consumer. */
+  readonly default_consumer: string | undefined
 }
 
 const MATCHERS = ['methods', 'hosts', 'paths', 'headers', 'snis'] as const

@@ -1,6 +1,7 @@
 /** Kong's services: the APIs behind the gateway. */
 import { z } from 'zod'
 import type { Problem } from '../errors.ts'
+import { type AccessRulesConfig, accessRules } from './access-rules.ts'
 import { host } from './addresses.ts'
 import { demands } from './auth.ts'
 import { type CertificateDemands, certificateDemands } from './certificate-demands.ts'
@@ -127,6 +128,7 @@ export const service = entity('An API behind the gateway.', {
   ...demands,
   registry: registryGate.optional(),
   ...certificateDemands,
+  ...accessRules,
   enabled: field(onOff, { default: true, about: 'false leaves out the service and its routes.' }),
   routes: z.array(nestedRoute).prefault([]).describe('The routes that lead to it.'),
 })
@@ -141,8 +143,10 @@ export interface RegistryGateConfig {
 }
 
 /** A service as it is used. */
-export interface ServiceConfig extends Located, CertificateDemands {
+export interface ServiceConfig extends Located, CertificateDemands, AccessRulesConfig {
   readonly id: string | undefined
+  /** The name or id of a consumer. */
+  readonly default_consumer: string | undefined
   /** Its name, else its id, else where it stands. */
   readonly name: string
   /** What the gateway answers itself; the fields of an API have no meaning then. */

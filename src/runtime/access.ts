@@ -1,23 +1,20 @@
 /** From the demands of routes to what answers them: the rules over the methods that are set up. */
 import { hkdfSync } from 'node:crypto'
-import { type Chain, createChain, type Rule } from '../auth/chain.ts'
+import type { Authorization } from '../auth/authorization.ts'
+import { type Chain, createChain, NOBODY, type Rule } from '../auth/chain.ts'
 import { placesOf } from '../auth/credential-places.ts'
+import { createCertificateMethod } from '../auth/methods/certificate.ts'
 import { createReceipts, type Receipts } from '../auth/receipts.ts'
 import type { AuthConfig, RouteConfig } from '../config/index.ts'
-import type { Access, AuthMethod, Identity, Users } from '../types.ts'
-
-/** The caller of a route that asks nobody who he is. */
-export const NOBODY: Identity = Object.freeze({
-  user: undefined,
-  methods: [],
-  credential: undefined,
-  expiresAt: Number.POSITIVE_INFINITY,
-})
+import type { Access, AuthMethod, Users } from '../types.ts'
 
 /** Services that people log in at ask by themselves: who can say it already need not come to them. */
 const ASKS_NOBODY: Access = { authenticate: () => NOBODY, authorize: () => {} }
 
 export interface AccessOptions {
+  readonly users: Users
+  /** What routes allow and deny. */
+  readonly authorizations: ReadonlyMap<RouteConfig, Authorization>
   readonly methods: ReadonlyMap<string, AuthMethod>
   /** Whether or not rules may name it. */
   readonly certificate: AuthMethod
@@ -36,18 +33,42 @@ export function buildReceipts(auth: AuthConfig, users: Users, secret: Buffer): R
   return createReceipts({ key: receiptKey(auth, secret), ttl: auth.receipt_ttl, users })
 }
 
-export function createAccesses({ methods, certificate, receipts }: AccessOptions): Accesses {
+export function createAccesses(options: AccessOptions): Accesses {
+  const { methods, certificate, receipts, authorizations } = options
   const methodNamed = (name: string) => methods.get(name)
   const chainOf = (rules: readonly Rule[], anonymous: boolean) =>
     createChain({ rules, anonymous, receipts, methodNamed })
+  const mapped = chainOf([[certificate]], false)
   return {
     of(route) {
-      if (!route.rules) return route.service.builtin === undefined ? undefined : ASKS_NOBODY
-      const rules = route.rules.map((names): Rule => names.map((name) => methodOf(name, methods)))
-      return accessOf(chainOf(rules, route.anonymous), rules, route)
+      const authorization = authorizations.get(route)
+      const asks = route.rules ?? (authorization?.needsUser || route.default_consumer ? [['certificate']] : undefined)
+      const isBuiltin = route.service.builtin !== undefined
+      if (!asks && !authorization) return isBuiltin ? ASKS_NOBODY : undefined
+      const own = certificateOf(route, options)
+      const rules = (asks ?? []).map(
+        (names): Rule => names.map((name) => (name === 'certificate' ? own : methodOf(name, methods))),
+      )
+      return {
+        authenticate: authenticator(asks && chainOf(rules, route.anonymous), isBuiltin ? undefined : mapped),
+        authorize: authorization ? authorization.authorize : () => {},
+        hides: route.hide_credentials ? placesOf(rules.flat()) : undefined,
+      }
     },
-    mapped: accessOf(chainOf([[certificate]], false), [], { hide_credentials: false }),
+    mapped: { authenticate: authenticator(mapped, mapped), authorize: () => {} },
   }
+}
+
+/** A route that only says who may pass leaves it to the server whether anybody is asked. */
+function authenticator(chain: Chain | undefined, mapped: Chain | undefined): Access['authenticate'] {
+  if (chain) return (caller) => chain.authenticate(caller)
+  if (!mapped) return () => NOBODY
+  return (caller) => (caller.server.verifyAndMap ? mapped.authenticate(caller) : NOBODY)
+}
+
+function certificateOf({ default_consumer: fallback }: RouteConfig, { users, certificate }: AccessOptions): AuthMethod {
+  if (fallback === undefined) return certificate
+  return createCertificateMethod({ fallback: users.byName(fallback) ?? users.byId(fallback) })
 }
 
 /** The configuration's check knows which there are: a rule that lost one of its methods would ask too little. */
@@ -55,14 +76,6 @@ function methodOf(name: string, methods: AccessOptions['methods']): AuthMethod {
   const method = methods.get(name)
   if (!method) throw new Error(`a rule names ${name}, which was not made`)
   return method
-}
-
-function accessOf(chain: Chain, rules: readonly Rule[], route: Pick<RouteConfig, 'hide_credentials'>): Access {
-  return {
-    authenticate: (caller) => chain.authenticate(caller),
-    authorize: () => {},
-    hides: route.hide_credentials ? placesOf(rules.flat()) : undefined,
-  }
 }
 
 function receiptKey({ receipt_secret: chosen }: AuthConfig, secret: Buffer): Buffer {

@@ -8,7 +8,7 @@ import type { Directory } from '../identity-api/directory.ts'
 import { tokenAttributes } from '../identity-api/token-attributes.ts'
 import type { Claims } from '../tokens/tokens.ts'
 import type { Store, Users } from '../types.ts'
-import { type Accesses, buildReceipts, createAccesses } from './access.ts'
+import { type Accesses, type AccessOptions, buildReceipts, createAccesses } from './access.ts'
 import type { Materials } from './materials.ts'
 import { createMethodPlugins } from './method-plugins.ts'
 import { buildMethods, type Methods } from './methods.ts'
@@ -22,6 +22,8 @@ export interface AuthenticationOptions {
   readonly store: Store
   readonly tokens: ReturnType<typeof createTokens>
   readonly directory: Directory
+  /** What routes allow and deny. */
+  readonly authorizations: AccessOptions['authorizations']
   readonly lasting: Pick<Lasting, 'log' | 'ticketSecret'>
 }
 
@@ -36,7 +38,7 @@ export interface Authentication {
 }
 
 export function buildAuthentication(options: AuthenticationOptions): Authentication {
-  const { config, users, materials, store, tokens, directory, lasting } = options
+  const { config, users, materials, store, tokens, directory, authorizations, lasting } = options
   const { realm } = config.auth
   const plugins = createMethodPlugins(config, users, lasting.log)
   const certificate = createCertificateMethod()
@@ -47,7 +49,7 @@ export function buildAuthentication(options: AuthenticationOptions): Authenticat
   return {
     methods,
     receipts,
-    accesses: createAccesses({ methods: methods.byName, certificate, receipts }),
+    accesses: createAccesses({ users, methods: methods.byName, certificate, receipts, authorizations }),
     async ready() {
       await plugins.ready(materials)
       if (materials.problems.length === 0) return

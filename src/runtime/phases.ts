@@ -1,9 +1,10 @@
 import type { IncomingMessage } from 'node:http'
+import { NOBODY } from '../auth/chain.ts'
 import { withoutKeys } from '../auth/query-keys.ts'
 import type { Config, ListenerConfig } from '../config/index.ts'
 import { endGently } from '../end-gently.ts'
 import { createClientCertForwarding } from '../identity/client-cert-forwarding.ts'
-import { createForwardedHeaders } from '../identity/forwarded.ts'
+import type { ForwardedHeaders } from '../identity/forwarded.ts'
 import { createRequestHeaderFilter } from '../identity/headers.ts'
 import { admit, verify } from '../listener/admission.ts'
 import type { Log } from '../log.ts'
@@ -12,7 +13,6 @@ import { createAddressSet } from '../routing/addresses.ts'
 import { readHead } from '../routing/head.ts'
 import type { Router } from '../routing/router.ts'
 import type { Access, Phases, Route, VirtualServer } from '../types.ts'
-import { NOBODY } from './access.ts'
 import { identityHeadersOf, ownedNamesOf } from './identity.ts'
 import type { ListenerServers } from './policies.ts'
 import { createConnectionOf } from './presented.ts'
@@ -24,6 +24,7 @@ export interface PhasesOptions {
   readonly ownUris: (serverName: string | undefined) => readonly string[]
   readonly servers: ListenerServers['servers']
   readonly router: Router
+  readonly forwarded: ForwardedHeaders
   /** What a server with `verify_and_map` demands where a route demands nothing. */
   readonly mappedAccess: Access
   readonly begin: Phases['begin']
@@ -46,7 +47,7 @@ export function createPhases(options: PhasesOptions): Phases {
         maxSize: config.identity_headers_max_size,
       })
     : undefined
-  const forwarded = createForwardedHeaders({ trusted, forwarded: config.forwarded, via: config.via })
+  const { forwarded } = options
   const limits = { maxHeaders: listener.max_headers, maxTarget: listener.client_max_uri_size }
   return {
     readHead: (request) => readHead(request as IncomingMessage & { rawHeaders: string[] }, limits),

@@ -16,6 +16,7 @@ import type { Access, AnswerHeaders, CertificateDemand, Store } from '../types.t
 import type { ConnectionPool } from '../upstream/pool.ts'
 import { Pools } from '../upstream/pools.ts'
 import { type Authentication, buildAuthentication } from './authentication.ts'
+import { authorizationsOf, forwardedHeadersOf } from './authorization.ts'
 import type { BuiltinSurroundings } from './builtins.ts'
 import { certificateDemandsOf } from './certificate-demands.ts'
 import { ambiguousHeaders, ownedNamesOf } from './identity.ts'
@@ -127,14 +128,10 @@ export function buildRuntime(loaded: LoadedConfig, lasting: Lasting): Runtime {
   const tokens = createTokens(config.tokens, store.store, lasting.ticketSecret, materials)
   const users = createUsers(config.consumers)
   const directory = createDirectory(config, users)
+  const forwarded = forwardedHeadersOf(config)
+  const authorizations = authorizationsOf(config.routes, forwarded, materials)
   const authentication = buildAuthentication({
-    config,
-    users,
-    materials,
-    store: store.store,
-    tokens,
-    directory,
-    lasting,
+    ...{ config, users, materials, store: store.store, tokens, directory, authorizations, lasting },
   })
   const { methods, receipts, accesses } = authentication
   const identity = tokens && { config, users, methods: methods.byName, receipts, tokens, directory }
@@ -161,15 +158,18 @@ export function buildRuntime(loaded: LoadedConfig, lasting: Lasting): Runtime {
     const { virtualFor, ownUris, policyFor, policyIds, servers: own } = servers[i] as ListenerServers
     const gateway = new Gateway(
       createPhases({
-        config,
-        listener,
-        virtualFor,
-        ownUris,
-        servers: own,
-        router,
-        mappedAccess,
-        begin,
-        log: lasting.log,
+        ...{
+          config,
+          listener,
+          virtualFor,
+          ownUris,
+          servers: own,
+          router,
+          forwarded,
+          mappedAccess,
+          begin,
+          log: lasting.log,
+        },
       }),
     )
     return { config: listener, settings: settingsOf(listener, policyFor, lasting.workers), gateway, policyIds }

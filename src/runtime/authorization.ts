@@ -1,0 +1,54 @@
+/** From `allow` and `deny` as written to what decides on requests. */
+import { type Authorization, type Condition, createAuthorization, type Limits } from '../auth/authorization.ts'
+import { createTimes } from '../auth/time-of-week.ts'
+import type { AccessRuleConfig, AccessRulesConfig, Config, RouteConfig } from '../config/index.ts'
+import { createForwardedHeaders, type ForwardedHeaders } from '../identity/forwarded.ts'
+import { createAddressSet } from '../routing/addresses.ts'
+import type { Caller } from '../types.ts'
+import type { Materials } from './materials.ts'
+import { compiledNameRules } from './name-rules.ts'
+
+export function forwardedHeadersOf({ trusted_ips, forwarded, via }: Config): ForwardedHeaders {
+  return createForwardedHeaders({ trusted: createAddressSet(trusted_ips), forwarded, via })
+}
+
+/** What each route allows and denies; routes that leave that open have no entry. */
+export function authorizationsOf(
+  routes: readonly RouteConfig[],
+  forwarded: ForwardedHeaders,
+  materials: Materials,
+): ReadonlyMap<RouteConfig, Authorization> {
+  const addressOf = ({ connection, request }: Caller) => forwarded.clientAddress(connection, request.rawHeaders)
+  // A service's rules hold for each of its routes, and what is wrong with them is told once.
+  const compiled = new Map<AccessRulesConfig, Limits>()
+  const limitsAt = (place: AccessRulesConfig) => {
+    const limits = compiled.get(place) ?? limitsOf(place, materials)
+    compiled.set(place, limits)
+    return limits
+  }
+  const limited = routes.filter(({ access_rules: rules }) => rules.length > 0)
+  return new Map(
+    limited.map((route) => [route, createAuthorization({ limits: route.access_rules.map(limitsAt), addressOf })]),
+  )
+}
+
+function limitsOf({ at, allow, deny = [] }: AccessRulesConfig, materials: Materials): Limits {
+  return {
+    at,
+    allow: allow?.map((rule, i) => conditionOf(rule, `${at}.allow[${i}]`, materials)),
+    deny: deny.map((rule, i) => conditionOf(rule, `${at}.deny[${i}]`, materials)),
+  }
+}
+
+function conditionOf(rule: AccessRuleConfig, at: string, materials: Materials): Condition {
+  const { users, groups, certificate, addresses, methods, times } = rule
+  return {
+    at,
+    users: users && new Set(users),
+    groups: groups && new Set(groups),
+    certificate: certificate && compiledNameRules(certificate, `${at}.certificate`, materials),
+    addresses: addresses && createAddressSet(addresses),
+    methods: methods && new Set(methods),
+    times: times && createTimes(times),
+  }
+}
