@@ -69,7 +69,19 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'listen-problem',
   ],
   workers: ['server', 'config', 'admin', 'file-watch', 'log', 'store', 'listener', 'tls-cert-utils'],
-  cli: ['config', 'runtime', 'server', 'workers', 'tls-cert-utils', 'identity', 'auth', 'log', 'metrics', 'listener'],
+  cli: [
+    'config',
+    'runtime',
+    'server',
+    'workers',
+    'tls-cert-utils',
+    'identity',
+    'auth',
+    'log',
+    'metrics',
+    'listener',
+    'registry',
+  ],
 }
 const EVERYWHERE = ['types', 'errors']
 const LIBRARIES = ['tls-cert-utils', 'errors', 'config']

@@ -11,6 +11,8 @@ import type { DescribedCertificate, ServerJudgement } from './inspection.ts'
 
 interface InspectOptions {
   readonly config?: string
+  readonly for?: string
+  readonly user?: string
   readonly json: boolean
 }
 
@@ -19,13 +21,15 @@ export function addInspect(program: Command): void {
     .command('inspect')
     .description('Show what the gateway would make of a client certificate: its facts, its verification, the headers.')
     .argument(
-      '<file>',
+      '[file]',
       'the certificate, PEM or DER, with the intermediates that the client sends; - for standard input',
     )
     .option(
       '-c, --config <file>',
       'the configuration (default: SALLYPORT_CONFIG, else conf/sallyport.yaml if it is there)',
     )
+    .option('--for <scope>', "also which rule of a registry realm grants or refuses: 'repository:team/app:pull,push'")
+    .option('--user <name>', 'with --for: the rights of this user or robot, in place of a certificate')
     .option('--json', 'print JSON', false)
     .addHelpText('after', DETAILS)
     .action(reporting('inspect', inspect))
@@ -44,12 +48,16 @@ The exit status is 0 where the certificate could be read, whatever the verdict; 
 Examples:
   sallyport inspect client.crt -c conf/sallyport.yaml
   SALLYPORT_SSL_VERIFY_CLIENT=on SALLYPORT_SSL_CLIENT_CERTIFICATE=ca.crt sallyport inspect client.crt
-  openssl s_client -connect example.com:443 </dev/null | sallyport inspect --json -`
+  openssl s_client -connect example.com:443 </dev/null | sallyport inspect --json -
+  sallyport inspect client.crt --for 'repository:team/app:pull,push'
+  sallyport inspect --user 'robot$ci' --for 'repository:team/app:push'`
 
 /** Certificates are small; whatever is larger is something else. */
 const LARGEST = 1024 * 1024
 
-async function inspect(file: string, options: InspectOptions): Promise<void> {
+async function inspect(file: string | undefined, options: InspectOptions): Promise<void> {
+  if (options.for !== undefined) return inspectRights(file, options.for, options)
+  if (file === undefined) throw new CommandError('name the file of a certificate; --user NAME is for --for')
   const sent = readChain(file)
   const { describeCertificate, judgeByServers } = await import('./inspection.ts')
   const certificates = sent.map((certificate) => describeCertificate(certificate))
@@ -67,6 +75,19 @@ async function inspect(file: string, options: InspectOptions): Promise<void> {
   if (problems.length === 0) return
   const lines = problems.map((problem) => `  ${describeProblem(problem)}`)
   throw new CommandError(`${loaded.file ?? 'the environment'} cannot be used to judge it:\n${lines.join('\n')}`)
+}
+
+/** The rights in registries of a certificate's user, or of a user by name. */
+async function inspectRights(file: string | undefined, scope: string, options: InspectOptions): Promise<void> {
+  if ((file === undefined) === (options.user === undefined)) {
+    throw new CommandError('--for wants the file of a certificate, or --user NAME')
+  }
+  const { registryRights, rightsReport } = await import('./registry-inspection.ts')
+  const loaded = loadConfig({ file: options.config, env: process.env })
+  const who = file === undefined ? { user: options.user ?? '' } : { sent: readChain(file) }
+  const found = await registryRights(loaded, who, scope)
+  const text = options.json ? json({ rights: found }) : rightsReport(found, scope).map(visible).join('\n')
+  process.stdout.write(`${text}\n`)
 }
 
 function readChain(file: string): VerifyOptions['sent'] {

@@ -86,15 +86,8 @@ export function judgeByServers(
   config: Config,
   locate: LoadedConfig['locate'],
 ): ServerJudgement[] {
-  const materials = new Materials(locate)
-  const judge = (server: ServerConfig) => verdictOf(sent, server, materials)
-  const verdicts = config.listeners.flatMap(({ listen, servers }) =>
-    servers.map((server) => ({ listen: `${listen.host}:${listen.port}`, server, verdict: judge(server) })),
-  )
-  if (materials.problems.length > 0) throw new ConfigError(materials.problems)
   const identity = identityHeadersOf(config)
-  return verdicts.map(({ listen, server, verdict }) => {
-    const connection = connectionOf(sent, server, verdict)
+  return connectionsTo(config, sent, locate).map(({ listen, server, verdict, connection }) => {
     return {
       listen,
       server_names: server.server_names,
@@ -105,6 +98,20 @@ export function judgeByServers(
       ...outcomeOf(server, connection, identity),
     }
   })
+}
+
+/** The connection that the client would have with each server. @throws {ConfigError} where an authority or a list cannot be read */
+export function connectionsTo(config: Config, sent: VerifyOptions['sent'], locate: LoadedConfig['locate']) {
+  const materials = new Materials(locate)
+  const connections = config.listeners.flatMap(({ listen, servers }) =>
+    servers.map((server) => {
+      const verdict = verdictOf(sent, server, materials)
+      const connection = connectionOf(sent, server, verdict)
+      return { listen: `${listen.host}:${listen.port}`, server, verdict, connection }
+    }),
+  )
+  if (materials.problems.length > 0) throw new ConfigError(materials.problems)
+  return connections
 }
 
 /** Undefined where the server asks for no certificate. */

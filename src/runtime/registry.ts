@@ -85,7 +85,7 @@ function signingPair(
 }
 
 /** Rights come from one place: rules, docker_auth's acl, or a program. */
-function rightsOf(realm: RegistryRealmConfig, materials: Materials): Rights {
+export function rightsOf(realm: RegistryRealmConfig, materials: Materials): Rights {
   const { acl, authorization_socket: socket, authorization_timeout: timeout } = realm
   if (socket !== undefined) return createExternalRights({ socketPath: socket.replace(/^unix:/, ''), timeout })
   if (acl) {
@@ -112,7 +112,7 @@ function ruleOf(rule: WrittenRegistryRule): RightsRule {
   }
 }
 
-function robotOf({ name, secret, secret_sha256: digest, groups, expires }: RegistryRobotConfig): Robot {
+export function robotOf({ name, secret, secret_sha256: digest, groups, expires }: RegistryRobotConfig): Robot {
   return {
     user: Object.freeze({ id: name, name, groups: Object.freeze([...groups]), customId: undefined }),
     secretDigest: digest === undefined ? digestOfSecret(secret?.reveal() ?? '') : Buffer.from(digest, 'hex'),
