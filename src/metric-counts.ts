@@ -37,11 +37,11 @@ export class Counts<Key> {
     this.#identify = identify
   }
 
-  add(key: Key): void {
+  add(key: Key, count = 1): void {
     const id = this.#identify(key)
     const found = this.#counts.get(id)
-    if (found) found.value += 1
-    else this.#counts.set(id, { key, value: 1 })
+    if (found) found.value += count
+    else this.#counts.set(id, { key, value: count })
   }
 
   samples(labels: (key: Key) => Sample['labels']): Sample[] {

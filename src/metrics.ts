@@ -59,6 +59,8 @@ export interface Metrics {
   handshake(labels: HandshakeLabels): void
   clientVerified(result: ClientVerifyResult): void
   refused(code: ErrorCode): void
+  /** Connections that a limit of their listener turned away. */
+  connectionsRefused(limit: string, count: number): void
   /** Cheap. The same object for the same names, also after a reload: counters never start again while the process lives. */
   route(route: string, service: string): RouteMetrics
   /** For requests that no route was found for; both labels are empty. */
@@ -163,13 +165,23 @@ function requestMetrics(register: Register): Pick<Metrics, 'route' | 'unrouted' 
 const REQUEST_DURATION = 'sallyport_http_request_duration_seconds'
 const UPSTREAM_DURATION = 'sallyport_upstream_duration_seconds'
 
-function connectionMetrics(register: Register): Pick<Metrics, 'connectionsOpen' | 'upstreamConnections'> {
+function connectionMetrics(
+  register: Register,
+): Pick<Metrics, 'connectionsOpen' | 'connectionsRefused' | 'upstreamConnections'> {
+  const refused = new Counts<string>((limit) => limit)
   const connectionsOpen = createLevel()
   const sources = new Set<UpstreamSource>()
   register('sallyport_connections_open', 'gauge', 'Connections of clients.', () => single(connectionsOpen.value))
+  register(
+    'sallyport_connections_refused_total',
+    'counter',
+    'Connections that a limit of their listener turned away before TLS.',
+    () => refused.samples((limit) => ({ limit })),
+  )
   register('sallyport_upstream_connections', 'gauge', 'Connections to upstreams.', () => upstreamSamples(sources))
   return {
     connectionsOpen,
+    connectionsRefused: (limit, count) => refused.add(limit, count),
     upstreamConnections(service, count) {
       const source = { service, count }
       sources.add(source)

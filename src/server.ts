@@ -8,6 +8,7 @@ import { ConfigError, describeProblem, type GatewayError, type Problem } from '.
 import { FileWatch } from './file-watch.ts'
 import { collectLate } from './garbage.ts'
 import { listenProblem } from './listen-problem.ts'
+import type { Peer } from './listener/connection.ts'
 import { Listener, type ListenerHandler } from './listener/listener.ts'
 import type { Log } from './log.ts'
 import { createMetrics, type Metrics, verifyResult } from './metrics.ts'
@@ -230,21 +231,34 @@ export class Server {
         const peer = { connection_id: id, remote_addr: remoteAddress, remote_port: remotePort }
         this.#log.info({ ...peer, subject: certificate?.subject, reason }, 'connection ended')
       },
-      handshakeFailed: (peer, reason, code) => {
-        metrics.handshake({
-          result: code === 'ERR_TLS_HANDSHAKE_TIMEOUT' ? 'timeout' : 'error',
-          version: '',
-          resumed: false,
-        })
-        this.#log.handshakeFailed({
-          remote_addr: peer.remoteAddress,
-          remote_port: peer.remotePort,
-          server_name: peer.serverName,
-          reason,
-          code: code ?? '',
-        })
+      handshakeFailed: (peer, reason, code) => this.#handshakeFailed(peer, reason, code),
+      rejected: (peer, verification) => {
+        if (verification.result !== 'FAILED') return
+        const { reason, code, hint } = verification
+        metrics.clientVerified(verifyResult(code))
+        this.#handshakeFailed(
+          peer,
+          `client certificate verify error: ${reason}${hint === undefined ? '' : ` (${hint})`}`,
+          code,
+        )
+      },
+      turnedAway: ({ reason, count, remoteAddress }) => {
+        metrics.connectionsRefused(reason, count)
+        this.#log.warn({ reason, count, remote_addr: remoteAddress }, 'connections refused')
       },
     }
+  }
+
+  #handshakeFailed(peer: Peer, reason: string, code: string | undefined): void {
+    const result = code === 'ERR_TLS_HANDSHAKE_TIMEOUT' ? 'timeout' : 'error'
+    this.#metrics.handshake({ result, version: '', resumed: false })
+    this.#log.handshakeFailed({
+      remote_addr: peer.remoteAddress,
+      remote_port: peer.remotePort,
+      server_name: peer.serverName,
+      reason,
+      code: code ?? '',
+    })
   }
 
   async #startAdmin({ config }: Runtime): Promise<void> {

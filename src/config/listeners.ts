@@ -1,7 +1,7 @@
 /** Where clients arrive, and the limits that hold for their connections. */
 import { z } from 'zod'
-import { listenAddress } from './addresses.ts'
-import { block, field, type Located } from './field.ts'
+import { listenAddress, network } from './addresses.ts'
+import { block, field, type Located, list } from './field.ts'
 import { duration, integer, onOff, positiveDuration, size } from './scalars.ts'
 import { type ServerConfig, server } from './servers.ts'
 
@@ -67,6 +67,23 @@ export const listener = block('One address to listen on, with TLS.', {
     default: 16_384,
     env: 'SALLYPORT_MAX_CONNECTIONS',
     about: 'The most connections at once; further ones are closed.',
+  }),
+  max_connections_per_address: field(integer(0, 1_000_000), {
+    default: 0,
+    env: 'SALLYPORT_MAX_CONNECTIONS_PER_ADDRESS',
+    about:
+      'The most connections of one address at once, and of one /64 network of IPv6; further ones are closed before TLS. 0 sets no limit. Several workers share it out, so that it holds roughly.',
+  }),
+  connection_rate_limit: field(integer(0, 1_000_000), {
+    default: 0,
+    env: 'SALLYPORT_CONNECTION_RATE_LIMIT',
+    about: 'The most new connections per second, as in NATS; further ones are closed before TLS. 0 sets no limit.',
+  }),
+  proxy_protocol_from: list(network, {
+    default: [],
+    env: 'SALLYPORT_PROXY_PROTOCOL_FROM',
+    about:
+      'The load balancers, as addresses and networks, that begin each connection with a PROXY header (version 1 or 2): they must, and nobody else may. The address in it counts as the address of the client.',
   }),
   underscores_in_headers: field(onOff, {
     default: 'off',

@@ -83,7 +83,9 @@ function resolveServer(
 ): ServerConfig {
   const check = (each: WrittenServer): Problem[] => [
     ...checkServer(each),
-    ...(needsCertificate && !each.ssl_certificate && !each.ssl_certificate_key ? [WITHOUT_CERTIFICATE(each.at)] : []),
+    ...(needsCertificate && !each.ssl_reject_handshake && !each.ssl_certificate && !each.ssl_certificate_key
+      ? [WITHOUT_CERTIFICATE(each.at)]
+      : []),
   ]
   passes(server, check, context)
   const { ssl_password: password, ssl_password_file: file, default_server: _, ...settings } = server

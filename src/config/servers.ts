@@ -70,6 +70,19 @@ export const server = block('One virtual server.', {
       'optional_no_ca: ask, but let the backend judge a certificate of an unknown authority.',
   }),
   ...certificateHeaderSettings,
+  ssl_verify_failure: field(choice('respond', 'reject'), {
+    default: 'respond',
+    env: 'SALLYPORT_SSL_VERIFY_FAILURE',
+    about:
+      'What becomes of a client that ssl_verify_client does not let in. respond: 400, as in nginx. reject: no HTTP at all; ' +
+      'without a certificate the handshake fails with an alert, with a bad one the connection is closed right after it.',
+  }),
+  ssl_reject_handshake: field(onOff, {
+    default: 'off',
+    env: 'SALLYPORT_SSL_REJECT_HANDSHAKE',
+    about:
+      "Whether handshakes for this server's names fail with the alert unrecognized_name; for the default server, those with unknown names or none. Such a server needs no certificate.",
+  }),
   ssl_verify_depth: field(integer(0, 64), {
     default: 1,
     env: 'SALLYPORT_SSL_VERIFY_DEPTH',

@@ -2,19 +2,23 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo, Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { TLSSocket } from 'node:tls'
-import { endGently } from '../end-gently.ts'
 import { GatewayError } from '../errors.ts'
-import type { Connection } from '../types.ts'
+import type { Connection, Verification } from '../types.ts'
+import { accepts } from './admission.ts'
 import { describeConnection, type Peer } from './connection.ts'
-import { awaitHello, type Hello } from './hello.ts'
+import { type ConnectionLimitSettings, ConnectionLimits, type LimitName } from './connection-limits.ts'
+import { type Handshake, Handshakes } from './handshakes.ts'
 import { Live, type LiveHandler } from './live.ts'
 import { malformedRequest } from './malformed-request.ts'
+import { awaitProxyHeader } from './proxy-protocol.ts'
+import { Refusals, type Refused } from './refusals.ts'
 import { type Ended, Sweeper, type Welcome } from './sweeper.ts'
 import type { TrustPolicy } from './trust-policy.ts'
 
 /** What a listener needs to know of the configuration in use; replaced as a whole on reload. */
-export interface ListenerSettings {
-  readonly policyFor: (serverName: string | undefined) => TrustPolicy
+export interface ListenerSettings extends ConnectionLimitSettings {
+  /** Undefined where nobody may come under that name. */
+  readonly policyFor: (serverName: string | undefined) => TrustPolicy | undefined
   readonly handshakeTimeout: number
   readonly headerTimeout: number
   readonly keepaliveTimeout: number
@@ -23,6 +27,8 @@ export interface ListenerSettings {
   /** Bytes of a request's head. */
   readonly maxHeaderSize: number
   readonly maxConnections: number
+  /** Whether a peer with this address is a proxy that begins with a PROXY header. */
+  readonly sendsProxyHeader: (address: string) => boolean
   /** Asked again for open connections after a reload. */
   readonly welcome?: Welcome
 }
@@ -37,12 +43,10 @@ export interface ListenerHandler extends LiveHandler {
   /** It was ended since whoever it belongs to may not use it any more. */
   ended: Ended
   handshakeFailed(peer: Peer, reason: string, code: string | undefined): void
-}
-
-/** A socket in its handshake. */
-interface Handshake {
-  readonly peer: Peer
-  readonly policy: TrustPolicy
+  /** It was closed for the client's certificate, or for having none, since the server answers nobody about that. */
+  rejected(peer: Peer, verification: Verification): void
+  /** They were closed before anything was read from them. */
+  turnedAway(refused: Refused<LimitName>): void
 }
 
 /** How long a connection whose handshake ended while the listener closed may take to send its only request. */
@@ -57,10 +61,10 @@ export class Listener {
   readonly #serveHttp: (socket: Socket) => void
   readonly #handler: ListenerHandler
   readonly #live = new Map<object, Live>()
-  /** By both ends' addresses and ports: a TLSSocket does not tell which socket it wraps. */
-  readonly #handshakes = new Map<string, Handshake>()
+  readonly #handshakes: Handshakes
+  readonly #limits: ConnectionLimits
+  readonly #refusals: Refusals<LimitName>
   readonly #sockets = new Set<Socket>()
-  readonly #wired = new WeakSet<TrustPolicy>()
   readonly #sweeper: Sweeper
   #settings: ListenerSettings
   #closing = false
@@ -69,6 +73,14 @@ export class Listener {
     this.#handler = handler
     this.#settings = settings
     this.#sweeper = new Sweeper(this.#live, (connection, reason) => handler.ended(connection, reason))
+    this.#limits = new ConnectionLimits(settings)
+    this.#refusals = new Refusals((refused) => handler.turnedAway(refused))
+    this.#handshakes = new Handshakes({
+      secured: (socket, handshake) => this.#secured(socket, handshake),
+      failed: (peer, reason, code) => handler.handshakeFailed(peer, reason, code),
+      rejected: (peer, verification) => handler.rejected(peer, verification),
+      plain: (error, peer) => handler.plain(error, peer),
+    })
     this.#http = createServer({
       keepAlive: true,
       noDelay: true,
@@ -86,12 +98,14 @@ export class Listener {
     this.#http.removeAllListeners('connection').on('connection', (socket) => this.#accept(socket))
     this.#http.on('request', this.#request).on('checkContinue', this.#request).on('checkExpectation', this.#request)
     this.#http.on('upgrade', this.#upgrade).on('connect', this.#connect).on('clientError', this.#clientError)
+    this.#http.on('drop', (dropped) => this.#refusals.note('max_connections', dropped?.remoteAddress))
     this.apply(settings)
   }
 
   /** Takes new settings for new connections; timeouts apply to the open ones too. */
   apply(settings: ListenerSettings): void {
     this.#settings = settings
+    this.#limits.apply(settings)
     this.#http.headersTimeout = settings.headerTimeout
     this.#http.keepAliveTimeout = settings.keepaliveTimeout
     this.#http.maxConnections = settings.maxConnections
@@ -147,70 +161,61 @@ export class Listener {
       socket.destroy()
       return
     }
+    if (!this.#limits.mayCome()) {
+      this.#turnAway(socket, 'connection_rate_limit', remoteAddress)
+      return
+    }
     this.#sockets.add(socket)
     socket.on('error', ignore)
     socket.once('close', () => this.#sockets.delete(socket))
     const peer = { remoteAddress, remotePort, localPort, serverName: undefined }
-    awaitHello(socket, this.#settings.handshakeTimeout, (hello) => this.#hand(socket, hello, peer))
+    if (this.#settings.sendsProxyHeader(remoteAddress)) this.#hearProxy(socket, peer)
+    else this.#begin(socket, peer)
   }
 
-  #hand(socket: Socket, hello: Hello, peer: Peer): void {
-    if (hello.status !== 'hello') {
-      this.#refuseSocket(socket, hello, peer)
-      return
-    }
-    const known: Peer = { ...peer, serverName: hello.serverName }
-    const policy = this.#settings.policyFor(hello.serverName)
-    if (!this.#wired.has(policy)) this.#wire(policy)
-    const key = endsOf(socket)
-    const handshake = { peer: known, policy }
-    this.#handshakes.set(key, handshake)
-    socket.once('close', () => {
-      if (this.#handshakes.get(key) !== handshake) return
-      this.#handshakes.delete(key)
-      this.#handler.handshakeFailed(known, 'the client closed the connection in the handshake', undefined)
+  /** Such a proxy must say who its client is; without that nobody knows who is there. */
+  #hearProxy(socket: Socket, peer: Peer): void {
+    const begun = performance.now()
+    awaitProxyHeader(socket, this.#settings.handshakeTimeout, (header) => {
+      if (header.status === 'invalid') {
+        this.#handler.handshakeFailed(peer, header.reason, undefined)
+        socket.destroy()
+        return
+      }
+      const { address: remoteAddress, port: remotePort } = header.source ?? {
+        address: peer.remoteAddress,
+        port: peer.remotePort,
+      }
+      this.#begin(socket, { ...peer, remoteAddress, remotePort }, performance.now() - begun)
     })
-    policy.accept(socket)
   }
 
-  #refuseSocket(socket: Socket, hello: Exclude<Hello, { status: 'hello' }>, peer: Peer): void {
-    if (hello.status === 'plain_http') {
-      const answer = this.#handler.plain(new GatewayError('GW_PLAIN_HTTP', 'a plain HTTP request on a TLS port'), peer)
-      endGently(socket, answer)
+  /** @param spent of the time for the handshake, in milliseconds */
+  #begin(socket: Socket, peer: Peer, spent = 0): void {
+    const leave = this.#limits.enter(peer.remoteAddress)
+    if (!leave) {
+      this.#turnAway(socket, 'max_connections_per_address', peer.remoteAddress)
       return
     }
-    this.#handler.handshakeFailed(peer, hello.reason, undefined)
+    socket.once('close', leave)
+    const { policyFor, handshakeTimeout } = this.#settings
+    this.#handshakes.begin(socket, peer, { policyFor, timeout: Math.max(1, Math.ceil(handshakeTimeout - spent)) })
+  }
+
+  #turnAway(socket: Socket, limit: LimitName, remoteAddress: string): void {
+    this.#refusals.note(limit, remoteAddress)
     socket.destroy()
   }
 
-  #wire(policy: TrustPolicy): void {
-    this.#wired.add(policy)
-    policy.server.on('secureConnection', (socket) => this.#secured(socket, policy))
-    policy.server.on('tlsClientError', (error: Error & { code?: string }, socket) => {
-      const handshake = this.#takeHandshake(socket)
-      if (handshake) this.#handler.handshakeFailed(handshake.peer, error.message, error.code)
-      socket.destroy()
-    })
-  }
-
-  #takeHandshake(socket: TLSSocket): Handshake | undefined {
-    const key = endsOf(socket)
-    const handshake = this.#handshakes.get(key)
-    this.#handshakes.delete(key)
-    return handshake
-  }
-
-  #secured(socket: TLSSocket, policy: TrustPolicy): void {
-    const handshake = this.#takeHandshake(socket)
-    // Another policy would mean that the facts of two handshakes were mixed up: nobody is let in on that.
-    if (handshake?.policy !== policy) {
-      socket.destroy()
-      return
-    }
-    const { peer } = handshake
+  #secured(socket: TLSSocket, { peer, policy }: Handshake): void {
     try {
       const shown = policy.see(socket)
       const { verification, until } = policy.judge(shown)
+      if (policy.rejects && !accepts(policy.verify, verification)) {
+        this.#handler.rejected(peer, verification)
+        socket.destroy()
+        return
+      }
       const connection = describeConnection(socket, { policy: policy.id, peer, shown, verification })
       this.#open(new Live(socket, { policy, shown, connection, until }, this.#handler))
     } catch (error) {
@@ -268,11 +273,6 @@ export class Listener {
     if (live && refusal) live.refuse(refusal)
     else socket.destroy()
   }
-}
-
-/** Both ends of a TCP connection. One of them alone is not unique where a listener has several addresses. */
-function endsOf({ remoteAddress, remotePort, localAddress, localPort }: Socket): string {
-  return `${remoteAddress} ${remotePort} ${localAddress} ${localPort}`
 }
 
 /** Only WebSocket is upgraded; for h2c and the rest the header is one hop's offer that we do not take (RFC 9110 7.8). */

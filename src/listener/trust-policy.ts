@@ -26,6 +26,8 @@ export interface TrustPolicyOptions {
   /** The digest of everything below: equal if and only if the policies are. */
   readonly id: string
   readonly verify: VerifyMode
+  /** Whether the handshake fails, or the connection ends right after it, where `verify` is not satisfied. */
+  readonly rejects: boolean
   /** PEM, one certificate each. Empty trusts nobody; it is never left out, as Node then trusts the public CAs. */
   readonly ca: readonly string[]
   /** Whether clients are told the names of `ca`. */
@@ -90,6 +92,7 @@ const ALWAYS = Number.POSITIVE_INFINITY
 export class TrustPolicy {
   readonly id: string
   readonly verify: VerifyMode
+  readonly rejects: boolean
   readonly server: Server
   readonly #options: TrustPolicyOptions
   readonly #contextFor: (serverName: string) => SecureContext
@@ -110,6 +113,7 @@ export class TrustPolicy {
   ) {
     this.id = options.id
     this.verify = options.verify
+    this.rejects = options.rejects
     this.#options = options
     this.#demands = demands
     this.#intermediates = intermediates
@@ -120,7 +124,8 @@ export class TrustPolicy {
       createServer({
         ...secureContextOptions(options, fallback),
         requestCert: options.verify !== 'off',
-        rejectUnauthorized: false,
+        // The only way to have OpenSSL send an alert where the certificate is missing.
+        rejectUnauthorized: options.rejects && options.verify === 'on',
         ALPNProtocols: ['http/1.1'],
         handshakeTimeout: options.handshakeTimeout,
         sessionTimeout: Math.max(1, Math.round(options.sessionTimeout / 1000)),

@@ -26,7 +26,8 @@ interface Prepared {
 /** What the servers of one listener come to. */
 export interface ListenerServers {
   readonly virtualFor: (host: string) => VirtualServer
-  readonly policyFor: (serverName: string | undefined) => TrustPolicy
+  /** Undefined where handshakes for that name are rejected. */
+  readonly policyFor: (serverName: string | undefined) => TrustPolicy | undefined
   /** The URIs of the certificate that a client with this server name is shown. */
   readonly ownUris: (serverName: string | undefined) => readonly string[]
   readonly servers: readonly {
@@ -39,6 +40,9 @@ export interface ListenerServers {
   /** Hands the policies what this configuration demands: those that were in use already have the demands of the last one. */
   commit(): void
 }
+
+/** The policy of servers that nobody can have come by: a request for one of their names is misdirected. */
+const REJECTED = 'rejected'
 
 /** Policies by everything that they are made of, so that those which a reload does not change keep their sessions. */
 export type PolicyRegistry = Map<string, TrustPolicy>
@@ -86,18 +90,22 @@ export function prepareServers(
   const entries = prepared.flatMap((server) => server.config.server_names.map((name) => [name, server] as const))
   const names = new ServerNames(entries, fallback)
   const policies = new Map<string, TrustPolicy>()
-  for (const id of new Set(prepared.map(({ options }) => options.id))) {
+  const accepting = prepared.filter(({ config }) => !config.ssl_reject_handshake)
+  for (const id of new Set(accepting.map(({ options }) => options.id))) {
     policies.set(
       id,
       policyOf(
-        prepared.filter(({ options }) => options.id === id),
+        accepting.filter(({ options }) => options.id === id),
         { names, bySni, context, used },
       ),
     )
   }
   return {
     virtualFor: (host) => names.find(host).virtual,
-    policyFor: (serverName) => policies.get(names.find(serverName).options.id) as TrustPolicy,
+    policyFor: (serverName) => {
+      const { config, options } = names.find(serverName)
+      return config.ssl_reject_handshake ? undefined : policies.get(options.id)
+    },
     ownUris: (serverName) => {
       const server = names.find(serverName)
       const pair = server.pair ?? bySni.find(serverName ?? server.config.server_names[0])
@@ -171,7 +179,7 @@ function prepareServer(
     )
   }
   const served = config.ssl_certificate !== undefined || bySni.find(config.server_names[0]) !== undefined
-  if (!served) {
+  if (!served && !config.ssl_reject_handshake) {
     materials.problem(
       `${config.at}.ssl_certificate`,
       'is missing, and no certificate has an SNI for this server; set ssl_certificate and ssl_certificate_key',
@@ -183,7 +191,7 @@ function prepareServer(
   const demands = revocation ? [notRevoked(revocation.lists, ignoredListTeller(log))] : []
   const virtual = {
     name: config.server_names[0] ?? '_',
-    policy: options.id,
+    policy: config.ssl_reject_handshake ? REJECTED : options.id,
     verify: config.ssl_verify_client,
     mapper: mappers.of(config),
     verifyAndMap: config.verify_and_map,
@@ -201,14 +209,17 @@ function policyOptions(
   const [minVersion, maxVersion] = versionRange(config.ssl_protocols as readonly SecureVersion[])
   const session = { sessionTickets: config.ssl_session_tickets, sessionTimeout: config.ssl_session_timeout }
   const { ssl_verify_depth: verifyDepth, ssl_ciphers: ciphers } = config
+  const rejects = config.ssl_verify_failure === 'reject'
   const id = digestOf([
     verify,
+    rejects,
     verify === 'off' ? [] : [trust?.digest, demands, verifyDepth],
     [minVersion, maxVersion, ciphers, session],
   ])
   return {
     id,
     verify,
+    rejects,
     ca: trust?.pems ?? [],
     announced: trust?.announced ?? true,
     partialChain: trust?.partialChain ?? false,

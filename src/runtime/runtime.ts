@@ -11,6 +11,7 @@ import type { Log } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
 import { createRecorder } from '../recorder.ts'
 import type { Realm } from '../registry/realm.ts'
+import { createAddressSet } from '../routing/addresses.ts'
 import { createRouter, type RouteRule } from '../routing/router.ts'
 import type { Access, AnswerHeaders, CertificateDemand, Store } from '../types.ts'
 import type { ConnectionPool } from '../upstream/pool.ts'
@@ -291,6 +292,7 @@ function settingsOf(
   policyFor: ListenerServers['policyFor'],
   workers: number,
 ): ListenerSettings {
+  const proxies = createAddressSet(listener.proxy_protocol_from)
   return {
     policyFor,
     handshakeTimeout: listener.handshake_timeout,
@@ -299,6 +301,9 @@ function settingsOf(
     keepaliveRequests: listener.keepalive_requests,
     maxHeaderSize: listener.client_max_header_size,
     maxConnections: Math.ceil(listener.max_connections / workers),
+    maxConnectionsPerAddress: Math.ceil(listener.max_connections_per_address / workers),
+    connectionRateLimit: Math.ceil(listener.connection_rate_limit / workers),
+    sendsProxyHeader: (address) => proxies.has(address),
   }
 }
 

@@ -13,6 +13,7 @@ const policy = new TrustPolicy(
     verify: 'optional_no_ca',
     ca: [root.certificate],
     demands: '',
+    rejects: false,
     announced: true,
     partialChain: false,
     requirement: () => undefined,

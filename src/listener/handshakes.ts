@@ -1,0 +1,107 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
+import type { Socket } from 'node:net'
+import type { TLSSocket } from 'node:tls'
+import { endGently } from '../end-gently.ts'
+import { GatewayError } from '../errors.ts'
+import type { Peer } from './connection.ts'
+import { type Failure, failed } from './demand.ts'
+import { awaitHello, type Hello } from './hello.ts'
+import type { TrustPolicy } from './trust-policy.ts'
+
+/** A socket in its handshake. */
+export interface Handshake {
+  readonly peer: Peer
+  readonly policy: TrustPolicy
+}
+
+export interface HandshakeHandler {
+  secured(socket: TLSSocket, handshake: Handshake): void
+  failed(peer: Peer, reason: string, code: string | undefined): void
+  /** It was ended for the client's certificate. */
+  rejected(peer: Peer, verification: Failure): void
+  /** What to send to a client that speaks plain HTTP; it is logged there. */
+  plain(error: GatewayError, peer: Peer): Buffer
+}
+
+/** The handshake of the socket whose event is being handled. */
+const current = new AsyncLocalStorage<Handshake & { readonly handler: HandshakeHandler }>()
+/** Listeners whose servers are alike share their policies. */
+const wired = new WeakSet<TrustPolicy>()
+
+/** A fatal alert, unrecognized_name (RFC 8446 6.2), as a record of its own: nothing is encrypted before the ServerHello. */
+const UNRECOGNIZED_NAME = Buffer.from([21, 3, 3, 0, 2, 2, 112])
+
+/**
+ * From an accepted socket to a finished handshake: the ClientHello is read first, and its server name decides by which policy's TLS
+ * server the rest is done. Which socket a TLSSocket wraps is not told, so that each handshake is an asynchronous context of its own.
+ */
+export class Handshakes {
+  readonly #handler: HandshakeHandler
+
+  constructor(handler: HandshakeHandler) {
+    this.#handler = handler
+  }
+
+  /** @param policyFor undefined where nobody may come under that name. @param timeout of the ClientHello, in milliseconds */
+  begin(
+    socket: Socket,
+    peer: Peer,
+    { policyFor, timeout }: { policyFor: (serverName: string | undefined) => TrustPolicy | undefined; timeout: number },
+  ): void {
+    awaitHello(socket, timeout, (hello) => {
+      if (hello.status !== 'hello') {
+        this.#refuse(socket, hello, peer)
+        return
+      }
+      const known: Peer = { ...peer, serverName: hello.serverName }
+      const policy = policyFor(hello.serverName)
+      if (policy) this.#hand(socket, { peer: known, policy })
+      else this.#reject(socket, known)
+    })
+  }
+
+  #hand(socket: Socket, handshake: Handshake): void {
+    const { policy } = handshake
+    if (!wired.has(policy)) wire(policy)
+    const context = { ...handshake, handler: this.#handler }
+    // The end of a socket is no event of the TLSSocket's own context, although that one's end follows from it.
+    socket.once('close', () => current.enterWith(context))
+    current.run(context, () => policy.accept(socket))
+  }
+
+  #refuse(socket: Socket, hello: Exclude<Hello, { status: 'hello' }>, peer: Peer): void {
+    if (hello.status === 'plain_http') {
+      const answer = this.#handler.plain(new GatewayError('GW_PLAIN_HTTP', 'a plain HTTP request on a TLS port'), peer)
+      endGently(socket, answer)
+      return
+    }
+    this.#handler.failed(peer, hello.reason, undefined)
+    socket.destroy()
+  }
+
+  #reject(socket: Socket, peer: Peer): void {
+    this.#handler.failed(peer, 'its server name is refused (ssl_reject_handshake)', undefined)
+    endGently(socket, UNRECOGNIZED_NAME)
+  }
+}
+
+function wire(policy: TrustPolicy): void {
+  wired.add(policy)
+  policy.server.on('secureConnection', (socket) => {
+    const handshake = current.getStore()
+    // Another policy would mean that the facts of two handshakes were mixed up: nobody is let in on that.
+    if (handshake?.policy === policy) handshake.handler.secured(socket, handshake)
+    else socket.destroy()
+  })
+  policy.server.on('tlsClientError', (error: Error & { code?: string }, socket) => {
+    const handshake = current.getStore()
+    socket.destroy()
+    if (!handshake) return
+    const { handler, peer } = handshake
+    const isReset = error.code === 'ECONNRESET'
+    // Where `rejectUnauthorized` ends a connection for its certificate, node:tls reports a reset and leaves why to the socket.
+    if (isReset && socket.authorizationError) handler.rejected(peer, failed(String(socket.authorizationError)))
+    else if (isReset) handler.failed(peer, 'the client closed the connection in the handshake', undefined)
+    else handler.failed(peer, error.message, error.code)
+  })
+}
