@@ -3,6 +3,7 @@ import type { z } from 'zod'
 import type { Problem } from '../errors.ts'
 import { network } from './addresses.ts'
 import { block, field, type Kind, list, Unfit } from './field.ts'
+import { type JwtIssuerConfig, jwtIssuers } from './jwt-issuers.ts'
 import { didYouMean } from './nearest.ts'
 import { duration, integer, matching, onOff, positiveDuration } from './scalars.ts'
 import { secret } from './secret.ts'
@@ -116,10 +117,14 @@ export const auth = block('How callers say who they are; the rules of services a
   totp: totp.prefault({}),
   'api-key': apiKey.prefault({}),
   external: external.prefault({}),
+  jwt_issuers: jwtIssuers,
 })
 
 /** As it is used: `methods` are all that rules may name. */
-export type AuthConfig = Omit<z.output<typeof auth>, 'methods'> & { readonly methods: readonly string[] }
+export type AuthConfig = Omit<z.output<typeof auth>, 'methods' | 'jwt_issuers'> & {
+  readonly methods: readonly string[]
+  readonly jwt_issuers: readonly JwtIssuerConfig[]
+}
 
 /** `known`: those that Sallyport brings, and those of plugins. */
 export function checkAuth(

@@ -5,7 +5,7 @@ import { pathTo } from './place.ts'
 
 type Named = Located & { readonly [key in 'id' | NameKey]?: string | undefined }
 /** The setting that holds the name: Kong's consumers have a username instead. */
-type NameKey = 'name' | 'username' | 'custom_id'
+type NameKey = 'name' | 'username' | 'custom_id' | 'issuer'
 
 /** The entities of one kind by name and id, which Kong's references may use alike. */
 export class Registry<T> {

@@ -2,6 +2,7 @@
 import { AUTH_METHODS, type AuthConfig, checkAuth, checkDemands, type Demands } from './auth.ts'
 import type { Written } from './config.ts'
 import { Unfit } from './field.ts'
+import { checkJwtIssuer, type JwtIssuerConfig, keysOf, type WrittenJwtIssuer } from './jwt-issuers.ts'
 import { addressOf, checkMethodPlugin, type MethodPluginConfig, type WrittenMethodPlugin } from './method-plugins.ts'
 import { Registry } from './registry.ts'
 import { located, passes, type ResolveContext } from './resolve-context.ts'
@@ -25,7 +26,8 @@ export function resolveAuth(written: Written, context: ResolveContext): Resolved
   for (const demands of eachDemands(written)) {
     if (!context.broken.has(demands)) for (const problem of checkDemands(demands, methods)) context.report(problem)
   }
-  return { auth: { ...written.auth, methods }, method_plugins: registry.values() }
+  const jwt_issuers = resolveIssuers(written, context)
+  return { auth: { ...written.auth, methods, jwt_issuers }, method_plugins: registry.values() }
 }
 
 /** What services and routes demand; a route that says nothing of rules has those of its service, where what is wrong with them is reported. */
@@ -45,6 +47,22 @@ function* eachDemands(written: Written): Generator<Demands> {
 
 function withRulesOf(service: WrittenService | undefined, route: WrittenRoute): Demands {
   return route.rules || !service?.rules ? route : { at: route.at }
+}
+
+function resolveIssuers(written: Written, context: ResolveContext): JwtIssuerConfig[] {
+  const names = new Registry<true>('jwt_issuers', context.report, 'issuer')
+  return located<WrittenJwtIssuer>(written.auth.jwt_issuers).flatMap((entity) => {
+    if (!passes(entity, checkJwtIssuer, context)) return []
+    names.add({ at: entity.at, issuer: entity.issuer }, true)
+    const { jwks: _jwks, jwks_uri: _uri, ...settings } = entity
+    try {
+      return { ...settings, keys: keysOf(entity, context.pems) }
+    } catch (error) {
+      if (!(error instanceof Unfit)) throw error
+      context.report({ path: `${entity.at}.jwks`, message: error.message })
+      return []
+    }
+  })
 }
 
 function resolvePlugin(plugin: WrittenMethodPlugin, context: ResolveContext): MethodPluginConfig | undefined {

@@ -1,4 +1,6 @@
 /** Everything that routes need to find out who is calling, made of one configuration. */
+
+import { type JwtIssuerOptions, JwtIssuers } from '../auth/jwt-issuers.ts'
 import { createCertificateMethod } from '../auth/methods/certificate.ts'
 import { createTokenMethod } from '../auth/methods/token.ts'
 import type { Receipts } from '../auth/receipts.ts'
@@ -43,7 +45,8 @@ export function buildAuthentication(options: AuthenticationOptions): Authenticat
   const plugins = createMethodPlugins(config, users, lasting.log)
   const certificate = createCertificateMethod()
   const describe = (claims: Claims) => tokenAttributes(claims, users, directory)
-  const token = tokens ? [createTokenMethod({ tokens: tokens.tokens, users, realm, describe })] : []
+  const issuers = new JwtIssuers(config.auth.jwt_issuers.map(issuerOptions), users)
+  const token = tokens ? [createTokenMethod({ tokens: tokens.tokens, issuers, users, realm, describe })] : []
   const methods = buildMethods({ config, users, materials, store, others: [certificate, ...token, ...plugins.methods] })
   const receipts = buildReceipts(config.auth, users, lasting.ticketSecret)
   return {
@@ -58,4 +61,10 @@ export function buildAuthentication(options: AuthenticationOptions): Authenticat
     },
     close: () => plugins.close(),
   }
+}
+
+function issuerOptions(config: Config['auth']['jwt_issuers'][number]): JwtIssuerOptions {
+  const { issuer, audience: audiences, algorithms, keys, user_claim: userClaim, groups_claim: groupsClaim } = config
+  const { ephemeral_users: ephemeralUsers, clock_tolerance: clockTolerance } = config
+  return { issuer, audiences, algorithms, keys, userClaim, groupsClaim, ephemeralUsers, clockTolerance }
 }

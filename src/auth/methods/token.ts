@@ -1,11 +1,14 @@
 import { type UserClaims, userOfClaims } from '../../tokens/token-user.ts'
 import type { Claims, Tokens, Verified } from '../../tokens/tokens.ts'
 import type { AuthMethod, Caller, Outcome, Users } from '../../types.ts'
+import type { JwtIssuers } from '../jwt-issuers.ts'
 import { headerValues } from './header-values.ts'
 import { textAt } from './payload.ts'
 
 export interface TokenMethodOptions {
   readonly tokens: Tokens
+  /** Others whose tokens count too. */
+  readonly issuers: JwtIssuers
   readonly users: Users
   readonly realm: string
   /** What backends are told of a token besides its user; undefined where what it is good for is gone. */
@@ -19,7 +22,7 @@ type GivenClaims = Claims &
 type Accepted = Outcome & { readonly status: 'accepted' }
 
 /** A token of ours: in X-Auth-Token or after `Bearer` at the gate, Keystone's `{"id"}` otherwise. */
-export function createTokenMethod({ tokens, users, realm, describe }: TokenMethodOptions): AuthMethod {
+export function createTokenMethod({ tokens, issuers, users, realm, describe }: TokenMethodOptions): AuthMethod {
   // The same outcome for the same claims, so that what follows from it is made once.
   const known = new WeakMap<Claims, Accepted>()
   const judge = (verified: Verified): Outcome => {
@@ -32,6 +35,8 @@ export function createTokenMethod({ tokens, users, realm, describe }: TokenMetho
     return outcome
   }
   const check = (token: string, { connection }: Caller): Outcome | Promise<Outcome> => {
+    const ofOthers = issuers.verify(token, connection)
+    if (ofOthers) return ofOthers
     const verified = tokens.verify(token, connection)
     return verified instanceof Promise ? verified.then(judge) : judge(verified)
   }

@@ -1,0 +1,159 @@
+/** Tokens that others issued: JWTs whose keys they publish as a JWKS (RFC 7517). */
+import { hash } from 'node:crypto'
+import {
+  createLocalJWKSet,
+  createRemoteJWKSet,
+  decodeJwt,
+  errors,
+  type JSONWebKeySet,
+  type JWTPayload,
+  type JWTVerifyGetKey,
+  jwtVerify,
+} from 'jose'
+import { thumbprintOf } from '../tokens/binding.ts'
+import type { Connection, Outcome, User, Users } from '../types.ts'
+
+export interface JwtIssuerOptions {
+  /** What `iss` must be, letter for letter. */
+  readonly issuer: string
+  /** One of them must be in `aud`. */
+  readonly audiences: readonly string[]
+  readonly algorithms: readonly string[]
+  readonly keys: { readonly uri: URL } | { readonly set: JSONWebKeySet }
+  readonly userClaim: string
+  readonly groupsClaim: string | undefined
+  /** Whether users count whom the configuration does not know. */
+  readonly ephemeralUsers: boolean
+  /** Milliseconds that clocks may differ. */
+  readonly clockTolerance: number
+}
+
+type GetKey = JWTVerifyGetKey
+
+interface Issuer extends JwtIssuerOptions {
+  readonly getKey: GetKey
+}
+
+interface Verified {
+  readonly outcome: Outcome
+  /** RFC 8705: the certificate without which the token is of no use. */
+  readonly thumbprint: string | undefined
+}
+
+/** Longer ones are refused unread. */
+const LONGEST = 8192
+const MOST_REMEMBERED = 10_000
+
+/** What is wrong with a token, whoever asks; everything else, as keys that cannot be fetched, says nothing about it. */
+const FAULTS = [
+  errors.JWTExpired,
+  errors.JWTClaimValidationFailed,
+  errors.JWTInvalid,
+  errors.JWSInvalid,
+  errors.JWSSignatureVerificationFailed,
+  errors.JWKSNoMatchingKey,
+  errors.JWKSMultipleMatchingKeys,
+  errors.JOSEAlgNotAllowed,
+  errors.JOSENotSupported,
+]
+
+export class JwtIssuers {
+  readonly #users: Users
+  readonly #issuers: ReadonlyMap<string, Issuer>
+  /** By the token's hash. */
+  readonly #verified = new Map<string, Verified>()
+
+  constructor(issuers: readonly JwtIssuerOptions[], users: Users) {
+    this.#users = users
+    this.#issuers = new Map(issuers.map((issuer) => [issuer.issuer, { ...issuer, getKey: getKeyOf(issuer) }]))
+  }
+
+  /** Undefined for a token of none of them. A promise only for one that was not seen before. */
+  verify(token: string, connection: Connection): Outcome | Promise<Outcome> | undefined {
+    if (this.#issuers.size === 0 || token.length > LONGEST) return undefined
+    const key = hash('sha256', token, 'base64')
+    const known = this.#verified.get(key)
+    if (known) return forClient(known, connection)
+    const issuer = this.#issuers.get(issuerOf(token) ?? '')
+    return issuer && this.#check(token, key, issuer, connection)
+  }
+
+  async #check(token: string, key: string, issuer: Issuer, connection: Connection): Promise<Outcome> {
+    const { algorithms, audiences, clockTolerance } = issuer
+    try {
+      const { payload } = await jwtVerify(token, issuer.getKey, {
+        issuer: issuer.issuer,
+        audience: [...audiences],
+        algorithms: [...algorithms],
+        clockTolerance: clockTolerance / 1000,
+        // One that never ends could not be taken back.
+        requiredClaims: ['exp', issuer.userClaim],
+      })
+      const verified = { outcome: this.#outcomeOf(payload, issuer), thumbprint: boundTo(payload) }
+      if (verified.outcome.status === 'accepted') this.#remember(key, verified)
+      return forClient(verified, connection)
+    } catch (error) {
+      if (FAULTS.some((fault) => error instanceof fault)) return denied((error as Error).message)
+      throw error
+    }
+  }
+
+  #remember(key: string, verified: Verified): void {
+    if (this.#verified.size >= MOST_REMEMBERED) this.#verified.clear()
+    this.#verified.set(key, verified)
+  }
+
+  #outcomeOf(payload: JWTPayload, issuer: Issuer): Outcome {
+    const user = this.#userOf(payload, issuer)
+    if (typeof user === 'string') return denied(user)
+    const expiresAt = (payload.exp as number) * 1000 + issuer.clockTolerance
+    return Object.freeze({ status: 'accepted', user, credential: payload.jti, expiresAt })
+  }
+
+  /** A sentence where there is none. */
+  #userOf(payload: JWTPayload, { issuer, userClaim, groupsClaim, ephemeralUsers }: Issuer): User | string {
+    const name = payload[userClaim]
+    if (!isName(name)) return `${userClaim} is no name`
+    const known = this.#users.byName(name) ?? this.#users.byId(name)
+    if (known) return known
+    if (!ephemeralUsers)
+      return `${userClaim} is ${JSON.stringify(name.slice(0, 64))}, whom the configuration does not know`
+    const groups = groupsClaim === undefined ? [] : payload[groupsClaim]
+    const usable = Array.isArray(groups) ? groups.filter(isName).filter((group) => !group.includes(',')) : []
+    return Object.freeze({ id: `${issuer} ${name}`, name, groups: Object.freeze(usable), customId: undefined })
+  }
+}
+
+function getKeyOf({ keys }: JwtIssuerOptions): GetKey {
+  // jose fetches at most every 30 seconds, whatever key ids clients make up.
+  return 'uri' in keys ? createRemoteJWKSet(keys.uri, { timeoutDuration: 5000 }) : createLocalJWKSet(keys.set)
+}
+
+/** Unverified: only to choose who must have signed it. */
+function issuerOf(token: string): string | undefined {
+  try {
+    return decodeJwt(token).iss
+  } catch {
+    return undefined
+  }
+}
+
+function boundTo({ cnf }: JWTPayload): string | undefined {
+  if (cnf === undefined) return undefined
+  const thumbprint = (cnf as { 'x5t#S256'?: unknown } | null)?.['x5t#S256']
+  // Bound to something that we cannot check: to no certificate of ours, then.
+  return typeof thumbprint === 'string' ? thumbprint : ''
+}
+
+function forClient({ outcome, thumbprint }: Verified, connection: Connection): Outcome {
+  if (thumbprint === undefined || thumbprint === thumbprintOf(connection)) return outcome
+  return denied('the token is bound to another certificate or key')
+}
+
+function isName(value: unknown): value is string {
+  return typeof value === 'string' && value.length > 0 && value.length <= 1024 && !/\p{Cc}/u.test(value)
+}
+
+function denied(reason: string): Outcome {
+  return { status: 'denied', reason }
+}
