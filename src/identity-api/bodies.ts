@@ -26,11 +26,17 @@ export function tokenBody({ claims, user, scope }: TokenFacts, directory: Direct
       issued_at: keystoneTime(claims.iat * 1000),
       // RFC 8705 3.2: whoever accepts the token must see this certificate.
       ...(claims.cnf && { cnf: claims.cnf }),
+      ...applicationCredential(claims, directory),
       ...scopeMembers(scope),
       ...(scope.kind !== 'unscoped' && { roles: directory.rolesOf(user, scope) }),
       ...(scope.kind !== 'unscoped' && catalog && { catalog }),
     },
   }
+}
+
+function applicationCredential({ app_cred_id: id }: TokenClaims, directory: Directory): object {
+  const found = id === undefined ? undefined : directory.applicationCredential(id)
+  return found ? { application_credential: { id: found.id, name: found.name, restricted: true } } : {}
 }
 
 function scopeMembers(scope: Scope): object {

@@ -35,6 +35,14 @@ export interface Account {
   readonly multiFactorAuthRules: readonly (readonly string[])[]
 }
 
+/** A credential of a program. */
+export interface ApplicationCredential {
+  readonly id: string
+  readonly name: string
+  /** What its tokens are for; undefined: its user's default. */
+  readonly project: Project | undefined
+}
+
 export interface Assignment {
   readonly role: Role
   /** A user's id, or the name of a group. */
@@ -51,8 +59,8 @@ export interface DirectoryOptions {
   readonly assignments: readonly Assignment[]
   /** By the user's id. */
   readonly accounts: ReadonlyMap<string, Account>
-  /** By the id of an application credential: what its tokens are for. */
-  readonly credentialProjects: ReadonlyMap<string, Project>
+  /** By their ids. */
+  readonly applicationCredentials: ReadonlyMap<string, ApplicationCredential>
 }
 
 /** How clients name things: by id, or by name and domain. */
@@ -91,8 +99,8 @@ export class Directory {
     return this.#options.accounts.get(user.id) ?? { domain, defaultProject: undefined, multiFactorAuthRules: [] }
   }
 
-  projectOfCredential(id: string): Project | undefined {
-    return this.#options.credentialProjects.get(id)
+  applicationCredential(id: string): ApplicationCredential | undefined {
+    return this.#options.applicationCredentials.get(id)
   }
 
   /** Each role once, in the order in which they were assigned. */

@@ -23,7 +23,7 @@ export async function issueToken(
   connection: Connection,
   { tokens, users, directory, expiration }: IssueOptions,
 ): Promise<{ readonly token: string; readonly facts: TokenFacts }> {
-  const { user, methods, attributes } = identity
+  const { user, methods, attributes, credential } = identity
   const scope = scopeFor(identity, asked, directory)
   if (scope.kind !== 'unscoped' && directory.rolesOf(user, scope).length === 0)
     throw unauthorized(`${user.name} has no role in the ${scope.kind} that was asked for`)
@@ -32,6 +32,7 @@ export async function issueToken(
   const wanted = {
     ...claimsOfUser(user, users),
     ...claimsOfScope(scope),
+    ...(methods.includes('application_credential') && { app_cred_id: credential }),
     jti: id,
     methods,
     audit_ids: parent === undefined ? [id] : [id, parent],
@@ -48,7 +49,7 @@ function scopeFor(identity: Known, asked: Scope | undefined, directory: Director
   if (methods.includes('application_credential')) {
     // What was narrowed on purpose cannot be exchanged for something wider.
     if (methods.includes('token')) throw forbidden('a token of an application credential cannot be exchanged')
-    const project = credential === undefined ? undefined : directory.projectOfCredential(credential)
+    const project = directory.applicationCredential(credential ?? '')?.project
     if (project) return { kind: 'project', project }
   }
   if (attributes?.system_scope === 'all' && asked && asked.kind !== 'system')

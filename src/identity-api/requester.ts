@@ -41,7 +41,7 @@ async function withToken(token: string, caller: Caller, options: RequesterOption
   return facts
 }
 
-/** What a token comes to today; undefined where its user, scope or roles are gone. */
+/** What a token comes to today; undefined where its user, scope, roles or credential are gone. */
 export function factsOf(
   claims: TokenClaims,
   { users, directory }: Pick<RequesterOptions, 'users' | 'directory'>,
@@ -49,6 +49,7 @@ export function factsOf(
   const user = userOfClaims(claims, users)
   const scope = scopeOfClaims(claims, directory)
   if (!user || !scope) return undefined
+  if (claims.app_cred_id !== undefined && !directory.applicationCredential(claims.app_cred_id)) return undefined
   const roles = directory.rolesOf(user, scope)
   return roles.length === 0 && scope.kind !== 'unscoped' ? undefined : { user, scope, roles, claims }
 }

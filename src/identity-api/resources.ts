@@ -76,7 +76,11 @@ async function subject({ call, query }: Ask, options: ResourceOptions) {
   const requester = await requesterOf(call, options)
   call.record.user = requester.user.name
   const token = headerOf(call, 'x-subject-token')
-  if (token === undefined) throw tokenNotFound('no X-Subject-Token')
+  if (token === undefined) {
+    // As in Keystone, whose policy asks first.
+    if (!mayLookAt(requester, call.method)) throw forbidden('no X-Subject-Token')
+    throw tokenNotFound('no X-Subject-Token')
+  }
   const window = call.method !== 'DELETE' && isTrue(query.get('allow_expired')) ? options.expiredWindow : 0
   const verified = await options.tokens.inspect(token, window)
   if (verified.status === 'invalid') throw tokenNotFound(`X-Subject-Token: ${verified.reason}`)

@@ -10,6 +10,8 @@ export interface TokenClaims extends Claims {
   readonly project_id?: string
   readonly domain_id?: string
   readonly system?: true
+  /** The id of the application credential that it was got with. */
+  readonly app_cred_id?: string
 }
 
 export function claimsOfScope(scope: Scope): Pick<TokenClaims, 'project_id' | 'domain_id' | 'system'> {

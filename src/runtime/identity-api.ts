@@ -59,16 +59,13 @@ export function createDirectory({ identity_api: settings, consumers }: Config, u
     defaultProject: projectOf(default_project),
     multiFactorAuthRules: multi_factor_auth_rules,
   })
-  const credentialProjects = new Map(
-    consumers.flatMap(({ application_credentials }) =>
-      application_credentials.flatMap(({ id, project }) => {
-        const found = projectOf(project)
-        return found ? [[id, found] as const] : []
-      }),
-    ),
+  const applicationCredentials = new Map(
+    consumers
+      .flatMap(({ application_credentials }) => application_credentials)
+      .map(({ id, name = id, project }) => [id, { id, name, project: projectOf(project) }]),
   )
   const accounts = new Map(consumers.map((consumer) => [consumer.id, accountOf(consumer)]))
-  return new Directory({ users, domains: [first, ...more], projects, assignments, accounts, credentialProjects })
+  return new Directory({ users, domains: [first, ...more], projects, assignments, accounts, applicationCredentials })
 }
 
 function finder<T extends Domain>(known: readonly T[]): (reference: string | undefined) => T | undefined {

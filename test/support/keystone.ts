@@ -21,13 +21,15 @@ export interface Keystone {
 
 /** One process: what takes time is loading Keystone. Each step gets a copy of its own, as they leave things behind. */
 const MANAGE = `
-import json, os, sys
+import json, os, sqlite3, sys
 from keystone.cmd import manage
 for step in json.loads(sys.argv[1]):
     if os.fork() == 0:
         sys.argv = ['keystone-manage', *step]
         sys.exit(manage.main())
     if os.wait()[1] != 0: sys.exit('keystone-manage ' + step[2])
+# Keystone keeps reading connections open, which would lock out its own writes.
+sqlite3.connect(sys.argv[2]).execute('PRAGMA journal_mode=WAL')
 `
 
 const SERVER = `
@@ -68,7 +70,7 @@ export async function startKeystone(methods: readonly string[]): Promise<Keyston
   const owner = ['--keystone-user', username, '--keystone-group', username]
   const url = `http://127.0.0.1:${port}/v3`
   const urls = ['admin', 'internal', 'public'].flatMap((face) => [`--bootstrap-${face}-url`, `${url}/`])
-  await manage(config, [
+  await manage(config, join(folder, 'keystone.db'), [
     ['db_sync'],
     ...['fernet_setup', 'credential_setup', 'receipt_setup'].map((step) => [step, ...owner]),
     ['bootstrap', '--bootstrap-password', adminPassword, ...urls, '--bootstrap-region-id', 'RegionOne'],
@@ -85,8 +87,8 @@ export async function startKeystone(methods: readonly string[]): Promise<Keyston
   return { url, adminPassword, ask: (path, options) => ask(port, path, { plain: true, ...options }) }
 }
 
-async function manage(config: string, steps: readonly (readonly string[])[]): Promise<void> {
+async function manage(config: string, database: string, steps: readonly (readonly string[])[]): Promise<void> {
   const whole = steps.map((step) => ['--config-file', config, ...step])
-  const { status, stderr } = await run(PYTHON, ['-c', MANAGE, JSON.stringify(whole)])
+  const { status, stderr } = await run(PYTHON, ['-c', MANAGE, JSON.stringify(whole), database])
   if (status !== 0) throw new Error(`Keystone could not be set up: ${stderr}`)
 }
