@@ -6,6 +6,7 @@ import { readCertificates } from '../tls-cert-utils/certificates.ts'
 import { CertificateError } from '../tls-cert-utils/key-pair.ts'
 import { pemOf } from '../tls-cert-utils/pem.ts'
 import type { VerifyOptions } from '../tls-cert-utils/verify.ts'
+import type { CheckResult } from './checks.ts'
 import { CommandError, fileTrouble, reporting } from './command-error.ts'
 import type { DescribedCertificate, ServerJudgement } from './inspection.ts'
 
@@ -37,8 +38,8 @@ export function addInspect(program: Command): void {
 
 const DETAILS = `
 For each server of the configuration: whether its ssl_client_certificate, ssl_crl and ssl_verify_depth accept the certificate and if not
-why, whether a request would be let in, and the headers that a backend would get. Fields of the connection itself (protocol, cipher)
-are shown as for TLS 1.3.
+why: the policy, each check with its result, and how to mend what is wrong; whether a request would be let in, and the headers that a
+backend would get. Fields of the connection itself (protocol, cipher) are shown as for TLS 1.3.
 
 The verdict is the gateway's own reading of the rules that OpenSSL follows, as a handshake needs the client's private key. In a handshake
 OpenSSL decides; it also checks name constraints and policies. A file with a private key is refused.
@@ -169,10 +170,27 @@ function judgement(server: ServerJudgement): string[] {
   return [
     ...title,
     ...(server.chain.length > 0 ? [`  chain: ${server.chain.map((subject) => subject || '(empty)').join(' < ')}`] : []),
-    ...server.findings.map((finding) => `  wrong: ${finding}`),
+    ...policy(server),
+    ...server.checks.flatMap(check),
     `  ${answer}${server.refusal === undefined ? '; the backend gets' : '; the verdict would read'}`,
     ...headers,
   ]
+}
+
+function policy({ policy: by }: ServerJudgement): string[] {
+  if (!by) return []
+  const authorities = by.authorities.map((subject) => subject || '(empty)').join('; ') || 'nobody'
+  return [
+    `  policy: ${by.setting} trusts ${authorities}, ssl_verify_depth ${by.ssl_verify_depth}, revocation: ${by.revocation}`,
+  ]
+}
+
+function check({ about, result, findings }: CheckResult): string[] {
+  if (result !== 'wrong') return [`  ${result}: ${about}`]
+  return findings.flatMap(({ code, subject, reason, remedy }, i) => [
+    `  wrong: ${subject === undefined ? '' : `${subject || '(empty subject)'}: `}${reason} [${code}]`,
+    ...(findings[i + 1]?.remedy === remedy ? [] : [`    mend: ${remedy}`]),
+  ])
 }
 
 /** What a certificate says must not move the cursor of whoever reads it, nor turn its text around. */

@@ -5,7 +5,7 @@ import { verificationText } from '../identity/fields.ts'
 import type { IdentityHeaders } from '../identity/identity-headers.ts'
 import { verify } from '../listener/admission.ts'
 import type { Failure } from '../listener/demand.ts'
-import { clientTrustOf } from '../runtime/client-trust.ts'
+import { type ClientTrust, clientTrustOf } from '../runtime/client-trust.ts'
 import { identityHeadersOf } from '../runtime/identity.ts'
 import { Materials } from '../runtime/materials.ts'
 import { revocationOf } from '../runtime/revocation.ts'
@@ -24,6 +24,7 @@ import {
 import { type ChainVerdict, type VerifyOptions, verifyChain } from '../tls-cert-utils/verify.ts'
 import { FORGIVEN_BY_OPTIONAL_NO_CA, opensslReason } from '../tls-cert-utils/verify-errors.ts'
 import type { Connection, Verification } from '../types.ts'
+import { type CheckResult, checksOf, type JudgingPolicy, policyOf } from './checks.ts'
 
 export interface DescribedCertificate {
   readonly subject: string
@@ -51,6 +52,9 @@ export interface ServerJudgement {
   readonly verified: string
   /** Everything that is wrong, as sentences; the last one is the reason. */
   readonly findings: readonly string[]
+  /** By what the server judges, and each check; undefined and empty where it asks for no certificate. */
+  readonly policy: JudgingPolicy | undefined
+  readonly checks: readonly CheckResult[]
   /** Subjects, as far as the chain was found: the client's first. Empty where no certificate is asked for. */
   readonly chain: readonly string[]
   /** The code of the refusal that a request would get; undefined where it would be let in. */
@@ -94,6 +98,8 @@ export function judgeByServers(
       ssl_verify_client: server.ssl_verify_client,
       verified: verificationText(connection.verification),
       findings: verdict ? sentences(verdict) : [],
+      policy: verdict && policyOf(verdict.trust, server),
+      checks: verdict ? checksOf(verdict, verdict.trust, server, sent) : [],
       chain: verdict ? verdict.chain.map(({ subject }) => subject) : [],
       ...outcomeOf(server, connection, identity),
     }
@@ -127,12 +133,13 @@ function verdictOf(sent: VerifyOptions['sent'], server: ServerConfig, materials:
     sent: [],
     error: verdict.code,
   })
-  return { ...verdict, unmet }
+  return { ...verdict, unmet, trust }
 }
 
 /** What OpenSSL would find, and what the server demands besides. */
 interface Verdict extends ChainVerdict {
   readonly unmet: Failure | undefined
+  readonly trust: ClientTrust
 }
 
 const POLICY = 'inspect'

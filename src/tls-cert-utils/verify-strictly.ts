@@ -30,7 +30,9 @@ function linkFindings(chain: readonly CertificateFacts[]): Finding[] {
   return chain.flatMap((certificate, at) => {
     const issuer = chain[at + 1] ?? (chain.length === 1 ? certificate : undefined)
     if (!issuer || certificate.x509.checkIssued(issuer.x509)) return []
-    return [{ code: 'UNSPECIFIED', at, detail: `OpenSSL does not take ${issuer.subject} for its issuer` }]
+    return [
+      { check: 'issuer', code: 'UNSPECIFIED', at, detail: `OpenSSL does not take ${issuer.subject} for its issuer` },
+    ]
   })
 }
 
@@ -41,7 +43,7 @@ interface Position {
 }
 
 function findingsOf(certificate: CertificateFacts, { at, top }: Position): Finding[] {
-  const wrong = (detail: string, code = 'UNSPECIFIED'): Finding => ({ code, at, detail })
+  const wrong = (detail: string, code = 'UNSPECIFIED'): Finding => ({ check: 'extensions', code, at, detail })
   try {
     const extensions = readExtensions(certificate.raw)
     const findings = extensions

@@ -22,8 +22,24 @@ export interface VerifyOptions {
   readonly time?: number
 }
 
+/** What is looked at. */
+export const CHECKS = [
+  'issuer',
+  'signatures',
+  'validity',
+  'purpose',
+  'authorities',
+  'extensions',
+  'strength',
+  'revocation',
+  'depth',
+] as const
+
+export type Check = (typeof CHECKS)[number]
+
 /** What was found wrong. */
 export interface Finding {
+  readonly check: Check
   /** As Node's `authorizationError`. */
   readonly code: string
   /** Which certificate of the chain, from 0. */
@@ -52,12 +68,20 @@ export function verifyChain(options: VerifyOptions): ChainVerdict {
     ...pathFindings(path),
     ...useFindings(path.chain, uses),
     ...strengthFindings(uses),
-    ...(revocation?.judge(path.chain, time).findings ?? []),
+    ...(revocation?.judge(path.chain, time).findings ?? []).map((found) => ({
+      ...found,
+      check: 'revocation' as const,
+    })),
     ...signatureFindings(path, uses, time),
   ]
   const intermediates = intermediatesOf(path)
   if (findings.length === 0 && intermediates > depth) {
-    findings.push({ code: 'CERT_CHAIN_TOO_LONG', at: intermediates, detail: `${intermediates} intermediates` })
+    findings.push({
+      check: 'depth',
+      code: 'CERT_CHAIN_TOO_LONG',
+      at: intermediates,
+      detail: `${intermediates} intermediates`,
+    })
   }
   return { code: findings.at(-1)?.code, findings, chain: path.chain }
 }
@@ -66,10 +90,10 @@ function pathFindings({ chain, sentCount, isAnchored }: Path): Finding[] {
   if (isAnchored) return []
   const at = chain.length - 1
   if (isSelfSigned(chain[at] as CertificateFacts)) {
-    return [{ code: at === 0 ? 'DEPTH_ZERO_SELF_SIGNED_CERT' : 'SELF_SIGNED_CERT_IN_CHAIN', at }]
+    return [{ check: 'issuer', code: at === 0 ? 'DEPTH_ZERO_SELF_SIGNED_CERT' : 'SELF_SIGNED_CERT_IN_CHAIN', at }]
   }
   const code = sentCount < chain.length ? 'UNABLE_TO_GET_ISSUER_CERT' : 'UNABLE_TO_GET_ISSUER_CERT_LOCALLY'
-  return [{ code, at, detail: `nobody knows ${chain[at]?.issuer}` }]
+  return [{ check: 'issuer', code, at, detail: `nobody knows ${chain[at]?.issuer}` }]
 }
 
 function useFindings(chain: readonly CertificateFacts[], uses: readonly CertificateUse[]): Finding[] {
@@ -77,12 +101,18 @@ function useFindings(chain: readonly CertificateFacts[], uses: readonly Certific
   let below = 0
   for (const [at, use] of uses.entries()) {
     if (use.unknownCritical !== undefined) {
-      findings.push({ code: 'UNSPECIFIED', at, detail: `unknown critical extension ${use.unknownCritical}` })
+      findings.push({
+        check: 'extensions',
+        code: 'UNSPECIFIED',
+        at,
+        detail: `unknown critical extension ${use.unknownCritical}`,
+      })
     }
-    if (at > 0 && !use.isAuthority) findings.push({ code: 'INVALID_CA', at })
-    if (!(at === 0 ? use.mayBeClient : use.mayIssueClients)) findings.push({ code: 'INVALID_PURPOSE', at })
+    if (at > 0 && !use.isAuthority) findings.push({ check: 'authorities', code: 'INVALID_CA', at })
+    if (!(at === 0 ? use.mayBeClient : use.mayIssueClients))
+      findings.push({ check: 'purpose', code: 'INVALID_PURPOSE', at })
     if (at > 0 && below > (use.pathLength ?? Number.POSITIVE_INFINITY)) {
-      findings.push({ code: 'PATH_LENGTH_EXCEEDED', at })
+      findings.push({ check: 'authorities', code: 'PATH_LENGTH_EXCEEDED', at })
     }
     if (at > 0 && !chain[at]?.selfIssued) below++
   }
@@ -93,9 +123,9 @@ function useFindings(chain: readonly CertificateFacts[], uses: readonly Certific
 function strengthFindings(uses: readonly CertificateUse[]): Finding[] {
   const findings: Finding[] = []
   for (const [at, { hasWeakKey, hasWeakSignature }] of uses.entries()) {
-    if (hasWeakKey) findings.push({ code: 'UNSPECIFIED', at, detail: 'its key is too small' })
+    if (hasWeakKey) findings.push({ check: 'strength', code: 'UNSPECIFIED', at, detail: 'its key is too small' })
     if (hasWeakSignature && at < uses.length - 1) {
-      findings.push({ code: 'UNSPECIFIED', at, detail: 'it is signed with a weak digest' })
+      findings.push({ check: 'strength', code: 'UNSPECIFIED', at, detail: 'it is signed with a weak digest' })
     }
   }
   return findings
@@ -106,16 +136,22 @@ function signatureFindings({ chain, isAnchored }: Path, uses: readonly Certifica
   const findings: Finding[] = []
   const top = chain.length - 1
   const endsInRoot = isAnchored || isSelfSigned(chain[top] as CertificateFacts)
-  if (!endsInRoot && top === 0) findings.push({ code: 'UNABLE_TO_VERIFY_LEAF_SIGNATURE', at: 0 })
+  if (!endsInRoot && top === 0) findings.push({ check: 'issuer', code: 'UNABLE_TO_VERIFY_LEAF_SIGNATURE', at: 0 })
   for (let at = endsInRoot || top === 0 ? top : top - 1; at >= 0; at--) {
     const certificate = chain[at] as CertificateFacts
     const issuer = chain[at + 1]
     if (issuer && uses[at + 1]?.maySign === false) {
-      findings.push({ code: 'UNSPECIFIED', at: at + 1, detail: 'its key usage does not let it sign certificates' })
+      findings.push({
+        check: 'authorities',
+        code: 'UNSPECIFIED',
+        at: at + 1,
+        detail: 'its key usage does not let it sign certificates',
+      })
     }
-    if (issuer && !isSignedBy(certificate, issuer)) findings.push({ code: 'CERT_SIGNATURE_FAILURE', at })
-    if (certificate.notBefore > time) findings.push({ code: 'CERT_NOT_YET_VALID', at })
-    if (certificate.notAfter <= time) findings.push({ code: 'CERT_HAS_EXPIRED', at })
+    if (issuer && !isSignedBy(certificate, issuer))
+      findings.push({ check: 'signatures', code: 'CERT_SIGNATURE_FAILURE', at })
+    if (certificate.notBefore > time) findings.push({ check: 'validity', code: 'CERT_NOT_YET_VALID', at })
+    if (certificate.notAfter <= time) findings.push({ check: 'validity', code: 'CERT_HAS_EXPIRED', at })
   }
   return findings
 }

@@ -146,7 +146,7 @@ describe('the verdict of a handshake', () => {
     expect(verdict).not.toBeNull()
     const sent = readCertificates(chainPem) as unknown as VerifyOptions['sent']
     const { findings } = verifyChain({ sent, trusted: readCertificates(root.pem) })
-    expect(findings).toContainEqual({ code: 'INVALID_CA', at: 1 })
+    expect(findings).toContainEqual({ check: 'authorities', code: 'INVALID_CA', at: 1 })
   })
 
   test('a signature that was damaged', async () => {

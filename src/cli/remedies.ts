@@ -1,0 +1,89 @@
+/** What to do about a certificate that is refused: the sentences behind "mend" of `inspect`. */
+import type { CertificateFacts } from '../tls-cert-utils/certificate.ts'
+import type { ChainVerdict, Finding } from '../tls-cert-utils/verify.ts'
+
+export interface Circumstances extends Pick<ChainVerdict, 'chain'> {
+  /** What the client sends. */
+  readonly sent: readonly CertificateFacts[]
+  /** The authorities of the server. */
+  readonly trusted: readonly CertificateFacts[]
+}
+
+type Remedy = (finding: Finding, certificate: CertificateFacts, circumstances: Circumstances) => string
+
+const REMEDIES: Readonly<Record<string, Remedy>> = {
+  DEPTH_ZERO_SELF_SIGNED_CERT: (_finding, certificate, { trusted }) =>
+    `it signed itself: have it issued by ${oneOf(trusted)}, or add ${named(certificate)} to ssl_client_certificate if you trust it`,
+  SELF_SIGNED_CERT_IN_CHAIN: (_finding, root, { trusted }) =>
+    trusted.some(({ rawSubject }) => rawSubject.equals(root.rawSubject))
+      ? `ssl_client_certificate has another ${named(root)}, with another key: if the authority was renewed, add the one of the chain file`
+      : `issued by ${named(root)}, which is in the chain file but not in ssl_client_certificate; add it there if you trust it`,
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: missingIssuer,
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: missingIssuer,
+  UNABLE_TO_GET_ISSUER_CERT: (_finding, certificate) =>
+    `ssl_client_certificate has ${named(certificate)}, but not its issuer ${certificate.issuer}; add that too, or set allow_partial_chain`,
+  CERT_SIGNATURE_FAILURE: (_finding, certificate) =>
+    `it was changed, or ${certificate.issuer} has another certificate with another key; get both anew from the authority`,
+  CERT_NOT_YET_VALID: (_finding, { notBefore }) =>
+    `it begins on ${day(notBefore)}; wait for it, or set the clock of this machine`,
+  CERT_HAS_EXPIRED: ({ at }, { notAfter, issuer }) =>
+    at === 0
+      ? `it ended on ${day(notAfter)}; have ${issuer} issue a new one`
+      : `this authority ended on ${day(notAfter)}; replace it by its renewal, in the chain file or in ssl_client_certificate`,
+  INVALID_PURPOSE: ({ at }) =>
+    at === 0
+      ? 'have it issued with the extended key usage clientAuth and the key usage digitalSignature'
+      : 'this authority may issue no certificates for clients: have them issued by another, or renew it without its extended key usage',
+  INVALID_CA: () => 'it may issue nothing (basicConstraints); have the certificate issued by an authority',
+  PATH_LENGTH_EXCEEDED: () =>
+    'its path length allows fewer intermediates; have the certificate issued by an authority further up',
+  CERT_CHAIN_TOO_LONG: ({ at }) => `set ssl_verify_depth to ${at}`,
+  CERT_REVOKED: (_finding, { issuer }) => `${issuer} took it back; use another, or have a new one issued`,
+  UNABLE_TO_GET_CRL: (_finding, { issuer }) =>
+    `add the list of ${issuer} to ssl_crl, or set ssl_crl_check: leaf if only the client's own certificate is to be looked up`,
+  CRL_HAS_EXPIRED: (_finding, { issuer }) => `get the current list of ${issuer} and put it into ssl_crl`,
+  CRL_NOT_YET_VALID: (_finding, { issuer }) =>
+    `the list of ${issuer} begins later; set the clock of this machine, or get the current one`,
+  CRL_SIGNATURE_FAILURE: (_finding, { issuer }) =>
+    `the list is not signed by ${issuer}; get it anew from the authority`,
+}
+
+/** Where OpenSSL has one code for several things. */
+const BY_CHECK: Readonly<Partial<Record<Finding['check'], string>>> = {
+  strength: 'have it issued with ECDSA P-256 or RSA of 2048 bits and more, and signed with SHA-256',
+  extensions: 'have it issued without that extension, or with one that is not critical',
+  authorities: 'its key usage lacks keyCertSign; have it renewed with it',
+}
+
+/** @param finding one of those of `circumstances.chain` */
+export function remedyOf(finding: Finding, circumstances: Circumstances): string {
+  const certificate = circumstances.chain[finding.at]
+  const remedy = REMEDIES[finding.code]
+  if (certificate && remedy) return remedy(finding, certificate, circumstances)
+  return BY_CHECK[finding.check] ?? 'have a new one issued'
+}
+
+function missingIssuer(
+  _finding: Finding,
+  { rawIssuer, issuer }: CertificateFacts,
+  { trusted, sent }: Circumstances,
+): string {
+  const isIssuer = ({ rawSubject }: CertificateFacts) => rawSubject.equals(rawIssuer)
+  if (trusted.some(isIssuer))
+    return `ssl_client_certificate has another ${issuer}, with another key: if the authority was renewed, add its new certificate`
+  if (sent.some(isIssuer)) return `the ${issuer} of the chain file has another key; put the right one there`
+  return `issued by ${issuer}, which is neither in the chain file nor in ssl_client_certificate; add it to the chain file if it is an intermediate, to ssl_client_certificate if it is a root`
+}
+
+function named({ subject }: CertificateFacts): string {
+  return subject || 'the certificate with the empty subject'
+}
+
+function oneOf(authorities: readonly CertificateFacts[]): string {
+  const names = authorities.slice(0, 3).map(named)
+  return names.length === 0 ? 'an authority' : `${names.join(' or ')}${authorities.length > 3 ? ' or another' : ''}`
+}
+
+function day(time: number): string {
+  return Number.isFinite(time) ? new Date(time).toISOString() : 'a date that cannot be read'
+}

@@ -1,0 +1,132 @@
+// `sallyport inspect`: which policy judges, each check with its result, what is wrong, and what to do about it.
+import { beforeAll, expect, test } from '@jest/globals'
+import { temporaryFile } from '../support/folder.ts'
+import { sallyport } from '../support/gateway.ts'
+import { authority, type Issued, selfSigned } from '../support/pki.ts'
+
+const clients = authority('clients')
+const between = clients.authority('between')
+const deep = between.authority('deep')
+const strangers = authority('strangers')
+const renewed = authority('clients')
+const front = authority('servers').server('localhost')
+const revoked = clients.client('revoked')
+
+let config: string
+
+beforeAll(() => {
+  const server = {
+    server_names: ['localhost'],
+    ssl_certificate: front.chain,
+    ssl_certificate_key: front.key,
+    ssl_client_certificate: clients.certificate,
+    ssl_crl: clients.crl([revoked]),
+    ssl_verify_client: 'on',
+  }
+  config = temporaryFile(
+    'gateway.yaml',
+    JSON.stringify({
+      listeners: [{ listen: '127.0.0.1:0', servers: [server] }],
+      services: [{ name: 'api', url: 'https://api.internal', routes: [{ name: 'all', paths: ['/'] }] }],
+    }),
+  )
+})
+
+async function inspect(pem: string, ...args: string[]): Promise<string> {
+  const { status, stdout, stderr } = await sallyport([
+    'inspect',
+    temporaryFile('client.pem', pem),
+    '-c',
+    config,
+    ...args,
+  ])
+  expect([status, stderr]).toEqual([0, ''])
+  return stdout
+}
+
+test('the policy that judges, and each check, for a good one', async () => {
+  const text = await inspect(clients.client('ada').chain)
+  expect(text).toContain(
+    'policy: listeners[0].servers[0] trusts CN=clients, ssl_verify_depth 1, revocation: ssl_crl, chain, STRICT',
+  )
+  expect(text.match(/^ {2}ok: .*$/gm)).toEqual([
+    '  ok: issued by an authority that the server trusts',
+    '  ok: each signature is of the key above it',
+    '  ok: every certificate of the chain is valid now',
+    '  ok: meant for TLS clients',
+    '  ok: each issuer may issue certificates',
+    '  ok: no critical extension that nobody knows',
+    '  ok: keys and signatures of 112 bits or more',
+    '  ok: not revoked',
+    '  ok: no more intermediates than ssl_verify_depth',
+    '  ok: what the server demands besides (pins, usages, policies, names)',
+  ])
+  expect(text).not.toMatch(/wrong|mend/)
+})
+
+test.each<[string, () => string, RegExp, RegExp]>([
+  [
+    'a root that is sent but not trusted',
+    () => strangers.client('mallory').chain + strangers.certificate,
+    /\[SELF_SIGNED_CERT_IN_CHAIN\]/,
+    /issued by CN=strangers, which is in the chain file but not in ssl_client_certificate; add it there/,
+  ],
+  [
+    'an issuer that is nowhere',
+    () => between.client('ada').certificate,
+    /\[UNABLE_TO_GET_ISSUER_CERT_LOCALLY\]/,
+    /issued by CN=between, which is neither in the chain file nor in ssl_client_certificate; add it to the chain file/,
+  ],
+  [
+    'an authority that was renewed with another key',
+    () => renewed.client('ada').certificate,
+    /unable to/,
+    /ssl_client_certificate has another CN=clients, with another key/,
+  ],
+  [
+    'one that signed itself',
+    () => selfSigned('eve').certificate,
+    /\[DEPTH_ZERO_SELF_SIGNED_CERT\]/,
+    /have it issued by CN=clients/,
+  ],
+  [
+    'an expired one',
+    () => clients.client('old', { validFrom: -9, validUntil: -1 }).chain,
+    /CN=old: certificate has expired \[CERT_HAS_EXPIRED\]/,
+    /it ended on \d{4}-\d\d-\d\dT.*; have CN=clients issue a new one/,
+  ],
+  ['one for servers', () => clients.server('www.test').chain, /\[INVALID_PURPOSE\]/, /clientAuth/],
+  ['a revoked one', () => revoked.chain, /\[CERT_REVOKED\]/, /CN=clients took it back/],
+  [
+    'one below an authority without a list',
+    () => between.client('ada').chain,
+    /\[UNABLE_TO_GET_CRL\]/,
+    /add the list of CN=between to ssl_crl, or set ssl_crl_check: leaf/,
+  ],
+])('%s', async (_what, pem, wrong, mend) => {
+  const text = await inspect(pem())
+  expect(text).toMatch(new RegExp(`wrong: .*${wrong.source}`))
+  expect(text).toMatch(new RegExp(`mend: .*${mend.source}`))
+  expect(text).toMatch(/refused with 400 GW_CLIENT_CERTIFICATE_INVALID/)
+})
+
+test('--json has it for scripts, with the codes of the log', async () => {
+  const old: Issued = deep.client('old', { validFrom: -9, validUntil: -1 })
+  const [server] = JSON.parse(await inspect(old.chain, '--json')).servers
+  expect(server.policy).toEqual({
+    setting: 'listeners[0].servers[0]',
+    authorities: ['CN=clients'],
+    ssl_verify_depth: 1,
+    revocation: 'ssl_crl, chain, STRICT',
+  })
+  const wrong = server.checks.filter((check: { result: string }) => check.result === 'wrong')
+  expect(wrong.map((check: { check: string }) => check.check)).toEqual(['validity', 'revocation'])
+  expect(wrong[0].findings).toEqual([
+    {
+      code: 'CERT_HAS_EXPIRED',
+      subject: 'CN=old',
+      reason: 'certificate has expired',
+      remedy: expect.stringContaining('CN=deep'),
+    },
+  ])
+})
