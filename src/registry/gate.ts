@@ -10,7 +10,7 @@ import { authorizations } from './credentials.ts'
 import { type Demand, demandOf } from './demand.ts'
 import { denied, explained, notFound, unauthorized } from './gate-refusals.ts'
 import type { GateTokens } from './gate-tokens.ts'
-import { forwardFiltered } from './list-filter.ts'
+import { forwardFiltered, type ListFilter } from './list-filter.ts'
 import type { Realm } from './realm.ts'
 import type { Subject } from './rights.ts'
 import { type Resource, scopeText } from './scope.ts'
@@ -52,18 +52,26 @@ export class RegistryGate implements Service {
       const { method, target } = call
       const at = target.indexOf('?')
       const [path, query] = at < 0 ? [target, ''] : [target.slice(0, at), target.slice(at + 1)]
-      const demand = demandOf(method, path, query)
+      const demand = this.#demandOf(method, path, query)
       const visitor = this.#visitorOf(call, demand)
       if (!demand || hidesForm(call)) throw notFound(`${method} ${path} is no request to a registry`)
       const judged = visitor.claims ? undefined : this.#judge(visitor.subject, demand)
       if (judged instanceof Promise) await judged
       const upstream = this.#callFor(call, visitor, demand)
       const { backend, filter } = this.#options
-      if (!filter || !demand.list || method !== 'GET') return await backend.forward(upstream, response)
+      if (!filter || !demand.list) return await backend.forward(upstream, response)
       await forwardFiltered(backend, upstream, response, this.#filterFor(visitor.subject, demand))
     } catch (error) {
       throw explained(error)
     }
+  }
+
+  /** A list that is filtered asks for no right of its own; its length, which HEAD would tell, is nobody's business then. */
+  #demandOf(method: string, path: string, query: string): Demand | undefined {
+    const demand = demandOf(method, path, query)
+    if (!this.#options.filter || !demand?.list) return demand
+    if (method === 'HEAD') return undefined
+    return demand.list === 'catalog' ? { ...demand, access: [] } : demand
   }
 
   async upgrade(_call: Call, _protocol: string, _socket: Duplex, _head: Buffer): Promise<void> {
@@ -105,7 +113,6 @@ export class RegistryGate implements Service {
   #judge(subject: Subject, demand: Demand): void | Promise<void> {
     let waiting: Promise<void> | undefined
     for (const resource of demand.access) {
-      if (this.#options.filter && demand.list === 'catalog') continue
       const judgement = this.#options.realm.rights.judge(subject, resource, demand.tag)
       const check = ({ granted }: { granted: readonly string[] }) => {
         const missing = resource.actions.filter((action) => !granted.includes(action))
@@ -117,15 +124,16 @@ export class RegistryGate implements Service {
     return waiting
   }
 
-  #filterFor(subject: Subject, { list, access }: Demand): (entry: string) => boolean | Promise<boolean> {
+  #filterFor(subject: Subject, { list, access }: Demand): ListFilter {
     const { rights } = this.#options.realm
     const name = access[0]?.name ?? ''
-    return (entry) => {
+    const mayShow = (entry: string) => {
       const [repository, tag] = list === 'catalog' ? [entry, ''] : [name, entry]
       const judgement = rights.judge(subject, { type: 'repository', name: repository, actions: ['pull'] }, tag)
       const pulls = ({ granted }: { granted: readonly string[] }) => granted.includes('pull')
       return judgement instanceof Promise ? judgement.then(pulls) : pulls(judgement)
     }
+    return { list: list === 'catalog' ? 'repositories' : 'tags', mayShow }
   }
 
   /** The same request with our Authorization in place of the client's, which the registry has no business with. */

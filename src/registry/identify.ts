@@ -10,7 +10,12 @@ export type Identified =
   | { readonly status: 'identified'; readonly identity: Identity }
   /** Nobody said who it is. */
   | { readonly status: 'anonymous' }
-  | { readonly status: 'denied'; readonly reason: string }
+  | {
+      readonly status: 'denied'
+      readonly reason: string
+      /** Flat; for the client, as Retry-After. */
+      readonly headers?: readonly string[] | undefined
+    }
 
 /**
  * What the route found out (a certificate's user) and what the request says (a password, a refresh token) must agree.
@@ -30,8 +35,8 @@ export async function identify(realm: Realm, call: Call, service: string, said: 
   }
 }
 
-function denied(reason: string): Identified {
-  return { status: 'denied', reason }
+function denied(reason: string, headers?: readonly string[]): Identified {
+  return { status: 'denied', reason, headers }
 }
 
 async function byPassword(
@@ -45,7 +50,8 @@ async function byPassword(
     return { status: 'identified', identity: shown }
   }
   const outcome = await realm.password?.authenticate(call, { user: { name, password } })
-  if (outcome?.status !== 'accepted') return denied(outcome?.status === 'denied' ? outcome.reason : 'no passwords here')
+  if (outcome?.status === 'denied') return denied(outcome.reason, outcome.headers)
+  if (outcome?.status !== 'accepted') return denied('no password says who that is')
   const { user, credential, expiresAt = Number.POSITIVE_INFINITY } = outcome
   return agreed(shown, { user, methods: ['password'], credential, expiresAt })
 }

@@ -6,30 +6,36 @@ import type { Call, Service } from '../types.ts'
 /** A page of ten thousand of the longest names is smaller. */
 const LARGEST_LIST = 8 * 1024 * 1024
 
+export interface ListFilter {
+  /** The member of the answer that holds the list. */
+  readonly list: 'repositories' | 'tags'
+  readonly mayShow: (entry: string) => boolean | Promise<boolean>
+}
+
 /** @throws GatewayError where the answer is no list that can be read */
 export async function forwardFiltered(
   backend: Service,
   call: Call,
   response: ServerResponse,
-  mayShow: (entry: string) => boolean | Promise<boolean>,
+  filter: ListFilter,
 ): Promise<void> {
   const answer = new CollectedAnswer(call.request)
   // The client's leaving is what stops the upstream.
   response.once('close', () => answer.emit('close'))
   await backend.forward(call, answer)
-  const body = answer.statusCode === 200 ? await filtered(answer.body(), mayShow) : answer.body()
+  const body = answer.statusCode === 200 ? await filtered(answer.body(), filter) : answer.body()
   response.writeHead(answer.statusCode, [...withoutLength(answer.flat), 'Content-Length', String(body.length)])
   response.end(body)
 }
 
-async function filtered(body: Buffer, mayShow: (entry: string) => boolean | Promise<boolean>): Promise<Buffer> {
-  const list = parsed(body)
-  const key = Array.isArray(list.repositories) ? 'repositories' : 'tags'
-  const entries = list[key] ?? []
-  if (!Array.isArray(entries)) throw unreadable()
-  const kept: unknown[] = []
+/** Only what the protocol knows is passed on: anything else could hold names too. */
+async function filtered(body: Buffer, { list, mayShow }: ListFilter): Promise<Buffer> {
+  const { name, ...found } = parsed(body)
+  const entries = found[list] ?? []
+  if (!Array.isArray(entries) || !(list in found)) throw unreadable()
+  const kept: string[] = []
   for (const entry of entries) if (typeof entry === 'string' && (await mayShow(entry))) kept.push(entry)
-  return Buffer.from(`${JSON.stringify({ ...list, [key]: kept })}\n`)
+  return Buffer.from(`${JSON.stringify({ ...(list === 'tags' && { name }), [list]: kept })}\n`)
 }
 
 function parsed(body: Buffer): Record<string, unknown> {

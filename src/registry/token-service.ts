@@ -99,8 +99,12 @@ export class TokenService implements Service {
     const reason =
       identified.status === 'denied' ? identified.reason : 'nobody said who it is, and nothing is for everybody'
     this.#record({ ...this.#facts(call, request, undefined), granted: [], reason }, 'registry token refused')
-    if (request.isForm && identified.status === 'denied') return FORM_DENIED
-    if (identified.status === 'denied') return registryError('UNAUTHORIZED', WRONG, request.scopes)
+    if (identified.status === 'denied') {
+      const { headers = [] } = identified
+      return request.isForm
+        ? { ...FORM_DENIED, headers }
+        : registryError('UNAUTHORIZED', WRONG, request.scopes, headers)
+    }
     const challenge = `Basic realm="${request.realm.name}"`
     return registryError('UNAUTHORIZED', 'authentication required', request.scopes, ['WWW-Authenticate', challenge])
   }

@@ -1,0 +1,38 @@
+import { expect, test } from '@jest/globals'
+import { createRefreshTokens } from '../../../src/registry/refresh-tokens.ts'
+import { MemoryStore } from '../../../src/store/memory.ts'
+
+const grant = { user: 'ada', service: 'registry.test', methods: ['password'], issuedAt: 1_000_000 }
+const tokens = (store: MemoryStore, options: { realm?: string; notBefore?: number } = {}) =>
+  createRefreshTokens({ store, realm: 'acme', lifetime: 60_000, notBefore: 0, ...options })
+
+test('a token stands for its grant until it is revoked', async () => {
+  const store = new MemoryStore(10)
+  const token = await tokens(store).issue(grant)
+  expect(await tokens(store).find(token)).toEqual(grant)
+  await tokens(store).revoke(token)
+  expect(await tokens(store).find(token)).toBeUndefined()
+})
+
+test('it is good in its realm only, and not beyond not_before', async () => {
+  const store = new MemoryStore(10)
+  const token = await tokens(store).issue(grant)
+  expect(await tokens(store, { realm: 'other' }).find(token)).toBeUndefined()
+  expect(await tokens(store, { notBefore: 1_000_001 }).find(token)).toBeUndefined()
+  expect(await tokens(store, { notBefore: 1_000_000 }).find(token)).toEqual(grant)
+})
+
+test('it ends', async () => {
+  let now = 0
+  const store = new MemoryStore(10, () => now)
+  const token = await tokens(store).issue(grant)
+  now = 60_001
+  expect(await tokens(store).find(token)).toBeUndefined()
+})
+
+test('whoever reads the store cannot log in', async () => {
+  const store = new MemoryStore(10)
+  const token = await tokens(store).issue(grant)
+  const [[key = '', value = ''] = []] = [...store.entries()]
+  expect(key + value).not.toContain(token)
+})
