@@ -18,6 +18,8 @@ export interface AccessOptions {
   readonly methods: ReadonlyMap<string, AuthMethod>
   /** Whether or not rules may name it. */
   readonly certificate: AuthMethod
+  /** What the user of a certificate may have to show besides, whatever the rule says. */
+  readonly besideCertificate: readonly AuthMethod[]
   readonly receipts: Receipts
 }
 
@@ -34,7 +36,7 @@ export function buildReceipts(auth: AuthConfig, users: Users, secret: Buffer): R
 }
 
 export function createAccesses(options: AccessOptions): Accesses {
-  const { methods, certificate, receipts, authorizations } = options
+  const { methods, certificate, besideCertificate, receipts, authorizations } = options
   const methodNamed = (name: string) => methods.get(name)
   const chainOf = (rules: readonly Rule[], anonymous: boolean) =>
     createChain({ rules, anonymous, receipts, methodNamed })
@@ -52,10 +54,14 @@ export function createAccesses(options: AccessOptions): Accesses {
       return {
         authenticate: authenticator(asks && chainOf(rules, route.anonymous), isBuiltin ? undefined : mapped),
         authorize: authorization ? authorization.authorize : () => {},
-        hides: route.hide_credentials ? placesOf(rules.flat()) : undefined,
+        hides: route.hide_credentials ? placesOf([...rules.flat(), ...besideCertificate]) : undefined,
       }
     },
-    mapped: { authenticate: authenticator(mapped, mapped), authorize: () => {} },
+    mapped: {
+      authenticate: authenticator(mapped, mapped),
+      authorize: () => {},
+      hides: besideCertificate.length > 0 ? placesOf(besideCertificate) : undefined,
+    },
   }
 }
 

@@ -49,10 +49,11 @@ export function buildAuthentication(options: AuthenticationOptions): Authenticat
   const token = tokens ? [createTokenMethod({ tokens: tokens.tokens, issuers, users, realm, describe })] : []
   const methods = buildMethods({ config, users, materials, store, others: [certificate, ...token, ...plugins.methods] })
   const receipts = buildReceipts(config.auth, users, lasting.ticketSecret)
+  const { byName, besideCertificate } = methods
   return {
     methods,
     receipts,
-    accesses: createAccesses({ users, methods: methods.byName, certificate, receipts, authorizations }),
+    accesses: createAccesses({ users, methods: byName, certificate, besideCertificate, receipts, authorizations }),
     async ready() {
       await plugins.ready(materials)
       if (materials.problems.length === 0) return

@@ -35,6 +35,8 @@ export interface Methods {
   readonly byName: ReadonlyMap<string, AuthMethod>
   /** For services that take a name and a password in their own way, whatever rules may name. */
   readonly password: AuthMethod
+  /** What the user of a certificate may have to show besides. */
+  readonly besideCertificate: readonly AuthMethod[]
 }
 
 export function buildMethods(options: MethodsOptions): Methods {
@@ -56,7 +58,13 @@ export function buildMethods(options: MethodsOptions): Methods {
   ]
   const named = new Map(made.map((method) => [method.name, method]))
   const inUse = auth.methods.flatMap((name) => named.get(name) ?? [])
-  return { byName: new Map(inUse.map((method) => [method.name, method])), password }
+  const besideCertificate = config.listeners.some(asksPasswords) ? [password] : []
+  return { byName: new Map(inUse.map((method) => [method.name, method])), password, besideCertificate }
+}
+
+/** Whether users whom certificates are mapped to have passwords too. */
+function asksPasswords({ servers }: Config['listeners'][number]): boolean {
+  return servers.some(({ authorization }) => authorization.users.some(({ password }) => password !== undefined))
 }
 
 type Checking = Pick<PasswordCheckOptions, 'hasher' | 'lockout' | 'remember'>

@@ -39,6 +39,7 @@ beforeAll(async () => {
         url: scene.backend.url,
         routes: [
           { name: 'both', paths: ['/both'], rules: [['certificate', 'password']] },
+          { name: 'certificate', paths: ['/certificate'], rules: [['certificate']] },
           { name: 'either', paths: ['/either'], rules: [['certificate'], ['password']] },
         ],
       },
@@ -93,6 +94,11 @@ describe('a password that a mapped user must give besides, as in NATS', () => {
     expect(await ask('/either', paula, 'paula', 'both are needed')).toBe('paula')
     expect(await ask('/either', paula, 'anybody', 'both are needed')).toBe('paula')
     expect(await ask('/either', paula, 'paula', 'wrong')).toBe(401)
+  })
+
+  test('does not reach the backend, even where the rule names the certificate alone', async () => {
+    expect(await ask('/certificate', paula, 'paula', 'both are needed')).toBe('paula')
+    expect(scene.backend.last.header('authorization')).toEqual([])
   })
 
   test('opens nothing without the certificate, nor with that of somebody else', async () => {

@@ -1,0 +1,50 @@
+import { expect, test } from '@jest/globals'
+import fc from 'fast-check'
+import { readBasic } from '../../../../src/auth/methods/basic.ts'
+import { basic } from '../support.ts'
+
+test.each([
+  [basic('ada', 'secret'), 'ada', 'secret'],
+  [basic('ada', ''), 'ada', ''],
+  [basic('ada', 'a:b'), 'ada', 'a:b'],
+  [basic('Grüße', '世界'), 'Grüße', '世界'],
+  // RFC 7617 2.
+  ['Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==', 'Aladdin', 'open sesame'],
+  ['bAsIc   QWxhZGRpbjpvcGVuIHNlc2FtZQ', 'Aladdin', 'open sesame'],
+])('%s', (value, name, secret) => {
+  expect(readBasic(['X', 'y', 'AUTHORIZATION', value])).toEqual({ status: 'given', name, secret })
+})
+
+test.each([
+  ['nothing', []],
+  ['another scheme', ['Authorization', 'Bearer abc']],
+  ['two of another scheme', ['Authorization', 'Bearer abc', 'Authorization', 'Digest x']],
+  ['a scheme that begins alike', ['Authorization', 'Basically QWxhZGRpbjpvcGVuIHNlc2FtZQ==']],
+])('%s says nothing', (_, headers) => {
+  expect(readBasic(headers).status).toBe('absent')
+})
+
+test.each([
+  ['no credentials', 'Basic'],
+  ['no colon', `Basic ${Buffer.from('ada').toString('base64')}`],
+  ['no name', basic('', 'secret')],
+  ['a line break', basic('ada', 'x\ny')],
+  ['a NUL', basic('ada\0', 'x')],
+  ['no UTF-8', `Basic ${Buffer.from([0x61, 0x3a, 0xc3]).toString('base64')}`],
+  ['base64url', `Basic ${Buffer.from('ada:???>>>').toString('base64url')}`],
+  ['more after it', `${basic('ada', 'secret')} x`],
+  ['bits that are left over', 'Basic YTpi1'],
+])('%s is denied', (_, value) => {
+  expect(readBasic(['Authorization', value]).status).toBe('denied')
+})
+
+test('whatever is accepted has one reading only, and nothing throws', () => {
+  fc.assert(
+    fc.property(fc.oneof(fc.string(), fc.base64String()), (text) => {
+      const read = readBasic(['Authorization', `Basic ${text}`])
+      if (read.status !== 'given') return
+      const again = Buffer.from(`${read.name}:${read.secret}`).toString('base64')
+      expect(again.replace(/=+$/, '')).toBe(text.trim().replace(/=+$/, ''))
+    }),
+  )
+})
