@@ -304,9 +304,9 @@ export interface Service {
 /** What of an upstream's answer may reach the client: end-to-end headers, none of our identity headers. */
 export interface AnswerHeaders {
   /** From a raw name, value list to a flat list of strings, with ours appended. */
-  forward(rawHeaders: readonly (string | Buffer)[], requestId: string): string[]
+  forward(rawHeaders: readonly string[], requestId: string): string[]
   /** The same for trailers, without ours. */
-  trailers(rawTrailers: readonly (string | Buffer)[]): string[]
+  trailers(rawTrailers: readonly string[]): string[]
 }
 
 /** One address of an upstream. */

@@ -85,15 +85,15 @@ export function createResponseHeaderFilter({ ownedNames, via }: ResponseHeaderFi
   }
 }
 
-function endToEnd(rawHeaders: readonly (string | Buffer)[], passes: (name: string) => boolean): string[] {
+function endToEnd(rawHeaders: readonly string[], passes: (name: string) => boolean): string[] {
   const out: string[] = []
   let connection: string | undefined
   for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
-    const name = text(rawHeaders[i] as string | Buffer)
-    const value = rawHeaders[i + 1] as string | Buffer
-    if (passes(name)) out.push(name, text(value))
+    const name = rawHeaders[i] as string
+    const value = rawHeaders[i + 1] as string
+    if (passes(name)) out.push(name, value)
     else if (name.length === 'connection'.length && name.toLowerCase() === 'connection') {
-      connection = connection === undefined ? text(value) : `${connection},${text(value)}`
+      connection = connection === undefined ? value : `${connection},${value}`
     }
   }
   const named = connection === undefined ? undefined : namedInConnection(connection)
@@ -133,10 +133,6 @@ function namesMore(connectionOptions: ReadonlySet<string>): boolean {
 
 function isNamed(name: string, named: ReadonlySet<string>): boolean {
   return named.has(name.toLowerCase()) || named.has(fold(name))
-}
-
-function text(value: string | Buffer): string {
-  return typeof value === 'string' ? value : value.toString('latin1')
 }
 
 /**

@@ -34,7 +34,7 @@ export function readAhead<T>(
     clearTimeout(timer)
     socket.off('data', take).off('end', ended).off('close', ended)
     socket.pause()
-    if (size > consumed) socket.unshift(Buffer.concat(chunks).subarray(consumed))
+    if (size > consumed) socket.unshift(joined(chunks).subarray(consumed))
     done(outcome)
   }
   const ended = () => finish({ outcome: gone('closed'), consumed: 0 })
@@ -42,7 +42,7 @@ export function readAhead<T>(
     chunks.push(chunk)
     size += chunk.length
     if (size < needed) return
-    const bytes = Buffer.concat(chunks)
+    const bytes = joined(chunks)
     chunks = [bytes]
     const result = read(bytes)
     if (typeof result === 'number') needed = result
@@ -50,4 +50,12 @@ export function readAhead<T>(
   }
   // Whoever read before has left it paused.
   socket.on('data', take).once('end', ended).once('close', ended).resume()
+}
+
+/**
+ * Nearly always it is one. A copy would come from the pool of small buffers, where node:tls keeps a few bytes of its own as long as the
+ * connection lives, and with them all that stands beside them.
+ */
+function joined(chunks: readonly Buffer[]): Buffer {
+  return chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks)
 }

@@ -133,7 +133,8 @@ const known = new WeakMap<readonly string[], string>()
 function constantLines(list: readonly string[]): string {
   let lines = known.get(list)
   if (lines === undefined) {
-    lines = headerLines(list)
+    // One string, not the tree of its forty parts, which each request would have to walk through again.
+    lines = Buffer.from(headerLines(list), 'latin1').toString('latin1')
     known.set(list, lines)
   }
   return lines

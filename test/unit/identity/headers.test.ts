@@ -102,7 +102,7 @@ describe('the response header filter', () => {
   const filter = createResponseHeaderFilter({ ownedNames: ['VERIFIED', 'DN'], via: true })
   const ours = ['Via', '1.1 sallyport', 'X-Request-ID', 'id']
 
-  test('passes end-to-end headers, strings or bytes, with their duplicates, then adds ours', () => {
+  test('passes end-to-end headers with their duplicates, then adds ours', () => {
     const rawHeaders = [
       'Content-Length',
       '3',
@@ -115,9 +115,7 @@ describe('the response header filter', () => {
       'ETag',
       '"e"',
     ]
-    const bytes = rawHeaders.map((text) => Buffer.from(text, 'latin1'))
     expect(filter.forward(rawHeaders, 'id')).toEqual([...rawHeaders, ...ours])
-    expect(filter.forward(bytes, 'id')).toEqual([...rawHeaders, ...ours])
   })
 
   test.each([
@@ -137,12 +135,7 @@ describe('the response header filter', () => {
 
   test('drops what the upstream’s Connection names, wherever it stands and however often', () => {
     const rawHeaders = ['X-A', '1', 'Connection', 'x-a', 'X-B', '2', 'CONNECTION', 'close, X-C', 'X-C', '3']
-    expect(
-      filter.forward(
-        rawHeaders.map((text) => Buffer.from(text)),
-        'id',
-      ),
-    ).toEqual(['X-B', '2', ...ours])
+    expect(filter.forward(rawHeaders, 'id')).toEqual(['X-B', '2', ...ours])
   })
 
   test('the same for trailers, without what is ours, and without a length', () => {
@@ -158,7 +151,7 @@ describe('the response header filter', () => {
       'X-Sum',
       'x',
     ]
-    expect(filter.trailers(trailers.map((text) => Buffer.from(text)))).toEqual(['Expires', '0', 'X-Sum', 'x'])
+    expect(filter.trailers(trailers)).toEqual(['Expires', '0', 'X-Sum', 'x'])
   })
 
   test('adds no Via where it is not wanted', () => {
