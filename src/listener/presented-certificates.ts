@@ -26,8 +26,14 @@ const CERTIFICATES = 10_000
 /** A verdict that refuses may change with the clock, or because somebody mends something: it is kept for so long, in milliseconds. */
 const REFUSAL_TIME = 5_000
 
-interface Derived {
+/** A request's own connection. */
+export interface Presented {
   readonly connection: Connection
+  /** Undefined where its client has no certificate. */
+  readonly shown: Shown | undefined
+}
+
+interface Derived extends Presented {
   readonly until: number
 }
 
@@ -46,17 +52,20 @@ export class PresentedCertificates {
     this.#options = options
   }
 
-  /** @throws GatewayError GW_BAD_REQUEST where the header cannot be understood in one way only */
-  connectionOf(peer: Connection, rawHeaders: readonly string[], now = Date.now()): Connection {
+  /**
+   * Undefined where the peer is no load balancer, so that its own certificate counts.
+   * @throws GatewayError GW_BAD_REQUEST where the header cannot be understood in one way only
+   */
+  presentedBy(peer: Connection, rawHeaders: readonly string[], now = Date.now()): Presented | undefined {
     const known = this.#knownOn(peer)
-    if (!known) return peer
+    if (!known) return undefined
     const values = this.#options.header.valuesIn(rawHeaders)
     const key = values?.join('\n') ?? ''
     const found = known.get(key)
-    if (found && now < found.until) return found.connection
+    if (found && now < found.until) return found
     const derived = this.#derive(peer, values && this.#seen(values, key), now)
     keep(known, key, derived, CLIENTS_PER_CONNECTION)
-    return derived.connection
+    return derived
   }
 
   /** What is known of the clients on a connection; undefined where it is no load balancer's. */
@@ -83,6 +92,7 @@ export class PresentedCertificates {
     const isRefused = verification.result === 'FAILED'
     return {
       connection: Object.freeze({ ...peer, ...factsOf(shown, verification) }),
+      shown,
       until: isRefused ? Math.min(until, now + REFUSAL_TIME) : until,
     }
   }

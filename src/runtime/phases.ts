@@ -53,7 +53,7 @@ export function createPhases(options: PhasesOptions): Phases {
     readHead: (request) => readHead(request as IncomingMessage & { rawHeaders: string[] }, limits),
     requestId: (connection, request) => forwarded.requestId(connection, request.rawHeaders),
     serverFor: virtualFor,
-    connectionOf: createConnectionOf(options.servers, trusted),
+    connectionOf: createConnectionOf(options.servers, trusted, options.log),
     admit,
     verify,
     route: (method, { destination }, request, { serverName }) =>

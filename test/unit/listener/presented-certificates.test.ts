@@ -3,7 +3,7 @@ import { createCertificateHeader } from '../../../src/identity/certificate-heade
 import type { Shown } from '../../../src/listener/demand.ts'
 import { PresentedCertificates } from '../../../src/listener/presented-certificates.ts'
 import type { Judgement } from '../../../src/listener/trust-policy.ts'
-import type { Verification } from '../../../src/types.ts'
+import type { Connection, Verification } from '../../../src/types.ts'
 import { fakeConnection } from '../../support/fake-connection.ts'
 import { authority, type Issued } from '../../support/pki.ts'
 
@@ -35,19 +35,29 @@ const headers = (...issued: Issued[]) => issued.flatMap(({ der }) => ['X-Cert', 
 const balancer = fakeConnection({ remoteAddress: '10.0.0.1', certificate: undefined, policy: 'p' })
 const isTrusted = ({ remoteAddress }: { remoteAddress: string }) => remoteAddress === '10.0.0.1'
 
+/** The request's own connection. */
+function connectionOf(
+  presented: PresentedCertificates,
+  ...request: Parameters<PresentedCertificates['presentedBy']>
+): Connection {
+  const found = presented.presentedBy(...request)
+  if (!found) throw new Error('nothing was presented')
+  return found.connection
+}
+
 describe('on a load balancer’s connection', () => {
   test('each request has the certificate of its own client', () => {
     const { policy } = policyOf()
     const presented = new PresentedCertificates({ header, policy, isTrusted })
-    const subjects = [ada, eve, ada].map((as) => presented.connectionOf(balancer, headers(as)).certificate?.subject)
+    const subjects = [ada, eve, ada].map((as) => connectionOf(presented, balancer, headers(as)).certificate?.subject)
     expect(subjects).toEqual(['CN=ada', 'CN=eve', 'CN=ada'])
   })
 
   test('the same client is the same frozen object, so that what follows from it is made once', () => {
     const { policy, counted } = policyOf()
     const presented = new PresentedCertificates({ header, policy, isTrusted })
-    const first = presented.connectionOf(balancer, headers(ada))
-    expect(presented.connectionOf(balancer, headers(ada))).toBe(first)
+    const first = connectionOf(presented, balancer, headers(ada))
+    expect(connectionOf(presented, balancer, headers(ada))).toBe(first)
     expect(Object.isFrozen(first)).toBe(true)
     expect(first).toMatchObject({
       id: balancer.id,
@@ -61,17 +71,17 @@ describe('on a load balancer’s connection', () => {
   test('another connection of it need not verify the certificate again, but judges it', () => {
     const { policy, counted } = policyOf()
     const presented = new PresentedCertificates({ header, policy, isTrusted })
-    presented.connectionOf(balancer, headers(ada))
+    connectionOf(presented, balancer, headers(ada))
     const other = fakeConnection({ remoteAddress: '10.0.0.1', id: 'other' })
-    expect(presented.connectionOf(other, headers(ada)).id).toBe('other')
+    expect(connectionOf(presented, other, headers(ada)).id).toBe('other')
     expect(counted).toEqual({ seen: 1, judged: 2 })
   })
 
   test('without the header there is no certificate, not even the load balancer’s own', () => {
     const { policy } = policyOf()
     const presented = new PresentedCertificates({ header, policy, isTrusted })
-    const own = presented.connectionOf(balancer, headers(ada))
-    const bare = presented.connectionOf({ ...own }, [])
+    const own = connectionOf(presented, balancer, headers(ada))
+    const bare = connectionOf(presented, { ...own }, [])
     expect(bare).toMatchObject({
       certificate: undefined,
       chain: [],
@@ -84,20 +94,20 @@ describe('on a load balancer’s connection', () => {
     let verdict: Verification = { result: 'SUCCESS' }
     const { policy } = policyOf(() => verdict, 1000)
     const presented = new PresentedCertificates({ header, policy, isTrusted })
-    expect(presented.connectionOf(balancer, headers(ada), 0).verification.result).toBe('SUCCESS')
+    expect(connectionOf(presented, balancer, headers(ada), 0).verification.result).toBe('SUCCESS')
     verdict = FAILED
-    expect(presented.connectionOf(balancer, headers(ada), 999).verification.result).toBe('SUCCESS')
-    expect(presented.connectionOf(balancer, headers(ada), 1000).verification).toEqual(FAILED)
+    expect(connectionOf(presented, balancer, headers(ada), 999).verification.result).toBe('SUCCESS')
+    expect(connectionOf(presented, balancer, headers(ada), 1000).verification).toEqual(FAILED)
   })
 
   test('a refusal is not kept for as long as the connection', () => {
     let verdict: Verification = FAILED
     const { policy } = policyOf(() => verdict)
     const presented = new PresentedCertificates({ header, policy, isTrusted })
-    expect(presented.connectionOf(balancer, headers(ada), 0).verification.result).toBe('FAILED')
+    expect(connectionOf(presented, balancer, headers(ada), 0).verification.result).toBe('FAILED')
     verdict = { result: 'SUCCESS' }
-    expect(presented.connectionOf(balancer, headers(ada), 4999).verification.result).toBe('FAILED')
-    expect(presented.connectionOf(balancer, headers(ada), 5000).verification.result).toBe('SUCCESS')
+    expect(connectionOf(presented, balancer, headers(ada), 4999).verification.result).toBe('FAILED')
+    expect(connectionOf(presented, balancer, headers(ada), 5000).verification.result).toBe('SUCCESS')
   })
 
   test('remembers a bounded number of clients, and is right about those that it has forgotten', () => {
@@ -105,7 +115,7 @@ describe('on a load balancer’s connection', () => {
     const presented = new PresentedCertificates({ header, policy, isTrusted })
     const many = Array.from({ length: 40 }, (_, i) => root.client(`client-${i}`))
     for (const each of [...many, ...many])
-      expect(presented.connectionOf(balancer, headers(each)).certificate?.subject).toBe(`CN=${each.name}`)
+      expect(connectionOf(presented, balancer, headers(each)).certificate?.subject).toBe(`CN=${each.name}`)
     expect(counted).toEqual({ seen: 40, judged: 80 })
   })
 })
@@ -114,6 +124,6 @@ test('of anybody else nothing is read, not even what could not be understood', (
   const { policy, counted } = policyOf()
   const presented = new PresentedCertificates({ header, policy, isTrusted })
   const stranger = fakeConnection({ remoteAddress: '192.0.2.9' })
-  expect(presented.connectionOf(stranger, headers(ada, eve))).toBe(stranger)
+  expect(presented.presentedBy(stranger, headers(ada, eve))).toBeUndefined()
   expect(counted).toEqual({ seen: 0, judged: 0 })
 })

@@ -1,0 +1,71 @@
+import type { Socket } from 'node:net'
+import type { Connection, Verification } from '../types.ts'
+import type { Shown } from './demand.ts'
+
+/** How often clients behind a load balancer are judged again whose requests may still go on, in milliseconds. */
+const INTERVAL = 500
+
+export interface PresentedStreamsOptions {
+  readonly judge: (shown: Shown) => Verification
+  readonly accepts: (verification: Verification) => boolean
+  /** Tells of a connection that was ended, since whoever it belongs to may not use it any more. */
+  readonly ended: (connection: Connection, reason: string) => void
+}
+
+interface Latest {
+  readonly shown: Shown
+  readonly connection: Connection
+}
+
+/**
+ * Whose request is the latest on each of the load balancers' connections. Where it is an upgrade or an answer that streams, it may go on for longer than
+ * the client's certificate is good; the connection then ends. One whose latest request has been answered ends with it: load balancers open another.
+ */
+export class PresentedStreams {
+  readonly #options: PresentedStreamsOptions
+  readonly #latest = new Map<Socket, Latest>()
+  /** Sockets that were seen, so that each is listened to once. */
+  readonly #known = new WeakSet<Socket>()
+  #timer: NodeJS.Timeout | undefined
+
+  constructor(options: PresentedStreamsOptions) {
+    this.#options = options
+  }
+
+  /** @param latest undefined for a request without a certificate */
+  note(socket: Socket, latest: Latest | undefined): void {
+    if (!latest) {
+      this.#latest.delete(socket)
+      return
+    }
+    this.#latest.set(socket, latest)
+    this.#timer ??= setInterval(() => this.#judgeAgain(), INTERVAL).unref()
+    if (this.#known.has(socket)) return
+    this.#known.add(socket)
+    socket.once('close', () => this.#latest.delete(socket))
+  }
+
+  #refusal(shown: Shown): string | undefined {
+    try {
+      const verification = this.#options.judge(shown)
+      if (this.#options.accepts(verification)) return undefined
+      return verification.result === 'FAILED' ? verification.reason : 'no certificate'
+    } catch (error) {
+      // What cannot be judged is not let in, nor kept.
+      return (error as Error).message
+    }
+  }
+
+  #judgeAgain(): void {
+    for (const [socket, { shown, connection }] of this.#latest) {
+      const reason = this.#refusal(shown)
+      if (reason === undefined) continue
+      this.#latest.delete(socket)
+      this.#options.ended(connection, `client certificate verify error: ${reason}`)
+      socket.destroy()
+    }
+    if (this.#latest.size > 0) return
+    clearInterval(this.#timer)
+    this.#timer = undefined
+  }
+}

@@ -1,0 +1,66 @@
+import { beforeAll, beforeEach, expect, test } from '@jest/globals'
+import type { Gateway } from '../support/gateway.ts'
+import type { Issued } from '../support/pki.ts'
+import type { RawConnection } from '../support/raw.ts'
+import { type GatewayConfig, listenerOf, makeScene, type Scene } from '../support/scene.ts'
+import { waitFor, within } from '../support/wait.ts'
+
+let scene: Scene
+let eve: Issued
+
+beforeAll(async () => {
+  scene = await makeScene()
+  eve = scene.clients.client('eve')
+})
+
+beforeEach(() => {
+  scene.backend.reset()
+  scene.backend.respond = (_request, response) => response.write('hello')
+  scene.backend.upgrade = (_request, socket) =>
+    socket
+      .on('error', () => {})
+      .write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\nhello')
+})
+
+const UPGRADE =
+  'Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n'
+
+function config(crl: string): GatewayConfig {
+  return {
+    ...listenerOf(scene.server({ certificate_header_format: 'rfc9440', ssl_crl: crl })),
+    trusted_ips: ['127.0.0.1'],
+  }
+}
+
+async function begin(gateway: Gateway, as: Issued, lines = ''): Promise<RawConnection> {
+  const client = await gateway.open()
+  client.write(`GET / HTTP/1.1\r\nHost: localhost\r\nClient-Cert: :${as.der.toString('base64')}:\r\n${lines}\r\n`)
+  await waitFor('the beginning', () => client.received.includes('hello'))
+  return client
+}
+
+test.each([
+  ['a WebSocket', UPGRADE],
+  ['an answer that streams', ''],
+])('%s is cut when a new list names its client, and nobody else’s', async (_what, lines) => {
+  const gateway = await scene.start(config(scene.clients.crl()))
+  const lasting = await begin(gateway, scene.ada, lines)
+  const ending = await begin(gateway, eve, lines)
+  expect((await gateway.reload(scene.config(config(scene.clients.crl([eve]))))).level).toBe('info')
+  await within(5, 'the end of the connection', ending.closed)
+  expect(await gateway.logged({ msg: 'connection ended', subject: 'CN=eve' })).toMatchObject({
+    reason: 'client certificate verify error: certificate revoked',
+  })
+  expect(lasting.isClosed).toBe(false)
+  lasting.destroy()
+})
+
+test('and when his certificate ends', async () => {
+  const gateway = await scene.start(config(scene.clients.crl()))
+  const brief = scene.clients.client('brief', { validUntil: 3 / 86_400 })
+  const ending = await begin(gateway, brief)
+  await within(8, 'the end of the connection', ending.closed)
+  expect(await gateway.logged({ msg: 'connection ended', subject: 'CN=brief' })).toMatchObject({
+    reason: 'client certificate verify error: certificate has expired',
+  })
+})
