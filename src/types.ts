@@ -129,6 +129,8 @@ export interface Access {
   authorize(caller: Caller, identity: Identity): void | Promise<void>
   /** What of the request is meant for the gateway alone. */
   readonly hides?: CredentialPlaces | undefined
+  /** The setting that lets a caller pass or stops him, for `inspect`; undefined where nothing is allowed or denied by name. */
+  decidedBy?(caller: Caller, identity: Identity): string
 }
 
 /**
@@ -184,6 +186,19 @@ export interface CertificateMapper {
   readonly name: string
   /** What one certificate comes to does not change while the configuration is the same. */
   map(certificate: CertificateFacts, connection: Connection): Mapping | Promise<Mapping>
+  /** Each rule on its own, in order, whether or not one before it matched; for `inspect`. */
+  trials?(certificate: CertificateFacts, connection: Connection): Iterable<Trial>
+}
+
+/** One rule on one certificate. */
+export interface Trial {
+  /** The setting where it stands. */
+  readonly at: string
+  /** As a person would write it. */
+  readonly rule: string
+  readonly matched: boolean
+  /** Which field matched, or why none did. */
+  readonly reason: string
 }
 
 /** What a mapper found. `reason` is for the log and for `inspect`: which rule matched, or why none did. */

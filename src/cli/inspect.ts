@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import type { Command } from 'commander'
-import { loadConfig } from '../config/index.ts'
+import { type LoadedConfig, loadConfig } from '../config/index.ts'
 import { ConfigError, describeProblem, type Problem } from '../errors.ts'
 import { readCertificates } from '../tls-cert-utils/certificates.ts'
 import { CertificateError } from '../tls-cert-utils/key-pair.ts'
@@ -8,6 +8,8 @@ import { pemOf } from '../tls-cert-utils/pem.ts'
 import type { VerifyOptions } from '../tls-cert-utils/verify.ts'
 import type { CheckResult } from './checks.ts'
 import { CommandError, fileTrouble, reporting } from './command-error.ts'
+import type { Decision, Question } from './decision.ts'
+import { decisionReport } from './decision-report.ts'
 import type { DescribedCertificate, ServerJudgement } from './inspection.ts'
 
 interface InspectOptions {
@@ -29,7 +31,10 @@ export function addInspect(program: Command): void {
       '-c, --config <file>',
       'the configuration (default: SALLYPORT_CONFIG, else conf/sallyport.yaml if it is there)',
     )
-    .option('--for <scope>', "also which rule of a registry realm grants or refuses: 'repository:team/app:pull,push'")
+    .option(
+      '--for <request>',
+      "walk the whole decision on a request, as 'GET https://api.example.com/orders'; or which rule of a registry realm grants or refuses a scope, as 'repository:team/app:pull,push'",
+    )
     .option('--user <name>', 'with --for: the rights of this user or robot, in place of a certificate')
     .option('--json', 'print JSON', false)
     .addHelpText('after', DETAILS)
@@ -49,6 +54,7 @@ The exit status is 0 where the certificate could be read, whatever the verdict; 
 Examples:
   sallyport inspect client.crt -c conf/sallyport.yaml
   SALLYPORT_SSL_VERIFY_CLIENT=on SALLYPORT_SSL_CLIENT_CERTIFICATE=ca.crt sallyport inspect client.crt
+  sallyport inspect client.crt -c conf/sallyport.yaml --for 'GET https://api.example.com/orders'
   openssl s_client -connect example.com:443 </dev/null | sallyport inspect --json -
   sallyport inspect client.crt --for 'repository:team/app:pull,push'
   sallyport inspect --user 'robot$ci' --for 'repository:team/app:push'`
@@ -57,21 +63,26 @@ Examples:
 const LARGEST = 1024 * 1024
 
 async function inspect(file: string | undefined, options: InspectOptions): Promise<void> {
-  if (options.for !== undefined) return inspectRights(file, options.for, options)
+  const question = options.for?.includes('://') ? readQuestion(options.for) : undefined
+  if (options.for !== undefined && !question) return inspectRights(file, options.for, options)
   if (file === undefined) throw new CommandError('name the file of a certificate; --user NAME is for --for')
   const sent = readChain(file)
   const { describeCertificate, judgeByServers } = await import('./inspection.ts')
   const certificates = sent.map((certificate) => describeCertificate(certificate))
   const loaded = loadConfig({ file: options.config, env: process.env })
   let servers: ServerJudgement[] = []
+  let decision: Decision | undefined
   let problems: readonly Problem[] = loaded.problems
   try {
-    if (loaded.config) servers = judgeByServers(sent, loaded.config, loaded.locate)
+    if (question) decision = await decisionOn(question, sent, loaded)
+    else if (loaded.config) servers = judgeByServers(sent, loaded.config, loaded.locate)
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error
     problems = error.problems
   }
-  const text = options.json ? json({ certificates, servers }) : report(file, certificates, servers)
+  const text = options.json
+    ? json(decision ? { certificates, decision } : { certificates, servers })
+    : report(file, certificates, decision ?? servers)
   process.stdout.write(`${text}\n`)
   if (problems.length === 0) return
   const lines = problems.map((problem) => `  ${describeProblem(problem)}`)
@@ -89,6 +100,18 @@ async function inspectRights(file: string | undefined, scope: string, options: I
   const found = await registryRights(loaded, who, scope)
   const text = options.json ? json({ rights: found }) : rightsReport(found, scope).map(visible).join('\n')
   process.stdout.write(`${text}\n`)
+}
+
+async function decisionOn(question: Question, sent: VerifyOptions['sent'], loaded: LoadedConfig): Promise<Decision> {
+  const { decideOn } = await import('./decision.ts')
+  return decideOn(question, sent, loaded)
+}
+
+function readQuestion(written: string): Question {
+  const [, method = 'GET', address = ''] = /^(?:([A-Z]+) +)?(\S+)$/.exec(written.trim()) ?? []
+  const url = URL.parse(address)
+  if (url?.protocol === 'https:') return { method, url }
+  throw new CommandError(`--for takes a method and a URL with https, as 'GET https://api.example.com/orders'`)
 }
 
 function readChain(file: string): VerifyOptions['sent'] {
@@ -125,12 +148,14 @@ function readFile(file: string, name: string): Buffer {
 function report(
   file: string,
   certificates: readonly DescribedCertificate[],
-  servers: readonly ServerJudgement[],
+  judged: readonly ServerJudgement[] | Decision,
 ): string {
   const lines = certificates.flatMap((certificate, i) => [
     i === 0 ? `${file}: ${certificate.subject || '(empty subject)'}` : `sent with it: ${certificate.subject}`,
     ...facts(certificate),
   ])
+  if (!Array.isArray(judged)) return [...lines, ...decisionReport(judged as Decision)].map(visible).join('\n')
+  const servers = judged as readonly ServerJudgement[]
   const nobodyAsks = servers.length > 0 && servers.every(({ ssl_verify_client: mode }) => mode === 'off')
   const hint = nobodyAsks
     ? ['', 'No server asks for certificates: name a configuration with -c, or set SALLYPORT_SSL_VERIFY_CLIENT.']

@@ -121,7 +121,11 @@ export function connectionsTo(config: Config, sent: VerifyOptions['sent'], locat
 }
 
 /** Undefined where the server asks for no certificate. */
-function verdictOf(sent: VerifyOptions['sent'], server: ServerConfig, materials: Materials): Verdict | undefined {
+export function verdictOf(
+  sent: VerifyOptions['sent'],
+  server: ServerConfig,
+  materials: Materials,
+): Verdict | undefined {
   const trust = clientTrustOf(server, materials)
   if (!trust) return undefined
   const revocation = revocationOf(server, trust, materials)?.lists
@@ -145,7 +149,11 @@ interface Verdict extends ChainVerdict {
 const POLICY = 'inspect'
 
 /** A connection as the client would open it: a full handshake of TLS 1.3. */
-function connectionOf(sent: VerifyOptions['sent'], server: ServerConfig, verdict: Verdict | undefined): Connection {
+export function connectionOf(
+  sent: VerifyOptions['sent'],
+  server: ServerConfig,
+  verdict: Verdict | undefined,
+): Connection {
   const [leaf] = sent
   return {
     id: '',
@@ -192,7 +200,7 @@ function outcomeOf(
   }
 }
 
-function sentences({ findings, chain, unmet }: Verdict): string[] {
+export function sentences({ findings, chain, unmet }: Verdict): string[] {
   const demanded = unmet ? [unmet.hint === undefined ? unmet.reason : `${unmet.reason} (${unmet.hint})`] : []
   const found = findings.map(({ code, at, detail }) => {
     const reason = `${chain[at]?.subject || '(empty subject)'}: ${opensslReason(code)}`
@@ -201,7 +209,7 @@ function sentences({ findings, chain, unmet }: Verdict): string[] {
   return [...found, ...demanded]
 }
 
-function pairs(flat: readonly string[]): (readonly [string, string])[] {
+export function pairs(flat: readonly string[]): (readonly [string, string])[] {
   return flat.flatMap((name, i) => (i % 2 === 0 ? [[name, flat[i + 1] ?? ''] as const] : []))
 }
 

@@ -6,7 +6,7 @@ import { placesOf } from '../auth/credential-places.ts'
 import { createCertificateMethod } from '../auth/methods/certificate.ts'
 import { createReceipts, type Receipts } from '../auth/receipts.ts'
 import type { AuthConfig, RouteConfig } from '../config/index.ts'
-import type { Access, AuthMethod, Users } from '../types.ts'
+import type { Access, AuthMethod, Caller, Identity, Users } from '../types.ts'
 
 /** Services that people log in at ask by themselves: who can say it already need not come to them. */
 const ASKS_NOBODY: Access = { authenticate: () => NOBODY, authorize: () => {} }
@@ -54,6 +54,7 @@ export function createAccesses(options: AccessOptions): Accesses {
       return {
         authenticate: authenticator(asks && chainOf(rules, route.anonymous), isBuiltin ? undefined : mapped),
         authorize: authorization ? authorization.authorize : () => {},
+        ...(authorization && { decidedBy: (caller: Caller, who: Identity) => authorization.decide(caller, who).by }),
         hides: route.hide_credentials ? placesOf([...rules.flat(), ...besideCertificate]) : undefined,
       }
     },

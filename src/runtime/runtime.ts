@@ -13,7 +13,7 @@ import { createRecorder } from '../recorder.ts'
 import type { Realm } from '../registry/realm.ts'
 import { createAddressSet } from '../routing/addresses.ts'
 import { createRouter, type RouteRule } from '../routing/router.ts'
-import type { Access, AnswerHeaders, CertificateDemand, Store } from '../types.ts'
+import type { Access, AnswerHeaders, CertificateDemand, Phases, Store } from '../types.ts'
 import type { ConnectionPool } from '../upstream/pool.ts'
 import { Pools } from '../upstream/pools.ts'
 import { type Authentication, buildAuthentication } from './authentication.ts'
@@ -86,6 +86,8 @@ export interface ListenerRuntime {
   readonly config: ListenerConfig
   readonly settings: ListenerSettings
   readonly gateway: Gateway
+  /** What the gateway is made of, for `inspect`. */
+  readonly phases: Phases
   readonly policyIds: ReadonlySet<string>
 }
 
@@ -157,23 +159,10 @@ export function buildRuntime(loaded: LoadedConfig, lasting: Lasting): Runtime {
   const begin = createRecorder({ accessLog, metrics: lasting.metrics })
   const listeners = config.listeners.map((listener, i) => {
     const { virtualFor, ownUris, policyFor, policyIds, servers: own } = servers[i] as ListenerServers
-    const gateway = new Gateway(
-      createPhases({
-        ...{
-          config,
-          listener,
-          virtualFor,
-          ownUris,
-          servers: own,
-          router,
-          forwarded,
-          mappedAccess,
-          begin,
-          log: lasting.log,
-        },
-      }),
-    )
-    return { config: listener, settings: settingsOf(listener, policyFor, lasting.workers), gateway, policyIds }
+    const parts = { config, listener, virtualFor, ownUris, servers: own, router, forwarded, mappedAccess, begin }
+    const phases = createPhases({ ...parts, log: lasting.log })
+    const gateway = new Gateway(phases)
+    return { config: listener, settings: settingsOf(listener, policyFor, lasting.workers), gateway, phases, policyIds }
   })
   return {
     config,

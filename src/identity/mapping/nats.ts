@@ -1,6 +1,6 @@
 /** `mapping: nats`: users are found as nats-server finds them, with its flaw of repeated RDNs mended; the first in the file wins. */
 import type { CertificateFacts } from '../../tls-cert-utils/certificate.ts'
-import type { Mapping } from '../../types.ts'
+import type { Mapping, Trial } from '../../types.ts'
 import {
   domainComponents,
   goSubject,
@@ -12,7 +12,7 @@ import {
   natsNameOf,
   readNatsName,
 } from './nats-names.ts'
-import { type Finding, mapped, type RuleMapper, type RuleSettings, type Trial, userOf } from './rule.ts'
+import { type Finding, mapped, type RuleMapper, type RuleSettings, userOf } from './rule.ts'
 import type { MapperSettings } from './strict.ts'
 
 /** A user as NATS has it: his name is what the certificate must hold. */

@@ -1,6 +1,6 @@
 /** What mapping rules are made of, whichever way they are matched. */
 import type { CertificateFacts } from '../../tls-cert-utils/certificate.ts'
-import type { CertificateMapper, Connection, Mapping, User, Users } from '../../types.ts'
+import type { CertificateMapper, Connection, Mapping, Trial, User, Users } from '../../types.ts'
 import type { SourceSettings } from './user-source.ts'
 
 /** One of `authorization.users`, or a certificate of a consumer. */
@@ -26,16 +26,6 @@ export interface Finding {
   readonly at: string
   readonly message: string
   readonly isFatal: boolean
-}
-
-/** One rule on one certificate, for `inspect`. */
-export interface Trial {
-  readonly at: string
-  /** As a person would write it. */
-  readonly rule: string
-  readonly matched: boolean
-  /** Which field matched, or why none did. */
-  readonly reason: string
 }
 
 /** The mapper of a server's own rules. */

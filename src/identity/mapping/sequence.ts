@@ -1,4 +1,4 @@
-import type { CertificateMapper, Mapping } from '../../types.ts'
+import type { CertificateMapper, Mapping, Trial } from '../../types.ts'
 
 type Asked = Parameters<CertificateMapper['map']>
 
@@ -17,6 +17,10 @@ export class MapperSequence implements CertificateMapper {
 
   map(...asked: Asked): Mapping | Promise<Mapping> {
     return this.#from(0, { status: 'unmapped', reason: '' }, asked)
+  }
+
+  *trials(...asked: Asked): Generator<Trial> {
+    for (const mapper of this.#mappers) yield* mapper.trials?.(...asked) ?? []
   }
 
   #from(index: number, before: Unmapped, asked: Asked): Mapping | Promise<Mapping> {

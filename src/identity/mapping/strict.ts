@@ -1,8 +1,8 @@
 /** `mapping: strict`: rules with types, exact, independent of the order of RDNs, the issuing authority named where there are several. */
 import type { CertificateFacts } from '../../tls-cert-utils/certificate.ts'
-import type { Connection, Mapping, User, Users } from '../../types.ts'
+import type { Connection, Mapping, Trial, User, Users } from '../../types.ts'
 import { isIssuedBy, topmost } from './issuers.ts'
-import { type Finding, mapped, type RuleMapper, type RuleSettings, type Trial, userOf } from './rule.ts'
+import { type Finding, mapped, type RuleMapper, type RuleSettings, userOf } from './rule.ts'
 import { isRuleType, keysOf, keysOfSubjectName, RuleError, readTypedRule, type TypedRule } from './typed-rule.ts'
 import { createUserSource, type UserSource } from './user-source.ts'
 
@@ -22,6 +22,9 @@ interface Rule {
   /** The user, or how to find his name in the certificate. */
   readonly user: User | UserSource
 }
+
+/** The verified issuers of the certificate, which may be none of those that the server trusts itself. */
+type Chain = Connection['chain']
 
 type Judgement =
   | { readonly user: User; readonly reason: string }
@@ -45,13 +48,13 @@ export function createStrictMapper({ rules: settings, users, trusted }: MapperSe
     }
   }
 
-  const judge = (rule: Rule, certificate: CertificateFacts, keys: readonly string[]): Judgement => {
+  const judge = (rule: Rule, certificate: CertificateFacts, keys: readonly string[], chain: Chain): Judgement => {
     const key = rule.keys?.find((each) => keys.includes(each))
     if (rule.keys && key === undefined) return { reason: 'the certificate has no such name' }
     const { issuers, groupsFrom } = rule.settings
     // Two authorities, also of one root, may use the same number.
     const longest = key?.startsWith('serial:') ? 1 : undefined
-    if (issuers && !isIssuedBy(certificate, issuers, trusted, longest))
+    if (issuers && !isIssuedBy(certificate, issuers, [...trusted, ...chain], longest))
       return { reason: 'another authority issued the certificate' }
     if (typeof rule.user !== 'function') {
       const user = groupsFrom ? userOf(rule.user.name, rule.settings, users, certificate) : rule.user
@@ -65,20 +68,20 @@ export function createStrictMapper({ rules: settings, users, trusted }: MapperSe
   return {
     name: 'local',
     findings,
-    map(certificate: CertificateFacts): Mapping {
+    map(certificate: CertificateFacts, { chain }: Connection): Mapping {
       const keys = keysOf(certificate)
       const candidates = new Set([...everywhere, ...keys.flatMap((key) => byKey.get(key) ?? [])])
       for (const position of [...candidates].sort((a, b) => a - b)) {
         const rule = rules[position] as Rule
-        const { user, reason } = judge(rule, certificate, keys)
+        const { user, reason } = judge(rule, certificate, keys, chain)
         if (user) return mapped(user, rule.settings, reason)
       }
       return { status: 'unmapped', reason: `none of ${rules.length} rules names the certificate` }
     },
-    *trials(certificate: CertificateFacts, _connection: Connection): Generator<Trial> {
+    *trials(certificate: CertificateFacts, { chain }: Connection): Generator<Trial> {
       const keys = keysOf(certificate)
       for (const rule of rules) {
-        const { user, reason } = judge(rule, certificate, keys)
+        const { user, reason } = judge(rule, certificate, keys, chain)
         yield { at: rule.settings.at, rule: rule.title, matched: user !== undefined, reason }
       }
     },

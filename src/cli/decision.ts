@@ -1,0 +1,182 @@
+/** The whole decision on one request, phase by phase, by the gateway's own parts: plain data, for `inspect` to print. */
+import type { IncomingMessage } from 'node:http'
+import type { LoadedConfig, ServerConfig } from '../config/index.ts'
+import { GatewayError } from '../errors.ts'
+import { verificationText } from '../identity/fields.ts'
+import { createLog } from '../log.ts'
+import { createMetrics } from '../metrics.ts'
+import { buildRuntime, createLasting, type ListenerRuntime, type Runtime } from '../runtime/runtime.ts'
+import type { VerifyOptions } from '../tls-cert-utils/verify.ts'
+import type { Caller, Connection, Identity, Trial, User, VirtualServer } from '../types.ts'
+import { connectionOf, pairs, sentences, verdictOf } from './inspection.ts'
+
+/** A request that somebody asks about. */
+export interface Question {
+  readonly method: string
+  readonly url: URL
+}
+
+export interface Decision {
+  readonly request: string
+  readonly listen: string
+  readonly server: string
+  readonly ssl_verify_client: string
+  /** `NONE`, `SUCCESS` or `FAILED:reason`. */
+  readonly verified: string
+  readonly findings: readonly string[]
+  readonly route: string | undefined
+  readonly service: string | undefined
+  /** Each mapping rule of the server, in order. */
+  readonly rules: readonly Trial[]
+  /** Of many rules not all are told. */
+  readonly rules_left_out: number
+  readonly user: Pick<User, 'id' | 'name' | 'groups'> | undefined
+  /** The methods that agreed on the user. */
+  readonly methods: readonly string[]
+  /** The setting of `allow` or `deny` that decided, where there is one. */
+  readonly decided_by: string | undefined
+  /** Undefined where the request goes to the service. */
+  readonly refusal: { readonly status: number; readonly code: string; readonly detail: string } | undefined
+  /** What the backend would get. */
+  readonly headers: readonly (readonly [name: string, value: string])[]
+}
+
+/** A list that nobody reads to its end. */
+const MOST_RULES = 200
+
+/** @throws ConfigError where the gateway would not start */
+export async function decideOn(
+  question: Question,
+  sent: VerifyOptions['sent'],
+  loaded: LoadedConfig,
+): Promise<Decision> {
+  // It is never committed: nothing listens, and nothing of it is in use.
+  const runtime = buildRuntime(loaded, createLasting(createLog({ level: 'silent' }), createMetrics()))
+  const listener = listenerFor(question, runtime)
+  const virtual = listener.phases.serverFor(hostOf(question))
+  const config = configOf(virtual, listener)
+  const verdict = verdictOf(sent, config, runtime.materials)
+  const made = connectionOf(sent, config, verdict)
+  const connection: Connection = Object.freeze({ ...made, policy: virtual.policy, serverName: hostOf(question) })
+  const trials = trialsOf(virtual, connection)
+  const walk = new Walk(question, listener, virtual, connection)
+  await walk.run()
+  return {
+    request: `${question.method} ${question.url}`,
+    listen: `${listener.config.listen.host}:${listener.config.listen.port}`,
+    server: virtual.name,
+    ssl_verify_client: virtual.verify,
+    verified: verificationText(connection.verification),
+    findings: verdict ? sentences(verdict) : [],
+    rules: trials.filter(({ matched }, i) => matched || i < MOST_RULES),
+    rules_left_out: trials.filter(({ matched }, i) => !matched && i >= MOST_RULES).length,
+    ...walk.found,
+  }
+}
+
+type Found = Pick<Decision, 'route' | 'service' | 'user' | 'methods' | 'decided_by' | 'refusal' | 'headers'>
+
+/** Follows gateway.ts, and notes how far the request comes. */
+class Walk {
+  readonly #question: Question
+  readonly #listener: ListenerRuntime
+  readonly #virtual: VirtualServer
+  readonly #connection: Connection
+  found: Found = {
+    route: undefined,
+    service: undefined,
+    user: undefined,
+    methods: [],
+    decided_by: undefined,
+    refusal: undefined,
+    headers: [],
+  }
+
+  constructor(question: Question, listener: ListenerRuntime, virtual: VirtualServer, connection: Connection) {
+    this.#question = question
+    this.#listener = listener
+    this.#virtual = virtual
+    this.#connection = connection
+  }
+
+  async run(): Promise<void> {
+    try {
+      await this.#pass()
+    } catch (error) {
+      if (!(error instanceof GatewayError)) throw error
+      const { code, detail, entry } = error
+      this.#note({ refusal: { status: entry.status, code, detail } })
+    }
+  }
+
+  async #pass(): Promise<void> {
+    const { phases } = this.#listener
+    const { method } = this.#question
+    const request = requestOf(this.#question)
+    const head = phases.readHead(request)
+    phases.admit(this.#virtual, this.#connection)
+    const match = phases.route(method, head, request, this.#connection)
+    const connection = phases.verify(this.#virtual, match?.route, this.#connection)
+    if (!match) throw new GatewayError('GW_ROUTE_NOT_FOUND', 'no route')
+    this.#note({ route: match.route.name, service: match.route.service.name })
+    const { destination } = head
+    const caller: Caller = { id: 'inspect', request, connection, server: this.#virtual, method, destination }
+    const identity = await phases.authenticate(match.route, caller)
+    this.#note({ ...userOf(identity), decided_by: match.route.access?.decidedBy?.(caller, identity) })
+    await phases.authorize(match.route, caller, identity)
+    const { own, constant } = phases.headers(caller, head, match, identity)
+    this.#note({ headers: pairs([...own, ...constant.flat()]) })
+  }
+
+  #note(found: Partial<Found>): void {
+    this.found = { ...this.found, ...found }
+  }
+}
+
+function userOf({ user, methods }: Identity): Pick<Decision, 'user' | 'methods'> {
+  return { user: user && { id: user.id, name: user.name, groups: user.groups }, methods }
+}
+
+/** Only of a verified certificate is anybody asked whose it is. */
+function trialsOf({ mapper }: VirtualServer, connection: Connection): Trial[] {
+  const { certificate, verification } = connection
+  if (!certificate || verification.result !== 'SUCCESS') return []
+  return [...(mapper?.trials?.(certificate, connection) ?? [])]
+}
+
+function hostOf({ url }: Question): string {
+  return url.hostname.toLowerCase().replace(/\.$/, '')
+}
+
+/** The one on the port of the URL, else the first that has a server of that name, else the first. */
+function listenerFor(question: Question, { listeners }: Runtime): ListenerRuntime {
+  const port = Number(question.url.port || 443)
+  const names = (listener: ListenerRuntime) => listener.config.servers.flatMap((server) => server.server_names)
+  const found =
+    listeners.find(({ config }) => config.listen.port === port) ??
+    listeners.find((listener) => names(listener).includes(hostOf(question))) ??
+    listeners[0]
+  if (!found) throw new Error('a configuration without listeners passed the check')
+  return found
+}
+
+function configOf(virtual: VirtualServer, { config }: ListenerRuntime): ServerConfig {
+  const found = config.servers.find(({ server_names: names }) => (names[0] ?? '_') === virtual.name)
+  if (!found) throw new Error('a server that is not in the configuration')
+  return found
+}
+
+/** As a client writes it that sends nothing but what it must. */
+function requestOf({ method, url }: Question): IncomingMessage {
+  const { host } = url
+  const request = {
+    method,
+    url: url.pathname + url.search,
+    rawHeaders: ['Host', host],
+    headers: { host },
+    httpVersion: '1.1',
+    httpVersionMajor: 1,
+    httpVersionMinor: 1,
+  }
+  return request as unknown as IncomingMessage
+}
