@@ -15,6 +15,8 @@ export interface Site {
   readonly upstreamPort: number
   readonly pki: Pki
   readonly job: Job
+  /** A revocation list of the CA, in a file. */
+  readonly crl?: string
 }
 
 export interface Launch {

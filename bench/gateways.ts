@@ -16,7 +16,7 @@ const nginx: Gateway = {
     const openssl = match(text, /running with (OpenSSL [\d.]+)/) ?? match(text, /built with (OpenSSL [\d.]+)/)
     return text && `${match(text, /nginx\/([\d.]+)/)}, ${openssl}`
   },
-  configure({ home, port, upstreamPort, pki, job }) {
+  configure({ home, port, upstreamPort, pki, job, crl }) {
     const config = join(home, 'nginx.conf')
     // Bodies are streamed here as in the others: nginx would otherwise write large ones to disk first.
     const http = `
@@ -28,6 +28,7 @@ const nginx: Gateway = {
     ssl_certificate_key ${pki.server.key};
     ssl_client_certificate ${pki.ca};
     ssl_verify_client on;
+    ${crl ? `ssl_crl ${crl};` : ''}
     ${job === 'real' ? REAL_LOCATIONS : ''}
     location / {
       proxy_pass https://api;
@@ -77,7 +78,7 @@ const haproxy: Gateway = {
     const text = await runIfThere('haproxy', ['-vv'])
     return text && `${match(text, /version ([\d.]+)/)}, ${match(text, /Running on OpenSSL version : (OpenSSL [\d.]+)/)}`
   },
-  configure({ home, port, upstreamPort, pki }) {
+  configure({ home, port, upstreamPort, pki, crl }) {
     const config = join(home, 'haproxy.cfg')
     writeFileSync(
       config,
@@ -93,7 +94,7 @@ defaults
   timeout server 75s
   timeout http-keep-alive 75s
 frontend in
-  bind 127.0.0.1:${port} backlog 1024 ssl crt ${pki.server.both} ca-file ${pki.ca} verify required ssl-min-ver TLSv1.2
+  bind 127.0.0.1:${port} backlog 1024 ssl crt ${pki.server.both} ca-file ${pki.ca} ${crl ? `crl-file ${crl} ` : ''}verify required ssl-min-ver TLSv1.2
   http-request del-header VERIFIED
   http-request set-header VERIFIED SUCCESS if { ssl_c_verify 0 }
   http-request set-header DN %[ssl_c_s_dn]

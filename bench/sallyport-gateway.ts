@@ -11,7 +11,7 @@ export const sallyport: Gateway = {
   async version() {
     return existsSync(join(root, 'bin', 'sallyport.js')) ? nodeVersion(join(root, 'package.json')) : undefined
   },
-  configure({ home, port, adminPort, upstreamPort, pki, job }) {
+  configure({ home, port, adminPort, upstreamPort, pki, job, crl }) {
     const config = join(home, 'sallyport.yaml')
     writeFileSync(
       config,
@@ -26,6 +26,7 @@ listeners:
         ssl_certificate_key: ${pki.server.key}
         ssl_client_certificate: ${pki.ca}
         ssl_verify_client: "on"
+${crl ? `        ssl_crl: ${crl}` : ''}
 services:
   - name: api
     url: https://127.0.0.1:${upstreamPort}
