@@ -83,9 +83,10 @@ for (let round = 0; round <= Number(values.rounds); round++) {
     const { bodyFile, smallBodyFile } = upstream
     const bench = { folder, pki, client, bodyFile, smallBodyFile, sizes }
     const { connectionCpu = 0 } = await measureHandshakes(bench, subject).catch((error: Error) => {
-      throw new Error(`${name} with a list of ${entrant.entries}: ${error.message}`)
+      say(`${name} with a list of ${entrant.entries}: ${error.message}`)
+      return { connectionCpu: Number.NaN }
     })
-    if (round === 0) continue
+    if (round === 0 || Number.isNaN(connectionCpu)) continue
     entrant.cpu.push(connectionCpu)
     entrant.perSecond.push(handshakes / ((performance.now() - began) / 1000))
   }

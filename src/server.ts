@@ -60,6 +60,7 @@ export class Server {
     this.#options = options
     this.#log = options.log
     this.#lasting = createLasting(options.log, this.#metrics, options.shared)
+    this.#lasting.listFetcher.onReplaced = () => this.#judgeAgain()
   }
 
   /** Where clients and probes can connect. */
@@ -154,15 +155,21 @@ export class Server {
       if (listener) {
         bound.current = listener
         bound.listener.apply(listener.settings)
-        void bound.listener.judgeAgain(listener.policyIds)
       } else {
         this.#bound.delete(bound.key)
         this.#leave(bound.listener)
       }
     }
-    const policyIds = new Set(runtime.listeners.flatMap((listener) => [...listener.policyIds]))
-    for (const listener of this.#leaving.keys()) void listener.judgeAgain(policyIds)
+    this.#judgeAgain()
     this.#watch(loaded)
+  }
+
+  /** Open connections, by what holds now. */
+  #judgeAgain(): void {
+    const listeners = this.#runtime?.listeners ?? []
+    const policyIds = new Set(listeners.flatMap((listener) => [...listener.policyIds]))
+    for (const { listener, current } of this.#bound.values()) void listener.judgeAgain(current.policyIds)
+    for (const listener of this.#leaving.keys()) void listener.judgeAgain(policyIds)
   }
 
   #leave(listener: Listener): void {

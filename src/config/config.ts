@@ -16,6 +16,7 @@ import {
   mtlsAuthCredential,
   totpCredential,
 } from './consumers.ts'
+import { type CrlFetchConfig, crlFetch } from './crl-fetch.ts'
 import { type DockerPluginsConfig, dockerPlugins } from './docker-plugins.ts'
 import { anything, block, field, list } from './field.ts'
 import { type IdentityApiConfig, identityApi } from './identity-api.ts'
@@ -96,6 +97,7 @@ export const schema = block('The configuration of Sallyport.', {
   registry_realms: z.array(registryRealm).prefault([]).describe('Realms for Docker registries.'),
   auth: auth.prefault({}),
   method_plugins: z.array(methodPlugin).prefault([]).describe('Authentication methods of others.'),
+  crl_fetch: crlFetch.prefault({}),
   store: store.prefault({}),
   tokens: tokens.prefault({}),
   identity_api: identityApi.prefault({}),
@@ -138,6 +140,7 @@ export interface Config {
   readonly registry_realms: readonly RegistryRealmConfig[]
   readonly auth: AuthConfig
   readonly method_plugins: readonly MethodPluginConfig[]
+  readonly crl_fetch: CrlFetchConfig
   readonly store: StoreConfig
   readonly tokens: TokensConfig
   readonly identity_api: IdentityApiConfig

@@ -14,6 +14,7 @@ export type {
   TotpCredentialConfig,
 } from './consumers.ts'
 export { CrlSource } from './crl.ts'
+export type { CrlFetchConfig } from './crl-fetch.ts'
 export type { DockerPluginsConfig } from './docker-plugins.ts'
 export { withSecrets } from './environment.ts'
 export type { IdentityApiConfig } from './identity-api.ts'

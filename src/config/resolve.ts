@@ -63,6 +63,7 @@ export function resolveConfig(written: Written, context: ResolveContext): Config
     registry_realms: realms.values(),
     ...authentication,
     docker_plugins: written.docker_plugins,
+    crl_fetch: written.crl_fetch,
     ...{ identity_headers, identity_presets, identity_headers_max_size },
     ...{ forward_client_cert_details, set_current_client_cert_details },
     ...{ trusted_ips, forwarded, via, proxy, store, tokens, workers, admin, log, shutdown, reload },

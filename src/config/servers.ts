@@ -126,6 +126,12 @@ export const server = block('One virtual server.', {
       'Which certificates need a list, with ssl_crl. chain: every one from the client up to the root, as in nginx. ' +
       "leaf: the client's alone.",
   }),
+  ssl_crl_fetch: field(onOff, {
+    default: 'off',
+    env: 'SALLYPORT_SSL_CRL_FETCH',
+    about:
+      'Whether lists that ssl_crl does not have are fetched from where the certificates say (see crl_fetch). Roots need none then.',
+  }),
   revocation_check_mode: field(choice('STRICT', 'IGNORE_CA_ERROR', 'SKIP'), {
     default: 'STRICT',
     env: 'SALLYPORT_REVOCATION_CHECK_MODE',

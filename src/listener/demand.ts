@@ -29,7 +29,11 @@ export interface Opinion {
  * Something that a policy asks of a certificate beyond what OpenSSL verifies. It is asked in each handshake, in resumed ones too, and again
  * for open connections when the policy's demands are exchanged or `until` has come. The first one that fails decides.
  */
-export type Demand = (shown: Shown, now: number) => Opinion
+export interface Demand {
+  (shown: Shown, now: number): Opinion
+  /** What must be waited for before a handshake can be judged; undefined for nothing. */
+  prepare?(shown: Shown): Promise<void> | undefined
+}
 
 export function failed(
   code: string,

@@ -7,6 +7,7 @@ import type { Connection, Verification } from '../types.ts'
 import { accepts } from './admission.ts'
 import { describeConnection, type Peer } from './connection.ts'
 import { type ConnectionLimitSettings, ConnectionLimits, type LimitName } from './connection-limits.ts'
+import type { Shown } from './demand.ts'
 import { type Handshake, Handshakes } from './handshakes.ts'
 import { Live, type LiveHandler } from './live.ts'
 import { malformedRequest } from './malformed-request.ts'
@@ -207,24 +208,39 @@ export class Listener {
     socket.destroy()
   }
 
-  #secured(socket: TLSSocket, { peer, policy }: Handshake): void {
-    try {
-      const shown = policy.see(socket)
-      const { verification, until } = policy.judge(shown)
-      if (policy.rejects && !accepts(policy.verify, verification)) {
-        this.#handler.rejected(peer, verification)
-        socket.destroy()
+  #secured(socket: TLSSocket, handshake: Handshake): void {
+    this.#orRefuse(socket, handshake, () => {
+      const shown = handshake.policy.see(socket)
+      const wait = handshake.policy.prepare(shown)
+      if (!wait) {
+        this.#admit(socket, handshake, shown)
         return
       }
-      const connection = describeConnection(socket, { policy: policy.id, peer, shown, verification })
-      this.#open(new Live(socket, { policy, shown, connection, until }, this.#handler))
+      // Nobody else hears its errors until it is served.
+      socket.on('error', ignore)
+      void wait.then(() => this.#orRefuse(socket, handshake, () => this.#admit(socket, handshake, shown)))
+    })
+  }
+
+  #admit(socket: TLSSocket, { peer, policy }: Handshake, shown: Shown | undefined): void {
+    if (socket.destroyed) return
+    const { verification, until } = policy.judge(shown)
+    if (policy.rejects && !accepts(policy.verify, verification)) {
+      this.#handler.rejected(peer, verification)
+      socket.destroy()
+      return
+    }
+    const connection = describeConnection(socket, { policy: policy.id, peer, shown, verification })
+    this.#open(new Live(socket, { policy, shown, connection, until }, this.#handler))
+  }
+
+  #orRefuse(socket: TLSSocket, { peer }: Handshake, step: () => void): void {
+    try {
+      step()
     } catch (error) {
       // Fail closed: what cannot be read is not served, whatever OpenSSL made of it.
-      this.#handler.handshakeFailed(
-        peer,
-        `the client certificate cannot be read: ${(error as Error).message}`,
-        undefined,
-      )
+      const reason = `the client certificate cannot be read: ${(error as Error).message}`
+      this.#handler.handshakeFailed(peer, reason, undefined)
       socket.destroy()
     }
   }

@@ -1,9 +1,20 @@
+import type { CertificateFacts } from '../tls-cert-utils/certificate.ts'
 import type { Revocation, RevocationFinding } from '../tls-cert-utils/revocation.ts'
-import { type Demand, failed, type Opinion } from './demand.ts'
+import { type Demand, failed, type Opinion, type Shown } from './demand.ts'
 
 /** `tell` hears of lists that were missing or not current where that refuses nobody. */
-export function notRevoked(revocation: Revocation, tell: (ignored: RevocationFinding) => void): Demand {
-  return ({ certificate, chain, error }, now): Opinion => {
+export function notRevoked(
+  revocation: Revocation,
+  {
+    tell,
+    prepare = () => undefined,
+  }: {
+    tell: (ignored: RevocationFinding) => void
+    /** Fetches the lists that the certificates of a chain name, all but those of the last one. */
+    prepare?: ((chain: readonly CertificateFacts[]) => Promise<void> | undefined) | undefined
+  },
+): Demand {
+  const judge = ({ certificate, chain, error }: Shown, now: number): Opinion => {
     const path = [certificate, ...chain]
     // `optional_no_ca` does not forgive a stranger that no list speaks of him, as in nginx.
     const { findings, ignored, until } =
@@ -16,4 +27,11 @@ export function notRevoked(revocation: Revocation, tell: (ignored: RevocationFin
     const hint = [whose, detail].filter(Boolean).join(': ')
     return { failure: failed(code, hint ? { hint } : {}), until }
   }
+  return Object.assign(judge, {
+    prepare({ certificate, chain, error }: Shown) {
+      if (error !== undefined) return undefined
+      const path = [certificate, ...chain]
+      return prepare(path.slice(0, revocation.certificatesToCheck(path) + 1))
+    },
+  })
 }

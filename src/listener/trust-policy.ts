@@ -18,7 +18,7 @@ import type { Verification, VerifyMode } from '../types.ts'
 import { type Demand, type Failure, failed, type Shown, unverified, type VerifiedChain } from './demand.ts'
 import type { Intermediates } from './intermediates.ts'
 import type { Requirement } from './requirements.ts'
-import { seeSent } from './sent-certificates.ts'
+import { seeSent, sentWith } from './sent-certificates.ts'
 import { TicketKeys, type TicketSecret } from './ticket-keys.ts'
 
 /** What one trust policy is made of. Two servers share a policy only where all of this is the same. */
@@ -169,6 +169,13 @@ export class TrustPolicy {
     return seeSent(sent, this.#trusted, this.#options.partialChain)
   }
 
+  /** What must be waited for before a client can be judged; undefined for nothing, as nearly always. */
+  prepare(shown: Shown | undefined): Promise<unknown> | undefined {
+    if (!shown) return undefined
+    const waits = this.#demands.flatMap((demand) => demand.prepare?.(shown) ?? [])
+    return waits.length > 0 ? Promise.all(waits) : undefined
+  }
+
   /** What nginx's $ssl_client_verify says of a client now; a missing certificate comes before anything that OpenSSL reports. */
   judge(shown: Shown | undefined, now = Date.now()): Judgement {
     if (!shown) return { verification: NONE, until: ALWAYS }
@@ -246,21 +253,6 @@ function keepBounded<T>(memory: Map<string, T>, key: string, value: T): void {
   if (memory.size <= MEMORY) return
   const oldest = memory.keys().next().value
   if (oldest !== undefined) memory.delete(oldest)
-}
-
-/** ssl_verify_depth allows 64 intermediates; it bounds what one handshake can make us look at. */
-const MOST_SENT = 66
-
-/** The certificates that a client sent along. */
-function sentWith(leaf: X509Certificate): CertificateFacts[] {
-  const sent: CertificateFacts[] = []
-  let next = leaf.issuerCertificate
-  while (next && sent.length < MOST_SENT) {
-    const facts = readCertificate(next.raw)
-    sent.push(facts)
-    next = facts.selfIssued ? undefined : next.issuerCertificate
-  }
-  return sent
 }
 
 function earliestEnd(certificate: CertificateFacts, chain: readonly CertificateFacts[]): number {

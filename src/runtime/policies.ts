@@ -9,6 +9,7 @@ import { ServerNames } from '../routing/server-names.ts'
 import type { KeyPair } from '../tls-cert-utils/key-pair.ts'
 import type { VirtualServer } from '../types.ts'
 import { type ClientTrust, clientTrustOf } from './client-trust.ts'
+import type { ListFetcher } from './list-fetcher.ts'
 import type { Mappers } from './mappers.ts'
 import { digestOf, type Materials } from './materials.ts'
 import { uncoveredNames } from './never-works.ts'
@@ -50,6 +51,7 @@ export type PolicyRegistry = Map<string, TrustPolicy>
 /** What the policies of a process share. */
 export interface PolicyContext {
   readonly log: Log
+  readonly listFetcher: ListFetcher
   /** Session ticket keys follow from it. */
   readonly ticketSecret: Buffer
   /** From when the periods of session ticket keys are counted. */
@@ -65,6 +67,7 @@ interface Preparation {
   readonly bySni: CertificatesByName
   readonly materials: Materials
   readonly log: Log
+  readonly fetcher: ListFetcher
   readonly mappers: Mappers
 }
 
@@ -82,7 +85,13 @@ export function prepareServers(
   const before = materials.problems.length
   const bySni = certificatesByName(certificates, materials)
   const prepared = listener.servers.map((server) =>
-    prepareServer(server, listener, { bySni, materials, log: context.log, mappers: context.mappers }),
+    prepareServer(server, listener, {
+      bySni,
+      materials,
+      log: context.log,
+      mappers: context.mappers,
+      fetcher: context.listFetcher,
+    }),
   )
   const fallback = prepared.find(({ config }) => config.default_server)
   if (materials.problems.length > before || !fallback) return undefined
@@ -159,7 +168,7 @@ function certificatesByName(certificates: readonly CertificateConfig[], material
 function prepareServer(
   config: ServerConfig,
   listener: ListenerConfig,
-  { bySni, materials, log, mappers }: Preparation,
+  { bySni, materials, log, mappers, fetcher }: Preparation,
 ): Prepared {
   const pair =
     config.ssl_certificate && config.ssl_certificate_key
@@ -186,9 +195,11 @@ function prepareServer(
     )
   }
   const trust = clientTrustOf(config, materials)
-  const revocation = trust && revocationOf(config, trust, materials)
+  const revocation = trust && revocationOf(config, trust, materials, fetcher)
   const options = policyOptions(config, listener, trust, revocation?.name ?? '')
-  const demands = revocation ? [notRevoked(revocation.lists, ignoredListTeller(log))] : []
+  const demands = revocation
+    ? [notRevoked(revocation.lists, { tell: ignoredListTeller(log), prepare: revocation.prepare })]
+    : []
   const virtual = {
     name: config.server_names[0] ?? '_',
     policy: config.ssl_reject_handshake ? REJECTED : options.id,

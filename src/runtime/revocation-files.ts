@@ -5,7 +5,7 @@ import { CertificateError } from '../tls-cert-utils/certificate-error.ts'
 import { RevocationList, type RevocationListParts, readRevocationLists } from '../tls-cert-utils/revocation-list.ts'
 
 /** Smaller files are read faster than a thread starts. */
-const SMALL = 256 * 1024
+export const SMALL = 256 * 1024
 
 interface ReadFile {
   /** Differs where the file has changed. */
@@ -13,12 +13,14 @@ interface ReadFile {
   readonly lists: readonly RevocationList[]
 }
 
-/** What a thread is asked to read. */
-export interface ListsWanted {
+interface FileWanted {
   readonly file: string
   /** PEM bundles of those who may have signed them: what was signed need not be kept then. */
   readonly authorities: readonly string[]
 }
+
+/** What a thread is asked to read. */
+export type ListsWanted = FileWanted | { readonly bytes: Uint8Array; readonly authorities: readonly string[] }
 
 /**
  * The revocation lists of files, each read once as long as it stays the same. Large ones are read by a thread of their own, so that
@@ -65,7 +67,7 @@ export class RevocationFiles {
   }
 }
 
-function wantedBy({ listeners }: Config): ListsWanted[] {
+function wantedBy({ listeners }: Config): FileWanted[] {
   const authoritiesOf = new Map<string, Set<string>>()
   for (const server of listeners.flatMap(({ servers }) => servers)) {
     if (server.ssl_verify_client === 'off' || server.revocation_check_mode === 'SKIP') continue
@@ -86,7 +88,7 @@ function stampOf({ ino, size, mtimeMs, ctimeMs }: { ino: number; size: number; m
 }
 
 /** Undefined where it cannot be read. The thread gets no part of the environment: secrets may stand there. */
-function readInThread(wanted: ListsWanted): Promise<RevocationListParts[] | undefined> {
+export function readInThread(wanted: ListsWanted): Promise<RevocationListParts[] | undefined> {
   return new Promise((resolve) => {
     const program = new URL(
       `./revocation-thread${import.meta.url.slice(import.meta.url.lastIndexOf('.'))}`,

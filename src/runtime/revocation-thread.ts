@@ -7,9 +7,9 @@ import { isNamedBy } from '../tls-cert-utils/revocation.ts'
 import { readRevocationLists } from '../tls-cert-utils/revocation-list.ts'
 import type { ListsWanted } from './revocation-files.ts'
 
-const { file, authorities } = workerData as ListsWanted
-const issuers: CertificateFacts[] = authorities.flatMap((pem) => readCertificates(pem))
-const parts = readRevocationLists(readFileSync(file)).map((list) => {
+const wanted = workerData as ListsWanted
+const issuers: CertificateFacts[] = wanted.authorities.flatMap((pem) => readCertificates(pem))
+const parts = readRevocationLists('file' in wanted ? readFileSync(wanted.file) : wanted.bytes).map((list) => {
   for (const issuer of issuers) if (isNamedBy(list, issuer)) list.isSignedBy(issuer)
   return list.parts
 })

@@ -1,8 +1,11 @@
-import type { ServerConfig } from '../config/index.ts'
+import type { CrlSource, ServerConfig } from '../config/index.ts'
 import type { Log } from '../log.ts'
+import type { CertificateFacts } from '../tls-cert-utils/certificate.ts'
 import { isNamedBy, Revocation, type RevocationFinding } from '../tls-cert-utils/revocation.ts'
+import type { RevocationList } from '../tls-cert-utils/revocation-list.ts'
 import type { TrustStore } from '../tls-cert-utils/trust-store.ts'
 import { opensslReason } from '../tls-cert-utils/verify-errors.ts'
+import type { ListFetcher } from './list-fetcher.ts'
 import { digestOf, type Materials } from './materials.ts'
 
 /** The revocation lists of a server. */
@@ -10,6 +13,8 @@ export interface ServerRevocation {
   readonly lists: Revocation
   /** Servers with the same name share their lists, and keep it when the lists are replaced. */
   readonly name: string
+  /** Fetches what a chain lacks. */
+  readonly prepare: ((chain: readonly CertificateFacts[]) => Promise<void> | undefined) | undefined
 }
 
 /** Undefined where the server looks at no list, or one of them cannot be used; `materials` has the problems then. */
@@ -17,12 +22,29 @@ export function revocationOf(
   config: ServerConfig,
   trust: TrustStore,
   materials: Materials,
+  fetcher?: ListFetcher,
 ): ServerRevocation | undefined {
-  const { ssl_crl: source, ssl_crl_check: certificates, revocation_check_mode: mode } = config
-  if (!source || mode === 'SKIP') return undefined
-  const found = materials.revocationLists(source)
+  const { ssl_crl: source, ssl_crl_check: certificates, revocation_check_mode: mode, ssl_crl_fetch: fetches } = config
+  if ((!source && !fetches) || mode === 'SKIP') return undefined
+  const found = source ? materials.revocationLists(source) : { lists: [], name: '' }
   if (!found) return undefined
-  for (const list of found.lists) {
+  if (source) checkLists(found.lists, { source, mode }, trust, materials)
+  const fetched = fetches ? (fetcher?.lists.bind(fetcher) ?? (() => [])) : undefined
+  return {
+    lists: new Revocation(found.lists, { certificates, mode, fetched }),
+    name: digestOf([found.name, certificates, mode, fetches]),
+    prepare: fetches ? fetcher?.prepare.bind(fetcher) : undefined,
+  }
+}
+
+/** Refuses lists that their CA has not signed, and warns of those that are of little use. */
+function checkLists(
+  lists: readonly RevocationList[],
+  { source, mode }: { source: CrlSource; mode: ServerConfig['revocation_check_mode'] },
+  trust: TrustStore,
+  materials: Materials,
+): void {
+  for (const list of lists) {
     const issuers = trust.certificates.filter((authority) => isNamedBy(list, authority))
     if (issuers.length === 0) {
       materials.warn(
@@ -41,10 +63,6 @@ export function revocationOf(
         `the list of ${list.issuer} was to be replaced by ${new Date(list.nextUpdate).toISOString()}: until then every client of this CA is refused`,
       )
     }
-  }
-  return {
-    lists: new Revocation(found.lists, { certificates, mode }),
-    name: digestOf([found.name, certificates, mode]),
   }
 }
 

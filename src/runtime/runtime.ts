@@ -22,6 +22,7 @@ import type { BuiltinSurroundings } from './builtins.ts'
 import { certificateDemandsOf } from './certificate-demands.ts'
 import { ambiguousHeaders, ownedNamesOf } from './identity.ts'
 import { createDirectory } from './identity-api.ts'
+import { ListFetcher } from './list-fetcher.ts'
 import { Mappers } from './mappers.ts'
 import { Materials } from './materials.ts'
 import { createPhases } from './phases.ts'
@@ -39,6 +40,7 @@ export interface Lasting extends Shared {
   readonly metrics: Metrics
   readonly pools: Pools
   readonly revocationFiles: RevocationFiles
+  readonly listFetcher: ListFetcher
   policies: PolicyRegistry
   store: StoreInUse | undefined
   authentication: Authentication | undefined
@@ -71,6 +73,7 @@ export function createLasting(log: Log, metrics: Metrics, shared?: Shared): Last
     pools: new Pools(),
     policies: new Map(),
     revocationFiles: new RevocationFiles(),
+    listFetcher: new ListFetcher(log),
     forgetPoolMetrics: [],
     store: undefined,
     authentication: undefined,
@@ -178,6 +181,7 @@ export function buildRuntime(loaded: LoadedConfig, lasting: Lasting): Runtime {
       lasting.store = store.use(lasting.store)
       for (const each of servers) each?.commit()
       lasting.revocationFiles.forgetUnused()
+      lasting.listFetcher.apply(config.crl_fetch)
       lasting.pools.retireAllBut(usedPools)
       lasting.metrics.certificates(materials.certificatesInUse)
       lasting.metrics.crls(materials.crlsInUse)

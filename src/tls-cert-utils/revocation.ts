@@ -16,6 +16,12 @@ export interface RevocationOptions {
   readonly certificates: 'leaf' | 'chain'
   /** Kong's words. `STRICT`: a list that is missing or not current refuses. `IGNORE_CA_ERROR`: it is told, but refuses nobody. */
   readonly mode: 'STRICT' | 'IGNORE_CA_ERROR'
+  /**
+   * Further lists, as from where a certificate says that they are. A root needs no list then: it says nothing, and nobody else could revoke it.
+   */
+  readonly fetched?:
+    | ((certificate: CertificateFacts, issuer: CertificateFacts) => readonly RevocationList[])
+    | undefined
 }
 
 export interface RevocationFinding {
@@ -72,12 +78,11 @@ export class Revocation {
   judge(chain: readonly CertificateFacts[], time: number): RevocationReport {
     const findings: RevocationFinding[] = []
     let until = Number.POSITIVE_INFINITY
-    const count = this.#options.certificates === 'leaf' ? 1 : chain.length
-    for (let at = 0; at < count; at++) {
+    for (let at = 0; at < this.certificatesToCheck(chain); at++) {
       const certificate = chain[at] as CertificateFacts
       const issuer = chain[at + 1] ?? (certificate.selfIssued ? certificate : undefined)
       const known = issuer && this.#known(issuer)
-      const list = known && bestList(known.lists, certificate, time)
+      const list = known && this.#bestList(known, certificate, issuer, time)
       if (!issuer || !known || !list) {
         findings.push({ code: 'UNABLE_TO_GET_CRL', at, detail: `no list of ${certificate.issuer}` })
         continue
@@ -92,6 +97,18 @@ export class Revocation {
     if (this.#options.mode === 'STRICT' || found.length === 0) return { findings: found, ignored: [], until }
     const isIgnored = ({ code }: RevocationFinding) => CA_ERRORS.has(code)
     return { findings: found.filter((finding) => !isIgnored(finding)), ignored: found.filter(isIgnored), until }
+  }
+
+  /** How many certificates of a chain need a list, from the first. */
+  certificatesToCheck(chain: readonly CertificateFacts[]): number {
+    const { certificates, fetched } = this.#options
+    if (certificates === 'leaf' || chain.length === 1) return 1
+    return fetched && chain.at(-1)?.selfIssued ? chain.length - 1 : chain.length
+  }
+
+  #bestList({ lists }: ListIssuer, certificate: CertificateFacts, issuer: CertificateFacts, time: number) {
+    const fetched = this.#options.fetched?.(certificate, issuer).filter((list) => isNamedBy(list, issuer)) ?? []
+    return bestList(fetched.length > 0 ? [...lists, ...fetched] : lists, certificate, time)
   }
 
   #known(issuer: CertificateFacts): ListIssuer {

@@ -1,0 +1,150 @@
+import type { CrlFetchConfig } from '../config/index.ts'
+import type { Log } from '../log.ts'
+import type { CertificateFacts } from '../tls-cert-utils/certificate.ts'
+import { readWhole } from '../tls-cert-utils/der.ts'
+import { CRL_DISTRIBUTION_POINTS, readDistributionPoints, readExtensions } from '../tls-cert-utils/extensions.ts'
+import type { RevocationList } from '../tls-cert-utils/revocation-list.ts'
+import { downloadLists } from './list-download.ts'
+
+/** How often it is looked whether a list must be fetched again, in milliseconds. */
+const TICK = 15_000
+/** A list is fetched again so long before its next update. */
+const MARGIN = 60_000
+/** An address that gave no list is left alone for so long: handshakes would ask it again and again. */
+const RETRY_PAUSE = 5_000
+const LONGEST_ADDRESS = 2048
+
+interface Entry {
+  readonly address: string
+  readonly issuer: CertificateFacts
+  lists: readonly RevocationList[]
+  usedAt: number
+  fetchAgainAt: number
+  pending: Promise<void> | undefined
+}
+
+/**
+ * Revocation lists from the addresses that certificates name, fetched when a certificate first needs one and again before they grow stale. Only
+ * certificates that were verified are looked at: nobody else can make the gateway open a connection. A failure is never an answer, it leaves what was known.
+ */
+export class ListFetcher {
+  readonly #log: Log
+  readonly #entries = new Map<string, Entry>()
+  readonly #addresses = new WeakMap<CertificateFacts, string | undefined>()
+  #limits: CrlFetchConfig | undefined
+  #timer: NodeJS.Timeout | undefined
+  /** Called when a list has come that replaces another: open connections must be judged again. */
+  onReplaced: (() => void) | undefined
+
+  constructor(log: Log) {
+    this.#log = log
+  }
+
+  /** Takes the limits of a new configuration. */
+  apply(limits: CrlFetchConfig): void {
+    this.#limits = limits
+    this.#timer ??= setInterval(() => this.#tick(), TICK).unref()
+  }
+
+  /** What has been fetched for a certificate; what has not will be. */
+  lists(certificate: CertificateFacts, issuer: CertificateFacts): readonly RevocationList[] {
+    const entry = this.#entryFor(certificate, issuer)
+    if (entry && entry.lists.length === 0) void this.#fetch(entry)
+    return entry?.lists ?? []
+  }
+
+  /** Waits for the lists that a verified chain still lacks; undefined where it lacks none. */
+  prepare(chain: readonly CertificateFacts[]): Promise<void> | undefined {
+    const missing = chain.flatMap((certificate, at) => {
+      const issuer = chain[at + 1]
+      const entry = issuer && this.#entryFor(certificate, issuer)
+      return entry && entry.lists.length === 0 ? (this.#fetch(entry) ?? []) : []
+    })
+    return missing.length > 0 ? Promise.all(missing).then(() => {}) : undefined
+  }
+
+  #entryFor(certificate: CertificateFacts, issuer: CertificateFacts): Entry | undefined {
+    const address = this.#addressOf(certificate)
+    if (address === undefined || !this.#limits) return undefined
+    // The same address under another issuer would be another list.
+    const key = `${issuer.publicKeySha256} ${address}`
+    const entry = this.#entries.get(key) ?? {
+      address,
+      issuer,
+      lists: [],
+      usedAt: 0,
+      fetchAgainAt: 0,
+      pending: undefined,
+    }
+    entry.usedAt = Date.now()
+    // Whoever was used last stands last.
+    this.#entries.delete(key)
+    this.#entries.set(key, entry)
+    const oldest = this.#entries.keys().next().value
+    if (this.#entries.size > this.#limits.max_lists && oldest !== undefined) this.#entries.delete(oldest)
+    return entry
+  }
+
+  #addressOf(certificate: CertificateFacts): string | undefined {
+    if (!this.#addresses.has(certificate)) this.#addresses.set(certificate, addressIn(certificate))
+    return this.#addresses.get(certificate)
+  }
+
+  /** One question at a time for each address; undefined where the last one has just failed. */
+  #fetch(entry: Entry): Promise<void> | undefined {
+    if (entry.pending) return entry.pending
+    if (!this.#limits || Date.now() < entry.fetchAgainAt) return undefined
+    const { timeout, max_size: maxSize, interval } = this.#limits
+    const { address } = entry
+    entry.pending = downloadLists(address, entry.issuer.pem, { timeout, maxSize })
+      .then(
+        (lists) => {
+          const nextUpdate = Math.min(...lists.map((list) => list.nextUpdate))
+          const soonest = Date.now() + RETRY_PAUSE
+          entry.fetchAgainAt = Math.max(soonest, Math.min(Date.now() + interval, nextUpdate - MARGIN))
+          this.#take(entry, lists)
+          this.#log.info({ address, lists: lists.length }, 'revocation list fetched')
+        },
+        (error: Error) => {
+          entry.fetchAgainAt = Date.now() + RETRY_PAUSE
+          this.#log.warn({ address, reason: error.message }, 'revocation list cannot be fetched')
+        },
+      )
+      .finally(() => {
+        entry.pending = undefined
+      })
+    return entry.pending
+  }
+
+  #take(entry: Entry, lists: readonly RevocationList[]): void {
+    const isNew = lists.some(({ digest }) => !entry.lists.some((known) => known.digest === digest))
+    const hadLists = entry.lists.length > 0
+    entry.lists = lists
+    if (isNew && hadLists) this.onReplaced?.()
+  }
+
+  /** What nobody has used for long is not fetched again, but forgotten. */
+  #tick(): void {
+    if (!this.#limits) return
+    const now = Date.now()
+    for (const [key, entry] of this.#entries) {
+      if (now - entry.usedAt > 2 * this.#limits.interval && !entry.pending) this.#entries.delete(key)
+      else if (now >= entry.fetchAgainAt) void this.#fetch(entry)
+    }
+  }
+}
+
+/** The first http: address where a certificate says that its list is. */
+function addressIn(certificate: CertificateFacts): string | undefined {
+  try {
+    const points = readExtensions(certificate.raw).find(({ oid }) => oid === CRL_DISTRIBUTION_POINTS)
+    const names = points ? readDistributionPoints(points.value) : []
+    // Of the kinds of GeneralName, [6] is a URI.
+    const addresses = names.filter(([tag]) => tag === 0x86).map((name) => readWhole(name).content.toString('latin1'))
+    return addresses.find(
+      (address) => address.length <= LONGEST_ADDRESS && /^http:\/\/[^\s]+$/i.test(address) && URL.canParse(address),
+    )
+  } catch {
+    return undefined
+  }
+}

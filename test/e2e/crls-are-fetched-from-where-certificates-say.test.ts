@@ -1,0 +1,148 @@
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
+import { whenFileEnds } from '../support/cleanup.ts'
+import { explicit, implicit, sequence } from '../support/der.ts'
+import type { Gateway } from '../support/gateway.ts'
+import { type Authority, authority, extension, type Issued } from '../support/pki.ts'
+import { listenerOf, makeScene, type Scene } from '../support/scene.ts'
+import { pause, waitFor } from '../support/wait.ts'
+
+let scene: Scene
+let address: string
+const root = authority('root')
+/** What is asked for, in order, and how it is answered. */
+let asked: string[] = []
+/** What the paths of this test begin with. */
+let folder = ''
+let tests = 0
+let respond: (request: IncomingMessage, response: ServerResponse) => void
+
+beforeAll(async () => {
+  scene = await makeScene()
+  const server = createServer((request, response) => {
+    // Gateways of earlier tests go on to fetch what they have in use.
+    if (!request.url?.startsWith(folder)) return
+    asked.push(request.url.slice(folder.length))
+    respond(request, response)
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  whenFileEnds(() => server.close())
+  address = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+})
+
+beforeEach(() => {
+  asked = []
+  folder = `/${++tests}`
+})
+
+const derOf = (pem: string) => Buffer.from(pem.replace(/-----[^-]+-----|\s/g, ''), 'base64')
+const points = (url: string) => {
+  const names = explicit(0, explicit(0, implicit(6, Buffer.from(url, 'latin1'))))
+  return { extensions: [extension('2.5.29.31', sequence(sequence(names)))] }
+}
+const client = (name: string, path = '/root.crl', issuer: Authority = root): Issued =>
+  issuer.client(name, points(path.includes(':') ? path : address + folder + path))
+
+function startFetching(fields: object = {}, limits: object = {}): Promise<Gateway> {
+  const server = { ssl_client_certificate: root.certificate, ssl_crl_fetch: 'on', ...fields }
+  return scene.start({ ...listenerOf(scene.server(server)), crl_fetch: limits })
+}
+
+const serve = (list: string | Buffer) => {
+  respond = (_request, response) => response.end(list)
+}
+
+test('a list is fetched when a certificate first needs it, and only then', async () => {
+  const [ada, bob] = [client('ada'), client('bob')]
+  serve(derOf(root.crl([ada])))
+  const gateway = await startFetching()
+  expect(asked).toEqual([])
+  expect((await gateway.get('/', { as: ada })).status).toBe(400)
+  expect((await gateway.get('/', { as: bob })).status).toBe(200)
+  expect(asked).toEqual(['/root.crl'])
+})
+
+test('many handshakes at once ask one question', async () => {
+  const bob = client('bob')
+  respond = (_request, response) => void pause(300).then(() => response.end(root.crl()))
+  const gateway = await startFetching()
+  const answers = await Promise.all(Array.from({ length: 8 }, () => gateway.get('/', { as: bob })))
+  expect(answers.map(({ status }) => status)).toEqual(Array(8).fill(200))
+  expect(asked).toEqual(['/root.crl'])
+})
+
+test('every certificate of the chain is looked up where it says', async () => {
+  const department = root.authority('department', points(`${address}${folder}/root.crl`))
+  const eve = client('eve', '/department.crl', department)
+  let revoked: Issued[] = []
+  respond = ({ url }, response) => response.end(url?.endsWith('/root.crl') ? root.crl(revoked) : department.crl())
+  const gateway = await startFetching()
+  expect((await gateway.get('/', { as: eve })).status).toBe(200)
+  expect(asked.toSorted()).toEqual(['/department.crl', '/root.crl'])
+  revoked = [department]
+  const another = await startFetching()
+  expect((await another.get('/', { as: eve })).status).toBe(400)
+})
+
+describe('what is no list of the authority refuses', () => {
+  test.each<[string, () => void, string]>([
+    ['an error', () => (respond = (_request, response) => response.writeHead(500).end()), 'the answer is 500'],
+    [
+      'a redirection',
+      () => (respond = (_request, response) => response.writeHead(302, { location: '/x' }).end()),
+      'the answer is 302',
+    ],
+    ['no answer in time', () => (respond = () => {}), 'aborted'],
+    ['too many bytes', () => serve(Buffer.alloc(5000)), 'larger than 4096 bytes'],
+    ['garbage', () => serve('no list'), 'no PEM block'],
+    [
+      'a delta list',
+      () => serve(root.crl([], { extensions: [extension('2.5.29.27', Buffer.from([2, 1, 1]), true)] })),
+      'delta list',
+    ],
+  ])('%s', async (_what, prepare, reason) => {
+    prepare()
+    const gateway = await startFetching({}, { timeout: '1s', max_size: 4096 })
+    const answer = await gateway.get('/', { as: client('bob') })
+    expect(answer.status).toBe(400)
+    expect(await gateway.line(answer)).toMatchObject({ verify_reason: 'unable to get certificate CRL' })
+    const told = await waitFor('the warning', () =>
+      gateway.log.find(({ msg }) => msg === 'revocation list cannot be fetched'),
+    )
+    expect(told.reason).toContain(reason)
+  })
+
+  test('a list that another key has signed', async () => {
+    serve(root.crl([], { signer: authority('root') }))
+    const gateway = await startFetching()
+    const answer = await gateway.get('/', { as: client('bob') })
+    expect(await gateway.line(answer)).toMatchObject({ status: 400, verify_reason: 'CRL signature failure' })
+  })
+
+  test('IGNORE_CA_ERROR lets the client in all the same', async () => {
+    respond = (_request, response) => response.writeHead(500).end()
+    const gateway = await startFetching({ revocation_check_mode: 'IGNORE_CA_ERROR' })
+    expect((await gateway.get('/', { as: client('bob') })).status).toBe(200)
+  })
+})
+
+test('a failure is not kept: the next handshake after a moment asks again', async () => {
+  respond = (_request, response) => response.writeHead(503).end()
+  const gateway = await startFetching()
+  const bob = client('bob')
+  expect((await gateway.get('/', { as: bob })).status).toBe(400)
+  serve(root.crl())
+  await waitFor('bob to be let in', async () => (await gateway.get('/', { as: bob })).status === 200, 15)
+  expect(asked).toHaveLength(2)
+})
+
+test('other addresses than http: are not asked, nor those of strangers, nor any where it is off', async () => {
+  serve(root.crl())
+  const gateway = await startFetching()
+  expect((await gateway.get('/', { as: client('bob', 'ldap://127.0.0.1/root') })).status).toBe(400)
+  expect((await gateway.get('/', { as: client('eve', '/strangers.crl', authority('strangers')) })).status).toBe(400)
+  const off = await startFetching({ ssl_crl_fetch: 'off' })
+  expect((await off.get('/', { as: client('bob') })).status).toBe(200)
+  expect(asked).toEqual([])
+})
