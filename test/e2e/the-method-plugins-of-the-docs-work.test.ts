@@ -8,7 +8,9 @@ import { temporaryFolder } from '../support/folder.ts'
 import { type Gateway, PROJECT, sallyport, startGateway } from '../support/gateway.ts'
 import { waitFor } from '../support/wait.ts'
 
-const page = readFileSync(join(PROJECT, 'docs/plugins.md'), 'utf8')
+const page = /^## Authentication methods$([\s\S]*?)(?=^## |$(?![\s\S]))/m.exec(
+  readFileSync(join(PROJECT, 'docs/plugins.md'), 'utf8'),
+)?.[1] as string
 const folder = temporaryFolder()
 let gateway: Gateway
 let backend: Backend

@@ -73,6 +73,14 @@ test.each([
   })
 })
 
+test('no code counts twice, not even at the same moment', async () => {
+  const check = make()
+  const code = byKeystone({ id: ada.id }, totpCode(SECRET, 0, NOW))
+  const outcomes = await Promise.all([check(code), check(code)])
+  expect(outcomes.map(({ status }) => status).sort()).toEqual(['accepted', 'denied'])
+  expect(await check(code)).toMatchObject({ status: 'denied', reason: 'the code of ada was used already' })
+})
+
 test("another user's code is wrong", async () => {
   expect(await make()(byKeystone({ id: bob.id }, totpCode(SECRET, 0, NOW)))).toMatchObject({ status: 'denied' })
 })
