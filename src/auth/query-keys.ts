@@ -24,6 +24,7 @@ function nameOf(part: string): string {
 
 /** As forms are read. Damaged escapes are taken as they stand. */
 function decoded(text: string): string {
+  if (!/[%+]/.test(text)) return text
   try {
     return decodeURIComponent(text.replaceAll('+', ' '))
   } catch {

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import type { AuthMethod, Caller, Outcome, User } from '../../types.ts'
 import { valuesOf } from '../query-keys.ts'
 import { headerValues } from './header-values.ts'
@@ -43,5 +43,5 @@ export function createApiKeyMethod({ realm, keyNames, inHeader, inQuery, keys }:
 }
 
 function digest(key: string): string {
-  return createHash('sha256').update(key).digest('hex')
+  return hash('sha256', key, 'hex')
 }
