@@ -81,6 +81,12 @@ interface Bucket {
   readonly catalog: CompiledRule[]
 }
 
+interface Buckets {
+  readonly everybody: Bucket
+  readonly users: Map<string, Bucket>
+  readonly groups: Map<string, Bucket>
+}
+
 /** Compiles rules: first every rule that denies, then the union of those that allow; their order does not matter. */
 export function createRights(rules: readonly RightsRule[]): Rights {
   const buckets = bucketsOf(rules)
@@ -125,15 +131,12 @@ function judgementOf(
   return { granted: reasons.filter(({ granted }) => granted).map(({ action }) => action), reasons }
 }
 
-function bucketsOf(rules: readonly RightsRule[]): Map<string, Bucket> {
-  const buckets = new Map<string, Bucket>()
+/** Who is named by user and by group is found by user; the group is looked at then. */
+function bucketsOf(rules: readonly RightsRule[]): Buckets {
+  const buckets: Buckets = { everybody: newBucket(), users: new Map(), groups: new Map() }
   for (const rule of rules) {
     const compiled = compile(rule)
-    // Who is named by user and by group is found by user; the group is looked at then.
-    const keys = rule.users.length > 0 ? rule.users.map(userKey) : rule.groups.map(groupKey)
-    for (const key of new Set(keys.length > 0 ? keys : [EVERYBODY])) {
-      const bucket = buckets.get(key) ?? { byName: branch(), catalog: [] }
-      buckets.set(key, bucket)
+    for (const bucket of bucketsOfRule(rule, buckets)) {
       if (rule.catalog) bucket.catalog.push(compiled)
       for (const pattern of compiled.repositories) insert(bucket.byName, pattern, compiled)
     }
@@ -141,9 +144,19 @@ function bucketsOf(rules: readonly RightsRule[]): Map<string, Bucket> {
   return buckets
 }
 
-const EVERYBODY = ''
-const userKey = (name: string) => `user ${name}`
-const groupKey = (name: string) => `group ${name}`
+function bucketsOfRule({ users, groups }: RightsRule, buckets: Buckets): Bucket[] {
+  if (users.length === 0 && groups.length === 0) return [buckets.everybody]
+  const [names, known] = users.length > 0 ? [users, buckets.users] : [groups, buckets.groups]
+  return [...new Set(names)].map((name) => {
+    const bucket = known.get(name) ?? newBucket()
+    known.set(name, bucket)
+    return bucket
+  })
+}
+
+function newBucket(): Bucket {
+  return { byName: branch(), catalog: [] }
+}
 
 function compile(rule: RightsRule): CompiledRule {
   const isStrict = rule.effect === 'allow'
@@ -173,10 +186,13 @@ function insert(root: Branch, { prefix }: Pattern, compiled: CompiledRule): void
   if (!at.rules.includes(compiled)) at.rules.push(compiled)
 }
 
-function* bucketsFor({ user }: Subject, buckets: ReadonlyMap<string, Bucket>): Generator<Bucket> {
-  const keys = user ? [EVERYBODY, userKey(user.name), ...user.groups.map(groupKey)] : [EVERYBODY]
-  for (const key of keys) {
-    const bucket = buckets.get(key)
+function* bucketsFor({ user }: Subject, { everybody, users, groups }: Buckets): Generator<Bucket> {
+  yield everybody
+  if (!user) return
+  const own = users.get(user.name)
+  if (own) yield own
+  for (const group of user.groups) {
+    const bucket = groups.get(group)
     if (bucket) yield bucket
   }
 }

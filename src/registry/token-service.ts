@@ -5,6 +5,7 @@ import type { Call, Identity, Service } from '../types.ts'
 import { type Answer, oauthError, registryError, send } from './answer.ts'
 import { basicCredentials, type Credentials, formCredentials } from './credentials.ts'
 import { readForm } from './form.ts'
+import { explained } from './gate-refusals.ts'
 import { assertCurrent, type Identified, identify } from './identify.ts'
 import type { Realm } from './realm.ts'
 import type { Judgement, Subject } from './rights.ts'
@@ -46,7 +47,11 @@ export class TokenService implements Service {
 
   async forward(call: Call, response: ServerResponse): Promise<void> {
     call.record.service = this.name
-    send(response, call.id, await this.#answer(call, response))
+    try {
+      send(response, call.id, await this.#answer(call, response))
+    } catch (error) {
+      throw explained(error)
+    }
   }
 
   async upgrade(): Promise<void> {

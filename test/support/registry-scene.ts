@@ -23,6 +23,8 @@ export interface RegistrySceneOptions {
 export interface RegistryScene {
   readonly port: number
   readonly clients: Authority
+  /** Whose certificate is the registry's `rootcertbundle`. */
+  readonly signing: Authority
   readonly registry: Registry
   readonly gateway: Gateway
   /** As clients write it: `registry.test:PORT`. */
@@ -97,7 +99,7 @@ export async function makeRegistryScene(options: RegistrySceneOptions): Promise<
     ...(creds === undefined ? [`--${prefix}no-creds`] : [`--${prefix}creds`, creds]),
   ]
   return {
-    ...{ port, clients, registry, gateway, at, folder, config },
+    ...{ port, clients, signing, registry, gateway, at, folder, config },
     copy: (image, to, who) => skopeo(['copy', ...flags('dest-', who), `dir:${image}`, `docker://${at}/${to}`]),
     move: (from, to, who) =>
       skopeo(['copy', ...flags('src-', who), ...flags('dest-', who), `docker://${at}/${from}`, `docker://${at}/${to}`]),
