@@ -147,14 +147,17 @@ class Checker {
     return this.#wrong(path, message.startsWith('expected') ? message + this.#shown(value, field, path) : message)
   }
 
-  #pem(field: Field, kind: 'pem' | 'crl', value: unknown, path: string): unknown {
-    const isList = kind === 'crl' && Array.isArray(value) && value.every((each) => typeof each === 'string')
+  #pem(field: Field, kind: 'pem' | 'pems' | 'crl', value: unknown, path: string): unknown {
+    const isList =
+      kind !== 'pem' && Array.isArray(value) && value.length > 0 && value.every((each) => typeof each === 'string')
     if (typeof value !== 'string' && !isList) return this.#wrong(path, `expected ${field.kind.expected}`)
     if (typeof value === 'string' && value.trim() === '')
       return this.#wrong(path, 'is empty; write a value or remove the setting')
     try {
       if (kind === 'crl') return openCrl(value as string | string[], path, this.#context.pems)
-      return openPem(value as string, path, this.#context.pems)
+      if (kind === 'pem') return openPem(value as string, path, this.#context.pems)
+      if (typeof value === 'string') return [openPem(value, path, this.#context.pems)]
+      return (value as string[]).map((each, index) => openPem(each, pathTo(path, index), this.#context.pems))
     } catch (error) {
       if (!(error instanceof Unfit)) throw error
       return this.#wrong(path, error.message)

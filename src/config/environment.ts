@@ -199,7 +199,8 @@ const SECRET_PATHS = new Set(
 
 /** Whether the setting at `path`, such as `certificates[0].key`, holds a secret. */
 export function secretSetting(path: string): boolean {
-  return SECRET_PATHS.has(path.replaceAll(/\[\d+\]/g, '[]'))
+  const setting = path.replaceAll(/\[\d+\]/g, '[]')
+  return SECRET_PATHS.has(setting) || SECRET_PATHS.has(setting.replace(/\[\]$/, ''))
 }
 
 const VERBATIM_PATHS = new Set(

@@ -12,7 +12,7 @@ export interface Kind<T> {
   /** Throws `Unfit` for what it cannot take. */
   parse(value: unknown): T
   /** A PEM is read from its file by the loader, which knows the folder and the setting; `parse` only sees the result. */
-  readonly pem?: 'pem' | 'crl'
+  readonly pem?: 'pem' | 'pems' | 'crl'
   /** Whether `${…}` in it is the setting's own, and not a variable of the environment. */
   readonly verbatim?: true
   /** All the words that it takes, for suggestions. */

@@ -50,6 +50,17 @@ export const pem: Kind<PemSource> = {
   },
 }
 
+/** One or several, always read as a list. */
+export const pems: Kind<readonly PemSource[]> = {
+  pem: 'pems',
+  expected: 'a path, PEM text or its base64, or a list of them',
+  json: { anyOf: [pem.json, { type: 'array', minItems: 1, items: pem.json }] },
+  parse(value) {
+    if (Array.isArray(value) && value.every((each) => each instanceof PemSource)) return value
+    throw new Unfit('')
+  },
+}
+
 /** Where relative paths are looked up, and what has been read. */
 export interface PemReader {
   /** Tried in this order. */

@@ -7,9 +7,10 @@ import { certificateHeaderSettings, checkCertificateHeader } from './certificate
 import { crl } from './crl.ts'
 import { block, field, type Located, list } from './field.ts'
 import { checkNameRules, nameRule } from './name-rules.ts'
-import { pem } from './pem.ts'
+import { pem, pems } from './pem.ts'
 import { choice, duration, integer, matching, onOff, text } from './scalars.ts'
 import { type Secret, secret } from './secret.ts'
+import { checkServerKey } from './server-keys.ts'
 import { SOUND_CIPHERS, tlsProtocol } from './tls.ts'
 
 const extendedKeyUsage = matching(
@@ -28,15 +29,16 @@ export const server = block('One virtual server.', {
     otherwise: 'on for the first server of the listener',
     about: 'Whether it takes the clients whose name no server has, or that name none.',
   }),
-  ssl_certificate: field(pem, {
+  ssl_certificate: field(pems, {
     env: 'SALLYPORT_SSL_CERTIFICATE',
     otherwise: 'the certificate whose snis match',
-    about: "The server's certificate, followed by its intermediate certificates.",
+    about:
+      "The server's certificate, followed by its intermediate certificates. A list holds one for each type of key (RSA, ECDSA, Ed25519), of which each client gets the one that it can check.",
   }),
-  ssl_certificate_key: field(pem, {
+  ssl_certificate_key: field(pems, {
     env: 'SALLYPORT_SSL_CERTIFICATE_KEY',
     secret: true,
-    about: 'The private key of ssl_certificate.',
+    about: 'The private key of ssl_certificate; of several certificates as many, in the same order.',
   }),
   ssl_password: field(secret, {
     env: 'SALLYPORT_SSL_PASSWORD',
@@ -269,30 +271,6 @@ function checkAnnouncement(given: WrittenServer): Problem[] {
         message: 'is on, but there are no names to send; set ssl_client_certificate, or remove send_ca_dn',
       },
     ]
-  }
-  return []
-}
-
-function checkServerKey(given: WrittenServer): Problem[] {
-  const { at, ssl_certificate: certificate, ssl_certificate_key: key } = given
-  if (certificate && !key) {
-    return [
-      {
-        path: `${at}.ssl_certificate`,
-        message: 'has no key: set ssl_certificate_key too (SALLYPORT_SSL_CERTIFICATE_KEY)',
-      },
-    ]
-  }
-  if (key && !certificate) {
-    return [
-      {
-        path: `${at}.ssl_certificate_key`,
-        message: 'has no certificate: set ssl_certificate too (SALLYPORT_SSL_CERTIFICATE)',
-      },
-    ]
-  }
-  if (given.ssl_password && given.ssl_password_file !== undefined) {
-    return [{ path: `${at}.ssl_password_file`, message: 'stands beside ssl_password; keep one of them' }]
   }
   return []
 }

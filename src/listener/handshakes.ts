@@ -1,6 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import type { Socket } from 'node:net'
-import type { TLSSocket } from 'node:tls'
+import type { Server, TLSSocket } from 'node:tls'
 import { endGently } from '../end-gently.ts'
 import { GatewayError } from '../errors.ts'
 import type { Peer } from './connection.ts'
@@ -66,7 +66,12 @@ export class Handshakes {
     const context = { ...handshake, handler: this.#handler }
     // The end of a socket is no event of the TLSSocket's own context, although that one's end follows from it.
     socket.once('close', () => current.enterWith(context))
-    current.run(context, () => policy.accept(socket))
+    try {
+      current.run(context, () => policy.accept(socket, handshake.peer.serverName))
+    } catch (error) {
+      this.#handler.failed(handshake.peer, `no handshake can be made: ${(error as Error).message}`, undefined)
+      socket.destroy()
+    }
   }
 
   #refuse(socket: Socket, hello: Exclude<Hello, { status: 'hello' }>, peer: Peer): void {
@@ -87,13 +92,17 @@ export class Handshakes {
 
 function wire(policy: TrustPolicy): void {
   wired.add(policy)
-  policy.server.on('secureConnection', (socket) => {
+  policy.servers.each((server) => wireServer(server, policy))
+}
+
+function wireServer(server: Server, policy: TrustPolicy): void {
+  server.on('secureConnection', (socket) => {
     const handshake = current.getStore()
     // Another policy would mean that the facts of two handshakes were mixed up: nobody is let in on that.
     if (handshake?.policy === policy) handshake.handler.secured(socket, handshake)
     else socket.destroy()
   })
-  policy.server.on('tlsClientError', (error: Error & { code?: string }, socket) => {
+  server.on('tlsClientError', (error: Error & { code?: string }, socket) => {
     const handshake = current.getStore()
     socket.destroy()
     if (!handshake) return

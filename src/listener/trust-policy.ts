@@ -1,18 +1,9 @@
-import { constants, type X509Certificate } from 'node:crypto'
+import type { X509Certificate } from 'node:crypto'
 import type { Socket } from 'node:net'
-import {
-  createSecureContext,
-  createServer,
-  type SecureContext,
-  type SecureContextOptions,
-  type SecureVersion,
-  type Server,
-  type TLSSocket,
-} from 'node:tls'
+import type { TLSSocket } from 'node:tls'
 import { type CertificateFacts, readCertificate } from '../tls-cert-utils/certificate.ts'
 import { readCertificates } from '../tls-cert-utils/certificates.ts'
 import { findPath, intermediatesOf, isSoundPath } from '../tls-cert-utils/chain.ts'
-import { trustingUnannounced } from '../tls-cert-utils/unannounced-trust.ts'
 import { FORGIVEN_BY_OPTIONAL_NO_CA } from '../tls-cert-utils/verify-errors.ts'
 import type { Verification, VerifyMode } from '../types.ts'
 import { type Demand, type Failure, failed, type Shown, unverified, type VerifiedChain } from './demand.ts'
@@ -20,37 +11,18 @@ import type { Intermediates } from './intermediates.ts'
 import type { Requirement } from './requirements.ts'
 import { seeSent, sentWith } from './sent-certificates.ts'
 import { TicketKeys, type TicketSecret } from './ticket-keys.ts'
+import { type ServerKeyPairs, type TlsOptions, TlsServers } from './tls-servers.ts'
 
 /** What one trust policy is made of. Two servers share a policy only where all of this is the same. */
-export interface TrustPolicyOptions {
-  /** The digest of everything below: equal if and only if the policies are. */
-  readonly id: string
+export interface TrustPolicyOptions extends Omit<TlsOptions, 'requestCert' | 'rejectUnauthorized'> {
   readonly verify: VerifyMode
   /** Whether the handshake fails, or the connection ends right after it, where `verify` is not satisfied. */
   readonly rejects: boolean
-  /** PEM, one certificate each. Empty trusts nobody; it is never left out, as Node then trusts the public CAs. */
-  readonly ca: readonly string[]
-  /** Whether clients are told the names of `ca`. */
-  readonly announced: boolean
-  /** Whether any certificate of `ca` is trusted without its root. */
-  readonly partialChain: boolean
-  /** What a certificate must be besides issued by one of them; it does not change while the id is the same. */
+  /** What a certificate must be besides issued by one of `ca`; it does not change while the id is the same. */
   readonly requirement: Requirement
   /** What is asked beyond OpenSSL's verification, by a text that differs where the demands differ; their data, as lists, may change. */
   readonly demands: string
   readonly verifyDepth: number
-  readonly minVersion: SecureVersion
-  readonly maxVersion: SecureVersion
-  readonly ciphers: string
-  readonly sessionTickets: boolean
-  /** Milliseconds from the full handshake in which a session may be resumed. */
-  readonly sessionTimeout: number
-  readonly handshakeTimeout: number
-}
-
-export interface ServerKeyPair {
-  readonly certificatePem: string
-  readonly keyPem: string
 }
 
 export interface Judgement {
@@ -93,23 +65,21 @@ export class TrustPolicy {
   readonly id: string
   readonly verify: VerifyMode
   readonly rejects: boolean
-  readonly server: Server
+  readonly servers: TlsServers
   readonly #options: TrustPolicyOptions
-  readonly #contextFor: (serverName: string) => SecureContext
+  readonly #pairsFor: (serverName: string | undefined) => ServerKeyPairs
   readonly #trusted: readonly CertificateFacts[]
   readonly #intermediates: Intermediates
-  readonly #ticketKeys: TicketKeys
   #demands: readonly Demand[]
   /** By fingerprint. A resumed socket has the leaf but not its chain. */
   readonly #chains = new Map<string, VerifiedChain>()
   readonly #facts = new Map<string, CertificateFacts>()
 
-  /** `contextFor` gives the certificate for a server name; `fallback` is for clients that send none. */
+  /** @param pairsFor the certificates for a server name, the same list each time; without one, those for clients that send none */
   constructor(
     options: TrustPolicyOptions,
     { demands, intermediates, ticketSecret, sessionContext }: PolicySurroundings,
-    fallback: ServerKeyPair,
-    contextFor: (serverName: string) => SecureContext,
+    pairsFor: (serverName: string | undefined) => ServerKeyPairs,
   ) {
     this.id = options.id
     this.verify = options.verify
@@ -117,28 +87,17 @@ export class TrustPolicy {
     this.#options = options
     this.#demands = demands
     this.#intermediates = intermediates
-    this.#contextFor = contextFor
+    this.#pairsFor = pairsFor
     this.#trusted = options.ca.flatMap((pem) => readCertificates(pem))
-    this.#ticketKeys = new TicketKeys(ticketSecret, sessionContext, Math.max(1000, options.sessionTimeout))
-    this.server = trusting(options, () =>
-      createServer({
-        ...secureContextOptions(options, fallback),
-        requestCert: options.verify !== 'off',
-        // The only way to have OpenSSL send an alert where the certificate is missing.
-        rejectUnauthorized: options.rejects && options.verify === 'on',
-        ALPNProtocols: ['http/1.1'],
-        handshakeTimeout: options.handshakeTimeout,
-        sessionTimeout: Math.max(1, Math.round(options.sessionTimeout / 1000)),
-        SNICallback: (name, done) => this.#choose(name, done),
-      }),
-    )
+    const ticketKeys = new TicketKeys(ticketSecret, sessionContext, Math.max(1000, options.sessionTimeout))
+    const requestCert = options.verify !== 'off'
+    const rejectUnauthorized = options.rejects && options.verify === 'on'
+    this.servers = new TlsServers({ ...options, requestCert, rejectUnauthorized }, ticketKeys, pairsFor(undefined))
   }
 
   /** Begins the handshake on an accepted socket. */
-  accept(socket: Socket): void {
-    const keys = this.#ticketKeys.renewed(Date.now())
-    if (keys) this.server.setTicketKeys(keys)
-    this.server.emit('connection', socket)
+  accept(socket: Socket, serverName: string | undefined): void {
+    this.servers.accept(socket, this.#pairsFor(serverName))
   }
 
   /** Exchanges what is asked beyond OpenSSL's verification. Open connections must be judged again then. */
@@ -232,18 +191,6 @@ export class TrustPolicy {
     const hint = `the chain has ${depth} intermediates, ssl_verify_depth allows ${allowed}`
     return failed('UNABLE_TO_GET_ISSUER_CERT_LOCALLY', { hint })
   }
-
-  /** An exception here would end the process (CVE-2026-21637), so it becomes a failed handshake. */
-  #choose(name: string, done: (error: Error | null, context?: SecureContext) => void): void {
-    let context: SecureContext
-    try {
-      context = this.#contextFor(name.toLowerCase().replace(/\.$/, ''))
-    } catch (error) {
-      done(error as Error)
-      return
-    }
-    done(null, context)
-  }
 }
 
 /** The newest stay. */
@@ -263,30 +210,4 @@ const FORGOTTEN = failed('SESSION_FORGOTTEN', { reason: 'session is not known an
 
 function failureOf(error: string): Failure {
   return error === FORGOTTEN.code ? FORGOTTEN : failed(error)
-}
-
-/** A secure context within a policy: the same trust whatever certificate the server itself shows. */
-export function createPolicyContext(policy: TrustPolicyOptions, pair: ServerKeyPair): SecureContext {
-  return trusting(policy, () => createSecureContext(secureContextOptions(policy, pair)))
-}
-
-/** Runs `make` so that what it makes with `secureContextOptions` trusts `policy.ca` and nobody else. */
-function trusting<T>(policy: TrustPolicyOptions, make: () => T): T {
-  return policy.announced ? make() : trustingUnannounced(policy.ca, make)
-}
-
-function secureContextOptions(policy: TrustPolicyOptions, pair: ServerKeyPair): SecureContextOptions {
-  const secureOptions = constants.SSL_OP_NO_RENEGOTIATION | (policy.sessionTickets ? 0 : constants.SSL_OP_NO_TICKET)
-  return {
-    cert: pair.certificatePem,
-    key: pair.keyPem,
-    ...(policy.announced ? { ca: [...policy.ca] } : {}),
-    allowPartialTrustChain: policy.partialChain,
-    minVersion: policy.minVersion,
-    maxVersion: policy.maxVersion,
-    ciphers: policy.ciphers,
-    honorCipherOrder: true,
-    secureOptions,
-    sessionIdContext: policy.id.slice(0, 32),
-  }
 }

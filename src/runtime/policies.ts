@@ -1,12 +1,11 @@
-import type { SecureContext, SecureVersion } from 'node:tls'
+import type { SecureVersion } from 'node:tls'
 import type { CertificateConfig, ListenerConfig, ServerConfig } from '../config/index.ts'
 import type { Demand } from '../listener/demand.ts'
 import type { Intermediates } from '../listener/intermediates.ts'
 import { notRevoked } from '../listener/not-revoked.ts'
-import { createPolicyContext, TrustPolicy, type TrustPolicyOptions } from '../listener/trust-policy.ts'
+import { TrustPolicy, type TrustPolicyOptions } from '../listener/trust-policy.ts'
 import type { Log } from '../log.ts'
 import { ServerNames } from '../routing/server-names.ts'
-import type { KeyPair } from '../tls-cert-utils/key-pair.ts'
 import type { VirtualServer } from '../types.ts'
 import { type ClientTrust, clientTrustOf } from './client-trust.ts'
 import type { ListFetcher } from './list-fetcher.ts'
@@ -14,6 +13,13 @@ import type { Mappers } from './mappers.ts'
 import { digestOf, type Materials } from './materials.ts'
 import { uncoveredNames } from './never-works.ts'
 import { ignoredListTeller, revocationOf } from './revocation.ts'
+import {
+  type CertificatesByName,
+  certificatesByName,
+  fingerprintsOf,
+  type KeyPairs,
+  pairsOfServer,
+} from './server-certificates.ts'
 
 /** A server of a listener with what its handshakes need. */
 interface Prepared {
@@ -21,7 +27,8 @@ interface Prepared {
   readonly virtual: VirtualServer
   readonly options: TrustPolicyOptions
   readonly demands: readonly Demand[]
-  readonly pair: KeyPair | undefined
+  /** Of its own. */
+  readonly pairs: KeyPairs
 }
 
 /** What the servers of one listener come to. */
@@ -116,13 +123,10 @@ export function prepareServers(
       return config.ssl_reject_handshake ? undefined : policies.get(options.id)
     },
     ownUris: (serverName) => {
-      const server = names.find(serverName)
-      const pair = server.pair ?? bySni.find(serverName ?? server.config.server_names[0])
-      return (pair?.certificates[0]?.alternativeNames ?? [])
-        .filter(({ type }) => type === 'uri')
-        .map(({ value }) => value)
+      const [pair] = shownBy(names.find(serverName), serverName, bySni)
+      return (pair?.leaf.alternativeNames ?? []).filter(({ type }) => type === 'uri').map(({ value }) => value)
     },
-    servers: prepared.map(({ virtual, config, options }) => ({
+    servers: accepting.map(({ virtual, config, options }) => ({
       ...{ virtual, config },
       policy: policies.get(options.id) as TrustPolicy,
     })),
@@ -133,61 +137,22 @@ export function prepareServers(
   }
 }
 
-/** Kong's `certificates` and `snis`: the certificate of a server name that no server has one of its own for. */
-interface CertificatesByName {
-  find(name: string | undefined): KeyPair | undefined
-  readonly digest: string
-}
-
-function certificatesByName(certificates: readonly CertificateConfig[], materials: Materials): CertificatesByName {
-  const entries: [string, KeyPair][] = []
-  let fallback: KeyPair | undefined
-  for (const { at, name, cert, key, passphrase, snis } of certificates) {
-    const pair = materials.keyPair({
-      role: 'server',
-      name,
-      cert,
-      key,
-      passphrases: passphrase ? [passphrase] : [],
-      passphraseSetting: `${at}.passphrase`,
-    })
-    if (!pair) continue
-    for (const sni of snis) {
-      if (sni === '*') fallback = pair
-      else entries.push([sni, pair])
-    }
-  }
-  const digest = digestOf([entries.map(([sni, pair]) => [sni, pair.fingerprint]), fallback?.fingerprint])
-  const names = new ServerNames<{ pair: KeyPair | undefined }>(
-    entries.map(([sni, pair]) => [sni, { pair }]),
-    { pair: fallback ?? entries[0]?.[1] },
-  )
-  return { digest, find: (name) => names.find(name).pair }
-}
-
 function prepareServer(
   config: ServerConfig,
   listener: ListenerConfig,
   { bySni, materials, log, mappers, fetcher }: Preparation,
 ): Prepared {
-  const pair =
-    config.ssl_certificate && config.ssl_certificate_key
-      ? materials.keyPair({
-          role: 'server',
-          name: config.server_names[0] ?? '_',
-          cert: config.ssl_certificate,
-          key: config.ssl_certificate_key,
-          passphrases: config.ssl_passwords,
-          passphraseSetting: 'ssl_password or ssl_password_file (SALLYPORT_SSL_PASSWORD)',
-        })
-      : undefined
-  for (const name of uncoveredNames(config.server_names, (own) => (pair ?? bySni.find(own))?.certificates[0])) {
+  const pairs = pairsOfServer(config, materials)
+  for (const name of uncoveredNames(
+    config.server_names,
+    (own) => (pairs.length > 0 ? pairs : bySni.find(own))[0]?.leaf,
+  )) {
     materials.warn(
-      config.ssl_certificate?.setting ?? `${config.at}.server_names`,
+      config.ssl_certificate?.[0]?.setting ?? `${config.at}.server_names`,
       `the certificate does not hold the server name ${name}: clients that ask for it will not trust us`,
     )
   }
-  const served = config.ssl_certificate !== undefined || bySni.find(config.server_names[0]) !== undefined
+  const served = config.ssl_certificate !== undefined || bySni.find(config.server_names[0]).length > 0
   if (!served && !config.ssl_reject_handshake) {
     materials.problem(
       `${config.at}.ssl_certificate`,
@@ -207,7 +172,7 @@ function prepareServer(
     mapper: mappers.of(config),
     verifyAndMap: config.verify_and_map,
   }
-  return { config, virtual, options, demands, pair }
+  return { config, virtual, options, demands, pairs }
 }
 
 function policyOptions(
@@ -265,34 +230,32 @@ function policyOf(
   const first = servers.find(({ config }) => config.default_server) ?? servers[0]
   if (!first) throw new Error('a policy without servers')
   const { options, demands } = first
-  const pairFor = (server: Prepared, name: string | undefined) => server.pair ?? bySni.find(name)
-  const fallback = pairFor(first, first.config.server_names[0])
-  if (!fallback) throw new Error('a server without certificate passed the check')
-  const contexts = new Map<KeyPair, SecureContext>()
-  const contextOf = (pair: KeyPair): SecureContext => {
-    const context =
-      contexts.get(pair) ?? createPolicyContext(options, { certificatePem: pair.certificatePem, keyPem: pair.keyPem })
-    contexts.set(pair, context)
-    return context
-  }
+  const pairsFor = (name: string | undefined) =>
+    name === undefined ? fallback : (nonEmpty(shownBy(names.find(name), name, bySni)) ?? fallback)
+  const fallback = shownBy(first, undefined, bySni)
+  if (fallback.length === 0) throw new Error('a server without certificate passed the check')
   const key = digestOf([
     options,
-    fallback.fingerprint,
-    servers.map(({ config, pair }) => [config.server_names, pair?.fingerprint]),
+    fingerprintsOf(fallback),
+    servers.map(({ config, pairs }) => [config.server_names, fingerprintsOf(pairs)]),
     bySni.digest,
   ])
   const { intermediates, ticketSecret: bytes, startedAt: since } = context
   const policy =
     context.policies.get(key) ??
     used.get(key) ??
-    new TrustPolicy(
-      options,
-      { demands, intermediates, ticketSecret: { bytes, since }, sessionContext: key },
-      { certificatePem: fallback.certificatePem, keyPem: fallback.keyPem },
-      (name) => contextOf(pairFor(names.find(name), name) ?? fallback),
-    )
+    new TrustPolicy(options, { demands, intermediates, ticketSecret: { bytes, since }, sessionContext: key }, pairsFor)
   used.set(key, policy)
   return policy
+}
+
+function nonEmpty(pairs: KeyPairs): KeyPairs | undefined {
+  return pairs.length > 0 ? pairs : undefined
+}
+
+/** The certificates that a server shows to clients with this server name, or with none. */
+function shownBy({ pairs, config }: Prepared, serverName: string | undefined, bySni: CertificatesByName): KeyPairs {
+  return pairs.length > 0 ? pairs : bySni.find(serverName ?? config.server_names[0])
 }
 
 /** node:tls takes a range: TLS 1.2 and 1.3 have nothing in between. */

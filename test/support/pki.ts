@@ -51,7 +51,7 @@ export interface CertificateOptions {
   readonly emails?: readonly string[]
   /** The INTEGER's bytes as they are; 16 random ones, positive, by default. */
   readonly serial?: Buffer
-  readonly keyType?: 'ec' | 'rsa'
+  readonly keyType?: 'ec' | 'rsa' | 'ed25519'
   /** For authorities: how many intermediates may follow. */
   readonly pathLength?: number
   /** Extensions in DER, beside the usual ones. */
@@ -223,7 +223,8 @@ function issueCertificate({ name, options, extensions, issuer, signer, intermedi
   return new Issued(name, signed(body, signingKey), privateKey, intermediates, serial)
 }
 
-function keyPair(type: 'ec' | 'rsa'): { privateKey: KeyObject; publicKey: KeyObject } {
+function keyPair(type: 'ec' | 'rsa' | 'ed25519'): { privateKey: KeyObject; publicKey: KeyObject } {
+  if (type === 'ed25519') return generateKeyPairSync('ed25519')
   return type === 'ec'
     ? generateKeyPairSync('ec', { namedCurve: 'prime256v1' })
     : generateKeyPairSync('rsa', { modulusLength: 2048 })

@@ -7,6 +7,7 @@ import { authority, type Issued, selfSigned } from '../../support/pki.ts'
 const root = authority('root')
 const ada = root.client('ada')
 const front = root.server('localhost')
+const pairs = [{ certificatePem: front.chain, keyPem: front.key }]
 const policy = new TrustPolicy(
   {
     id: 'a'.repeat(64),
@@ -31,10 +32,7 @@ const policy = new TrustPolicy(
     ticketSecret: { bytes: Buffer.alloc(32), since: 0 },
     sessionContext: '',
   },
-  { certificatePem: front.chain, keyPem: front.key },
-  () => {
-    throw new Error('not asked')
-  },
+  () => pairs,
 )
 
 /** What `judge` looks at: the certificate, what OpenSSL said of it, and whether the session is an old one. */

@@ -1,0 +1,110 @@
+import { constants } from 'node:crypto'
+import type { Socket } from 'node:net'
+import { createServer, type SecureContextOptions, type SecureVersion, type Server } from 'node:tls'
+import { trustingUnannounced } from '../tls-cert-utils/unannounced-trust.ts'
+import type { TicketKeys } from './ticket-keys.ts'
+
+/** What the TLS servers of one policy have in common. */
+export interface TlsOptions {
+  /** Sessions of another one are not resumed. */
+  readonly id: string
+  readonly requestCert: boolean
+  /** The only way to have OpenSSL send an alert where the certificate is missing. */
+  readonly rejectUnauthorized: boolean
+  /** PEM, one certificate each. Empty trusts nobody; it is never left out, as Node then trusts the public CAs. */
+  readonly ca: readonly string[]
+  /** Whether clients are told the names of `ca`. */
+  readonly announced: boolean
+  /** Whether any certificate of `ca` is trusted without its root. */
+  readonly partialChain: boolean
+  readonly minVersion: SecureVersion
+  readonly maxVersion: SecureVersion
+  readonly ciphers: string
+  readonly sessionTickets: boolean
+  /** Milliseconds from the full handshake in which a session may be resumed. */
+  readonly sessionTimeout: number
+  readonly handshakeTimeout: number
+}
+
+export interface ServerKeyPair {
+  readonly certificatePem: string
+  readonly keyPem: string
+}
+
+/** Certificates for one name, with keys of different types: the client's signature algorithms choose among them. */
+export type ServerKeyPairs = readonly ServerKeyPair[]
+
+/**
+ * The TLS servers of one policy: one for each set of certificates, chosen by the server name before OpenSSL sees anything. An SNICallback would
+ * do for names that have one certificate each, but node:tls takes only the first of a context that it returns, and leaves those of other key
+ * types that the server itself has in their place, for another name. They share their ticket keys, so that sessions go on from one name to another.
+ */
+export class TlsServers {
+  readonly #options: TlsOptions
+  readonly #ticketKeys: TicketKeys
+  readonly #servers = new Map<ServerKeyPairs, Server>()
+  #keys: Buffer | undefined
+  #made: (server: Server) => void = () => {}
+
+  /** @throws what node:tls throws where the options or `fallback` cannot be used */
+  constructor(options: TlsOptions, ticketKeys: TicketKeys, fallback: ServerKeyPairs) {
+    this.#options = options
+    this.#ticketKeys = ticketKeys
+    this.#servers.set(fallback, this.#create(fallback))
+  }
+
+  /** Calls back with each server, also with those that are made later. */
+  each(made: (server: Server) => void): void {
+    this.#made = made
+    for (const server of this.#servers.values()) made(server)
+  }
+
+  /** Begins the handshake on an accepted socket. @throws what node:tls throws where the certificates cannot be used */
+  accept(socket: Socket, pairs: ServerKeyPairs): void {
+    const server = this.#servers.get(pairs) ?? this.#add(pairs)
+    const keys = this.#ticketKeys.renewed(Date.now())
+    if (keys) {
+      this.#keys = keys
+      for (const each of this.#servers.values()) each.setTicketKeys(keys)
+    }
+    server.emit('connection', socket)
+  }
+
+  #add(pairs: ServerKeyPairs): Server {
+    const server = this.#create(pairs)
+    if (this.#keys) server.setTicketKeys(this.#keys)
+    this.#servers.set(pairs, server)
+    this.#made(server)
+    return server
+  }
+
+  #create(pairs: ServerKeyPairs): Server {
+    const options = this.#options
+    const create = () =>
+      createServer({
+        ...secureContextOptions(options, pairs),
+        requestCert: options.requestCert,
+        rejectUnauthorized: options.rejectUnauthorized,
+        ALPNProtocols: ['http/1.1'],
+        handshakeTimeout: options.handshakeTimeout,
+        sessionTimeout: Math.max(1, Math.round(options.sessionTimeout / 1000)),
+      })
+    return options.announced ? create() : trustingUnannounced(options.ca, create)
+  }
+}
+
+function secureContextOptions(options: TlsOptions, pairs: ServerKeyPairs): SecureContextOptions {
+  const secureOptions = constants.SSL_OP_NO_RENEGOTIATION | (options.sessionTickets ? 0 : constants.SSL_OP_NO_TICKET)
+  return {
+    cert: pairs.map(({ certificatePem }) => certificatePem),
+    key: pairs.map(({ keyPem }) => keyPem),
+    ...(options.announced ? { ca: [...options.ca] } : {}),
+    allowPartialTrustChain: options.partialChain,
+    minVersion: options.minVersion,
+    maxVersion: options.maxVersion,
+    ciphers: options.ciphers,
+    honorCipherOrder: true,
+    secureOptions,
+    sessionIdContext: options.id.slice(0, 32),
+  }
+}

@@ -1,0 +1,94 @@
+/** The certificates that servers show, by the settings of a server or by Kong's `certificates` and `snis`. */
+import type { CertificateConfig, PemSource, Secret, ServerConfig } from '../config/index.ts'
+import { ServerNames } from '../routing/server-names.ts'
+import type { KeyPair } from '../tls-cert-utils/key-pair.ts'
+import { digestOf, type Materials } from './materials.ts'
+
+/** One certificate for each type of key. Empty for none. */
+export type KeyPairs = readonly KeyPair[]
+
+/** Kong's `certificates` and `snis`: the certificates of a server name that no server has one of its own for. */
+export interface CertificatesByName {
+  /** The same list for the same certificate, whichever name it was found by. */
+  find(name: string | undefined): KeyPairs
+  readonly digest: string
+}
+
+const NONE: KeyPairs = Object.freeze([])
+
+export function certificatesByName(
+  certificates: readonly CertificateConfig[],
+  materials: Materials,
+): CertificatesByName {
+  const entries: [string, KeyPairs][] = []
+  let fallback: KeyPairs | undefined
+  for (const certificate of certificates) {
+    const pairs = pairsOfCertificate(certificate, materials)
+    if (pairs.length === 0) continue
+    for (const sni of certificate.snis) {
+      if (sni === '*') fallback = pairs
+      else entries.push([sni, pairs])
+    }
+  }
+  const digest = digestOf([entries.map(([sni, pairs]) => [sni, fingerprintsOf(pairs)]), fingerprintsOf(fallback ?? [])])
+  const names = new ServerNames<{ pairs: KeyPairs }>(
+    entries.map(([sni, pairs]) => [sni, { pairs }]),
+    { pairs: fallback ?? entries[0]?.[1] ?? NONE },
+  )
+  return { digest, find: (name) => names.find(name).pairs }
+}
+
+export function fingerprintsOf(pairs: KeyPairs): string[] {
+  return pairs.map(({ fingerprint }) => fingerprint)
+}
+
+/** Those that the server itself names. */
+export function pairsOfServer(config: ServerConfig, materials: Materials): KeyPairs {
+  const { ssl_certificate: certificates = [], ssl_certificate_key: keys = [], ssl_passwords: passphrases } = config
+  const passphraseSetting = 'ssl_password or ssl_password_file (SALLYPORT_SSL_PASSWORD)'
+  const shared = { name: config.server_names[0] ?? '_', passphrases, passphraseSetting }
+  return differentTypes(
+    certificates.flatMap((cert, i) => {
+      const key = keys[i]
+      return key ? [{ cert, key }] : []
+    }),
+    shared,
+    materials,
+  )
+}
+
+function pairsOfCertificate(certificate: CertificateConfig, materials: Materials): KeyPairs {
+  const { at, name, cert, key, cert_alt, key_alt, passphrase } = certificate
+  const shared = { name, passphrases: passphrase ? [passphrase] : [], passphraseSetting: `${at}.passphrase` }
+  const alternative = cert_alt && key_alt ? [{ cert: cert_alt, key: key_alt }] : []
+  return differentTypes([{ cert, key }, ...alternative], shared, materials)
+}
+
+interface Shared {
+  readonly name: string
+  readonly passphrases: readonly Secret[]
+  readonly passphraseSetting: string
+}
+
+/** OpenSSL has one place for each type of key: of two certificates with the same one the first would silently never be shown. */
+function differentTypes(
+  sources: readonly { readonly cert: PemSource; readonly key: PemSource }[],
+  shared: Shared,
+  materials: Materials,
+): KeyPairs {
+  const types = new Map<string, PemSource>()
+  return sources.flatMap(({ cert, key }) => {
+    const pair = materials.keyPair({ role: 'server', cert, key, ...shared })
+    if (!pair) return []
+    const type = pair.leaf.x509.publicKey.asymmetricKeyType ?? 'unknown'
+    const other = types.get(type)
+    if (other) {
+      materials.problem(
+        cert.setting,
+        `has a key of the same type (${type}) as ${other.setting}: keep one, or get a certificate with a key of another type`,
+      )
+    }
+    types.set(type, cert)
+    return [pair]
+  })
+}
