@@ -19,6 +19,8 @@ export interface Ask {
   readonly agent?: Agent
   readonly tls?: 'TLSv1.2' | 'TLSv1.3'
   readonly plain?: boolean
+  /** Where to connect; 127.0.0.1 by default. */
+  readonly address?: string
 }
 
 export interface Answer {
@@ -45,10 +47,20 @@ export async function ask(port: number, path: string, options: Ask = {}): Promis
 
 /** Sends one request and resolves as soon as the answer's head is there; the caller reads, or destroys, the rest. */
 export function begin(port: number, path: string, options: Ask = {}): Promise<IncomingMessage> {
-  const { as, host = 'localhost', method = 'GET', headers = {}, body, agent, tls, plain } = options
+  const {
+    as,
+    host = 'localhost',
+    method = 'GET',
+    headers = {},
+    body,
+    agent,
+    tls,
+    plain,
+    address = '127.0.0.1',
+  } = options
   const answered = new Promise<IncomingMessage>((resolve, reject) => {
     const request = (plain ? httpRequest : httpsRequest)({
-      host: '127.0.0.1',
+      host: address,
       port,
       path,
       method,
