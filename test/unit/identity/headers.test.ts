@@ -154,6 +154,14 @@ describe('the response header filter', () => {
     expect(filter.trailers(trailers)).toEqual(['Expires', '0', 'X-Sum', 'x'])
   })
 
+  test.each([
+    ['DN', '*'],
+    ['accept-encoding, client_cert', '*'],
+    ['Accept-Encoding, X-Forwarded-Proto', 'Accept-Encoding, X-Forwarded-Proto'],
+  ])('an answer that varies by %s varies by %s for whoever keeps it', (vary, expected) => {
+    expect(filter.forward(['VARY', vary, 'A', vary], 'id')).toEqual(['VARY', expected, 'A', vary, ...ours])
+  })
+
   test('adds no Via where it is not wanted', () => {
     const quiet = createResponseHeaderFilter({ ownedNames: [], via: false })
     expect(quiet.forward(['Via', '1.1 behind'], 'id')).toEqual(['Via', '1.1 behind', 'X-Request-ID', 'id'])
