@@ -49,7 +49,7 @@ export async function authenticate(
   if (progress.challenges.size > 0) throw additionalSteps(progress.challenges)
   const found = known(progress.found)
   if (!found) throw unauthorized('no method found a user')
-  return judge(withReceipt(found, caller, options), progress.requires, options)
+  return judge(withReceipt(found, caller, progress.requires, options), progress.requires, options)
 }
 
 /** What the front server found out counts first, even where the client does not name it; where it says nothing, nothing is lost. */
@@ -63,6 +63,7 @@ async function askExternal(caller: Caller, progress: Progress, { methods }: Auth
 function take(name: string, outcome: Outcome, progress: Progress): void {
   switch (outcome.status) {
     case 'accepted': {
+      if ((outcome.expiresAt ?? Number.POSITIVE_INFINITY) <= Date.now()) throw unauthorized(`${name}: has expired`)
       const found = agree(progress.found, name, outcome)
       if (found instanceof Error) throw unauthorized(found.message)
       progress.found = found
@@ -116,11 +117,12 @@ function additionalSteps(challenges: ReadonlyMap<string, unknown>): KeystoneErro
 }
 
 /** With what the receipt attests. A receipt of somebody else is none. */
-function withReceipt(found: Known, caller: Caller, { receipts }: AuthenticateOptions): Known {
+function withReceipt(found: Known, caller: Caller, requires: Set<string>, { receipts }: AuthenticateOptions): Known {
   const id = receiptOf(caller)
   if (id === undefined) return found
   const progress = openReceipt(id, caller, receipts)
   if (progress.user.id !== found.user.id) throw receiptNotFound(id, 'the receipt belongs to somebody else')
+  for (const method of progress.attributes?.[REQUIRES]?.split(' ') ?? []) requires.add(method)
   const methods = [...new Set([...found.methods, ...progress.methods])]
   return { ...found, methods, expiresAt: Math.min(found.expiresAt, progress.expiresAt ?? Number.POSITIVE_INFINITY) }
 }
@@ -142,10 +144,17 @@ function receiptNotFound(id: string, reason: string): KeystoneError {
   return new KeystoneError(401, `Could not find auth receipt: ${id.slice(0, 64)}.`, { reason })
 }
 
+/** What is still to do, as receipts remember it: nothing else that is shown with them is enough. */
+const REQUIRES = 'requires'
+
 /** Keystone's multi-factor rules: of those that can be met at all, one must be complete. */
 function judge(identity: Known, requires: ReadonlySet<string>, options: AuthenticateOptions): Authentication {
   const missing = [...requires].filter((method) => !identity.methods.includes(method))
-  if (missing.length > 0) return { status: 'insufficient', identity, required: [[...identity.methods, ...missing]] }
+  if (missing.length > 0) {
+    const attributes = { ...identity.attributes, [REQUIRES]: missing.join(' ') }
+    const required = [[...identity.methods, ...missing]]
+    return { status: 'insufficient', identity: { ...identity, attributes }, required }
+  }
   const rules = options.directory
     .account(identity.user)
     .multiFactorAuthRules.map((rule) => rule.filter((method) => options.methods.has(method)))
