@@ -23,6 +23,10 @@ export function refusal({ rules, outcomes, reasons, found, receipt }: RefusalOpt
   const schemes = [...new Set(open.flatMap(({ challenge }) => challenge ?? []))]
   const headers = schemes.flatMap((scheme) => ['WWW-Authenticate', scheme])
   for (const [, outcome] of outcomes) if (outcome.status === 'denied') headers.push(...(outcome.headers ?? []))
+  // RFC 9110 15.5.2 demands one, and HTTP has no name for what happens in the handshake.
+  if (!headers.some((name, i) => i % 2 === 0 && name.toLowerCase() === 'www-authenticate')) {
+    headers.push('WWW-Authenticate', 'Certificate')
+  }
   if (receipt) headers.push(RECEIPT_HEADER, receipt.id)
   const names = (methods: Iterable<AuthMethod>) => [...methods].map(({ name }) => name).join(', ')
   const missing = `nothing yet for ${names(open)}${passed.size > 0 ? `, after ${names(passed)}` : ''}`

@@ -147,6 +147,11 @@ describe('several rules', () => {
     expect(code.asked.map((found) => found?.user?.name)).toEqual(['ada', 'bob'])
   })
 
+  test('a 401 names a way even where only a certificate would do', async () => {
+    const certificate = method('certificate', absent, { challenge: undefined })
+    expect(schemesOf(await refusalOf(() => chain([[certificate]])()))).toEqual(['Certificate'])
+  })
+
   test('a 401 names every way that is open once, one a line', async () => {
     const password = method('password', absent)
     const error = await refusalOf(() =>
