@@ -62,6 +62,11 @@ describeRegistry('the real registry and skopeo in direct mode', () => {
       expect(refused.stderr).toContain('requested access to the resource is denied')
     }, 30_000)
 
+    test('log-in by password', async () => {
+      expect((await scene.login('robot$ci', 'made at random')).stdout).toContain('Login Succeeded')
+      expect((await scene.login('robot$ci', 'wrong')).status).not.toBe(0)
+    }, 30_000)
+
     test('a password gets a token from the same host and port', async () => {
       works(await scene.copy(image, 'public/tool:1', { creds: 'robot$ci:made at random' }))
     }, 30_000)

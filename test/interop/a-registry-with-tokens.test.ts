@@ -55,6 +55,11 @@ describeRegistry('the real registry and skopeo with tokens', () => {
     60_000,
   )
 
+  test('log-in by password', async () => {
+    expect((await scene.login('robot$ci', 'made at random')).stdout).toContain('Login Succeeded')
+    expect((await scene.login('robot$ci', 'wrong')).status).not.toBe(0)
+  }, 30_000)
+
   test('who may only pull cannot push', async () => {
     const refused = await scene.copy(image, 'team/app:2', { creds: 'robot$reader:made at random too' })
     expect(refused.stderr).toContain('denied')

@@ -64,6 +64,17 @@ describeRegistry('uploads to a real registry', () => {
     }
   }, 30_000)
 
+  test('addresses that a client makes up reach nobody: the upload goes on at the gate', async () => {
+    const headers = {
+      forwarded: 'host=evil.example;proto=http',
+      'x-forwarded-host': 'evil.example',
+      'x-forwarded-proto': 'http',
+      'x-forwarded-port': '81',
+    }
+    const path = await begin('team/spoofed', { as: builder, headers })
+    expect(path).toMatch(/^\/v2\/team\/spoofed\/blobs\/uploads\/[\w-]+\?_state=/)
+  })
+
   test('a right that is taken away while a layer is sent: that request ends well, the next is refused', async () => {
     const path = await begin('team/changing', { as: builder })
     const body = new Readable({ read() {} })

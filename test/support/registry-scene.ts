@@ -39,6 +39,7 @@ export interface RegistryScene {
   inspect(repository: string, who?: Who): Promise<Exit>
   tags(repository: string, who?: Who): Promise<Exit>
   remove(repository: string, who?: Who): Promise<Exit>
+  login(name: string, password: string, as?: Issued): Promise<Exit>
 }
 
 export interface Who {
@@ -105,6 +106,7 @@ export async function makeRegistryScene(options: RegistrySceneOptions): Promise<
       skopeo(['copy', ...flags('src-', who), ...flags('dest-', who), `docker://${at}/${from}`, `docker://${at}/${to}`]),
     inspect: (repository, who) => skopeo(['inspect', ...flags('', who), `docker://${at}/${repository}`]),
     tags: (repository, who) => skopeo(['list-tags', ...flags('', who), `docker://${at}/${repository}`]),
+    login: (name, password, as) => skopeo(['login', '--cert-dir', folder(as), '-u', name, '-p', password, at]),
     remove: (repository, who) => skopeo(['delete', ...flags('', who), `docker://${at}/${repository}`]),
   }
 }
