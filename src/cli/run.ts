@@ -5,6 +5,7 @@ import { createLog } from '../log.ts'
 import { Server } from '../server.ts'
 import { Supervisor } from '../workers/supervisor.ts'
 import { isWorker, serveAsWorker } from '../workers/worker.ts'
+import { checkNatsFlags, type NatsFlags, natsOverrides } from './nats-flags.ts'
 
 export function addRun(program: Command): void {
   program
@@ -22,9 +23,18 @@ export function addRun(program: Command): void {
       authnOption,
       {},
     )
-    .action(async ({ config: file, authnOpt: overrides }: { config?: string; authnOpt: Overrides }) => {
-      if (isWorker()) serveAsWorker()
-      else await run({ file, env: process.env, overrides })
+    .option('--tlscert <file>', "NATS's: the certificate of the first server")
+    .option('--tlskey <file>', "NATS's: its private key")
+    .option('--tlscacert <file>', "NATS's: the authorities of the clients")
+    .option('--tlsverify', "NATS's: demand a client certificate", false)
+    .action(async ({ config: file, authnOpt, ...tls }: { config?: string; authnOpt: Overrides } & NatsFlags) => {
+      if (isWorker()) {
+        serveAsWorker()
+        return
+      }
+      const problems = checkNatsFlags(tls)
+      if (problems.length > 0) fail(problems)
+      else await run({ file, env: process.env, overrides: { ...authnOpt, ...natsOverrides(tls) } })
     })
 }
 

@@ -2,6 +2,7 @@
 import { z } from 'zod'
 import { listenAddress, network } from './addresses.ts'
 import { block, field, type Located, list } from './field.ts'
+import { natsTls } from './nats-tls.ts'
 import { duration, integer, onOff, positiveDuration, size } from './scalars.ts'
 import { type ServerConfig, server } from './servers.ts'
 
@@ -91,6 +92,7 @@ export const listener = block('One address to listen on, with TLS.', {
     about:
       'Whether header names may hold underscores. Off drops such headers, since many backends cannot tell X_User from X-User.',
   }),
+  tls: natsTls.optional(),
   servers: z
     .array(server)
     .prefault([{}])
@@ -102,7 +104,7 @@ export const listener = block('One address to listen on, with TLS.', {
 export type WrittenListener = z.output<typeof listener> & Located
 
 /** A listener as it is used: every setting has its value. Durations in milliseconds, sizes in bytes. */
-export interface ListenerConfig extends Omit<WrittenListener, 'servers'> {
+export interface ListenerConfig extends Omit<WrittenListener, 'servers' | 'tls'> {
   /** Not empty; exactly one is the `default_server`. */
   readonly servers: readonly ServerConfig[]
 }

@@ -4,6 +4,7 @@ import type { MappedUserConfig } from './authorization.ts'
 import type { Written } from './config.ts'
 import { Unfit } from './field.ts'
 import type { ListenerConfig, WrittenListener } from './listeners.ts'
+import { withNatsTls } from './nats-tls.ts'
 import { findFile, readBounded } from './pem.ts'
 import { located, passes, type ResolveContext } from './resolve-context.ts'
 import { Secret } from './secret.ts'
@@ -15,7 +16,7 @@ export function resolveListeners(
   services: readonly ServiceConfig[],
   context: ResolveContext,
 ): ListenerConfig[] {
-  const listeners = located<WrittenListener>(written.listeners)
+  const listeners = located<WrittenListener>(written.listeners).map((listener) => withNatsTls(listener, context))
   if (listeners.length === 0)
     context.report({ path: 'listeners', message: 'is empty; remove it to listen on 0.0.0.0:8443' })
   reportSharedAddresses(listeners, context)
@@ -27,8 +28,9 @@ export function resolveListeners(
       context.report({ path: `${listener.at}.servers`, message: 'is empty; remove it to have one server' })
     reportSharedNames(servers, context)
     const chosen = defaultOf(servers, context)
+    const { tls: _, ...settings } = listener
     return {
-      ...listener,
+      ...settings,
       servers: servers.map((server) => resolveServer(server, server === chosen, needsCertificate, context)),
     }
   })

@@ -168,7 +168,7 @@ export const server = block('One virtual server.', {
       'Whether each request needs a certificate that belongs to a user, unless its route says otherwise. It turns ssl_verify_client on where that is not written.',
   }),
   mapping: field(choice('strict', 'nats'), {
-    default: 'strict',
+    otherwise: 'strict; nats with the tls block of NATS',
     env: 'SALLYPORT_MAPPING',
     about: 'How authorization.users are compared: strict, by typed rules; nats, as nats-server does.',
   }),

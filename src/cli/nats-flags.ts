@@ -1,0 +1,34 @@
+/** nats-server's flags for TLS: `--tlscert --tlskey --tlscacert --tlsverify`, for the first server of the first listener. */
+import type { LoadOptions } from '../config/index.ts'
+import type { Problem } from '../errors.ts'
+
+export interface NatsFlags {
+  readonly tlscert?: string
+  readonly tlskey?: string
+  readonly tlscacert?: string
+  readonly tlsverify: boolean
+}
+
+/** In the words of NATS: with any of its flags, certificate and key must be given by flags too. */
+export function checkNatsFlags({ tlscert, tlskey, tlscacert, tlsverify }: NatsFlags): Problem[] {
+  if (tlscert === undefined && tlskey === undefined && tlscacert === undefined && !tlsverify) return []
+  const missing = (path: string, what: string): Problem => {
+    return { path, source: 'command line', message: `TLS Server ${what} must be present and valid` }
+  }
+  return [
+    ...(tlscert ? [] : [missing('--tlscert', 'certificate')]),
+    ...(tlskey ? [] : [missing('--tlskey', 'private key')]),
+  ]
+}
+
+const SERVER = 'listeners[0].servers[0]'
+
+/** Unlike in NATS a missing `--tlsverify` does not turn off what the file demands: a flag left out must not let everybody in. */
+export function natsOverrides({ tlscert, tlskey, tlscacert, tlsverify }: NatsFlags): LoadOptions['overrides'] {
+  return {
+    [`${SERVER}.ssl_certificate`]: tlscert,
+    [`${SERVER}.ssl_certificate_key`]: tlskey,
+    [`${SERVER}.ssl_client_certificate`]: tlscacert,
+    [`${SERVER}.ssl_verify_client`]: tlsverify ? 'on' : undefined,
+  }
+}

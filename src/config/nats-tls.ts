@@ -1,0 +1,97 @@
+/** NATS's `tls { … }` block of a listener, for those who come from there: other words for settings of its first server. */
+import type { z } from 'zod'
+import type { Problem } from '../errors.ts'
+import { block, field, type Kind, list, Unfit } from './field.ts'
+import type { WrittenListener } from './listeners.ts'
+import { pem } from './pem.ts'
+import { located, type ResolveContext } from './resolve-context.ts'
+import { matching, onOff, positiveDuration } from './scalars.ts'
+import type { WrittenServer } from './servers.ts'
+
+/** NATS writes seconds, also as a fraction, or a duration. */
+const timeout: Kind<number> = {
+  ...positiveDuration,
+  expected: 'seconds such as 2 or 0.5, or a duration such as 2s',
+  parse(value) {
+    if (typeof value !== 'number' || Number.isInteger(value)) return positiveDuration.parse(value)
+    const milliseconds = Math.round(value * 1000)
+    if (milliseconds < 1 || milliseconds > 2 ** 31 - 1) throw new Unfit('')
+    return milliseconds
+  },
+}
+
+export const natsTls = block("NATS's tls block: the same as settings of the first server, in NATS's words.", {
+  cert_file: field(pem, { about: 'ssl_certificate.' }),
+  key_file: field(pem, { secret: true, about: 'ssl_certificate_key.' }),
+  ca_file: field(pem, { about: 'ssl_client_certificate.' }),
+  verify: field(onOff, { about: 'on: ssl_verify_client: on.' }),
+  verify_and_map: field(onOff, {
+    about: 'verify_and_map, which implies verify; with mapping: nats where the server says nothing else.',
+  }),
+  timeout: field(timeout, { about: 'handshake_timeout; a number is seconds.' }),
+  pinned_certs: list(
+    matching(/^[A-Fa-f0-9]{64}$/, 'the SHA-256 of a public key (SubjectPublicKeyInfo), 64 hex digits'),
+    {
+      about: 'pinned_certs.',
+    },
+  ),
+})
+
+type NatsTls = z.output<typeof natsTls>
+
+/** The listener with its `tls` block read into its first server. */
+export function withNatsTls(listener: WrittenListener, { report, broken }: ResolveContext): WrittenListener {
+  const { tls, at } = listener
+  if (!tls) return listener
+  for (const problem of checkNatsTls(tls, `${at}.tls`)) report(problem)
+  const [first, ...others] = located<WrittenServer>(listener.servers)
+  if (!first) return listener
+  const given = settingsOf(tls, first)
+  for (const [name, written] of Object.entries(given)) {
+    if (written === undefined || !isWritten(first, name)) continue
+    report({ path: `${first.at}.${name}`, message: `stands beside ${at}.tls, which sets it too; keep one of them` })
+  }
+  const set = Object.fromEntries(Object.entries(given).filter(([, written]) => written !== undefined))
+  const server = { ...first, ...set }
+  if (broken.has(first) || broken.has(tls)) broken.add(server)
+  return {
+    ...listener,
+    ...(tls.timeout === undefined ? {} : { handshake_timeout: tls.timeout }),
+    servers: [server, ...others],
+  }
+}
+
+/** What is undefined says nothing. */
+type Given = { readonly [K in keyof WrittenServer]?: WrittenServer[K] | undefined }
+
+function settingsOf(tls: NatsTls, { mapping }: WrittenServer): Given {
+  const maps = tls.verify_and_map
+  return {
+    ssl_certificate: tls.cert_file,
+    ssl_certificate_key: tls.key_file,
+    ssl_client_certificate: tls.ca_file,
+    ssl_verify_client: tls.verify ? 'on' : undefined,
+    verify_and_map: maps || undefined,
+    mapping: maps && mapping === undefined ? 'nats' : undefined,
+    pinned_certs: tls.pinned_certs?.map((pin) => pin.toLowerCase()),
+  }
+}
+
+/** What a default has set does not count. */
+function isWritten(server: WrittenServer, name: string): boolean {
+  const value = server[name as keyof WrittenServer]
+  return value !== undefined && value !== false && !(Array.isArray(value) && value.length === 0)
+}
+
+/** In the words of NATS. */
+function checkNatsTls(
+  { cert_file: cert, key_file: key, verify, verify_and_map: maps }: NatsTls,
+  path: string,
+): Problem[] {
+  const problems: Problem[] = []
+  if (cert && !key) problems.push({ path, message: "missing 'key_file' in TLS configuration" })
+  if (key && !cert) problems.push({ path, message: "missing 'cert_file' in TLS configuration" })
+  if (maps && verify === false)
+    problems.push({ path: `${path}.verify`, message: 'contradicts verify_and_map, which verifies; remove one of them' })
+  return problems
+}
