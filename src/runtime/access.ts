@@ -3,6 +3,7 @@ import { hkdfSync } from 'node:crypto'
 import type { Authorization } from '../auth/authorization.ts'
 import { type Chain, createChain, NOBODY, type Rule } from '../auth/chain.ts'
 import { placesOf } from '../auth/credential-places.ts'
+import type { MappedUsers } from '../auth/mapped-users.ts'
 import { createCertificateMethod } from '../auth/methods/certificate.ts'
 import { createReceipts, type Receipts } from '../auth/receipts.ts'
 import type { AuthConfig, RouteConfig } from '../config/index.ts'
@@ -13,6 +14,7 @@ const ASKS_NOBODY: Access = { authenticate: () => NOBODY, authorize: () => {} }
 
 export interface AccessOptions {
   readonly users: Users
+  readonly mappedUsers: MappedUsers
   /** What routes allow and deny. */
   readonly authorizations: ReadonlyMap<RouteConfig, Authorization>
   readonly methods: ReadonlyMap<string, AuthMethod>
@@ -73,9 +75,12 @@ function authenticator(chain: Chain | undefined, mapped: Chain | undefined): Acc
   return (caller) => (caller.server.verifyAndMap ? mapped.authenticate(caller) : NOBODY)
 }
 
-function certificateOf({ default_consumer: fallback }: RouteConfig, { users, certificate }: AccessOptions): AuthMethod {
+function certificateOf(
+  { default_consumer: fallback }: RouteConfig,
+  { users, mappedUsers, certificate }: AccessOptions,
+): AuthMethod {
   if (fallback === undefined) return certificate
-  return createCertificateMethod({ fallback: users.byName(fallback) ?? users.byId(fallback) })
+  return createCertificateMethod({ fallback: users.byName(fallback) ?? users.byId(fallback), mappedUsers })
 }
 
 /** The configuration's check knows which there are: a rule that lost one of its methods would ask too little. */

@@ -26,7 +26,7 @@ export interface AuthenticationOptions {
   readonly directory: Directory
   /** What routes allow and deny. */
   readonly authorizations: AccessOptions['authorizations']
-  readonly lasting: Pick<Lasting, 'log' | 'ticketSecret'>
+  readonly lasting: Pick<Lasting, 'log' | 'ticketSecret' | 'mappedUsers'>
 }
 
 export interface Authentication {
@@ -43,7 +43,8 @@ export function buildAuthentication(options: AuthenticationOptions): Authenticat
   const { config, users, materials, store, tokens, directory, authorizations, lasting } = options
   const { realm } = config.auth
   const plugins = createMethodPlugins(config, users, lasting.log)
-  const certificate = createCertificateMethod()
+  const { mappedUsers } = lasting
+  const certificate = createCertificateMethod({ mappedUsers })
   const describe = (claims: Claims) => tokenAttributes(claims, users, directory)
   const issuers = new JwtIssuers(config.auth.jwt_issuers.map(issuerOptions), users)
   const token = tokens ? [createTokenMethod({ tokens: tokens.tokens, issuers, users, realm, describe })] : []
@@ -53,7 +54,15 @@ export function buildAuthentication(options: AuthenticationOptions): Authenticat
   return {
     methods,
     receipts,
-    accesses: createAccesses({ users, methods: byName, certificate, besideCertificate, receipts, authorizations }),
+    accesses: createAccesses({
+      users,
+      mappedUsers,
+      methods: byName,
+      certificate,
+      besideCertificate,
+      receipts,
+      authorizations,
+    }),
     async ready() {
       await plugins.ready(materials)
       if (materials.problems.length === 0) return

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import type { AccessLog } from '../access-log.ts'
+import { MappedUsers } from '../auth/mapped-users.ts'
 import type { Config, ListenerConfig, LoadedConfig, RouteConfig } from '../config/index.ts'
 import { ConfigError, type Problem } from '../errors.ts'
 import { Gateway } from '../gateway.ts'
@@ -13,7 +14,7 @@ import { createRecorder } from '../recorder.ts'
 import type { Realm } from '../registry/realm.ts'
 import { createAddressSet } from '../routing/addresses.ts'
 import { createRouter, type RouteRule } from '../routing/router.ts'
-import type { Access, AnswerHeaders, CertificateDemand, Phases, Store } from '../types.ts'
+import type { Access, AnswerHeaders, CertificateDemand, Connection, Phases, Store } from '../types.ts'
 import type { ConnectionPool } from '../upstream/pool.ts'
 import { Pools } from '../upstream/pools.ts'
 import { type Authentication, buildAuthentication } from './authentication.ts'
@@ -45,6 +46,7 @@ export interface Lasting extends Shared {
   store: StoreInUse | undefined
   authentication: Authentication | undefined
   readonly forgetPoolMetrics: (() => void)[]
+  readonly mappedUsers: MappedUsers
 }
 
 /** What the workers of one gateway have in common. */
@@ -75,6 +77,7 @@ export function createLasting(log: Log, metrics: Metrics, shared?: Shared): Last
     revocationFiles: new RevocationFiles(),
     listFetcher: new ListFetcher(log),
     forgetPoolMetrics: [],
+    mappedUsers: new MappedUsers(),
     store: undefined,
     authentication: undefined,
     workers,
@@ -165,7 +168,9 @@ export function buildRuntime(loaded: LoadedConfig, lasting: Lasting): Runtime {
     const parts = { config, listener, virtualFor, ownUris, servers: own, router, forwarded, mappedAccess, begin }
     const phases = createPhases({ ...parts, log: lasting.log })
     const gateway = new Gateway(phases)
-    return { config: listener, settings: settingsOf(listener, policyFor, lasting.workers), gateway, phases, policyIds }
+    const welcome = (connection: Connection) => lasting.mappedUsers.objection(connection, virtualFor)
+    const settings = { ...settingsOf(listener, policyFor, lasting.workers), welcome }
+    return { config: listener, settings, gateway, phases, policyIds }
   })
   return {
     config,

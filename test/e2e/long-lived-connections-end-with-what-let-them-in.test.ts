@@ -57,6 +57,25 @@ describe.each(Object.entries(KINDS))('%s', (_name, bytes) => {
     expect(await gateway.logged({ msg: 'connection ended', subject: 'CN=ada' })).toHaveProperty('reason')
   })
 
+  test('ends when its certificate does not belong to its user any more, and when the groups of the user are others', async () => {
+    const users = (...list: object[]) =>
+      scene.config(listenerOf(scene.server({ verify_and_map: true, authorization: { users: list } })))
+    const ada = { user: 'ada', certificate: ['cn:ada'], groups: ['staff'] }
+    const bob = { user: 'bob', certificate: ['cn:bob'] }
+    const gateway = await scene.start(users(ada, bob))
+    const lasting = await begin(gateway, bytes, scene.clients.client('bob'))
+    const first = await begin(gateway, bytes, scene.ada)
+    await gateway.reload(users({ ...ada, groups: [] }, bob))
+    await untilEnded(first)
+    const second = await begin(gateway, bytes, scene.ada)
+    await gateway.reload(users(bob))
+    await untilEnded(second)
+    await gateway.logged({ msg: 'connection ended', reason: 'the groups of ada are others now' })
+    await gateway.logged({ msg: 'connection ended', reason: 'the certificate does not belong to ada any more' })
+    expect(lasting.isClosed).toBe(false)
+    lasting.destroy()
+  })
+
   test('ends when its listener is taken away together with its policy', async () => {
     const ports = [await freePort(), await freePort()]
     const config = (port: number | undefined, verify: string): GatewayConfig =>

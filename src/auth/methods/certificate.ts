@@ -1,9 +1,12 @@
 /** The certificate of the connection, verified, as the proof of a user: NATS's `verify_and_map`. */
 import type { AuthMethod, Caller, CertificateMapper, Connection, Mapping, Outcome, User } from '../../types.ts'
+import type { MappedUsers } from '../mapped-users.ts'
 
 export interface CertificateMethodOptions {
   /** Kong's `default_consumer`: whom a verified certificate stands for that belongs to nobody. */
   readonly fallback?: User | undefined
+  /** Is told of each user who is found. */
+  readonly mappedUsers?: MappedUsers | undefined
 }
 
 interface Remembered {
@@ -19,10 +22,12 @@ const ABSENT: Outcome = Object.freeze({ status: 'absent' })
  * Asks the mapper of the server once per connection: the same outcome, the same object, for each of its requests. A failure is
  * not remembered.
  */
-export function createCertificateMethod({ fallback }: CertificateMethodOptions = {}): AuthMethod {
+export function createCertificateMethod({ fallback, mappedUsers }: CertificateMethodOptions = {}): AuthMethod {
   const known = new WeakMap<Connection, Remembered>()
 
-  const settle = (connection: Connection, mapper: CertificateMapper, mapping: Mapping): Outcome => {
+  const settle = (caller: Caller, mapper: CertificateMapper, mapping: Mapping): Outcome => {
+    const { connection } = caller
+    if (mapping.status === 'mapped') mappedUsers?.note(caller, mapping.user)
     const outcome = Object.freeze(outcomeOf(mapping, connection, fallback))
     const { until = Number.POSITIVE_INFINITY } = mapping
     known.set(connection, { mapper, outcome, until })
@@ -31,7 +36,8 @@ export function createCertificateMethod({ fallback }: CertificateMethodOptions =
 
   return {
     name: 'certificate',
-    authenticate({ connection, server }: Caller) {
+    authenticate(caller: Caller) {
+      const { connection, server } = caller
       const { certificate, verification } = connection
       if (!certificate) return ABSENT
       if (verification.result !== 'SUCCESS')
@@ -44,8 +50,8 @@ export function createCertificateMethod({ fallback }: CertificateMethodOptions =
       if (remembered?.mapper === mapper && isCurrent(remembered)) return remembered.outcome
       const mapping = mapper.map(certificate, connection)
       return mapping instanceof Promise
-        ? mapping.then((settled) => settle(connection, mapper, settled))
-        : settle(connection, mapper, mapping)
+        ? mapping.then((settled) => settle(caller, mapper, settled))
+        : settle(caller, mapper, mapping)
     },
   }
 }

@@ -1,0 +1,33 @@
+/** Whom open connections were let in as by their certificates, whatever configuration that was. */
+import type { Caller, Connection, User, VirtualServer } from '../types.ts'
+
+interface Noted {
+  readonly user: User
+  readonly host: string
+}
+
+/** A WebSocket or a download outlives the configuration that let it in; when the users change, it must end with what they were. */
+export class MappedUsers {
+  readonly #noted = new WeakMap<Connection, Noted>()
+
+  note({ connection, destination }: Caller, user: User): void {
+    this.#noted.set(connection, { user, host: destination.host })
+  }
+
+  /** Why a connection may not go on as whom it was let in; undefined where it may, or where only a plugin could tell. */
+  objection(connection: Connection, serverFor: (host: string) => VirtualServer): string | undefined {
+    const noted = this.#noted.get(connection)
+    const { certificate } = connection
+    if (!noted || !certificate) return undefined
+    const mapping = serverFor(noted.host).mapper?.map(certificate, connection)
+    if (mapping instanceof Promise) return undefined
+    const { user } = noted
+    if (mapping?.status !== 'mapped' || mapping.user.id !== user.id)
+      return `the certificate does not belong to ${user.name} any more`
+    return isSame(mapping.user.groups, user.groups) ? undefined : `the groups of ${user.name} are others now`
+  }
+}
+
+function isSame(one: readonly string[], other: readonly string[]): boolean {
+  return one.length === other.length && one.every((group) => other.includes(group))
+}
