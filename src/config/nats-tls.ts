@@ -67,8 +67,8 @@ type Given = { readonly [K in keyof WrittenServer]?: WrittenServer[K] | undefine
 function settingsOf(tls: NatsTls, { mapping }: WrittenServer): Given {
   const maps = tls.verify_and_map
   return {
-    ssl_certificate: tls.cert_file,
-    ssl_certificate_key: tls.key_file,
+    ssl_certificate: tls.cert_file && [tls.cert_file],
+    ssl_certificate_key: tls.key_file && [tls.key_file],
     ssl_client_certificate: tls.ca_file,
     ssl_verify_client: tls.verify ? 'on' : undefined,
     verify_and_map: maps || undefined,
