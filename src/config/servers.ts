@@ -7,6 +7,7 @@ import { certificateHeaderSettings, checkCertificateHeader } from './certificate
 import { crl } from './crl.ts'
 import { block, field, type Located, list } from './field.ts'
 import { checkNameRules, nameRule } from './name-rules.ts'
+import { checkOcsp, ocspSettings } from './ocsp.ts'
 import { pem, pems } from './pem.ts'
 import { choice, duration, integer, matching, onOff, text } from './scalars.ts'
 import { type Secret, secret } from './secret.ts'
@@ -141,6 +142,7 @@ export const server = block('One virtual server.', {
       'What a list means that is missing or past its next update. STRICT: its clients are refused, as in nginx. ' +
       'IGNORE_CA_ERROR: they are let in unless an old list has them, and the log says so. SKIP: nobody looks at lists.',
   }),
+  ...ocspSettings,
   ssl_protocols: list(tlsProtocol, {
     default: ['TLSv1.2', 'TLSv1.3'],
     env: 'SALLYPORT_SSL_PROTOCOLS',
@@ -243,6 +245,7 @@ function checkTrust(given: WrittenServer): Problem[] {
     const value = given[name]
     return value !== undefined && !(Array.isArray(value) && value.length === 0)
   })
+  problems.push(...checkOcsp(given, mode))
   for (const name of mode === 'off' ? written : []) {
     problems.push({
       path: `${at}.${name}`,

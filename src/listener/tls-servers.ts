@@ -24,7 +24,11 @@ export interface TlsOptions {
   /** Milliseconds from the full handshake in which a session may be resumed. */
   readonly sessionTimeout: number
   readonly handshakeTimeout: number
+  /** The OCSP answer to show with the server certificate of that DER; undefined where none is ever shown. */
+  readonly stapleFor: StapleFor | undefined
 }
+
+export type StapleFor = (certificate: Buffer) => Buffer | undefined
 
 export interface ServerKeyPair {
   readonly certificatePem: string
@@ -89,8 +93,18 @@ export class TlsServers {
         handshakeTimeout: options.handshakeTimeout,
         sessionTimeout: Math.max(1, Math.round(options.sessionTimeout / 1000)),
       })
-    return options.announced ? create() : trustingUnannounced(options.ca, create)
+    const server = options.announced ? create() : trustingUnannounced(options.ca, create)
+    if (options.stapleFor) staple(server, options.stapleFor)
+    return server
   }
+}
+
+/** Only where it is wanted: the listener costs each handshake a step. */
+function staple(server: Server, stapleFor: StapleFor): void {
+  type Done = (error: Error | null, response: Buffer | null) => void
+  server.on('OCSPRequest', (certificate: Buffer, _issuer: Buffer, done: Done) => {
+    done(null, stapleFor(certificate) ?? null)
+  })
 }
 
 function secureContextOptions(options: TlsOptions, pairs: ServerKeyPairs): SecureContextOptions {

@@ -11,10 +11,10 @@ import type { Intermediates } from './intermediates.ts'
 import type { Requirement } from './requirements.ts'
 import { seeSent, sentWith } from './sent-certificates.ts'
 import { TicketKeys, type TicketSecret } from './ticket-keys.ts'
-import { type ServerKeyPairs, type TlsOptions, TlsServers } from './tls-servers.ts'
+import { type ServerKeyPairs, type StapleFor, type TlsOptions, TlsServers } from './tls-servers.ts'
 
 /** What one trust policy is made of. Two servers share a policy only where all of this is the same. */
-export interface TrustPolicyOptions extends Omit<TlsOptions, 'requestCert' | 'rejectUnauthorized'> {
+export interface TrustPolicyOptions extends Omit<TlsOptions, 'requestCert' | 'rejectUnauthorized' | 'stapleFor'> {
   readonly verify: VerifyMode
   /** Whether the handshake fails, or the connection ends right after it, where `verify` is not satisfied. */
   readonly rejects: boolean
@@ -38,6 +38,7 @@ export interface PolicySurroundings {
   /** What ticket keys follow from, and what sessions must not be shared beyond. */
   readonly ticketSecret: TicketSecret
   readonly sessionContext: string
+  readonly stapleFor: StapleFor | undefined
 }
 
 /** How many clients whose chain ends at one of our CAs are remembered, for their resumed sessions. */
@@ -78,7 +79,7 @@ export class TrustPolicy {
   /** @param pairsFor the certificates for a server name, the same list each time; without one, those for clients that send none */
   constructor(
     options: TrustPolicyOptions,
-    { demands, intermediates, ticketSecret, sessionContext }: PolicySurroundings,
+    { demands, intermediates, ticketSecret, sessionContext, stapleFor }: PolicySurroundings,
     pairsFor: (serverName: string | undefined) => ServerKeyPairs,
   ) {
     this.id = options.id
@@ -92,7 +93,8 @@ export class TrustPolicy {
     const ticketKeys = new TicketKeys(ticketSecret, sessionContext, Math.max(1000, options.sessionTimeout))
     const requestCert = options.verify !== 'off'
     const rejectUnauthorized = options.rejects && options.verify === 'on'
-    this.servers = new TlsServers({ ...options, requestCert, rejectUnauthorized }, ticketKeys, pairsFor(undefined))
+    const tls = { ...options, requestCert, rejectUnauthorized, stapleFor }
+    this.servers = new TlsServers(tls, ticketKeys, pairsFor(undefined))
   }
 
   /** Begins the handshake on an accepted socket. */

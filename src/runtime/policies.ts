@@ -3,7 +3,10 @@ import type { CertificateConfig, ListenerConfig, ServerConfig } from '../config/
 import type { Demand } from '../listener/demand.ts'
 import type { Intermediates } from '../listener/intermediates.ts'
 import { notRevoked } from '../listener/not-revoked.ts'
+import type { Staple } from '../listener/stapling.ts'
+import type { StapleFor } from '../listener/tls-servers.ts'
 import { TrustPolicy, type TrustPolicyOptions } from '../listener/trust-policy.ts'
+
 import type { Log } from '../log.ts'
 import { ServerNames } from '../routing/server-names.ts'
 import type { VirtualServer } from '../types.ts'
@@ -12,6 +15,7 @@ import type { ListFetcher } from './list-fetcher.ts'
 import type { Mappers } from './mappers.ts'
 import { digestOf, type Materials } from './materials.ts'
 import { uncoveredNames } from './never-works.ts'
+import type { OcspAnswers } from './ocsp.ts'
 import { ignoredListTeller, revocationOf } from './revocation.ts'
 import {
   type CertificatesByName,
@@ -29,6 +33,8 @@ interface Prepared {
   readonly demands: readonly Demand[]
   /** Of its own. */
   readonly pairs: KeyPairs
+  /** By the DER of the certificate of each. */
+  readonly staples: readonly (readonly [certificate: Buffer, staple: Staple])[]
 }
 
 /** What the servers of one listener come to. */
@@ -67,15 +73,14 @@ export interface PolicyContext {
   /** The policies in use. */
   readonly policies: PolicyRegistry
   readonly mappers: Mappers
+  readonly ocsp: OcspAnswers
 }
 
 /** What a server is prepared with. */
-interface Preparation {
+interface Preparation extends Pick<PolicyContext, 'log' | 'mappers' | 'ocsp'> {
   readonly bySni: CertificatesByName
   readonly materials: Materials
-  readonly log: Log
   readonly fetcher: ListFetcher
-  readonly mappers: Mappers
 }
 
 /**
@@ -92,13 +97,7 @@ export function prepareServers(
   const before = materials.problems.length
   const bySni = certificatesByName(certificates, materials)
   const prepared = listener.servers.map((server) =>
-    prepareServer(server, listener, {
-      bySni,
-      materials,
-      log: context.log,
-      mappers: context.mappers,
-      fetcher: context.listFetcher,
-    }),
+    prepareServer(server, listener, { ...context, bySni, materials, fetcher: context.listFetcher }),
   )
   const fallback = prepared.find(({ config }) => config.default_server)
   if (materials.problems.length > before || !fallback) return undefined
@@ -140,7 +139,7 @@ export function prepareServers(
 function prepareServer(
   config: ServerConfig,
   listener: ListenerConfig,
-  { bySni, materials, log, mappers, fetcher }: Preparation,
+  { bySni, materials, log, mappers, fetcher, ocsp }: Preparation,
 ): Prepared {
   const pairs = pairsOfServer(config, materials)
   for (const name of uncoveredNames(
@@ -161,10 +160,14 @@ function prepareServer(
   }
   const trust = clientTrustOf(config, materials)
   const revocation = trust && revocationOf(config, trust, materials, fetcher)
-  const options = policyOptions(config, listener, trust, revocation?.name ?? '')
-  const demands = revocation
-    ? [notRevoked(revocation.lists, { tell: ignoredListTeller(log), prepare: revocation.prepare })]
-    : []
+  const statuses = trust && ocsp.statusesOf(config)
+  const options = policyOptions(config, listener, trust, `${revocation?.name ?? ''} ${statuses?.name ?? ''}`)
+  const demands = [
+    ...(revocation
+      ? [notRevoked(revocation.lists, { tell: ignoredListTeller(log), prepare: revocation.prepare })]
+      : []),
+    ...(statuses ? [statuses.statuses.demand] : []),
+  ]
   const virtual = {
     name: config.server_names[0] ?? '_',
     policy: config.ssl_reject_handshake ? REJECTED : options.id,
@@ -172,7 +175,7 @@ function prepareServer(
     mapper: mappers.of(config),
     verifyAndMap: config.verify_and_map,
   }
-  return { config, virtual, options, demands, pairs }
+  return { config, virtual, options, demands, pairs, staples: ocsp.staplesOf(config, pairs, materials) }
 }
 
 function policyOptions(
@@ -237,14 +240,21 @@ function policyOf(
   const key = digestOf([
     options,
     fingerprintsOf(fallback),
-    servers.map(({ config, pairs }) => [config.server_names, fingerprintsOf(pairs)]),
+    servers.map(({ config, pairs, staples }) => [config.server_names, fingerprintsOf(pairs), staples.length]),
     bySni.digest,
   ])
   const { intermediates, ticketSecret: bytes, startedAt: since } = context
   const policy =
     context.policies.get(key) ??
     used.get(key) ??
-    new TrustPolicy(options, { demands, intermediates, ticketSecret: { bytes, since }, sessionContext: key }, pairsFor)
+    new TrustPolicy(
+      options,
+      {
+        ...{ demands, intermediates, ticketSecret: { bytes, since }, sessionContext: key },
+        stapleFor: stapleFor(servers),
+      },
+      pairsFor,
+    )
   used.set(key, policy)
   return policy
 }
@@ -256,6 +266,18 @@ function nonEmpty(pairs: KeyPairs): KeyPairs | undefined {
 /** The certificates that a server shows to clients with this server name, or with none. */
 function shownBy({ pairs, config }: Prepared, serverName: string | undefined, bySni: CertificatesByName): KeyPairs {
   return pairs.length > 0 ? pairs : bySni.find(serverName ?? config.server_names[0])
+}
+
+/** By the certificate's DER, which is what node:tls tells of the one that it is about to show. */
+function stapleFor(servers: readonly Prepared[]): StapleFor | undefined {
+  const staples = new Map(
+    servers.flatMap(({ staples }) => staples.map(([der, staple]) => [latin1(der), staple] as const)),
+  )
+  return staples.size === 0 ? undefined : (certificate) => staples.get(latin1(certificate))?.current()
+}
+
+function latin1(bytes: Buffer): string {
+  return bytes.toString('latin1')
 }
 
 /** node:tls takes a range: TLS 1.2 and 1.3 have nothing in between. */

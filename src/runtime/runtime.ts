@@ -26,6 +26,7 @@ import { createDirectory } from './identity-api.ts'
 import { ListFetcher } from './list-fetcher.ts'
 import { Mappers } from './mappers.ts'
 import { Materials } from './materials.ts'
+import { OcspAnswers } from './ocsp.ts'
 import { createPhases } from './phases.ts'
 import { Plugins } from './plugins.ts'
 import { type ListenerServers, type PolicyRegistry, prepareServers } from './policies.ts'
@@ -42,6 +43,7 @@ export interface Lasting extends Shared {
   readonly pools: Pools
   readonly revocationFiles: RevocationFiles
   readonly listFetcher: ListFetcher
+  readonly ocsp: OcspAnswers
   policies: PolicyRegistry
   store: StoreInUse | undefined
   authentication: Authentication | undefined
@@ -76,6 +78,7 @@ export function createLasting(log: Log, metrics: Metrics, shared?: Shared): Last
     policies: new Map(),
     revocationFiles: new RevocationFiles(),
     listFetcher: new ListFetcher(log),
+    ocsp: new OcspAnswers(log),
     forgetPoolMetrics: [],
     mappedUsers: new MappedUsers(),
     store: undefined,

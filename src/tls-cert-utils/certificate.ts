@@ -155,6 +155,11 @@ export class CertificateFacts {
     return this.#outline.subject
   }
 
+  /** The SubjectPublicKeyInfo, DER. */
+  get publicKeyInfo(): Buffer {
+    return this.#outline.publicKey
+  }
+
   /** Node's object. @throws where OpenSSL does not accept the certificate, which cannot be where it came from a handshake */
   get x509(): X509Certificate {
     let x509 = this.#facts.get('x509') as X509Certificate | undefined

@@ -31,6 +31,7 @@ const policy = new TrustPolicy(
     intermediates: new Intermediates(),
     ticketSecret: { bytes: Buffer.alloc(32), since: 0 },
     sessionContext: '',
+    stapleFor: undefined,
   },
   () => pairs,
 )

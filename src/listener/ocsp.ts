@@ -1,0 +1,179 @@
+/** Whether clients' certificates are revoked, by asking the responders that they name: nginx's `ssl_ocsp`. */
+import { randomBytes } from 'node:crypto'
+import { request as httpRequest, type IncomingMessage } from 'node:http'
+import type { CertificateFacts } from '../tls-cert-utils/certificate.ts'
+import { OcspError, type OcspStatus, ocspRequest, readOcspResponse, responderOf } from '../tls-cert-utils/ocsp.ts'
+import { type Demand, type Failure, failed, type Opinion, type Shown } from './demand.ts'
+
+export interface OcspOptions {
+  /** `leaf` asks about the client's certificate alone, `chain` about its issuers too, but never about the root, as nginx's `on`. */
+  readonly certificates: 'leaf' | 'chain'
+  /** Asked in place of the one that a certificate names. */
+  readonly responder: string | undefined
+  /** Milliseconds for one answer. */
+  readonly timeout: number
+  readonly nonce: boolean
+  /** How many answers are remembered. */
+  readonly cacheSize: number
+  /** Told of each question that brought no answer, for the log. */
+  readonly failed: (certificate: CertificateFacts, responder: string | undefined, reason: string) => void
+}
+
+interface Known {
+  readonly status: OcspStatus
+  /** Milliseconds since the epoch. */
+  readonly until: number
+  /** When it is asked again ahead of that, for those who are still connected. */
+  readonly renewAt: number
+}
+
+/** nginx's, for responders that name no time. */
+const LIFE_WITHOUT_TIME = 3_600_000
+/** nginx's OCSP_MAX_RESPONSE_TIME: how far clocks may differ. */
+const SKEW = 300_000
+const LARGEST_ANSWER = 64 * 1024
+/** An answer is renewed in the last part of its life, at most so many milliseconds ahead. */
+const RENEWAL = 60_000
+/** How soon those who are connected are judged by an answer that is being renewed, in milliseconds. */
+const NEXT_LOOK = 1000
+
+const FAILURES: Readonly<Record<Exclude<OcspStatus, 'good'>, Failure>> = {
+  revoked: failed('CERT_REVOKED'),
+  unknown: failed('OCSP_STATUS_UNKNOWN', { reason: 'certificate status unknown' }),
+}
+const NO_ANSWER = { reason: 'certificate status request failed' }
+
+/**
+ * The status of each certificate, remembered until the responder's next update. Only signed answers are remembered: a responder that cannot be asked is asked
+ * again by the next handshake. About one certificate there is one question at a time.
+ */
+export class OcspStatuses {
+  readonly #options: OcspOptions
+  readonly #known = new Map<string, Known>()
+  readonly #asking = new Map<string, Promise<void>>()
+
+  constructor(options: OcspOptions) {
+    this.#options = options
+  }
+
+  /** As a trust policy asks it. */
+  get demand(): Demand {
+    return Object.assign((shown: Shown, now: number) => this.#judge(shown, now), {
+      prepare: (shown: Shown) => this.settle(shown),
+    })
+  }
+
+  /** Waits for what is not known yet about a client's certificates; undefined where there is nothing to wait for. Never rejects. */
+  settle(shown: Shown, now = Date.now()): Promise<void> | undefined {
+    const missing = this.#links(shown).filter(([certificate]) => !isCurrent(this.#known.get(keyOf(certificate)), now))
+    if (missing.length === 0) return undefined
+    return Promise.all(missing.map(([certificate, issuer]) => this.#asked(certificate, issuer)))
+      .then(() => {})
+      .then(() => {})
+  }
+
+  /** What is known now. Without an answer nobody is let in, as in nginx. */
+  #judge(shown: Shown, now: number): Opinion {
+    let until = Number.POSITIVE_INFINITY
+    for (const [certificate, issuer] of this.#links(shown)) {
+      const known = this.#known.get(keyOf(certificate))
+      if (!known || !isCurrent(known, now)) {
+        // Somebody who is connected already may get an answer yet; the next look tells.
+        void this.#asked(certificate, issuer)
+        return { failure: failed('OCSP_NO_ANSWER', { ...NO_ANSWER, hint: certificate.subject }), until: now }
+      }
+      if (known.status !== 'good') return { failure: FAILURES[known.status], until: known.until }
+      if (now >= known.renewAt) void this.#asked(certificate, issuer)
+      until = Math.min(until, now >= known.renewAt ? Math.min(known.until, now + NEXT_LOOK) : known.renewAt)
+    }
+    return { failure: undefined, until }
+  }
+
+  /** The certificates that are asked about, each with its issuer; none of somebody who is not verified. */
+  #links({ certificate, chain, error }: Shown): [CertificateFacts, CertificateFacts][] {
+    if (error !== undefined) return []
+    const path = this.#options.certificates === 'leaf' ? [certificate, ...chain.slice(0, 1)] : [certificate, ...chain]
+    return path.slice(0, -1).map((each, i) => [each, path[i + 1] as CertificateFacts])
+  }
+
+  #asked(certificate: CertificateFacts, issuer: CertificateFacts): Promise<void> {
+    const key = keyOf(certificate)
+    const asking = this.#asking.get(key) ?? this.#ask(certificate, issuer).finally(() => void this.#asking.delete(key))
+    this.#asking.set(key, asking)
+    return asking
+  }
+
+  async #ask(certificate: CertificateFacts, issuer: CertificateFacts): Promise<void> {
+    const { responder: chosen, timeout, nonce: withNonce } = this.#options
+    let responder = chosen
+    try {
+      responder ??= responderOf(certificate)
+      if (responder === undefined) throw new OcspError('the certificate names no responder; ssl_ocsp_responder can')
+      const nonce = withNonce ? randomBytes(16) : undefined
+      const answer = await postOcsp(responder, ocspRequest(certificate, issuer, nonce), timeout)
+      const now = Date.now()
+      const { status, nextUpdate } = readOcspResponse(answer, { certificate, issuer, nonce }, now, SKEW)
+      // One that a slow clock makes seem late is believed for this handshake.
+      const until = nextUpdate === undefined ? now + LIFE_WITHOUT_TIME : Math.max(nextUpdate, now + NEXT_LOOK)
+      this.#remember(keyOf(certificate), { status, until, renewAt: until - Math.min(RENEWAL, (until - now) / 4) })
+    } catch (error) {
+      this.#options.failed(certificate, responder, (error as Error).message)
+    }
+  }
+
+  #remember(key: string, known: Known): void {
+    this.#known.delete(key)
+    this.#known.set(key, known)
+    if (this.#known.size <= this.#options.cacheSize) return
+    const oldest = this.#known.keys().next().value
+    if (oldest !== undefined) this.#known.delete(oldest)
+  }
+}
+
+function isCurrent(known: Known | undefined, now: number): boolean {
+  return known !== undefined && now < known.until
+}
+
+function keyOf(certificate: CertificateFacts): string {
+  return certificate.fingerprintSha256
+}
+
+/** RFC 6960 A.1. Redirects are not followed, as in nginx. */
+export function postOcsp(url: string, body: Buffer, timeout: number): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    const failed = (error: Error) =>
+      reject(
+        error.name === 'AbortError' || error.name === 'TimeoutError'
+          ? new Error(`no answer within ${timeout} ms`)
+          : error,
+      )
+    const headers = {
+      'Content-Type': 'application/ocsp-request',
+      Accept: 'application/ocsp-response',
+      'Content-Length': body.length,
+    }
+    const options = { method: 'POST', headers, agent: false, signal: AbortSignal.timeout(timeout) } as const
+    httpRequest(url, options, (response) => void readAnswer(response).then(resolve, failed))
+      .on('error', failed)
+      .end(body)
+  })
+}
+
+async function readAnswer(response: IncomingMessage): Promise<Buffer> {
+  const { statusCode = 0, headers } = response
+  if (statusCode !== 200 || headers['content-type']?.split(';')[0]?.trim() !== 'application/ocsp-response') {
+    response.destroy()
+    throw new OcspError(`the responder answers ${statusCode} ${headers['content-type'] ?? ''}`.trim())
+  }
+  const chunks: Buffer[] = []
+  let size = 0
+  for await (const chunk of response as AsyncIterable<Buffer>) {
+    size += chunk.length
+    if (size > LARGEST_ANSWER) {
+      response.destroy()
+      throw new OcspError(`the answer has more than ${LARGEST_ANSWER} bytes`)
+    }
+    chunks.push(chunk)
+  }
+  return Buffer.concat(chunks)
+}
