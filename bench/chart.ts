@@ -39,6 +39,7 @@ export function chartOf(result: Result): string {
   }
   const title = `× nginx, medians of ${result.rounds} interleaved rounds, ${result.date.slice(0, 10)}; less is better but for requests per second`
   return `<svg xmlns="http://www.w3.org/2000/svg" width="${WIDTH}" height="${y}" font-family="sans-serif" font-size="11">
+<title>Each gateway's figures as ratios to nginx's</title>
 <rect width="100%" height="100%" fill="#ffffff"/>
 ${text(16, 26, title, 'start')}
 ${lines.join('\n')}
