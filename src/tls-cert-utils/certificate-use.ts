@@ -1,5 +1,6 @@
 import type { KeyObject } from 'node:crypto'
 import type { CertificateFacts } from './certificate.ts'
+import { readElement } from './der.ts'
 import {
   BASIC_CONSTRAINTS,
   CLIENT_AUTHENTICATION,
@@ -83,8 +84,8 @@ function extensionsOf(certificate: CertificateFacts): Omit<CertificateUse, 'hasW
     ? readBasicConstraints(constraints)
     : { isAuthority: false, pathLength: undefined }
   const maySign = usages?.includes('keyCertSign') ?? true
-  // Roots of X.509 version 1 have no extensions at all; with keyUsage alone OpenSSL also takes a certificate for a CA.
-  const isOldAuthority = !constraints && (usages ? true : extensions.length === 0 && certificate.selfIssued)
+  // Roots of X.509 version 1 have no extensions at all and count, those of version 3 without any do not; with keyUsage alone OpenSSL also takes a certificate for a CA.
+  const isOldAuthority = !constraints && (usages ? true : certificate.selfIssued && isVersion1(certificate.raw))
   const isAuthority = maySign && (isDeclared || isOldAuthority)
   return {
     isAuthority,
@@ -95,6 +96,13 @@ function extensionsOf(certificate: CertificateFacts): Omit<CertificateUse, 'hasW
     pathLength,
     unknownCritical: extensions.find(({ oid, isCritical }) => isCritical && !HANDLED.has(oid))?.oid,
   }
+}
+
+/** The version is left out where it is the first (RFC 5280 4.1). */
+function isVersion1(certificate: Uint8Array): boolean {
+  const [signed] = readElement(certificate).children()
+  const [first] = signed?.children() ?? []
+  return first !== undefined && first.tag !== 0xa0
 }
 
 const CLIENT_KEY_USAGES: ReadonlySet<string> = new Set(['digitalSignature', 'keyAgreement'])

@@ -344,6 +344,7 @@ describe('refused, one by one', () => {
       judged(below, { issuers: [between(BASIC.ca)], root: { ...rootOf(), extensions: BASIC['ca with length 0'] } }),
       'PATH_LENGTH_EXCEEDED',
     ],
+    ['a root of version 3 that says nothing', judged({}, { root: { ...rootOf(), extensions: [] } }), 'INVALID_CA'],
     ['SHA-1', judged({ digest: 'sha1' }), 'UNSPECIFIED'],
     ['a short key', judged({ key: 'short' }), 'UNSPECIFIED'],
     ['a signature of somebody else with the issuer’s name', judged({ signer: 'c' }), 'UNABLE_TO_VERIFY_LEAF_SIGNATURE'],
