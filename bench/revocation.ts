@@ -65,7 +65,7 @@ const lists = new Map(counts.map((count) => [count, join(folder, `${count}.crl`)
 for (const [count, file] of lists) writeRevocationList(file, authority, count)
 
 /** With a million entries, a peer takes a tenth of a second for each. */
-const handshakesFor = (entries: number) => Math.ceil(Number(values.handshakes) / (entries < 500_000 ? 1 : 10))
+const handshakesFor = (entries: number) => Math.max(64, Number(values.handshakes) / (entries < 500_000 ? 1 : 10))
 const entrants: Entrant[] = []
 for (const entries of counts) {
   for (const gateway of gateways.filter(({ name }) => COMPETITORS.includes(name))) {
@@ -105,9 +105,8 @@ async function enter(gateway: Gateway, entries: number): Promise<Entrant> {
   const port = await freePort()
   const crl = lists.get(entries) as string
   const site = { port, adminPort: await freePort(), upstreamPort: upstream.port, pki, crl, job: 'bare' as const }
-  const home = join(folder, String(entries))
-  const { command, args, env = {} } = configure(gateway, home, site)
-  const running = await start(command, args, env, join(home, gateway.name, 'output.log'))
+  const { command, args, env = {}, home } = configure(gateway, join(folder, String(entries)), site)
+  const running = await start(command, args, env, join(home, 'output.log'))
   while ((await client.ask(port, '/').catch(() => undefined))?.status !== 200) {
     if (running.exited()) throw new Error(`${gateway.name} ended: ${running.lastWords()}`)
     if (performance.now() - running.startedAt > START_LIMIT_MS) throw new Error(`${gateway.name} does not answer`)
