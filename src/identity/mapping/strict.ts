@@ -3,7 +3,7 @@ import type { CertificateFacts } from '../../tls-cert-utils/certificate.ts'
 import type { Connection, Mapping, Trial, User, Users } from '../../types.ts'
 import { isIssuedBy, topmost } from './issuers.ts'
 import { type Finding, mapped, type RuleMapper, type RuleSettings, userOf } from './rule.ts'
-import { isRuleType, keysOf, keysOfSubjectName, RuleError, readTypedRule, type TypedRule } from './typed-rule.ts'
+import { isRuleType, keysOf, keysOfSubjectName, RuleError, readTypedRule } from './typed-rule.ts'
 import { createUserSource, type UserSource } from './user-source.ts'
 
 export interface MapperSettings {
@@ -13,14 +13,13 @@ export interface MapperSettings {
   readonly trusted: readonly CertificateFacts[]
 }
 
-/** A rule ready to be asked. */
+/** A rule as it is read. There may be a million, so only what finds it is kept; the rest is read again where it matched. */
 interface Rule {
   readonly settings: RuleSettings
-  readonly title: string
   /** One of them must be a key of the certificate; undefined where any certificate will do. */
   readonly keys: readonly string[] | undefined
-  /** The user, or how to find his name in the certificate. */
-  readonly user: User | UserSource
+  /** The user's name, or how to find it in the certificate. */
+  readonly name: string | UserSource
 }
 
 /** The verified issuers of the certificate, which may be none of those that the server trusts itself. */
@@ -30,73 +29,122 @@ type Judgement =
   | { readonly user: User; readonly reason: string }
   | { readonly reason: string; readonly user?: undefined }
 
-export function createStrictMapper({ rules: settings, users, trusted }: MapperSettings): RuleMapper {
-  const findings: Finding[] = []
-  const rules = settings.flatMap((each) => compile(each, users, findings) ?? [])
-  const tops = topmost(trusted)
-  if (tops.length > 1)
-    findings.push(...rules.filter(needsIssuer).map(({ settings: { at } }) => unnamedIssuer(at, tops)))
-  findings.push(...rules.filter(needsSigner).map(({ settings: { at } }) => UNNAMED_SIGNER(at)), ...doubles(rules))
-  const byKey = new Map<string, number[]>()
-  const everywhere: number[] = []
-  for (const [position, { keys }] of rules.entries()) {
-    if (!keys) everywhere.push(position)
-    for (const key of keys ?? []) {
-      const positions = byKey.get(key)
-      if (positions) positions.push(position)
-      else byKey.set(key, [position])
-    }
-  }
+const UNNAMED: Judgement = { reason: 'the certificate has no such name' }
 
-  const judge = (rule: Rule, certificate: CertificateFacts, keys: readonly string[], chain: Chain): Judgement => {
-    const key = rule.keys?.find((each) => keys.includes(each))
-    if (rule.keys && key === undefined) return { reason: 'the certificate has no such name' }
-    const { issuers, groupsFrom } = rule.settings
+export function createStrictMapper({ rules: given, users, trusted }: MapperSettings): RuleMapper {
+  const index = new RuleIndex(given, topmost(trusted))
+  const { rules, types } = index
+
+  const judge = (
+    settings: RuleSettings,
+    key: string | undefined,
+    certificate: CertificateFacts,
+    chain: Chain,
+  ): Judgement => {
+    const { issuers, groupsFrom } = settings
     // Two authorities, also of one root, may use the same number.
     const longest = key?.startsWith('serial:') ? 1 : undefined
     if (issuers && !isIssuedBy(certificate, issuers, [...trusted, ...chain], longest))
       return { reason: 'another authority issued the certificate' }
-    if (typeof rule.user !== 'function') {
-      const user = groupsFrom ? userOf(rule.user.name, rule.settings, users, certificate) : rule.user
-      return { user, reason: rule.title }
-    }
-    const named = rule.user(certificate)
+    const name = nameOf(settings)
+    const named = typeof name === 'string' ? { name } : name(certificate)
     if ('reason' in named) return named
-    return { user: userOf(named.name, rule.settings, users, certificate), reason: rule.title }
+    const user = userOf(named.name, settings, users, groupsFrom && certificate)
+    return { user, reason: titleOf(settings) }
   }
 
   return {
     name: 'local',
-    findings,
+    findings: index.findings,
     map(certificate: CertificateFacts, { chain }: Connection): Mapping {
-      const keys = keysOf(certificate)
-      const candidates = new Set([...everywhere, ...keys.flatMap((key) => byKey.get(key) ?? [])])
-      for (const position of [...candidates].sort((a, b) => a - b)) {
-        const rule = rules[position] as Rule
-        const { user, reason } = judge(rule, certificate, keys, chain)
-        if (user) return mapped(user, rule.settings, reason)
+      for (const [position, key] of index.candidates(keysOf(certificate, types))) {
+        const rule = rules[position] as RuleSettings
+        const { user, reason } = judge(rule, key, certificate, chain)
+        if (user) return mapped(user, rule, reason)
       }
       return { status: 'unmapped', reason: `none of ${rules.length} rules names the certificate` }
     },
     *trials(certificate: CertificateFacts, { chain }: Connection): Generator<Trial> {
-      const keys = keysOf(certificate)
-      for (const rule of rules) {
-        const { user, reason } = judge(rule, certificate, keys, chain)
-        yield { at: rule.settings.at, rule: rule.title, matched: user !== undefined, reason }
+      const keys = keysOf(certificate, types)
+      for (const settings of rules) {
+        const wanted = keysIn(settings)
+        const key = wanted?.find((each) => keys.includes(each))
+        const { user, reason } = wanted && !key ? UNNAMED : judge(settings, key, certificate, chain)
+        yield { at: settings.at, rule: titleOf(settings), matched: user !== undefined, reason }
       }
     },
   }
 }
 
-function compile(settings: RuleSettings, users: Users, findings: Finding[]): Rule | undefined {
+/** Which rules a certificate's keys lead to, and what is wrong with the rules. */
+class RuleIndex {
+  readonly findings: Finding[] = []
+  /** Those that can be used. */
+  readonly rules: RuleSettings[] = []
+  /** The types of keys that they have. */
+  readonly types = new Set<string>()
+  /** A list only where several rules have the key. */
+  readonly #byKey = new Map<string, number | number[]>()
+  readonly #everywhere: number[] = []
+
+  constructor(given: readonly RuleSettings[], tops: readonly CertificateFacts[]) {
+    for (const settings of given) {
+      const rule = compile(settings, this.findings)
+      if (!rule) continue
+      if (tops.length > 1 && needsIssuer(rule)) this.findings.push(unnamedIssuer(settings.at, tops))
+      if (needsSigner(rule)) this.findings.push(UNNAMED_SIGNER(settings.at))
+      this.#reportDouble(rule)
+      this.#add(rule)
+    }
+  }
+
+  /** Positions in the order of the file, each with the key that led to it. */
+  candidates(keys: readonly string[]): [position: number, key: string | undefined][] {
+    const found = new Map<number, string | undefined>(this.#everywhere.map((position) => [position, undefined]))
+    for (const key of keys) for (const position of this.#positions(key)) found.set(position, key)
+    return [...found].sort(([a], [b]) => a - b)
+  }
+
+  #positions(key: string): readonly number[] {
+    const found = this.#byKey.get(key)
+    return found === undefined ? [] : typeof found === 'number' ? [found] : found
+  }
+
+  #add({ settings, keys }: Rule): void {
+    const position = this.rules.push(settings) - 1
+    if (!keys) this.#everywhere.push(position)
+    for (const key of keys ?? []) {
+      const others = this.#positions(key)
+      this.#byKey.set(key, others.length === 0 ? position : [...others, position])
+      this.types.add(key.slice(0, key.indexOf(':')))
+    }
+  }
+
+  /** What an earlier rule takes, a later one never sees, unless the issuers differ. */
+  #reportDouble({ settings: { at, issuers }, keys, name }: Rule): void {
+    if (typeof name !== 'string' || !keys?.length) return
+    const earlier = keys.map((key) =>
+      this.#positions(key)
+        .map((position) => this.rules[position] as RuleSettings)
+        .find((other) => typeof other.user === 'string' && isSameSet(other.issuers, issuers)),
+    )
+    if (earlier.includes(undefined)) return
+    this.findings.push({
+      at,
+      message: `can never match: ${earlier[0]?.at} names the same certificates`,
+      isFatal: false,
+    })
+  }
+}
+
+function isSameSet(one: RuleSettings['issuers'], other: RuleSettings['issuers']): boolean {
+  const digest = (issuers: RuleSettings['issuers']) => issuers?.map(({ fingerprintSha256 }) => fingerprintSha256).join()
+  return digest(one) === digest(other)
+}
+
+function compile(settings: RuleSettings, findings: Finding[]): Rule | undefined {
   try {
-    const { name, typed, source } = read(settings)
-    const { subjectName } = settings
-    const keys = subjectName === undefined ? typed.map(({ key }) => key) : subjectNameKeys(subjectName)
-    const title =
-      subjectName ?? (typed.map((rule) => `${rule.type}:${rule.value}`).join(' or ') || describe(settings.user))
-    if (source) return { settings, title, keys: keys.length > 0 ? keys : undefined, user: source }
-    return { settings, title, keys, user: userOf(name, settings, users, undefined) }
+    return read(settings)
   } catch (error) {
     if (!(error instanceof RuleError)) throw error
     findings.push({ at: settings.at, message: error.message, isFatal: true })
@@ -104,20 +152,27 @@ function compile(settings: RuleSettings, users: Users, findings: Finding[]): Rul
   }
 }
 
-/** A user may be named by the one rule that finds him. */
-function read({ user, certificates, subjectName }: RuleSettings): {
-  name: string
-  typed: TypedRule[]
-  source: UserSource | undefined
-} {
-  const typed = (certificates ?? []).map(readTypedRule)
-  if (typeof user !== 'string') {
-    const source = createUserSource(user)
-    return { name: '', typed, source: source }
-  }
-  if (typed.length > 0 || subjectName !== undefined) return { name: user, typed, source: undefined }
-  const own = readTypedRule(user)
-  return { name: own.value, typed: [own], source: undefined }
+/** @throws {RuleError} */
+function read(settings: RuleSettings): Rule {
+  return { settings, keys: keysIn(settings), name: nameOf(settings) }
+}
+
+/** Undefined where any certificate will do. @throws {RuleError} */
+function keysIn({ user, certificates = [], subjectName }: RuleSettings): readonly string[] | undefined {
+  if (subjectName !== undefined) return subjectNameKeys(subjectName)
+  if (certificates.length > 0) return certificates.map((written) => readTypedRule(written).key)
+  return typeof user === 'string' ? [readTypedRule(user).key] : undefined
+}
+
+/** A user may be named by the one rule that finds him. @throws {RuleError} */
+function nameOf({ user, certificates = [], subjectName }: RuleSettings): string | UserSource {
+  if (typeof user !== 'string') return createUserSource(user)
+  return certificates.length > 0 || subjectName !== undefined ? user : readTypedRule(user).value
+}
+
+function titleOf({ certificates, subjectName, user }: RuleSettings): string {
+  if (subjectName !== undefined) return subjectName
+  return certificates && certificates.length > 0 ? certificates.join(' or ') : describe(user)
 }
 
 function subjectNameKeys(name: string): string[] {
@@ -151,27 +206,4 @@ function unnamedIssuer(at: string, tops: readonly CertificateFacts[]): Finding {
   const names = tops.map(({ subject }) => `"${subject}"`).join(', ')
   const message = `does not say who must have issued the certificate, and the server trusts several authorities (${names}); add issuer with one of them`
   return { at, message, isFatal: true }
-}
-
-/** What an earlier rule takes, a later one never sees, unless the issuers differ. */
-function doubles(rules: readonly Rule[]): Finding[] {
-  const first = new Map<string, string>()
-  const findings: Finding[] = []
-  for (const { keys, settings, user } of rules) {
-    if (typeof user === 'function') continue
-    const issuers = settings.issuers?.map(({ fingerprintSha256 }) => fingerprintSha256).join() ?? ''
-    const taken = keys?.map((key) => first.get(`${key} ${issuers}`)) ?? []
-    if (taken.length > 0 && taken.every((other) => other !== undefined)) {
-      findings.push({
-        at: settings.at,
-        message: `can never match: ${taken[0]} names the same certificates`,
-        isFatal: false,
-      })
-    }
-    for (const key of keys ?? []) {
-      const id = `${key} ${issuers}`
-      if (!first.has(id)) first.set(id, settings.at)
-    }
-  }
-  return findings
 }

@@ -52,13 +52,12 @@ export function isRuleType(type: string): type is RuleType {
   return Object.hasOwn(READERS, type)
 }
 
-/** Every key that a rule for this certificate can have. */
-export function keysOf(certificate: CertificateFacts): string[] {
-  const keys = [
-    `fingerprint:${certificate.fingerprintSha256}`,
-    `spki:${certificate.publicKeySha256}`,
-    `serial:${serialNumber(certificate.serial)}`,
-  ]
+/** Every key that a rule of these types for this certificate can have. */
+export function keysOf(certificate: CertificateFacts, types: ReadonlySet<string>): string[] {
+  const keys: string[] = []
+  if (types.has('fingerprint')) keys.push(`fingerprint:${certificate.fingerprintSha256}`)
+  if (types.has('spki')) keys.push(`spki:${certificate.publicKeySha256}`)
+  if (types.has('serial')) keys.push(`serial:${serialNumber(certificate.serial)}`)
   for (const { type, value } of certificate.alternativeNames) {
     if (type === 'email' || type === 'upn') keys.push(`${type}:${lowerCaseDomain(value)}`)
     if (type === 'dns') keys.push(`dns:${value.toLowerCase()}`)
@@ -66,17 +65,21 @@ export function keysOf(certificate: CertificateFacts): string[] {
   }
   const subject = certificate.subjectAttributes
   // A certificate without a subject is named by no dn: rule.
-  if (subject.length > 0) keys.push(`dn:${keyOfName(subject)}`)
-  const commonNames = subject.flat().filter(({ oid, isText }) => oid === COMMON_NAME && isText)
-  // Of several names nobody knows which one its issuer has checked.
-  if (commonNames.length === 1) {
-    keys.push(`cn:${commonNames[0]?.value}`)
-    if (!hasAlternativeNames(certificate)) keys.push(`${ONLY_NAME}${commonNames[0]?.value}`)
-  }
+  if (types.has('dn') && subject.length > 0) keys.push(`dn:${keyOfName(subject)}`)
+  const name = types.has('cn') || types.has(ONLY_NAME) ? onlyCommonName(certificate) : undefined
+  if (name === undefined) return keys
+  if (types.has('cn')) keys.push(`cn:${name}`)
+  if (types.has(ONLY_NAME) && !hasAlternativeNames(certificate)) keys.push(`${ONLY_NAME}:${name}`)
   return keys
 }
 
-const ONLY_NAME = 'cn where there is no subjectAltName:'
+/** Of several names nobody knows which one its issuer has checked. */
+function onlyCommonName({ subjectAttributes }: CertificateFacts): string | undefined {
+  const names = subjectAttributes.flat().filter(({ oid, isText }) => oid === COMMON_NAME && isText)
+  return names.length === 1 ? names[0]?.value : undefined
+}
+
+const ONLY_NAME = 'cn where there is no subjectAltName'
 const SUBJECT_ALTERNATIVE_NAME = '2.5.29.17'
 
 /** An extension that cannot be read is one all the same. */
@@ -100,7 +103,7 @@ export function keysOfSubjectName(name: string): string[] {
       return []
     }
   })
-  return [...typed, `${ONLY_NAME}${name}`]
+  return [...typed, `${ONLY_NAME}:${name}`]
 }
 
 function fitting(value: string, form: RegExp, expected: string): string {
