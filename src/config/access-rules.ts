@@ -82,6 +82,10 @@ export const accessRules = {
     .describe(
       'Who may not, whatever allow says: if one of these holds, 403. A rule without conditions holds for everybody.',
     ),
+  authorization_plugins: list(text, {
+    otherwise: "none; for a route, its service's",
+    about: 'Plugins that must let each request pass too, in order, after allow and deny (docs/plugins.md).',
+  }),
   default_consumer: field(foreignKey('a consumer'), {
     about: 'Whom a verified certificate stands for that belongs to no user, as in Kong.',
   }),

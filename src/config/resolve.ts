@@ -217,6 +217,7 @@ function resolveService(
     ...{ rules: entity.rules, anonymous: entity.anonymous, hide_credentials: entity.hide_credentials },
     ...{ ssl_verify_client: entity.ssl_verify_client, ssl_verify_allow: entity.ssl_verify_allow },
     ...{ allow: entity.allow, deny: entity.deny, default_consumer: entity.default_consumer },
+    authorization_plugins: entity.authorization_plugins,
   }
 }
 
@@ -276,6 +277,7 @@ function resolveRoute(route: WrittenRoute, service: ServiceConfig): RouteConfig 
     created_at: route.created_at ?? 0,
     access_rules: [service, { at, allow: route.allow, deny: route.deny }].filter(({ allow, deny }) => allow || deny),
     default_consumer: route.default_consumer ?? service.default_consumer,
+    authorization_plugins: route.authorization_plugins ?? service.authorization_plugins ?? [],
     rules: route.rules ?? service.rules,
     anonymous: route.anonymous ?? service.anonymous ?? false,
     hide_credentials: route.hide_credentials ?? service.hide_credentials ?? true,

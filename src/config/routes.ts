@@ -132,6 +132,7 @@ export interface RouteConfig extends Located, CertificateDemands {
   readonly access_rules: readonly AccessRulesConfig[]
   /** Its own, else its service's: the name or id of a consumer. */
   readonly default_consumer: string | undefined
+  readonly authorization_plugins: readonly string[]
 }
 
 const MATCHERS = ['methods', 'hosts', 'paths', 'headers', 'snis'] as const

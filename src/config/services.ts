@@ -147,6 +147,7 @@ export interface ServiceConfig extends Located, CertificateDemands, AccessRulesC
   readonly id: string | undefined
   /** The name or id of a consumer. */
   readonly default_consumer: string | undefined
+  readonly authorization_plugins: readonly string[] | undefined
   /** Its name, else its id, else where it stands. */
   readonly name: string
   /** What the gateway answers itself; the fields of an API have no meaning then. */

@@ -7,7 +7,10 @@ import type { MappedUsers } from '../auth/mapped-users.ts'
 import { createCertificateMethod } from '../auth/methods/certificate.ts'
 import { createReceipts, type Receipts } from '../auth/receipts.ts'
 import type { AuthConfig, RouteConfig } from '../config/index.ts'
+import { askPlugins } from '../plugins/authorization.ts'
+import type { Plugin } from '../plugins/plugin.ts'
 import type { Access, AuthMethod, Caller, Identity, Users } from '../types.ts'
+import type { Plugins } from './plugins.ts'
 
 /** Services that people log in at ask by themselves: who can say it already need not come to them. */
 const ASKS_NOBODY: Access = { authenticate: () => NOBODY, authorize: () => {} }
@@ -15,6 +18,7 @@ const ASKS_NOBODY: Access = { authenticate: () => NOBODY, authorize: () => {} }
 export interface AccessOptions {
   readonly users: Users
   readonly mappedUsers: MappedUsers
+  readonly plugins: Plugins
   /** What routes allow and deny. */
   readonly authorizations: ReadonlyMap<RouteConfig, Authorization>
   readonly methods: ReadonlyMap<string, AuthMethod>
@@ -38,7 +42,7 @@ export function buildReceipts(auth: AuthConfig, users: Users, secret: Buffer): R
 }
 
 export function createAccesses(options: AccessOptions): Accesses {
-  const { methods, certificate, besideCertificate, receipts, authorizations } = options
+  const { methods, certificate, besideCertificate, receipts, authorizations, plugins } = options
   const methodNamed = (name: string) => methods.get(name)
   const chainOf = (rules: readonly Rule[], anonymous: boolean) =>
     createChain({ rules, anonymous, receipts, methodNamed })
@@ -48,14 +52,15 @@ export function createAccesses(options: AccessOptions): Accesses {
       const authorization = authorizations.get(route)
       const asks = route.rules ?? (authorization?.needsUser || route.default_consumer ? [['certificate']] : undefined)
       const isBuiltin = route.service.builtin !== undefined
-      if (!asks && !authorization) return isBuiltin ? ASKS_NOBODY : undefined
+      const deciders = route.authorization_plugins.map((name) => plugins.named(name))
+      if (!asks && !authorization && deciders.length === 0) return isBuiltin ? ASKS_NOBODY : undefined
       const own = certificateOf(route, options)
       const rules = (asks ?? []).map(
         (names): Rule => names.map((name) => (name === 'certificate' ? own : methodOf(name, methods))),
       )
       return {
         authenticate: authenticator(asks && chainOf(rules, route.anonymous), isBuiltin ? undefined : mapped),
-        authorize: authorization ? authorization.authorize : () => {},
+        authorize: authorizer(authorization, deciders),
         ...(authorization && { decidedBy: (caller: Caller, who: Identity) => authorization.decide(caller, who).by }),
         hides: route.hide_credentials ? placesOf([...rules.flat(), ...besideCertificate]) : undefined,
       }
@@ -65,6 +70,16 @@ export function createAccesses(options: AccessOptions): Accesses {
       authorize: () => {},
       hides: besideCertificate.length > 0 ? placesOf(besideCertificate) : undefined,
     },
+  }
+}
+
+/** A promise only where plugins have a say. */
+function authorizer(authorization: Authorization | undefined, deciders: readonly Plugin[]): Access['authorize'] {
+  const own: Access['authorize'] = authorization ? authorization.authorize : () => {}
+  if (deciders.length === 0) return own
+  return async (caller, identity) => {
+    await own(caller, identity)
+    await askPlugins(deciders, caller, identity)
   }
 }
 

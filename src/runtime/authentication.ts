@@ -14,6 +14,7 @@ import { type Accesses, type AccessOptions, buildReceipts, createAccesses } from
 import type { Materials } from './materials.ts'
 import { createMethodPlugins } from './method-plugins.ts'
 import { buildMethods, type Methods } from './methods.ts'
+import type { Plugins } from './plugins.ts'
 import type { Lasting } from './runtime.ts'
 import type { createTokens } from './tokens.ts'
 
@@ -21,6 +22,7 @@ export interface AuthenticationOptions {
   readonly config: Config
   readonly users: Users
   readonly materials: Materials
+  readonly dockerPlugins: Plugins
   readonly store: Store
   readonly tokens: ReturnType<typeof createTokens>
   readonly directory: Directory
@@ -40,7 +42,7 @@ export interface Authentication {
 }
 
 export function buildAuthentication(options: AuthenticationOptions): Authentication {
-  const { config, users, materials, store, tokens, directory, authorizations, lasting } = options
+  const { config, users, materials, store, tokens, directory, authorizations, dockerPlugins, lasting } = options
   const { realm } = config.auth
   const plugins = createMethodPlugins(config, users, lasting.log)
   const { mappedUsers } = lasting
@@ -62,6 +64,7 @@ export function buildAuthentication(options: AuthenticationOptions): Authenticat
       besideCertificate,
       receipts,
       authorizations,
+      plugins: dockerPlugins,
     }),
     async ready() {
       await plugins.ready(materials)

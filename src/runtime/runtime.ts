@@ -142,8 +142,9 @@ export function buildRuntime(loaded: LoadedConfig, lasting: Lasting): Runtime {
   const directory = createDirectory(config, users)
   const forwarded = forwardedHeadersOf(config)
   const authorizations = authorizationsOf(config.routes, forwarded, materials)
+  const dockerPlugins = new Plugins(config.docker_plugins, users)
   const authentication = buildAuthentication({
-    ...{ config, users, materials, store: store.store, tokens, directory, authorizations, lasting },
+    ...{ config, users, materials, dockerPlugins, store: store.store, tokens, directory, authorizations, lasting },
   })
   const { methods, receipts, accesses } = authentication
   const identity = tokens && { config, users, methods: methods.byName, receipts, tokens, directory }
@@ -154,8 +155,7 @@ export function buildRuntime(loaded: LoadedConfig, lasting: Lasting): Runtime {
     password: methods.password,
   })
   const services = buildServices(config, { materials, realms, identity, lasting, used: usedPools })
-  const plugins = new Plugins(config.docker_plugins, users)
-  const mappers = new Mappers(config, users, plugins, materials)
+  const mappers = new Mappers(config, users, dockerPlugins, materials)
   const servers = config.listeners.map((listener) =>
     prepareServers(listener, config.certificates, materials, { ...lasting, mappers }, usedPolicies),
   )

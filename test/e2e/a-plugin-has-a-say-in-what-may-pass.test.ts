@@ -1,0 +1,77 @@
+import { beforeAll, beforeEach, expect, test } from '@jest/globals'
+import { type FakePlugin, type PluginAnswer, startPlugin } from '../support/plugin.ts'
+import { makeScene, type Scene } from '../support/scene.ts'
+
+const METHOD = 'AuthZPlugin.AuthZReq'
+const ACTIVATE = { 'Plugin.Activate': { Implements: ['authz'] } }
+
+let scene: Scene
+beforeAll(async () => {
+  scene = await makeScene()
+})
+beforeEach(() => scene.backend.reset())
+
+async function startWith(answer: PluginAnswer, route: object = {}) {
+  const plugin = await startPlugin('opa', { ...ACTIVATE, [METHOD]: answer })
+  const gateway = await startOf(plugin, route)
+  return { plugin, gateway }
+}
+
+function startOf(plugin: FakePlugin, route: object) {
+  const routes = [{ name: 'everything', paths: ['/'], ...route }]
+  return scene.start({
+    services: [{ name: 'api', url: scene.backend.url, authorization_plugins: ['opa'], routes }],
+    docker_plugins: { socket_directories: [plugin.folder], spec_directories: [], timeout: '500ms' },
+  })
+}
+
+test('it is told the request and the certificate, without credentials, and may let it pass', async () => {
+  const { plugin, gateway } = await startWith({ Allow: true })
+  const headers = { Authorization: 'Basic secret', Cookie: 'secret', 'X-Note': 'n' }
+  expect((await gateway.get('/a?b=c', { as: scene.ada, headers })).status).toBe(200)
+  const question = JSON.parse(plugin.calls[1]?.body ?? '')
+  expect(question).toMatchObject({ RequestMethod: 'GET', RequestUri: '/a?b=c', RequestHeaders: { 'X-Note': 'n' } })
+  expect(JSON.stringify(question)).not.toContain('secret')
+  // Base64 of PEM text, as Docker sends it.
+  expect(Buffer.from(question.RequestPeerCertificates[0], 'base64').toString()).toBe(scene.ada.certificate)
+})
+
+test('where it denies, the answer is 403 and its words stand in the log', async () => {
+  const { gateway } = await startWith({ Allow: false, Msg: 'not on Sundays' })
+  const answer = await gateway.get('/', { as: scene.ada })
+  expect(answer.status).toBe(403)
+  expect(answer.text).not.toContain('Sundays')
+  expect(await gateway.line(answer)).toMatchObject({
+    code: 'GW_FORBIDDEN',
+    detail: 'authorization denied by plugin opa: not on Sundays',
+  })
+  expect(scene.backend.seen).toEqual([])
+})
+
+test.each([
+  ['fails', { Allow: true, Err: 'the policy is broken' }],
+  ['hangs', () => {}],
+])('where it %s, the answer is 503 and nothing passes', async (_how, answer) => {
+  const { gateway } = await startWith(answer)
+  const refused = await gateway.get('/', { as: scene.ada })
+  expect(refused.status).toBe(503)
+  expect(await gateway.line(refused)).toMatchObject({ code: 'GW_UNDECIDED' })
+  expect(scene.backend.seen).toEqual([])
+})
+
+test.each([{}, { Allow: 'true' }, { Allow: 1 }])('%j does not let anything pass', async (answer) => {
+  const { gateway } = await startWith(answer)
+  expect((await gateway.get('/', { as: scene.ada })).status).toBe(403)
+})
+
+test('what deny refuses it is not asked about', async () => {
+  const { plugin, gateway } = await startWith({ Allow: true }, { deny: [{ methods: ['GET'] }] })
+  expect((await gateway.get('/', { as: scene.ada })).status).toBe(403)
+  expect(plugin.calls).toEqual([])
+})
+
+test('one that implements something else decides nothing', async () => {
+  const plugin = await startPlugin('opa', { 'Plugin.Activate': { Implements: ['VolumeDriver'] } })
+  const gateway = await startOf(plugin, {})
+  expect((await gateway.get('/', { as: scene.ada })).status).toBe(503)
+})
