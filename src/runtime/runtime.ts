@@ -12,7 +12,6 @@ import type { Log } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
 import { createRecorder } from '../recorder.ts'
 import type { Realm } from '../registry/realm.ts'
-import { createAddressSet } from '../routing/addresses.ts'
 import { createRouter, type RouteRule } from '../routing/router.ts'
 import type { Access, AnswerHeaders, CertificateDemand, Connection, Phases, Store } from '../types.ts'
 import type { ConnectionPool } from '../upstream/pool.ts'
@@ -24,6 +23,7 @@ import { certificateDemandsOf } from './certificate-demands.ts'
 import { ambiguousHeaders, ownedNamesOf } from './identity.ts'
 import { createDirectory } from './identity-api.ts'
 import { ListFetcher } from './list-fetcher.ts'
+import { settingsOf } from './listener-settings.ts'
 import { Mappers } from './mappers.ts'
 import { Materials } from './materials.ts'
 import { OcspAnswers } from './ocsp.ts'
@@ -286,26 +286,6 @@ function rulesOf(
       createdAt: route.created_at,
     }
   })
-}
-
-function settingsOf(
-  listener: ListenerConfig,
-  policyFor: ListenerServers['policyFor'],
-  workers: number,
-): ListenerSettings {
-  const proxies = createAddressSet(listener.proxy_protocol_from)
-  return {
-    policyFor,
-    handshakeTimeout: listener.handshake_timeout,
-    headerTimeout: listener.client_header_timeout,
-    keepaliveTimeout: listener.keepalive_timeout,
-    keepaliveRequests: listener.keepalive_requests,
-    maxHeaderSize: listener.client_max_header_size,
-    maxConnections: Math.ceil(listener.max_connections / workers),
-    maxConnectionsPerAddress: Math.ceil(listener.max_connections_per_address / workers),
-    connectionRateLimit: Math.ceil(listener.connection_rate_limit / workers),
-    sendsProxyHeader: (address) => proxies.has(address),
-  }
 }
 
 function watchPools(services: Services, lasting: Lasting): void {

@@ -1,0 +1,25 @@
+import type { ListenerConfig } from '../config/index.ts'
+import type { ListenerSettings } from '../listener/listener.ts'
+import { createAddressSet } from '../routing/addresses.ts'
+import type { ListenerServers } from './policies.ts'
+
+/** What a listener needs to know; limits of the whole gateway are divided by its workers. */
+export function settingsOf(
+  listener: ListenerConfig,
+  policyFor: ListenerServers['policyFor'],
+  workers: number,
+): ListenerSettings {
+  const proxies = createAddressSet(listener.proxy_protocol_from)
+  return {
+    policyFor,
+    handshakeTimeout: listener.handshake_timeout,
+    headerTimeout: listener.client_header_timeout,
+    keepaliveTimeout: listener.keepalive_timeout,
+    keepaliveRequests: listener.keepalive_requests,
+    maxHeaderSize: listener.client_max_header_size,
+    maxConnections: Math.ceil(listener.max_connections / workers),
+    maxConnectionsPerAddress: Math.ceil(listener.max_connections_per_address / workers),
+    connectionRateLimit: Math.ceil(listener.connection_rate_limit / workers),
+    sendsProxyHeader: (address) => proxies.has(address),
+  }
+}
