@@ -8,7 +8,7 @@ export interface AccessEntry extends Readonly<CallRecord> {
   readonly id: string
   readonly connection: Connection
   readonly request: Pick<IncomingMessage, 'method' | 'url' | 'httpVersion' | 'rawHeaders'>
-  readonly route: string | undefined
+  readonly route: { readonly name: string } | undefined
   /** Undefined where nobody was asked, or nobody answered. */
   readonly user: string | undefined
   /** The status on the wire, or nginx's 499 where the client left before there was one. */
@@ -65,7 +65,7 @@ function requestLine(entry: AccessEntry, secretParameters: ReadonlySet<string>):
   line += `,"path":${json(withoutSecrets(request.url ?? '', secretParameters))},"protocol":"HTTP/${request.httpVersion}"`
   line += `,"status":${entry.status},"bytes_received":${entry.bytesReceived},"bytes_sent":${entry.bytesSent}`
   line += `,"duration_ms":${milliseconds(entry.duration)}`
-  if (entry.route !== undefined) line += `,"route":${json(entry.route)}`
+  if (entry.route !== undefined) line += `,"route":${json(entry.route.name)}`
   if (entry.user !== undefined) line += `,"user":${json(entry.user)}`
   if (entry.service !== undefined) line += `,"service":${json(entry.service)}`
   if (entry.target !== undefined) line += `,"target":${json(entry.target)}`

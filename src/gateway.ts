@@ -28,7 +28,7 @@ export class Gateway {
         const identity = identified instanceof Promise ? await identified : identified
         await arrival.match.route.service.forward(this.#callOf(arrival, identity, record), response)
       } catch (caught) {
-        record.error = toGatewayError(caught)
+        record.error = told(caught, record)
         this.#phases.refuse(record.error, id, request, response)
       }
       record.finish(response.headersSent ? response.statusCode : 0)
@@ -52,7 +52,7 @@ export class Gateway {
         if (call.body.kind !== 'none') throw new GatewayError('GW_BAD_REQUEST', 'an upgrade with a body')
         await arrival.match.route.service.upgrade(call, 'websocket', socket, head)
       } catch (caught) {
-        record.error = toGatewayError(caught)
+        record.error = told(caught, record)
         if (record.upstreamStatus === undefined) this.#phases.refuseUpgrade(record.error, id, request, socket)
         else socket.destroy()
       }
@@ -84,9 +84,9 @@ export class Gateway {
 
     const method = request.method as string
     const match = this.#phases.route(method, head, request, connection)
+    record.route = match?.route
     const seen = this.#phases.verify(server, match?.route, connection)
     if (!match) throw new GatewayError('GW_ROUTE_NOT_FOUND', `no route for ${method} ${host}${path}`)
-    record.route = match.route.name
     return { head, match, caller: { id, request, connection: seen, server, method, destination } }
   }
 
@@ -128,6 +128,12 @@ interface Arrival {
   readonly head: RequestHead
   readonly match: Match
   readonly caller: Caller
+}
+
+/** What was refused, whichever phase did so, in the words of the service that the request has found. */
+function told(caught: unknown, { route }: RequestRecord): GatewayError {
+  const error = toGatewayError(caught)
+  return route?.service.tell?.(error) ?? error
 }
 
 /** The answer is out, the client still sends: it is read to the end, so that a reset cannot overtake the answer, but not for ever. */

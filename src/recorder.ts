@@ -3,7 +3,7 @@ import type { IncomingMessage } from 'node:http'
 import type { AccessEntry, AccessLog } from './access-log.ts'
 import type { Fault, GatewayError } from './errors.ts'
 import type { Metrics } from './metrics.ts'
-import type { Connection, RequestRecord } from './types.ts'
+import type { Connection, RequestRecord, Route } from './types.ts'
 
 export interface RecorderOptions {
   readonly accessLog: AccessLog
@@ -14,7 +14,7 @@ export interface RecorderOptions {
 export function createRecorder({ accessLog, metrics }: RecorderOptions) {
   const finished = (record: Recorded): void => {
     metrics.requestsInFlight.decrement()
-    metrics.route(record.route ?? '', record.service ?? '').finished(record)
+    metrics.route(record.route?.name ?? '', record.service ?? '').finished(record)
     if (record.error) metrics.refused(record.error.code)
     accessLog.write(record)
   }
@@ -28,7 +28,7 @@ class Recorded implements RequestRecord, AccessEntry {
   readonly id: string
   readonly request: IncomingMessage
   connection: Connection
-  route: string | undefined = undefined
+  route: Route | undefined = undefined
   user: string | undefined = undefined
   service: string | undefined = undefined
   target: string | undefined = undefined

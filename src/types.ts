@@ -314,6 +314,8 @@ export interface Service {
   forward(call: Call, response: ServerResponse): Promise<void>
   /** Carries an upgraded connection (RFC 9110 7.8) until one side ends it. Answers on `socket` itself once the upstream has answered. */
   upgrade(call: Call, protocol: string, socket: Duplex, head: Buffer): Promise<void>
+  /** A refusal on one of its routes in the words of its protocol, whichever phase refused; undefined where it has none of its own. */
+  tell?(error: GatewayError): GatewayError
 }
 
 /** What of an upstream's answer may reach the client: end-to-end headers, none of our identity headers. */
@@ -337,11 +339,11 @@ export interface Balancer {
   pick(tried: ReadonlySet<Target>): Target | undefined
 }
 
-/** Notes of one request for the access log and the metrics; it is only written to while the request lives. */
+/** Notes of one request for the access log, the metrics and a refusal. */
 export interface RequestRecord extends CallRecord {
   /** Whose request it is. */
   connection: Connection
-  route: string | undefined
+  route: Route | undefined
   error: GatewayError | undefined
   /** Writes the line and counts; called once, on every way out. `status` is 0 where nothing was answered. */
   finish(status: number): void

@@ -1,5 +1,5 @@
 /** How a gate refuses: distribution's errors, with the API's version, so that clients of registries understand them. */
-import { type ErrorCode, GatewayError, toGatewayError } from '../errors.ts'
+import { type ErrorCode, GatewayError } from '../errors.ts'
 import { API_VERSION } from './answer.ts'
 import type { Resource } from './scope.ts'
 
@@ -38,12 +38,17 @@ export function notFound(detail: string): GatewayError {
   return refusal('GW_ROUTE_NOT_FOUND', 'UNSUPPORTED', 'The operation is unsupported.', { detail })
 }
 
-/** What any other part of the gateway refused, in a registry's words. */
-export function explained(error: unknown): GatewayError {
-  const found = toGatewayError(error)
-  if (found.body) return found
-  const { status, title, remedy } = found.entry
-  const { headers, detail, cause } = found
-  const code = status === 401 ? 'UNAUTHORIZED' : status === 403 ? 'DENIED' : status >= 502 ? 'UNAVAILABLE' : 'UNKNOWN'
-  return refusal(found.code, code, `${title}: ${remedy}`, { detail, headers, cause })
+/** What any other part of the gateway refused. */
+export function inRegistryWords(error: GatewayError): GatewayError {
+  if (error.body) return error
+  const { code, headers, detail, cause } = error
+  const { status, title, remedy } = error.entry
+  return refusal(code, registryCode(status), `${title}: ${remedy}`, { detail, headers, cause })
 }
+
+function registryCode(status: number): string {
+  if (status >= 502) return 'UNAVAILABLE'
+  return CODES[status] ?? 'UNKNOWN'
+}
+
+const CODES: Readonly<Record<number, string>> = { 401: 'UNAUTHORIZED', 403: 'DENIED' }

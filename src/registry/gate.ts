@@ -8,7 +8,7 @@ import { GatewayError } from '../errors.ts'
 import type { Call, Service, User } from '../types.ts'
 import { authorizations } from './credentials.ts'
 import { type Demand, demandOf } from './demand.ts'
-import { denied, explained, notFound, unauthorized } from './gate-refusals.ts'
+import { denied, inRegistryWords, notFound, unauthorized } from './gate-refusals.ts'
 import type { GateTokens } from './gate-tokens.ts'
 import { forwardFiltered, type ListFilter } from './list-filter.ts'
 import type { Realm } from './realm.ts'
@@ -48,22 +48,22 @@ export class RegistryGate implements Service {
   }
 
   async forward(call: Call, response: ServerResponse): Promise<void> {
-    try {
-      const { method, target } = call
-      const at = target.indexOf('?')
-      const [path, query] = at < 0 ? [target, ''] : [target.slice(0, at), target.slice(at + 1)]
-      const demand = this.#demandOf(method, path, query)
-      const visitor = this.#visitorOf(call, demand)
-      if (!demand || hidesForm(call)) throw notFound(`${method} ${path} is no request to a registry`)
-      const judged = visitor.claims ? undefined : this.#judge(visitor.subject, demand)
-      if (judged instanceof Promise) await judged
-      const upstream = this.#callFor(call, visitor, demand)
-      const { backend, filter } = this.#options
-      if (!filter || !demand.list) return await backend.forward(upstream, response)
-      await forwardFiltered(backend, upstream, response, this.#filterFor(visitor.subject, demand))
-    } catch (error) {
-      throw explained(error)
-    }
+    const { method, target } = call
+    const at = target.indexOf('?')
+    const [path, query] = at < 0 ? [target, ''] : [target.slice(0, at), target.slice(at + 1)]
+    const demand = this.#demandOf(method, path, query)
+    const visitor = this.#visitorOf(call, demand)
+    if (!demand || hidesForm(call)) throw notFound(`${method} ${path} is no request to a registry`)
+    const judged = visitor.claims ? undefined : this.#judge(visitor.subject, demand)
+    if (judged instanceof Promise) await judged
+    const upstream = this.#callFor(call, visitor, demand)
+    const { backend, filter } = this.#options
+    if (!filter || !demand.list) return backend.forward(upstream, response)
+    return forwardFiltered(backend, upstream, response, this.#filterFor(visitor.subject, demand))
+  }
+
+  tell(error: GatewayError): GatewayError {
+    return inRegistryWords(error)
   }
 
   /** A list that is filtered asks for no right of its own; its length, which HEAD would tell, is nobody's business then. */

@@ -5,7 +5,7 @@ import type { Call, Identity, Service } from '../types.ts'
 import { type Answer, oauthError, registryError, send } from './answer.ts'
 import { basicCredentials, type Credentials, formCredentials } from './credentials.ts'
 import { readForm } from './form.ts'
-import { explained } from './gate-refusals.ts'
+import { inRegistryWords } from './gate-refusals.ts'
 import { assertCurrent, type Identified, identify } from './identify.ts'
 import type { Realm } from './realm.ts'
 import type { Judgement, Subject } from './rights.ts'
@@ -47,11 +47,11 @@ export class TokenService implements Service {
 
   async forward(call: Call, response: ServerResponse): Promise<void> {
     call.record.service = this.name
-    try {
-      send(response, call.id, await this.#answer(call, response))
-    } catch (error) {
-      throw explained(error)
-    }
+    send(response, call.id, await this.#answer(call, response))
+  }
+
+  tell(error: GatewayError): GatewayError {
+    return inRegistryWords(error)
   }
 
   async upgrade(): Promise<void> {

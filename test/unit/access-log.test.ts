@@ -45,7 +45,13 @@ describe('the access log', () => {
       verification: { result: 'FAILED', reason: 'certificate has expired', code: 'CERT_HAS_EXPIRED' },
       resumed: true,
     })
-    const forwarded = { route: 'r', service: 's', target: '10.0.0.1:443', upstreamStatus: 200, upstreamTime: 4.5678 }
+    const forwarded = {
+      route: { name: 'r' },
+      service: 's',
+      target: '10.0.0.1:443',
+      upstreamStatus: 200,
+      upstreamTime: 4.5678,
+    }
     expect(JSON.parse(lineOf({ connection, ...forwarded, attempts: 2, status: 200 }))).toEqual({
       level: 'info',
       time: expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/),
@@ -141,7 +147,7 @@ describe('the access log', () => {
           rawHeaders: ['Host', text, 'User-Agent', text],
         }
         const error = new GatewayError('GW_BAD_REQUEST', text, { cause: new Error(text) })
-        const line = lineOf({ id: text, connection, request, error, route: text, target: text })
+        const line = lineOf({ id: text, connection, request, error, route: { name: text }, target: text })
         expect(line).toMatch(/^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*\n$/)
         expect(JSON.parse(line)).toMatchObject({
           request_id: text,

@@ -4,7 +4,7 @@ import { Duplex } from 'node:stream'
 import { beforeEach, describe, expect, test } from '@jest/globals'
 import { GatewayError } from '../../src/errors.ts'
 import { Gateway } from '../../src/gateway.ts'
-import type { Call, Identity, Match, Phases, RequestHead, RequestRecord } from '../../src/types.ts'
+import type { Call, Identity, Match, Phases, RequestHead, RequestRecord, Service } from '../../src/types.ts'
 import { fakeConnection } from '../support/fake-connection.ts'
 
 let told: unknown[]
@@ -67,7 +67,12 @@ describe('who is calling is settled before anything is forwarded', () => {
   const nobody: Identity = { user: undefined, methods: [], credential: undefined, expiresAt: Number.POSITIVE_INFINITY }
   const refusal = new GatewayError('GW_FORBIDDEN', 'of this test')
 
-  async function handled(parts: Partial<Phases>): Promise<{ identity: Identity | undefined; refused: unknown[] }> {
+  const inOtherWords = new GatewayError('GW_FORBIDDEN', 'in other words')
+
+  async function handled(
+    parts: Partial<Phases>,
+    tell?: Service['tell'],
+  ): Promise<{ identity: Identity | undefined; refused: unknown[] }> {
     const refused: unknown[] = []
     let identity: Identity | undefined
     const service = {
@@ -76,6 +81,7 @@ describe('who is calling is settled before anything is forwarded', () => {
         identity = call.identity
       },
       upgrade: async () => {},
+      ...(tell && { tell }),
     }
     const match: Match = {
       route: { name: 'route', service },
@@ -115,6 +121,19 @@ describe('who is calling is settled before anything is forwarded', () => {
     expect(await handled({ [phase]: throws })).toEqual({ identity: undefined, refused: [refusal] })
     const rejects = () => Promise.reject(refusal)
     expect(await handled({ [phase]: rejects })).toEqual({ identity: undefined, refused: [refusal] })
+  })
+  test.each([
+    ['before a route is found', 'admit', refusal],
+    ['once a route is found', 'verify', inOtherWords],
+    ['once a route is found', 'authenticate', inOtherWords],
+    ['once a route is found', 'authorize', inOtherWords],
+    ['once a route is found', 'headers', inOtherWords],
+  ] as const)("a refusal %s, in %s, and its service's words", async (_when, phase, told) => {
+    const throws = () => {
+      throw refusal
+    }
+    const tell = (error: GatewayError) => (error === refusal ? inOtherWords : error)
+    expect((await handled({ [phase]: throws }, tell)).refused).toEqual([told])
   })
 })
 

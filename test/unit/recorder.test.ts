@@ -73,7 +73,7 @@ test.each<[ErrorCode, number, Record<string, unknown>]>([
   ['GW_UPSTREAM_TIMEOUT', 0, { status: 504 }],
 ])('%s after status %d on the wire is logged so', async (code, status, logged) => {
   const port = await serving((record, response) => {
-    record.route = 'r'
+    record.route = { name: 'r', service: { name: 's', forward: async () => {}, upgrade: async () => {} } }
     record.service = 's'
     record.error = new GatewayError(code, 'why')
     record.finish(status)
