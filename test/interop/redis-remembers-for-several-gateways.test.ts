@@ -33,6 +33,7 @@ describeWith(REDIS_PEERS, 'Redis as the store', () => {
     const store = open(redis)
     await store.set('revoked:a', 'yes', 60_000)
     const answers = load(async () => (await store.get('revoked:a')) ?? 'unknown')
+    await waitFor('the first answer', () => answers.seen.has('yes'))
     await redis.stop()
     await waitFor('a refusal', () => answers.seen.has('GW_UNDECIDED'))
     await redis.start()
