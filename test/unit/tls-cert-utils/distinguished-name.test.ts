@@ -101,17 +101,17 @@ describe('readName', () => {
       ],
     ])
     expect(readName(name)).toEqual([
-      [{ oid: '2.5.4.6', shortName: 'C', value: 'DE', raw: Buffer.from('13024445', 'hex') }],
+      [{ oid: '2.5.4.6', shortName: 'C', value: 'DE', isText: true, raw: Buffer.from('13024445', 'hex') }],
       [
-        { oid: '1.2.3.4', shortName: undefined, value: 'é', raw: Buffer.from('1401e9', 'hex') },
-        { oid: '2.5.4.3', shortName: 'CN', value: '日', raw: Buffer.from('1e0265e5', 'hex') },
+        { oid: '1.2.3.4', shortName: undefined, value: 'é', isText: true, raw: Buffer.from('1401e9', 'hex') },
+        { oid: '2.5.4.3', shortName: 'CN', value: '日', isText: true, raw: Buffer.from('1e0265e5', 'hex') },
       ],
     ])
   })
 
   test('gives the hex of a value that is no string', () => {
     const [[attribute] = []] = readName(AWKWARD_NAMES['BIT STRING'] as Uint8Array)
-    expect(attribute?.value).toBe('#03020061')
+    expect(attribute).toMatchObject({ value: '#03020061', isText: false })
   })
 
   test('has no RDN for an empty subject', () => {
