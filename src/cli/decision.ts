@@ -52,6 +52,7 @@ export async function decideOn(
 ): Promise<Decision> {
   // It is never committed: nothing listens, and nothing of it is in use.
   const runtime = buildRuntime(loaded, createLasting(createLog({ level: 'silent' }), createMetrics()))
+  await runtime.readUsers()
   const listener = listenerFor(question, runtime)
   const virtual = listener.phases.serverFor(hostOf(question))
   const config = configOf(virtual, listener)

@@ -74,8 +74,11 @@ async function candidatesOf(
   materials: Materials,
 ): Promise<Candidate[]> {
   const mappers = new Mappers(config, users, new Plugins(config.docker_plugins, users), materials)
+  const connections = connectionsOf(loaded, config, sent)
+  for (const { server } of connections) mappers.of(server)
+  await mappers.ready()
   return Promise.all(
-    connectionsOf(loaded, config, sent).map(async ({ listen, server, connection }) => {
+    connections.map(async ({ listen, server, connection }) => {
       const names = server.server_names.join(' ')
       const place = names === '' ? listen : `${listen} ${names}`
       if (connection.verification.result !== 'SUCCESS') {

@@ -70,6 +70,10 @@ const mappedUser = block('A user and his certificates.', {
 
 export const authorization = block('Which certificates belong to which users. The first that matches counts.', {
   users: z.array(mappedUser).prefault([]).describe('The users.'),
+  users_file: field(text, {
+    about:
+      'A CSV file with more users, after those that are written here: its first line is user,certificate or user,certificate,groups (and issuer), groups separated by semicolons. It is read without holding up requests, and again when it changes. At most 64 MiB. With mapping: strict.',
+  }),
 })
 
 /** As it is used. */
@@ -84,4 +88,6 @@ export interface MappedUserConfig extends Located {
 
 export interface AuthorizationConfig {
   readonly users: readonly MappedUserConfig[]
+  /** Absolute. */
+  readonly users_file?: string | undefined
 }

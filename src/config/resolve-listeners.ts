@@ -1,4 +1,5 @@
 /** From the listeners as written to the listeners as used: one default server each, passphrases read. */
+import { resolve } from 'node:path'
 import type { Problem } from '../errors.ts'
 import type { MappedUserConfig } from './authorization.ts'
 import type { Written } from './config.ts'
@@ -99,7 +100,7 @@ function resolveServer(
   return {
     ...settings,
     ssl_verify_client: verifyClientOf(server),
-    authorization: { users },
+    authorization: { users, users_file: usersFileOf(server, context) },
     default_server: isDefault,
     ssl_passwords,
   }
@@ -110,6 +111,25 @@ const WITHOUT_CERTIFICATE = (at: string): Problem => ({
   message:
     'is missing, and there are no certificates either; set ssl_certificate and ssl_certificate_key (SALLYPORT_SSL_CERTIFICATE, SALLYPORT_SSL_CERTIFICATE_KEY)',
 })
+
+function usersFileOf({ at, authorization, mapping }: WrittenServer, context: ResolveContext): string | undefined {
+  const written = authorization.users_file
+  if (written === undefined) return undefined
+  const path = `${at}.authorization.users_file`
+  try {
+    if (mapping === 'nats')
+      throw new Unfit('has typed rules, which mapping: nats does not know; use mapping: strict, or authorization.users')
+    const file = findFile(written, context.pems)
+    if (file !== undefined) return file
+    const missing = [...new Set(context.pems.folders.map((folder) => resolve(folder, written)))]
+    for (const each of missing) context.pems.files.add(each)
+    throw new Unfit(`names no readable file (looked for ${missing.join(' and ')}); write it there, or mend the path`)
+  } catch (error) {
+    if (!(error instanceof Unfit)) throw error
+    context.report({ path, message: error.message })
+    return undefined
+  }
+}
 
 /** As nginx reads it: one passphrase a line. */
 function readPasswords(written: string, at: string, context: ResolveContext): Secret[] {

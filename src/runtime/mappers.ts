@@ -1,8 +1,9 @@
 import type { CaCertificateConfig, Config, ConsumerConfig, MappedUserConfig, ServerConfig } from '../config/index.ts'
+import { ConfigError } from '../errors.ts'
 import { createNatsMapper } from '../identity/mapping/nats.ts'
 import type { RuleMapper, RuleSettings } from '../identity/mapping/rule.ts'
 import { MapperSequence } from '../identity/mapping/sequence.ts'
-import { createStrictMapper } from '../identity/mapping/strict.ts'
+import { createStrictMapper, type MapperSettings } from '../identity/mapping/strict.ts'
 import type { CertificateFacts } from '../tls-cert-utils/certificate.ts'
 import { CertificateError } from '../tls-cert-utils/certificate-error.ts'
 import { keyOfName, keyOfWrittenName } from '../tls-cert-utils/name-key.ts'
@@ -11,6 +12,7 @@ import { readTrustStore } from '../tls-cert-utils/trust-store.ts'
 import type { CertificateMapper, Users } from '../types.ts'
 import type { Materials } from './materials.ts'
 import type { Plugins } from './plugins.ts'
+import { readUsers, type UnreadRules } from './users-file.ts'
 
 /** Who knows the users of each server's certificates. Rules that cannot be used are noted in `materials`. */
 export class Mappers {
@@ -19,6 +21,8 @@ export class Mappers {
   readonly #plugins: Plugins
   readonly #materials: Materials
   readonly #known = new Map<ServerConfig, CertificateMapper | undefined>()
+  /** Those whose further rules stand in a file that has not been read yet: until then its users are nobody. */
+  readonly #unread: UnreadRules[] = []
 
   constructor(config: Config, users: Users, plugins: Plugins, materials: Materials) {
     this.#config = config
@@ -31,6 +35,12 @@ export class Mappers {
   of(server: ServerConfig): CertificateMapper | undefined {
     if (!this.#known.has(server)) this.#known.set(server, this.#chain(server))
     return this.#known.get(server)
+  }
+
+  /** Reads the files of users, in slices between which requests go on. @throws ConfigError where one cannot be used */
+  async ready(): Promise<void> {
+    for (const unread of this.#unread.splice(0)) await readUsers(unread, this.#materials)
+    if (this.#materials.problems.length > 0) throw new ConfigError(this.#materials.problems)
   }
 
   #chain(server: ServerConfig): CertificateMapper | undefined {
@@ -52,18 +62,27 @@ export class Mappers {
       // NATS knows no consumers: a name of theirs could only be found by accident.
       ...(isNats ? [] : this.#config.consumers.flatMap((consumer) => this.#rulesOf(consumer))),
     ]
-    if (rules.length === 0) {
+    const file = isNats ? undefined : server.authorization.users_file
+    if (rules.length === 0 && file === undefined) {
       if (server.verify_and_map && server.certmap.length === 1)
         this.#materials.problem(`${server.at}.verify_and_map`, NOBODY)
       return undefined
     }
     if (server.ssl_verify_client === 'off') return undefined
     const settings = { rules, users: this.#users, trusted }
-    const mapper = isNats ? createNatsMapper(settings) : createStrictMapper(settings)
+    const mapper = isNats ? createNatsMapper(settings) : this.#strict(settings, server, file)
     for (const { at, message, isFatal } of mapper.findings) {
       if (isFatal) this.#materials.problem(at, message)
       else this.#materials.warn(at, message)
     }
+    return mapper
+  }
+
+  #strict(settings: MapperSettings, server: ServerConfig, file: string | undefined): RuleMapper {
+    const mapper = createStrictMapper(settings)
+    const setting = `${server.at}.authorization.users_file`
+    const issuers = (written: string) => this.#issuers(written, settings.trusted, setting)
+    if (file !== undefined) this.#unread.push({ file, mapper, issuers })
     return mapper
   }
 

@@ -109,7 +109,9 @@ export interface Runtime {
   readonly warnings: readonly Problem[]
   /** The certificates and lists that were read, for `sallyport check`. */
   readonly materials: Materials
-  /** Waits for what takes its time to start. @throws ConfigError where it cannot be used */
+  /** Reads the files of users, which may be large. @throws ConfigError where one cannot be used */
+  readUsers(): Promise<void>
+  /** Waits for what takes its time to start, files of users among it. @throws ConfigError where it cannot be used */
   ready(): Promise<void>
   /** Makes it the one in use: pools that it does not need are retired, metrics follow it. Nothing before this changes anything. */
   commit(): void
@@ -181,7 +183,8 @@ export function buildRuntime(loaded: LoadedConfig, lasting: Lasting): Runtime {
     accessLog,
     warnings: materials.warnings,
     materials,
-    ready: () => authentication.ready(),
+    readUsers: () => mappers.ready(),
+    ready: () => mappers.ready().then(() => authentication.ready()),
     commit() {
       lasting.authentication?.close()
       lasting.authentication = authentication
@@ -247,8 +250,7 @@ interface ServiceIngredients {
 }
 
 function buildServices(config: Config, { materials, realms, identity, lasting, used }: ServiceIngredients): Services {
-  const filter = createResponseHeaderFilter({ ownedNames: ownedNamesOf(config), via: config.via })
-  const answerHeaders: AnswerHeaders = filter
+  const answerHeaders: AnswerHeaders = createResponseHeaderFilter({ ownedNames: ownedNamesOf(config), via: config.via })
   const built = new Map<string, { service: RouteRule['service']; pools: readonly ConnectionPool[] }>()
   for (const service of config.services) {
     const { pools, log } = lasting

@@ -31,8 +31,14 @@ type Judgement =
 
 const UNNAMED: Judgement = { reason: 'the certificate has no such name' }
 
-export function createStrictMapper({ rules: given, users, trusted }: MapperSettings): RuleMapper {
-  const index = new RuleIndex(given, topmost(trusted))
+/** Takes further rules as long as it is not in use: a million cannot be read in one go. */
+export interface StrictMapper extends RuleMapper {
+  add(rule: RuleSettings): void
+}
+
+export function createStrictMapper({ rules: given, users, trusted }: MapperSettings): StrictMapper {
+  const index = new RuleIndex(topmost(trusted))
+  for (const rule of given) index.add(rule)
   const { rules, types } = index
 
   const judge = (
@@ -56,6 +62,7 @@ export function createStrictMapper({ rules: given, users, trusted }: MapperSetti
   return {
     name: 'local',
     findings: index.findings,
+    add: (rule) => index.add(rule),
     map(certificate: CertificateFacts, { chain }: Connection): Mapping {
       for (const [position, key] of index.candidates(keysOf(certificate, types))) {
         const rule = rules[position] as RuleSettings
@@ -86,16 +93,19 @@ class RuleIndex {
   /** A list only where several rules have the key. */
   readonly #byKey = new Map<string, number | number[]>()
   readonly #everywhere: number[] = []
+  readonly #tops: readonly CertificateFacts[]
 
-  constructor(given: readonly RuleSettings[], tops: readonly CertificateFacts[]) {
-    for (const settings of given) {
-      const rule = compile(settings, this.findings)
-      if (!rule) continue
-      if (tops.length > 1 && needsIssuer(rule)) this.findings.push(unnamedIssuer(settings.at, tops))
-      if (needsSigner(rule)) this.findings.push(UNNAMED_SIGNER(settings.at))
-      this.#reportDouble(rule)
-      this.#add(rule)
-    }
+  constructor(tops: readonly CertificateFacts[]) {
+    this.#tops = tops
+  }
+
+  add(settings: RuleSettings): void {
+    const rule = compile(settings, this.findings)
+    if (!rule) return
+    if (this.#tops.length > 1 && needsIssuer(rule)) this.findings.push(unnamedIssuer(settings.at, this.#tops))
+    if (needsSigner(rule)) this.findings.push(UNNAMED_SIGNER(settings.at))
+    this.#reportDouble(rule)
+    this.#add(rule)
   }
 
   /** Positions in the order of the file, each with the key that led to it. */

@@ -1,0 +1,72 @@
+import { renameSync, writeFileSync } from 'node:fs'
+import { beforeAll, beforeEach, expect, test } from '@jest/globals'
+import { temporaryFile } from '../support/folder.ts'
+import { type Gateway, sallyport } from '../support/gateway.ts'
+import { listenerOf, makeScene, type Scene } from '../support/scene.ts'
+import { waitFor } from '../support/wait.ts'
+
+let scene: Scene
+let gateway: Gateway
+let file: string
+
+beforeAll(async () => {
+  scene = await makeScene()
+})
+
+beforeEach(async () => {
+  file = temporaryFile('users.csv', 'user,certificate\nada,cn:ada\n')
+  const authorization = { users_file: file }
+  gateway = await scene.start(
+    listenerOf(scene.server({ ssl_verify_client: 'on', verify_and_map: true, authorization })),
+  )
+})
+
+/** As careful programs replace a file: written beside it, then renamed. */
+function replace(content: string): void {
+  writeFileSync(`${file}.new`, content)
+  renameSync(`${file}.new`, file)
+}
+
+const status = async (name: string) => (await gateway.get('/', { as: scene.clients.client(name) })).status
+
+test('only who stands in it is let in', async () => {
+  expect([await status('ada'), await status('bob')]).toEqual([200, 401])
+})
+
+test('inspect and check read it too', async () => {
+  const authorization = { users_file: file }
+  const parts = listenerOf(scene.server({ ssl_verify_client: 'on', verify_and_map: true, authorization }))
+  const config = temporaryFile('gateway.yaml', JSON.stringify(scene.config(parts)))
+  const ada = temporaryFile('ada.pem', scene.clients.client('ada').chain)
+  const { stdout } = await sallyport(['inspect', ada, '-c', config, '--for', 'GET https://localhost/', '--json'])
+  expect(JSON.parse(stdout).decision).toMatchObject({ rules: [{ at: `${file}:2`, matched: true }] })
+  replace('user,certificate\nada,nothing\n')
+  const checked = await sallyport(['check', '-c', config])
+  expect(checked.status).toBeGreaterThan(0)
+  expect(checked.stdout + checked.stderr).toContain(`${file}:2: names no type`)
+})
+
+test('a changed file takes effect without a signal', async () => {
+  expect(await status('bob')).toBe(401)
+  replace('user,certificate\nbob,cn:bob\n')
+  await waitFor('bob to be let in', async () => (await status('bob')) === 200)
+  expect(await status('ada')).toBe(401)
+})
+
+test.each<[string, string]>([
+  ['broken', 'user,certificate\nbob,cn:bob\neve,nothing\n'],
+  ['empty', ''],
+])('a file that is %s keeps what was in use, and the log says where it is wrong', async (_, content) => {
+  replace(content)
+  const line = await gateway.reload()
+  expect(line).toMatchObject({ level: 'error' })
+  expect(JSON.stringify(line)).toContain(content === '' ? file : `${file}:3: names no type`)
+  expect([await status('ada'), await status('bob')]).toEqual([200, 401])
+})
+
+test('a mended file takes effect', async () => {
+  replace('nothing')
+  await gateway.reload()
+  replace('user,certificate\nada,cn:ada\nbob,cn:bob\n')
+  await waitFor('bob to be let in', async () => (await status('bob')) === 200)
+})
