@@ -3,7 +3,7 @@ import type { Server as AdminServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Readiness } from './admin/server.ts'
 import { startAdmin } from './admin/start.ts'
-import { type LoadedConfig, type LoadOptions, loadConfig } from './config/index.ts'
+import { type LoadedConfig, type LoadOptions, listenText, loadConfig } from './config/index.ts'
 import { ConfigError, describeProblem, type GatewayError, type Problem } from './errors.ts'
 import { FileWatch } from './file-watch.ts'
 import { collectLate } from './garbage.ts'
@@ -34,7 +34,8 @@ export interface ServerOptions {
 interface Bound {
   readonly key: string
   readonly listener: Listener
-  readonly address: AddressInfo
+  /** A path for a Unix socket. */
+  readonly address: AddressInfo | string
   current: ListenerRuntime
 }
 
@@ -63,9 +64,10 @@ export class Server {
     this.#lasting.listFetcher.onReplaced = () => this.#judgeAgain()
   }
 
-  /** Where clients and probes can connect. */
+  /** The ports where clients and probes can connect. */
   get addresses(): { readonly https: readonly AddressInfo[]; readonly admin: AddressInfo | undefined } {
-    return { https: [...this.#bound.values()].map(({ address }) => address), admin: this.#adminAddress }
+    const https = [...this.#bound.values()].map(({ address }) => address)
+    return { https: https.filter((address) => typeof address !== 'string'), admin: this.#adminAddress }
   }
 
   /** Everything that was counted, for the supervisor of several workers. */
@@ -149,7 +151,7 @@ export class Server {
   #use(runtime: Runtime, loaded: LoadedConfig): void {
     runtime.commit()
     this.#runtime = runtime
-    const wanted = new Map(runtime.listeners.map((listener) => [keyOf(listener), listener]))
+    const wanted = new Map(runtime.listeners.map((listener) => [listenText(listener.config.listen), listener]))
     for (const bound of this.#bound.values()) {
       const listener = wanted.get(bound.key)
       if (listener) {
@@ -184,7 +186,7 @@ export class Server {
     const fresh: Bound[] = []
     try {
       for (const current of runtime.listeners) {
-        const key = keyOf(current)
+        const key = listenText(current.config.listen)
         if (!this.#bound.has(key)) fresh.push(await this.#bind(key, current))
       }
     } catch (error) {
@@ -197,11 +199,12 @@ export class Server {
   async #bind(key: string, current: ListenerRuntime): Promise<Bound> {
     const bound: { current: ListenerRuntime } = { current }
     const listener = new Listener(current.settings, this.#handlerOf(bound))
-    const { host, port } = current.config.listen
-    const address = await listener.listen(host, port).catch((error: NodeJS.ErrnoException) => {
-      throw listenProblem(`${current.config.at}.listen`, host, port, error)
+    const { at, listen } = current.config
+    const address = await listener.listen(listen).catch((error: NodeJS.ErrnoException) => {
+      throw listenProblem(`${at}.listen`, listenText(listen), error)
     })
-    this.#log.info({ kind: 'https', address: address.address, port: address.port }, 'listening')
+    const where = typeof address === 'string' ? { address: listenText(listen) } : address
+    this.#log.info({ kind: 'https', address: where.address, ...('port' in where && { port: where.port }) }, 'listening')
     return Object.assign(bound, { key, listener, address })
   }
 
@@ -287,10 +290,6 @@ export class Server {
     const watches = this.#runtime?.config.reload.watch === true && !this.#draining && !this.#options.shared
     this.#files.watch(watches ? loaded.files : [])
   }
-}
-
-function keyOf({ config }: ListenerRuntime): string {
-  return `${config.listen.host} ${config.listen.port}`
 }
 
 function sleep(milliseconds: number): Promise<void> {

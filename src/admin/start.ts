@@ -24,7 +24,7 @@ export async function startAdmin(
     failed: (err) => log.error({ err }, 'the admin failed to answer'),
   })
   await new Promise<void>((resolve, reject) => {
-    admin.once('error', (error) => reject(listenProblem('admin.listen', host, port, error)))
+    admin.once('error', (error) => reject(listenProblem('admin.listen', `${host}:${port}`, error)))
     // In a worker's supervisor or alone: never shared between processes.
     admin.listen({ host, port, exclusive: true }, resolve)
   })

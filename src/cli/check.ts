@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import { loadConfig } from '../config/index.ts'
+import { listenText, loadConfig } from '../config/index.ts'
 import { ConfigError, describeProblem, type Problem } from '../errors.ts'
 import { createLog } from '../log.ts'
 import { createMetrics } from '../metrics.ts'
@@ -41,7 +41,7 @@ function print(name: string, { config, materials, warnings }: Runtime): void {
       const modes = servers.map(
         (server) => `${server.server_names.join(' ') || '_'} (ssl_verify_client ${server.ssl_verify_client})`,
       )
-      return `  listens on ${listen.host}:${listen.port} for ${modes.join(', ')}`
+      return `  listens on ${listenText(listen)} for ${modes.join(', ')}`
     }),
     ...config.routes.map(({ name: route, service: { builtin, protocol, host, port } }) => {
       return `  route ${route} -> ${builtin === undefined ? `${protocol}://${host}:${port}` : `the gateway's own ${builtin}`}`

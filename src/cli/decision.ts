@@ -1,6 +1,6 @@
 /** The whole decision on one request, phase by phase, by the gateway's own parts: plain data, for `inspect` to print. */
 import type { IncomingMessage } from 'node:http'
-import type { LoadedConfig, ServerConfig } from '../config/index.ts'
+import { type LoadedConfig, listenText, type ServerConfig } from '../config/index.ts'
 import { GatewayError } from '../errors.ts'
 import { verificationText } from '../identity/fields.ts'
 import { createLog } from '../log.ts'
@@ -64,7 +64,7 @@ export async function decideOn(
   await walk.run()
   return {
     request: `${question.method} ${question.url}`,
-    listen: `${listener.config.listen.host}:${listener.config.listen.port}`,
+    listen: listenText(listener.config.listen),
     server: virtual.name,
     ssl_verify_client: virtual.verify,
     verified: verificationText(connection.verification),
@@ -154,7 +154,7 @@ function listenerFor(question: Question, { listeners }: Runtime): ListenerRuntim
   const port = Number(question.url.port || 443)
   const names = (listener: ListenerRuntime) => listener.config.servers.flatMap((server) => server.server_names)
   const found =
-    listeners.find(({ config }) => config.listen.port === port) ??
+    listeners.find(({ config }) => 'port' in config.listen && config.listen.port === port) ??
     listeners.find((listener) => names(listener).includes(hostOf(question))) ??
     listeners[0]
   if (!found) throw new Error('a configuration without listeners passed the check')

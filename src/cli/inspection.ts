@@ -1,5 +1,5 @@
 /** What the gateway would make of a client's certificates: plain data, for `inspect` to print as text or JSON. */
-import type { Config, LoadedConfig, ServerConfig } from '../config/index.ts'
+import { type Config, type LoadedConfig, listenText, type ServerConfig } from '../config/index.ts'
 import { ConfigError, GatewayError } from '../errors.ts'
 import { verificationText } from '../identity/fields.ts'
 import type { IdentityHeaders } from '../identity/identity-headers.ts'
@@ -113,7 +113,7 @@ export function connectionsTo(config: Config, sent: VerifyOptions['sent'], locat
     servers.map((server) => {
       const verdict = verdictOf(sent, server, materials)
       const connection = connectionOf(sent, server, verdict)
-      return { listen: `${listen.host}:${listen.port}`, server, verdict, connection }
+      return { listen: listenText(listen), server, verdict, connection }
     }),
   )
   if (materials.problems.length > 0) throw new ConfigError(materials.problems)

@@ -2,12 +2,33 @@
 import { isIP } from 'node:net'
 import { type Kind, Unfit } from './field.ts'
 
-/** Where to listen. */
-export interface ListenAddress {
+/** A port to listen on. */
+export interface PortAddress {
   /** Without brackets. */
   readonly host: string
   /** 0 lets the system choose. */
   readonly port: number
+}
+
+/** A port, or the path of a Unix socket. */
+export type ListenAddress = PortAddress | { readonly path: string }
+
+/** As it is written. */
+export function listenText(address: ListenAddress): string {
+  return 'path' in address ? `unix:${address.path}` : `${address.host}:${address.port}`
+}
+
+/** What fits into sockaddr_un with its final zero, on Linux (unix(7)) and on macOS. */
+const LONGEST_SOCKET_PATH = process.platform === 'linux' ? 107 : 103
+
+function readSocketPath(path: string): string {
+  if (!path.startsWith('/') || path.endsWith('/') || path.includes('\0'))
+    throw new Unfit('names no file; expected an absolute path after unix:, such as unix:/run/sallyport.sock')
+  if (Buffer.byteLength(path) > LONGEST_SOCKET_PATH)
+    throw new Unfit(
+      `has a path of ${Buffer.byteLength(path)} bytes, and the system takes ${LONGEST_SOCKET_PATH} for a Unix socket; choose a shorter one`,
+    )
+  return path
 }
 
 const PORT = /^\d{1,5}$/
@@ -26,8 +47,17 @@ function splitPort(written: string): { host: string; port: string | undefined } 
   return { host: parts[1] ?? parts[2] ?? '', port: parts[3] }
 }
 
-/** nginx's `listen`: `8443`, `*:8443`, `127.0.0.1:8443`, `[::1]:8443`. */
+/** nginx's `listen`: `8443`, `*:8443`, `127.0.0.1:8443`, `[::1]:8443`, `unix:/run/sallyport.sock`. */
 export const listenAddress: Kind<ListenAddress> = {
+  expected: 'an address such as 0.0.0.0:8443, *:8443, [::1]:8443, 8443 or unix:/run/sallyport.sock',
+  json: { type: ['string', 'integer'] },
+  parse: (value) =>
+    typeof value === 'string' && value.startsWith('unix:')
+      ? { path: readSocketPath(value.slice('unix:'.length)) }
+      : portAddress.parse(value),
+}
+
+const portAddress: Kind<PortAddress> = {
   expected: 'an address such as 0.0.0.0:8443, *:8443, [::1]:8443 or 8443',
   json: { type: ['string', 'integer'] },
   parse(value) {
@@ -42,10 +72,10 @@ export const listenAddress: Kind<ListenAddress> = {
 }
 
 /** An address to listen on, or `off`. */
-export const listenAddressOrOff: Kind<ListenAddress | 'off'> = {
+export const listenAddressOrOff: Kind<PortAddress | 'off'> = {
   expected: 'an address such as 127.0.0.1:9901, or off',
   json: { type: ['string', 'integer', 'boolean'] },
-  parse: (value) => (value === 'off' || value === false ? 'off' : listenAddress.parse(value)),
+  parse: (value) => (value === 'off' || value === false ? 'off' : portAddress.parse(value)),
 }
 
 /** An address, or a network with its prefix length. */
@@ -59,6 +89,13 @@ export const network: Kind<string> = {
     if (length !== undefined && !(PORT.test(length) && Number(length) <= bits)) throw new Unfit('')
     return `${address}/${length ?? bits}`
   },
+}
+
+/** nginx's set_real_ip_from: an address or network, or `unix:` for whoever comes over a Unix socket. */
+export const networkOrUnix: Kind<string> = {
+  expected: 'an address or network such as 10.0.0.0/8, 192.168.1.7 or fd00::/8, or unix: for Unix sockets',
+  json: { type: 'string' },
+  parse: (value) => (value === 'unix:' ? value : network.parse(value)),
 }
 
 /** A DNS name or an IPv4 address. Underscores are let through: Docker Compose's services have them. */

@@ -1,7 +1,7 @@
 /** The methods by which callers say who they are. Their names, and much of their meaning, are Keystone's. */
 import type { z } from 'zod'
 import type { Problem } from '../errors.ts'
-import { network } from './addresses.ts'
+import { networkOrUnix } from './addresses.ts'
 import { block, field, type Kind, list, Unfit } from './field.ts'
 import { type JwtIssuerConfig, jwtIssuers } from './jwt-issuers.ts'
 import { didYouMean } from './nearest.ts'
@@ -87,7 +87,7 @@ const apiKey = block("api-key: Kong's key-auth, against keyauth_credentials.", {
 
 const external = block('external: a user name that a server in front of the gateway has found out, as REMOTE_USER.', {
   header: field(headerName, { default: 'Remote-User', about: 'The header that holds the name.' }),
-  trusted_ips: list(network, {
+  trusted_ips: list(networkOrUnix, {
     default: [],
     about: 'The servers whose word counts, as addresses and networks. From anybody else the header means nothing.',
   }),

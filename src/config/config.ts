@@ -1,6 +1,6 @@
 /** The whole configuration: what may be written, and what it becomes. */
 import { z } from 'zod'
-import { network } from './addresses.ts'
+import { networkOrUnix } from './addresses.ts'
 import { type AdminConfig, admin } from './admin.ts'
 import { type AuthConfig, auth } from './auth.ts'
 import { type CaCertificateConfig, type CertificateConfig, caCertificate, certificate, sni } from './certificates.ts'
@@ -50,10 +50,11 @@ export const schema = block('The configuration of Sallyport.', {
   }),
   listeners: z.array(listener).prefault([{}]).describe('The addresses to listen on.'),
   ...identitySettings,
-  trusted_ips: list(network, {
+  trusted_ips: list(networkOrUnix, {
     default: [],
     env: 'SALLYPORT_TRUSTED_IPS',
-    about: 'The proxies in front of us whose X-Forwarded-* headers are believed, as addresses and networks.',
+    about:
+      'The proxies in front of us whose X-Forwarded-* headers are believed, as addresses and networks; unix: for those that come over a Unix socket.',
   }),
   forwarded: field(onOff, {
     default: 'off',

@@ -1,6 +1,6 @@
 /** What the rest of the gateway needs of the configuration. */
 export type { AccessRuleConfig, AccessRulesConfig } from './access-rules.ts'
-export type { ListenAddress } from './addresses.ts'
+export { type ListenAddress, listenText } from './addresses.ts'
 export type { AdminConfig } from './admin.ts'
 export type { AuthConfig } from './auth.ts'
 export type { MappedUserConfig, UserFromCertificate } from './authorization.ts'

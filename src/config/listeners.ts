@@ -1,6 +1,6 @@
 /** Where clients arrive, and the limits that hold for their connections. */
 import { z } from 'zod'
-import { listenAddress, network } from './addresses.ts'
+import { listenAddress, networkOrUnix } from './addresses.ts'
 import { block, field, type Located, list } from './field.ts'
 import { natsTls } from './nats-tls.ts'
 import { duration, integer, onOff, positiveDuration, size } from './scalars.ts'
@@ -12,7 +12,8 @@ export const listener = block('One address to listen on, with TLS.', {
   listen: field(listenAddress, {
     default: '0.0.0.0:8443',
     env: 'SALLYPORT_LISTEN',
-    about: 'The address and port: 8443, *:8443, 127.0.0.1:8443, [::1]:8443. Port 0 lets the system choose.',
+    about:
+      'The address and port: 8443, *:8443, 127.0.0.1:8443, [::1]:8443. Port 0 lets the system choose. Or a Unix socket: unix:/run/sallyport.sock.',
   }),
   handshake_timeout: field(positiveDuration, {
     default: '10s',
@@ -80,11 +81,11 @@ export const listener = block('One address to listen on, with TLS.', {
     env: 'SALLYPORT_CONNECTION_RATE_LIMIT',
     about: 'The most new connections per second, as in NATS; further ones are closed before TLS. 0 sets no limit.',
   }),
-  proxy_protocol_from: list(network, {
+  proxy_protocol_from: list(networkOrUnix, {
     default: [],
     env: 'SALLYPORT_PROXY_PROTOCOL_FROM',
     about:
-      'The load balancers, as addresses and networks, that begin each connection with a PROXY header (version 1 or 2): they must, and nobody else may. The address in it counts as the address of the client.',
+      'The load balancers, as addresses and networks (unix: over a Unix socket), that begin each connection with a PROXY header (version 1 or 2): they must, and nobody else may. The address in it counts as the address of the client.',
   }),
   underscores_in_headers: field(onOff, {
     default: 'off',

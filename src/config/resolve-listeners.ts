@@ -1,6 +1,7 @@
 /** From the listeners as written to the listeners as used: one default server each, passphrases read. */
 import { resolve } from 'node:path'
 import type { Problem } from '../errors.ts'
+import { listenText } from './addresses.ts'
 import type { MappedUserConfig } from './authorization.ts'
 import type { Written } from './config.ts'
 import { Unfit } from './field.ts'
@@ -40,8 +41,8 @@ export function resolveListeners(
 function reportSharedAddresses(listeners: readonly WrittenListener[], context: ResolveContext): void {
   const seen = new Map<string, string>()
   for (const { at, listen } of listeners) {
-    if (!listen || listen.port === 0) continue
-    const address = `${listen.host} ${listen.port}`
+    if (!listen || ('port' in listen && listen.port === 0)) continue
+    const address = listenText(listen)
     const other = seen.get(address)
     if (other === undefined) seen.set(address, at)
     else

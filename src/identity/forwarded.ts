@@ -97,7 +97,7 @@ export function createForwardedHeaders({ trusted, forwarded, via }: ForwardedOpt
 const NOTHING: readonly string[] = Object.freeze([])
 
 function untrustedOrigin(peer: string, connection: Connection, authority: string, forwarded: boolean): string[] {
-  const flat = origin(peer, peer, scheme(connection), authority, String(connection.localPort))
+  const flat = origin(peer, peer, scheme(connection), authority, portOf(connection))
   if (forwarded) flat.push('Forwarded', forwardedElement(peer, authority, scheme(connection)))
   return flat
 }
@@ -114,7 +114,7 @@ function trustedOrigin(
     nearestUntrusted(peer, chain, trusted),
     single(rawHeaders, 'x-forwarded-proto', /^https?$/) ?? scheme(connection),
     single(rawHeaders, 'x-forwarded-host', HOST) ?? authority,
-    single(rawHeaders, 'x-forwarded-port', /^[1-9]\d{0,4}$/) ?? String(connection.localPort),
+    single(rawHeaders, 'x-forwarded-port', /^[1-9]\d{0,4}$/) ?? portOf(connection),
   )
   if (forwarded) {
     const before = joined(rawHeaders, 'forwarded')
@@ -129,17 +129,22 @@ function scheme({ protocol }: Connection): string {
   return protocol === '' ? 'http' : 'https'
 }
 
+/** Empty over a Unix socket. */
+function portOf({ localPort }: Connection): string {
+  return localPort === 0 ? '' : String(localPort)
+}
+
 function origin(chain: string, client: string, proto: string, host: string, port: string): string[] {
   const flat = ['X-Real-IP', client, 'X-Forwarded-For', chain, 'X-Forwarded-Proto', proto]
   // An HTTP/1.0 request may come without Host: then there is nothing to tell.
   if (host !== '') flat.push('X-Forwarded-Host', host)
-  flat.push('X-Forwarded-Port', port)
+  if (port !== '') flat.push('X-Forwarded-Port', port)
   return flat
 }
 
-/** RFC 7239 4: an IPv6 address is bracketed and quoted. */
+/** RFC 7239 4 and 6: an IPv6 address is bracketed and quoted; who comes over a Unix socket has none. */
 function forwardedElement(peer: string, authority: string, proto: string): string {
-  const node = peer.includes(':') ? `"[${peer}]"` : peer
+  const node = peer === 'unix:' ? 'unknown' : peer.includes(':') ? `"[${peer}]"` : peer
   const host = authority === '' ? '' : `;host=${quoted(authority)}`
   return `for=${node}${host};proto=${proto}`
 }

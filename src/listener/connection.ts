@@ -12,6 +12,14 @@ export interface Peer {
   readonly serverName: string | undefined
 }
 
+/** A peer over a Unix socket: nginx's word for its address; it has no ports. */
+export const UNIX_PEER: Peer = Object.freeze({
+  remoteAddress: 'unix:',
+  remotePort: 0,
+  localPort: 0,
+  serverName: undefined,
+})
+
 const NO_CHAIN: readonly CertificateFacts[] = Object.freeze([])
 
 /** The facts of a finished handshake in which the client showed this. */

@@ -5,6 +5,7 @@ import type { TLSSocket } from 'node:tls'
 import { GatewayError } from '../errors.ts'
 import type { Connection, Verification } from '../types.ts'
 import { accepts } from './admission.ts'
+import { bind, type Place, peerOf } from './bind.ts'
 import { describeConnection, type Peer } from './connection.ts'
 import { type ConnectionLimitSettings, ConnectionLimits, type LimitName } from './connection-limits.ts'
 import type { Shown } from './demand.ts'
@@ -68,6 +69,7 @@ export class Listener {
   readonly #sockets = new Set<Socket>()
   readonly #sweeper: Sweeper
   #settings: ListenerSettings
+  #overUnix = false
   #closing = false
 
   constructor(settings: ListenerSettings, handler: ListenerHandler) {
@@ -115,16 +117,12 @@ export class Listener {
     Object.assign(this.#http, { maxHeaderSize: settings.maxHeaderSize })
   }
 
-  async listen(host: string, port: number): Promise<AddressInfo> {
-    await new Promise<void>((resolve, reject) => {
-      this.#http.once('error', reject)
-      this.#http.listen({ host, port }, () => {
-        this.#http.off('error', reject)
-        resolve()
-      })
-    })
+  /** @returns the address; the path for a Unix socket */
+  async listen(place: Place): Promise<AddressInfo | string> {
+    this.#overUnix = 'path' in place
+    const address = await bind(this.#http, place)
     this.#sweeper.start()
-    return this.#http.address() as AddressInfo
+    return address
   }
 
   get connections(): number {
@@ -156,21 +154,19 @@ export class Listener {
   }
 
   #accept(socket: Socket): void {
-    const { remoteAddress, remotePort, localPort } = socket
-    // A client that has gone again before it was accepted has no address any more.
-    if (remoteAddress === undefined || remotePort === undefined || localPort === undefined) {
+    const peer = peerOf(socket, this.#overUnix)
+    if (!peer) {
       socket.destroy()
       return
     }
     if (!this.#limits.mayCome()) {
-      this.#turnAway(socket, 'connection_rate_limit', remoteAddress)
+      this.#turnAway(socket, 'connection_rate_limit', peer.remoteAddress)
       return
     }
     this.#sockets.add(socket)
     socket.on('error', ignore)
     socket.once('close', () => this.#sockets.delete(socket))
-    const peer = { remoteAddress, remotePort, localPort, serverName: undefined }
-    if (this.#settings.sendsProxyHeader(remoteAddress)) this.#hearProxy(socket, peer)
+    if (this.#settings.sendsProxyHeader(peer.remoteAddress)) this.#hearProxy(socket, peer)
     else this.#begin(socket, peer)
   }
 

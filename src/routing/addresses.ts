@@ -1,4 +1,4 @@
-/** Sets of IP addresses, for `trusted_ips`. */
+/** Sets of IP addresses, and of peers, for `trusted_ips`. */
 import { BlockList, isIP } from 'node:net'
 
 export interface AddressSet {
@@ -29,6 +29,15 @@ export function createAddressSet(cidrs: readonly string[]): AddressSet {
       return found
     },
   }
+}
+
+/** The address of everybody who comes over a Unix socket. */
+const UNIX = 'unix:'
+
+/** As an address set, where nginx's `unix:` may be named too. */
+export function createPeerSet(peers: readonly string[]): AddressSet {
+  const addresses = createAddressSet(peers.filter((peer) => peer !== UNIX))
+  return peers.includes(UNIX) ? { has: (address) => address === UNIX || addresses.has(address) } : addresses
 }
 
 function addNetwork(list: BlockList, cidr: string): void {

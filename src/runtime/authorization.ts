@@ -3,13 +3,13 @@ import { type Authorization, type Condition, createAuthorization, type Limits } 
 import { createTimes } from '../auth/time-of-week.ts'
 import type { AccessRuleConfig, AccessRulesConfig, Config, RouteConfig } from '../config/index.ts'
 import { createForwardedHeaders, type ForwardedHeaders } from '../identity/forwarded.ts'
-import { createAddressSet } from '../routing/addresses.ts'
+import { createAddressSet, createPeerSet } from '../routing/addresses.ts'
 import type { Caller } from '../types.ts'
 import type { Materials } from './materials.ts'
 import { compiledNameRules } from './name-rules.ts'
 
 export function forwardedHeadersOf({ trusted_ips, forwarded, via }: Config): ForwardedHeaders {
-  return createForwardedHeaders({ trusted: createAddressSet(trusted_ips), forwarded, via })
+  return createForwardedHeaders({ trusted: createPeerSet(trusted_ips), forwarded, via })
 }
 
 /** What each route allows and denies; routes that leave that open have no entry. */

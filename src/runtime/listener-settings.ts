@@ -1,6 +1,6 @@
 import type { ListenerConfig } from '../config/index.ts'
 import type { ListenerSettings } from '../listener/listener.ts'
-import { createAddressSet } from '../routing/addresses.ts'
+import { createPeerSet } from '../routing/addresses.ts'
 import type { ListenerServers } from './policies.ts'
 
 /** What a listener needs to know; limits of the whole gateway are divided by its workers. */
@@ -9,7 +9,7 @@ export function settingsOf(
   policyFor: ListenerServers['policyFor'],
   workers: number,
 ): ListenerSettings {
-  const proxies = createAddressSet(listener.proxy_protocol_from)
+  const proxies = createPeerSet(listener.proxy_protocol_from)
   return {
     policyFor,
     handshakeTimeout: listener.handshake_timeout,

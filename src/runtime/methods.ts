@@ -8,7 +8,7 @@ import { createTotpMethod } from '../auth/methods/totp.ts'
 import { PasswordCheck, type PasswordCheckOptions } from '../auth/passwords/check.ts'
 import { Hasher } from '../auth/passwords/hasher.ts'
 import type { Config } from '../config/index.ts'
-import { createAddressSet } from '../routing/addresses.ts'
+import { createPeerSet } from '../routing/addresses.ts'
 import type { AuthMethod, Store, User, Users, VirtualServer } from '../types.ts'
 import {
   eachCredential,
@@ -47,7 +47,7 @@ export function buildMethods(options: MethodsOptions): Methods {
   const { threads, queue, remember } = auth.password
   const checking = { hasher: new Hasher({ threads, queue }), lockout, remember }
   const password = passwordMethod(options, checking)
-  const trusted = createAddressSet(auth.external.trusted_ips)
+  const trusted = createPeerSet(auth.external.trusted_ips)
   const made: readonly AuthMethod[] = [
     ...others,
     password,

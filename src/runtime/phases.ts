@@ -9,7 +9,7 @@ import { createRequestHeaderFilter } from '../identity/headers.ts'
 import { admit, verify } from '../listener/admission.ts'
 import type { Log } from '../log.ts'
 import { refusalBytes, refuse } from '../refuse.ts'
-import { createAddressSet } from '../routing/addresses.ts'
+import { createPeerSet } from '../routing/addresses.ts'
 import { readHead } from '../routing/head.ts'
 import type { Router } from '../routing/router.ts'
 import type { Access, Phases, Route, VirtualServer } from '../types.ts'
@@ -39,7 +39,7 @@ export function createPhases(options: PhasesOptions): Phases {
   const ownedNames = ownedNamesOf(config)
   const filter = createRequestHeaderFilter({ ownedNames, underscores: listener.underscores_in_headers })
   const identity = identityHeadersOf(config, options.ownUris)
-  const trusted = createAddressSet(config.trusted_ips)
+  const trusted = createPeerSet(config.trusted_ips)
   const clientCert = config.identity_presets.includes('envoy')
     ? createClientCertForwarding({
         mode: config.forward_client_cert_details,

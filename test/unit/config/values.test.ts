@@ -1,6 +1,14 @@
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
-import { authority, listenAddress, network, targetAddress, wildcardName } from '../../../src/config/addresses.ts'
+import {
+  authority,
+  listenAddress,
+  listenAddressOrOff,
+  network,
+  networkOrUnix,
+  targetAddress,
+  wildcardName,
+} from '../../../src/config/addresses.ts'
 import { Unfit } from '../../../src/config/field.ts'
 import { choice, duration, integer, onOff, positiveDuration, size } from '../../../src/config/scalars.ts'
 
@@ -75,6 +83,33 @@ test('a switch is on or off, true or false, and nothing that merely looks like i
 test('a choice is exact', () => {
   expect(choice('off', 'on').parse('on')).toBe('on')
   for (const wrong of ['On', true, 'on ', undefined]) expect(() => choice('off', 'on').parse(wrong)).toThrow(Unfit)
+})
+
+describe('a Unix socket to listen on', () => {
+  test('is written as in nginx', () => {
+    expect(listenAddress.parse('unix:/run/sallyport.sock')).toEqual({ path: '/run/sallyport.sock' })
+  })
+
+  test.each(['unix:', 'unix:relative.sock', 'unix:/run/', 'unix:/run/\0a', 'UNIX:/run/a'])('%j is refused', (written) =>
+    expect(() => listenAddress.parse(written)).toThrow(Unfit),
+  )
+
+  test('with a path that the system would cut is refused, counted in bytes', () => {
+    expect(listenAddress.parse(`unix:/${'a'.repeat(100)}`)).toEqual({ path: `/${'a'.repeat(100)}` })
+    expect(() => listenAddress.parse(`unix:/${'a'.repeat(107)}`)).toThrow('has a path of 108 bytes')
+    expect(() => listenAddress.parse(`unix:/${'ä'.repeat(60)}`)).toThrow('has a path of 121 bytes')
+  })
+
+  test('is none for the admin', () => {
+    expect(() => listenAddressOrOff.parse('unix:/run/admin.sock')).toThrow(Unfit)
+  })
+
+  test('has peers that unix: names, which is no network elsewhere', () => {
+    expect(networkOrUnix.parse('unix:')).toBe('unix:')
+    expect(networkOrUnix.parse('10.0.0.0/8')).toBe('10.0.0.0/8')
+    expect(() => networkOrUnix.parse('unix:/run/a')).toThrow(Unfit)
+    expect(() => network.parse('unix:')).toThrow(Unfit)
+  })
 })
 
 describe('an address to listen on', () => {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals'
-import { createAddressSet } from '../../../src/routing/addresses.ts'
+import { createAddressSet, createPeerSet } from '../../../src/routing/addresses.ts'
 
 const set = createAddressSet([
   '10.0.0.0/8',
@@ -72,4 +72,15 @@ test.each([
   '::ffff:10.0.0.0/8',
 ])('what is no network is refused by name: %j', (cidr) => {
   expect(() => createAddressSet(['10.0.0.0/8', cidr])).toThrow(`${JSON.stringify(cidr)} is not an address or network`)
+})
+
+test('whoever comes over a Unix socket is in a set of peers that names unix:, and in no other', () => {
+  const peers = createPeerSet(['unix:', '10.0.0.0/8'])
+  expect([peers.has('unix:'), peers.has('10.0.0.1'), peers.has('11.0.0.1'), peers.has('unix:/run/a')]).toEqual([
+    true,
+    true,
+    false,
+    false,
+  ])
+  expect(createPeerSet(['0.0.0.0/0', '::/0']).has('unix:')).toBe(false)
 })
