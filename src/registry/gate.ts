@@ -151,10 +151,15 @@ export class RegistryGate implements Service {
     const scope = access.map(scopeText).join(' ')
     // An empty parameter stops the parsers of all clients, so what is empty is left out.
     return (
-      `Bearer realm="${base}/auth/realms/${realm.name}/protocol/docker-v2/auth",service="${service}"` +
+      `Bearer realm="${base}${challengePath(realm.name)}",service="${service}"` +
       `${scope === '' ? '' : `,scope="${scope}"`}${error === undefined ? '' : `,error="${error}"`}`
     )
   }
+}
+
+/** Where the gate sends clients for a token. */
+export function challengePath(realm: string): string {
+  return `/auth/realms/${realm}/protocol/docker-v2/auth`
 }
 
 /** Undefined without one. Basic, as `Og==` of skopeo, says nothing here: the challenge tells where it does. */

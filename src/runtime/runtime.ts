@@ -31,6 +31,7 @@ import { createPhases } from './phases.ts'
 import { Plugins } from './plugins.ts'
 import { type ListenerServers, type PolicyRegistry, prepareServers } from './policies.ts'
 import { buildRealms } from './registry.ts'
+import { warnOfLostChallenges } from './registry-challenges.ts'
 import { RevocationFiles } from './revocation-files.ts'
 import { buildService } from './services.ts'
 import { type StoreInUse, storeOf } from './store.ts'
@@ -161,13 +162,13 @@ export function buildRuntime(loaded: LoadedConfig, lasting: Lasting): Runtime {
   for (const message of ambiguousHeaders(config)) materials.problem('identity_presets', message)
   if (materials.problems.length > 0) throw new ConfigError(materials.problems)
 
-  const mappedAccess = accesses.mapped
   const router = createRouter(rulesOf(config, services, accesses.of, demands))
+  warnOfLostChallenges(config, router, materials)
   const begin = createRecorder({ accessLog, metrics: lasting.metrics })
   const listeners = config.listeners.map((listener, i) => {
     const { virtualFor, ownUris, policyFor, policyIds, servers: own } = servers[i] as ListenerServers
-    const parts = { config, listener, virtualFor, ownUris, servers: own, router, forwarded, mappedAccess, begin }
-    const phases = createPhases({ ...parts, log: lasting.log })
+    const parts = { config, listener, virtualFor, ownUris, servers: own, router, forwarded, begin }
+    const phases = createPhases({ ...parts, mappedAccess: accesses.mapped, log: lasting.log })
     const gateway = new Gateway(phases)
     const welcome = (connection: Connection) => lasting.mappedUsers.objection(connection, virtualFor)
     const settings = { ...settingsOf(listener, policyFor, lasting.workers), welcome }

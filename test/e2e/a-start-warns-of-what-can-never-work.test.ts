@@ -1,4 +1,4 @@
-import { beforeAll, expect, test } from '@jest/globals'
+import { beforeAll, describe, expect, test } from '@jest/globals'
 import { temporaryFile } from '../support/folder.ts'
 import { sallyport } from '../support/gateway.ts'
 import { authority } from '../support/pki.ts'
@@ -50,6 +50,62 @@ test('a name of a wildcard is held by it', async () => {
   const { chain, key } = scene.servers.server('*.example.test')
   const names = { server_names: ['a.example.test', '*.example.test'], ssl_certificate: chain, ssl_certificate_key: key }
   expect(await warnings(names)).toEqual([])
+})
+
+describe('a registry gate whose challenge leads to no token server', () => {
+  const AUTH = '/auth/realms/acme/protocol/docker-v2/auth'
+  const tokens = (route: object = {}) => ({
+    name: 'tokens',
+    builtin: 'registry-tokens',
+    routes: [{ name: 'tokens', paths: ['/auth'], ...route }],
+  })
+
+  async function warned(gateRoute: object, others: readonly object[], realm: object = {}): Promise<string[]> {
+    const signer = scene.inside.client('signer')
+    const registry = {
+      name: 'registry',
+      url: scene.backend.url,
+      registry: { realm: 'acme', service: 'registry.test' },
+      routes: [{ name: 'gate', paths: ['/'], strip_path: false, ...gateRoute }],
+    }
+    const config = {
+      certificates: [{ name: 'signer', cert: signer.chain, key: signer.key }],
+      registry_realms: [{ name: 'acme', services: ['registry.test'], certificate: 'signer', ...realm }],
+      services: [...others, registry],
+    }
+    const file = temporaryFile('gateway.yaml', JSON.stringify(scene.config(config), null, 1))
+    const { status, stdout, stderr } = await sallyport(['check', '-c', file])
+    expect([status, stderr]).toEqual([0, ''])
+    return stdout.split('\n').filter((line) => line.includes('warning'))
+  }
+
+  test.each<[string, object, readonly object[], object]>([
+    ['both for all hosts', {}, [tokens()], {}],
+    ['both for one host', { hosts: ['registry.test'] }, [tokens({ hosts: ['registry.test'] })], {}],
+    ['all hosts, and tokens at one of them', {}, [tokens({ hosts: ['registry.test:5443'] })], {}],
+    ['a wildcard', { hosts: ['*.test'] }, [tokens({ hosts: ['*.test'] })], {}],
+    ['the host of the url', { hosts: ['a.test'] }, [tokens({ hosts: ['b.test'] })], { url: 'https://b.test:8443' }],
+  ])('nothing is warned of with %s', async (_what, gate, others, realm) => {
+    expect(await warned(gate, others, realm)).toEqual([])
+  })
+
+  test.each<[string, object, readonly object[], string, object]>([
+    ['there is none', {}, [], AUTH, {}],
+    ['it is at other paths', {}, [tokens({ paths: ['/tokens'] })], AUTH, {}],
+    [
+      'the route of the gate has a host, and so goes first',
+      { hosts: ['a.test'] },
+      [tokens()],
+      `https://a.test${AUTH}`,
+      {},
+    ],
+    ['one of the hosts', { hosts: ['a.test', 'b.test'] }, [tokens({ hosts: ['a.test'] })], `https://b.test${AUTH}`, {}],
+    ['not at the url', {}, [tokens({ hosts: ['a.test'] })], `https://b.test${AUTH}`, { url: 'https://b.test' }],
+  ])('%s', async (_what, gate, others, where, realm) => {
+    const [warning, ...more] = await warned(gate, others, realm)
+    expect(warning).toMatch(/gateway\.yaml:\d+:\d+: services\[\d\]\.registry: /)
+    expect([warning, more]).toEqual([expect.stringContaining(` to ${where} for a token`), []])
+  })
 })
 
 test('check tells it too, with the line', async () => {

@@ -1,0 +1,47 @@
+/** Whether the challenge of each registry gate leads to a token server: told at the start, where nobody has to find out from clients. */
+import type { Config, RouteConfig } from '../config/index.ts'
+import { challengePath } from '../registry/gate.ts'
+import { TokenService } from '../registry/token-service.ts'
+import type { Router } from '../routing/router.ts'
+import type { Materials } from './materials.ts'
+
+/** Stands for any host, where a route takes them all, and for the label of a wildcard. */
+const ANY = 'any'
+
+/** Warns of gates that send clients to an address of ours where something else answers, or nothing. */
+export function warnOfLostChallenges({ routes }: Config, router: Router, materials: Materials): void {
+  const ofTokens = routes.filter(({ service }) => service.builtin === 'registry-tokens')
+  for (const route of routes) {
+    const { registry, at } = route.service
+    if (!registry) continue
+    const path = challengePath(registry.realm.name)
+    const leads = (host: string) => leadsToTokens(router, host, path)
+    const lost = hostsOf(route, registry.realm.url, ofTokens).find((hosts) => !hosts.some(leads))
+    if (!lost) continue
+    const where = lost[0] === ANY ? path : `https://${lost[0]}${path}`
+    materials.warn(
+      `${at}.registry`,
+      `clients without a certificate are sent to ${where} for a token, where no token server answers: lead a route there to a service with builtin: registry-tokens, with the hosts of the route ${route.name} if it has any`,
+    )
+  }
+}
+
+/** Each is a list of hosts of which one must do: where a route takes all, it depends on the client which it asks. */
+function hostsOf({ hosts }: RouteConfig, url: string | undefined, ofTokens: readonly RouteConfig[]): string[][] {
+  if (url !== undefined) return [[new URL(url).host]]
+  if (hosts) return hosts.map((host) => [host.replace('*', ANY)])
+  return [[ANY, ...ofTokens.flatMap((route) => route.hosts ?? []).map((host) => host.replace('*', ANY))]]
+}
+
+function leadsToTokens(router: Router, authority: string, path: string): boolean {
+  const [host = '', port] = authority.split(':')
+  const destination = { host, port: port === undefined ? undefined : Number(port), authority, path, query: '' }
+  const query = {
+    destination,
+    method: 'GET',
+    rawHeaders: ['Host', authority],
+    serverName: host,
+    protocol: 'https',
+  } as const
+  return router.match(query)?.route.service instanceof TokenService
+}
