@@ -35,6 +35,11 @@ export interface Demand {
   prepare?(shown: Shown): Promise<void> | undefined
 }
 
+/** What the policies of one id ask, whenever they were made. */
+export interface DemandsInForce {
+  demands: readonly Demand[]
+}
+
 export function failed(
   code: string,
   { reason = opensslReason(code), hint }: { reason?: string; hint?: string } = {},

@@ -6,7 +6,15 @@ import { readCertificates } from '../tls-cert-utils/certificates.ts'
 import { findPath, intermediatesOf, isSoundPath } from '../tls-cert-utils/chain.ts'
 import { FORGIVEN_BY_OPTIONAL_NO_CA } from '../tls-cert-utils/verify-errors.ts'
 import type { Verification, VerifyMode } from '../types.ts'
-import { type Demand, type Failure, failed, type Shown, unverified, type VerifiedChain } from './demand.ts'
+import {
+  type Demand,
+  type DemandsInForce,
+  type Failure,
+  failed,
+  type Shown,
+  unverified,
+  type VerifiedChain,
+} from './demand.ts'
 import type { Intermediates } from './intermediates.ts'
 import type { Requirement } from './requirements.ts'
 import { seeSent, sentWith } from './sent-certificates.ts'
@@ -33,7 +41,7 @@ export interface Judgement {
 
 /** What a policy shares with others of its process. */
 export interface PolicySurroundings {
-  readonly demands: readonly Demand[]
+  readonly inForce: DemandsInForce
   readonly intermediates: Intermediates
   /** What ticket keys follow from, and what sessions must not be shared beyond. */
   readonly ticketSecret: TicketSecret
@@ -71,7 +79,7 @@ export class TrustPolicy {
   readonly #pairsFor: (serverName: string | undefined) => ServerKeyPairs
   readonly #trusted: readonly CertificateFacts[]
   readonly #intermediates: Intermediates
-  #demands: readonly Demand[]
+  readonly #inForce: DemandsInForce
   /** By fingerprint. A resumed socket has the leaf but not its chain. */
   readonly #chains = new Map<string, VerifiedChain>()
   readonly #facts = new Map<string, CertificateFacts>()
@@ -79,14 +87,14 @@ export class TrustPolicy {
   /** @param pairsFor the certificates for a server name, the same list each time; without one, those for clients that send none */
   constructor(
     options: TrustPolicyOptions,
-    { demands, intermediates, ticketSecret, sessionContext, stapleFor }: PolicySurroundings,
+    { inForce, intermediates, ticketSecret, sessionContext, stapleFor }: PolicySurroundings,
     pairsFor: (serverName: string | undefined) => ServerKeyPairs,
   ) {
     this.id = options.id
     this.verify = options.verify
     this.rejects = options.rejects
     this.#options = options
-    this.#demands = demands
+    this.#inForce = inForce
     this.#intermediates = intermediates
     this.#pairsFor = pairsFor
     this.#trusted = options.ca.flatMap((pem) => readCertificates(pem))
@@ -102,9 +110,9 @@ export class TrustPolicy {
     this.servers.accept(socket, this.#pairsFor(serverName))
   }
 
-  /** Exchanges what is asked beyond OpenSSL's verification. Open connections must be judged again then. */
+  /** Exchanges what all policies of this id ask beyond OpenSSL's verification. Open connections must be judged again then. */
   demand(demands: readonly Demand[]): void {
-    this.#demands = demands
+    this.#inForce.demands = demands
   }
 
   /** What the client showed in this handshake, or in the one that it resumes; undefined where that is no certificate. */
@@ -133,7 +141,7 @@ export class TrustPolicy {
   /** What must be waited for before a client can be judged; undefined for nothing, as nearly always. */
   prepare(shown: Shown | undefined): Promise<unknown> | undefined {
     if (!shown) return undefined
-    const waits = this.#demands.flatMap((demand) => demand.prepare?.(shown) ?? [])
+    const waits = this.#inForce.demands.flatMap((demand) => demand.prepare?.(shown) ?? [])
     return waits.length > 0 ? Promise.all(waits) : undefined
   }
 
@@ -152,7 +160,7 @@ export class TrustPolicy {
     let until = earliestEnd(certificate, chain)
     if (until <= now) return { verification: EXPIRED, until: ALWAYS }
     let failure = error === undefined ? this.#judgeDepth(shown) : undefined
-    for (const demand of this.#demands) {
+    for (const demand of this.#inForce.demands) {
       if (failure) break
       const opinion = demand(shown, now)
       failure = opinion.failure

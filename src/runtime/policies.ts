@@ -11,6 +11,7 @@ import type { Log } from '../log.ts'
 import { ServerNames } from '../routing/server-names.ts'
 import type { VirtualServer } from '../types.ts'
 import { type ClientTrust, clientTrustOf } from './client-trust.ts'
+import type { Demands } from './demands.ts'
 import type { ListFetcher } from './list-fetcher.ts'
 import type { Mappers } from './mappers.ts'
 import { digestOf, type Materials } from './materials.ts'
@@ -51,7 +52,7 @@ export interface ListenerServers {
   }[]
   /** Open connections that were judged by another policy are of no use any more. */
   readonly policyIds: ReadonlySet<string>
-  /** Hands the policies what this configuration demands: those that were in use already have the demands of the last one. */
+  /** Puts what this configuration demands in force, also for open connections of older policies with the same ids. */
   commit(): void
 }
 
@@ -72,6 +73,7 @@ export interface PolicyContext {
   readonly intermediates: Intermediates
   /** The policies in use. */
   readonly policies: PolicyRegistry
+  readonly demands: Demands
   readonly mappers: Mappers
   readonly ocsp: OcspAnswers
 }
@@ -250,7 +252,8 @@ function policyOf(
     new TrustPolicy(
       options,
       {
-        ...{ demands, intermediates, ticketSecret: { bytes, since }, sessionContext: key },
+        ...{ intermediates, ticketSecret: { bytes, since }, sessionContext: key },
+        inForce: context.demands.of(options.id, demands),
         stapleFor: stapleFor(servers),
       },
       pairsFor,

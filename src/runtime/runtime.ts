@@ -20,6 +20,7 @@ import { type Authentication, buildAuthentication } from './authentication.ts'
 import { authorizationsOf, forwardedHeadersOf } from './authorization.ts'
 import type { BuiltinSurroundings } from './builtins.ts'
 import { certificateDemandsOf } from './certificate-demands.ts'
+import { Demands } from './demands.ts'
 import { ambiguousHeaders, ownedNamesOf } from './identity.ts'
 import { createDirectory } from './identity-api.ts'
 import { ListFetcher } from './list-fetcher.ts'
@@ -46,6 +47,7 @@ export interface Lasting extends Shared {
   readonly listFetcher: ListFetcher
   readonly ocsp: OcspAnswers
   policies: PolicyRegistry
+  readonly demands: Demands
   store: StoreInUse | undefined
   authentication: Authentication | undefined
   readonly forgetPoolMetrics: (() => void)[]
@@ -77,6 +79,7 @@ export function createLasting(log: Log, metrics: Metrics, shared?: Shared): Last
     metrics,
     pools: new Pools(),
     policies: new Map(),
+    demands: new Demands(),
     revocationFiles: new RevocationFiles(),
     listFetcher: new ListFetcher(log),
     ocsp: new OcspAnswers(log),
@@ -84,10 +87,7 @@ export function createLasting(log: Log, metrics: Metrics, shared?: Shared): Last
     mappedUsers: new MappedUsers(),
     store: undefined,
     authentication: undefined,
-    workers,
-    ticketSecret,
-    startedAt,
-    intermediates,
+    ...{ workers, ticketSecret, startedAt, intermediates },
     ...(memory && { memory }),
   }
 }

@@ -80,6 +80,52 @@ describe('an idle connection', () => {
   })
 })
 
+describe('after our own certificate was renewed', () => {
+  let certificate: string
+  let key: string
+
+  beforeEach(async () => {
+    await gateway.stop()
+    certificate = temporaryFile('server.crt', scene.front.chain)
+    key = temporaryFile('server.key', scene.front.key)
+    const server = { ssl_crl: file, ssl_certificate: certificate, ssl_certificate_key: key }
+    gateway = await scene.start(listenerOf(scene.server(server)))
+  })
+
+  function renew(): void {
+    const renewed = scene.servers.server('localhost')
+    writeFileSync(certificate, renewed.chain)
+    writeFileSync(key, renewed.key)
+  }
+
+  /** Two reloads with another policy each, so that the connections are of the last but one. */
+  async function renewTwice(): Promise<void> {
+    for (const _ of [1, 2]) {
+      renew()
+      expect((await gateway.reload()).msg).toBe('reloaded')
+    }
+  }
+
+  test.each([
+    ['just now', () => renew()],
+    ['by reloads before', renewTwice],
+  ])('%s: connections from before meet the new list', async (_when, renewal) => {
+    const idle = await gateway.open({ as: ada })
+    idle.write(`${REQUEST}\r\n`)
+    await waitFor('the answer', () => idle.received.includes('HTTP/1.1 200'))
+    const webSocket = await begin(ada, KINDS['a WebSocket'])
+    const lasting = await begin(bob, KINDS['a WebSocket'])
+    await renewal()
+    expect([idle, webSocket, lasting].map(({ isClosed }) => isClosed)).toEqual([false, false, false])
+    await endOf(webSocket)
+    await within(5, 'the end of the idle connection', idle.closed)
+    expect(await gateway.logged({ msg: 'connection ended', subject: 'CN=ada' })).toMatchObject({ reason: REVOKED })
+    expect((await gateway.get('/', { as: ada })).status).toBe(400)
+    expect(lasting.isClosed).toBe(false)
+    lasting.destroy()
+  })
+})
+
 test('a request that waits for its answer gets it; the next one on the connection is refused', async () => {
   let answer = () => {}
   scene.backend.respond = (_request, response) => {

@@ -27,7 +27,7 @@ const policy = new TrustPolicy(
     handshakeTimeout: 10_000,
   },
   {
-    demands: [],
+    inForce: { demands: [] },
     intermediates: new Intermediates(),
     ticketSecret: { bytes: Buffer.alloc(32), since: 0 },
     sessionContext: '',
