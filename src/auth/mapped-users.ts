@@ -20,7 +20,11 @@ export class MappedUsers {
     const { certificate } = connection
     if (!noted || !certificate) return undefined
     const mapping = serverFor(noted.host).mapper?.map(certificate, connection)
-    if (mapping instanceof Promise) return undefined
+    if (mapping instanceof Promise) {
+      // Nobody waits for it, and an answer that fails here must not end the process.
+      mapping.catch(() => {})
+      return undefined
+    }
     const { user } = noted
     if (mapping?.status !== 'mapped' || mapping.user.id !== user.id)
       return `the certificate does not belong to ${user.name} any more`

@@ -43,6 +43,9 @@ function onlyValue(rawHeaders: readonly string[], folded: string, name: string):
   for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
     const candidate = rawHeaders[i] as string
     if (candidate.length !== folded.length || fold(candidate) !== folded) continue
+    // A load balancer that removes the header of clients removes its exact name only.
+    if (candidate.toLowerCase() !== name.toLowerCase())
+      throw new GatewayError('GW_BAD_REQUEST', `a client has sent the certificate header ${name} in another spelling`)
     // One of the two is not the load balancer's.
     if (found !== undefined) throw new GatewayError('GW_BAD_REQUEST', `the certificate header ${name} is there twice`)
     found = (rawHeaders[i + 1] as string).trim()

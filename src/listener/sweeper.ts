@@ -61,7 +61,7 @@ export class Sweeper {
         pause = performance.now() + SLICE
       }
       this.#judge(live, Date.now())
-      const reason = live.doom ? undefined : welcome(live.connection)
+      const reason = live.doom ? undefined : objectionTo(live.connection, welcome)
       if (reason !== undefined) this.#doom(live, reason)
     }
   }
@@ -107,4 +107,13 @@ export class Sweeper {
 
 function textOf(verification: Verification): string {
   return verification.result === 'FAILED' ? verification.code : verification.result
+}
+
+/** What cannot be told is no ground to stay. */
+function objectionTo(connection: Connection, welcome: Welcome): string | undefined {
+  try {
+    return welcome(connection)
+  } catch (error) {
+    return `nobody can tell whether it may stay: ${(error as Error).message}`
+  }
 }

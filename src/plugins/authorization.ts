@@ -3,7 +3,15 @@ import { GatewayError } from '../errors.ts'
 import type { Caller, Identity } from '../types.ts'
 import type { Plugin } from './plugin.ts'
 
-/** Headers that a plugin never sees: they hold credentials. */
+/** What of a request a plugin is not told, besides WITHHELD: the credentials of all methods that are set up. */
+export interface Withheld {
+  /** @param name in lower case */
+  isHeader(name: string, value: string): boolean
+  /** The request's target without the keys that stand in its query. */
+  target(target: string): string
+}
+
+/** Headers that hold credentials, whatever is set up. */
 const WITHHELD = new Set([
   'authorization',
   'proxy-authorization',
@@ -20,8 +28,13 @@ const WITHHELD = new Set([
  *
  * @throws GatewayError GW_FORBIDDEN or GW_UNDECIDED
  */
-export async function askPlugins(plugins: readonly Plugin[], caller: Caller, identity: Identity): Promise<void> {
-  const question = questionOf(caller, identity)
+export async function askPlugins(
+  plugins: readonly Plugin[],
+  caller: Caller,
+  identity: Identity,
+  withheld: Withheld,
+): Promise<void> {
+  const question = questionOf(caller, identity, withheld)
   for (const plugin of plugins) {
     const { Allow: allow, Msg: reason } = await ask(plugin, question)
     if (allow === true) continue
@@ -43,18 +56,20 @@ async function ask(plugin: Plugin, question: object): Promise<Record<string, unk
 }
 
 /** The keys of moby's code; its documentation writes some of them differently. */
-function questionOf({ request, connection, method }: Caller, { user, methods }: Identity): object {
+function questionOf({ request, connection, method }: Caller, { user, methods }: Identity, withheld: Withheld): object {
   const { certificate, verification } = connection
   const headers: Record<string, string> = {}
   for (let i = 0; i + 1 < request.rawHeaders.length; i += 2) {
     const name = request.rawHeaders[i] as string
-    if (!WITHHELD.has(name.toLowerCase())) headers[name] = request.rawHeaders[i + 1] as string
+    const value = request.rawHeaders[i + 1] as string
+    const lower = name.toLowerCase()
+    if (!WITHHELD.has(lower) && !withheld.isHeader(lower, value)) headers[name] = value
   }
   return {
     ...(user && { User: user.name }),
     ...(methods.length > 0 && { UserAuthNMethod: methods.join(',') === 'certificate' ? 'TLS' : methods.join(',') }),
     RequestMethod: method,
-    RequestUri: request.url,
+    RequestUri: withheld.target(request.url ?? ''),
     RequestHeaders: headers,
     // Base64 of PEM text here, where the certificate mapper's question has base64 of DER.
     ...(certificate &&

@@ -111,17 +111,17 @@ export class RegistryGate implements Service {
 
   /** A promise only where something has to be waited for. @throws GatewayError GW_FORBIDDEN, or GW_UNDECIDED */
   #judge(subject: Subject, demand: Demand): void | Promise<void> {
-    let waiting: Promise<void> | undefined
+    const waiting: Promise<void>[] = []
     for (const resource of demand.access) {
       const judgement = this.#options.realm.rights.judge(subject, resource, demand.tag)
       const check = ({ granted }: { granted: readonly string[] }) => {
         const missing = resource.actions.filter((action) => !granted.includes(action))
         if (missing.length > 0) throw denied({ ...resource, actions: missing }, demand.tag)
       }
-      if (judgement instanceof Promise) waiting = (waiting ?? Promise.resolve()).then(() => judgement.then(check))
+      if (judgement instanceof Promise) waiting.push(judgement.then(check))
       else check(judgement)
     }
-    return waiting
+    return waiting.length > 0 ? Promise.all(waiting).then(() => {}) : undefined
   }
 
   #filterFor(subject: Subject, { list, access }: Demand): ListFilter {

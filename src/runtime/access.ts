@@ -5,9 +5,12 @@ import { type Chain, createChain, NOBODY, type Rule } from '../auth/chain.ts'
 import { placesOf } from '../auth/credential-places.ts'
 import type { MappedUsers } from '../auth/mapped-users.ts'
 import { createCertificateMethod } from '../auth/methods/certificate.ts'
+import { withoutKeys } from '../auth/query-keys.ts'
 import { createReceipts, type Receipts } from '../auth/receipts.ts'
 import type { AuthConfig, RouteConfig } from '../config/index.ts'
-import { askPlugins } from '../plugins/authorization.ts'
+import { fold } from '../identity/fold.ts'
+import { namesIdentity } from '../identity/owned-names.ts'
+import { askPlugins, type Withheld } from '../plugins/authorization.ts'
 import type { Plugin } from '../plugins/plugin.ts'
 import type { Access, AuthMethod, Caller, Identity, Users } from '../types.ts'
 import type { Plugins } from './plugins.ts'
@@ -47,6 +50,7 @@ export function createAccesses(options: AccessOptions): Accesses {
   const chainOf = (rules: readonly Rule[], anonymous: boolean) =>
     createChain({ rules, anonymous, receipts, methodNamed })
   const mapped = chainOf([[certificate]], false)
+  const withheld = withheldFromPlugins([...methods.values(), ...besideCertificate])
   return {
     of(route) {
       const authorization = authorizations.get(route)
@@ -60,7 +64,7 @@ export function createAccesses(options: AccessOptions): Accesses {
       )
       return {
         authenticate: authenticator(asks && chainOf(rules, route.anonymous), isBuiltin ? undefined : mapped),
-        authorize: authorizer(authorization, deciders),
+        authorize: authorizer(authorization, deciders, withheld),
         ...(authorization && { decidedBy: (caller: Caller, who: Identity) => authorization.decide(caller, who).by }),
         hides: route.hide_credentials ? placesOf([...rules.flat(), ...besideCertificate]) : undefined,
       }
@@ -73,13 +77,29 @@ export function createAccesses(options: AccessOptions): Accesses {
   }
 }
 
+/** Credentials of any method, and whatever a client made up about who it is. */
+function withheldFromPlugins(methods: readonly AuthMethod[]): Withheld {
+  const { isHeader, queryKeys } = placesOf(methods)
+  return {
+    isHeader: (name, value) => isHeader?.(name, value) === true || namesIdentity(fold(name)),
+    target(target) {
+      const start = target.indexOf('?')
+      return start === -1 || !queryKeys ? target : target.slice(0, start) + withoutKeys(target.slice(start), queryKeys)
+    },
+  }
+}
+
 /** A promise only where plugins have a say. */
-function authorizer(authorization: Authorization | undefined, deciders: readonly Plugin[]): Access['authorize'] {
+function authorizer(
+  authorization: Authorization | undefined,
+  deciders: readonly Plugin[],
+  withheld: Withheld,
+): Access['authorize'] {
   const own: Access['authorize'] = authorization ? authorization.authorize : () => {}
   if (deciders.length === 0) return own
   return async (caller, identity) => {
     await own(caller, identity)
-    await askPlugins(deciders, caller, identity)
+    await askPlugins(deciders, caller, identity, withheld)
   }
 }
 

@@ -28,7 +28,8 @@ export function ambiguousHeaders({ identity_headers: headers, identity_presets: 
 }
 
 /** Headers that are nobody's but ours, beyond those of every gateway. */
-export function ownedNamesOf({ identity_headers: headers, listeners }: Config): string[] {
+export function ownedNamesOf({ identity_headers: headers, listeners, auth }: Config): string[] {
   const certificateHeaders = listeners.flatMap(({ servers }) => servers.map((server) => server.certificate_header_name))
-  return [...Object.keys(headers), ...certificateHeaders.filter((name) => name !== undefined)]
+  const ours = [...Object.keys(headers), auth.external.header]
+  return [...ours, ...certificateHeaders.filter((name) => name !== undefined)]
 }

@@ -62,9 +62,9 @@ export function createPhases(options: PhasesOptions): Phases {
     authorize: (route, caller, identity) => accessOf(route, caller.server)?.authorize(caller, identity),
     target: ({ route, upstreamPath }, { query }) =>
       upstreamPath + (route.access?.hides?.queryKeys ? withoutKeys(query, route.access.hides.queryKeys) : query),
-    headers({ id, request, connection }, head, match, who) {
+    headers({ id, request, connection, server }, head, match, who) {
       const own: string[] = []
-      filter.append(request.rawHeaders, head.connectionOptions, own, match.route.access?.hides?.isHeader)
+      filter.append(request.rawHeaders, head.connectionOptions, own, accessOf(match.route, server)?.hides?.isHeader)
       const origin = forwarded.append(own, connection, {
         id,
         rawHeaders: request.rawHeaders,

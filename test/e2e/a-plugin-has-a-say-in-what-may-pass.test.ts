@@ -75,3 +75,27 @@ test('one that implements something else decides nothing', async () => {
   const gateway = await startOf(plugin, {})
   expect((await gateway.get('/', { as: scene.ada })).status).toBe(503)
 })
+
+test('no credential reaches it, wherever it stands, nor what a client made up about who it is', async () => {
+  const plugin = await startPlugin('opa', { ...ACTIVATE, [METHOD]: { Allow: true } })
+  const gateway = await scene.start({
+    consumers: [{ username: 'kay', keyauth_credentials: [{ key: 'secret-key' }] }],
+    services: [
+      {
+        name: 'api',
+        url: scene.backend.url,
+        rules: [['api-key']],
+        authorization_plugins: ['opa'],
+        routes: [{ name: 'everything', paths: ['/'] }],
+      },
+    ],
+    docker_plugins: { socket_directories: [plugin.folder], spec_directories: [] },
+  })
+  const headers = { apikey: 'secret-key', 'X-OTP': 'secret', 'Openstack-Auth-Receipt': '', Remote_User: 'secret' }
+  await gateway.get('/x', { headers })
+  expect((await gateway.get('/x?a=1&apikey=secret-key&b=2')).status).toBe(200)
+  const questions = plugin.calls.slice(1).map(({ body }) => body)
+  expect(questions.length).toBeGreaterThan(0)
+  for (const question of questions) expect(question).not.toContain('secret')
+  expect(questions.at(-1)).toContain('"RequestUri":"/x?a=1&b=2"')
+})

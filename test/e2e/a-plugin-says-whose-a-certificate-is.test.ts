@@ -1,4 +1,5 @@
 import { writeFileSync } from 'node:fs'
+import { Agent } from 'node:https'
 import { join } from 'node:path'
 import { beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
 import { type Child, startChild } from '../support/children.ts'
@@ -103,6 +104,17 @@ describe('a plugin on a Unix socket', () => {
     const gateway = await start(['sss'], { socket_directories: [plugin.folder] })
     expect((await gateway.get('/', { as: authority('rogue').client('ada') })).status).toBe(400)
     expect(plugin.calls).toEqual([])
+  })
+
+  test('that is gone when the gateway reloads leaves it running, with its connections open', async () => {
+    const gateway = await start(['sss'], { socket_directories: [plugin.folder] })
+    const agent = new Agent({ keepAlive: true, maxSockets: 1 })
+    expect((await gateway.get('/', { as: scene.ada, agent })).status).toBe(200)
+    await plugin.stop()
+    await gateway.reload()
+    expect((await gateway.get('/', { as: scene.ada, agent })).status).toBe(503)
+    expect(gateway.child.running).toBe(true)
+    agent.destroy()
   })
 
   test('is asked anew after a reload', async () => {
