@@ -16,6 +16,8 @@ interface InspectOptions {
   readonly config?: string
   readonly for?: string
   readonly user?: string
+  readonly tag?: string
+  readonly address?: string
   readonly json: boolean
 }
 
@@ -36,6 +38,8 @@ export function addInspect(program: Command): void {
       "walk the whole decision on a request, as 'GET https://api.example.com/orders'; or which rule of a registry realm grants or refuses a scope, as 'repository:team/app:pull,push'",
     )
     .option('--user <name>', 'with --for: the rights of this user or robot, in place of a certificate')
+    .option('--tag <tag>', 'with --for a scope: judge a request at a registry gate that names this tag')
+    .option('--address <ip>', 'with --for a scope: judge a caller from this address')
     .option('--json', 'print JSON', false)
     .addHelpText('after', DETAILS)
     .action(reporting('inspect', inspect))
@@ -57,7 +61,8 @@ Examples:
   sallyport inspect client.crt -c conf/sallyport.yaml --for 'GET https://api.example.com/orders'
   openssl s_client -connect example.com:443 </dev/null | sallyport inspect --json -
   sallyport inspect client.crt --for 'repository:team/app:pull,push'
-  sallyport inspect --user 'robot$ci' --for 'repository:team/app:push'`
+  sallyport inspect --user 'robot$ci' --for 'repository:team/app:push'
+  sallyport inspect --user ada --for 'repository:team/app:push' --tag v1.2 --address 192.0.2.1`
 
 /** Certificates are small; whatever is larger is something else. */
 const LARGEST = 1024 * 1024
@@ -65,6 +70,9 @@ const LARGEST = 1024 * 1024
 async function inspect(file: string | undefined, options: InspectOptions): Promise<void> {
   const question = options.for?.includes('://') ? readQuestion(options.for) : undefined
   if (options.for !== undefined && !question) return inspectRights(file, options.for, options)
+  if (options.tag !== undefined || options.address !== undefined) {
+    throw new CommandError("--tag and --address are for --for with a scope, as 'repository:team/app:pull'")
+  }
   if (file === undefined) throw new CommandError('name the file of a certificate; --user NAME is for --for')
   const sent = readChain(file)
   const { describeCertificate, judgeByServers } = await import('./inspection.ts')
@@ -97,8 +105,11 @@ async function inspectRights(file: string | undefined, scope: string, options: I
   const { registryRights, rightsReport } = await import('./registry-inspection.ts')
   const loaded = loadConfig({ file: options.config, env: process.env })
   const who = file === undefined ? { user: options.user ?? '' } : { sent: readChain(file) }
-  const found = await registryRights(loaded, who, scope)
-  const text = options.json ? json({ rights: found }) : rightsReport(found, scope).map(visible).join('\n')
+  const circumstances = { tag: options.tag, address: options.address }
+  const found = await registryRights(loaded, who, scope, circumstances)
+  const text = options.json
+    ? json({ rights: found })
+    : rightsReport(found, scope, circumstances).map(visible).join('\n')
   process.stdout.write(`${text}\n`)
 }
 

@@ -1,7 +1,9 @@
 /** Which rule of a registry realm grants or refuses what, for a certificate or a user. */
+import { isIP } from 'node:net'
 import type { Config, LoadedConfig, RegistryRealmConfig } from '../config/index.ts'
 import { ConfigError, describeProblem, GatewayError } from '../errors.ts'
 import { createUsers } from '../identity/users.ts'
+import { TAG } from '../registry/demand.ts'
 import { actionsAsked, type Reason, type Subject } from '../registry/rights.ts'
 import { parseScope, type Resource, scopeText } from '../registry/scope.ts'
 import { Mappers } from '../runtime/mappers.ts'
@@ -24,6 +26,14 @@ export interface RegistryRights {
   readonly actions: readonly Reason[]
 }
 
+/** What rights may know of a request besides who asks for what. */
+export interface Circumstances {
+  /** Undefined: a token is asked for, which cannot say a tag. */
+  readonly tag: string | undefined
+  /** Where the caller calls from; undefined: from nowhere that a rule could name. */
+  readonly address: string | undefined
+}
+
 type Asker = { readonly sent: VerifyOptions['sent'] } | { readonly user: string }
 
 /** Somebody with rights: a user by name, or a certificate at one of the servers. */
@@ -34,7 +44,13 @@ interface Candidate {
   readonly connection: Connection | undefined
 }
 
-export async function registryRights(loaded: LoadedConfig, asker: Asker, scope: string): Promise<RegistryRights[]> {
+export async function registryRights(
+  loaded: LoadedConfig,
+  asker: Asker,
+  scope: string,
+  circumstances: Circumstances,
+): Promise<RegistryRights[]> {
+  assertSound(circumstances)
   const resource = parseScope(scope)
   if (!resource) throw new CommandError(`${scope} is no scope; expected one such as repository:team/app:pull,push`)
   if (!loaded.config) throw unusable(loaded, loaded.problems)
@@ -46,10 +62,18 @@ export async function registryRights(loaded: LoadedConfig, asker: Asker, scope: 
   const found: RegistryRights[] = []
   for (const realm of config.registry_realms) {
     const candidates = certificates ?? [named('user' in asker ? asker.user : '', realm, users)]
-    for (const candidate of candidates) found.push(await judged(realm, candidate, resource, materials))
+    for (const candidate of candidates)
+      found.push(await judged(realm, candidate, { resource, ...circumstances }, materials))
   }
   if (materials.problems.length > 0) throw unusable(loaded, materials.problems)
   return found
+}
+
+function assertSound({ tag, address }: Circumstances): void {
+  if (tag !== undefined && !TAG.test(tag)) throw new CommandError(`--tag ${tag} is no tag; expected one such as v1.2`)
+  if (address !== undefined && isIP(address) === 0) {
+    throw new CommandError(`--address ${address} is no IP address; expected one such as 192.0.2.1`)
+  }
 }
 
 function unusable(loaded: LoadedConfig, problems: ConfigError['problems']): CommandError {
@@ -103,18 +127,18 @@ function connectionsOf(loaded: LoadedConfig, config: Config, sent: VerifyOptions
 async function judged(
   realm: RegistryRealmConfig,
   { server, user, found_by, connection }: Candidate,
-  resource: Resource,
+  { resource, tag, address }: Circumstances & { readonly resource: Resource },
   materials: Materials,
 ): Promise<RegistryRights> {
   const subject: Subject = {
     user,
     certificate: connection?.verification.result === 'SUCCESS' ? connection.certificate : undefined,
-    address: connection?.remoteAddress ?? '',
+    address: address ?? connection?.remoteAddress ?? '',
     service: realm.services[0] ?? '',
   }
   const about = { realm: realm.name, server, user: user?.name, groups: user?.groups ?? [], found_by }
   try {
-    const { reasons } = await rightsOf(realm, materials).judge(subject, resource, undefined)
+    const { reasons } = await rightsOf(realm, materials).judge(subject, resource, tag)
     return { ...about, actions: reasons }
   } catch (error) {
     if (!(error instanceof GatewayError)) throw error
@@ -123,7 +147,7 @@ async function judged(
   }
 }
 
-export function rightsReport(found: readonly RegistryRights[], scope: string): string[] {
+export function rightsReport(found: readonly RegistryRights[], scope: string, { tag }: Circumstances): string[] {
   return found.flatMap(({ realm, server, user, groups, found_by, actions }, i) => {
     const who = user === undefined ? 'nobody known' : `${user}${groups.length > 0 ? ` (${groups.join(', ')})` : ''}`
     return [
@@ -134,7 +158,9 @@ export function rightsReport(found: readonly RegistryRights[], scope: string): s
         const by = rule === undefined ? 'no rule speaks of it' : `by ${rule}`
         return `  ${action.padEnd(8)}${granted ? 'granted' : 'refused'}, ${by}`
       }),
-      `  a token ${tokenText(scope, actions)}`,
+      tag === undefined
+        ? `  a token ${tokenText(scope, actions)}`
+        : `  at a gate, for the tag ${tag}: a token cannot say it`,
     ]
   })
 }

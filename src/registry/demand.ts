@@ -14,7 +14,7 @@ export interface Demand {
 
 /** distribution's reference grammar: components of lower-case letters and digits, with single separators between. */
 const NAME = /^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:\/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*$/
-const TAG = /^\w[\w.-]{0,127}$/
+export const TAG = /^\w[\w.-]{0,127}$/
 const DIGEST = /^[A-Za-z][A-Za-z0-9]*(?:[+._-][A-Za-z][A-Za-z0-9]*)*:[0-9a-fA-F]{32,}$/
 const UPLOAD = /^[\w.=-]+$/
 

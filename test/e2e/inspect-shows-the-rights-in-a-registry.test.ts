@@ -22,6 +22,21 @@ beforeAll(async () => {
         rules: [
           { name: 'developers push', groups: ['dev'], repositories: ['team/**'], actions: ['push'] },
           { name: 'no deleting', effect: 'deny', repositories: ['**'], actions: ['delete'] },
+          {
+            name: 'no releases',
+            effect: 'deny',
+            groups: ['ops'],
+            repositories: ['ops/**'],
+            tags: ['v*'],
+            actions: ['push'],
+          },
+          {
+            name: 'from the office',
+            users: ['bob'],
+            addresses: ['192.0.2.0/24'],
+            repositories: ['ops/**'],
+            actions: ['push'],
+          },
           { name: 'robots', users: ['robot$ci'], repositories: ['**'], actions: ['*'] },
         ],
         robots: [{ name: 'robot$ci', secret: 'made at random' }],
@@ -53,6 +68,21 @@ describe('the rights', () => {
     expect((await inspect('--user', 'robot$ci', '--for', SCOPE)).stdout).toContain('push    granted, by robots')
   })
 
+  test('of a request that names a tag, from an address', async () => {
+    const bob = async (...more: string[]) =>
+      (await inspect('--user', 'bob', '--for', 'repository:ops/app:push', ...more)).stdout
+    expect(await bob()).toContain('push    refused, by no releases')
+    expect(await bob('--tag', 'nightly')).toContain('push    refused, no rule speaks of it')
+    const office = await bob('--tag', 'nightly', '--address', '192.0.2.7')
+    expect(office).toContain('push    granted, by from the office')
+    expect(office).toContain('at a gate, for the tag nightly: a token cannot say it')
+    expect(office).not.toContain('would say')
+    expect(await bob('--tag', 'v1', '--address', '192.0.2.7')).toContain('push    refused, by no releases')
+    expect(await bob('--tag', 'nightly', '--address', '198.51.100.1')).toContain('push    refused, no rule')
+    const { stdout } = await inspect(certificate(), '--for', SCOPE, '--tag', 'v1', '--address', '2001:db8::1')
+    expect(stdout).toContain('push    granted, by developers push')
+  })
+
   test('as JSON', async () => {
     const { stdout } = await inspect('--user', 'bob', '--for', 'repository:a:pull', '--json')
     expect(JSON.parse(stdout)).toEqual({
@@ -64,6 +94,10 @@ describe('the rights', () => {
 test.each([
   ['no scope', ['--user', 'bob', '--for', 'team/app'], 'is no scope'],
   ['nobody', ['--for', SCOPE], '--for wants the file of a certificate, or --user NAME'],
+  ['no tag', ['--user', 'bob', '--for', SCOPE, '--tag', 'a/b'], '--tag a/b is no tag'],
+  ['no address', ['--user', 'bob', '--for', SCOPE, '--address', 'office'], '--address office is no IP address'],
+  ['a tag alone', ['client.pem', '--tag', 'v1'], '--tag and --address are for --for with a scope'],
+  ['a tag of a request', ['client.pem', '--for', 'GET https://a.test/', '--tag', 'v1'], 'are for --for with a scope'],
   ['a user alone', ['--user', 'bob'], 'name the file of a certificate'],
 ])('%s: a sentence', async (_what, args, sentence) => {
   const { status, stderr } = await inspect(...args)
