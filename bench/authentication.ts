@@ -39,7 +39,7 @@ const caller = {
 } as unknown as Caller
 
 async function measure(name: string, rules: readonly Rule[]): Promise<void> {
-  const chain = createChain({ rules, anonymous: false, receipts, methodNamed: () => undefined })
+  const chain = createChain({ rules, anonymous: false, receipts, certificate, methodNamed: () => undefined })
   await chain.authenticate(caller)
   for (let i = 0; i < REQUESTS / 10; i++) chain.authenticate(caller)
   const begin = process.cpuUsage()

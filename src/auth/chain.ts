@@ -15,6 +15,8 @@ export interface ChainOptions {
   readonly anonymous: boolean
   /** Keeps what was passed where a rule needs several steps. */
   readonly receipts: Receipts
+  /** Says whose the certificate is to which a receipt was given. */
+  readonly certificate: AuthMethod
   /** Any method that is set up, for users who demand one more than the rule does. */
   methodNamed(name: string): AuthMethod | undefined
 }
@@ -42,7 +44,17 @@ export const ANONYMOUS: Identity = Object.freeze({
 
 export function createChain(options: ChainOptions): Chain {
   const known = new WeakMap<Outcome, Identity>()
-  return { authenticate: (caller) => new Attempt(options, caller, known).run() }
+  const attempt = (caller: Caller, progress: Progress | undefined) =>
+    new Attempt(options, caller, known, progress).run()
+  return {
+    authenticate(caller) {
+      const receipt = readReceiptHeader(caller.request.rawHeaders)
+      if (receipt === undefined) return attempt(caller, undefined)
+      // A receipt that is no good is refused, not ignored: whoever sends one counts on it.
+      const opened = options.receipts.open(receipt, caller, options.certificate)
+      return opened instanceof Promise ? opened.then((progress) => attempt(caller, progress)) : attempt(caller, opened)
+    },
+  }
 }
 
 /** What a method came to in this request. */
@@ -59,13 +71,16 @@ class Attempt {
   readonly #misses: Miss[] = []
   readonly #reasons: string[] = []
 
-  constructor(options: ChainOptions, caller: Caller, known: WeakMap<Outcome, Identity>) {
+  constructor(
+    options: ChainOptions,
+    caller: Caller,
+    known: WeakMap<Outcome, Identity>,
+    progress: Progress | undefined,
+  ) {
     this.#options = options
     this.#caller = caller
     this.#known = known
-    const receipt = readReceiptHeader(caller.request.rawHeaders)
-    // A receipt that is no good is refused, not ignored: whoever sends one counts on it.
-    this.#progress = receipt === undefined ? undefined : options.receipts.open(receipt, caller.connection)
+    this.#progress = progress
   }
 
   run(first = 0): Identity | Promise<Identity> {

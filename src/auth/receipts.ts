@@ -1,7 +1,9 @@
 /** Keystone's receipts: what was passed already of a rule with several steps, signed, so that nothing needs to be kept. */
 import { createHmac, timingSafeEqual } from 'node:crypto'
 import { GatewayError } from '../errors.ts'
-import type { Connection, Identity, User, Users } from '../types.ts'
+import { claimsOfUser, type UserClaims, userOfClaims } from '../tokens/token-user.ts'
+import type { AuthMethod, Caller, Connection, Identity, User, Users } from '../types.ts'
+import { userOfCertificate } from './certificate-user.ts'
 
 export const RECEIPT_HEADER = 'Openstack-Auth-Receipt'
 const FOLDED = RECEIPT_HEADER.toLowerCase()
@@ -27,13 +29,15 @@ export interface Receipt {
 
 export interface Receipts {
   issue(identity: Identity, connection: Connection): Receipt
-  /** @throws GatewayError GW_UNAUTHENTICATED for one that is not ours, has expired, or was given to another certificate */
-  open(id: string, connection: Connection): Progress
+  /**
+   * A promise only where a certificate had a part in it, and whose it is now must be waited for.
+   * @throws GatewayError GW_UNAUTHENTICATED for one that is not ours, has expired, was given to another certificate, or whose certificate is another
+   *   user's now
+   */
+  open(id: string, caller: Caller, certificate: AuthMethod | undefined): Progress | Promise<Progress>
 }
 
-interface Content extends Omit<Progress, 'user'> {
-  /** The id of a user of the configuration, else the user. */
-  readonly user: string | (Omit<User, 'customId'> & { readonly customId?: string })
+interface Content extends Omit<Progress, 'user'>, UserClaims {
   /** RFC 8705's thumbprint of the certificate that was shown, if one was. */
   readonly x5t?: string
   readonly issuedAt: number
@@ -52,12 +56,11 @@ export function createReceipts({ key, ttl, users }: ReceiptOptions): Receipts {
   return {
     issue({ user: who, methods, credential, expiresAt, attributes }, connection) {
       if (!who) throw new GatewayError('GW_INTERNAL', 'a receipt for nobody')
-      const user = users.byId(who.id) === who ? who.id : who
       const issuedAt = Date.now()
       const validUntil = Math.min(issuedAt + ttl, expiresAt)
       const ends = expiresAt === Number.POSITIVE_INFINITY ? {} : { expiresAt }
       const content = {
-        user,
+        ...claimsOfUser(who, users),
         methods,
         credential,
         ...ends,
@@ -69,7 +72,7 @@ export function createReceipts({ key, ttl, users }: ReceiptOptions): Receipts {
       const text = Buffer.from(JSON.stringify(content)).toString('base64url')
       return { id: `${text}.${mac(text).toString('base64url')}`, issuedAt, expiresAt: validUntil }
     },
-    open(id, connection) {
+    open(id, caller, certificate) {
       const [text = '', signature = '', ...more] = id.length > LONGEST ? [] : id.split('.')
       const given = Buffer.from(signature, 'base64url')
       const expected = mac(text)
@@ -77,11 +80,16 @@ export function createReceipts({ key, ttl, users }: ReceiptOptions): Receipts {
         throw bad('is not ours')
       const content = JSON.parse(Buffer.from(text, 'base64url').toString('utf8')) as Content
       if (!(content.validUntil > Date.now())) throw bad('has expired')
-      if (content.x5t !== thumbprint(connection)) throw bad('was given to a client with another certificate')
-      const { user: who, methods, credential, expiresAt, attributes } = content
-      const user = typeof who === 'string' ? users.byId(who) : { customId: undefined, ...who }
-      if (!user) throw bad('is of a user who is gone')
-      return { user, methods, credential, expiresAt, attributes }
+      if (content.x5t !== thumbprint(caller.connection)) throw bad('was given to a client with another certificate')
+      const issuedTo = userOfClaims(content, users)
+      if (!issuedTo) throw bad('is of a user who is gone')
+      const { methods, credential, expiresAt, attributes } = content
+      const progressOf = (user: User | undefined): Progress => {
+        if (!user) throw bad(`is of ${issuedTo.name}, to whom the certificate does not belong any more`)
+        return { user, methods, credential, expiresAt, attributes }
+      }
+      const user = userOfCertificate({ user: issuedTo, methods }, caller, certificate)
+      return user instanceof Promise ? user.then(progressOf) : progressOf(user)
     },
   }
 }

@@ -1,7 +1,7 @@
 /** Keystone's authentication: the methods that the client chose, in its order, all of which must succeed and agree. */
 import { agree } from '../auth/agreement.ts'
 import { objectAt, textAt } from '../auth/methods/payload.ts'
-import { type Receipts, readReceiptHeader } from '../auth/receipts.ts'
+import { type Progress as Attested, type Receipts, readReceiptHeader } from '../auth/receipts.ts'
 import { GatewayError } from '../errors.ts'
 import type { AuthMethod, Caller, Identity, Outcome } from '../types.ts'
 import { type AuthRequest, domainBeside } from './auth-request.ts'
@@ -49,7 +49,7 @@ export async function authenticate(
   if (progress.challenges.size > 0) throw additionalSteps(progress.challenges)
   const found = known(progress.found)
   if (!found) throw unauthorized('no method found a user')
-  return judge(withReceipt(found, caller, progress.requires, options), progress.requires, options)
+  return judge(await withReceipt(found, caller, progress.requires, options), progress.requires, options)
 }
 
 /** What the front server found out counts first, even where the client does not name it; where it says nothing, nothing is lost. */
@@ -117,10 +117,15 @@ function additionalSteps(challenges: ReadonlyMap<string, unknown>): KeystoneErro
 }
 
 /** With what the receipt attests. A receipt of somebody else is none. */
-function withReceipt(found: Known, caller: Caller, requires: Set<string>, { receipts }: AuthenticateOptions): Known {
+async function withReceipt(
+  found: Known,
+  caller: Caller,
+  requires: Set<string>,
+  options: AuthenticateOptions,
+): Promise<Known> {
   const id = receiptOf(caller)
   if (id === undefined) return found
-  const progress = openReceipt(id, caller, receipts)
+  const progress = await openReceipt(id, caller, options)
   if (progress.user.id !== found.user.id) throw receiptNotFound(id, 'the receipt belongs to somebody else')
   for (const method of progress.attributes?.[REQUIRES]?.split(' ') ?? []) requires.add(method)
   const methods = [...new Set([...found.methods, ...progress.methods])]
@@ -131,9 +136,9 @@ function receiptOf(caller: Caller): string | undefined {
   return readReceiptHeader(caller.request.rawHeaders) || undefined
 }
 
-function openReceipt(id: string, caller: Caller, receipts: Receipts): ReturnType<Receipts['open']> {
+async function openReceipt(id: string, caller: Caller, { receipts, methods }: AuthenticateOptions): Promise<Attested> {
   try {
-    return receipts.open(id, caller.connection)
+    return await receipts.open(id, caller, methods.get('certificate'))
   } catch (error) {
     if (error instanceof GatewayError && error.code === 'GW_UNAUTHENTICATED') throw receiptNotFound(id, error.detail)
     throw error

@@ -1,4 +1,6 @@
 /** Who asks: by a token, or without one by a certificate (Keystone's X.509 tokenless authorization). */
+import { userOfCertificate } from '../auth/certificate-user.ts'
+import { thumbprintOf } from '../tokens/binding.ts'
 import { userOfClaims } from '../tokens/token-user.ts'
 import type { Tokens } from '../tokens/tokens.ts'
 import type { AuthMethod, Caller, User, Users } from '../types.ts'
@@ -36,19 +38,35 @@ export async function requesterOf(caller: Caller, options: RequesterOptions): Pr
 async function withToken(token: string, caller: Caller, options: RequesterOptions): Promise<Requester> {
   const verified = await options.tokens.verify(token, caller.connection)
   if (verified.status === 'invalid') throw unauthorized(`X-Auth-Token: ${verified.reason}`)
-  const facts = factsOf(verified.claims as TokenClaims, options)
+  const facts = await factsToday(verified.claims as TokenClaims, caller, options)
   if (!facts) throw unauthorized('X-Auth-Token: its user, or what it is good for, is gone')
   return facts
 }
 
-/** What a token comes to today; undefined where its user, scope, roles or credential are gone. */
-export function factsOf(
+type TokenFacts = Requester & { readonly claims: TokenClaims }
+
+/**
+ * What a token comes to today; undefined where its user, scope, roles or credential are gone. Whose its certificate is now can only be told where
+ * the caller shows that certificate: others who look at the token learn to whom it was issued.
+ * @throws GatewayError GW_UNDECIDED
+ */
+export async function factsToday(
   claims: TokenClaims,
-  { users, directory }: Pick<RequesterOptions, 'users' | 'directory'>,
-): (Requester & { readonly claims: TokenClaims }) | undefined {
-  const user = userOfClaims(claims, users)
+  caller: Caller,
+  { users, directory, certificate }: Pick<RequesterOptions, 'users' | 'directory' | 'certificate'>,
+): Promise<TokenFacts | undefined> {
+  const issuedTo = userOfClaims(claims, users)
+  if (!issuedTo) return undefined
+  const isShown = claims.cnf?.['x5t#S256'] === thumbprintOf(caller.connection)
+  const { methods = [] } = claims
+  const user = isShown ? await userOfCertificate({ user: issuedTo, methods }, caller, certificate) : issuedTo
+  return user && factsOf(claims, user, directory)
+}
+
+/** The same for a user who is known already. */
+export function factsOf(claims: TokenClaims, user: User, directory: Directory): TokenFacts | undefined {
   const scope = scopeOfClaims(claims, directory)
-  if (!user || !scope) return undefined
+  if (!scope) return undefined
   if (claims.app_cred_id !== undefined && !directory.applicationCredential(claims.app_cred_id)) return undefined
   const roles = directory.rolesOf(user, scope)
   return roles.length === 0 && scope.kind !== 'unscoped' ? undefined : { user, scope, roles, claims }

@@ -9,7 +9,7 @@ import { collection, domainBody, projectBody, receiptBody, tokenBody, userBody, 
 import { type CatalogEntry, catalogFor } from './catalog.ts'
 import { type IssueOptions, issueToken } from './issue.ts'
 import { forbidden, KeystoneError, tokenNotFound } from './keystone-error.ts'
-import { factsOf, headerOf, type Requester, type RequesterOptions, requesterOf } from './requester.ts'
+import { factsToday, headerOf, type Requester, type RequesterOptions, requesterOf } from './requester.ts'
 import type { TokenClaims } from './token-scope.ts'
 
 export interface ResourceOptions extends RequesterOptions, IssueOptions {
@@ -84,7 +84,7 @@ async function subject({ call, query }: Ask, options: ResourceOptions) {
   const window = call.method !== 'DELETE' && isTrue(query.get('allow_expired')) ? options.expiredWindow : 0
   const verified = await options.tokens.inspect(token, window)
   if (verified.status === 'invalid') throw tokenNotFound(`X-Subject-Token: ${verified.reason}`)
-  const facts = factsOf(verified.claims as TokenClaims, options)
+  const facts = await factsToday(verified.claims as TokenClaims, call, options)
   if (!facts) throw tokenNotFound('X-Subject-Token: its user, or what it is good for, is gone')
   if (facts.user.id !== requester.user.id && !mayLookAt(requester, call.method))
     throw forbidden(`${requester.user.name} may not handle the tokens of others`)

@@ -1,5 +1,5 @@
 import type { Claims } from '../tokens/tokens.ts'
-import type { Users } from '../types.ts'
+import type { User } from '../types.ts'
 import type { Directory, Domain, Scope } from './directory.ts'
 import { factsOf } from './requester.ts'
 import type { TokenClaims } from './token-scope.ts'
@@ -7,10 +7,10 @@ import type { TokenClaims } from './token-scope.ts'
 /** What a token is good for, in words for backends; undefined where its user, scope or roles are gone. */
 export function tokenAttributes(
   claims: Claims,
-  users: Users,
+  issuedTo: User,
   directory: Directory,
 ): Record<string, string> | undefined {
-  const facts = factsOf(claims as TokenClaims, { users, directory })
+  const facts = factsOf(claims as TokenClaims, issuedTo, directory)
   if (!facts) return undefined
   const { user, scope, roles } = facts
   // In a list that is separated by commas a comma would be another role.

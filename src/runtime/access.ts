@@ -47,9 +47,9 @@ export function buildReceipts(auth: AuthConfig, users: Users, secret: Buffer): R
 export function createAccesses(options: AccessOptions): Accesses {
   const { methods, certificate, besideCertificate, receipts, authorizations, plugins } = options
   const methodNamed = (name: string) => methods.get(name)
-  const chainOf = (rules: readonly Rule[], anonymous: boolean) =>
-    createChain({ rules, anonymous, receipts, methodNamed })
-  const mapped = chainOf([[certificate]], false)
+  const chainOf = (rules: readonly Rule[], anonymous: boolean, ofRoute: AuthMethod) =>
+    createChain({ rules, anonymous, receipts, certificate: ofRoute, methodNamed })
+  const mapped = chainOf([[certificate]], false, certificate)
   const withheld = withheldFromPlugins([...methods.values(), ...besideCertificate])
   return {
     of(route) {
@@ -63,7 +63,7 @@ export function createAccesses(options: AccessOptions): Accesses {
         (names): Rule => names.map((name) => (name === 'certificate' ? own : methodOf(name, methods))),
       )
       return {
-        authenticate: authenticator(asks && chainOf(rules, route.anonymous), isBuiltin ? undefined : mapped),
+        authenticate: authenticator(asks && chainOf(rules, route.anonymous, own), isBuiltin ? undefined : mapped),
         authorize: authorizer(authorization, deciders, withheld),
         ...(authorization && { decidedBy: (caller: Caller, who: Identity) => authorization.decide(caller, who).by }),
         hides: route.hide_credentials ? placesOf([...rules.flat(), ...besideCertificate]) : undefined,

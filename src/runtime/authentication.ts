@@ -9,7 +9,7 @@ import { ConfigError } from '../errors.ts'
 import type { Directory } from '../identity-api/directory.ts'
 import { tokenAttributes } from '../identity-api/token-attributes.ts'
 import type { Claims } from '../tokens/tokens.ts'
-import type { Store, Users } from '../types.ts'
+import type { Store, User, Users } from '../types.ts'
 import { type Accesses, type AccessOptions, buildReceipts, createAccesses } from './access.ts'
 import type { Materials } from './materials.ts'
 import { createMethodPlugins } from './method-plugins.ts'
@@ -47,9 +47,11 @@ export function buildAuthentication(options: AuthenticationOptions): Authenticat
   const plugins = createMethodPlugins(config, users, lasting.log)
   const { mappedUsers } = lasting
   const certificate = createCertificateMethod({ mappedUsers })
-  const describe = (claims: Claims) => tokenAttributes(claims, users, directory)
+  const describe = (claims: Claims, user: User) => tokenAttributes(claims, user, directory)
   const issuers = new JwtIssuers(config.auth.jwt_issuers.map(issuerOptions), users)
-  const token = tokens ? [createTokenMethod({ tokens: tokens.tokens, issuers, users, realm, describe })] : []
+  const token = tokens
+    ? [createTokenMethod({ tokens: tokens.tokens, issuers, users, realm, certificate, describe })]
+    : []
   const methods = buildMethods({ config, users, materials, store, others: [certificate, ...token, ...plugins.methods] })
   const receipts = buildReceipts(config.auth, users, lasting.ticketSecret)
   const { byName, besideCertificate } = methods

@@ -1,6 +1,7 @@
 import { type UserClaims, userOfClaims } from '../../tokens/token-user.ts'
 import type { Claims, Tokens, Verified } from '../../tokens/tokens.ts'
-import type { AuthMethod, Caller, Outcome, Users } from '../../types.ts'
+import type { AuthMethod, Caller, Outcome, User, Users } from '../../types.ts'
+import { userOfCertificate } from '../certificate-user.ts'
 import type { JwtIssuers } from '../jwt-issuers.ts'
 import { headerValues } from './header-values.ts'
 import { textAt } from './payload.ts'
@@ -11,8 +12,10 @@ export interface TokenMethodOptions {
   readonly issuers: JwtIssuers
   readonly users: Users
   readonly realm: string
+  /** Says whose the certificate is now with which a token was issued. */
+  readonly certificate: AuthMethod
   /** What backends are told of a token besides its user; undefined where what it is good for is gone. */
-  describe(claims: Claims): Readonly<Record<string, string>> | undefined
+  describe(claims: Claims, user: User): Readonly<Record<string, string>> | undefined
 }
 
 /** What the Identity API writes into tokens; others leave it out. */
@@ -22,23 +25,30 @@ type GivenClaims = Claims &
 type Accepted = Outcome & { readonly status: 'accepted' }
 
 /** A token of ours: in X-Auth-Token or after `Bearer` at the gate, Keystone's `{"id"}` otherwise. */
-export function createTokenMethod({ tokens, issuers, users, realm, describe }: TokenMethodOptions): AuthMethod {
+export function createTokenMethod(options: TokenMethodOptions): AuthMethod {
+  const { tokens, issuers, users, realm, certificate, describe } = options
   // The same outcome for the same claims, so that what follows from it is made once.
   const known = new WeakMap<Claims, Accepted>()
-  const judge = (verified: Verified): Outcome => {
-    if (verified.status === 'invalid') return { status: 'denied', reason: verified.reason }
-    const { claims } = verified
+  const accept = (claims: GivenClaims, user: User | undefined): Outcome => {
     const found = known.get(claims)
-    if (found) return found
-    const outcome = outcomeOf(claims, users, describe)
+    if (found && found.user === user) return found
+    const outcome = outcomeOf(claims, user, describe)
     if (outcome.status === 'accepted') known.set(claims, outcome)
     return outcome
   }
-  const check = (token: string, { connection }: Caller): Outcome | Promise<Outcome> => {
-    const ofOthers = issuers.verify(token, connection)
+  const judge = (verified: Verified, caller: Caller): Outcome | Promise<Outcome> => {
+    if (verified.status === 'invalid') return { status: 'denied', reason: verified.reason }
+    const claims: GivenClaims = verified.claims
+    const { methods = [] } = claims
+    const issuedTo = known.get(claims)?.user ?? userOfClaims(claims, users)
+    const user = issuedTo && userOfCertificate({ user: issuedTo, methods }, caller, certificate)
+    return user instanceof Promise ? user.then((settled) => accept(claims, settled)) : accept(claims, user)
+  }
+  const check = (token: string, caller: Caller): Outcome | Promise<Outcome> => {
+    const ofOthers = issuers.verify(token, caller.connection)
     if (ofOthers) return ofOthers
-    const verified = tokens.verify(token, connection)
-    return verified instanceof Promise ? verified.then(judge) : judge(verified)
+    const verified = tokens.verify(token, caller.connection)
+    return verified instanceof Promise ? verified.then((settled) => judge(settled, caller)) : judge(verified, caller)
   }
   return {
     name: 'token',
@@ -57,9 +67,8 @@ export function createTokenMethod({ tokens, issuers, users, realm, describe }: T
   }
 }
 
-function outcomeOf(claims: GivenClaims, users: Users, describe: TokenMethodOptions['describe']): Outcome {
-  const user = userOfClaims(claims, users)
-  const described = describe(claims)
+function outcomeOf(claims: GivenClaims, user: User | undefined, describe: TokenMethodOptions['describe']): Outcome {
+  const described = user && describe(claims, user)
   if (!user || !described) return { status: 'denied', reason: 'the user of the token, or what it is good for, is gone' }
   const { methods = [], audit_ids: [own, parent] = [claims.jti] } = claims
   const first = parent ?? own

@@ -3,15 +3,20 @@ import { ANONYMOUS, type ChainOptions, createChain } from '../../../src/auth/cha
 import { createReceipts } from '../../../src/auth/receipts.ts'
 import { GatewayError } from '../../../src/errors.ts'
 import { createUsers } from '../../../src/identity/users.ts'
-import type { AuthMethod, Caller, Identity } from '../../../src/types.ts'
-import { absent, accepted, ada, bob, caller, denied, method } from './support.ts'
+import type { AuthMethod, Caller, Identity, Outcome } from '../../../src/types.ts'
+import { absent, accepted, ada, bob, caller, denied, method, user } from './support.ts'
 
 const users = createUsers([])
 const ANONYMOUS_ADA = { user: ada, methods: ['password'], credential: undefined, expiresAt: Number.POSITIVE_INFINITY }
 const receipts = createReceipts({ key: Buffer.alloc(32, 7), ttl: 300_000, users })
+const certificate = method('certificate', absent)
 
 function chain(rules: readonly (readonly AuthMethod[])[], options: Partial<ChainOptions> = {}) {
-  const made = createChain({ rules, anonymous: false, receipts, methodNamed: () => undefined, ...options })
+  const made = createChain({
+    rules,
+    ...{ anonymous: false, receipts, certificate, methodNamed: () => undefined },
+    ...options,
+  })
   return (who: Caller = caller()) => made.authenticate(who)
 }
 
@@ -277,6 +282,22 @@ describe('several steps', () => {
   ])('a receipt that is %s is refused, even where another rule would let the caller in', async (_, id) => {
     const error = await refusalOf(async () => chain([[method('certificate', accepted(ada))]])(withReceipt(id)))
     expect(error.code).toBe('GW_UNAUTHENTICATED')
+  })
+
+  test('a receipt of a certificate is good only while the certificate belongs to the same user', async () => {
+    const rules = [[method('password', absent), method('totp', accepted(ada))]]
+    const request = withReceipt(receipt(ada, ['certificate', 'password']))
+    const opened = (outcome: Outcome | (() => Promise<Outcome>)) =>
+      chain(rules, { certificate: method('certificate', outcome) })(request)
+    const now = user('ada', { groups: ['now'] })
+    expect((await opened(accepted(now))).user).toBe(now)
+    for (const outcome of [absent, denied(), accepted(bob)]) {
+      expect((await refusalOf(async () => opened(outcome))).code).toBe('GW_UNAUTHENTICATED')
+    }
+    const undecided = async () => {
+      throw new GatewayError('GW_UNDECIDED', 'the plugin is away')
+    }
+    expect((await refusalOf(() => opened(undecided))).code).toBe('GW_UNDECIDED')
   })
 
   test('two receipts are refused', async () => {
