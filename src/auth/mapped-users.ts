@@ -9,13 +9,25 @@ interface Noted {
 /** A WebSocket or a download outlives the configuration that let it in; when the users change, it must end with what they were. */
 export class MappedUsers {
   readonly #noted = new WeakMap<Connection, Noted>()
+  /** Whose request is the latest on a load balancer's connection. */
+  readonly #presented = new WeakMap<Connection, Connection>()
 
   note({ connection, destination }: Caller, user: User): void {
     this.#noted.set(connection, { user, host: destination.host })
   }
 
+  /** The load balancer's connection is, until its next request, also good for no more than this client is. */
+  present(peer: Connection, client: Connection): void {
+    this.#presented.set(peer, client)
+  }
+
   /** Why a connection may not go on as whom it was let in; undefined where it may, or where only a plugin could tell. */
-  objection(connection: Connection, serverFor: (host: string) => VirtualServer): string | undefined {
+  objection(peer: Connection, serverFor: (host: string) => VirtualServer): string | undefined {
+    const client = this.#presented.get(peer)
+    return this.#objectionTo(peer, serverFor) ?? (client && this.#objectionTo(client, serverFor))
+  }
+
+  #objectionTo(connection: Connection, serverFor: (host: string) => VirtualServer): string | undefined {
     const noted = this.#noted.get(connection)
     const { certificate } = connection
     if (!noted || !certificate) return undefined

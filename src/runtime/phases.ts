@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import { NOBODY } from '../auth/chain.ts'
+import type { MappedUsers } from '../auth/mapped-users.ts'
 import { withoutKeys } from '../auth/query-keys.ts'
 import type { Config, ListenerConfig } from '../config/index.ts'
 import { endGently } from '../end-gently.ts'
@@ -27,6 +28,7 @@ export interface PhasesOptions {
   readonly forwarded: ForwardedHeaders
   /** What a server with `verify_and_map` demands where a route demands nothing. */
   readonly mappedAccess: Access
+  readonly mappedUsers: MappedUsers
   readonly begin: Phases['begin']
   readonly log: Log
 }
@@ -53,7 +55,7 @@ export function createPhases(options: PhasesOptions): Phases {
     readHead: (request) => readHead(request as IncomingMessage & { rawHeaders: string[] }, limits),
     requestId: (connection, request) => forwarded.requestId(connection, request.rawHeaders),
     serverFor: virtualFor,
-    connectionOf: createConnectionOf(options.servers, trusted, options.log),
+    connectionOf: createConnectionOf(options.servers, trusted, options),
     admit,
     verify,
     route: (method, { destination }, request, { serverName }) =>

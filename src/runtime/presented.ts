@@ -1,4 +1,5 @@
 /** Servers whose clients' certificates come in a header of a load balancer. */
+import type { MappedUsers } from '../auth/mapped-users.ts'
 import { plainAddress } from '../identity/addresses.ts'
 import { createCertificateHeader } from '../identity/certificate-header.ts'
 import { XFCC } from '../identity/presets.ts'
@@ -17,7 +18,7 @@ interface Presenting {
 export function createConnectionOf(
   servers: ListenerServers['servers'],
   trusted: { has(address: string): boolean },
-  log: Log,
+  { log, mappedUsers }: { log: Log; mappedUsers: MappedUsers },
 ): Phases['connectionOf'] {
   const presenting = new Map<VirtualServer, Presenting>()
   for (const { virtual, config, policy } of servers) {
@@ -41,6 +42,7 @@ export function createConnectionOf(
     const presented = found?.certificates.presentedBy(peer, request.rawHeaders)
     if (!found || !presented) return peer
     const { connection, shown } = presented
+    mappedUsers.present(peer, connection)
     found.streams.note(
       request.socket,
       shown && connection.verification.result === 'SUCCESS' ? { shown, connection } : undefined,

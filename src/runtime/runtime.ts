@@ -168,7 +168,7 @@ export function buildRuntime(loaded: LoadedConfig, lasting: Lasting): Runtime {
   const listeners = config.listeners.map((listener, i) => {
     const { virtualFor, ownUris, policyFor, policyIds, servers: own } = servers[i] as ListenerServers
     const parts = { config, listener, virtualFor, ownUris, servers: own, router, forwarded, begin }
-    const phases = createPhases({ ...parts, mappedAccess: accesses.mapped, log: lasting.log })
+    const phases = createPhases({ ...lasting, ...parts, mappedAccess: accesses.mapped })
     const gateway = new Gateway(phases)
     const welcome = (connection: Connection) => lasting.mappedUsers.objection(connection, virtualFor)
     const settings = { ...settingsOf(listener, policyFor, lasting.workers), welcome }

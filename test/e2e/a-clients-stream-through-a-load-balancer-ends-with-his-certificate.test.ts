@@ -64,3 +64,24 @@ test('and when his certificate ends', async () => {
     reason: 'client certificate verify error: certificate has expired',
   })
 })
+
+test('and when his user is removed, while those of others go on', async () => {
+  const configOf = (...names: string[]) => {
+    const users = names.map((name) => ({ user: `user ${name}`, certificate: [`cn:${name}`] }))
+    return {
+      ...listenerOf(scene.server({ certificate_header_format: 'rfc9440', authorization: { users } })),
+      trusted_ips: ['127.0.0.1'],
+      services: [
+        { name: 'api', url: scene.backend.url, rules: [['certificate']], routes: [{ name: 'all', paths: ['/'] }] },
+      ],
+    }
+  }
+  const gateway = await scene.start(configOf('ada', 'eve'))
+  const lasting = await begin(gateway, scene.ada, UPGRADE)
+  const ending = await begin(gateway, eve, UPGRADE)
+  expect((await gateway.reload(scene.config(configOf('ada')))).msg).toBe('reloaded')
+  await within(5, 'the end of the connection', ending.closed)
+  await gateway.logged({ msg: 'connection ended', reason: 'the certificate does not belong to user eve any more' })
+  expect(lasting.isClosed).toBe(false)
+  lasting.destroy()
+})
