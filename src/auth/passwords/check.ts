@@ -57,7 +57,9 @@ export class PasswordCheck {
     const entry = this.#options.entries.get(name)
     const key = entry && this.#options.remember > 0 ? this.#digest(`${entry.hash}\0${name}\0${password}`) : undefined
     const known = key === undefined ? undefined : this.#recall(key)
-    return known ?? this.#verify(name, password, entry, key)
+    if (known) return known
+    if (Buffer.byteLength(password) > LONGEST_PASSWORD) return denied('the password is too long')
+    return this.#options.hasher.withPlace(() => this.#verify(name, password, entry, key))
   }
 
   async #verify(
@@ -67,7 +69,6 @@ export class PasswordCheck {
     key: string | undefined,
   ): Promise<Outcome> {
     const { kind, hasher, lockout } = this.#options
-    if (Buffer.byteLength(password) > LONGEST_PASSWORD) return denied('the password is too long')
     const subject = `${kind}:${entry ? (entry.credential ?? entry.user.id) : lockout.stranger(name)}`
     const wait = await lockout.begin(subject)
     if (wait !== undefined) return denied(`too many attempts for ${quoted(name)}`, ['Retry-After', `${wait}`])

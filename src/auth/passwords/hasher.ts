@@ -25,20 +25,33 @@ export class Hasher {
   readonly #waiting: Waiting[] = []
   readonly #busy = new Map<Worker, Waiting>()
   readonly #idle = new Map<Worker, NodeJS.Timeout>()
+  /** Attempts that have a place, whether or not their check has begun. */
+  #places = 0
   #last = 0
 
   constructor(options: HasherOptions) {
     this.#options = options
   }
 
+  /**
+   * Keeps a place for the check that an attempt comes to, before the attempt is counted: else overload would count against those whose
+   * passwords are never looked at, and lock them out.
+   * @throws GatewayError GW_OVERLOADED where too many wait; nothing of the attempt has happened then
+   */
+  async withPlace<T>(attempt: () => Promise<T>): Promise<T> {
+    const { threads, queue } = this.#options
+    if (this.#places >= threads + queue) throw overloaded(queue)
+    this.#places += 1
+    try {
+      return await attempt()
+    } finally {
+      this.#places -= 1
+    }
+  }
+
   /** @throws GatewayError GW_OVERLOADED where too many wait, GW_UNDECIDED where the thread broke */
   matches(password: string, hash: string): Promise<boolean> {
-    if (this.#waiting.length >= this.#options.queue) {
-      throw new GatewayError(
-        'GW_OVERLOADED',
-        `${this.#waiting.length} passwords wait to be checked (auth.password.queue)`,
-      )
-    }
+    if (this.#waiting.length >= this.#options.queue) throw overloaded(this.#waiting.length)
     const checked = new Promise<boolean>((resolve, reject) => {
       this.#last += 1
       this.#waiting.push({ task: { id: this.#last, password, hash }, resolve, reject })
@@ -97,4 +110,8 @@ export class Hasher {
     lost?.reject(new GatewayError('GW_UNDECIDED', 'the thread that checks passwords broke', { cause }))
     this.#next()
   }
+}
+
+function overloaded(waiting: number): GatewayError {
+  return new GatewayError('GW_OVERLOADED', `${waiting} passwords wait to be checked (auth.password.queue)`)
 }

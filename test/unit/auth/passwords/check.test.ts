@@ -15,7 +15,7 @@ class CountingHasher extends Hasher {
   readonly costs: string[] = []
 
   constructor() {
-    super({ threads: 1, queue: 10 })
+    super({ threads: 1, queue: 100 })
   }
 
   override async matches(password: string, text: string): Promise<boolean> {
@@ -110,6 +110,16 @@ describe('guessing', () => {
     for (let i = 0; i < 4; i++) outcomes.push(await check.check('nobody', `guess ${i}`))
     expect(outcomes[3]).toMatchObject({ headers: ['Retry-After', '60'] })
     expect(hasher.costs).toHaveLength(3)
+  })
+
+  test('overload counts as no attempt: who was never heard is not locked out', async () => {
+    const hasher = new Hasher({ threads: 1, queue: 1 })
+    const { check } = make({ hasher }, 3)
+    const outcomes = await Promise.allSettled(Array.from({ length: 20 }, () => check.check('ada', 'right')))
+    const refused = outcomes.flatMap((outcome) => (outcome.status === 'rejected' ? [outcome.reason.code] : []))
+    expect(refused).toEqual(Array.from({ length: 18 }, () => 'GW_OVERLOADED'))
+    expect(outcomes.filter(({ status }) => status === 'fulfilled')).toHaveLength(2)
+    expect(await check.check('ada', 'right')).toMatchObject({ status: 'accepted' })
   })
 
   test('one user does not lock out another', async () => {
