@@ -2,6 +2,7 @@
 import { GatewayError } from '../errors.ts'
 import type { AuthMethod, Caller, Identity, Outcome } from '../types.ts'
 import { agree, identityOf } from './agreement.ts'
+import { showsCredential } from './credential-places.ts'
 import { type Progress, type Receipts, readReceiptHeader } from './receipts.ts'
 import { refusal } from './refusal.ts'
 
@@ -190,13 +191,20 @@ class Attempt {
     return { status: 'accepted', user, credential, expiresAt, attributes }
   }
 
+  /** Neither to the methods that were asked, nor to those that were not, since one before them in the rule had nothing to go by. */
+  #saysNothing(answered: readonly Answered[]): boolean {
+    if (this.#progress || answered.some(({ answer }) => answer.status !== 'absent')) return false
+    const asked = new Set(answered.map(({ method }) => method))
+    return this.#options.rules.flat().every((method) => asked.has(method) || !showsCredential(this.#caller, method))
+  }
+
   #refuse(): Identity {
     const answered = [...this.#answers.values()]
     for (const { method, answer } of answered) {
       if (answer.status === 'undecided') throw couldNotTell(method, answer.error)
     }
     const { anonymous, rules, receipts } = this.#options
-    if (anonymous && !this.#progress && answered.every(({ answer }) => answer.status === 'absent')) return ANONYMOUS
+    if (anonymous && this.#saysNothing(answered)) return ANONYMOUS
     const found = this.#misses.find((miss) => miss.found !== undefined && !miss.denied)?.found
     const receipt = found && receipts.issue(found, this.#caller.connection)
     const outcomes = answered.map(({ method, answer }) => [method, answer as Outcome] as const)

@@ -45,6 +45,7 @@ beforeAll(async () => {
           { name: 'closed', paths: ['/closed'] },
           { name: 'forwarding', paths: ['/forwarding'], hide_credentials: false },
           { name: 'anonymous', paths: ['/anonymous'], anonymous: true },
+          { name: 'both', paths: ['/both'], rules: [['certificate', 'password']], anonymous: true },
         ],
       },
     ],
@@ -100,6 +101,11 @@ test('a route with anonymous lets pass who says nothing, and nobody who says som
   expect((await get('/anonymous')).stdout).toMatch(/^HTTP\/1.1 200/)
   expect(scene.backend.last.header('x-user')).toEqual([])
   expect((await get('/anonymous', '--user', 'bob:wrong')).stdout).toMatch(/^HTTP\/1.1 401/)
+})
+
+test('nor where the rule asks for a certificate first, which is not there', async () => {
+  expect((await get('/both')).stdout).toMatch(/^HTTP\/1.1 200/)
+  expect((await get('/both', '--user', 'bob:wrong')).stdout).toMatch(/^HTTP\/1.1 401/)
 })
 
 describe('hostile credentials are refused, and never reach the backend', () => {

@@ -210,6 +210,25 @@ describe('anonymous', () => {
   })
 })
 
+describe('anonymous, where an earlier method of the rule had nothing to go by', () => {
+  const places = { isHeader: (name: string) => name === 'authorization', queryKeys: new Set(['apikey']) }
+  const key = method('api-key', denied(), { credential: places })
+  const authenticate = chain([[method('certificate', absent), key]], { anonymous: true })
+
+  test('lets pass who says nothing', async () => {
+    expect(await authenticate(caller({ headers: ['Accept', '*/*'], query: '?page=2' }))).toBe(ANONYMOUS)
+  })
+
+  test.each([
+    ['a header', { headers: ['Authorization', 'Basic wrong'] }],
+    ['the query', { query: '?page=2&api%6bey=wrong' }],
+  ])('does not let pass who shows a credential of a later method in %s', async (_, facts) => {
+    const error = await refusalOf(async () => authenticate(caller(facts)))
+    expect(error.code).toBe('GW_UNAUTHENTICATED')
+    expect(key.asked).toEqual([])
+  })
+})
+
 describe('several steps', () => {
   const challenge = { challenge: 'Which school did you go to?' }
 
