@@ -25,6 +25,8 @@ const CLIENTS_PER_CONNECTION = 32
 const CERTIFICATES = 10_000
 /** A verdict that refuses may change with the clock, or because somebody mends something: it is kept for so long, in milliseconds. */
 const REFUSAL_TIME = 5_000
+/** Any other is asked for anew so often, in milliseconds: a list that was fetched since, without a reload, may name the client. */
+const VERDICT_TIME = 1_000
 
 /** A request's own connection. */
 export interface Presented {
@@ -63,7 +65,7 @@ export class PresentedCertificates {
     const key = values?.join('\n') ?? ''
     const found = known.get(key)
     if (found && now < found.until) return found
-    const derived = this.#derive(peer, values && this.#seen(values, key), now)
+    const derived = this.#derive(peer, values && this.#seen(values, key), now, found?.connection)
     keep(known, key, derived, CLIENTS_PER_CONNECTION)
     return derived
   }
@@ -87,13 +89,15 @@ export class PresentedCertificates {
     return shown
   }
 
-  #derive(peer: Connection, shown: Shown | undefined, now: number): Derived {
+  /** @param last what the client had before: what follows from it goes on where the verdict is the same */
+  #derive(peer: Connection, shown: Shown | undefined, now: number, last: Connection | undefined): Derived {
     const { verification, until } = this.#options.policy.judge(shown, now)
     const isRefused = verification.result === 'FAILED'
+    const isSame = !isRefused && last?.verification.result === verification.result
     return {
-      connection: Object.freeze({ ...peer, ...factsOf(shown, verification) }),
+      connection: isSame ? last : Object.freeze({ ...peer, ...factsOf(shown, verification) }),
       shown,
-      until: isRefused ? Math.min(until, now + REFUSAL_TIME) : until,
+      until: Math.min(until, now + (isRefused ? REFUSAL_TIME : VERDICT_TIME)),
     }
   }
 }

@@ -100,6 +100,16 @@ describe('on a load balancer’s connection', () => {
     expect(connectionOf(presented, balancer, headers(ada), 1000).verification).toEqual(FAILED)
   })
 
+  test('is judged again within a second, as a fetched list may name it, and stays the same object where it does not', () => {
+    let verdict: Verification = { result: 'SUCCESS' }
+    const { policy } = policyOf(() => verdict)
+    const presented = new PresentedCertificates({ header, policy, isTrusted })
+    const first = connectionOf(presented, balancer, headers(ada), 0)
+    expect(connectionOf(presented, balancer, headers(ada), 1000)).toBe(first)
+    verdict = FAILED
+    expect(connectionOf(presented, balancer, headers(ada), 2000).verification).toEqual(FAILED)
+  })
+
   test('a refusal is not kept for as long as the connection', () => {
     let verdict: Verification = FAILED
     const { policy } = policyOf(() => verdict)
