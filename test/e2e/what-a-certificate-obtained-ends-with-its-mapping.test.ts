@@ -2,6 +2,7 @@ import { beforeAll, beforeEach, expect, test } from '@jest/globals'
 import { json } from '../support/client.ts'
 import type { Gateway } from '../support/gateway.ts'
 import { CLOUD, identityService, TOTP_SECRET } from '../support/identity.ts'
+import { startPlugin } from '../support/plugin.ts'
 import { listenerOf, makeScene, type Scene } from '../support/scene.ts'
 import { waitFor } from '../support/wait.ts'
 
@@ -14,9 +15,10 @@ beforeEach(() => scene.backend.reset())
 const ZED = { user: 'zed', certificate: ['cn:ada'], groups: ['admins'] }
 const SOMEBODY_ELSE = { user: 'other', certificate: ['cn:other'] }
 
-const mapping = (users: readonly object[], consumers: readonly object[] = []) =>
+const mapping = (users: readonly object[], consumers: readonly object[] = [], server: object = {}, rest: object = {}) =>
   scene.config({
-    ...listenerOf(scene.server({ verify_and_map: false, authorization: { users } })),
+    ...rest,
+    ...listenerOf(scene.server({ verify_and_map: false, authorization: { users }, ...server })),
     ...CLOUD,
     consumers: [...CLOUD.consumers, ...consumers],
     services: [
@@ -93,4 +95,19 @@ test('a receipt ends with the mapping too', async () => {
   await waitFor('the reason in the log', () =>
     JSON.stringify(gateway.log).includes('to whom the certificate does not belong any more'),
   )
+})
+
+test('while the plugin that maps certificates cannot tell, a token is neither good nor bad: 503', async () => {
+  const METHOD = 'ClientCertificateMapper.MapClientCertificateToUser'
+  const plugin = await startPlugin('people', {
+    'Plugin.Activate': { Implements: ['ClientCertificateMapper'] },
+    [METHOD]: { AuthedUser: { Name: 'zed', Groups: ['admins'] } },
+  })
+  const docker_plugins = { socket_directories: [plugin.folder], spec_directories: [], timeout: '500ms', rest: '50ms' }
+  const gateway = await scene.start(mapping([], [], { certmap: ['people'] }, { docker_plugins }))
+  const token = await tokenOf(gateway)
+  expect(await use(gateway, token)).toMatchObject({ status: 200 })
+  await plugin.stop()
+  await gateway.reload()
+  expect(await use(gateway, token)).toMatchObject({ status: 503 })
 })
