@@ -94,7 +94,8 @@ export const server = block('One virtual server.', {
   allow_partial_chain: field(onOff, {
     default: 'off',
     env: 'SALLYPORT_ALLOW_PARTIAL_CHAIN',
-    about: 'Whether an intermediate authority, or a certificate itself, can be trusted without its root.',
+    about:
+      'Whether an intermediate authority, or a certificate itself, can be trusted without its root. Clients that send no server name need the root all the same.',
   }),
   pinned_certs: list(matching(/^[A-Fa-f0-9]{64}$/, 'the SHA-256 of a public key: 64 hexadecimal digits'), {
     default: [],

@@ -1,6 +1,13 @@
 import { constants } from 'node:crypto'
 import type { Socket } from 'node:net'
-import { createServer, type SecureContextOptions, type SecureVersion, type Server } from 'node:tls'
+import {
+  createSecureContext,
+  createServer,
+  type SecureContextOptions,
+  type SecureVersion,
+  type Server,
+  type TlsOptions as TlsServerOptions,
+} from 'node:tls'
 import { trustingUnannounced } from '../tls-cert-utils/unannounced-trust.ts'
 import type { TicketKeys } from './ticket-keys.ts'
 
@@ -87,6 +94,7 @@ export class TlsServers {
     const create = () =>
       createServer({
         ...secureContextOptions(options, pairs),
+        ...(options.partialChain && { SNICallback: partialChains(options, pairs) }),
         requestCert: options.requestCert,
         rejectUnauthorized: options.rejectUnauthorized,
         ALPNProtocols: ['http/1.1'],
@@ -97,6 +105,15 @@ export class TlsServers {
     if (options.stapleFor) staple(server, options.stapleFor)
     return server
   }
+}
+
+/**
+ * A server of node:tls drops `allowPartialTrustChain`, which only a context of its own can have. Such a context is not asked for where a client sends
+ * no server name: then only whole chains are trusted.
+ */
+function partialChains(options: TlsOptions, pairs: ServerKeyPairs): NonNullable<TlsServerOptions['SNICallback']> {
+  const context = createSecureContext(secureContextOptions(options, pairs))
+  return (_name, done) => done(null, context)
 }
 
 /** Only where it is wanted: the listener costs each handshake a step. */
