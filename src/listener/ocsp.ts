@@ -1,6 +1,6 @@
 /** Whether clients' certificates are revoked, by asking the responders that they name: nginx's `ssl_ocsp`. */
 import { randomBytes } from 'node:crypto'
-import { request as httpRequest, type IncomingMessage } from 'node:http'
+import { boundedRequest } from '../bounded-request.ts'
 import type { CertificateFacts } from '../tls-cert-utils/certificate.ts'
 import { OcspError, type OcspStatus, ocspRequest, readOcspResponse, responderOf } from '../tls-cert-utils/ocsp.ts'
 import { type Demand, type Failure, failed, type Opinion, type Shown } from './demand.ts'
@@ -139,41 +139,13 @@ function keyOf(certificate: CertificateFacts): string {
 }
 
 /** RFC 6960 A.1. Redirects are not followed, as in nginx. */
-export function postOcsp(url: string, body: Buffer, timeout: number): Promise<Buffer> {
-  return new Promise((resolve, reject) => {
-    const failed = (error: Error) =>
-      reject(
-        error.name === 'AbortError' || error.name === 'TimeoutError'
-          ? new Error(`no answer within ${timeout} ms`)
-          : error,
-      )
-    const headers = {
-      'Content-Type': 'application/ocsp-request',
-      Accept: 'application/ocsp-response',
-      'Content-Length': body.length,
-    }
-    const options = { method: 'POST', headers, agent: false, signal: AbortSignal.timeout(timeout) } as const
-    httpRequest(url, options, (response) => void readAnswer(response).then(resolve, failed))
-      .on('error', failed)
-      .end(body)
-  })
-}
-
-async function readAnswer(response: IncomingMessage): Promise<Buffer> {
-  const { statusCode = 0, headers } = response
-  if (statusCode !== 200 || headers['content-type']?.split(';')[0]?.trim() !== 'application/ocsp-response') {
-    response.destroy()
-    throw new OcspError(`the responder answers ${statusCode} ${headers['content-type'] ?? ''}`.trim())
+export async function postOcsp(url: string, question: Buffer, timeout: number): Promise<Buffer> {
+  const headers = { 'Content-Type': 'application/ocsp-request', Accept: 'application/ocsp-response' }
+  const post = { url: new URL(url), method: 'POST', headers, agent: false } as const
+  const { status, headers: heading, body } = await boundedRequest(post, question, { timeout, most: LARGEST_ANSWER })
+  const type = heading['content-type'] ?? ''
+  if (status !== 200 || type.split(';')[0]?.trim() !== 'application/ocsp-response') {
+    throw new OcspError(`the responder answers ${status} ${type}`.trim())
   }
-  const chunks: Buffer[] = []
-  let size = 0
-  for await (const chunk of response as AsyncIterable<Buffer>) {
-    size += chunk.length
-    if (size > LARGEST_ANSWER) {
-      response.destroy()
-      throw new OcspError(`the answer has more than ${LARGEST_ANSWER} bytes`)
-    }
-    chunks.push(chunk)
-  }
-  return Buffer.concat(chunks)
+  return body
 }

@@ -1,6 +1,7 @@
 /** One plugin and the calls to it: Docker's plugin protocol, version 1 (docs/extend/plugin_api.md of docker/cli). */
-import { Agent as HttpAgent, request as httpRequest, type IncomingMessage, type RequestOptions } from 'node:http'
-import { Agent as HttpsAgent, request as httpsRequest } from 'node:https'
+import { Agent as HttpAgent } from 'node:http'
+import { Agent as HttpsAgent } from 'node:https'
+import { boundedRequest } from '../bounded-request.ts'
 import type { PluginAddress } from './address.ts'
 
 export interface PluginOptions {
@@ -98,33 +99,17 @@ export class Plugin {
     }
   }
 
-  #post(
-    address: PluginAddress,
+  async #post(
+    { target, tls }: PluginAddress,
     agent: HttpAgent | HttpsAgent,
     method: string,
-    body: string,
+    question: string,
   ): Promise<Record<string, unknown>> {
-    const { timeout, maxAnswer } = this.#options
-    const options: RequestOptions = {
-      ...address.target,
-      agent,
-      method: 'POST',
-      path: `/${method}`,
-      signal: AbortSignal.timeout(timeout),
-      headers: { Accept: ACCEPT, Host: 'plugin.moby.localhost', 'Content-Length': Buffer.byteLength(body) },
-    }
-    const send = address.tls ? httpsRequest : httpRequest
-    return new Promise<Record<string, unknown>>((resolve, reject) => {
-      const failed = (error: Error) =>
-        reject(error.name === 'AbortError' ? new Error(`no answer within ${timeout} ms`) : error)
-      const request = send(options, (response) => {
-        readBounded(response, maxAnswer)
-          .then((text) => this.#answer(method, response.statusCode ?? 0, text))
-          .then(resolve, failed)
-      })
-      request.on('error', failed)
-      request.end(body)
-    })
+    const { timeout, maxAnswer: most } = this.#options
+    const headers = { Accept: ACCEPT, Host: 'plugin.moby.localhost' }
+    const post = { ...target, tls: tls !== undefined, agent, method: 'POST', path: `/${method}`, headers }
+    const { status, body } = await boundedRequest(post, question, { timeout, most })
+    return this.#answer(method, status, body.toString())
   }
 
   /** Success is 200 and nothing else, as in Docker; the plugin's own words stand in `Err`, or are the whole answer. */
@@ -158,20 +143,6 @@ function agentOf({ tls }: PluginAddress): HttpAgent | HttpsAgent {
     // Sessions of one plugin's address must never be offered to another.
     maxCachedSessions: 0,
   })
-}
-
-async function readBounded(response: IncomingMessage, most: number): Promise<string> {
-  const chunks: Buffer[] = []
-  let size = 0
-  for await (const chunk of response as AsyncIterable<Buffer>) {
-    size += chunk.length
-    if (size > most) {
-      response.destroy()
-      throw new Error(`the answer has more than ${most} bytes`)
-    }
-    chunks.push(chunk)
-  }
-  return Buffer.concat(chunks).toString('utf8')
 }
 
 function parseObject(text: string): Record<string, unknown> | undefined {

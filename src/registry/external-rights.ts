@@ -1,5 +1,5 @@
 /** Rights from a program of the operator's own, asked over a Unix socket. What it cannot say is never a yes. */
-import { request } from 'node:http'
+import { boundedRequest } from '../bounded-request.ts'
 import { GatewayError } from '../errors.ts'
 import { actionsAsked, type Judgement, type Rights, type Subject, type Tag } from './rights.ts'
 import type { Resource } from './scope.ts'
@@ -67,29 +67,14 @@ function parsed(text: string): unknown {
   }
 }
 
-function ask(socketPath: string, timeout: number, body: string): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const headers = { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) }
-    const signal = AbortSignal.timeout(timeout)
-    const asking = request({ socketPath, path: '/authorize', method: 'POST', headers, signal, agent: false })
-    asking.on('error', (error) =>
-      reject(undecided(signal.aborted ? `took more than ${timeout} ms` : error.message, error)),
-    )
-    asking.on('response', (response) => {
-      let text = ''
-      response.setEncoding('utf8')
-      response.on('data', (chunk: string) => {
-        text += chunk
-        if (text.length > LARGEST_ANSWER) response.destroy(new Error(`answered with more than ${LARGEST_ANSWER} bytes`))
-      })
-      response.on('error', (error) => reject(undecided(error.message, error)))
-      response.on('end', () => {
-        if (response.statusCode === 200) resolve(text)
-        else reject(undecided(`answered with status ${response.statusCode}`))
-      })
-    })
-    asking.end(body)
+async function ask(socketPath: string, timeout: number, question: string): Promise<string> {
+  const headers = { 'content-type': 'application/json' }
+  const post = { socketPath, path: '/authorize', method: 'POST', headers, agent: false } as const
+  const { status, body } = await boundedRequest(post, question, { timeout, most: LARGEST_ANSWER }).catch((error) => {
+    throw undecided(`cannot be asked: ${error.message}`, error)
   })
+  if (status !== 200) throw undecided(`answered with status ${status}`)
+  return body.toString()
 }
 
 function undecided(what: string, cause?: unknown): GatewayError {

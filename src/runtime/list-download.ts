@@ -1,4 +1,4 @@
-import { get, type IncomingMessage } from 'node:http'
+import { boundedRequest } from '../bounded-request.ts'
 import { RevocationList, readRevocationLists } from '../tls-cert-utils/revocation-list.ts'
 import { readInThread, SMALL } from './revocation-files.ts'
 
@@ -19,30 +19,10 @@ export async function downloadLists(
   authority: string,
   { timeout, maxSize }: DownloadLimits,
 ): Promise<readonly RevocationList[]> {
-  const bytes = await bodyOf(await answerOf(url, AbortSignal.timeout(timeout)), maxSize)
+  const question = { url: new URL(url), agent: false, headers: { accept: 'application/pkix-crl' } } as const
+  const { status, body: bytes } = await boundedRequest(question, undefined, { timeout, most: maxSize })
+  if (status !== 200) throw new Error(`the answer is ${status}`)
   if (bytes.length < SMALL) return readRevocationLists(bytes)
   const parts = await readInThread({ bytes, authorities: [authority] })
   return parts ? parts.map(RevocationList.fromParts) : readRevocationLists(bytes)
-}
-
-function answerOf(url: string, signal: AbortSignal): Promise<IncomingMessage> {
-  return new Promise((resolve, reject) => {
-    get(url, { signal, agent: false, headers: { accept: 'application/pkix-crl' } }, resolve).once('error', reject)
-  })
-}
-
-async function bodyOf(answer: IncomingMessage, maxSize: number): Promise<Buffer> {
-  try {
-    if (answer.statusCode !== 200) throw new Error(`the answer is ${answer.statusCode}`)
-    const chunks: Buffer[] = []
-    let size = 0
-    for await (const chunk of answer as AsyncIterable<Buffer>) {
-      size += chunk.length
-      if (size > maxSize) throw new Error(`it is larger than ${maxSize} bytes (crl_fetch.max_size)`)
-      chunks.push(chunk)
-    }
-    return Buffer.concat(chunks)
-  } finally {
-    answer.destroy()
-  }
 }

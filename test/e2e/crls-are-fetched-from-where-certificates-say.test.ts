@@ -93,8 +93,8 @@ describe('what is no list of the authority refuses', () => {
       () => (respond = (_request, response) => response.writeHead(302, { location: '/x' }).end()),
       'the answer is 302',
     ],
-    ['no answer in time', () => (respond = () => {}), 'aborted'],
-    ['too many bytes', () => serve(Buffer.alloc(5000)), 'larger than 4096 bytes'],
+    ['no answer in time', () => (respond = () => {}), 'no answer within 1000 ms'],
+    ['too many bytes', () => serve(Buffer.alloc(5000)), 'more than 4096 bytes'],
     ['garbage', () => serve('no list'), 'no PEM block'],
     [
       'a delta list',

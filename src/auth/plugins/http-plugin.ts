@@ -1,5 +1,6 @@
-import { Agent, type ClientRequest, type IncomingMessage, request as plainRequest } from 'node:http'
-import { Agent as TlsAgent, request as tlsRequest } from 'node:https'
+import { Agent } from 'node:http'
+import { Agent as TlsAgent } from 'node:https'
+import { type Answer, boundedRequest } from '../../bounded-request.ts'
 import { GatewayError } from '../../errors.ts'
 import { LONGEST_ANSWER, type Plugin, type PluginAnswer, type PluginCall } from './plugin.ts'
 
@@ -26,21 +27,17 @@ export class HttpPlugin implements Plugin {
   async ready(): Promise<void> {}
 
   async ask(call: PluginCall): Promise<PluginAnswer> {
-    const { timeout, maxPending } = this.#options
+    const { maxPending } = this.#options
     if (this.#pending >= maxPending) {
       throw new GatewayError('GW_OVERLOADED', `${maxPending} answers of the plugin are waited for (max_pending)`)
     }
     this.#pending += 1
-    const signal = AbortSignal.timeout(timeout)
     try {
-      const response = await this.#send(JSON.stringify(call), signal)
-      return answerOf(response.statusCode ?? 0, await textOf(response))
+      const { status, body } = await this.#post(JSON.stringify(call))
+      return answerOf(status, body.toString())
     } catch (cause) {
       if (cause instanceof GatewayError) throw cause
-      const reason = signal.aborted
-        ? `did not answer within ${timeout} ms`
-        : `cannot be asked: ${(cause as Error).message}`
-      throw new GatewayError('GW_UNDECIDED', `the plugin ${reason}`, { cause })
+      throw new GatewayError('GW_UNDECIDED', `the plugin cannot be asked: ${(cause as Error).message}`, { cause })
     } finally {
       this.#pending -= 1
     }
@@ -50,45 +47,14 @@ export class HttpPlugin implements Plugin {
     this.#agent.destroy()
   }
 
-  #send(body: string, signal: AbortSignal): Promise<IncomingMessage> {
-    const { address } = this.#options
-    const headers = {
-      'content-type': 'application/json',
-      'content-length': Buffer.byteLength(body),
-      accept: 'application/json',
-    }
-    const options = { method: 'POST', agent: this.#agent, headers, signal }
-    return new Promise((resolve, reject) => {
-      const request = ((): ClientRequest => {
-        if (address.kind === 'unix') {
-          return plainRequest({
-            ...options,
-            socketPath: address.socketPath,
-            path: '/authenticate',
-            setDefaultHeaders: true,
-          })
-        }
-        return (address.url.protocol === 'https:' ? tlsRequest : plainRequest)(address.url, options)
-      })()
-      request.once('response', resolve).once('error', reject)
-      request.end(body)
-    })
+  #post(question: string): Promise<Answer> {
+    const { address, timeout } = this.#options
+    const headers = { 'content-type': 'application/json', accept: 'application/json' }
+    const target =
+      address.kind === 'unix' ? { socketPath: address.socketPath, path: '/authenticate' } : { url: address.url }
+    const post = { ...target, method: 'POST', agent: this.#agent, headers }
+    return boundedRequest(post, question, { timeout, most: LONGEST_ANSWER })
   }
-}
-
-/** Never more than an answer may hold. */
-async function textOf(response: IncomingMessage): Promise<string> {
-  const chunks: Buffer[] = []
-  let length = 0
-  for await (const chunk of response) {
-    length += (chunk as Buffer).length
-    if (length > LONGEST_ANSWER) {
-      response.destroy()
-      throw new Error(`more than ${LONGEST_ANSWER} bytes`)
-    }
-    chunks.push(chunk as Buffer)
-  }
-  return Buffer.concat(chunks).toString('utf8')
 }
 
 function answerOf(status: number, text: string): PluginAnswer {

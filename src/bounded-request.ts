@@ -1,0 +1,60 @@
+/** One question to another program over HTTP: a plugin, a responder, a distribution point. What it answers is bounded in time and size. */
+import { type ClientRequest, type IncomingHttpHeaders, type IncomingMessage, request as plainRequest } from 'node:http'
+import { type RequestOptions, request as tlsRequest } from 'node:https'
+
+export interface Bounds {
+  /** Milliseconds from the connection's beginning to the answer's last byte. */
+  readonly timeout: number
+  /** Bytes of the answer's body. */
+  readonly most: number
+}
+
+export interface Answer {
+  readonly status: number
+  readonly headers: IncomingHttpHeaders
+  readonly body: Buffer
+}
+
+export interface Question extends Omit<RequestOptions, 'signal' | 'timeout' | 'protocol'> {
+  readonly url?: URL
+  /** TLS where there is no `url` that tells. */
+  readonly tls?: boolean
+}
+
+/**
+ * Redirections are not followed.
+ * @throws Error whose message says what happened: no connection, too late, too large
+ */
+export function boundedRequest(question: Question, body: string | Buffer | undefined, bounds: Bounds): Promise<Answer> {
+  const signal = AbortSignal.timeout(bounds.timeout)
+  return new Promise((resolve, reject) => {
+    const failed = (error: Error) =>
+      reject(signal.aborted ? new Error(`no answer within ${bounds.timeout} ms`, { cause: error }) : error)
+    send(question, body, signal)
+      .on('error', failed)
+      .on('response', (response) => {
+        const { statusCode: status = 0, headers } = response
+        bodyOf(response, bounds.most).then((whole) => resolve({ status, headers, body: whole }), failed)
+      })
+      .end(body)
+  })
+}
+
+function send({ url, tls, ...rest }: Question, body: string | Buffer | undefined, signal: AbortSignal): ClientRequest {
+  const length = body === undefined ? {} : { 'content-length': Buffer.byteLength(body) }
+  const options = { ...rest, signal, headers: { ...rest.headers, ...length } }
+  const request = (url ? url.protocol === 'https:' : tls) ? tlsRequest : plainRequest
+  return url ? request(url, options) : request(options)
+}
+
+async function bodyOf(response: IncomingMessage, most: number): Promise<Buffer> {
+  const chunks: Buffer[] = []
+  let size = 0
+  // Leaving the loop destroys the answer, and its connection with it.
+  for await (const chunk of response as AsyncIterable<Buffer>) {
+    size += chunk.length
+    if (size > most) throw new Error(`the answer has more than ${most} bytes`)
+    chunks.push(chunk)
+  }
+  return Buffer.concat(chunks)
+}
