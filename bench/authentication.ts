@@ -39,7 +39,14 @@ const caller = {
 } as unknown as Caller
 
 async function measure(name: string, rules: readonly Rule[]): Promise<void> {
-  const chain = createChain({ rules, anonymous: false, receipts, certificate, methodNamed: () => undefined })
+  const chain = createChain({
+    rules,
+    anonymous: false,
+    receipts,
+    certificate,
+    methodNamed: () => undefined,
+    multiFactor: () => [],
+  })
   await chain.authenticate(caller)
   for (let i = 0; i < REQUESTS / 10; i++) chain.authenticate(caller)
   const begin = process.cpuUsage()

@@ -3,6 +3,7 @@ import { GatewayError } from '../errors.ts'
 import type { AuthMethod, Caller, Identity, Outcome } from '../types.ts'
 import { agree, identityOf } from './agreement.ts'
 import { showsCredential } from './credential-places.ts'
+import { isEnough, type MultiFactorRules } from './multi-factor.ts'
 import { type Progress, type Receipts, readReceiptHeader } from './receipts.ts'
 import { refusal } from './refusal.ts'
 
@@ -20,6 +21,8 @@ export interface ChainOptions {
   readonly certificate: AuthMethod
   /** Any method that is set up, for users who demand one more than the rule does. */
   methodNamed(name: string): AuthMethod | undefined
+  /** What users must pass, whatever the rule asks for. */
+  readonly multiFactor: MultiFactorRules
 }
 
 export interface Chain {
@@ -148,8 +151,33 @@ class Attempt {
     return added.length === missing.length ? [...rule, ...added] : undefined
   }
 
-  /** Receipts alone let nobody in: they could come from a route that asks for more than this one. */
+  /** Every method of the rule has succeeded; the user may need more than it asks for. */
   #admitted(state: State): Judged {
+    const { found } = state
+    const combinations = found?.user ? this.#options.multiFactor(found.user) : []
+    if (!found || isEnough(combinations, found.methods)) return this.#admittedFresh(state)
+    const rules = combinations
+      .map((names) => names.filter((name) => !found.methods.includes(name)))
+      .flatMap((missing) => {
+        const rule = this.#withRequired(state.rule, missing)
+        return rule ? [rule] : []
+      })
+    if (rules.length > 0) return this.#anyOf(rules, state)
+    return this.#denied(state, `${found.user?.name} needs methods that are not set up`)
+  }
+
+  /** The first of the longer rules that is satisfied. */
+  #anyOf(rules: readonly Rule[], state: State, first = 0): Judged {
+    for (let i = first; i < rules.length; i++) {
+      const judged = this.#judge({ ...state, rule: rules[i] as Rule })
+      if (judged instanceof Promise) return judged.then((identity) => identity ?? this.#anyOf(rules, state, i + 1))
+      if (judged) return judged
+    }
+    return undefined
+  }
+
+  /** Receipts alone let nobody in: they could come from a route that asks for more than this one. */
+  #admittedFresh(state: State): Judged {
     const isFresh = state.rule.some((method) => {
       const answered = this.#answers.get(keyOf(method, state.found))
       return answered?.answer.status === 'accepted' && !answered.fromReceipt
@@ -162,8 +190,8 @@ class Attempt {
     return this.#miss(state, true)
   }
 
-  #miss({ found }: State, denied = false): undefined {
-    this.#misses.push({ found, denied })
+  #miss({ rule, found }: State, denied = false): undefined {
+    this.#misses.push({ rule, found, denied })
     return undefined
   }
 
@@ -203,11 +231,12 @@ class Attempt {
     for (const { method, answer } of answered) {
       if (answer.status === 'undecided') throw couldNotTell(method, answer.error)
     }
-    const { anonymous, rules, receipts } = this.#options
+    const { anonymous, receipts } = this.#options
     if (anonymous && this.#saysNothing(answered)) return ANONYMOUS
     const found = this.#misses.find((miss) => miss.found !== undefined && !miss.denied)?.found
     const receipt = found && receipts.issue(found, this.#caller.connection)
     const outcomes = answered.map(({ method, answer }) => [method, answer as Outcome] as const)
+    const rules = this.#misses.map(({ rule }) => rule)
     throw refusal({ rules, outcomes, reasons: this.#reasons, found, receipt })
   }
 }
@@ -234,6 +263,8 @@ interface Answered {
 
 /** How one rule went that did not let the caller in. */
 interface Miss {
+  /** With what the user demands besides. */
+  readonly rule: Rule
   readonly found: Identity | undefined
   readonly denied: boolean
 }

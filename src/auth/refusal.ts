@@ -6,6 +6,7 @@ import { RECEIPT_HEADER, type Receipt } from './receipts.ts'
 type Outcomes = readonly (readonly [AuthMethod, Outcome])[]
 
 export interface RefusalOptions {
+  /** Any of which would have been enough, for this user. */
   readonly rules: readonly (readonly AuthMethod[])[]
   readonly outcomes: Outcomes
   /** For the log. */

@@ -67,7 +67,7 @@ export const consumer = entity('A user.', {
   multi_factor_auth_rules: list(rule, {
     default: [],
     about:
-      'For the Identity API: the combinations of methods of which one must be complete, as in [[password, totp]]; without it, any will do.',
+      'The combinations of methods of which the user must pass one, whatever a rule asks for: at routes, at the Identity API and at registry realms, as in [[password, totp]]; without it, any will do.',
   }),
   multi_factor_auth_enabled: field(onOff, { default: true, about: 'false: multi_factor_auth_rules do not count.' }),
   default_project: field(text, {

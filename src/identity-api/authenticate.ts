@@ -1,6 +1,7 @@
 /** Keystone's authentication: the methods that the client chose, in its order, all of which must succeed and agree. */
 import { agree } from '../auth/agreement.ts'
 import { objectAt, textAt } from '../auth/methods/payload.ts'
+import { isEnough } from '../auth/multi-factor.ts'
 import { type Progress as Attested, type Receipts, readReceiptHeader } from '../auth/receipts.ts'
 import { GatewayError } from '../errors.ts'
 import type { AuthMethod, Caller, Identity, Outcome } from '../types.ts'
@@ -161,11 +162,10 @@ function judge(identity: Known, requires: ReadonlySet<string>, options: Authenti
     return { status: 'insufficient', identity: { ...identity, attributes }, required }
   }
   const rules = options.directory
-    .account(identity.user)
-    .multiFactorAuthRules.map((rule) => rule.filter((method) => options.methods.has(method)))
+    .multiFactorRulesOf(identity.user)
+    .map((rule) => rule.filter((method) => options.methods.has(method)))
     .filter((rule) => rule.length > 0)
-  const isComplete = (rule: readonly string[]) => rule.every((method) => identity.methods.includes(method))
-  if (rules.length === 0 || rules.some(isComplete)) return { status: 'complete', identity }
+  if (isEnough(rules, identity.methods)) return { status: 'complete', identity }
   const required = rules.filter((rule) => rule.some((method) => identity.methods.includes(method)))
   return { status: 'insufficient', identity, required }
 }

@@ -43,6 +43,8 @@ export interface ApplicationCredential {
   readonly project: Project | undefined
 }
 
+const NONE: readonly never[] = Object.freeze([])
+
 export interface Assignment {
   readonly role: Role
   /** A user's id, or the name of a group. */
@@ -96,7 +98,12 @@ export class Directory {
 
   account(user: User): Account {
     const [domain] = this.#options.domains
-    return this.#options.accounts.get(user.id) ?? { domain, defaultProject: undefined, multiFactorAuthRules: [] }
+    return this.#options.accounts.get(user.id) ?? { domain, defaultProject: undefined, multiFactorAuthRules: NONE }
+  }
+
+  /** What Keystone's `multi_factor_auth_rules` demand of the user. */
+  multiFactorRulesOf({ id }: User): Account['multiFactorAuthRules'] {
+    return this.#options.accounts.get(id)?.multiFactorAuthRules ?? NONE
   }
 
   applicationCredential(id: string): ApplicationCredential | undefined {

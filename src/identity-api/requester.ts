@@ -1,5 +1,6 @@
 /** Who asks: by a token, or without one by a certificate (Keystone's X.509 tokenless authorization). */
 import { userOfCertificate } from '../auth/certificate-user.ts'
+import { isEnough } from '../auth/multi-factor.ts'
 import { thumbprintOf } from '../tokens/binding.ts'
 import { userOfClaims } from '../tokens/token-user.ts'
 import type { Tokens } from '../tokens/tokens.ts'
@@ -80,6 +81,7 @@ async function withoutToken(caller: Caller, options: RequesterOptions): Promise<
   const outcome = await certificate.authenticate(caller)
   if (outcome.status !== 'accepted' || (outcome.requires?.length ?? 0) > 0) return undefined
   const { user } = outcome
+  if (!isEnough(directory.multiFactorRulesOf(user), ['certificate'])) return undefined
   const roles = directory.rolesOf(user, scope)
   if (roles.length === 0) throw unauthorized(`${user.name} has no role where the certificate shall be used`)
   return { user, scope, roles, claims: undefined }

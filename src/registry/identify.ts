@@ -22,6 +22,13 @@ export type Identified =
  * @throws GatewayError GW_UNDECIDED where it cannot be told
  */
 export async function identify(realm: Realm, call: Call, service: string, said: Credentials): Promise<Identified> {
+  const identified = await identityOf(realm, call, service, said)
+  if (identified.status !== 'identified' || realm.isEnough(identified.identity)) return identified
+  const { user, methods } = identified.identity
+  return denied(`${nameOf(user)} needs more than ${methods.join(', ')} (multi_factor_auth_rules)`)
+}
+
+async function identityOf(realm: Realm, call: Call, service: string, said: Credentials): Promise<Identified> {
   const shown = call.identity.user ? call.identity : undefined
   switch (said.kind) {
     case 'none':

@@ -1,5 +1,5 @@
 /** One of Keycloak's realms, as far as registries know it: who may log in where, and what they get. */
-import type { AuthMethod, Users } from '../types.ts'
+import type { AuthMethod, Identity, Users } from '../types.ts'
 import type { RefreshTokens } from './refresh-tokens.ts'
 import type { Rights } from './rights.ts'
 import type { Robots } from './robots.ts'
@@ -15,6 +15,8 @@ export interface Realm {
   readonly users: Users
   /** Checks a name and a password; undefined where nobody has one. */
   readonly password: AuthMethod | undefined
+  /** Whether a user may log in by these methods alone, where he is set up to need several. */
+  isEnough(identity: Identity): boolean
   readonly refreshTokens: RefreshTokens
   /** Milliseconds. */
   readonly tokenLifetime: number

@@ -5,6 +5,7 @@ import { type Chain, createChain, NOBODY, type Rule } from '../auth/chain.ts'
 import { placesOf } from '../auth/credential-places.ts'
 import type { MappedUsers } from '../auth/mapped-users.ts'
 import { createCertificateMethod } from '../auth/methods/certificate.ts'
+import type { MultiFactorRules } from '../auth/multi-factor.ts'
 import { withoutKeys } from '../auth/query-keys.ts'
 import { createReceipts, type Receipts } from '../auth/receipts.ts'
 import type { AuthConfig, RouteConfig } from '../config/index.ts'
@@ -18,6 +19,9 @@ import type { Plugins } from './plugins.ts'
 /** Services that people log in at ask by themselves: who can say it already need not come to them. */
 const ASKS_NOBODY: Access = { authenticate: () => NOBODY, authorize: () => {} }
 
+/** What people log in at takes more proofs than the route has seen, and judges by all of them. */
+const JUDGED_THERE: MultiFactorRules = () => []
+
 export interface AccessOptions {
   readonly users: Users
   readonly mappedUsers: MappedUsers
@@ -29,6 +33,8 @@ export interface AccessOptions {
   readonly certificate: AuthMethod
   /** What the user of a certificate may have to show besides, whatever the rule says. */
   readonly besideCertificate: readonly AuthMethod[]
+  /** What users must pass, whatever the rule says, and the methods that it may come to. */
+  readonly multiFactorRules: { readonly of: MultiFactorRules; readonly methods: readonly AuthMethod[] }
   readonly receipts: Receipts
 }
 
@@ -45,11 +51,16 @@ export function buildReceipts(auth: AuthConfig, users: Users, secret: Buffer): R
 }
 
 export function createAccesses(options: AccessOptions): Accesses {
-  const { methods, certificate, besideCertificate, receipts, authorizations, plugins } = options
+  const { methods, certificate, besideCertificate, receipts, authorizations, plugins, multiFactorRules } = options
   const methodNamed = (name: string) => methods.get(name)
-  const chainOf = (rules: readonly Rule[], anonymous: boolean, ofRoute: AuthMethod) =>
-    createChain({ rules, anonymous, receipts, certificate: ofRoute, methodNamed })
+  const chainOf = (
+    rules: readonly Rule[],
+    anonymous: boolean,
+    ofRoute: AuthMethod,
+    multiFactor = multiFactorRules.of,
+  ) => createChain({ rules, anonymous, receipts, certificate: ofRoute, methodNamed, multiFactor })
   const mapped = chainOf([[certificate]], false, certificate)
+  const besideRules = [...besideCertificate, ...multiFactorRules.methods]
   const withheld = withheldFromPlugins([...methods.values(), ...besideCertificate])
   return {
     of(route) {
@@ -63,16 +74,18 @@ export function createAccesses(options: AccessOptions): Accesses {
         (names): Rule => names.map((name) => (name === 'certificate' ? own : methodOf(name, methods))),
       )
       return {
-        authenticate: authenticator(asks && chainOf(rules, route.anonymous, own), isBuiltin ? undefined : mapped),
+        authenticate: isBuiltin
+          ? authenticator(asks && chainOf(rules, route.anonymous, own, JUDGED_THERE), undefined)
+          : authenticator(asks && chainOf(rules, route.anonymous, own), mapped),
         authorize: authorizer(authorization, deciders, withheld),
         ...(authorization && { decidedBy: (caller: Caller, who: Identity) => authorization.decide(caller, who).by }),
-        hides: route.hide_credentials ? placesOf([...rules.flat(), ...besideCertificate]) : undefined,
+        hides: route.hide_credentials ? placesOf([...rules.flat(), ...besideRules]) : undefined,
       }
     },
     mapped: {
       authenticate: authenticator(mapped, mapped),
       authorize: () => {},
-      hides: besideCertificate.length > 0 ? placesOf(besideCertificate) : undefined,
+      hides: besideRules.length > 0 ? placesOf(besideRules) : undefined,
     },
   }
 }

@@ -67,6 +67,7 @@ export function buildAuthentication(options: AuthenticationOptions): Authenticat
       receipts,
       authorizations,
       plugins: dockerPlugins,
+      multiFactorRules: multiFactorRulesOf(config, directory, byName),
     }),
     async ready() {
       await plugins.ready(materials)
@@ -75,6 +76,18 @@ export function buildAuthentication(options: AuthenticationOptions): Authenticat
       throw new ConfigError(materials.problems)
     },
     close: () => plugins.close(),
+  }
+}
+
+function multiFactorRulesOf(
+  { consumers }: Config,
+  directory: Directory,
+  methods: Methods['byName'],
+): AccessOptions['multiFactorRules'] {
+  const names = new Set(consumers.flatMap(({ multi_factor_auth_rules: rules }) => rules.flat()))
+  return {
+    of: (user) => directory.multiFactorRulesOf(user),
+    methods: [...names].flatMap((name) => methods.get(name) ?? []),
   }
 }
 

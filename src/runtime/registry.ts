@@ -1,11 +1,13 @@
 /** Realms for registries, from their configuration. */
 import { createPublicKey } from 'node:crypto'
+import { isEnough } from '../auth/multi-factor.ts'
 import type {
   CertificateConfig,
   RegistryRealmConfig,
   RegistryRobotConfig,
   WrittenRegistryRule,
 } from '../config/index.ts'
+import type { Directory } from '../identity-api/directory.ts'
 import { type CertificateField, createCertificateDemand } from '../registry/certificate-demand.ts'
 import { AclError, createAclRights } from '../registry/docker-auth-acl.ts'
 import { createExternalRights } from '../registry/external-rights.ts'
@@ -25,6 +27,8 @@ export interface RealmSurroundings {
   readonly users: Users
   /** Checks names and passwords; undefined where no user has any. */
   readonly password: AuthMethod | undefined
+  /** Says which methods a user must pass. */
+  readonly directory: Directory
 }
 
 /** A realm whose keys cannot be used is left out; `materials` has the problem then. */
@@ -38,7 +42,7 @@ export function buildRealms(realms: readonly RegistryRealmConfig[], surroundings
 function buildRealm(
   realm: RegistryRealmConfig,
   pairs: readonly KeyPair[],
-  { materials, store, users, password }: RealmSurroundings,
+  { materials, store, users, password, directory }: RealmSurroundings,
 ): Realm {
   const { name, issuer } = realm
   return {
@@ -49,6 +53,8 @@ function buildRealm(
     robots: createRobots(realm.robots.map(robotOf)),
     users,
     password,
+    isEnough: ({ user, methods }) =>
+      !user || methods.includes('robot') || isEnough(directory.multiFactorRulesOf(user), methods),
     refreshTokens: createRefreshTokens({
       store,
       realm: name,

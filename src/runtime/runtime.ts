@@ -152,7 +152,7 @@ export function buildRuntime(loaded: LoadedConfig, lasting: Lasting): Runtime {
   const { methods, receipts, accesses } = authentication
   const identity = tokens && { config, users, methods: methods.byName, receipts, tokens, directory }
   const { password } = methods
-  const realms = buildRealms(config.registry_realms, { materials, store: store.store, users, password })
+  const realms = buildRealms(config.registry_realms, { materials, store: store.store, users, password, directory })
   const services = buildServices(config, { materials, realms, identity, lasting, used: usedPools })
   const mappers = new Mappers(config, users, dockerPlugins, materials)
   const servers = config.listeners.map((listener) =>

@@ -14,7 +14,7 @@ const certificate = method('certificate', absent)
 function chain(rules: readonly (readonly AuthMethod[])[], options: Partial<ChainOptions> = {}) {
   const made = createChain({
     rules,
-    ...{ anonymous: false, receipts, certificate, methodNamed: () => undefined },
+    ...{ anonymous: false, receipts, certificate, methodNamed: () => undefined, multiFactor: () => [] },
     ...options,
   })
   return (who: Caller = caller()) => made.authenticate(who)
@@ -339,5 +339,60 @@ describe('what a user demands besides the rule', () => {
 
   test('lets nobody in where it is not set up', async () => {
     expect((await refusalOf(() => chain([[certificate]])())).detail).toMatch(/password, which is not set up/)
+  })
+})
+
+describe('multi-factor rules of a user', () => {
+  const [password, code] = [method('password', accepted(ada)), method('totp', accepted(ada))]
+  const known = [password, code, method('certificate', absent)]
+  const options = (combinations: string[][], methods: readonly AuthMethod[] = known): Partial<ChainOptions> => ({
+    multiFactor: ({ id }) => (id === ada.id ? combinations : []),
+    methodNamed: (name) => methods.find((each) => each.name === name),
+  })
+
+  test('are asked for besides the rule, and concern nobody else', async () => {
+    const both = [['password', 'totp']]
+    expect((await chain([[password]], options(both))()).methods).toEqual(['password', 'totp'])
+    const key = method('api-key', accepted(ada))
+    expect((await chain([[key]], options(both))()).methods).toEqual(['api-key', 'password', 'totp'])
+    const ofBob = method('password', accepted(bob))
+    expect((await chain([[ofBob]], options(both))()).methods).toEqual(['password'])
+  })
+
+  test('let in by any of them', async () => {
+    const missing = [method('totp', absent), password, method('certificate', accepted(ada))]
+    const run = (combinations: string[][]) => chain([[password]], options(combinations, missing))()
+    expect((await run([['password']])).methods).toEqual(['password'])
+    expect((await run([['password', 'totp'], ['certificate']])).methods).toEqual(['password', 'certificate'])
+    expect((await refusalOf(() => run([['password', 'totp']]))).code).toBe('GW_UNAUTHENTICATED')
+  })
+
+  test('count what a token was issued for', async () => {
+    const token = (methods: string[]) => method('token', accepted(ada, { methods }))
+    const only = options([['password', 'totp']], [method('totp', absent), password])
+    expect((await chain([[token(['password', 'totp'])]], only)()).methods).toEqual(['token', 'password', 'totp'])
+    expect((await refusalOf(() => chain([[token(['password'])]], only)())).code).toBe('GW_UNAUTHENTICATED')
+  })
+
+  test('are what the 401 tells, with a receipt for what was passed', async () => {
+    const waiting = options([['password', 'totp']], [method('totp', absent)])
+    const error = await refusalOf(() => chain([[password], [method('api-key', absent)]], waiting)())
+    expect(schemesOf(error)).toEqual(['totp realm="test"', 'api-key realm="test"'])
+    expect(error.members).toMatchObject({
+      receipt: { methods: ['password'] },
+      required_auth_methods: [['password', 'totp']],
+    })
+    const rules = [[method('password', absent)]]
+    const next = options([['password', 'totp']])
+    const who = caller({ headers: ['Openstack-Auth-Receipt', receiptOf(error)] })
+    expect((await chain(rules, next)(who)).methods).toEqual(['password', 'totp'])
+  })
+
+  test('must agree with the rule, and let nobody in where one is not set up or cannot be decided', async () => {
+    const run = (...methods: AuthMethod[]) => chain([[password]], options([['password', 'totp']], methods))()
+    expect((await refusalOf(() => run(method('totp', accepted(bob))))).detail).toContain('totp found bob')
+    expect((await refusalOf(() => run())).detail).toContain('needs methods that are not set up')
+    const broken = method('totp', () => Promise.reject(new Error('away')))
+    expect((await refusalOf(() => run(broken))).code).toBe('GW_UNDECIDED')
   })
 })
