@@ -24,6 +24,7 @@ export type ClientVerifyResult =
   | 'purpose'
   | 'crl_missing'
   | 'crl_expired'
+  | 'crl_not_yet_valid'
   | 'other'
 
 /** The counters of one route. */
@@ -58,6 +59,9 @@ export interface Metrics {
 
   handshake(labels: HandshakeLabels): void
   clientVerified(result: ClientVerifyResult): void
+  /** A client was let in although a revocation list was missing or not current (revocation_check_mode IGNORE_CA_ERROR). */
+  crlErrorIgnored(result: ClientVerifyResult): void
+  crlFetched(succeeded: boolean): void
   refused(code: ErrorCode): void
   /** Connections that a limit of their listener turned away. */
   connectionsRefused(limit: string, count: number): void
@@ -71,8 +75,8 @@ export interface Metrics {
   upstreamConnections(service: string, count: () => UpstreamConnections): () => void
   /** Replaces what was said before, so that what a reload has removed is gone. */
   certificates(inUse: readonly CertificateInUse[]): void
-  /** Replaces what was said before. */
-  crls(inUse: readonly CrlInUse[]): void
+  /** Replaces what was said before; asked at each scrape, as lists are fetched in between. */
+  crls(inUse: () => readonly CrlInUse[]): void
   /** The outcome of loading the configuration, at the start too. */
   reloaded(succeeded: boolean): void
 }
@@ -94,6 +98,7 @@ export function createMetrics(): Metrics {
     ...requestMetrics(register),
     ...connectionMetrics(register),
     ...certificateMetrics(register),
+    ...revocationMetrics(register),
     ...reloadMetrics(register),
   }
 }
@@ -211,20 +216,13 @@ function upstreamSamples(sources: Iterable<UpstreamSource>): Sample[] {
   ])
 }
 
-function certificateMetrics(register: Register): Pick<Metrics, 'certificates' | 'crls'> {
+function certificateMetrics(register: Register): Pick<Metrics, 'certificates'> {
   let certificates: Sample[] = []
-  let crls: Sample[] = []
   register(
     'sallyport_certificate_not_after_timestamp_seconds',
     'gauge',
     'When a certificate in use stops being valid.',
     () => certificates,
-  )
-  register(
-    'sallyport_crl_next_update_timestamp_seconds',
-    'gauge',
-    'When a revocation list in use must have been replaced.',
-    () => crls,
   )
   return {
     certificates(inUse) {
@@ -232,9 +230,34 @@ function certificateMetrics(register: Register): Pick<Metrics, 'certificates' | 
         inUse.map(({ role, name, notAfter }) => ({ labels: { role, name }, value: notAfter / 1000 })),
       )
     },
-    crls(inUse) {
-      crls = earliest(inUse.map(({ name, nextUpdate }) => ({ labels: { name }, value: nextUpdate / 1000 })))
+  }
+}
+
+function revocationMetrics(register: Register): Pick<Metrics, 'crls' | 'crlErrorIgnored' | 'crlFetched'> {
+  let inUse: () => readonly CrlInUse[] = () => []
+  const ignored = new Counts<ClientVerifyResult>((result) => result)
+  const fetches = new Counts<boolean>(String)
+  register(
+    'sallyport_crl_next_update_timestamp_seconds',
+    'gauge',
+    'When a revocation list in use must have been replaced.',
+    () => earliest(inUse().map(({ name, nextUpdate }) => ({ labels: { name }, value: nextUpdate / 1000 }))),
+  )
+  register(
+    'sallyport_crl_errors_ignored_total',
+    'counter',
+    'Clients let in without a current revocation list (revocation_check_mode IGNORE_CA_ERROR).',
+    () => ignored.samples((result) => ({ result })),
+  )
+  register('sallyport_crl_fetches_total', 'counter', 'Revocation lists that were asked for (ssl_crl_fetch).', () =>
+    fetches.samples((succeeded) => ({ result: succeeded ? 'success' : 'error' })),
+  )
+  return {
+    crls(asked) {
+      inUse = asked
     },
+    crlErrorIgnored: (result) => ignored.add(result),
+    crlFetched: (succeeded) => fetches.add(succeeded),
   }
 }
 
@@ -283,6 +306,7 @@ const VERIFY_RESULTS: ReadonlyMap<string, ClientVerifyResult> = new Map<string, 
   ['INVALID_PURPOSE', 'purpose'],
   ['UNABLE_TO_GET_CRL', 'crl_missing'],
   ['CRL_HAS_EXPIRED', 'crl_expired'],
+  ['CRL_NOT_YET_VALID', 'crl_not_yet_valid'],
   ['DEPTH_ZERO_SELF_SIGNED_CERT', 'untrusted'],
   ['SELF_SIGNED_CERT_IN_CHAIN', 'untrusted'],
   ['UNABLE_TO_GET_ISSUER_CERT', 'untrusted'],

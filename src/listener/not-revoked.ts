@@ -2,7 +2,7 @@ import type { CertificateFacts } from '../tls-cert-utils/certificate.ts'
 import type { Revocation, RevocationFinding } from '../tls-cert-utils/revocation.ts'
 import { type Demand, failed, type Opinion, type Shown } from './demand.ts'
 
-/** `tell` hears of lists that were missing or not current where that refuses nobody. */
+/** `tell` hears of lists that were missing or not current where somebody is let in all the same. */
 export function notRevoked(
   revocation: Revocation,
   {
@@ -19,9 +19,11 @@ export function notRevoked(
     // `optional_no_ca` does not forgive a stranger that no list speaks of him, as in nginx.
     const { findings, ignored, until } =
       error === undefined ? revocation.judge(path, now) : revocation.judgeStranger(certificate)
-    for (const finding of ignored) tell(finding)
     const last = findings.at(-1)
-    if (!last) return { failure: undefined, until }
+    if (!last) {
+      for (const finding of ignored) tell(finding)
+      return { failure: undefined, until }
+    }
     const { code, at, detail } = last
     const whose = at === 0 ? '' : path[at]?.subject
     const hint = [whose, detail].filter(Boolean).join(': ')

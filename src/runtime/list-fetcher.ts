@@ -1,8 +1,10 @@
 import type { CrlFetchConfig } from '../config/index.ts'
 import type { Log } from '../log.ts'
+import type { CrlInUse, Metrics } from '../metrics.ts'
 import type { CertificateFacts } from '../tls-cert-utils/certificate.ts'
 import { readWhole } from '../tls-cert-utils/der.ts'
 import { CRL_DISTRIBUTION_POINTS, readDistributionPoints, readExtensions } from '../tls-cert-utils/extensions.ts'
+import { isNamedBy } from '../tls-cert-utils/revocation.ts'
 import type { RevocationList } from '../tls-cert-utils/revocation-list.ts'
 import { downloadLists } from './list-download.ts'
 
@@ -29,6 +31,7 @@ interface Entry {
  */
 export class ListFetcher {
   readonly #log: Log
+  readonly #metrics: Pick<Metrics, 'crlFetched'>
   readonly #entries = new Map<string, Entry>()
   readonly #addresses = new WeakMap<CertificateFacts, string | undefined>()
   #limits: CrlFetchConfig | undefined
@@ -36,8 +39,18 @@ export class ListFetcher {
   /** Called when a list has come that replaces another: open connections must be judged again. */
   onReplaced: (() => void) | undefined
 
-  constructor(log: Log) {
+  constructor(log: Log, metrics: Pick<Metrics, 'crlFetched'>) {
     this.#log = log
+    this.#metrics = metrics
+  }
+
+  /** Those alone that their authority has signed: anybody on the way could make up issuers otherwise. */
+  get inUse(): CrlInUse[] {
+    return [...this.#entries.values()].flatMap(({ lists, issuer }) =>
+      lists
+        .filter((list) => isNamedBy(list, issuer) && list.isSignedBy(issuer) && Number.isFinite(list.nextUpdate))
+        .map(({ nextUpdate }) => ({ name: issuer.subject, nextUpdate })),
+    )
   }
 
   /** Takes the limits of a new configuration. */
@@ -103,10 +116,12 @@ export class ListFetcher {
           const soonest = Date.now() + RETRY_PAUSE
           entry.fetchAgainAt = Math.max(soonest, Math.min(Date.now() + interval, nextUpdate - MARGIN))
           this.#take(entry, lists)
+          this.#metrics.crlFetched(true)
           this.#log.info({ address, lists: lists.length }, 'revocation list fetched')
         },
         (error: Error) => {
           entry.fetchAgainAt = Date.now() + RETRY_PAUSE
+          this.#metrics.crlFetched(false)
           this.#log.warn({ address, reason: error.message }, 'revocation list cannot be fetched')
         },
       )

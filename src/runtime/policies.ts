@@ -6,8 +6,8 @@ import { notRevoked } from '../listener/not-revoked.ts'
 import type { Staple } from '../listener/stapling.ts'
 import type { StapleFor } from '../listener/tls-servers.ts'
 import { TrustPolicy, type TrustPolicyOptions } from '../listener/trust-policy.ts'
-
 import type { Log } from '../log.ts'
+import type { Metrics } from '../metrics.ts'
 import { ServerNames } from '../routing/server-names.ts'
 import type { VirtualServer } from '../types.ts'
 import { type ClientTrust, clientTrustOf } from './client-trust.ts'
@@ -65,6 +65,7 @@ export type PolicyRegistry = Map<string, TrustPolicy>
 /** What the policies of a process share. */
 export interface PolicyContext {
   readonly log: Log
+  readonly metrics: Metrics
   readonly listFetcher: ListFetcher
   /** Session ticket keys follow from it. */
   readonly ticketSecret: Buffer
@@ -79,7 +80,7 @@ export interface PolicyContext {
 }
 
 /** What a server is prepared with. */
-interface Preparation extends Pick<PolicyContext, 'log' | 'mappers' | 'ocsp'> {
+interface Preparation extends Pick<PolicyContext, 'log' | 'metrics' | 'mappers' | 'ocsp'> {
   readonly bySni: CertificatesByName
   readonly materials: Materials
   readonly fetcher: ListFetcher
@@ -141,7 +142,7 @@ export function prepareServers(
 function prepareServer(
   config: ServerConfig,
   listener: ListenerConfig,
-  { bySni, materials, log, mappers, fetcher, ocsp }: Preparation,
+  { bySni, materials, log, metrics, mappers, fetcher, ocsp }: Preparation,
 ): Prepared {
   const pairs = pairsOfServer(config, materials)
   for (const name of uncoveredNames(
@@ -166,7 +167,7 @@ function prepareServer(
   const options = policyOptions(config, listener, trust, `${revocation?.name ?? ''} ${statuses?.name ?? ''}`)
   const demands = [
     ...(revocation
-      ? [notRevoked(revocation.lists, { tell: ignoredListTeller(log), prepare: revocation.prepare })]
+      ? [notRevoked(revocation.lists, { tell: ignoredListTeller(log, metrics), prepare: revocation.prepare })]
       : []),
     ...(statuses ? [statuses.statuses.demand] : []),
   ]

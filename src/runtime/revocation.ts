@@ -1,5 +1,6 @@
 import type { CrlSource, ServerConfig } from '../config/index.ts'
 import type { Log } from '../log.ts'
+import { type Metrics, verifyResult } from '../metrics.ts'
 import type { CertificateFacts } from '../tls-cert-utils/certificate.ts'
 import { isNamedBy, Revocation, type RevocationFinding } from '../tls-cert-utils/revocation.ts'
 import type { RevocationList } from '../tls-cert-utils/revocation-list.ts'
@@ -29,6 +30,7 @@ export function revocationOf(
   const found = source ? materials.revocationLists(source) : { lists: [], name: '' }
   if (!found) return undefined
   if (source) checkLists(found.lists, { source, mode }, trust, materials)
+  if (source && !fetches && mode === 'STRICT') warnOfUnlisted(found.lists, { source, certificates }, trust, materials)
   const fetched = fetches ? (fetcher?.lists.bind(fetcher) ?? (() => [])) : undefined
   return {
     lists: new Revocation(found.lists, { certificates, mode, fetched }),
@@ -66,13 +68,32 @@ function checkLists(
   }
 }
 
+/** Authorities that certify nobody who is let in, as no list speaks of those whom they certify. */
+function warnOfUnlisted(
+  lists: readonly RevocationList[],
+  { source, certificates }: { source: CrlSource; certificates: ServerConfig['ssl_crl_check'] },
+  trust: TrustStore,
+  materials: Materials,
+): void {
+  const unlisted = trust.certificates.filter((authority) => !lists.some((list) => isNamedBy(list, authority)))
+  // With `leaf`, an authority whose intermediates have lists needs none itself.
+  if (certificates === 'leaf' && lists.length > 0) return
+  for (const { subject } of unlisted) {
+    materials.warn(
+      source.setting,
+      `there is no list of ${subject}: until there is one, every client of this CA is refused (revocation_check_mode STRICT)`,
+    )
+  }
+}
+
 /** How often the log tells of the same trouble, in milliseconds: each handshake would have its line otherwise. */
 const TELLING_INTERVAL = 60_000
 
-/** Tells the log of lists that are missing or not current where `revocation_check_mode` lets clients in all the same. */
-export function ignoredListTeller(log: Log): (ignored: RevocationFinding) => void {
+/** Tells of lists that are missing or not current where `revocation_check_mode` lets clients in all the same. */
+export function ignoredListTeller(log: Log, metrics: Metrics): (ignored: RevocationFinding) => void {
   const told = new Map<string, number>()
   return ({ code, detail = '' }) => {
+    metrics.crlErrorIgnored(verifyResult(code))
     const key = `${code} ${detail}`
     const now = Date.now()
     if (now - (told.get(key) ?? 0) < TELLING_INTERVAL) return

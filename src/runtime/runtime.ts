@@ -81,7 +81,7 @@ export function createLasting(log: Log, metrics: Metrics, shared?: Shared): Last
     policies: new Map(),
     demands: new Demands(),
     revocationFiles: new RevocationFiles(),
-    listFetcher: new ListFetcher(log),
+    listFetcher: new ListFetcher(log, metrics),
     ocsp: new OcspAnswers(log),
     forgetPoolMetrics: [],
     mappedUsers: new MappedUsers(),
@@ -192,7 +192,7 @@ export function buildRuntime(loaded: LoadedConfig, lasting: Lasting): Runtime {
       lasting.listFetcher.apply(config.crl_fetch)
       lasting.pools.retireAllBut(usedPools)
       lasting.metrics.certificates(materials.certificatesInUse)
-      lasting.metrics.crls(materials.crlsInUse)
+      lasting.metrics.crls(() => [...materials.crlsInUse, ...lasting.listFetcher.inUse])
       watchPools(services, lasting)
     },
   }

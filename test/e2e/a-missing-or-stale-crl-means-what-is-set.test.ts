@@ -56,6 +56,20 @@ test('the log tells, once a minute, that clients are let in without a current li
   expect(gateway.log.slice(before).filter(({ msg }) => msg?.includes('without a current'))).toEqual([])
 })
 
+test('the metrics count who is let in without a current list, and nobody who is refused all the same', async () => {
+  const counted = async () => {
+    const { text } = await gateway.getAdmin('/metrics')
+    const value = (result: string) =>
+      Number(new RegExp(`sallyport_crl_errors_ignored_total\\{result="${result}"\\} (\\d+)`).exec(text)?.[1] ?? 0)
+    return [value('crl_expired'), value('crl_missing')]
+  }
+  const [expired = 0, missing = 0] = await counted()
+  await gateway.get('/', { host: 'ignore.test', as: bob })
+  await gateway.get('/', { host: 'ignore.test', as: ada })
+  await gateway.get('/', { host: 'ignore-missing.test', as: bob })
+  expect(await counted()).toEqual([expired + 1, missing + 1])
+})
+
 test('a list that its CA has not signed is refused at the start, by name', async () => {
   const forged = root.crl([], { signer: authority('root') })
   const server = scene.server({ ssl_client_certificate: root.certificate, ssl_crl: forged })

@@ -36,6 +36,18 @@ test('a list whose issuer nobody trusts', async () => {
   ])
 })
 
+test('an authority of whom there is no list, where that refuses everybody whom it certified', async () => {
+  const department = scene.clients.authority('department')
+  const bundle = { ssl_client_certificate: scene.clients.certificate + department.certificate }
+  expect(await warnings({ ...bundle, ssl_crl: scene.clients.crl() })).toEqual([
+    expect.stringMatching(/ssl_crl.*there is no list of CN=department: until there is one, every client of this CA is/),
+  ])
+  const leaf = { ssl_crl: department.crl(), ssl_crl_check: 'leaf' }
+  const fetched = { ssl_crl: scene.clients.crl(), ssl_crl_fetch: 'on' }
+  const ignored = { ssl_crl: scene.clients.crl(), revocation_check_mode: 'IGNORE_CA_ERROR' }
+  for (const fields of [leaf, fetched, ignored]) expect(await warnings({ ...bundle, ...fields })).toEqual([])
+})
+
 test.each(['www.example.test', '*.example.test', '192.0.2.1'])(
   'a server name that its certificate does not hold: %s',
   async (name) => {

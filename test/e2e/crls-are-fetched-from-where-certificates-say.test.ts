@@ -63,6 +63,22 @@ test('a list is fetched when a certificate first needs it, and only then', async
   expect(asked).toEqual(['/root.crl'])
 })
 
+test('the metrics tell when a fetched list must have been replaced, but not of one that another key has signed', async () => {
+  const end = 5
+  serve(root.crl([], { nextUpdate: end }))
+  const gateway = await startFetching()
+  await gateway.get('/', { as: client('bob') })
+  const { text } = await gateway.getAdmin('/metrics')
+  const told = Number(/crl_next_update_timestamp_seconds\{name="CN=root"\} (\d+)/.exec(text)?.[1])
+  expect(Math.abs(told - (Date.now() / 1000 + end * 86_400))).toBeLessThan(60)
+  expect(text).toContain('sallyport_crl_fetches_total{result="success"} 1')
+
+  serve(root.crl([], { signer: authority('root') }))
+  const misled = await startFetching()
+  await misled.get('/', { as: client('bob') })
+  expect((await misled.getAdmin('/metrics')).text).not.toContain('crl_next_update_timestamp_seconds{')
+})
+
 test('many handshakes at once ask one question', async () => {
   const bob = client('bob')
   respond = (_request, response) => void pause(300).then(() => response.end(root.crl()))
@@ -111,6 +127,7 @@ describe('what is no list of the authority refuses', () => {
       gateway.log.find(({ msg }) => msg === 'revocation list cannot be fetched'),
     )
     expect(told.reason).toContain(reason)
+    expect((await gateway.getAdmin('/metrics')).text).toContain('sallyport_crl_fetches_total{result="error"} 1')
   })
 
   test('a list that another key has signed', async () => {

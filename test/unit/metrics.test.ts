@@ -106,7 +106,7 @@ describe('metrics', () => {
       { role: 'ca', name: 'root', notAfter: 4000 },
       { role: 'client', name: 'say "hi"\n', notAfter: 9000 },
     ])
-    metrics.crls([{ name: 'root', nextUpdate: 3000 }])
+    metrics.crls(() => [{ name: 'root', nextUpdate: 3000 }])
     expect(await series(metrics, 'sallyport_certificate_not_after_timestamp_seconds')).toEqual([
       'sallyport_certificate_not_after_timestamp_seconds{role="ca",name="root"} 4',
       'sallyport_certificate_not_after_timestamp_seconds{role="client",name="say \\"hi\\"\\n"} 9',
