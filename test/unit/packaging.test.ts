@@ -40,3 +40,10 @@ test('the licence is the one that package.json names, and whole', () => {
   ])
     expect(licence).toContain(part)
 })
+
+test('what is built hands on the licence of each library in it', () => {
+  const licences = read('dist/cli/LICENSES.txt')
+  for (const name of ['zod', 'pino', 'jose', 'commander'])
+    expect(licences).toMatch(new RegExp(`^${name} \\d+\\.\\d+`, 'm'))
+  expect(licences).toContain('THE SOFTWARE IS PROVIDED')
+})

@@ -1,0 +1,58 @@
+// Bundles src/ into dist/: a process that loads 10 files starts in half the CPU time of one that loads 700. Run it by `npm run build`.
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { basename, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { build } from 'esbuild'
+
+const root = fileURLToPath(new URL('..', import.meta.url))
+const folder = join(root, 'dist/cli')
+
+const { metafile, outputFiles } = await build({
+  absWorkingDir: root,
+  // The command line, and the programs of its threads: all in one folder, since they find each other beside themselves.
+  entryPoints: [
+    'src/cli/main.ts',
+    'src/runtime/revocation-thread.ts',
+    'src/auth/passwords/hash-worker.ts',
+    'src/auth/plugins/module-worker.ts',
+  ],
+  outdir: folder,
+  entryNames: '[name]',
+  bundle: true,
+  splitting: true,
+  format: 'esm',
+  platform: 'node',
+  target: 'node24',
+  // For the libraries that are CommonJS.
+  banner: {
+    js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url)",
+  },
+  metafile: true,
+  write: false,
+  logLevel: 'warning',
+})
+
+const files = new Map(outputFiles.map(({ path, text }) => [basename(path), text]))
+files.set('LICENSES.txt', licenses(Object.keys(metafile.inputs)))
+mkdirSync(folder, { recursive: true })
+const present = new Set(readdirSync(folder))
+// What did not change is left alone: a gateway may be starting from it.
+for (const [name, text] of files) {
+  if (!present.delete(name) || readFileSync(join(folder, name), 'utf8') !== text)
+    writeFileSync(join(folder, name), text)
+}
+for (const name of present) rmSync(join(folder, name), { recursive: true })
+
+/** The words under which the bundled libraries may be handed on. */
+function licenses(inputs) {
+  const packages = inputs.map((path) => /^(.*node_modules\/(?:@[^/]+\/)?[^/]+)\//.exec(path)?.[1]).filter(Boolean)
+  return [...new Set(packages)]
+    .sort()
+    .map((path) => {
+      const { name, version, license } = JSON.parse(readFileSync(join(root, path, 'package.json'), 'utf8'))
+      const file = readdirSync(join(root, path)).find((each) => /^(licen[cs]e|copying)/i.test(each))
+      const words = file ? readFileSync(join(root, path, file), 'utf8') : `License: ${license}\n`
+      return `${name} ${version}\n\n${words}`
+    })
+    .join(`\n${'-'.repeat(78)}\n\n`)
+}
