@@ -243,7 +243,11 @@ export class Server {
       },
       handshakeFailed: (peer, reason, code) => this.#handshakeFailed(peer, reason, code),
       rejected: (peer, verification) => {
-        if (verification.result !== 'FAILED') return
+        if (verification.result !== 'FAILED') {
+          metrics.clientVerified('none')
+          this.#handshakeFailed(peer, 'client sent no required certificate', 'GW_CLIENT_CERTIFICATE_REQUIRED')
+          return
+        }
         const { reason, code, hint } = verification
         metrics.clientVerified(verifyResult(code))
         this.#handshakeFailed(

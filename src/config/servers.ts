@@ -78,7 +78,7 @@ export const server = block('One virtual server.', {
     env: 'SALLYPORT_SSL_VERIFY_FAILURE',
     about:
       'What becomes of a client that ssl_verify_client does not let in. respond: 400, as in nginx. reject: no HTTP at all; ' +
-      'without a certificate the handshake fails with an alert, with a bad one the connection is closed right after it.',
+      'the handshake fails with the alert that says why (docs/operations.md).',
   }),
   ssl_reject_handshake: field(onOff, {
     default: 'off',

@@ -4,7 +4,6 @@ import type { Server, TLSSocket } from 'node:tls'
 import { endGently } from '../end-gently.ts'
 import { GatewayError } from '../errors.ts'
 import type { Peer } from './connection.ts'
-import { type Failure, failed } from './demand.ts'
 import { awaitHello, type Hello } from './hello.ts'
 import type { TrustPolicy } from './trust-policy.ts'
 
@@ -12,13 +11,15 @@ import type { TrustPolicy } from './trust-policy.ts'
 export interface Handshake {
   readonly peer: Peer
   readonly policy: TrustPolicy
+  /** What TLS runs on. */
+  readonly transport: Socket
+  /** Of TLS 1.3, where the policy rejects: what the server's first record after the handshake is encrypted with. */
+  trafficSecret: Buffer | undefined
 }
 
 export interface HandshakeHandler {
   secured(socket: TLSSocket, handshake: Handshake): void
   failed(peer: Peer, reason: string, code: string | undefined): void
-  /** It was ended for the client's certificate. */
-  rejected(peer: Peer, verification: Failure): void
   /** What to send to a client that speaks plain HTTP; it is logged there. */
   plain(error: GatewayError, peer: Peer): Buffer
 }
@@ -55,15 +56,15 @@ export class Handshakes {
       }
       const known: Peer = { ...peer, serverName: hello.serverName }
       const policy = policyFor(hello.serverName)
-      if (policy) this.#hand(socket, { peer: known, policy })
+      if (policy) this.#hand({ peer: known, policy, transport: socket, trafficSecret: undefined })
       else this.#reject(socket, known)
     })
   }
 
-  #hand(socket: Socket, handshake: Handshake): void {
-    const { policy } = handshake
+  #hand(handshake: Handshake): void {
+    const { policy, transport: socket } = handshake
     if (!wired.has(policy)) wire(policy)
-    const context = { ...handshake, handler: this.#handler }
+    const context = Object.assign(handshake, { handler: this.#handler })
     // The end of a socket is no event of the TLSSocket's own context, although that one's end follows from it.
     socket.once('close', () => current.enterWith(context))
     try {
@@ -107,10 +108,20 @@ function wireServer(server: Server, policy: TrustPolicy): void {
     socket.destroy()
     if (!handshake) return
     const { handler, peer } = handshake
-    const isReset = error.code === 'ECONNRESET'
-    // Where `rejectUnauthorized` ends a connection for its certificate, node:tls reports a reset and leaves why to the socket.
-    if (isReset && socket.authorizationError) handler.rejected(peer, failed(String(socket.authorizationError)))
-    else if (isReset) handler.failed(peer, 'the client closed the connection in the handshake', undefined)
+    if (error.code === 'ECONNRESET')
+      handler.failed(peer, 'the client closed the connection in the handshake', undefined)
     else handler.failed(peer, error.message, error.code)
+  })
+  if (policy.rejects) keepTrafficSecrets(server)
+}
+
+const TRAFFIC_SECRET = /^SERVER_TRAFFIC_SECRET_0 [0-9a-f]+ ([0-9a-f]+)\s*$/
+
+/** For the alert of a client that is refused; nobody else gets to see them. */
+function keepTrafficSecrets(server: Server): void {
+  server.on('keylog', (line) => {
+    const [, secret] = TRAFFIC_SECRET.exec(line.toString('latin1')) ?? []
+    const handshake = current.getStore()
+    if (secret !== undefined && handshake) handshake.trafficSecret = Buffer.from(secret, 'hex')
   })
 }

@@ -5,6 +5,7 @@ import type { TLSSocket } from 'node:tls'
 import { GatewayError } from '../errors.ts'
 import type { Connection, Verification } from '../types.ts'
 import { accepts } from './admission.ts'
+import { rejectHandshake } from './alerts.ts'
 import { bind, type Place, peerOf } from './bind.ts'
 import { describeConnection, type Peer } from './connection.ts'
 import { type ConnectionLimitSettings, ConnectionLimits, type LimitName } from './connection-limits.ts'
@@ -81,7 +82,6 @@ export class Listener {
     this.#handshakes = new Handshakes({
       secured: (socket, handshake) => this.#secured(socket, handshake),
       failed: (peer, reason, code) => handler.handshakeFailed(peer, reason, code),
-      rejected: (peer, verification) => handler.rejected(peer, verification),
       plain: (error, peer) => handler.plain(error, peer),
     })
     this.#http = createServer({
@@ -209,23 +209,26 @@ export class Listener {
       const shown = handshake.policy.see(socket)
       const wait = handshake.policy.prepare(shown)
       if (!wait) {
-        this.#admit(socket, handshake, shown)
+        this.#admit(socket, handshake, shown, true)
         return
       }
       // Nobody else hears its errors until it is served.
       socket.on('error', ignore)
-      void wait.then(() => this.#orRefuse(socket, handshake, () => this.#admit(socket, handshake, shown)))
+      void wait.then(() => this.#orRefuse(socket, handshake, () => this.#admit(socket, handshake, shown, false)))
     })
   }
 
-  #admit(socket: TLSSocket, { peer, policy }: Handshake, shown: Shown | undefined): void {
+  /** @param isUnanswered whether nothing has been sent since the client's last message */
+  #admit(socket: TLSSocket, handshake: Handshake, shown: Shown | undefined, isUnanswered: boolean): void {
     if (socket.destroyed) return
+    const { peer, policy } = handshake
     const { verification, until } = policy.judge(shown)
     if (policy.rejects && !accepts(policy.verify, verification)) {
       this.#handler.rejected(peer, verification)
-      socket.destroy()
+      rejectHandshake(socket, verification, { ...handshake, isUnanswered })
       return
     }
+    handshake.trafficSecret = undefined
     const connection = describeConnection(socket, { policy: policy.id, peer, shown, verification })
     this.#open(new Live(socket, { policy, shown, connection, until }, this.#handler))
   }

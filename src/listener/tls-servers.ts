@@ -16,8 +16,6 @@ export interface TlsOptions {
   /** Sessions of another one are not resumed. */
   readonly id: string
   readonly requestCert: boolean
-  /** The only way to have OpenSSL send an alert where the certificate is missing. */
-  readonly rejectUnauthorized: boolean
   /** PEM, one certificate each. Empty trusts nobody; it is never left out, as Node then trusts the public CAs. */
   readonly ca: readonly string[]
   /** Whether clients are told the names of `ca`. */
@@ -96,7 +94,8 @@ export class TlsServers {
         ...secureContextOptions(options, pairs),
         ...(options.partialChain && { SNICallback: partialChains(options, pairs) }),
         requestCert: options.requestCert,
-        rejectUnauthorized: options.rejectUnauthorized,
+        // What is wrong with a certificate is told only where the handshake goes on regardless; who comes in is decided after it.
+        rejectUnauthorized: false,
         ALPNProtocols: ['http/1.1'],
         handshakeTimeout: options.handshakeTimeout,
         sessionTimeout: Math.max(1, Math.round(options.sessionTimeout / 1000)),

@@ -22,9 +22,9 @@ import { TicketKeys, type TicketSecret } from './ticket-keys.ts'
 import { type ServerKeyPairs, type StapleFor, type TlsOptions, TlsServers } from './tls-servers.ts'
 
 /** What one trust policy is made of. Two servers share a policy only where all of this is the same. */
-export interface TrustPolicyOptions extends Omit<TlsOptions, 'requestCert' | 'rejectUnauthorized' | 'stapleFor'> {
+export interface TrustPolicyOptions extends Omit<TlsOptions, 'requestCert' | 'stapleFor'> {
   readonly verify: VerifyMode
-  /** Whether the handshake fails, or the connection ends right after it, where `verify` is not satisfied. */
+  /** Whether the handshake fails where `verify` is not satisfied. */
   readonly rejects: boolean
   /** What a certificate must be besides issued by one of `ca`; it does not change while the id is the same. */
   readonly requirement: Requirement
@@ -100,8 +100,7 @@ export class TrustPolicy {
     this.#trusted = options.ca.flatMap((pem) => readCertificates(pem))
     const ticketKeys = new TicketKeys(ticketSecret, sessionContext, Math.max(1000, options.sessionTimeout))
     const requestCert = options.verify !== 'off'
-    const rejectUnauthorized = options.rejects && options.verify === 'on'
-    const tls = { ...options, requestCert, rejectUnauthorized, stapleFor }
+    const tls = { ...options, requestCert, stapleFor }
     this.servers = new TlsServers(tls, ticketKeys, pairsFor(undefined))
   }
 

@@ -1,5 +1,8 @@
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { beforeAll, describe, expect, test } from '@jest/globals'
 import { run } from '../support/children.ts'
+import { temporaryFile, temporaryFolder } from '../support/folder.ts'
 import type { Gateway } from '../support/gateway.ts'
 import { authority, type Issued, selfSigned } from '../support/pki.ts'
 import { listenerOf, makeScene, type Scene } from '../support/scene.ts'
@@ -8,80 +11,157 @@ import { waitFor } from '../support/wait.ts'
 let scene: Scene
 let gateway: Gateway
 const stranger = authority('strangers').client('mallory')
+let gone: Issued
+let old: Issued
+let early: Issued
+let forServers: Issued
+let bob: Issued
+let eve: Issued
+let revoke: (...revoked: Issued[]) => Promise<void>
+const sessions: [tls: string, file: string, alert: string][] = []
 
 beforeAll(async () => {
   scene = await makeScene()
+  const { clients } = scene
+  old = clients.client('old', { validFrom: -9, validUntil: -1 })
+  early = clients.client('early', { validFrom: 1, validUntil: 9 })
+  forServers = clients.client('web', { purposes: ['serverAuth'] })
+  gone = clients.client('gone')
+  bob = clients.client('bob')
+  eve = clients.client('eve')
   const reject = { ssl_verify_failure: 'reject' }
+  const on = { ...reject, ssl_verify_client: 'on' }
+  const list = temporaryFile('clients.crl', scene.clients.crl([gone]))
   gateway = await scene.start(
     listenerOf(
-      scene.server({ ...reject, ssl_verify_client: 'on' }),
+      scene.server({ ...on, ssl_crl: list, ssl_verify_depth: 2 }),
       scene.server({ ...reject, server_names: ['optional.test'] }),
       scene.server({ ...reject, server_names: ['no-ca.test'], ssl_verify_client: 'optional_no_ca' }),
-      scene.server({
-        ...reject,
-        server_names: ['named.test'],
-        ssl_verify_client: 'on',
-        ssl_verify_allow: [{ subject: { CN: 'ada' } }],
-      }),
+      scene.server({ ...on, server_names: ['named.test'], ssl_verify_allow: [{ subject: { CN: 'ada' } }] }),
+      scene.server({ ...on, server_names: ['pinned.test'], pinned_certs: ['0'.repeat(64)] }),
+      scene.server({ ...on, server_names: ['stale.test'], ssl_crl: scene.clients.crl([], { nextUpdate: -0.5 }) }),
+      scene.server({ ...on, server_names: ['asked.test'], ssl_ocsp: 'leaf', ssl_ocsp_timeout: '1s' }),
       scene.server({ server_names: ['respond.test'], ssl_verify_client: 'on' }),
     ),
   )
+  revoke = async (...revoked) => {
+    writeFileSync(list, scene.clients.crl(revoked))
+    await gateway.logged({ msg: 'reloaded' })
+  }
 })
 
-/** What `openssl s_client` sees: the status line of the answer, or the number of the alert, or that the connection just ended. */
-async function outcome(host: string, tls: string, as?: Issued): Promise<string> {
+interface Connect {
+  readonly host?: string
+  readonly as?: Issued | undefined
+  readonly more?: readonly string[]
+}
+
+/** What `openssl s_client` sees: the status line of the answer, or the alert, or that the connection just ended. */
+async function outcome(tls: string, { host = 'localhost', as, more = [] }: Connect): Promise<string> {
   const files = as?.files()
   const { stdout, stderr } = await run(
     'openssl',
     [
       ...['s_client', '-connect', `127.0.0.1:${gateway.port}`, '-servername', host, `-${tls}`, '-ign_eof', '-crlf'],
-      ...(files ? ['-cert', files.certificate, '-key', files.key] : []),
+      ...(files ? ['-cert', files.certificate, '-key', files.key, '-cert_chain', files.certificate] : []),
+      ...more,
     ],
     { input: `GET / HTTP/1.1\nHost: ${host}\nConnection: close\n\n` },
   )
-  return /HTTP\/1\.1 (\d+)/.exec(stdout)?.[1] ?? /SSL alert number (\d+)/.exec(stderr)?.[0] ?? 'closed'
+  const [, alert] = /:(?:\S+ )?alert ([a-z ]+):/i.exec(stderr) ?? []
+  return /HTTP\/1\.1 (\d+)/.exec(stdout)?.[1] ?? alert ?? 'closed'
 }
 
 describe.each([
-  ['tls1_2', 'SSL alert number 40'],
-  ['tls1_3', 'SSL alert number 116'],
-])('over %s', (tls, alert) => {
+  ['tls1_2', 'handshake failure'],
+  ['tls1_3', 'certificate required'],
+])('over %s', (tls, missing) => {
   test('a client without a certificate gets an alert', async () => {
-    expect(await outcome('localhost', tls)).toBe(alert)
+    expect(await outcome(tls, {})).toMatch(new RegExp(missing))
   })
-  test('a client with a bad certificate is cut off without an answer', async () => {
-    const old = scene.clients.client('old', { validFrom: -9, validUntil: -1 })
-    for (const as of [stranger, old]) {
-      for (const host of ['localhost', 'optional.test']) expect(await outcome(host, tls, as)).toBe('closed')
-    }
-    expect(await outcome('no-ca.test', tls, old)).toBe('closed')
+
+  test.each<[string, string, () => Connect]>([
+    ['a stranger', 'unknown ca', () => ({ as: stranger })],
+    ['a stranger who need not have shown a certificate', 'unknown ca', () => ({ as: stranger, host: 'optional.test' })],
+    ['one that signed itself', 'unknown ca', () => ({ as: selfSigned('self') })],
+    ['an expired one', 'certificate expired', () => ({ as: old })],
+    ['an expired one, of whatever authority', 'certificate expired', () => ({ as: old, host: 'no-ca.test' })],
+    ['one that is not valid yet', 'bad certificate', () => ({ as: early })],
+    ['a revoked one', 'certificate revoked', () => ({ as: gone })],
+    [
+      'one whose authority has let its list grow old',
+      'certificate expired',
+      () => ({ as: scene.ada, host: 'stale.test' }),
+    ],
+    ['one for servers', 'unsupported certificate', () => ({ as: forServers, host: 'optional.test' })],
+    ['one that is not called as allowed', 'access denied', () => ({ as: bob, host: 'named.test' })],
+    ['one that is not pinned', 'access denied', () => ({ as: scene.ada, host: 'pinned.test' })],
+  ])('%s: %s', async (_who, alert, connect) => {
+    expect(await outcome(tls, connect())).toContain(alert)
   })
-  test('so is one whose certificate does not meet the further demands', async () => {
-    expect(await outcome('named.test', tls, scene.clients.client('bob'))).toBe('closed')
-    expect(await outcome('named.test', tls, scene.ada)).toBe('200')
+
+  test('after a wait for a responder the connection just ends', async () => {
+    expect(await outcome(tls, { as: scene.ada, host: 'asked.test' })).toBe('closed')
   })
+
   test('whoever may come in comes in', async () => {
-    expect(await outcome('localhost', tls, scene.ada)).toBe('200')
-    expect(await outcome('optional.test', tls)).toBe('200')
-    expect(await outcome('no-ca.test', tls, selfSigned('self'))).toBe('200')
-    expect(await outcome('respond.test', tls, stranger)).toBe('400')
+    expect(await outcome(tls, { as: scene.ada })).toBe('200')
+    expect(await outcome(tls, { host: 'optional.test' })).toBe('200')
+    expect(await outcome(tls, { as: selfSigned('self'), host: 'no-ca.test' })).toBe('200')
+    expect(await outcome(tls, { as: scene.ada, host: 'named.test' })).toBe('200')
+    expect(await outcome(tls, { as: stranger, host: 'respond.test' })).toBe('400')
   })
+})
+
+test.each(['TLS_AES_128_GCM_SHA256', 'TLS_AES_256_GCM_SHA384', 'TLS_CHACHA20_POLY1305_SHA256'])(
+  'the alert can be read with %s',
+  async (suite) => {
+    expect(await outcome('tls1_3', { as: stranger, more: ['-ciphersuites', suite] })).toContain('unknown ca')
+  },
+)
+
+test('a client that sends its request along with a bad certificate reaches nobody', async () => {
+  scene.backend.reset()
+  await outcome('tls1_3', { as: gone })
+  await outcome('tls1_2', { as: gone })
+  expect(scene.backend.seen).toEqual([])
 })
 
 test('the log says why, once, and the metrics count it', async () => {
   const before = gateway.log.length
-  await outcome('localhost', 'tls1_3', stranger)
+  await outcome('tls1_3', { as: stranger })
   const { reason } = await gateway.logged({ msg: 'handshake failed', code: 'UNABLE_TO_VERIFY_LEAF_SIGNATURE' })
   expect(reason).toContain('client certificate verify error: unable to verify the first certificate')
-  await outcome('optional.test', 'tls1_3', stranger)
-  await outcome('named.test', 'tls1_3', scene.clients.client('bob'))
+  await outcome('tls1_3', { as: stranger, host: 'optional.test' })
+  await outcome('tls1_3', { as: bob, host: 'named.test' })
+  await outcome('tls1_3', {})
   const failures = () => gateway.log.slice(before).filter(({ msg }) => msg === 'handshake failed')
-  await waitFor('three lines', () => failures().length >= 3)
-  expect(failures().map(({ code, server_name }) => [code, server_name])).toEqual([
+  await waitFor('the last line', () => failures().at(-1)?.code === 'GW_CLIENT_CERTIFICATE_REQUIRED')
+  const lines = failures().slice(-4)
+  expect(lines.map(({ code, server_name }) => [code, server_name])).toEqual([
     ['UNABLE_TO_VERIFY_LEAF_SIGNATURE', 'localhost'],
     ['UNABLE_TO_VERIFY_LEAF_SIGNATURE', 'optional.test'],
     ['CERT_NAME_NOT_ALLOWED', 'named.test'],
+    ['GW_CLIENT_CERTIFICATE_REQUIRED', 'localhost'],
   ])
   const { text } = await gateway.getAdmin('/metrics')
   expect(text).toMatch(/sallyport_tls_client_verify_total\{result="untrusted"\} [1-9]/)
+})
+
+describe('a session of a client who has been revoked since', () => {
+  test.each([
+    ['tls1_3', 'certificate revoked'],
+    // The server has finished first, so that only OpenSSL could encrypt an alert.
+    ['tls1_2', 'closed'],
+  ])('%s: %s', async (tls, alert) => {
+    const keep = join(temporaryFolder(), 'session.pem')
+    expect(await outcome(tls, { as: eve, more: ['-sess_out', keep] })).toBe('200')
+    sessions.push([tls, keep, alert])
+  })
+  test('is refused when it is resumed', async () => {
+    await revoke(gone, eve)
+    for (const [tls, keep, alert] of sessions) {
+      expect(await outcome(tls, { more: ['-sess_in', keep] })).toContain(alert)
+    }
+  })
 })
