@@ -10,6 +10,7 @@ import { Mappers } from '../runtime/mappers.ts'
 import { Materials } from '../runtime/materials.ts'
 import { Plugins } from '../runtime/plugins.ts'
 import { rightsOf, robotOf } from '../runtime/registry.ts'
+import { UsersFiles } from '../runtime/users/files.ts'
 import type { VerifyOptions } from '../tls-cert-utils/verify.ts'
 import type { Connection, User, Users } from '../types.ts'
 import { CommandError } from './command-error.ts'
@@ -97,7 +98,8 @@ async function candidatesOf(
   sent: VerifyOptions['sent'],
   materials: Materials,
 ): Promise<Candidate[]> {
-  const mappers = new Mappers(config, users, new Plugins(config.docker_plugins, users), materials)
+  const plugins = new Plugins(config.docker_plugins, users)
+  const mappers = new Mappers(config, users, plugins, materials, new UsersFiles())
   const connections = connectionsOf(loaded, config, sent)
   for (const { server } of connections) mappers.of(server)
   await mappers.ready()

@@ -2,7 +2,7 @@
 import { z } from 'zod'
 import { groupName } from './consumers.ts'
 import { block, field, type Kind, type Located, list, Unfit } from './field.ts'
-import { choice, text } from './scalars.ts'
+import { choice, integer, size, text } from './scalars.ts'
 import { type Secret, secret } from './secret.ts'
 
 /** A user whose name stands in the certificate. */
@@ -72,7 +72,16 @@ export const authorization = block('Which certificates belong to which users. Th
   users: z.array(mappedUser).prefault([]).describe('The users.'),
   users_file: field(text, {
     about:
-      'A CSV file with more users, after those that are written here: its first line is user,certificate or user,certificate,groups (and issuer), groups separated by semicolons. It is read without holding up requests, and again when it changes. At most 64 MiB. With mapping: strict.',
+      'A file with more users, after those that are written here. CSV: its first line is user,certificate or user,certificate,groups (and issuer), groups separated by semicolons; with mapping: nats user or user,groups. YAML (.yaml, .yml): a list like users, of which each begins with "- " at the start of a line. It is read without holding up requests, and again when it changes.',
+  }),
+  users_file_max_size: field(size(1, 2 ** 32 - 1), { default: '64m', about: 'The largest users_file that is read.' }),
+  users_file_max_users: field(integer(1, 100_000_000), {
+    default: 2_000_000,
+    about: 'How many users the file may hold.',
+  }),
+  users_file_max_entry: field(size(64, 16 * 1024 * 1024), {
+    default: '64k',
+    about: 'How long one user of the file may be, in characters.',
   }),
 })
 
@@ -90,4 +99,7 @@ export interface AuthorizationConfig {
   readonly users: readonly MappedUserConfig[]
   /** Absolute. */
   readonly users_file?: string | undefined
+  readonly users_file_max_size: number
+  readonly users_file_max_users: number
+  readonly users_file_max_entry: number
 }

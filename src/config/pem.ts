@@ -93,7 +93,7 @@ export function withLineBreaks(written: string): string {
 }
 
 /** The first existing file of that name, as an absolute path. @throws Unfit for what is no readable file. */
-export function findFile(written: string, reader: PemReader): string | undefined {
+export function findFile(written: string, reader: PemReader, largest = LARGEST): string | undefined {
   if (written.includes('\0')) return undefined
   for (const folder of reader.folders) {
     const path = resolve(folder, written)
@@ -102,7 +102,7 @@ export function findFile(written: string, reader: PemReader): string | undefined
     reader.files.add(path)
     if (found.isDirectory()) throw new Unfit(`names a folder (${path}); expected a file`)
     if (!found.isFile() && !found.isFIFO()) throw new Unfit(`names ${path}, which is no file`)
-    if (found.size > LARGEST) throw new Unfit(`names ${path}, which is larger than ${LARGEST} bytes`)
+    if (found.size > largest) throw new Unfit(`names ${path}, which is larger than ${largest} bytes`)
     return path
   }
   return undefined

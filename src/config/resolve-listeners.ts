@@ -101,7 +101,7 @@ function resolveServer(
   return {
     ...settings,
     ssl_verify_client: verifyClientOf(server),
-    authorization: { users, users_file: usersFileOf(server, context) },
+    authorization: { ...settings.authorization, users, users_file: usersFileOf(server, context) },
     default_server: isDefault,
     ssl_passwords,
   }
@@ -113,14 +113,12 @@ const WITHOUT_CERTIFICATE = (at: string): Problem => ({
     'is missing, and there are no certificates either; set ssl_certificate and ssl_certificate_key (SALLYPORT_SSL_CERTIFICATE, SALLYPORT_SSL_CERTIFICATE_KEY)',
 })
 
-function usersFileOf({ at, authorization, mapping }: WrittenServer, context: ResolveContext): string | undefined {
+function usersFileOf({ at, authorization }: WrittenServer, context: ResolveContext): string | undefined {
   const written = authorization.users_file
   if (written === undefined) return undefined
   const path = `${at}.authorization.users_file`
   try {
-    if (mapping === 'nats')
-      throw new Unfit('has typed rules, which mapping: nats does not know; use mapping: strict, or authorization.users')
-    const file = findFile(written, context.pems)
+    const file = findFile(written, context.pems, authorization.users_file_max_size)
     if (file !== undefined) return file
     const missing = [...new Set(context.pems.folders.map((folder) => resolve(folder, written)))]
     for (const each of missing) context.pems.files.add(each)

@@ -1,9 +1,10 @@
 import type { CaCertificateConfig, Config, ConsumerConfig, MappedUserConfig, ServerConfig } from '../config/index.ts'
 import { ConfigError } from '../errors.ts'
+import { topmost } from '../identity/mapping/issuers.ts'
 import { createNatsMapper } from '../identity/mapping/nats.ts'
 import type { RuleMapper, RuleSettings } from '../identity/mapping/rule.ts'
 import { MapperSequence } from '../identity/mapping/sequence.ts'
-import { createStrictMapper, type MapperSettings } from '../identity/mapping/strict.ts'
+import { createStrictMapper } from '../identity/mapping/strict.ts'
 import type { CertificateFacts } from '../tls-cert-utils/certificate.ts'
 import { CertificateError } from '../tls-cert-utils/certificate-error.ts'
 import { keyOfName, keyOfWrittenName } from '../tls-cert-utils/name-key.ts'
@@ -12,7 +13,7 @@ import { readTrustStore } from '../tls-cert-utils/trust-store.ts'
 import type { CertificateMapper, Users } from '../types.ts'
 import type { Materials } from './materials.ts'
 import type { Plugins } from './plugins.ts'
-import { readUsers, type UnreadRules } from './users-file.ts'
+import type { AwaitedUsers, UsersFiles } from './users/files.ts'
 
 /** Who knows the users of each server's certificates. Rules that cannot be used are noted in `materials`. */
 export class Mappers {
@@ -20,11 +21,13 @@ export class Mappers {
   readonly #users: Users
   readonly #plugins: Plugins
   readonly #materials: Materials
+  readonly #files: UsersFiles
   readonly #known = new Map<ServerConfig, CertificateMapper | undefined>()
   /** Those whose further rules stand in a file that has not been read yet: until then its users are nobody. */
-  readonly #unread: UnreadRules[] = []
+  readonly #awaited: AwaitedUsers[] = []
 
-  constructor(config: Config, users: Users, plugins: Plugins, materials: Materials) {
+  constructor(config: Config, users: Users, plugins: Plugins, materials: Materials, files: UsersFiles) {
+    this.#files = files
     this.#config = config
     this.#plugins = plugins
     this.#materials = materials
@@ -37,9 +40,9 @@ export class Mappers {
     return this.#known.get(server)
   }
 
-  /** Reads the files of users, in slices between which requests go on. @throws ConfigError where one cannot be used */
+  /** Reads the files of users that have changed, while requests go on. @throws ConfigError where one cannot be used */
   async ready(): Promise<void> {
-    for (const unread of this.#unread.splice(0)) await readUsers(unread, this.#materials)
+    for (const awaited of this.#awaited.splice(0)) await this.#files.attach(awaited, this.#materials)
     if (this.#materials.problems.length > 0) throw new ConfigError(this.#materials.problems)
   }
 
@@ -62,15 +65,15 @@ export class Mappers {
       // NATS knows no consumers: a name of theirs could only be found by accident.
       ...(isNats ? [] : this.#config.consumers.flatMap((consumer) => this.#rulesOf(consumer))),
     ]
-    const file = isNats ? undefined : server.authorization.users_file
-    if (rules.length === 0 && file === undefined) {
+    if (rules.length === 0 && server.authorization.users_file === undefined) {
       if (server.verify_and_map && server.certmap.length === 1)
         this.#materials.problem(`${server.at}.verify_and_map`, NOBODY)
       return undefined
     }
     if (server.ssl_verify_client === 'off') return undefined
     const settings = { rules, users: this.#users, trusted }
-    const mapper = isNats ? createNatsMapper(settings) : this.#strict(settings, server, file)
+    const mapper = isNats ? createNatsMapper(settings) : createStrictMapper(settings)
+    this.#awaitFile(mapper, server, trusted)
     for (const { at, message, isFatal } of mapper.findings) {
       if (isFatal) this.#materials.problem(at, message)
       else this.#materials.warn(at, message)
@@ -78,12 +81,18 @@ export class Mappers {
     return mapper
   }
 
-  #strict(settings: MapperSettings, server: ServerConfig, file: string | undefined): RuleMapper {
-    const mapper = createStrictMapper(settings)
-    const setting = `${server.at}.authorization.users_file`
-    const issuers = (written: string) => this.#issuers(written, settings.trusted, setting)
-    if (file !== undefined) this.#unread.push({ file, mapper, issuers })
-    return mapper
+  #awaitFile(mapper: RuleMapper, server: ServerConfig, trusted: readonly CertificateFacts[]): void {
+    const { users_file: file, ...bounds } = server.authorization
+    if (file === undefined) return
+    const wanted = {
+      file,
+      mapping: server.mapping ?? 'strict',
+      tops: topmost(trusted).map(({ subject }) => subject),
+      maxSize: bounds.users_file_max_size,
+      maxUsers: bounds.users_file_max_users,
+      maxEntry: bounds.users_file_max_entry,
+    }
+    this.#awaited.push({ wanted, mapper, issuersOf: (written) => this.#authorities(written, trusted) })
   }
 
   #ruleOf(entry: MappedUserConfig, trusted: readonly CertificateFacts[]): RuleSettings {
@@ -110,11 +119,15 @@ export class Mappers {
   }
 
   /** The authority of that name or id in `ca_certificates`, else those of that distinguished name that the server trusts. */
-  #issuers(written: string, trusted: readonly CertificateFacts[], setting: string): CertificateFacts[] {
+  #authorities(written: string, trusted: readonly CertificateFacts[]): CertificateFacts[] {
     const declared = this.#config.ca_certificates.find(({ id, name }) => id === written || name === written)
     if (declared) return this.#certificatesOf(declared)
     const key = nameKey(written)
-    const found = trusted.filter(({ subjectAttributes }) => keyOfName(subjectAttributes) === key)
+    return trusted.filter(({ subjectAttributes }) => keyOfName(subjectAttributes) === key)
+  }
+
+  #issuers(written: string, trusted: readonly CertificateFacts[], setting: string): CertificateFacts[] {
+    const found = this.#authorities(written, trusted)
     if (found.length === 0) {
       const names = trusted.map(({ subject }) => `"${subject}"`).join(', ')
       const known = names === '' ? 'ca_certificates has none of that name' : `the server trusts ${names}`

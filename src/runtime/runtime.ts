@@ -14,7 +14,6 @@ import { createRecorder } from '../recorder.ts'
 import type { Realm } from '../registry/realm.ts'
 import { createRouter, type RouteRule } from '../routing/router.ts'
 import type { Access, AnswerHeaders, CertificateDemand, Connection, Phases, Store } from '../types.ts'
-import type { ConnectionPool } from '../upstream/pool.ts'
 import { Pools } from '../upstream/pools.ts'
 import { type Authentication, buildAuthentication } from './authentication.ts'
 import { authorizationsOf, forwardedHeadersOf } from './authorization.ts'
@@ -34,9 +33,10 @@ import { type ListenerServers, type PolicyRegistry, prepareServers } from './pol
 import { buildRealms } from './registry.ts'
 import { warnOfLostChallenges } from './registry-challenges.ts'
 import { RevocationFiles } from './revocation-files.ts'
-import { buildService } from './services.ts'
+import { type BuiltService, buildService, type Services, watchPools } from './services.ts'
 import { type StoreInUse, storeOf } from './store.ts'
 import { createTokens } from './tokens.ts'
+import { UsersFiles } from './users/files.ts'
 
 /** What outlives a configuration: sessions, connections and counters go on where a reload does not concern them. */
 export interface Lasting extends Shared {
@@ -44,6 +44,7 @@ export interface Lasting extends Shared {
   readonly metrics: Metrics
   readonly pools: Pools
   readonly revocationFiles: RevocationFiles
+  readonly usersFiles: UsersFiles
   readonly listFetcher: ListFetcher
   readonly ocsp: OcspAnswers
   policies: PolicyRegistry
@@ -81,6 +82,7 @@ export function createLasting(log: Log, metrics: Metrics, shared?: Shared): Last
     policies: new Map(),
     demands: new Demands(),
     revocationFiles: new RevocationFiles(),
+    usersFiles: new UsersFiles(),
     listFetcher: new ListFetcher(log, metrics),
     ocsp: new OcspAnswers(log),
     forgetPoolMetrics: [],
@@ -154,7 +156,7 @@ export function buildRuntime(loaded: LoadedConfig, lasting: Lasting): Runtime {
   const { password } = methods
   const realms = buildRealms(config.registry_realms, { materials, store: store.store, users, password, directory })
   const services = buildServices(config, { materials, realms, identity, lasting, used: usedPools })
-  const mappers = new Mappers(config, users, dockerPlugins, materials)
+  const mappers = new Mappers(config, users, dockerPlugins, materials, lasting.usersFiles)
   const servers = config.listeners.map((listener) =>
     prepareServers(listener, config.certificates, materials, { ...lasting, mappers }, usedPolicies),
   )
@@ -189,6 +191,7 @@ export function buildRuntime(loaded: LoadedConfig, lasting: Lasting): Runtime {
       lasting.store = store.use(lasting.store)
       for (const each of servers) each?.commit()
       lasting.revocationFiles.forgetUnused()
+      lasting.usersFiles.forgetUnused()
       lasting.listFetcher.apply(config.crl_fetch)
       lasting.pools.retireAllBut(usedPools)
       lasting.metrics.certificates(materials.certificatesInUse)
@@ -204,7 +207,8 @@ function furtherProblems(loaded: LoadedConfig & { config: undefined }, lasting: 
   const materials = new Materials(loaded.locate, lasting.revocationFiles)
   if (!incomplete) return []
   const users = createUsers(incomplete.consumers)
-  const mappers = new Mappers(incomplete, users, new Plugins(incomplete.docker_plugins, users), materials)
+  const plugins = new Plugins(incomplete.docker_plugins, users)
+  const mappers = new Mappers(incomplete, users, plugins, materials, lasting.usersFiles)
   const attempts = [
     ...incomplete.services.map((service) => () => {
       buildService(service, {
@@ -233,11 +237,6 @@ function furtherProblems(loaded: LoadedConfig & { config: undefined }, lasting: 
 
 const NO_HEADERS: AnswerHeaders = { forward: () => [], trailers: () => [] }
 
-type Services = ReadonlyMap<
-  string,
-  { readonly service: RouteRule['service']; readonly pools: readonly ConnectionPool[] }
->
-
 interface ServiceIngredients {
   readonly materials: Materials
   readonly realms: readonly Realm[]
@@ -248,7 +247,7 @@ interface ServiceIngredients {
 
 function buildServices(config: Config, { materials, realms, identity, lasting, used }: ServiceIngredients): Services {
   const answerHeaders: AnswerHeaders = createResponseHeaderFilter({ ownedNames: ownedNamesOf(config), via: config.via })
-  const built = new Map<string, { service: RouteRule['service']; pools: readonly ConnectionPool[] }>()
+  const built = new Map<string, BuiltService>()
   for (const service of config.services) {
     const { pools, log } = lasting
     const builtins = { realms, log, identity }
@@ -285,15 +284,4 @@ function rulesOf(
       createdAt: route.created_at,
     }
   })
-}
-
-function watchPools(services: Services, lasting: Lasting): void {
-  for (const forget of lasting.forgetPoolMetrics.splice(0)) forget()
-  for (const [name, { pools }] of services) {
-    const count = () => {
-      const idle = pools.reduce((sum, pool) => sum + pool.idleConnections, 0)
-      return { idle, active: pools.reduce((sum, pool) => sum + pool.size, 0) - idle }
-    }
-    lasting.forgetPoolMetrics.push(lasting.metrics.upstreamConnections(name, count))
-  }
 }

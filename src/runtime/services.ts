@@ -1,5 +1,6 @@
 import type { SecureVersion } from 'node:tls'
 import type { Config, ServiceConfig, TargetConfig } from '../config/index.ts'
+import type { Metrics } from '../metrics.ts'
 import { RegistryGate } from '../registry/gate.ts'
 import { createGateTokens } from '../registry/gate-tokens.ts'
 import type { KeyPair } from '../tls-cert-utils/key-pair.ts'
@@ -17,6 +18,8 @@ export interface BuiltService {
   readonly service: Service
   readonly pools: readonly ConnectionPool[]
 }
+
+export type Services = ReadonlyMap<string, BuiltService>
 
 interface Surroundings {
   readonly config: Config
@@ -154,4 +157,21 @@ function hostOf(service: ServiceConfig): (target: Target) => string {
     const host = target.host.includes(':') ? `[${target.host}]` : target.host
     return target.port === usual ? host : `${host}:${target.port}`
   }
+}
+
+/** Counts the connections of the services in use, and of no others any more. */
+export function watchPools(services: Services, { forgetPoolMetrics, metrics }: WatchedPools): void {
+  for (const forget of forgetPoolMetrics.splice(0)) forget()
+  for (const [name, { pools }] of services) {
+    const count = () => {
+      const idle = pools.reduce((sum, pool) => sum + pool.idleConnections, 0)
+      return { idle, active: pools.reduce((sum, pool) => sum + pool.size, 0) - idle }
+    }
+    forgetPoolMetrics.push(metrics.upstreamConnections(name, count))
+  }
+}
+
+interface WatchedPools {
+  readonly forgetPoolMetrics: (() => void)[]
+  readonly metrics: Metrics
 }

@@ -1,5 +1,5 @@
 import { renameSync, writeFileSync } from 'node:fs'
-import { beforeAll, beforeEach, expect, test } from '@jest/globals'
+import { beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
 import { temporaryFile } from '../support/folder.ts'
 import { type Gateway, sallyport } from '../support/gateway.ts'
 import { listenerOf, makeScene, type Scene } from '../support/scene.ts'
@@ -51,6 +51,42 @@ test('a changed file takes effect without a signal', async () => {
   replace('user,certificate\nbob,cn:bob\n')
   await waitFor('bob to be let in', async () => (await status('bob')) === 200)
   expect(await status('ada')).toBe(401)
+})
+
+test('requests go on while a large one is read', async () => {
+  const rows = Array.from({ length: 60_000 }, (_, i) => `user${i},email:user${i}@example.com`)
+  replace(['user,certificate', ...rows, 'bob,cn:bob'].join('\n'))
+  let answered = 0
+  await waitFor('bob to be let in', async () => {
+    answered++
+    return (await status('bob')) === 200
+  })
+  expect(answered).toBeGreaterThan(10)
+})
+
+describe('in YAML, with names as NATS has them', () => {
+  const start = (users: string) => {
+    file = temporaryFile('users.yaml', users)
+    const authorization = { users_file: file }
+    const settings = { ssl_verify_client: 'on', verify_and_map: true, mapping: 'nats', authorization }
+    return scene.start(listenerOf(scene.server(settings)))
+  }
+  const options = { emails: ['ada@example.com'] }
+
+  test('it lets in whom it names, and a change takes effect', async () => {
+    gateway = await start('# ours\n- user: ada@example.com\n  groups: [staff]\n')
+    const answer = async () => (await gateway.get('/', { as: scene.clients.client('x', options) })).status
+    expect([await answer(), await status('bob')]).toEqual([200, 401])
+    replace('- user: CN=bob\n')
+    await waitFor('bob to be let in', async () => (await status('bob')) === 200)
+    expect(await answer()).toBe(401)
+  })
+
+  test('one that cannot be read does not start', async () => {
+    await expect(start('- user: ada@example.com\n- user: ada@example.com\n')).rejects.toThrow(
+      ':2: Duplicate user "ada@example.com" detected',
+    )
+  })
 })
 
 test.each<[string, string]>([

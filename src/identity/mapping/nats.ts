@@ -1,28 +1,19 @@
 /** `mapping: nats`: users are found as nats-server finds them, with its flaw of repeated RDNs mended; the first in the file wins. */
 import type { CertificateFacts } from '../../tls-cert-utils/certificate.ts'
 import type { Mapping, Trial } from '../../types.ts'
+import type { FiledRules } from './filed-rules.ts'
 import {
   domainComponents,
   goSubject,
   isSameInAnyOrder,
   isSamePlaceByPlace,
-  NATS_TYPE_NAMES,
-  type NatsName,
   natsAlternatives,
   natsNameOf,
   readNatsName,
 } from './nats-names.ts'
-import { type Finding, mapped, type RuleMapper, type RuleSettings, userOf } from './rule.ts'
+import { duplicate, type NatsUser, natsUserOf, neverMatches, orderFree, shadowed, unfit } from './nats-rule.ts'
+import { type Finding, mapped, type RuleMapper, userOf } from './rule.ts'
 import type { MapperSettings } from './strict.ts'
-
-/** A user as NATS has it: his name is what the certificate must hold. */
-interface NatsUser {
-  readonly settings: RuleSettings
-  readonly name: string
-  readonly position: number
-  /** Undefined for a name that is no distinguished name. */
-  readonly parsed: NatsName | undefined
-}
 
 interface Found {
   readonly user: NatsUser
@@ -30,33 +21,17 @@ interface Found {
 }
 
 export function createNatsMapper({ rules, users }: Omit<MapperSettings, 'trusted'>): RuleMapper {
-  const findings: Finding[] = rules.flatMap(unfit)
-  const byName = new Map<string, NatsUser>()
-  const byRdns = new Map<string, NatsUser[]>()
-  for (const [position, settings] of rules.entries()) {
-    const name = typeof settings.user === 'string' ? settings.user : ''
-    if (byName.has(name)) {
-      findings.push({ at: settings.at, message: `Duplicate user ${JSON.stringify(name)} detected`, isFatal: true })
-      continue
-    }
-    const user: NatsUser = { settings, name, position, parsed: readNatsName(name) }
-    findings.push(...neverMatches(user))
-    byName.set(name, user)
-    if (!user.parsed) continue
-    const key = orderFree(user.parsed)
-    const others = byRdns.get(key)
-    if (others) findings.push(...shadowed(user, others))
-    byRdns.set(key, [...(others ?? []), user])
-  }
+  const index = new NatsIndex()
+  for (const settings of rules) index.add(natsUserOf(settings))
 
   const search = (certificate: CertificateFacts): Found | undefined => {
     for (const { name, found } of natsAlternatives(certificate)) {
-      const user = byName.get(name)
+      const user = index.named(name)
       if (user) return { user, by: found }
     }
     const subject = certificate.subjectAttributes
     const name = natsNameOf(subject)
-    const candidates = (name && byRdns.get(orderFree(name))) ?? []
+    const candidates = name ? index.inAnyOrder(orderFree(name)) : []
     const user =
       candidates.find(({ parsed }) => parsed && name && isSamePlaceByPlace(parsed, name)) ??
       candidates.find(({ parsed }) => parsed && name && isSameInAnyOrder(parsed, name))
@@ -64,15 +39,16 @@ export function createNatsMapper({ rules, users }: Omit<MapperSettings, 'trusted
   }
 
   const bySubject = (subject: string, domain: string): Found | undefined => {
-    const whole = domain === '' ? undefined : byName.get(`${subject},${domain}`)
+    const whole = domain === '' ? undefined : index.named(`${subject},${domain}`)
     if (whole) return { user: whole, by: 'RDNSequence' }
-    const user = subject === '' ? undefined : byName.get(subject)
+    const user = subject === '' ? undefined : index.named(subject)
     return user && { user, by: 'certificate subject' }
   }
 
   return {
     name: 'local',
-    findings,
+    findings: index.findings,
+    attach: (filed) => index.attach(filed),
     map(certificate: CertificateFacts): Mapping {
       const found = search(certificate)
       if (!found)
@@ -85,7 +61,7 @@ export function createNatsMapper({ rules, users }: Omit<MapperSettings, 'trusted
     },
     *trials(certificate: CertificateFacts): Generator<Trial> {
       const found = search(certificate)
-      for (const { settings, name } of byName.values()) {
+      for (const { settings, name } of index.all()) {
         const matched = found?.user.name === name
         const reason = matched ? `Using ${found.by} for auth` : whyNot(name, certificate)
         yield { at: settings.at, rule: name, matched, reason }
@@ -94,8 +70,64 @@ export function createNatsMapper({ rules, users }: Omit<MapperSettings, 'trusted
   }
 }
 
-function orderFree(name: NatsName): string {
-  return JSON.stringify(name.map((rdn) => JSON.stringify(rdn)).sort())
+/** The users of the configuration, then those of files; a name stands for one of them only. */
+class NatsIndex {
+  readonly findings: Finding[] = []
+  readonly #byName = new Map<string, NatsUser>()
+  readonly #byRdns = new Map<string, NatsUser[]>()
+  readonly #files: FiledRules[] = []
+
+  add(user: NatsUser): void {
+    const { settings, name, parsed } = user
+    this.findings.push(...unfit(settings))
+    if (this.#byName.has(name)) {
+      this.findings.push(duplicate(settings.at, name))
+      return
+    }
+    this.findings.push(...neverMatches(user))
+    this.#byName.set(name, user)
+    if (!parsed) return
+    const key = orderFree(parsed)
+    const [first, ...others] = this.#byRdns.get(key) ?? []
+    if (first) this.findings.push(shadowed(settings.at, first.settings.at))
+    this.#byRdns.set(key, first ? [first, ...others, user] : [user])
+  }
+
+  attach(filed: FiledRules): void {
+    for (const name of this.#byName.keys())
+      for (const { settings } of inFile(filed, nameKey(name))) this.findings.push(duplicate(settings.at, name))
+    for (const [key, [first]] of this.#byRdns)
+      for (const { settings } of inFile(filed, subjectKey(key)))
+        if (first) this.findings.push(shadowed(settings.at, first.settings.at))
+    this.#files.push(filed)
+  }
+
+  named(name: string): NatsUser | undefined {
+    return this.#byName.get(name) ?? this.#files.flatMap((filed) => inFile(filed, nameKey(name)))[0]
+  }
+
+  /** @param key as `orderFree` makes it */
+  inAnyOrder(key: string): readonly NatsUser[] {
+    return [...(this.#byRdns.get(key) ?? []), ...this.#files.flatMap((filed) => inFile(filed, subjectKey(key)))]
+  }
+
+  *all(): Generator<NatsUser> {
+    yield* this.#byName.values()
+    for (const filed of this.#files) for (const settings of filed.all()) yield natsUserOf(settings)
+  }
+}
+
+function inFile(filed: FiledRules, key: string): NatsUser[] {
+  return filed.candidates([key]).map(([settings]) => natsUserOf(settings))
+}
+
+/** What a user of a file is looked for by. */
+export function nameKey(name: string): string {
+  return `name:${name}`
+}
+
+export function subjectKey(orderFreeName: string): string {
+  return `subject:${orderFreeName}`
 }
 
 /** Of a user who was not taken: whether another one came first, or nothing in the certificate is called so. */
@@ -106,40 +138,4 @@ function whyNot(user: string, certificate: CertificateFacts): string {
   const own = natsNameOf(subject)
   if (names.includes(user) || (parsed && own && isSameInAnyOrder(parsed, own))) return 'another user was found before'
   return 'the certificate has no such name'
-}
-
-/** What has no meaning in NATS would let the operator believe in a check that is not made. */
-function unfit({ at, user, certificates, issuers }: RuleSettings): Finding[] {
-  const wrong = (message: string): Finding => ({ at, message, isFatal: true })
-  if (typeof user !== 'string') return [wrong('takes the user from the certificate, which needs mapping: strict')]
-  if (certificates)
-    return [wrong('has certificate, which needs mapping: strict; in NATS the user is what the certificate holds')]
-  if (issuers) return [wrong('has issuer, which needs mapping: strict; in NATS the issuer is no part of a name')]
-  return []
-}
-
-function neverMatches({ settings: { at }, name, parsed }: NatsUser): Finding[] {
-  const message = parsed ? ignoredAttribute(parsed) : noName(name)
-  return message === undefined ? [] : [{ at, message, isFatal: false }]
-}
-
-function ignoredAttribute(parsed: NatsName): string | undefined {
-  const types = parsed.flat().map((attribute) => attribute.slice(0, attribute.indexOf('=')))
-  const ignored = types.find((type) => !NATS_TYPE_NAMES.has(type))
-  return (
-    ignored && `can never match a subject: NATS ignores ${ignored} in subjects; leave it out, or use mapping: strict`
-  )
-}
-
-/** A plain word mostly was meant to be the CN. */
-function noName(name: string): string | undefined {
-  if (name.includes('=')) return 'can never match a subject: it is no distinguished name that NATS can read'
-  if (!/^[\w-]+$/.test(name)) return undefined
-  return `matches the DNS name ${JSON.stringify(name)} only: a bare CN names no user in NATS; write "CN=${name},…" with the whole subject`
-}
-
-/** Of users whose names differ only in their order, each is found only where the order is exactly his. */
-function shadowed({ settings: { at } }: NatsUser, [first]: readonly NatsUser[]): Finding[] {
-  const message = `is the same name as ${first?.settings.at} in another order or spelling: it is found only for a subject in exactly its order`
-  return [{ at, message, isFatal: false }]
 }

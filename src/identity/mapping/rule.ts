@@ -1,6 +1,7 @@
 /** What mapping rules are made of, whichever way they are matched. */
 import type { CertificateFacts } from '../../tls-cert-utils/certificate.ts'
 import type { CertificateMapper, Connection, Mapping, Trial, User, Users } from '../../types.ts'
+import type { FiledRules } from './filed-rules.ts'
 import type { SourceSettings } from './user-source.ts'
 
 /** One of `authorization.users`, or a certificate of a consumer. */
@@ -34,6 +35,8 @@ export interface RuleMapper extends CertificateMapper {
   /** Every rule in order, whether or not one before it matched; `map` answers with the first that did. */
   trials(certificate: CertificateFacts, connection: Connection): Iterable<Trial>
   readonly findings: readonly Finding[]
+  /** Takes rules that come after its own, in time: as long as they are not there, they are nobody's. */
+  attach(filed: FiledRules): void
 }
 
 const ATTRIBUTE = { OU: '2.5.4.11', O: '2.5.4.10' } as const

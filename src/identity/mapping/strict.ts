@@ -1,25 +1,17 @@
 /** `mapping: strict`: rules with types, exact, independent of the order of RDNs, the issuing authority named where there are several. */
 import type { CertificateFacts } from '../../tls-cert-utils/certificate.ts'
 import type { Connection, Mapping, Trial, User, Users } from '../../types.ts'
+import type { FiledRules } from './filed-rules.ts'
 import { isIssuedBy, topmost } from './issuers.ts'
 import { type Finding, mapped, type RuleMapper, type RuleSettings, userOf } from './rule.ts'
-import { isRuleType, keysOf, keysOfSubjectName, RuleError, readTypedRule } from './typed-rule.ts'
-import { createUserSource, type UserSource } from './user-source.ts'
+import { compileRule, keysIn, nameOf, type Rule, titleOf } from './strict-rule.ts'
+import { keysOf } from './typed-rule.ts'
 
 export interface MapperSettings {
   readonly rules: readonly RuleSettings[]
   readonly users: Users
   /** The authorities that the server trusts. */
   readonly trusted: readonly CertificateFacts[]
-}
-
-/** A rule as it is read. There may be a million, so only what finds it is kept; the rest is read again where it matched. */
-interface Rule {
-  readonly settings: RuleSettings
-  /** One of them must be a key of the certificate; undefined where any certificate will do. */
-  readonly keys: readonly string[] | undefined
-  /** The user's name, or how to find it in the certificate. */
-  readonly name: string | UserSource
 }
 
 /** The verified issuers of the certificate, which may be none of those that the server trusts itself. */
@@ -31,15 +23,11 @@ type Judgement =
 
 const UNNAMED: Judgement = { reason: 'the certificate has no such name' }
 
-/** Takes further rules as long as it is not in use: a million cannot be read in one go. */
-export interface StrictMapper extends RuleMapper {
-  add(rule: RuleSettings): void
-}
-
-export function createStrictMapper({ rules: given, users, trusted }: MapperSettings): StrictMapper {
-  const index = new RuleIndex(topmost(trusted))
+export function createStrictMapper({ rules: given, users, trusted }: MapperSettings): RuleMapper {
+  const index = new RuleIndex(topmost(trusted).map(({ subject }) => subject))
   for (const rule of given) index.add(rule)
-  const { rules, types } = index
+  const { rules, types, findings } = index
+  const files: FiledRules[] = []
 
   const judge = (
     settings: RuleSettings,
@@ -59,21 +47,35 @@ export function createStrictMapper({ rules: given, users, trusted }: MapperSetti
     return { user, reason: titleOf(settings) }
   }
 
+  const candidates = function* (keys: readonly string[]): Generator<[RuleSettings, string | undefined]> {
+    for (const [position, key] of index.candidates(keys)) yield [rules[position] as RuleSettings, key]
+    for (const filed of files) yield* filed.candidates(keys)
+  }
+
+  const everyRule = function* (): Generator<RuleSettings> {
+    yield* rules
+    for (const filed of files) yield* filed.all()
+  }
+
   return {
     name: 'local',
-    findings: index.findings,
-    add: (rule) => index.add(rule),
+    findings,
+    attach(filed) {
+      files.push(filed)
+      for (const kind of filed.kinds) types.add(kind)
+      for (const rule of rules) findings.push(...takenBefore(rule, filed))
+    },
     map(certificate: CertificateFacts, { chain }: Connection): Mapping {
-      for (const [position, key] of index.candidates(keysOf(certificate, types))) {
-        const rule = rules[position] as RuleSettings
+      for (const [rule, key] of candidates(keysOf(certificate, types))) {
         const { user, reason } = judge(rule, key, certificate, chain)
         if (user) return mapped(user, rule, reason)
       }
-      return { status: 'unmapped', reason: `none of ${rules.length} rules names the certificate` }
+      const count = files.reduce((sum, { size }) => sum + size, rules.length)
+      return { status: 'unmapped', reason: `none of ${count} rules names the certificate` }
     },
     *trials(certificate: CertificateFacts, { chain }: Connection): Generator<Trial> {
       const keys = keysOf(certificate, types)
-      for (const settings of rules) {
+      for (const settings of everyRule()) {
         const wanted = keysIn(settings)
         const key = wanted?.find((each) => keys.includes(each))
         const { user, reason } = wanted && !key ? UNNAMED : judge(settings, key, certificate, chain)
@@ -81,6 +83,20 @@ export function createStrictMapper({ rules: given, users, trusted }: MapperSetti
       }
     },
   }
+}
+
+/** Rules of the file that come after one of the configuration which takes their certificates. */
+function takenBefore(rule: RuleSettings, filed: FiledRules): Finding[] {
+  if (typeof rule.user !== 'string') return []
+  const keys = keysIn(rule) ?? []
+  const late = new Map(filed.candidates(keys).map(([each]) => [each.at, each]))
+  return [...late.values()]
+    .filter((each) => isSameSet(each.issuers, rule.issuers) && keysIn(each)?.every((key) => keys.includes(key)))
+    .map(({ at }) => neverReached(at, rule.at))
+}
+
+export function neverReached(at: string, earlier: string): Finding {
+  return { at, message: `can never match: ${earlier} names the same certificates`, isFatal: false }
 }
 
 /** Which rules a certificate's keys lead to, and what is wrong with the rules. */
@@ -93,17 +109,15 @@ class RuleIndex {
   /** A list only where several rules have the key. */
   readonly #byKey = new Map<string, number | number[]>()
   readonly #everywhere: number[] = []
-  readonly #tops: readonly CertificateFacts[]
+  readonly #tops: readonly string[]
 
-  constructor(tops: readonly CertificateFacts[]) {
+  constructor(tops: readonly string[]) {
     this.#tops = tops
   }
 
   add(settings: RuleSettings): void {
-    const rule = compile(settings, this.findings)
+    const rule = compileRule(settings, this.#tops, this.findings)
     if (!rule) return
-    if (this.#tops.length > 1 && needsIssuer(rule)) this.findings.push(unnamedIssuer(settings.at, this.#tops))
-    if (needsSigner(rule)) this.findings.push(UNNAMED_SIGNER(settings.at))
     this.#reportDouble(rule)
     this.#add(rule)
   }
@@ -139,81 +153,11 @@ class RuleIndex {
         .find((other) => typeof other.user === 'string' && isSameSet(other.issuers, issuers)),
     )
     if (earlier.includes(undefined)) return
-    this.findings.push({
-      at,
-      message: `can never match: ${earlier[0]?.at} names the same certificates`,
-      isFatal: false,
-    })
+    this.findings.push(neverReached(at, earlier[0]?.at ?? ''))
   }
 }
 
 function isSameSet(one: RuleSettings['issuers'], other: RuleSettings['issuers']): boolean {
   const digest = (issuers: RuleSettings['issuers']) => issuers?.map(({ fingerprintSha256 }) => fingerprintSha256).join()
   return digest(one) === digest(other)
-}
-
-function compile(settings: RuleSettings, findings: Finding[]): Rule | undefined {
-  try {
-    return read(settings)
-  } catch (error) {
-    if (!(error instanceof RuleError)) throw error
-    findings.push({ at: settings.at, message: error.message, isFatal: true })
-    return undefined
-  }
-}
-
-/** @throws {RuleError} */
-function read(settings: RuleSettings): Rule {
-  return { settings, keys: keysIn(settings), name: nameOf(settings) }
-}
-
-/** Undefined where any certificate will do. @throws {RuleError} */
-function keysIn({ user, certificates = [], subjectName }: RuleSettings): readonly string[] | undefined {
-  if (subjectName !== undefined) return subjectNameKeys(subjectName)
-  if (certificates.length > 0) return certificates.map((written) => readTypedRule(written).key)
-  return typeof user === 'string' ? [readTypedRule(user).key] : undefined
-}
-
-/** A user may be named by the one rule that finds him. @throws {RuleError} */
-function nameOf({ user, certificates = [], subjectName }: RuleSettings): string | UserSource {
-  if (typeof user !== 'string') return createUserSource(user)
-  return certificates.length > 0 || subjectName !== undefined ? user : readTypedRule(user).value
-}
-
-function titleOf({ certificates, subjectName, user }: RuleSettings): string {
-  if (subjectName !== undefined) return subjectName
-  return certificates && certificates.length > 0 ? certificates.join(' or ') : describe(user)
-}
-
-function subjectNameKeys(name: string): string[] {
-  const type = name.slice(0, Math.max(name.indexOf(':'), 0))
-  return isRuleType(type) && type !== 'uri' ? [readTypedRule(name).key] : keysOfSubjectName(name.replace(/^uri:/, ''))
-}
-
-function describe(user: RuleSettings['user']): string {
-  if (typeof user === 'string') return user
-  if (user.template !== undefined) return `template ${user.template}`
-  return user.domain === undefined ? `${user.from}` : `${user.from} of ${user.domain}`
-}
-
-/** A key belongs to one certificate, whoever issued it. */
-function needsIssuer({ settings: { issuers }, keys }: Rule): boolean {
-  return !issuers && !(keys?.every((key) => /^(fingerprint|spki|serial):/.test(key)) ?? false)
-}
-
-/** A number is unique only among the certificates of one issuer (RFC 5280 4.1.2.2). */
-function needsSigner({ settings: { issuers }, keys }: Rule): boolean {
-  return !issuers && (keys?.some((key) => key.startsWith('serial:')) ?? false)
-}
-
-const UNNAMED_SIGNER = (at: string): Finding => ({
-  at,
-  message: 'names a serial number without its issuer, of whom each has such a number; add issuer',
-  isFatal: true,
-})
-
-function unnamedIssuer(at: string, tops: readonly CertificateFacts[]): Finding {
-  const names = tops.map(({ subject }) => `"${subject}"`).join(', ')
-  const message = `does not say who must have issued the certificate, and the server trusts several authorities (${names}); add issuer with one of them`
-  return { at, message, isFatal: true }
 }

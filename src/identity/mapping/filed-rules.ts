@@ -1,0 +1,51 @@
+/** Rules of a file, as a mapper asks for them. */
+import type { CertificateFacts } from '../../tls-cert-utils/certificate.ts'
+import type { RuleSettings } from './rule.ts'
+import type { FiledRule, RuleTable } from './rule-table.ts'
+
+export class FiledRules {
+  readonly #file: string
+  readonly #table: RuleTable
+  readonly #issuersOf: (written: string) => readonly CertificateFacts[]
+
+  /** @param issuersOf the authorities that are named so */
+  constructor(file: string, table: RuleTable, issuersOf: (written: string) => readonly CertificateFacts[]) {
+    this.#file = file
+    this.#table = table
+    this.#issuersOf = issuersOf
+  }
+
+  get size(): number {
+    return this.#table.size
+  }
+
+  /** The types of keys that they have. */
+  get kinds(): ReadonlySet<string> {
+    return this.#table.kinds
+  }
+
+  /** In the order of the file, each with the key that led to it. */
+  candidates(keys: readonly string[]): [rule: RuleSettings, key: string][] {
+    const found = keys.flatMap((key) => this.#table.positions(key).map((position) => ({ position, key })))
+    if (found.length > 1) found.sort((one, other) => one.position - other.position)
+    return found.map(({ position, key }) => [this.#settingsOf(this.#table.at(position)), key])
+  }
+
+  *all(): Generator<RuleSettings> {
+    for (let position = 0; position < this.size; position++) yield this.#settingsOf(this.#table.at(position))
+  }
+
+  #settingsOf({ line, user, certificates, groups, issuer }: FiledRule): RuleSettings {
+    return {
+      at: placeIn(this.#file, line),
+      user,
+      certificates: certificates.length > 0 ? certificates : undefined,
+      groups: groups.length > 0 ? groups : undefined,
+      issuers: issuer === '' ? undefined : this.#issuersOf(issuer),
+    }
+  }
+}
+
+export function placeIn(file: string, line: number): string {
+  return `${file}:${line}`
+}

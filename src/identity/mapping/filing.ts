@@ -1,0 +1,64 @@
+/** How the rules of a file get into their table: each checked as those of the configuration are, and found by the same keys. */
+import { placeIn } from './filed-rules.ts'
+import { nameKey, subjectKey } from './nats.ts'
+import { duplicate, natsUserOf, neverMatches, orderFree, shadowed, unfit } from './nats-rule.ts'
+import type { Finding, RuleSettings } from './rule.ts'
+import type { FiledRule, RuleTable } from './rule-table.ts'
+import { neverReached } from './strict.ts'
+import { compileRule } from './strict-rule.ts'
+
+/** A rule before anybody knows by which keys it is found. */
+export type ReadRule = Omit<FiledRule, 'keys'>
+
+export interface Filing {
+  readonly file: string
+  readonly table: RuleTable
+  /** What is wrong. Whoever is told that something is fatal does not use the table. */
+  readonly findings: Finding[]
+  /** The authorities at the top of those that the server trusts, by their names. */
+  readonly tops: readonly string[]
+}
+
+export const FILE_RULE = { strict: fileStrictRule, nats: fileNatsRule } as const
+
+function fileStrictRule(read: ReadRule, { file, table, findings, tops }: Filing): void {
+  const settings = settingsOf(read, file)
+  const keys = compileRule(settings, tops, findings)?.keys
+  if (!keys) return
+  const earlier = keys.map((key) => sameIssuer(read, key, table))
+  const first = earlier[0]
+  if (first && !earlier.includes(undefined)) findings.push(neverReached(settings.at, placeIn(file, first.line)))
+  table.add({ ...read, keys })
+}
+
+/** What an earlier rule takes, a later one never sees, unless the issuers differ. */
+function sameIssuer({ issuer }: ReadRule, key: string, table: RuleTable): FiledRule | undefined {
+  return table
+    .positions(key)
+    .map((position) => table.at(position))
+    .find((other) => other.issuer === issuer)
+}
+
+function fileNatsRule(read: ReadRule, { file, table, findings }: Filing): void {
+  const user = natsUserOf(settingsOf(read, file))
+  const { settings, name, parsed } = user
+  const key = parsed && subjectKey(orderFree(parsed))
+  const [first] = key === undefined ? [] : table.positions(key)
+  findings.push(...unfit(settings))
+  if (table.positions(nameKey(name)).length > 0) findings.push(duplicate(settings.at, name))
+  else {
+    findings.push(...neverMatches(user))
+    if (first !== undefined) findings.push(shadowed(settings.at, placeIn(file, table.at(first).line)))
+  }
+  table.add({ ...read, keys: [nameKey(name), ...(key === undefined ? [] : [key])] })
+}
+
+/** Which authorities its issuer stands for, the one who uses the table knows. */
+function settingsOf({ line, user, certificates, issuer }: ReadRule, file: string): RuleSettings {
+  return {
+    at: placeIn(file, line),
+    user,
+    certificates: certificates.length > 0 ? certificates : undefined,
+    issuers: issuer === '' ? undefined : [],
+  }
+}

@@ -1,0 +1,61 @@
+/** What a user of `mapping: nats` is looked for by, and what is wrong with users, in the words of NATS. */
+import { NATS_TYPE_NAMES, type NatsName, readNatsName } from './nats-names.ts'
+import type { Finding, RuleSettings } from './rule.ts'
+
+/** A user as NATS has it: his name is what the certificate must hold. */
+export interface NatsUser {
+  readonly settings: RuleSettings
+  readonly name: string
+  /** Undefined for a name that is no distinguished name. */
+  readonly parsed: NatsName | undefined
+}
+
+export function natsUserOf(settings: RuleSettings): NatsUser {
+  const name = typeof settings.user === 'string' ? settings.user : ''
+  return { settings, name, parsed: readNatsName(name) }
+}
+
+/** The same for names that differ in nothing but the order of their RDNs. */
+export function orderFree(name: NatsName): string {
+  return JSON.stringify(name.map((rdn) => JSON.stringify(rdn)).sort())
+}
+
+/** What has no meaning in NATS would let the operator believe in a check that is not made. */
+export function unfit({ at, user, certificates, issuers }: RuleSettings): Finding[] {
+  const wrong = (message: string): Finding => ({ at, message, isFatal: true })
+  if (typeof user !== 'string') return [wrong('takes the user from the certificate, which needs mapping: strict')]
+  if (certificates)
+    return [wrong('has certificate, which needs mapping: strict; in NATS the user is what the certificate holds')]
+  if (issuers) return [wrong('has issuer, which needs mapping: strict; in NATS the issuer is no part of a name')]
+  return []
+}
+
+export function duplicate(at: string, name: string): Finding {
+  return { at, message: `Duplicate user ${JSON.stringify(name)} detected`, isFatal: true }
+}
+
+export function neverMatches({ settings: { at }, name, parsed }: NatsUser): Finding[] {
+  const message = parsed ? ignoredAttribute(parsed) : noName(name)
+  return message === undefined ? [] : [{ at, message, isFatal: false }]
+}
+
+function ignoredAttribute(parsed: NatsName): string | undefined {
+  const types = parsed.flat().map((attribute) => attribute.slice(0, attribute.indexOf('=')))
+  const ignored = types.find((type) => !NATS_TYPE_NAMES.has(type))
+  return (
+    ignored && `can never match a subject: NATS ignores ${ignored} in subjects; leave it out, or use mapping: strict`
+  )
+}
+
+/** A plain word mostly was meant to be the CN. */
+function noName(name: string): string | undefined {
+  if (name.includes('=')) return 'can never match a subject: it is no distinguished name that NATS can read'
+  if (!/^[\w-]+$/.test(name)) return undefined
+  return `matches the DNS name ${JSON.stringify(name)} only: a bare CN names no user in NATS; write "CN=${name},…" with the whole subject`
+}
+
+/** Of users whose names differ only in their order, each is found only where the order is exactly his. */
+export function shadowed(at: string, first: string): Finding {
+  const message = `is the same name as ${first} in another order or spelling: it is found only for a subject in exactly its order`
+  return { at, message, isFatal: false }
+}

@@ -1,0 +1,161 @@
+/**
+ * A million rules in a few arrays outside of the heap: made in a thread and handed over whole, they cost the one that serves no collection of garbage,
+ * neither when they come nor afterwards.
+ */
+
+/** A rule of a file. */
+export interface FiledRule {
+  readonly line: number
+  readonly user: string
+  /** As written. */
+  readonly certificates: readonly string[]
+  readonly groups: readonly string[]
+  /** As written; empty for any that the server trusts. */
+  readonly issuer: string
+  /** What a certificate that it names is looked for by. */
+  readonly keys: readonly string[]
+}
+
+/** What goes from one thread to another. */
+export interface RuleTableParts {
+  readonly bytes: Uint8Array<ArrayBuffer>
+  readonly starts: Uint32Array<ArrayBuffer>
+  readonly slots: Uint32Array<ArrayBuffer>
+  readonly hashes: Uint32Array<ArrayBuffer>
+  readonly size: number
+  readonly seed: number
+  readonly kinds: readonly string[]
+}
+
+/** Between the fields and the values of one field: control characters, which no value may hold. */
+const FIELD = '\x1f'
+const VALUE = '\x1e'
+
+export class RuleTable {
+  #bytes: Buffer = Buffer.alloc(64 * 1024)
+  /** Where each rule begins, and where the last one ends. */
+  #starts = new Uint32Array(1024)
+  #size = 0
+  /** Open addressing: the position of a rule with one added, or 0; beside it the hash of the key that stands there. */
+  #slots = new Uint32Array(4096)
+  #hashes = new Uint32Array(4096)
+  #used = 0
+  /** What stands before the colon of keys. */
+  readonly kinds = new Set<string>()
+  /** Whoever writes the file cannot choose names that fall into one place. */
+  readonly #seed: number
+
+  constructor(seed = Math.floor(Math.random() * 2 ** 32)) {
+    this.#seed = seed
+  }
+
+  /** Complete: nothing is added to it any more. */
+  static fromParts({ bytes, starts, slots, hashes, size, seed, kinds }: RuleTableParts): RuleTable {
+    const table = new RuleTable(seed)
+    table.#bytes = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+    table.#starts = starts
+    table.#slots = slots
+    table.#hashes = hashes
+    table.#size = size
+    for (const kind of kinds) table.kinds.add(kind)
+    return table
+  }
+
+  /** Without what was in reserve. */
+  get parts(): RuleTableParts {
+    const end = this.#starts[this.#size] as number
+    return {
+      // Not of the pool that small buffers share: whoever transfers it takes it away from all of them.
+      bytes: new Uint8Array(this.#bytes.subarray(0, end)),
+      starts: this.#starts.slice(0, this.#size + 1),
+      slots: this.#slots,
+      hashes: this.#hashes,
+      size: this.#size,
+      seed: this.#seed,
+      kinds: [...this.kinds],
+    }
+  }
+
+  get size(): number {
+    return this.#size
+  }
+
+  add({ line, user, certificates, groups, issuer, keys }: FiledRule): void {
+    const fields = [String(line), user, certificates.join(VALUE), groups.join(VALUE), issuer, keys.join(VALUE)]
+    const text = fields.join(FIELD)
+    const start = this.#starts[this.#size] as number
+    const most = start + text.length * 3
+    if (most > this.#bytes.length) this.#bytes = Buffer.concat([this.#bytes], Math.max(2 * this.#bytes.length, most))
+    if (this.#size + 2 > this.#starts.length) this.#starts = grown(this.#starts)
+    this.#starts[this.#size + 1] = start + this.#bytes.write(text, start)
+    this.#size += 1
+    for (const key of keys) this.#enter(key, this.#size)
+  }
+
+  at(position: number): FiledRule {
+    const text = this.#bytes.toString('utf8', this.#starts[position], this.#starts[position + 1])
+    const [line, user = '', certificates, groups, issuer = '', keys] = text.split(FIELD)
+    return {
+      line: Number(line),
+      user,
+      certificates: listOf(certificates),
+      groups: listOf(groups),
+      issuer,
+      keys: listOf(keys),
+    }
+  }
+
+  /** The positions of the rules that have the key, in the order of the file. */
+  positions(key: string): number[] {
+    const hash = hashOf(key, this.#seed)
+    const mask = this.#slots.length - 1
+    const found: number[] = []
+    for (let i = hash & mask; this.#slots[i] !== 0; i = (i + 1) & mask) {
+      const position = (this.#slots[i] as number) - 1
+      if (this.#hashes[i] === hash && this.at(position).keys.includes(key)) found.push(position)
+    }
+    return found.length > 1 ? found.sort((one, other) => one - other) : found
+  }
+
+  /** Never more than half full: runs of taken places stay short. */
+  #enter(key: string, entry: number): void {
+    if (2 * (this.#used + 1) > this.#slots.length) this.#spread()
+    this.#used += 1
+    this.kinds.add(key.slice(0, key.indexOf(':')))
+    this.#put(hashOf(key, this.#seed), entry)
+  }
+
+  #put(hash: number, entry: number): void {
+    const mask = this.#slots.length - 1
+    let i = hash & mask
+    while (this.#slots[i] !== 0) i = (i + 1) & mask
+    this.#slots[i] = entry
+    this.#hashes[i] = hash
+  }
+
+  #spread(): void {
+    const [slots, hashes] = [this.#slots, this.#hashes]
+    this.#slots = new Uint32Array(2 * slots.length)
+    this.#hashes = new Uint32Array(2 * slots.length)
+    for (const [i, entry] of slots.entries()) if (entry !== 0) this.#put(hashes[i] as number, entry)
+  }
+}
+
+function grown(array: Uint32Array<ArrayBuffer>): Uint32Array<ArrayBuffer> {
+  const larger = new Uint32Array(2 * array.length)
+  larger.set(array)
+  return larger
+}
+
+function listOf(text = ''): readonly string[] {
+  return text === '' ? [] : text.split(VALUE)
+}
+
+/** FNV-1a, its bits mixed at the end as MurmurHash3 does, since the low ones alone choose the place. */
+function hashOf(text: string, seed: number): number {
+  let hash = seed ^ 0x811c9dc5
+  for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193)
+  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b)
+  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35)
+  return (hash ^ (hash >>> 16)) >>> 0
+}

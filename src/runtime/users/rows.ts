@@ -1,0 +1,64 @@
+/** What stands in a file of users, whichever way it is written. */
+import { createReadStream } from 'node:fs'
+import type { ReadRule } from '../../identity/mapping/filing.ts'
+
+/** How much of a file is read. */
+export interface Bounds {
+  /** Bytes. */
+  readonly maxSize: number
+  readonly maxUsers: number
+  /** Characters of one user. */
+  readonly maxEntry: number
+}
+
+export type Mapping = 'strict' | 'nats'
+
+/** A user, or what is wrong with him. */
+export type Entry = { readonly rule: ReadRule } | { readonly line: number | undefined; readonly mistake: string }
+
+/** What is wrong with the file as a whole: nothing after it is read. The message never repeats what stands there. */
+export class UsersFileError extends Error {
+  readonly line: number | undefined
+
+  constructor(message: string, line?: number) {
+    super(message)
+    this.line = line
+  }
+}
+
+/** As written, before anything is known of it. */
+export interface WrittenUser {
+  readonly user: string
+  readonly certificates: readonly string[]
+  readonly groups: readonly string[]
+  readonly issuer: string
+}
+
+/** Each is parsed in one go. */
+const CHUNK = 64 * 1024
+
+/** @throws UsersFileError where it is larger than allowed, whatever its size seemed to be */
+export async function* chunksOf(file: string, { maxSize }: Bounds): AsyncGenerator<Buffer> {
+  let size = 0
+  for await (const chunk of createReadStream(file, { highWaterMark: CHUNK }) as AsyncIterable<Buffer>) {
+    size += chunk.length
+    if (size > maxSize) throw new UsersFileError(`has more than ${maxSize} bytes; raise users_file_max_size`)
+    yield chunk
+  }
+}
+
+export function entryOf(written: WrittenUser, line: number, mapping: Mapping): Entry {
+  const mistake = mistakeIn(written, mapping)
+  return mistake === undefined ? { rule: { line, ...written } } : { line, mistake }
+}
+
+function mistakeIn({ user, certificates, groups, issuer }: WrittenUser, mapping: Mapping): string | undefined {
+  if ([user, ...certificates, ...groups, issuer].some((value) => /[\p{Cc}\uFFFD]/u.test(value)))
+    return 'holds control characters or is not UTF-8; save the file as UTF-8, one value a line'
+  if (user === '') return 'has no user; write a name there'
+  if (mapping === 'strict' && (certificates.length === 0 || certificates.includes('')))
+    return 'has no certificate; write a rule such as email:ada@example.com'
+  // A comma would make two groups of one in the header.
+  if (groups.some((each) => each === '' || each.includes(','))) return 'has an empty group, or one with a comma'
+  return undefined
+}
