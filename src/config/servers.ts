@@ -57,8 +57,7 @@ export const server = block('One virtual server.', {
   ssl_trusted_certificate: field(pem, {
     env: 'SALLYPORT_SSL_TRUSTED_CERTIFICATE',
     about:
-      'Further such authorities, whose names are not sent. Beside ssl_client_certificate it needs send_ca_dn: off: ' +
-      'either all names are sent or none.',
+      'Further such authorities, whose names are not sent. Beside ssl_client_certificate none of them may have name constraints, unless send_ca_dn is off.',
   }),
   send_ca_dn: field(onOff, {
     otherwise: 'on with ssl_client_certificate',
@@ -94,8 +93,7 @@ export const server = block('One virtual server.', {
   allow_partial_chain: field(onOff, {
     default: 'off',
     env: 'SALLYPORT_ALLOW_PARTIAL_CHAIN',
-    about:
-      'Whether an intermediate authority, or a certificate itself, can be trusted without its root. Clients that send no server name need the root all the same.',
+    about: 'Whether an intermediate authority, or a certificate itself, can be trusted without its root.',
   }),
   pinned_certs: list(matching(/^[A-Fa-f0-9]{64}$/, 'the SHA-256 of a public key: 64 hexadecimal digits'), {
     default: [],
@@ -256,18 +254,8 @@ function checkTrust(given: WrittenServer): Problem[] {
   return [...problems, ...checkAnnouncement(given)]
 }
 
-/** node:tls announces everything that it is told to trust, or nothing. */
 function checkAnnouncement(given: WrittenServer): Problem[] {
-  const { at, ssl_client_certificate: announced, ssl_trusted_certificate: trusted, send_ca_dn: sends } = given
-  if (announced && trusted && sends !== false) {
-    return [
-      {
-        path: `${at}.ssl_trusted_certificate`,
-        message:
-          'stands beside ssl_client_certificate, and Sallyport can send the names of all authorities or of none: set send_ca_dn: off, or put all of them into ssl_client_certificate',
-      },
-    ]
-  }
+  const { at, ssl_client_certificate: announced, send_ca_dn: sends } = given
   if (sends === true && !announced) {
     return [
       {

@@ -21,10 +21,10 @@ export function seeSent(
 const MOST_SENT = 66
 
 /** The certificates that a client sent along. */
-export function sentWith(leaf: X509Certificate): CertificateFacts[] {
+export function sentWith(leaf: X509Certificate, most = MOST_SENT): CertificateFacts[] {
   const sent: CertificateFacts[] = []
   let next = leaf.issuerCertificate
-  while (next && sent.length < MOST_SENT) {
+  while (next && sent.length < most) {
     const facts = readCertificate(next.raw)
     sent.push(facts)
     next = facts.selfIssued ? undefined : next.issuerCertificate

@@ -18,7 +18,7 @@ export interface TlsOptions {
   readonly requestCert: boolean
   /** PEM, one certificate each. Empty trusts nobody; it is never left out, as Node then trusts the public CAs. */
   readonly ca: readonly string[]
-  /** Whether clients are told the names of `ca`. */
+  /** Whether clients are told the names of `ca`; of the others that a policy trusts they are not. */
   readonly announced: boolean
   /** Whether any certificate of `ca` is trusted without its root. */
   readonly partialChain: boolean
@@ -108,7 +108,7 @@ export class TlsServers {
 
 /**
  * A server of node:tls drops `allowPartialTrustChain`, which only a context of its own can have. Such a context is not asked for where a client sends
- * no server name: then only whole chains are trusted.
+ * no server name: then OpenSSL trusts only whole chains, and the policy verifies the others itself.
  */
 function partialChains(options: TlsOptions, pairs: ServerKeyPairs): NonNullable<TlsServerOptions['SNICallback']> {
   const context = createSecureContext(secureContextOptions(options, pairs))

@@ -24,6 +24,8 @@ import { type ServerKeyPairs, type StapleFor, type TlsOptions, TlsServers } from
 /** What one trust policy is made of. Two servers share a policy only where all of this is the same. */
 export interface TrustPolicyOptions extends Omit<TlsOptions, 'requestCert' | 'stapleFor'> {
   readonly verify: VerifyMode
+  /** PEM, one certificate each: trusted as `ca` is, but unknown to OpenSSL, which would announce them beside those. */
+  readonly unannounced: readonly string[]
   /** Whether the handshake fails where `verify` is not satisfied. */
   readonly rejects: boolean
   /** What a certificate must be besides issued by one of `ca`; it does not change while the id is the same. */
@@ -59,6 +61,9 @@ const FOUND_LAST: ReadonlySet<string> = new Set([
   'CERT_NOT_YET_VALID',
   'CERT_HAS_EXPIRED',
 ])
+
+/** What OpenSSL says where it lacks an issuer that we may know. */
+const ISSUER_UNKNOWN: ReadonlySet<string> = new Set([...FORGIVEN_BY_OPTIONAL_NO_CA, 'UNABLE_TO_GET_ISSUER_CERT'])
 
 const NONE: Verification = Object.freeze({ result: 'NONE' })
 const SUCCESS: Verification = Object.freeze({ result: 'SUCCESS' })
@@ -97,7 +102,7 @@ export class TrustPolicy {
     this.#inForce = inForce
     this.#intermediates = intermediates
     this.#pairsFor = pairsFor
-    this.#trusted = options.ca.flatMap((pem) => readCertificates(pem))
+    this.#trusted = [...options.ca, ...options.unannounced].flatMap((pem) => readCertificates(pem))
     const ticketKeys = new TicketKeys(ticketSecret, sessionContext, Math.max(1000, options.sessionTimeout))
     const requestCert = options.verify !== 'off'
     const tls = { ...options, requestCert, stapleFor }
@@ -121,7 +126,7 @@ export class TrustPolicy {
     const fingerprint = x509.fingerprint256
     const certificate = this.#factsOf(x509, fingerprint)
     // The session itself holds what OpenSSL found. Strangers have no place in the memory, or they could fill it.
-    if (!socket.authorized) return unverified(certificate, String(socket.authorizationError))
+    if (!socket.authorized) return this.#seeRefused(socket, certificate, x509)
     if (socket.isSessionReused()) {
       const known = this.#chains.get(fingerprint) ?? this.#rebuiltChainOf(certificate)
       return known ? { certificate, ...known, error: undefined } : unverified(certificate, FORGOTTEN.code)
@@ -130,6 +135,29 @@ export class TrustPolicy {
     if (!verified) return unverified(certificate, 'UNABLE_TO_GET_ISSUER_CERT_LOCALLY')
     keepBounded(this.#chains, fingerprint, verified)
     return { certificate, ...verified, error: undefined }
+  }
+
+  /**
+   * OpenSSL has proved that the client has its key, but refused its chain. Where that may be for want of an issuer that is trusted here, the chain is verified
+   * as if it had come by another way: strictly, so that nobody comes in whom OpenSSL would have refused had it known all.
+   */
+  #seeRefused(socket: TLSSocket, certificate: CertificateFacts, x509: X509Certificate): Shown {
+    const error = String(socket.authorizationError)
+    const { unannounced, partialChain, verifyDepth } = this.#options
+    const knowsMore = unannounced.length > 0 || partialChain
+    if (!knowsMore || !ISSUER_UNKNOWN.has(error)) return unverified(certificate, error)
+    const isResumed = socket.isSessionReused()
+    const known = isResumed ? this.#chains.get(x509.fingerprint256) : undefined
+    if (known) return { certificate, ...known, error: undefined }
+    // Strangers get here: look-alikes of issuers cost a signature each. A chain that may pass has not more than that and its root.
+    const issuers = isResumed ? this.#intermediates.all : sentWith(x509, verifyDepth + 2)
+    const shown = this.seeSent([certificate, ...issuers])
+    if (shown.error !== undefined) return ISSUER_UNKNOWN.has(shown.error) ? unverified(certificate, error) : shown
+    const { chain } = shown
+    const sent = isResumed ? [] : shown.sent
+    for (const issuer of sent) this.#intermediates.add(issuer)
+    keepBounded(this.#chains, x509.fingerprint256, { chain, sent })
+    return { ...shown, sent }
   }
 
   /** What a client sent by another way than TLS: no handshake has verified it, nor that the client has its key. */

@@ -9,6 +9,8 @@ import { compiledNameRules } from './name-rules.ts'
 export interface ClientTrust extends TrustStore {
   /** Whether the names of the authorities are sent to clients. */
   readonly announced: boolean
+  /** Of `pems`, those that are not sent although others are. */
+  readonly unannouncedPems: readonly string[]
   readonly partialChain: boolean
   readonly requirement: Requirement
 }
@@ -17,18 +19,26 @@ export interface ClientTrust extends TrustStore {
 export function clientTrustOf(config: ServerConfig, materials: Materials): ClientTrust | undefined {
   if (config.ssl_verify_client === 'off') return undefined
   const { ssl_client_certificate: named, ssl_trusted_certificate: unnamed } = config
-  const stores = [named, unnamed].flatMap((source) => (source ? [materials.trustStore(source, 'client')] : []))
-  const certificates = stores.flatMap((store) => store?.certificates ?? [])
+  const stores = [named, unnamed].map((source) => source && materials.trustStore(source, 'client'))
+  const all = stores.flatMap((store) => store?.certificates ?? [])
+  const certificates = [...new Map(all.map((each) => [each.fingerprintSha256, each])).values()]
   const announced = named !== undefined && config.send_ca_dn !== false
+  const told = new Set(stores[0]?.pems)
+  const unannouncedPems = announced ? (stores[1]?.pems ?? []).filter((pem) => !told.has(pem)) : []
   const requirement = requirementOf(config, materials)
   const partialChain = config.allow_partial_chain
   return {
     certificates,
     pems: certificates.map(({ pem }) => pem),
     announced,
+    unannouncedPems,
     partialChain,
     requirement: requirement.check,
-    digest: digestOf([stores.map((store) => store?.digest).sort(), [announced, partialChain], requirement.digest]),
+    digest: digestOf([
+      announced ? stores.map((store) => store?.digest) : certificates.map((each) => each.fingerprintSha256).sort(),
+      [announced, partialChain],
+      requirement.digest,
+    ]),
   }
 }
 

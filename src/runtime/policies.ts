@@ -192,6 +192,7 @@ function policyOptions(
   const session = { sessionTickets: config.ssl_session_tickets, sessionTimeout: config.ssl_session_timeout }
   const { ssl_verify_depth: verifyDepth, ssl_ciphers: ciphers } = config
   const rejects = config.ssl_verify_failure === 'reject'
+  const unannounced = trust?.unannouncedPems ?? []
   const id = digestOf([
     verify,
     rejects,
@@ -202,7 +203,8 @@ function policyOptions(
     id,
     verify,
     rejects,
-    ca: trust?.pems ?? [],
+    ca: (trust?.pems ?? []).filter((pem) => !unannounced.includes(pem)),
+    unannounced,
     announced: trust?.announced ?? true,
     partialChain: trust?.partialChain ?? false,
     requirement: trust?.requirement ?? NOTHING_REQUIRED,

@@ -28,7 +28,7 @@ export function verifyStrictly(options: VerifyOptions): ChainVerdict {
 /** OpenSSL itself is asked whether each may be issued by the next: it then reads all extensions of both, those too that are not read here. */
 function linkFindings(chain: readonly CertificateFacts[]): Finding[] {
   return chain.flatMap((certificate, at) => {
-    const issuer = chain[at + 1] ?? (chain.length === 1 ? certificate : undefined)
+    const issuer = chain[at + 1] ?? (chain.length === 1 && certificate.selfIssued ? certificate : undefined)
     if (!issuer || certificate.x509.checkIssued(issuer.x509)) return []
     return [
       { check: 'issuer', code: 'UNSPECIFIED', at, detail: `OpenSSL does not take ${issuer.subject} for its issuer` },

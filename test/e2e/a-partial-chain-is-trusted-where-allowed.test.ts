@@ -1,5 +1,6 @@
 import { beforeAll, expect, test } from '@jest/globals'
 import type { Gateway } from '../support/gateway.ts'
+import { sClient } from '../support/openssl.ts'
 import type { Authority, Issued } from '../support/pki.ts'
 import { listenerOf, makeScene, type Scene } from '../support/scene.ts'
 
@@ -18,6 +19,7 @@ beforeAll(async () => {
     scene.server({ server_names: [name], ssl_client_certificate: pem, allow_partial_chain: 'on', ...fields })
   gateway = await scene.start(
     listenerOf(
+      trusts('default.test', middle.certificate),
       trusts('whole.test', middle.certificate, { allow_partial_chain: 'off' }),
       trusts('partial.test', middle.certificate),
       trusts('shallow.test', middle.certificate, { ssl_verify_depth: 0 }),
@@ -51,6 +53,19 @@ test('the depth is counted up to the authority that is trusted', async () => {
 test('a certificate itself can be trusted, and no other', async () => {
   expect(await status(ada, 'leaf.test')).toBe(200)
   expect(await status(middle.client('ada'), 'leaf.test')).toBe(400)
+})
+
+test.each(['tls1_2', 'tls1_3'] as const)('a client that sends no server name is judged alike: %s', async (tls) => {
+  const outcome = async (as: Issued) => {
+    const { certificate, key } = as.files()
+    const request = 'GET / HTTP/1.1\r\nHost: default.test\r\nConnection: close\r\n\r\n'
+    const options = { port: gateway.port, tls, as: { certificate, key, chain: certificate }, request }
+    return (await sClient(options)).answers[0]?.status
+  }
+  expect(await outcome(ada)).toBe(200)
+  expect(await outcome(low.client('bob'))).toBe(200)
+  expect(await outcome(scene.ada)).toBe(400)
+  expect(await outcome(middle.client('old', { validFrom: -9, validUntil: -1 }))).toBe(400)
 })
 
 test('an expired certificate stays out all the same', async () => {

@@ -13,6 +13,7 @@ const policy = new TrustPolicy(
     id: 'a'.repeat(64),
     verify: 'optional_no_ca',
     ca: [root.certificate],
+    unannounced: [],
     demands: '',
     rejects: false,
     announced: true,

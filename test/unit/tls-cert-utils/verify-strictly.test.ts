@@ -2,9 +2,11 @@
 import { generateKeyPairSync, type KeyObject, sign } from 'node:crypto'
 import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
-import { connect, createServer, type TLSSocket } from 'node:tls'
+import { connect, createSecureContext, createServer, type TLSSocket } from 'node:tls'
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
+import { Intermediates } from '../../../src/listener/intermediates.ts'
+import { TrustPolicy } from '../../../src/listener/trust-policy.ts'
 import { type CertificateFacts, readCertificate } from '../../../src/tls-cert-utils/certificate.ts'
 import { verifyChain } from '../../../src/tls-cert-utils/verify.ts'
 import { verifyStrictly } from '../../../src/tls-cert-utils/verify-strictly.ts'
@@ -192,25 +194,32 @@ const chains: fc.Arbitrary<Chain> = fc
     return { sent, trusted: store, key }
   })
 
-/** Node's authorizationError for a handshake, null where it authorized the client; undefined where no handshake came about. */
-async function handshakeVerdict({ sent, trusted, key }: Chain): Promise<string | null | undefined> {
+/** What a server sees of a client whose handshake it has let finish; undefined where none came about. */
+async function handshake<T>(
+  { sent, key }: Chain,
+  { trusted, partialChain = false }: { trusted: readonly CertificateFacts[]; partialChain?: boolean },
+  look: (socket: TLSSocket) => T,
+): Promise<T | undefined> {
   const identity = selfSigned('server', { purposes: ['serverAuth'] })
-  const nobody = authority('nobody').certificate
-  const ca = trusted.length > 0 ? trusted.map(({ pem }) => pem) : [nobody]
-  const server = createServer({
+  const ca = trusted.length > 0 ? trusted.map(({ pem }) => pem) : [nobody.certificate]
+  const context = createSecureContext({
     cert: identity.certificate,
     key: identity.key,
     ca,
+    allowPartialTrustChain: partialChain,
+  })
+  const server = createServer({
+    SNICallback: (_name, done) => done(null, context),
     requestCert: true,
     rejectUnauthorized: false,
   })
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
-  const seen = new Promise<string | null | undefined>((resolve) => {
+  const seen = new Promise<T | undefined>((resolve) => {
     server.once('tlsClientError', () => resolve(undefined))
     server.once('secureConnection', (socket: TLSSocket) => {
       socket.on('error', () => {})
-      resolve(socket.authorized && socket.getPeerX509Certificate() ? null : String(socket.authorizationError))
+      resolve(look(socket))
       socket.destroy()
     })
   })
@@ -221,6 +230,7 @@ async function handshakeVerdict({ sent, trusted, key }: Chain): Promise<string |
     const outgoing = connect({
       port,
       host: '127.0.0.1',
+      servername: 'server',
       cert,
       key: ownKey,
       rejectUnauthorized: false,
@@ -237,22 +247,36 @@ async function handshakeVerdict({ sent, trusted, key }: Chain): Promise<string |
   }
 }
 
-const ours = ({ sent, trusted }: Chain) => verifyStrictly({ sent, trusted })
+const nobody = authority('nobody')
 
-test('whoever is accepted here, OpenSSL accepts too', async () => {
-  let accepted = 0
-  await fc.assert(
-    fc.asyncProperty(chains, async (chain) => {
-      const { code } = ours(chain)
-      if (code !== undefined) return
-      accepted += 1
-      expect(await handshakeVerdict(chain)).toBe(null)
-    }),
-    { numRuns: 400 },
+/** Node's authorizationError for a handshake, null where it authorized the client; undefined where no handshake came about. */
+function handshakeVerdict(chain: Chain, { partialChain = false } = {}): Promise<string | null | undefined> {
+  return handshake(chain, { trusted: chain.trusted, partialChain }, (socket) =>
+    socket.authorized && socket.getPeerX509Certificate() ? null : String(socket.authorizationError),
   )
-  // Or nothing would have been compared.
-  expect(accepted).toBeGreaterThan(10)
-}, 120_000)
+}
+
+const ours = ({ sent, trusted }: Chain, { partialChain = false } = {}) =>
+  verifyStrictly({ sent, trusted, partialChain })
+
+test.each([false, true])(
+  'whoever is accepted here, OpenSSL accepts too: partial chains %s',
+  async (partialChain) => {
+    let accepted = 0
+    await fc.assert(
+      fc.asyncProperty(chains, async (chain) => {
+        const { code } = ours(chain, { partialChain })
+        if (code !== undefined) return
+        accepted += 1
+        expect(await handshakeVerdict(chain, { partialChain })).toBe(null)
+      }),
+      { numRuns: 300 },
+    )
+    // Or nothing would have been compared.
+    expect(accepted).toBeGreaterThan(10)
+  },
+  120_000,
+)
 
 test('and the other way round, but for what is refused here on purpose', async () => {
   const onPurpose = /are not judged here|stands there twice|basicConstraints|Netscape/
@@ -264,6 +288,39 @@ test('and the other way round, but for what is refused here on purpose', async (
     }),
     { numRuns: 150 },
   )
+}, 120_000)
+
+/** A policy whose authorities OpenSSL does not know, as they are not announced. */
+function policyTrusting(trusted: readonly CertificateFacts[]): TrustPolicy {
+  const identity = selfSigned('server', { purposes: ['serverAuth'] })
+  return new TrustPolicy(
+    {
+      ...{ id: 'a'.repeat(64), verify: 'on', rejects: false, demands: '', requirement: () => undefined },
+      ...{ ca: [nobody.certificate], unannounced: trusted.map(({ pem }) => pem), announced: true, partialChain: false },
+      ...{ minVersion: 'TLSv1.2', maxVersion: 'TLSv1.3', ciphers: 'HIGH', verifyDepth: 3 },
+      ...{ sessionTickets: true, sessionTimeout: 1000, handshakeTimeout: 1000 },
+    },
+    {
+      ...{ inForce: { demands: [] }, intermediates: new Intermediates(), stapleFor: undefined, sessionContext: '' },
+      ticketSecret: { bytes: Buffer.alloc(32), since: 0 },
+    },
+    () => [{ certificatePem: identity.certificate, keyPem: identity.key }],
+  )
+}
+
+test('a policy lets nobody in by an authority that is not announced whom OpenSSL refuses where it is', async () => {
+  let accepted = 0
+  await fc.assert(
+    fc.asyncProperty(chains, async (chain) => {
+      const policy = policyTrusting(chain.trusted)
+      const result = await handshake(chain, { trusted: [] }, (socket) => policy.judge(policy.see(socket)).verification)
+      if (result?.result !== 'SUCCESS') return
+      accepted += 1
+      expect(await handshakeVerdict(chain)).toBe(null)
+    }),
+    { numRuns: 200 },
+  )
+  expect(accepted).toBeGreaterThan(5)
 }, 120_000)
 
 describe('refused, one by one', () => {
