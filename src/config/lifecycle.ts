@@ -9,6 +9,12 @@ export const shutdown = block('What happens on SIGTERM.', {
     env: 'SALLYPORT_SHUTDOWN_DELAY',
     about: '/readyz fails for so long before the listeners close, for load balancers to notice.',
   }),
+  keepalive_timeout: field(duration, {
+    default: '2s',
+    env: 'SALLYPORT_SHUTDOWN_KEEPALIVE_TIMEOUT',
+    about:
+      'A connection that is kept alive is kept so much longer once its listener closes, for a request that is under way; its answer ends the connection. At most half of timeout.',
+  }),
   timeout: field(positiveDuration, {
     default: '30s',
     env: 'SALLYPORT_SHUTDOWN_TIMEOUT',

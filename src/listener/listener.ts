@@ -1,5 +1,5 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import type { AddressInfo, Socket } from 'node:net'
+import { type AddressInfo, Server as NetServer, type Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { TLSSocket } from 'node:tls'
 import { GatewayError } from '../errors.ts'
@@ -25,6 +25,8 @@ export interface ListenerSettings extends ConnectionLimitSettings {
   readonly handshakeTimeout: number
   readonly headerTimeout: number
   readonly keepaliveTimeout: number
+  /** How long an idle connection stays for one more request once the listener closes. */
+  readonly lastRequestTime: number
   /** After so many requests a connection is closed. */
   readonly keepaliveRequests: number
   /** Bytes of a request's head. */
@@ -52,7 +54,7 @@ export interface ListenerHandler extends LiveHandler {
   turnedAway(refused: Refused<LimitName>): void
 }
 
-/** How long a connection whose handshake ended while the listener closed may take to send its only request. */
+/** How long a connection whose handshake ended while the listener closed may take at least to send its only request. */
 const LATE_REQUEST_TIME = 2000
 
 /**
@@ -93,7 +95,7 @@ export class Listener {
       // A request may take as long as its body keeps coming: client_body_timeout watches the gaps.
       requestTimeout: 0,
       connectionsCheckingInterval: 1000,
-      shouldUpgradeCallback: (request) => this.#live.get(request.socket)?.mayUpgrade(isWebSocket(request)) === true,
+      shouldUpgradeCallback: (request) => this.#live.get(request.socket)?.mayUpgrade(request) === true,
     })
     const [serveHttp] = this.#http.listeners('connection') as ((socket: Socket) => void)[]
     if (!serveHttp) throw new Error('node:http no longer serves the sockets that its server emits')
@@ -129,16 +131,21 @@ export class Listener {
     return this.#sockets.size
   }
 
-  /** No new connections; those that are open end with the answer that is being written. Resolves when the last one has ended. */
+  /**
+   * No new connections; those that are open end with the answer that is being written, or with one more that is asked for soon. Resolves when the
+   * last one has ended.
+   */
   close(): Promise<void> {
     this.#closing = true
     const closed = new Promise<void>((resolve) => {
-      this.#http.close(() => {
+      // Not node:http's, which destroys what is idle: a request that is under way just then would be lost.
+      NetServer.prototype.close.call(this.#http, () => {
+        this.#http.close() // Which also ends its interval.
         this.#sweeper.stop()
         resolve()
       })
     })
-    for (const live of this.#live.values()) live.close()
+    for (const live of this.#live.values()) live.close(this.#settings.lastRequestTime)
     return closed
   }
 
@@ -253,8 +260,7 @@ export class Listener {
       this.#handler.closed(connection)
     })
     this.#serveHttp(socket)
-    // node:http has stopped to watch the time that a head may take.
-    if (this.#closing) setTimeout(() => live.close(), LATE_REQUEST_TIME).unref()
+    if (this.#closing) live.close(Math.max(LATE_REQUEST_TIME, this.#settings.lastRequestTime))
   }
 
   readonly #request = (request: IncomingMessage, response: ServerResponse): void => {
@@ -288,11 +294,6 @@ export class Listener {
     if (live && refusal) live.refuse(refusal)
     else socket.destroy()
   }
-}
-
-/** Only WebSocket is upgraded; for h2c and the rest the header is one hop's offer that we do not take (RFC 9110 7.8). */
-function isWebSocket(request: IncomingMessage): boolean {
-  return request.method === 'GET' && request.headers.upgrade?.toLowerCase() === 'websocket'
 }
 
 function ignore(): void {}

@@ -41,6 +41,8 @@ export class Live {
   /** No request is served after those that have been taken. */
   #last = false
   #ended = false
+  /** Milliseconds that one more request may take to come once the answer under way has ended. */
+  #grace: number | undefined
 
   constructor(
     socket: TLSSocket,
@@ -103,8 +105,8 @@ export class Live {
   }
 
   /** Whether the next request may upgrade the connection; it is served as any other where not (RFC 9110 7.8). */
-  mayUpgrade(wanted: boolean): boolean {
-    if (wanted && !this.busy) return true
+  mayUpgrade(request: IncomingMessage): boolean {
+    if (isWebSocket(request) && !this.busy) return true
     // Of what came together with it, node:http's parser drops the rest and would begin anew anywhere in a later request.
     this.#declined = true
     return false
@@ -137,16 +139,22 @@ export class Live {
     this.#awaitAnswer()
   }
 
-  /** Ends it as soon as it carries no answer any more. Upgraded ones are left alone. */
-  close(): void {
-    if (this.#upgraded || this.#ended) return
-    this.#last = true
-    this.#waiting = undefined
-    if (!this.#response || !this.busy) {
-      this.#end()
+  /**
+   * Ends it as soon as it carries no answer any more. Where its end cannot be announced by an answer, a request may be under way that would be
+   * lost: it has `grace` milliseconds to arrive. Upgraded ones are left alone.
+   */
+  close(grace = 0): void {
+    if (this.#upgraded || this.#ended || this.#last) return
+    const response = this.#waiting?.at(-1) ?? (this.busy ? this.#response : undefined)
+    if (!response) {
+      this.#endAfter(grace)
       return
     }
-    if (!this.#response.headersSent) this.#response.shouldKeepAlive = false
+    if (response.headersSent) this.#grace = grace
+    else {
+      response.shouldKeepAlive = false
+      this.#last = true
+    }
     this.#awaitAnswer()
   }
 
@@ -181,6 +189,16 @@ export class Live {
       if (this.#waiting || this.#refusal) this.#awaitAnswer()
       if (!this.#waiting) this.socket.resume()
     } else if (this.#last) this.#end(this.#refusal)
+    else if (this.#grace !== undefined) this.#endAfter(this.#grace)
+  }
+
+  /** Unless one more request comes: the answer to it ends the connection. */
+  #endAfter(grace: number): void {
+    const end = () => {
+      if (!this.#last && !this.#upgraded) this.#end()
+    }
+    if (grace === 0) end()
+    else setTimeout(end, grace).unref()
   }
 
   /** What cannot be understood is the body of the request that is being answered. */
@@ -200,6 +218,11 @@ export class Live {
     if (this.socket.writable) endGently(this.socket, refusal && this.#handler.malformed(refusal, this.connection))
     else this.socket.destroy()
   }
+}
+
+/** Only WebSocket is upgraded; for h2c and the rest the header is one hop's offer that we do not take (RFC 9110 7.8). */
+function isWebSocket(request: IncomingMessage): boolean {
+  return request.method === 'GET' && request.headers.upgrade?.toLowerCase() === 'websocket'
 }
 
 function ignore(): void {}

@@ -1,4 +1,4 @@
-import type { ListenerConfig } from '../config/index.ts'
+import type { Config, ListenerConfig } from '../config/index.ts'
 import type { ListenerSettings } from '../listener/listener.ts'
 import { createPeerSet } from '../routing/addresses.ts'
 import type { ListenerServers } from './policies.ts'
@@ -7,7 +7,7 @@ import type { ListenerServers } from './policies.ts'
 export function settingsOf(
   listener: ListenerConfig,
   policyFor: ListenerServers['policyFor'],
-  workers: number,
+  { workers, shutdown }: { workers: number; shutdown: Config['shutdown'] },
 ): ListenerSettings {
   const proxies = createPeerSet(listener.proxy_protocol_from)
   return {
@@ -15,6 +15,8 @@ export function settingsOf(
     handshakeTimeout: listener.handshake_timeout,
     headerTimeout: listener.client_header_timeout,
     keepaliveTimeout: listener.keepalive_timeout,
+    // With more of the time, idle connections would be counted among those that are cut.
+    lastRequestTime: Math.min(shutdown.keepalive_timeout, shutdown.timeout / 2),
     keepaliveRequests: listener.keepalive_requests,
     maxHeaderSize: listener.client_max_header_size,
     maxConnections: Math.ceil(listener.max_connections / workers),

@@ -173,7 +173,8 @@ export function buildRuntime(loaded: LoadedConfig, lasting: Lasting): Runtime {
     const phases = createPhases({ ...lasting, ...parts, mappedAccess: accesses.mapped })
     const gateway = new Gateway(phases)
     const welcome = (connection: Connection) => lasting.mappedUsers.objection(connection, virtualFor)
-    const settings = { ...settingsOf(listener, policyFor, lasting.workers), welcome }
+    const { workers } = lasting
+    const settings = { ...settingsOf(listener, policyFor, { workers, shutdown: config.shutdown }), welcome }
     return { config: listener, settings, gateway, phases, policyIds }
   })
   return {

@@ -1,6 +1,7 @@
 import type { ServerResponse } from 'node:http'
 import { Agent } from 'node:https'
 import { beforeAll, expect, test } from '@jest/globals'
+import { Load } from '../support/load.ts'
 import { makeScene, type Scene } from '../support/scene.ts'
 
 let scene: Scene
@@ -42,24 +43,14 @@ test('the next request on an open connection already meets the new configuration
   agent.destroy()
 })
 
-test('not one of many requests fails while the gateway reloads again and again', async () => {
+test('not one of many requests fails while the gateway reloads again and again, on new connections and on kept ones', async () => {
   scene.backend.reset()
   const gateway = await scene.start()
-  let reloading = true
-  const failures: unknown[] = []
-  let answered = 0
-  const client = async () => {
-    while (reloading) {
-      const { status } = await gateway.get('/', { as: scene.ada }).catch((error: unknown) => ({ status: error }))
-      if (status === 200) answered += 1
-      else failures.push(status)
-    }
-  }
-  const clients = Promise.all(Array.from({ length: 4 }, client))
-  for (let i = 0; i < 5; i++)
+  const load = new Load(gateway, scene.ada)
+  for (let i = 0; i < 5; i++) {
     await gateway.reload(scene.config({ identity_headers: { VERIFIED: 'verify', [`X-${i}`]: 'subject_dn' } }))
-  reloading = false
-  await clients
-  expect(failures).toEqual([])
-  expect(answered).toBeGreaterThan(0)
+    await load.goesOn()
+  }
+  await load.stop()
+  expect(load.failures).toEqual([])
 })

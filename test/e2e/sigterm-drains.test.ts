@@ -59,6 +59,20 @@ test('idle connections do not hold it up', async () => {
   agent.destroy()
 })
 
+test('a request that is under way to a kept connection is answered, and its answer says that it was the last', async () => {
+  const gateway = await scene.start()
+  const client = await gateway.open()
+  const request = 'GET / HTTP/1.1\r\nHost: localhost\r\n\r\n'
+  await client.write(request).answers(1)
+  gateway.child.process.kill('SIGTERM')
+  await gateway.logged({ msg: 'draining' })
+  const [first, last] = await client.write(request).untilClosed()
+  expect(first?.headers).not.toContainEqual(['connection', 'close'])
+  expect(last).toMatchObject({ status: 200 })
+  expect(last?.headers).toContainEqual(['connection', 'close'])
+  expect(await within(5, 'the end', gateway.child.exited)).toMatchObject({ status: 0 })
+})
+
 test('a request that never ends is cut off after the timeout', async () => {
   scene.backend.respond = (_request, response) => response.write('endless')
   const gateway = await scene.start({ shutdown: { delay: '0s', timeout: '1s' } })
@@ -117,7 +131,7 @@ describe('a kept connection with a request in flight', () => {
     expect(await within(5, 'the end', gateway.child.exited)).toMatchObject({ status: 0 })
   })
 
-  test('ends with its answer where that had begun', async () => {
+  test('ends after its answer where that had begun', async () => {
     const gateway = await scene.start()
     const [client, answer] = await inFlight(gateway)
     answer.writeHead(200, { 'content-length': 10 }).write('first')

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { Agent } from 'node:https'
 import { beforeAll, expect, test } from '@jest/globals'
 import type { Gateway } from '../support/gateway.ts'
+import { Load } from '../support/load.ts'
 import { makeScene, type Scene } from '../support/scene.ts'
 import { waitFor, within } from '../support/wait.ts'
 
@@ -72,24 +73,17 @@ test('a reload reaches all of them, and a refused one reaches none', async () =>
   expect(gateway.log.filter(({ msg }) => String(msg).startsWith('reload refused'))).toHaveLength(1)
 })
 
-test('SIGUSR2 replaces all of them while nothing is refused or lost', async () => {
+test('SIGUSR2 replaces all of them while no request is refused or lost, on new connections and on kept ones', async () => {
   const gateway = await scene.start({ workers: 2 })
   const before = workersOf(gateway)
-  let going = true
-  const answers: number[] = []
-  const client = async () => {
-    while (going) answers.push(await status(gateway))
-  }
-  const clients = [client(), client(), client()]
-  await waitFor('some answers', () => answers.length > 10)
+  const load = new Load(gateway, scene.ada)
+  await load.goesOn()
   gateway.child.process.kill('SIGUSR2')
   await gateway.logged({ msg: 'all workers were replaced' }, 20)
-  const sofar = answers.length
-  await waitFor('more answers', () => answers.length > sofar + 10)
-  going = false
-  await Promise.all(clients)
-  expect(new Set(answers)).toEqual(new Set([200]))
+  await load.goesOn()
   await waitFor('the old ones to end', () => workersOf(gateway).length === 2)
+  await load.stop()
+  expect(load.failures).toEqual([])
   expect(workersOf(gateway).filter((pid) => before.includes(pid))).toEqual([])
 })
 
