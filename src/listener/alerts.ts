@@ -2,7 +2,6 @@
 import { createCipheriv, createHmac } from 'node:crypto'
 import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
-import { endGently } from '../end-gently.ts'
 import type { Verification } from '../types.ts'
 
 /** RFC 8446 6, and RFC 5246 7.2.2 for TLS 1.2. */
@@ -56,8 +55,23 @@ export function rejectHandshake(
     socket.destroy()
     return
   }
-  transport.write(alert)
-  endGently(socket)
+  // Whatever OpenSSL has ready, and its farewell, would be encrypted with the same key and the same record number as the alert, which may never happen twice
+  // (RFC 8446 5.3). Behind the end of the stream nothing of it is sent.
+  transport.end(alert)
+  readOut(socket)
+}
+
+/** How long a client may take to read the alert and leave, in milliseconds. */
+const LINGER = 2000
+
+/** Closing with unread data resets the connection, and the reset would overtake the alert. */
+function readOut(socket: TLSSocket): void {
+  const timer = setTimeout(() => socket.destroy(), LINGER)
+  socket
+    .on('error', () => socket.destroy())
+    .once('end', () => socket.destroy())
+    .once('close', () => clearTimeout(timer))
+    .resume()
 }
 
 /** A finished handshake that has not been answered yet. */

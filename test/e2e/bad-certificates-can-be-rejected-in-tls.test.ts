@@ -1,7 +1,10 @@
+import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
+import { type AddressInfo, connect as connectTcp, createServer } from 'node:net'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, test } from '@jest/globals'
 import { run } from '../support/children.ts'
+import { whenFileEnds } from '../support/cleanup.ts'
 import { temporaryFile, temporaryFolder } from '../support/folder.ts'
 import type { Gateway } from '../support/gateway.ts'
 import { authority, type Issued, selfSigned } from '../support/pki.ts'
@@ -50,19 +53,44 @@ beforeAll(async () => {
   }
 })
 
+/** Passes bytes both ways, and tells the type of each TLS record of the gateway. */
+async function relay(seen: (type: number) => void): Promise<number> {
+  const server = createServer((client) => {
+    const behind = connectTcp(gateway.port, '127.0.0.1')
+    let bytes = Buffer.alloc(0)
+    behind.on('data', (chunk: Buffer) => {
+      bytes = Buffer.concat([bytes, chunk])
+      while (bytes.length >= 5 && bytes.length >= 5 + bytes.readUInt16BE(3)) {
+        seen(bytes.readUInt8(0))
+        bytes = bytes.subarray(5 + bytes.readUInt16BE(3))
+      }
+    })
+    client.pipe(behind).pipe(client)
+    for (const socket of [client, behind]) socket.on('error', () => {})
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  whenFileEnds(() => server.close())
+  return (server.address() as AddressInfo).port
+}
+
 interface Connect {
+  readonly port?: number
   readonly host?: string
   readonly as?: Issued | undefined
   readonly more?: readonly string[]
 }
 
 /** What `openssl s_client` sees: the status line of the answer, or the alert, or that the connection just ended. */
-async function outcome(tls: string, { host = 'localhost', as, more = [] }: Connect): Promise<string> {
+async function outcome(
+  tls: string,
+  { host = 'localhost', as, more = [], port = gateway.port }: Connect,
+): Promise<string> {
   const files = as?.files()
   const { stdout, stderr } = await run(
     'openssl',
     [
-      ...['s_client', '-connect', `127.0.0.1:${gateway.port}`, '-servername', host, `-${tls}`, '-ign_eof', '-crlf'],
+      ...['s_client', '-connect', `127.0.0.1:${port}`, '-servername', host, `-${tls}`, '-ign_eof', '-crlf'],
       ...(files ? ['-cert', files.certificate, '-key', files.key, '-cert_chain', files.certificate] : []),
       ...more,
     ],
@@ -117,6 +145,18 @@ test.each(['TLS_AES_128_GCM_SHA256', 'TLS_AES_256_GCM_SHA384', 'TLS_CHACHA20_POL
   'the alert can be read with %s',
   async (suite) => {
     expect(await outcome('tls1_3', { as: stranger, more: ['-ciphersuites', suite] })).toContain('unknown ca')
+  },
+)
+
+test.each(['tls1_3', 'tls1_2'])(
+  'nothing follows the alert over %s, since it would share its record number',
+  async (tls) => {
+    const records: number[] = []
+    const port = await relay((type) => records.push(type))
+    expect(await outcome(tls, { as: gone, port })).toContain('certificate revoked')
+    expect(records.length).toBeGreaterThan(3)
+    // TLS 1.3: ServerHello, ChangeCipherSpec, then encrypted: EncryptedExtensions, CertificateRequest, Certificate, CertificateVerify, Finished, and the alert.
+    expect(records.join(' ')).toMatch(tls === 'tls1_3' ? /^22 20( 23){6}$/ : /^22( 22)* 21$/)
   },
 )
 
