@@ -1,9 +1,18 @@
 /** Whom open connections were let in as by their certificates, whatever configuration that was. */
-import type { Caller, Connection, User, VirtualServer } from '../types.ts'
+import type { Caller, Connection, Mapping, User, VirtualServer } from '../types.ts'
 
 interface Noted {
   readonly user: User
   readonly host: string
+}
+
+type Mapped = Extract<Mapping, { status: 'mapped' }>
+
+/** For the log: by which rule. */
+export interface FoundUser {
+  readonly connection_id: string
+  readonly user: string
+  readonly reason: string
 }
 
 /** A WebSocket or a download outlives the configuration that let it in; when the users change, it must end with what they were. */
@@ -12,8 +21,16 @@ export class MappedUsers {
   /** Whose request is the latest on a load balancer's connection. */
   readonly #presented = new WeakMap<Connection, Connection>()
 
-  note({ connection, destination }: Caller, user: User): void {
+  readonly #tell: (found: FoundUser) => void
+
+  /** @param tell is told of each user who is found, once per connection */
+  constructor(tell: (found: FoundUser) => void = () => {}) {
+    this.#tell = tell
+  }
+
+  note({ connection, destination }: Caller, { user, reason }: Mapped): void {
     this.#noted.set(connection, { user, host: destination.host })
+    this.#tell({ connection_id: connection.id, user: user.name, reason })
   }
 
   /** The load balancer's connection is, until its next request, also good for no more than this client is. */

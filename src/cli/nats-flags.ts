@@ -1,8 +1,9 @@
-/** nats-server's flags for TLS: `--tlscert --tlskey --tlscacert --tlsverify`, for the first server of the first listener. */
+/** nats-server's flags for TLS: `--tls --tlscert --tlskey --tlscacert --tlsverify`, for the first server of the first listener. */
 import type { LoadOptions } from '../config/index.ts'
 import type { Problem } from '../errors.ts'
 
 export interface NatsFlags {
+  readonly tls?: true | string
   readonly tlscert?: string
   readonly tlskey?: string
   readonly tlscacert?: string
@@ -10,8 +11,10 @@ export interface NatsFlags {
 }
 
 /** In the words of NATS: with any of its flags, certificate and key must be given by flags too. */
-export function checkNatsFlags({ tlscert, tlskey, tlscacert, tlsverify }: NatsFlags): Problem[] {
-  if (tlscert === undefined && tlskey === undefined && tlscacert === undefined && !tlsverify) return []
+export function checkNatsFlags({ tls, tlscert, tlskey, tlscacert, tlsverify }: NatsFlags): Problem[] {
+  if (typeof tls === 'string' && tls !== 'true') return [NO_PLAIN]
+  if (tls === undefined && tlscert === undefined && tlskey === undefined && tlscacert === undefined && !tlsverify)
+    return []
   const missing = (path: string, what: string): Problem => {
     return { path, source: 'command line', message: `TLS Server ${what} must be present and valid` }
   }
@@ -19,6 +22,12 @@ export function checkNatsFlags({ tlscert, tlskey, tlscacert, tlsverify }: NatsFl
     ...(tlscert ? [] : [missing('--tlscert', 'certificate')]),
     ...(tlskey ? [] : [missing('--tlskey', 'private key')]),
   ]
+}
+
+const NO_PLAIN: Problem = {
+  path: '--tls',
+  source: 'command line',
+  message: 'takes no value but true: every listener speaks TLS',
 }
 
 const SERVER = 'listeners[0].servers[0]'

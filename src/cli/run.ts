@@ -23,6 +23,7 @@ export function addRun(program: Command): void {
       authnOption,
       {},
     )
+    .option('--tls [true]', "NATS's: speak TLS, as every listener does, with --tlscert and --tlskey")
     .option('--tlscert <file>', "NATS's: the certificate of the first server")
     .option('--tlskey <file>', "NATS's: its private key")
     .option('--tlscacert <file>', "NATS's: the authorities of the clients")

@@ -41,6 +41,19 @@ const userName: Kind<string | UserFromCertificate> = {
   },
 }
 
+const CONNECTION_TYPES = ['STANDARD', 'WEBSOCKET', 'LEAFNODE', 'LEAFNODE_WS', 'MQTT', 'MQTT_WS', 'IN_PROCESS']
+
+const connectionType: Kind<string> = {
+  expected: `one of ${CONNECTION_TYPES.join(', ')}`,
+  words: CONNECTION_TYPES,
+  json: { type: 'string' },
+  parse(value) {
+    const type = typeof value === 'string' ? value.toUpperCase() : ''
+    if (CONNECTION_TYPES.includes(type)) return type
+    throw new Unfit(`invalid connection types; expected one of ${CONNECTION_TYPES.join(', ')}`)
+  },
+}
+
 const mappedUser = block('A user and his certificates.', {
   user: field(userName, {
     required: true,
@@ -62,6 +75,12 @@ const mappedUser = block('A user and his certificates.', {
     about: 'A password that the user must give besides the certificate, as in NATS.',
   }),
   groups: list(groupName, { default: [], about: 'Groups of the user, besides those of the consumer of that name.' }),
+  allowed_connection_types: list(connectionType, {
+    about:
+      "With mapping: nats, NATS's kinds of connections that the user may come by. All that come over HTTPS are STANDARD; a user without it is nobody here.",
+  }),
+  connection_types: list(connectionType, { about: 'The same as allowed_connection_types, as in NATS.' }),
+  clients: list(connectionType, { about: 'The same as allowed_connection_types, as in NATS.' }),
   groups_from: list(choice('OU', 'O'), {
     default: [],
     about: 'Attributes of the subject whose values are groups of the user too.',
@@ -93,6 +112,9 @@ export interface MappedUserConfig extends Located {
   readonly password?: Secret
   readonly groups: readonly string[]
   readonly groups_from: readonly ('OU' | 'O')[]
+  readonly allowed_connection_types?: readonly string[]
+  readonly connection_types?: readonly string[]
+  readonly clients?: readonly string[]
 }
 
 export interface AuthorizationConfig {

@@ -1,7 +1,7 @@
 /** Values against the schema: every problem, not just the first, and what could be read in spite of them. */
 import { z } from 'zod'
 import { openCrl } from './crl.ts'
-import { type Field, fields, kongEntities, Unfit } from './field.ts'
+import { type Field, fields, kongEntities, natsBlocks, Unfit } from './field.ts'
 import { didYouMean } from './nearest.ts'
 import { openPem, type PemReader } from './pem.ts'
 import { pathTo } from './place.ts'
@@ -72,8 +72,9 @@ class Checker {
     return this.#wrong(path, `is missing; expected ${field?.kind.expected ?? 'a value'}`)
   }
 
-  #object(schema: z.ZodObject, value: unknown, path: string): unknown {
-    if (!isMap(value)) return this.#noBlock(schema, path)
+  #object(schema: z.ZodObject, written: unknown, path: string): unknown {
+    if (!isMap(written)) return this.#noBlock(schema, path)
+    const value = natsBlocks.has(schema) ? this.#inLowerCase(written, schema, path) : written
     const ofKong = kongEntities.has(schema)
     const result: Record<string, unknown> = path.endsWith(']') ? { at: path } : {}
     for (const key of Object.keys(value)) {
@@ -87,6 +88,16 @@ class Checker {
     return result
   }
 
+  #inLowerCase(value: Record<string, unknown>, { shape }: z.ZodObject, path: string): Record<string, unknown> {
+    const result: Record<string, unknown> = Object.create(null)
+    for (const [key, each] of Object.entries(value)) {
+      const name = Object.hasOwn(shape, key.toLowerCase()) ? key.toLowerCase() : key
+      if (name in result) this.#context.report(pathTo(path, key), 'stands here twice, in another case; keep one')
+      result[name] = each
+    }
+    return result
+  }
+
   /** In place of a block, its defaults, so that the rest can be checked; in place of an item, nothing. */
   #noBlock(schema: z.ZodObject, path: string): unknown {
     this.#wrong(path, `expected a map with settings such as "${Object.keys(schema.shape)[0]}: …"`)
@@ -95,6 +106,11 @@ class Checker {
 
   #unknown(key: string, schema: z.ZodObject, path: string): void {
     const inner = pathTo(path, key)
+    const nats = natsBlocks.get(schema)
+    if (nats) {
+      this.#context.report(inner, `${nats.unknown(key)}; known: ${Object.keys(schema.shape).join(', ')}`)
+      return
+    }
     if (KONG_ONLY.has(key)) {
       this.#context.report(inner, 'is a setting of Kong that Sallyport does not support yet; remove it')
       return

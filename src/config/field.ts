@@ -116,6 +116,16 @@ export function block<S extends z.core.$ZodLooseShape>(about: string, shape: S) 
   return z.strictObject(shape).describe(about)
 }
 
+/** Blocks of NATS: their keys count in any case, and it has words of its own for one that nobody knows. */
+export const natsBlocks = z.registry<{ unknown(key: string): string }>()
+
+/** @param unknown what is said of a key that the block does not know */
+export function natsBlock<S extends z.core.$ZodLooseShape>(about: string, shape: S, unknown: (key: string) => string) {
+  const schema = block(about, shape)
+  natsBlocks.add(schema, { unknown })
+  return schema
+}
+
 /** One of Kong's entities, with the fields that all of them share. */
 export function entity<S extends z.core.$ZodLooseShape>(about: string, shape: S) {
   const schema = z.strictObject({ ...shape, ...kongFields }).describe(about)

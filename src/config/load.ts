@@ -15,6 +15,7 @@ import {
   verbatimSetting,
 } from './environment.ts'
 import { Unfit } from './field.ts'
+import { inNatsWords } from './nats-tls.ts'
 import { type PemReader, readBounded } from './pem.ts'
 import { type Place, Places } from './place.ts'
 import { resolveConfig } from './resolve.ts'
@@ -124,7 +125,8 @@ class Load {
       pems,
       broken,
     })
-    return resolveConfig(written, { report, broken, pems })
+    const given = Object.entries(overrides).flatMap(([path, value]) => (value === undefined ? [] : [path]))
+    return resolveConfig(written, { report, broken, pems, ofCommandLine: new Set(given) })
   }
 
   result(config: Config | undefined, source: string | undefined): LoadedConfig {
@@ -144,7 +146,7 @@ class Load {
 
   #report(path: string, message: string): void {
     if (this.#incomplete.has(path)) return
-    this.#problems.push({ ...this.#places.locate(path), message })
+    this.#problems.push({ ...this.#places.locate(path), message: inNatsWords(path, message) })
   }
 
   #expand(written: string, path: string): string {

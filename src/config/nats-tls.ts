@@ -1,11 +1,11 @@
 /** NATS's `tls { … }` block of a listener, for those who come from there: other words for settings of its first server. */
 import type { z } from 'zod'
 import type { Problem } from '../errors.ts'
-import { block, field, type Kind, list, Unfit } from './field.ts'
+import { field, type Kind, list, natsBlock, Unfit } from './field.ts'
 import type { WrittenListener } from './listeners.ts'
 import { pem } from './pem.ts'
 import { located, type ResolveContext } from './resolve-context.ts'
-import { matching, onOff, positiveDuration } from './scalars.ts'
+import { integer, matching, onOff, positiveDuration } from './scalars.ts'
 import type { WrittenServer } from './servers.ts'
 
 /** NATS writes seconds, also as a fraction, or a duration. */
@@ -20,43 +20,73 @@ const timeout: Kind<number> = {
   },
 }
 
-export const natsTls = block("NATS's tls block: the same as settings of the first server, in NATS's words.", {
-  cert_file: field(pem, { about: 'ssl_certificate.' }),
-  key_file: field(pem, { secret: true, about: 'ssl_certificate_key.' }),
-  ca_file: field(pem, { about: 'ssl_client_certificate.' }),
-  verify: field(onOff, { about: 'on: ssl_verify_client: on.' }),
-  verify_and_map: field(onOff, {
-    about: 'verify_and_map, which implies verify; with mapping: nats where the server says nothing else.',
-  }),
-  timeout: field(timeout, { about: 'handshake_timeout; a number is seconds.' }),
-  pinned_certs: list(
-    matching(/^[A-Fa-f0-9]{64}$/, 'the SHA-256 of a public key (SubjectPublicKeyInfo), 64 hex digits'),
-    {
-      about: 'pinned_certs.',
-    },
-  ),
-})
+/** What NATS has besides, and what to write in its place. */
+const ELSEWHERE: Readonly<Record<string, string>> = {
+  cipher_suites: 'write ssl_ciphers at the server',
+  allow_insecure_cipher_suites: 'write ssl_ciphers at the server',
+  curve_preferences: 'remove it',
+  insecure: 'it is for outgoing connections; remove it',
+  handshake_first: 'a TLS listener of HTTP always does so; remove it',
+  first: 'a TLS listener of HTTP always does so; remove it',
+  immediate: 'a TLS listener of HTTP always does so; remove it',
+  certs: 'write a list for ssl_certificate at the server, or several servers',
+  certificates: 'write a list for ssl_certificate at the server, or several servers',
+  min_version: 'write ssl_protocols at the server',
+  ocsp_peer: 'write ssl_ocsp at the server',
+}
+
+function unknownField(key: string): string {
+  const name = key.toLowerCase()
+  if (name === 'verify_cert_and_check_known_urls') return `${name} not supported in this context`
+  const hint = Object.hasOwn(ELSEWHERE, name) ? `: ${ELSEWHERE[name]}` : ''
+  return `error parsing tls config, unknown field ${JSON.stringify(key)}${hint}`
+}
+
+export const natsTls = natsBlock(
+  "NATS's tls block: the same as settings of the listener and of its first server, in NATS's words.",
+  {
+    cert_file: field(pem, { about: 'ssl_certificate.' }),
+    key_file: field(pem, { secret: true, about: 'ssl_certificate_key.' }),
+    ca_file: field(pem, { about: 'ssl_client_certificate.' }),
+    verify: field(onOff, { about: 'on: ssl_verify_client: on.' }),
+    verify_and_map: field(onOff, {
+      about: 'verify_and_map, which implies verify; with mapping: nats where the server says nothing else.',
+    }),
+    timeout: field(timeout, { about: 'handshake_timeout; a number is seconds.' }),
+    pinned_certs: list(
+      matching(/^[A-Fa-f0-9]{64}$/, 'the SHA-256 of a public key (SubjectPublicKeyInfo), 64 hex digits'),
+      { about: 'pinned_certs.' },
+    ),
+    connection_rate_limit: field(integer(0, 1_000_000), { about: 'connection_rate_limit of the listener.' }),
+  },
+  unknownField,
+)
 
 type NatsTls = z.output<typeof natsTls>
 
 /** The listener with its `tls` block read into its first server. */
-export function withNatsTls(listener: WrittenListener, { report, broken }: ResolveContext): WrittenListener {
+export function withNatsTls(listener: WrittenListener, context: ResolveContext): WrittenListener {
+  const { report, broken, ofCommandLine } = context
   const { tls, at } = listener
   if (!tls) return listener
   for (const problem of checkNatsTls(tls, `${at}.tls`)) report(problem)
   const [first, ...others] = located<WrittenServer>(listener.servers)
   if (!first) return listener
-  const given = settingsOf(tls, first)
-  for (const [name, written] of Object.entries(given)) {
-    if (written === undefined || !isWritten(first, name)) continue
+  // NATS's flags go before what the block says.
+  const given = Object.entries(settingsOf(tls, first)).filter(
+    ([name, written]) => written !== undefined && !ofCommandLine.has(`${first.at}.${name}`),
+  )
+  for (const [name] of given) {
+    if (!isWritten(first, name)) continue
     report({ path: `${first.at}.${name}`, message: `stands beside ${at}.tls, which sets it too; keep one of them` })
   }
-  const set = Object.fromEntries(Object.entries(given).filter(([, written]) => written !== undefined))
+  const set = Object.fromEntries(given)
   const server = { ...first, ...set }
   if (broken.has(first) || broken.has(tls)) broken.add(server)
   return {
     ...listener,
     ...(tls.timeout === undefined ? {} : { handshake_timeout: tls.timeout }),
+    ...(tls.connection_rate_limit === undefined ? {} : { connection_rate_limit: tls.connection_rate_limit }),
     servers: [server, ...others],
   }
 }
@@ -94,4 +124,10 @@ function checkNatsTls(
   if (maps && verify === false)
     problems.push({ path: `${path}.verify`, message: 'contradicts verify_and_map, which verifies; remove one of them' })
   return problems
+}
+
+/** What cannot be read, in the words of NATS. */
+export function inNatsWords(path: string, message: string): string {
+  if (/\.tls\.(cert|key)_file$/.test(path)) return `error parsing X509 certificate/key pair: ${message}`
+  return /\.tls\.ca_file$/.test(path) ? `failed to parse root ca certificate: ${message}` : message
 }

@@ -8,6 +8,8 @@ export interface ResolveContext {
   /** Objects of which a setting is wrong. */
   readonly broken: WeakSet<object>
   readonly pems: PemReader
+  /** The settings that the command line gave. */
+  readonly ofCommandLine: ReadonlySet<string>
 }
 
 /** Runs an entity's own checks, unless one of its values is wrong. True if it can be used. */

@@ -105,6 +105,7 @@ export class Mappers {
       groups,
       groupsFrom: groupsFrom.length > 0 ? groupsFrom : undefined,
       requires: password && ['password'],
+      connectionTypes: entry.allowed_connection_types ?? entry.connection_types ?? entry.clients,
     }
   }
 

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { createSecureContext, type SecureContext, type SecureContextOptions } from 'node:tls'
-import type { CrlSource, LoadedConfig, PemSource, Secret } from '../config/index.ts'
+import { type CrlSource, inNatsWords, type LoadedConfig, type PemSource, type Secret } from '../config/index.ts'
 import type { Problem } from '../errors.ts'
 import type { CertificateInUse, CrlInUse } from '../metrics.ts'
 import { CertificateError, type KeyPair, readKeyPair } from '../tls-cert-utils/key-pair.ts'
@@ -111,7 +111,7 @@ export class Materials {
   }
 
   problem(path: string, message: string): void {
-    this.problems.push({ ...this.#locate(path), message })
+    this.problems.push({ ...this.#locate(path), message: inNatsWords(path, message) })
   }
 
   #attempt<T>(

@@ -86,7 +86,7 @@ export function createLasting(log: Log, metrics: Metrics, shared?: Shared): Last
     listFetcher: new ListFetcher(log, metrics),
     ocsp: new OcspAnswers(log),
     forgetPoolMetrics: [],
-    mappedUsers: new MappedUsers(),
+    mappedUsers: new MappedUsers((found) => log.debug({ ...found }, 'user found by certificate')),
     store: undefined,
     authentication: undefined,
     ...{ workers, ticketSecret, startedAt, intermediates },

@@ -27,7 +27,7 @@ export function createCertificateMethod({ fallback, mappedUsers }: CertificateMe
 
   const settle = (caller: Caller, mapper: CertificateMapper, mapping: Mapping): Outcome => {
     const { connection } = caller
-    if (mapping.status === 'mapped') mappedUsers?.note(caller, mapping.user)
+    if (mapping.status === 'mapped') mappedUsers?.note(caller, mapping)
     const outcome = Object.freeze(outcomeOf(mapping, connection, fallback))
     const { until = Number.POSITIVE_INFINITY } = mapping
     known.set(connection, { mapper, outcome, until })

@@ -15,6 +15,11 @@ export function natsUserOf(settings: RuleSettings): NatsUser {
   return { settings, name, parsed: readNatsName(name) }
 }
 
+/** Whatever comes over HTTPS is what NATS calls a standard connection. */
+export function mayCome({ settings: { connectionTypes } }: NatsUser): boolean {
+  return connectionTypes === undefined || connectionTypes.includes('STANDARD')
+}
+
 /** The same for names that differ in nothing but the order of their RDNs. */
 export function orderFree(name: NatsName): string {
   return JSON.stringify(name.map((rdn) => JSON.stringify(rdn)).sort())
@@ -34,10 +39,15 @@ export function duplicate(at: string, name: string): Finding {
   return { at, message: `Duplicate user ${JSON.stringify(name)} detected`, isFatal: true }
 }
 
-export function neverMatches({ settings: { at }, name, parsed }: NatsUser): Finding[] {
-  const message = parsed ? ignoredAttribute(parsed) : noName(name)
+export function neverMatches(user: NatsUser): Finding[] {
+  const { name, parsed } = user
+  const { at } = user.settings
+  const message = mayCome(user) ? (parsed ? ignoredAttribute(parsed) : noName(name)) : ONLY_ELSEWHERE
   return message === undefined ? [] : [{ at, message, isFatal: false }]
 }
+
+export const ONLY_ELSEWHERE =
+  'can never match: its connection types are without STANDARD, which all have that come over HTTPS'
 
 function ignoredAttribute(parsed: NatsName): string | undefined {
   const types = parsed.flat().map((attribute) => attribute.slice(0, attribute.indexOf('=')))

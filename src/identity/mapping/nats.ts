@@ -9,9 +9,18 @@ import {
   isSamePlaceByPlace,
   natsAlternatives,
   natsNameOf,
-  readNatsName,
 } from './nats-names.ts'
-import { duplicate, type NatsUser, natsUserOf, neverMatches, orderFree, shadowed, unfit } from './nats-rule.ts'
+import {
+  duplicate,
+  mayCome,
+  type NatsUser,
+  natsUserOf,
+  neverMatches,
+  ONLY_ELSEWHERE,
+  orderFree,
+  shadowed,
+  unfit,
+} from './nats-rule.ts'
 import { type Finding, mapped, type RuleMapper, userOf } from './rule.ts'
 import type { MapperSettings } from './strict.ts'
 
@@ -61,10 +70,10 @@ export function createNatsMapper({ rules, users }: Omit<MapperSettings, 'trusted
     },
     *trials(certificate: CertificateFacts): Generator<Trial> {
       const found = search(certificate)
-      for (const { settings, name } of index.all()) {
-        const matched = found?.user.name === name
-        const reason = matched ? `Using ${found.by} for auth` : whyNot(name, certificate)
-        yield { at: settings.at, rule: name, matched, reason }
+      for (const user of index.all()) {
+        const matched = found?.user.name === user.name
+        const reason = matched ? `Using ${found.by} for auth` : whyNot(user, certificate)
+        yield { at: user.settings.at, rule: user.name, matched, reason }
       }
     },
   }
@@ -103,12 +112,15 @@ class NatsIndex {
   }
 
   named(name: string): NatsUser | undefined {
-    return this.#byName.get(name) ?? this.#files.flatMap((filed) => inFile(filed, nameKey(name)))[0]
+    const user = this.#byName.get(name)
+    if (user && mayCome(user)) return user
+    return this.#files.flatMap((filed) => inFile(filed, nameKey(name)))[0]
   }
 
   /** @param key as `orderFree` makes it */
   inAnyOrder(key: string): readonly NatsUser[] {
-    return [...(this.#byRdns.get(key) ?? []), ...this.#files.flatMap((filed) => inFile(filed, subjectKey(key)))]
+    const own = this.#byRdns.get(key)?.filter(mayCome) ?? []
+    return [...own, ...this.#files.flatMap((filed) => inFile(filed, subjectKey(key)))]
   }
 
   *all(): Generator<NatsUser> {
@@ -131,11 +143,13 @@ export function subjectKey(orderFreeName: string): string {
 }
 
 /** Of a user who was not taken: whether another one came first, or nothing in the certificate is called so. */
-function whyNot(user: string, certificate: CertificateFacts): string {
+function whyNot(user: NatsUser, certificate: CertificateFacts): string {
+  if (!mayCome(user)) return ONLY_ELSEWHERE
+  const { name: written, parsed } = user
   const subject = certificate.subjectAttributes
   const names = [...natsAlternatives(certificate).map(({ name }) => name), goSubject(subject)]
-  const parsed = readNatsName(user)
   const own = natsNameOf(subject)
-  if (names.includes(user) || (parsed && own && isSameInAnyOrder(parsed, own))) return 'another user was found before'
+  if (names.includes(written) || (parsed && own && isSameInAnyOrder(parsed, own)))
+    return 'another user was found before'
   return 'the certificate has no such name'
 }

@@ -20,6 +20,8 @@ export interface RuleSettings {
   /** Methods that the user must pass besides. */
   readonly requires?: readonly string[] | undefined
   readonly credential?: string | undefined
+  /** NATS's kinds of connections by which the user may come; undefined for any. */
+  readonly connectionTypes?: readonly string[] | undefined
 }
 
 /** Something to tell the operator about a setting; `isFatal` keeps the gateway from starting. */

@@ -20,6 +20,8 @@ export function compileRule(settings: RuleSettings, tops: readonly string[], fin
   const rule = compile(settings, findings)
   if (!rule) return undefined
   if (tops.length > 1 && needsIssuer(rule)) findings.push(unnamedIssuer(settings.at, tops))
+  if (settings.connectionTypes)
+    findings.push({ at: settings.at, message: 'has allowed_connection_types, which need mapping: nats', isFatal: true })
   if (needsSigner(rule)) findings.push(UNNAMED_SIGNER(settings.at))
   return rule
 }

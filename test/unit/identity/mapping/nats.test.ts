@@ -228,6 +228,24 @@ describe('what is told of the rules', () => {
   })
 })
 
+test('a user for other kinds of connections is nobody: the search goes on, and that is told', () => {
+  const rules = [
+    { at: 'users[0]', user: 'derek@nats.io', connectionTypes: ['WEBSOCKET'] },
+    { at: 'users[1]', user: 'CN=derek', connectionTypes: ['MQTT', 'STANDARD'] },
+  ]
+  const mapper = createNatsMapper({ rules, users: createUsers([]) })
+  const derek = factsOf(root.client('x', { emails: ['derek@nats.io'], subject: nameOf(['CN', 'derek']) }))
+  expect(mapper.map(derek, fakeConnection())).toMatchObject({ status: 'mapped', user: { name: 'CN=derek' } })
+  expect(mapper.findings).toEqual([
+    { at: 'users[0]', isFatal: false, message: expect.stringContaining('without STANDARD') },
+  ])
+  expect([...mapper.trials(derek, fakeConnection())].map(({ matched }) => matched)).toEqual([false, true])
+})
+
+test('a type of attribute that is no word names nobody', () => {
+  expect(found(['   \\ \\ A\\ \\    =   \\ \\ 1\\ \\    ,CN=a'], { subject: nameOf(['CN', 'a']) })).toBeUndefined()
+})
+
 test('the first user in the file wins of those with the same name in another order', () => {
   const users = ['O=Acme,CN=ada,OU=x', 'OU=x,O=Acme,CN=ada']
   const subject = nameOf(['CN', 'ada'], ['OU', 'x'], ['O', 'Acme'])
