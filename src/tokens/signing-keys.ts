@@ -1,13 +1,11 @@
 /** The keys that sign what the gateway issues: derived from one secret, and changing by themselves; or given, and changing with the configuration. */
 import { createECDH, createHash, createPrivateKey, createPublicKey, hkdfSync, type KeyObject } from 'node:crypto'
 import type { JWK } from 'jose'
+import { headerOf, type JwtKey } from './compact-jwt.ts'
 
-export interface SigningKey {
+export interface SigningKey extends JwtKey {
   /** RFC 7638's thumbprint. */
   readonly kid: string
-  readonly alg: string
-  readonly privateKey: KeyObject
-  readonly publicKey: KeyObject
   /** The public part, with kid, alg and use. */
   readonly jwk: JWK
 }
@@ -17,7 +15,8 @@ export interface SigningKeys {
   readonly current: SigningKey
   /** Every key that verifies now, and the next, so that others know it before it signs. */
   readonly published: readonly SigningKey[]
-  find(kid: string): SigningKey | undefined
+  /** The key whose tokens begin with this header. */
+  find(header: string): SigningKey | undefined
 }
 
 export interface DerivedKeysOptions {
@@ -33,7 +32,7 @@ export interface DerivedKeysOptions {
 /** One ES256 key for each period of `rotation`. */
 export function derivedKeys({ secret, rotation, lifetime, now = Date.now }: DerivedKeysOptions): SigningKeys {
   let keys = new Map<number, SigningKey>()
-  let byKid = new Map<string, SigningKey>()
+  let byHeader = new Map<string, SigningKey>()
   let first = 0
   let period = -1
 
@@ -45,7 +44,7 @@ export function derivedKeys({ secret, rotation, lifetime, now = Date.now }: Deri
     period = Math.floor(time / rotation)
     const numbers = Array.from({ length: period + 1 - oldest + 1 }, (_, i) => oldest + i)
     keys = new Map(numbers.map((number) => [number, keys.get(number) ?? derive(secret, number)]))
-    byKid = new Map([...keys.values()].map((key) => [key.kid, key]))
+    byHeader = new Map([...keys.values()].map((key) => [key.header, key]))
   }
   return {
     get current() {
@@ -56,9 +55,9 @@ export function derivedKeys({ secret, rotation, lifetime, now = Date.now }: Deri
       refresh()
       return [...keys.values()]
     },
-    find(kid) {
+    find(header) {
       refresh()
-      return byKid.get(kid)
+      return byHeader.get(header)
     },
   }
 }
@@ -84,8 +83,8 @@ function derive(secret: Buffer, number: number): SigningKey {
 
 /** The first signs, all verify. */
 export function givenKeys(keys: readonly [SigningKey, ...SigningKey[]]): SigningKeys {
-  const byKid = new Map(keys.map((key) => [key.kid, key]))
-  return { current: keys[0], published: [...byKid.values()], find: (kid) => byKid.get(kid) }
+  const byHeader = new Map(keys.map((key) => [key.header, key]))
+  return { current: keys[0], published: [...byHeader.values()], find: (header) => byHeader.get(header) }
 }
 
 /** @throws Error that says what is wrong with the key, without repeating any of it */
@@ -94,7 +93,14 @@ export function signingKey(privateKey: KeyObject): SigningKey {
   const alg = algorithmOf(publicKey)
   const jwk = publicKey.export({ format: 'jwk' })
   const kid = thumbprint(jwk as JWK)
-  return { kid, alg, privateKey, publicKey, jwk: { ...jwk, kid, alg, use: 'sig' } as JWK }
+  return {
+    kid,
+    alg,
+    header: headerOf({ alg, kid }),
+    privateKey,
+    publicKey,
+    jwk: { ...jwk, kid, alg, use: 'sig' } as JWK,
+  }
 }
 
 const CURVES: Readonly<Record<string, string>> = { prime256v1: 'ES256', secp384r1: 'ES384', secp521r1: 'ES512' }

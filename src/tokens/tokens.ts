@@ -1,8 +1,9 @@
 /** The tokens that the gateway issues: signed, bound to the certificate they were issued to, revocable. */
 import { hash, randomUUID } from 'node:crypto'
-import { errors, type JWTPayload, jwtVerify, SignJWT } from 'jose'
+import type { JWTPayload } from 'jose'
 import type { Connection } from '../types.ts'
 import { thumbprintOf } from './binding.ts'
+import { readSigned, signed } from './compact-jwt.ts'
 import type { Revocations } from './revocations.ts'
 import type { SigningKeys } from './signing-keys.ts'
 
@@ -32,8 +33,6 @@ export interface TokensOptions {
   readonly now?: () => number
 }
 
-/** RFC 9068: what tells these tokens from whatever else the same keys sign. */
-const TYPE = 'at+jwt'
 /** Longer ones are none of ours. */
 const LONGEST = 8192
 
@@ -61,7 +60,6 @@ export class Tokens {
   ): Promise<{ readonly token: string; readonly claims: Claims }> {
     const { keys, issuer, revocations } = this.#options
     await revocations.begin()
-    const { kid, alg, privateKey } = keys.current
     const thumbprint = thumbprintOf(connection)
     const complete: Claims = {
       jti: newTokenId(),
@@ -71,21 +69,17 @@ export class Tokens {
       exp: expiresAt / 1000,
       ...(thumbprint === undefined ? {} : { cnf: { 'x5t#S256': thumbprint } }),
     }
-    const token = await new SignJWT(complete).setProtectedHeader({ alg, kid, typ: TYPE }).sign(privateKey)
-    return { token, claims: complete }
+    return { token: signed(complete, keys.current), claims: complete }
   }
 
-  /** Whether this client may use the token. A promise only for one that was not seen before, or where the store must be waited for. */
+  /** Whether this client may use the token. A promise only where the store must be waited for. */
   verify(token: string, connection: Connection): Verified | Promise<Verified> {
     const last = this.#last.get(connection)
     if (last?.token === token) return this.#judge(last.claims, connection)
-    const found = this.#signed(token)
-    const use = (signed: Verified): Verified | Promise<Verified> => {
-      if (signed.status === 'invalid') return signed
-      this.#last.set(connection, { token, claims: signed.claims })
-      return this.#judge(signed.claims, connection)
-    }
-    return found instanceof Promise ? found.then(use) : use(found)
+    const found = this.#issued(token)
+    if (found.status === 'invalid') return found
+    this.#last.set(connection, { token, claims: found.claims })
+    return this.#judge(found.claims, connection)
   }
 
   /**
@@ -93,8 +87,8 @@ export class Tokens {
    * @param expiredFor milliseconds for which it may have been over, at most `expiredWindow`
    */
   async inspect(token: string, expiredFor = 0): Promise<Verified> {
-    const signed = await this.#signed(token)
-    return signed.status === 'invalid' ? signed : this.#judge(signed.claims, undefined, expiredFor)
+    const found = this.#issued(token)
+    return found.status === 'invalid' ? found : this.#judge(found.claims, undefined, expiredFor)
   }
 
   /** From now on the token is of no use anywhere. */
@@ -103,34 +97,22 @@ export class Tokens {
   }
 
   /** Whether it is one that was issued here, whatever has become of it since. */
-  #signed(token: string): Verified | Promise<Verified> {
+  #issued(token: string): Verified {
     if (token.length > LONGEST) return { status: 'invalid', reason: `a token of more than ${LONGEST} characters` }
     const key = hash('sha256', token, 'base64')
     const known = this.#verified.get(key)
     return known ? { status: 'valid', claims: known } : this.#checkSignature(token, key)
   }
 
-  async #checkSignature(token: string, key: string): Promise<Verified> {
+  #checkSignature(token: string, key: string): Verified {
     const { keys, issuer, expiredWindow } = this.#options
-    try {
-      const { payload } = await jwtVerify<Claims>(
-        token,
-        ({ kid, alg }) => {
-          const found = keys.find(kid ?? '')
-          if (found?.alg !== alg) throw new errors.JWKSNoMatchingKey()
-          return found.publicKey
-        },
-        {
-          ...{ issuer, typ: TYPE, requiredClaims: ['sub', 'jti', 'iat', 'exp'] },
-          ...{ currentDate: new Date(this.#now()), clockTolerance: expiredWindow / 1000 },
-        },
-      )
-      this.#remember(key, payload)
-      return { status: 'valid', claims: payload }
-    } catch (error) {
-      if (error instanceof errors.JOSEError) return { status: 'invalid', reason: `${error.code}: ${error.message}` }
-      throw error
-    }
+    const read = readSigned(token, (header) => keys.find(header))
+    if (read === undefined) return { status: 'invalid', reason: 'no token that a key of ours has signed' }
+    if (!areClaims(read) || read.iss !== issuer) return { status: 'invalid', reason: 'claims that are none of ours' }
+    // Not worth remembering: nobody may even look at it any more.
+    if (read.exp * 1000 + expiredWindow <= this.#now()) return { status: 'invalid', reason: 'the token has expired' }
+    this.#remember(key, read)
+    return { status: 'valid', claims: read }
   }
 
   /** What may have changed since the signature was checked. Without a connection the token may be anybody's. */
@@ -148,6 +130,21 @@ export class Tokens {
     if (oldest && !oldest.done) this.#verified.delete(oldest.value)
     if (this.#options.cacheEntries > 0) this.#verified.set(key, claims)
   }
+}
+
+/** The same keys may sign for other issuers, or have signed for an older version. */
+function areClaims(read: unknown): read is Claims {
+  const { sub, jti, iat, exp, nbf, cnf } = (read ?? {}) as Readonly<Record<string, unknown>>
+  const isBound = cnf === undefined || typeof (cnf as Claims['cnf'] | null)?.['x5t#S256'] === 'string'
+  return isText(sub) && isText(jti) && isTime(iat) && isTime(exp) && nbf === undefined && isBound
+}
+
+function isText(value: unknown): value is string {
+  return typeof value === 'string' && value !== ''
+}
+
+function isTime(value: unknown): value is number {
+  return typeof value === 'number' && Number.isFinite(value)
 }
 
 function verdict(revoked: boolean, claims: Claims): Verified {

@@ -21,9 +21,9 @@ describe('keys derived from a secret', () => {
     const before = keys.current
     now += 12 * HOUR
     expect(keys.current.kid).not.toBe(before.kid)
-    expect(keys.find(before.kid)?.kid).toBe(before.kid)
+    expect(keys.find(before.header)?.kid).toBe(before.kid)
     now += HOUR + 61_000
-    expect(keys.find(before.kid)).toBeUndefined()
+    expect(keys.find(before.header)).toBeUndefined()
     expect(keys.published.map(({ kid }) => kid)).not.toContain(before.kid)
   })
 
@@ -55,7 +55,7 @@ describe('keys that are given', () => {
     const keys = givenKeys([rsa, ec, ed])
     expect(keys.current.kid).toBe(rsa.kid)
     expect(keys.published.map(({ alg }) => alg)).toEqual(['RS256', 'ES384', 'EdDSA'])
-    expect(keys.find(ed.kid)).toBe(ed)
+    expect(keys.find(ed.header)).toBe(ed)
     expect(keys.find('other')).toBeUndefined()
   })
 

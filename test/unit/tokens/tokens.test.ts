@@ -3,6 +3,7 @@ import { describe, expect, test } from '@jest/globals'
 import { SignJWT } from 'jose'
 import { GatewayError } from '../../../src/errors.ts'
 import { MemoryStore } from '../../../src/store/memory.ts'
+import { signed } from '../../../src/tokens/compact-jwt.ts'
 import { Revocations } from '../../../src/tokens/revocations.ts'
 import { derivedKeys } from '../../../src/tokens/signing-keys.ts'
 import { Tokens } from '../../../src/tokens/tokens.ts'
@@ -13,15 +14,27 @@ const HOUR = 3_600_000
 function scene({ now = Date.now, cacheEntries = 10 } = {}) {
   const keys = derivedKeys({ secret: randomBytes(32), rotation: 24 * HOUR, lifetime: 3 * HOUR, now })
   const store = new MemoryStore(100, now)
+  /** How often a signature was looked at. */
+  const checks = { count: 0 }
+  const counted = {
+    get current() {
+      return keys.current
+    },
+    published: keys.published,
+    find(header: string) {
+      checks.count += 1
+      return keys.find(header)
+    },
+  }
   const tokens = new Tokens({
-    keys,
+    keys: counted,
     issuer: 'us',
     revocations: new Revocations(store, now),
     cacheEntries,
     expiredWindow: 2 * HOUR,
     now,
   })
-  return { keys, store, tokens }
+  return { keys, store, tokens, checks }
 }
 
 const plain = fakeConnection()
@@ -122,9 +135,9 @@ describe('a token', () => {
 
 describe('what is no token of ours', () => {
   const claims = { sub: 'ada', jti: 'x', iss: 'us' }
-  const forge = (header: object, payload: object, key: Parameters<SignJWT['sign']>[0]) =>
+  const forge = (header: object, payload: object, key: Parameters<SignJWT['sign']>[0], typ = {}) =>
     new SignJWT({ ...claims, ...payload })
-      .setProtectedHeader({ alg: 'ES256', typ: 'at+jwt', ...header })
+      .setProtectedHeader({ alg: 'ES256', ...header, typ: 'at+jwt', ...typ })
       .setIssuedAt(Math.ceil(Date.now() / 1000))
       .setExpirationTime('1h')
       .sign(key)
@@ -145,8 +158,18 @@ describe('what is no token of ours', () => {
       'another key': await forge({ kid: other.kid }, {}, other.privateKey),
       'another key under our kid': await forge({ kid }, {}, other.privateKey),
       'no kid': await forge({}, {}, privateKey),
-      'another kind of token of the same key': await forge({ kid, typ: 'JWT' }, {}, privateKey),
+      'another kind of token of the same key': await forge({ kid }, {}, privateKey, { typ: 'JWT' }),
       'another issuer': await forge({ kid }, { iss: 'them' }, privateKey),
+      'a longer name of the type': await forge({ kid }, {}, privateKey, { typ: 'application/at+jwt' }),
+      'an extension that must be understood': await forge({ kid, crit: ['b64'], b64: true }, {}, privateKey),
+      'a header in another spelling': await forge({}, {}, privateKey, { kid }),
+      'a user who is no text': await forge({ kid }, { sub: ['ada'] }, privateKey),
+      'a time that is no number': signed({ ...claims, iat: '0', exp: 9_999_999_999 }, keys.current),
+      'an end that is no number': signed({ ...claims, iat: 0, exp: '9999999999' }, keys.current),
+      'a certificate that cannot be compared': await forge({ kid }, { cnf: { jkt: 'of a key' } }, privateKey),
+      'a later beginning': await forge({ kid }, { nbf: 99999999999 }, privateKey),
+      'another spelling of the signature': `${good}=`,
+      'a signature with something in between': good.replace(/.(?=.{9}$)/, '$&!'),
       'no id': await forge({ kid }, { jti: undefined }, privateKey),
       'no user': await forge({ kid }, { sub: undefined }, privateKey),
       'no signature': `${head}.${body}.`,
@@ -162,11 +185,15 @@ describe('what is no token of ours', () => {
 })
 
 test('remembers as many tokens as it may, and no more', async () => {
-  const { tokens } = scene({ cacheEntries: 2 })
+  const { tokens, checks } = scene({ cacheEntries: 2 })
   const issued = await Promise.all(
     ['a', 'b', 'c'].map((sub) => tokens.issue({ sub }, Date.now() + HOUR, plain).then(({ token }) => token)),
   )
   for (const token of issued) await tokens.verify(token, plain)
-  const atOnce = issued.map((token) => !(tokens.verify(token, fakeConnection()) instanceof Promise))
-  expect(atOnce).toEqual([false, true, true])
+  const counts = issued.toReversed().map((token) => {
+    const before = checks.count
+    tokens.verify(token, fakeConnection())
+    return checks.count - before
+  })
+  expect(counts).toEqual([0, 0, 1])
 })
