@@ -95,8 +95,12 @@ export class Gateway {
     const identified = this.#phases.authenticate(route, caller)
     const authorized = (identity: Identity): Identity | Promise<Identity> => {
       record.user = identity.user?.name
+      const admitted = () => {
+        this.#phases.admitted(caller.request, identity)
+        return identity
+      }
       const waiting = this.#phases.authorize(route, caller, identity)
-      return waiting instanceof Promise ? waiting.then(() => identity) : identity
+      return waiting instanceof Promise ? waiting.then(admitted) : admitted()
     }
     return identified instanceof Promise ? identified.then(authorized) : authorized(identified)
   }

@@ -108,6 +108,16 @@ export interface Identity {
   readonly expiresAt: number
   /** What else the methods agreed on, as Keystone's `project_id`. */
   readonly attributes?: Readonly<Record<string, string>> | undefined
+  /** What it rests on, besides certificates. */
+  readonly proofs?: readonly Proof[] | undefined
+}
+
+/** That a credential found a user, in a form in which it can be asked about again. */
+export interface Proof {
+  readonly method: string
+  /** Only the method can read it. Secret. */
+  readonly of: string
+  readonly user: User
 }
 
 /** A request that has found its route, before anybody knows whose it is. */
@@ -150,6 +160,11 @@ export interface AuthMethod {
    * @param found what the methods before it in the same rule agreed on, for those that add to a user, as a code does
    */
   authenticate(caller: Caller, payload?: unknown, found?: Identity): Outcome | Promise<Outcome>
+  /**
+   * Whose a credential is by now that proved to be this user's, perhaps to a method of this name in an earlier configuration; undefined where it is of no use any more.
+   * @throws GatewayError GW_UNDECIDED
+   */
+  ownerOf?(proof: string, user: User): User | undefined | Promise<User | undefined>
 }
 
 /** Which parts of a request are credentials for the gateway. */
@@ -175,6 +190,8 @@ export type Outcome =
       readonly attributes?: Readonly<Record<string, string>> | undefined
       /** Methods that must succeed besides, whatever the rule says. */
       readonly requires?: readonly string[] | undefined
+      /** The credential, for `ownerOf`. Secret. */
+      readonly proof?: string | undefined
     }
   /** `headers` (flat) go to the client with the 401. */
   | { readonly status: 'denied'; readonly reason: string; readonly headers?: readonly string[] | undefined }
@@ -376,6 +393,8 @@ export interface Phases {
   authenticate(route: Route, caller: Caller): Identity | Promise<Identity>
   /** @throws GatewayError where the caller may not pass (403), or nobody can tell (503) */
   authorize(route: Route, caller: Caller, identity: Identity): void | Promise<void>
+  /** Whom the connection carries from now on: what goes on for long must end with what let him in. */
+  admitted(request: IncomingMessage, identity: Identity): void
   /** Path and query to ask the service for, without credentials that are meant for the gateway. */
   target(match: Match, destination: Destination): string
   /** The client's end-to-end headers without any spelling of ours, then ours. */

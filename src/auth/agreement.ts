@@ -8,7 +8,7 @@ const RECONCILED = ['project_id', 'domain_id', 'access_token_id'] as const
 
 export function identityOf(
   method: string,
-  { user, credential, expiresAt, methods = [], attributes }: Accepted,
+  { user, credential, expiresAt, methods = [], attributes, proof }: Accepted,
 ): Identity {
   return Object.freeze({
     user,
@@ -16,6 +16,7 @@ export function identityOf(
     credential,
     expiresAt: expiresAt ?? Number.POSITIVE_INFINITY,
     ...(attributes && { attributes: Object.freeze({ ...attributes }) }),
+    ...(proof !== undefined && { proofs: [{ method, of: proof, user }] }),
   })
 }
 
@@ -42,5 +43,6 @@ export function agree(found: Identity | undefined, method: string, outcome: Acce
     ...((found.attributes || added.attributes) && {
       attributes: Object.freeze({ ...found.attributes, ...added.attributes }),
     }),
+    ...((found.proofs || added.proofs) && { proofs: [...(found.proofs ?? []), ...(added.proofs ?? [])] }),
   })
 }

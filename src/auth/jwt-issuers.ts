@@ -68,8 +68,11 @@ export class JwtIssuers {
     this.#issuers = new Map(issuers.map((issuer) => [issuer.issuer, { ...issuer, getKey: getKeyOf(issuer) }]))
   }
 
-  /** Undefined for a token of none of them. A promise only for one that was not seen before. */
-  verify(token: string, connection: Connection): Outcome | Promise<Outcome> | undefined {
+  /**
+   * Undefined for a token of none of them. A promise only for one that was not seen before.
+   * @param connection undefined where the client that it is bound to has been seen already
+   */
+  verify(token: string, connection: Connection | undefined): Outcome | Promise<Outcome> | undefined {
     if (this.#issuers.size === 0 || token.length > LONGEST) return undefined
     const key = hash('sha256', token, 'base64')
     const known = this.#verified.get(key)
@@ -78,7 +81,7 @@ export class JwtIssuers {
     return issuer && this.#check(token, key, issuer, connection)
   }
 
-  async #check(token: string, key: string, issuer: Issuer, connection: Connection): Promise<Outcome> {
+  async #check(token: string, key: string, issuer: Issuer, connection: Connection | undefined): Promise<Outcome> {
     const { algorithms, audiences, clockTolerance } = issuer
     try {
       const { payload } = await jwtVerify(token, issuer.getKey, {
@@ -89,7 +92,7 @@ export class JwtIssuers {
         // One that never ends could not be taken back.
         requiredClaims: ['exp', issuer.userClaim],
       })
-      const verified = { outcome: this.#outcomeOf(payload, issuer), thumbprint: boundTo(payload) }
+      const verified = { outcome: this.#outcomeOf(payload, issuer, token), thumbprint: boundTo(payload) }
       if (verified.outcome.status === 'accepted') this.#remember(key, verified)
       return forClient(verified, connection)
     } catch (error) {
@@ -103,11 +106,11 @@ export class JwtIssuers {
     this.#verified.set(key, verified)
   }
 
-  #outcomeOf(payload: JWTPayload, issuer: Issuer): Outcome {
+  #outcomeOf(payload: JWTPayload, issuer: Issuer, proof: string): Outcome {
     const user = this.#userOf(payload, issuer)
     if (typeof user === 'string') return denied(user)
     const expiresAt = (payload.exp as number) * 1000 + issuer.clockTolerance
-    return Object.freeze({ status: 'accepted', user, credential: payload.jti, expiresAt })
+    return Object.freeze({ status: 'accepted', user, credential: payload.jti, expiresAt, proof })
   }
 
   /** A sentence where there is none. */
@@ -145,8 +148,8 @@ function boundTo({ cnf }: JWTPayload): string | undefined {
   return typeof thumbprint === 'string' ? thumbprint : ''
 }
 
-function forClient({ outcome, thumbprint }: Verified, connection: Connection): Outcome {
-  if (thumbprint === undefined || thumbprint === thumbprintOf(connection)) return outcome
+function forClient({ outcome, thumbprint }: Verified, connection: Connection | undefined): Outcome {
+  if (!connection || thumbprint === undefined || thumbprint === thumbprintOf(connection)) return outcome
   return denied('the token is bound to another certificate or key')
 }
 

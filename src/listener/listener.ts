@@ -15,11 +15,11 @@ import { Live, type LiveHandler } from './live.ts'
 import { malformedRequest } from './malformed-request.ts'
 import { awaitProxyHeader } from './proxy-protocol.ts'
 import { Refusals, type Refused } from './refusals.ts'
-import { type Ended, Sweeper, type Welcome } from './sweeper.ts'
+import { type Ended, type Grounds, Sweeper } from './sweeper.ts'
 import type { TrustPolicy } from './trust-policy.ts'
 
 /** What a listener needs to know of the configuration in use; replaced as a whole on reload. */
-export interface ListenerSettings extends ConnectionLimitSettings {
+export interface ListenerSettings extends ConnectionLimitSettings, Grounds {
   /** Undefined where nobody may come under that name. */
   readonly policyFor: (serverName: string | undefined) => TrustPolicy | undefined
   readonly handshakeTimeout: number
@@ -34,8 +34,6 @@ export interface ListenerSettings extends ConnectionLimitSettings {
   readonly maxConnections: number
   /** Whether a peer with this address is a proxy that begins with a PROXY header. */
   readonly sendsProxyHeader: (address: string) => boolean
-  /** Asked again for open connections after a reload. */
-  readonly welcome?: Welcome
 }
 
 /** Where a listener hands on what it accepted. */
@@ -78,7 +76,7 @@ export class Listener {
   constructor(settings: ListenerSettings, handler: ListenerHandler) {
     this.#handler = handler
     this.#settings = settings
-    this.#sweeper = new Sweeper(this.#live, (connection, reason) => handler.ended(connection, reason))
+    this.#sweeper = new Sweeper(this.#live, handler, (socket) => this.#settings.objection?.(socket))
     this.#limits = new ConnectionLimits(settings)
     this.#refusals = new Refusals((refused) => handler.turnedAway(refused))
     this.#handshakes = new Handshakes({

@@ -2,6 +2,7 @@ import type { Connection, Verification } from '../types.ts'
 import { accepts } from './admission.ts'
 import { failed } from './demand.ts'
 import type { Live } from './live.ts'
+import { type Objection, StreamWatch } from './stream-watch.ts'
 
 /** How often connections are looked at that outlive what let them in, in milliseconds. */
 const SWEEP_INTERVAL = 500
@@ -15,6 +16,12 @@ const POLICY_GONE = 'the trust policy that judged the client is not in use any m
 /** Further grounds to end a connection whose client is still trusted; undefined for none. Asked after each reload. */
 export type Welcome = (connection: Connection) => string | undefined
 
+export interface Grounds {
+  readonly welcome?: Welcome
+  /** Asked again and again about what goes on for long. */
+  readonly objection?: Objection
+}
+
 /** Tells of a connection that was ended since whoever it belongs to may not use it any more. */
 export type Ended = (connection: Connection, reason: string) => void
 
@@ -25,19 +32,23 @@ export type Ended = (connection: Connection, reason: string) => void
 export class Sweeper {
   readonly #live: ReadonlyMap<object, Live>
   readonly #ended: Ended
+  readonly #streams: StreamWatch
   #timer: NodeJS.Timeout | undefined
 
-  constructor(live: ReadonlyMap<object, Live>, ended: Ended) {
+  constructor(live: ReadonlyMap<object, Live>, handler: { readonly ended: Ended }, objection: Objection) {
     this.#live = live
-    this.#ended = ended
+    this.#ended = (connection, reason) => handler.ended(connection, reason)
+    this.#streams = new StreamWatch(live, this.#ended, objection)
   }
 
   start(): void {
     this.#timer = setInterval(() => this.#sweep(), SWEEP_INTERVAL).unref()
+    this.#streams.start()
   }
 
   stop(): void {
     clearInterval(this.#timer)
+    this.#streams.stop()
   }
 
   /**

@@ -2,13 +2,16 @@ import type { Config, ListenerConfig } from '../config/index.ts'
 import type { ListenerSettings } from '../listener/listener.ts'
 import { createPeerSet } from '../routing/addresses.ts'
 import type { ListenerServers } from './policies.ts'
+import type { Lasting } from './runtime.ts'
 
 /** What a listener needs to know; limits of the whole gateway are divided by its workers. */
 export function settingsOf(
   listener: ListenerConfig,
-  policyFor: ListenerServers['policyFor'],
-  { workers, shutdown }: { workers: number; shutdown: Config['shutdown'] },
+  shutdown: Config['shutdown'],
+  { policyFor, virtualFor }: Pick<ListenerServers, 'policyFor' | 'virtualFor'>,
+  lasting: Pick<Lasting, 'workers' | 'mappedUsers' | 'admitted' | 'authentication'>,
 ): ListenerSettings {
+  const { workers, mappedUsers, admitted } = lasting
   const proxies = createPeerSet(listener.proxy_protocol_from)
   return {
     policyFor,
@@ -23,5 +26,8 @@ export function settingsOf(
     maxConnectionsPerAddress: Math.ceil(listener.max_connections_per_address / workers),
     connectionRateLimit: Math.ceil(listener.connection_rate_limit / workers),
     sendsProxyHeader: (address) => proxies.has(address),
+    welcome: (connection) => mappedUsers.objection(connection, virtualFor),
+    // By the configuration in use, also for a listener that it does not have any more.
+    objection: (socket) => lasting.authentication && admitted.objection(socket, lasting.authentication.methods.byName),
   }
 }

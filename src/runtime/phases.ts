@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http'
+import type { Admitted } from '../auth/admitted.ts'
 import { NOBODY } from '../auth/chain.ts'
 import type { MappedUsers } from '../auth/mapped-users.ts'
 import { withoutKeys } from '../auth/query-keys.ts'
@@ -29,6 +30,7 @@ export interface PhasesOptions {
   /** What a server with `verify_and_map` demands where a route demands nothing. */
   readonly mappedAccess: Access
   readonly mappedUsers: MappedUsers
+  readonly admitted: Admitted
   readonly begin: Phases['begin']
   readonly log: Log
 }
@@ -62,6 +64,7 @@ export function createPhases(options: PhasesOptions): Phases {
       router.match({ destination, method, rawHeaders: request.rawHeaders, serverName, protocol: 'https' }),
     authenticate: (route, caller) => accessOf(route, caller.server)?.authenticate(caller) ?? NOBODY,
     authorize: (route, caller, identity) => accessOf(route, caller.server)?.authorize(caller, identity),
+    admitted: ({ socket }, identity) => options.admitted.note(socket, identity),
     target: ({ route, upstreamPath }, { query }) =>
       upstreamPath + (route.access?.hides?.queryKeys ? withoutKeys(query, route.access.hides.queryKeys) : query),
     headers({ id, request, connection, server }, head, match, who) {

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import type { AccessLog } from '../access-log.ts'
+import { Admitted } from '../auth/admitted.ts'
 import { MappedUsers } from '../auth/mapped-users.ts'
 import type { Config, ListenerConfig, LoadedConfig, RouteConfig } from '../config/index.ts'
 import { ConfigError, type Problem } from '../errors.ts'
@@ -13,7 +14,7 @@ import type { Metrics } from '../metrics.ts'
 import { createRecorder } from '../recorder.ts'
 import type { Realm } from '../registry/realm.ts'
 import { createRouter, type RouteRule } from '../routing/router.ts'
-import type { Access, AnswerHeaders, CertificateDemand, Connection, Phases, Store } from '../types.ts'
+import type { Access, AnswerHeaders, CertificateDemand, Phases, Store } from '../types.ts'
 import { Pools } from '../upstream/pools.ts'
 import { type Authentication, buildAuthentication } from './authentication.ts'
 import { authorizationsOf, forwardedHeadersOf } from './authorization.ts'
@@ -53,6 +54,7 @@ export interface Lasting extends Shared {
   authentication: Authentication | undefined
   readonly forgetPoolMetrics: (() => void)[]
   readonly mappedUsers: MappedUsers
+  readonly admitted: Admitted
 }
 
 /** What the workers of one gateway have in common. */
@@ -87,6 +89,7 @@ export function createLasting(log: Log, metrics: Metrics, shared?: Shared): Last
     ocsp: new OcspAnswers(log),
     forgetPoolMetrics: [],
     mappedUsers: new MappedUsers((found) => log.debug({ ...found }, 'user found by certificate')),
+    admitted: new Admitted(),
     store: undefined,
     authentication: undefined,
     ...{ workers, ticketSecret, startedAt, intermediates },
@@ -172,9 +175,7 @@ export function buildRuntime(loaded: LoadedConfig, lasting: Lasting): Runtime {
     const parts = { config, listener, virtualFor, ownUris, servers: own, router, forwarded, begin }
     const phases = createPhases({ ...lasting, ...parts, mappedAccess: accesses.mapped })
     const gateway = new Gateway(phases)
-    const welcome = (connection: Connection) => lasting.mappedUsers.objection(connection, virtualFor)
-    const { workers } = lasting
-    const settings = { ...settingsOf(listener, policyFor, { workers, shutdown: config.shutdown }), welcome }
+    const settings = settingsOf(listener, config.shutdown, { policyFor, virtualFor }, lasting)
     return { config: listener, settings, gateway, phases, policyIds }
   })
   return {

@@ -86,7 +86,7 @@ export class Tokens {
    * What a token of somebody else says, for whoever may know: it need not be bound to the client that asks.
    * @param expiredFor milliseconds for which it may have been over, at most `expiredWindow`
    */
-  async inspect(token: string, expiredFor = 0): Promise<Verified> {
+  inspect(token: string, expiredFor = 0): Verified | Promise<Verified> {
     const found = this.#issued(token)
     return found.status === 'invalid' ? found : this.#judge(found.claims, undefined, expiredFor)
   }

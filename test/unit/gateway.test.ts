@@ -99,6 +99,7 @@ describe('who is calling is settled before anything is forwarded', () => {
       route: () => match,
       authenticate: () => nobody,
       authorize: () => {},
+      admitted: () => {},
       target: () => '/',
       headers: () => ({ own: [], constant: [] }),
       refuse: (error) => refused.push(error),

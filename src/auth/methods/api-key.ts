@@ -17,11 +17,11 @@ const DIGEST = /^sha256:([0-9a-f]{64})$/
 
 /** Kong's key-auth: one key says it all. Keys are looked up by their digest, so that no comparison tells how much of a guess was right. */
 export function createApiKeyMethod({ realm, keyNames, inHeader, inQuery, keys }: ApiKeyOptions): AuthMethod {
-  const outcomes = new Map<string, Outcome>(
-    keys.map(({ user, key, credential }) => [
-      DIGEST.exec(key)?.[1] ?? digest(key),
-      Object.freeze({ status: 'accepted', user, credential }),
-    ]),
+  const outcomes = new Map(
+    keys.map(({ user, key, credential }) => {
+      const proof = DIGEST.exec(key)?.[1] ?? digest(key)
+      return [proof, Object.freeze({ status: 'accepted', user, credential, proof } as const)]
+    }),
   )
   const headers = inHeader ? keyNames.map((name) => name.toLowerCase()) : []
   const parameters = inQuery ? keyNames : []
@@ -29,6 +29,7 @@ export function createApiKeyMethod({ realm, keyNames, inHeader, inQuery, keys }:
     name: 'api-key',
     challenge: `Key realm="${realm}"`,
     credential: { isHeader: (name) => headers.includes(name), queryKeys: new Set(parameters) },
+    ownerOf: (proof) => outcomes.get(proof)?.user,
     authenticate({ request, destination }: Caller): Outcome {
       const given = [
         ...headers.flatMap((name) => headerValues(request.rawHeaders, name)),

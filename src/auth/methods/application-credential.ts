@@ -19,6 +19,7 @@ export function createApplicationCredentialMethod({ check, realm, idOf }: Applic
     name: 'application_credential',
     challenge: `Basic realm="${realm}", charset="UTF-8"`,
     credential: { isHeader: isBasicHeader },
+    ownerOf: (proof) => check.ownerOf(proof),
     authenticate({ request }: Caller, payload?: unknown): Outcome | Promise<Outcome> {
       if (payload === undefined) {
         const given = readBasic(request.rawHeaders)

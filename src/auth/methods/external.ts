@@ -18,6 +18,7 @@ export function createExternalMethod({ header, trusted, users }: ExternalOptions
   return {
     name: 'external',
     credential: { isHeader: (name) => name === lowerCase },
+    ownerOf: (name) => users.byName(name),
     authenticate({ request, connection }: Caller): Outcome {
       if (!trusted.has(connection.remoteAddress)) return { status: 'absent' }
       const values = headerValues(request.rawHeaders, lowerCase).filter((value) => value !== '')
@@ -25,7 +26,7 @@ export function createExternalMethod({ header, trusted, users }: ExternalOptions
       if (name === undefined) return { status: 'absent' }
       if (values.length > 1) return { status: 'denied', reason: `more than one ${header}` }
       const user = users.byName(name)
-      if (user) return { status: 'accepted', user }
+      if (user) return { status: 'accepted', user, proof: name }
       return { status: 'denied', reason: `${header} names nobody who is known: ${JSON.stringify(name.slice(0, 64))}` }
     },
   }

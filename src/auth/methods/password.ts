@@ -26,6 +26,11 @@ export function createPasswordMethod({ check, realm, loginOf, besideCertificate 
     name: 'password',
     challenge: `Basic realm="${realm}", charset="UTF-8"`,
     credential: { isHeader: isBasicHeader },
+    ownerOf(proof, user) {
+      if (!proof.startsWith(BESIDE)) return check.ownerOf(proof)
+      // Whose it is the certificate says.
+      return besideCertificate.check.ownerOf(proof.slice(BESIDE.length)) && user
+    },
     authenticate(caller: Caller, payload?: unknown, found?: Identity): Outcome | Promise<Outcome> {
       if (payload !== undefined) {
         const user = objectAt(payload, 'user')
@@ -46,7 +51,10 @@ export function createPasswordMethod({ check, realm, loginOf, besideCertificate 
   }
 }
 
+/** No name holds a NUL. */
+const BESIDE = '\0'
+
 async function asUser(user: User, checked: Outcome | Promise<Outcome>): Promise<Outcome> {
   const outcome = await checked
-  return outcome.status === 'accepted' ? { status: 'accepted', user } : outcome
+  return outcome.status === 'accepted' ? { status: 'accepted', user, proof: BESIDE + outcome.proof } : outcome
 }

@@ -29,31 +29,52 @@ export function createTokenMethod(options: TokenMethodOptions): AuthMethod {
   const { tokens, issuers, users, realm, certificate, describe } = options
   // The same outcome for the same claims, so that what follows from it is made once.
   const known = new WeakMap<Claims, Accepted>()
-  const accept = (claims: GivenClaims, user: User | undefined): Outcome => {
+  const accept = (token: string, claims: GivenClaims, user: User | undefined): Outcome => {
     const found = known.get(claims)
     if (found && found.user === user) return found
     const outcome = outcomeOf(claims, user, describe)
-    if (outcome.status === 'accepted') known.set(claims, outcome)
-    return outcome
+    if (outcome.status !== 'accepted') return outcome
+    const accepted = { ...outcome, proof: token }
+    known.set(claims, accepted)
+    return accepted
   }
-  const judge = (verified: Verified, caller: Caller): Outcome | Promise<Outcome> => {
+  const judge = (token: string, verified: Verified, caller: Caller): Outcome | Promise<Outcome> => {
     if (verified.status === 'invalid') return { status: 'denied', reason: verified.reason }
     const claims: GivenClaims = verified.claims
     const { methods = [] } = claims
     const issuedTo = known.get(claims)?.user ?? userOfClaims(claims, users)
     const user = issuedTo && userOfCertificate({ user: issuedTo, methods }, caller, certificate)
-    return user instanceof Promise ? user.then((settled) => accept(claims, settled)) : accept(claims, user)
+    return user instanceof Promise
+      ? user.then((settled) => accept(token, claims, settled))
+      : accept(token, claims, user)
   }
   const check = (token: string, caller: Caller): Outcome | Promise<Outcome> => {
     const ofOthers = issuers.verify(token, caller.connection)
     if (ofOthers) return ofOthers
     const verified = tokens.verify(token, caller.connection)
-    return verified instanceof Promise ? verified.then((settled) => judge(settled, caller)) : judge(verified, caller)
+    return verified instanceof Promise
+      ? verified.then((settled) => judge(token, settled, caller))
+      : judge(token, verified, caller)
+  }
+  const ownerOf = (verified: Verified, user: User): User | undefined => {
+    if (verified.status === 'invalid') return undefined
+    const claims: GivenClaims = verified.claims
+    const issuedTo = userOfClaims(claims, users)
+    // Whose the certificate is now is asked of the connection that shows it.
+    const owner = claims.methods?.includes('certificate') && issuedTo?.id === user.id ? user : issuedTo
+    return owner && describe(claims, owner) && owner
   }
   return {
     name: 'token',
     challenge: `Bearer realm="${realm}"`,
     credential: { isHeader: (name, value) => name === 'x-auth-token' || (name === 'authorization' && isBearer(value)) },
+    ownerOf(token, user) {
+      const ofOthers = issuers.verify(token, undefined)
+      if (ofOthers instanceof Promise) return ofOthers.then(userOfOutcome)
+      if (ofOthers) return userOfOutcome(ofOthers)
+      const verified = tokens.inspect(token)
+      return verified instanceof Promise ? verified.then((settled) => ownerOf(settled, user)) : ownerOf(verified, user)
+    },
     authenticate(caller, payload) {
       if (payload !== undefined) {
         const id = textAt(payload, 'id')
@@ -80,6 +101,10 @@ function outcomeOf(claims: GivenClaims, user: User | undefined, describe: TokenM
     methods,
     attributes: { ...described, ...(first !== undefined && { audit_id: first }) },
   }
+}
+
+function userOfOutcome(outcome: Outcome): User | undefined {
+  return outcome.status === 'accepted' ? outcome.user : undefined
 }
 
 const BEARER = /^bearer +/i

@@ -1,4 +1,4 @@
-import { createHmac, timingSafeEqual } from 'node:crypto'
+import { createHmac, hash, timingSafeEqual } from 'node:crypto'
 import type { AuthMethod, Caller, Identity, Outcome, Store, User, Users } from '../../types.ts'
 import type { Lockout } from '../lockout.ts'
 import { headerValues } from './header-values.ts'
@@ -30,6 +30,7 @@ export function createTotpMethod(options: TotpOptions): AuthMethod {
     challenge: `TOTP realm="${realm}", header="${header}"`,
     needsUser: true,
     credential: { isHeader: (name) => name === lowerCase },
+    ownerOf: (proof, user) => (options.secrets.get(user.id)?.some((own) => digest(own) === proof) ? user : undefined),
     authenticate({ request }: Caller, payload?: unknown, found?: Identity): Outcome | Promise<Outcome> {
       if (payload !== undefined) {
         const named = objectAt(payload, 'user')
@@ -58,21 +59,28 @@ async function checkCode(options: TotpOptions, user: User, code: string): Promis
     return { status: 'denied', reason: `too many codes for ${user.name}`, headers: ['Retry-After', `${wait}`] }
   }
   const current = Math.floor(now() / STEP)
-  const counter = counterOf(code, own, current, previousWindows)
-  if (counter === undefined) return { status: 'denied', reason: `wrong code for ${user.name}` }
+  const found = counterOf(code, own, current, previousWindows)
+  if (found === undefined) return { status: 'denied', reason: `wrong code for ${user.name}` }
+  const { counter, secret } = found
   // RFC 6238 5.2: a code that was seen on its way is worth nothing any more.
   const isFirst = await store.add(`used:totp:${user.id}:${counter}`, '1', STEP * (previousWindows + 2))
   if (!isFirst) return { status: 'denied', reason: `the code of ${user.name} was used already` }
   await lockout.succeeded(`totp:${user.id}`)
-  return { status: 'accepted', user }
+  return { status: 'accepted', user, proof: digest(secret) }
 }
 
-/** The time step whose code it is. Every one is computed, whichever fits. */
-function counterOf(code: string, secrets: readonly Buffer[], current: number, previous: number): number | undefined {
+function digest(secret: Buffer): string {
+  return hash('sha256', secret, 'base64')
+}
+
+/** The time step whose code it is, and the secret. Every one is computed, whichever fits. */
+function counterOf(code: string, secrets: readonly Buffer[], current: number, previous: number) {
   const given = Buffer.from(code)
-  let found: number | undefined
+  let found: { readonly counter: number; readonly secret: Buffer } | undefined
   for (let counter = current - previous; counter <= current; counter++) {
-    for (const secret of secrets) if (timingSafeEqual(Buffer.from(totp(secret, counter)), given)) found = counter
+    for (const secret of secrets) {
+      if (timingSafeEqual(Buffer.from(totp(secret, counter)), given)) found = { counter, secret }
+    }
   }
   return found
 }

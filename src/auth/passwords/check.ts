@@ -1,4 +1,4 @@
-import { createHmac, randomBytes } from 'node:crypto'
+import { createHmac, hash as digestOf, randomBytes } from 'node:crypto'
 import type { Outcome, User } from '../../types.ts'
 import type { Lockout } from '../lockout.ts'
 import { decoyOf } from './hash.ts'
@@ -52,6 +52,15 @@ export class PasswordCheck {
     return this.#options.entries.has(name)
   }
 
+  /** Whose it is, while the name has the hash that it had. */
+  ownerOf(proof: string): User | undefined {
+    const name = proof.slice(0, proof.indexOf('\0'))
+    const entry = this.#options.entries.get(name)
+    if (!entry || proofOf(name, entry.hash) !== proof || (entry.expiresAt ?? Number.POSITIVE_INFINITY) <= Date.now())
+      return undefined
+    return entry.user
+  }
+
   /** A plain value where the same was right a moment ago. */
   check(name: string, password: string): Outcome | Promise<Outcome> {
     const entry = this.#options.entries.get(name)
@@ -76,8 +85,14 @@ export class PasswordCheck {
     if (!entry) return denied(`nobody is named ${quoted(name)}`)
     if (!matched) return denied(`wrong password for ${quoted(name)}`)
     await lockout.succeeded(subject)
-    const { user, credential, expiresAt } = entry
-    const outcome: Outcome = Object.freeze({ status: 'accepted', user, credential, expiresAt })
+    const { user, credential, expiresAt, hash } = entry
+    const outcome: Outcome = Object.freeze({
+      status: 'accepted',
+      user,
+      credential,
+      expiresAt,
+      proof: proofOf(name, hash),
+    })
     if (key !== undefined) this.#keep(key, outcome)
     return outcome
   }
@@ -108,6 +123,11 @@ export class PasswordCheck {
 
 /** What is hashed for strangers where nobody has a password. */
 const UNUSED = `$argon2id$v=19$m=19456,t=2,p=1$${'A'.repeat(22)}$${'A'.repeat(43)}`
+
+/** No name holds a NUL. The hash itself stays here: it could be guessed at. */
+function proofOf(name: string, hash: string): string {
+  return `${name}\0${digestOf('sha256', hash, 'base64')}`
+}
 
 function denied(reason: string, headers?: readonly string[]): Outcome {
   return headers ? { status: 'denied', reason, headers } : { status: 'denied', reason }

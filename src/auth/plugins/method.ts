@@ -1,5 +1,5 @@
 /** A plugin as a method of the chain. */
-import type { AuthMethod, Caller, Identity, Outcome } from '../../types.ts'
+import type { AuthMethod, Caller, Identity, Outcome, User, Users } from '../../types.ts'
 import { headerValues } from '../methods/header-values.ts'
 import type { Plugin } from './plugin.ts'
 import { type VerdictOptions, verdictOf } from './verdict.ts'
@@ -25,9 +25,22 @@ export function createPluginMethod(options: PluginMethodOptions): AuthMethod {
       const payload = given ?? payloadOf(caller, members)
       if (payload === undefined) return { status: 'denied', reason: 'a header of its payload stands twice' }
       const call = { context: contextOf(caller), payload, auth_context: authContextOf(found) }
-      return verdictOf(await plugin.ask(call), found, options)
+      const outcome = verdictOf(await plugin.ask(call), found, options)
+      return outcome.status === 'accepted' ? { ...outcome, proof: kindOf(outcome.user, options.users) } : outcome
+    },
+    // It cannot be asked again without the payload: what is known of its user must do.
+    ownerOf(kind, user) {
+      const known = options.users.byId(user.id)
+      return kind === 'brought' || (kind === 'found' && known) ? user : known
     },
   }
+}
+
+/** A user of the configuration as it is, as another method found him, or one whom only the plugin knows. */
+function kindOf(user: User, users: Users): string {
+  const known = users.byId(user.id)
+  if (known === user) return 'known'
+  return known ? 'found' : 'brought'
 }
 
 function payloadOf({ request }: Caller, members: readonly (readonly [string, string])[]) {

@@ -40,7 +40,9 @@ function make(options: Partial<PasswordCheckOptions> = {}, attempts = 0) {
 }
 
 test('the right password is accepted, with the name of the credential', async () => {
-  expect(await make().check.check('ada', 'right')).toEqual({ status: 'accepted', user: ada, credential: 'ada-login' })
+  expect(await make().check.check('ada', 'right')).toEqual({
+    ...{ status: 'accepted', user: ada, credential: 'ada-login', proof: expect.stringMatching(/^ada\0[\w+/]{43}=$/) },
+  })
 })
 
 test.each([
@@ -142,4 +144,15 @@ describe('guessing', () => {
     for (let i = 0; i < 5; i++) await check.check('ada', 'guess')
     expect(await check.check('ada', 'right')).toMatchObject({ status: 'accepted' })
   })
+})
+
+test('what was right stands for its user until the name, the hash or the end is another', async () => {
+  const outcome = await make().check.check('ada', 'right')
+  const proof = outcome.status === 'accepted' ? (outcome.proof ?? '') : ''
+  const ownerIn = (entries: PasswordCheckOptions['entries']) => make({ entries }).check.ownerOf(proof)
+  const entry = { user: ada, hash, credential: undefined }
+  expect(ownerIn(new Map([['ada', entry]]))).toBe(ada)
+  expect(ownerIn(new Map([['bob', entry]]))).toBeUndefined()
+  expect(ownerIn(new Map([['ada', { ...entry, hash: encrypt('right', '$5$rounds=1000$other') }]]))).toBeUndefined()
+  expect(ownerIn(new Map([['ada', { ...entry, expiresAt: Date.now() - 1 }]]))).toBeUndefined()
 })

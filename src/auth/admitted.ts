@@ -1,0 +1,52 @@
+/** Whom open connections carry: an upgrade or a download outlives its request, and must end with the credential that let it in. */
+import type { AuthMethod, Identity, Proof, User } from '../types.ts'
+
+export class Admitted {
+  /** By socket, of the latest request. */
+  readonly #latest = new WeakMap<object, Identity>()
+
+  note(socket: object, identity: Identity): void {
+    if (this.#latest.get(socket) !== identity) this.#latest.set(socket, identity)
+  }
+
+  /**
+   * Why what the latest request began may not go on; undefined where it may.
+   * @param methods those that are set up now
+   * @throws GatewayError GW_UNDECIDED where nobody can tell; as a rejection where that must be waited for
+   */
+  objection(
+    socket: object,
+    methods: ReadonlyMap<string, AuthMethod>,
+  ): string | undefined | Promise<string | undefined> {
+    const identity = this.#latest.get(socket)
+    if (!identity?.user) return undefined
+    if (identity.expiresAt <= Date.now()) return `what let ${identity.user.name} in has expired`
+    const waiting: Promise<string | undefined>[] = []
+    for (const proof of identity.proofs ?? []) {
+      const objection = objectionTo(proof, methods.get(proof.method))
+      if (objection instanceof Promise) waiting.push(objection)
+      else if (objection !== undefined) return objection
+    }
+    if (waiting.length === 0) return undefined
+    return Promise.all(waiting).then((found) => {
+      // In between the connection may have begun to carry somebody else.
+      return this.#latest.get(socket) === identity ? found.find((objection) => objection !== undefined) : undefined
+    })
+  }
+}
+
+function objectionTo(
+  { method, of, user }: Proof,
+  by: AuthMethod | undefined,
+): string | undefined | Promise<string | undefined> {
+  const owner = by?.ownerOf?.(of, user)
+  const compare = (now: User | undefined) => {
+    if (now?.id !== user.id) return `the ${method} of ${user.name} is of no use any more`
+    return haveSame(now.groups, user.groups) ? undefined : `the groups of ${user.name} are others now`
+  }
+  return owner instanceof Promise ? owner.then(compare) : compare(owner)
+}
+
+function haveSame(one: readonly string[], other: readonly string[]): boolean {
+  return one === other || (one.length === other.length && one.every((group) => other.includes(group)))
+}

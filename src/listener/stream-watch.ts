@@ -1,0 +1,89 @@
+/** What goes on for long, as an upgrade or an answer that streams, must end with the credential that let it in. */
+import type { Live } from './live.ts'
+import type { Ended } from './sweeper.ts'
+
+/** Why what a connection carries may not go on; undefined where it may. Throws, or rejects, where nobody can tell. */
+export type Objection = (socket: object) => string | undefined | Promise<string | undefined>
+
+/** Milliseconds between two rounds. */
+const INTERVAL = 500
+/** How many answers are waited for at once: a store that several gateways share is asked for each token. */
+const BATCH = 100
+/** How long a round may keep requests waiting at a stretch, in milliseconds. */
+const SLICE = 10
+/** For how long it may stay open whether a stream may go on, in milliseconds: a store that restarts shall not end all of them. */
+const DOUBT = 5000
+
+export class StreamWatch {
+  readonly #live: ReadonlyMap<object, Live>
+  readonly #ended: Ended
+  readonly #objection: Objection
+  /** Since when nobody can tell. */
+  readonly #doubted = new WeakMap<Live, number>()
+  #timer: NodeJS.Timeout | undefined
+
+  constructor(live: ReadonlyMap<object, Live>, ended: Ended, objection: Objection) {
+    this.#live = live
+    this.#ended = ended
+    this.#objection = objection
+  }
+
+  start(): void {
+    this.#timer = setTimeout(() => void this.#round(), INTERVAL).unref()
+  }
+
+  stop(): void {
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+  }
+
+  async #round(): Promise<void> {
+    let pause = performance.now() + SLICE
+    let waiting: Promise<void>[] = []
+    for (const live of this.#live.values()) {
+      if (!live.streams) continue
+      const asked = this.#ask(live)
+      if (asked) waiting.push(asked)
+      if (waiting.length < BATCH && performance.now() < pause) continue
+      await Promise.all(waiting)
+      await new Promise((resolve) => setImmediate(resolve))
+      waiting = []
+      pause = performance.now() + SLICE
+    }
+    await Promise.all(waiting)
+    if (this.#timer) this.start()
+  }
+
+  /** A promise only where the answer must be waited for; it never rejects. */
+  #ask(live: Live): Promise<void> | undefined {
+    try {
+      const objection = this.#objection(live.socket)
+      if (!(objection instanceof Promise)) {
+        this.#take(live, objection)
+        return undefined
+      }
+      return objection.then(
+        (settled) => this.#take(live, settled),
+        (error) => this.#doubt(live, error),
+      )
+    } catch (error) {
+      this.#doubt(live, error)
+      return undefined
+    }
+  }
+
+  #take(live: Live, reason: string | undefined): void {
+    this.#doubted.delete(live)
+    // What it was asked about may be over by now.
+    if (reason === undefined || !live.streams || live.ended) return
+    this.#ended(live.connection, reason)
+    live.socket.destroy()
+  }
+
+  #doubt(live: Live, error: unknown): void {
+    const since = this.#doubted.get(live) ?? Date.now()
+    this.#doubted.set(live, since)
+    if (Date.now() - since < DOUBT) return
+    this.#take(live, `nobody can tell whether it may go on: ${error instanceof Error ? error.message : String(error)}`)
+  }
+}
