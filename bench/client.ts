@@ -18,6 +18,8 @@ export interface Client {
   ask(port: number, path: string, headers?: Record<string, string>, certificate?: boolean): Promise<Answer>
   /** A connection that has had one request answered and stays open. */
   hold(port: number): Promise<TLSSocket>
+  /** A connection of one request that resumes this session, or has a full handshake without one. Resolves to the session to resume next. */
+  resume(port: number, session: Buffer | undefined): Promise<Buffer>
 }
 
 export function makeClient(pki: Pki): Client {
@@ -41,6 +43,28 @@ export function makeClient(pki: Pki): Client {
           resolve(socket)
         })
         socket.write(`GET / HTTP/1.1\r\nHost: localhost:${port}\r\n\r\n`)
+      }),
+    resume: (port, session) =>
+      new Promise((resolve, reject) => {
+        // Not every server gives a resumed session a ticket of its own.
+        let next = session
+        const socket = connect({
+          host: '127.0.0.1',
+          port,
+          servername: 'localhost',
+          ...known,
+          ...(session && { session }),
+        })
+        socket.setTimeout(ANSWER_LIMIT_MS, () => socket.destroy(new Error('no answer on a new connection')))
+        socket.once('secureConnect', () => {
+          if (session && !socket.isSessionReused()) socket.destroy(new Error('the session was not resumed'))
+          socket.write(`GET / HTTP/1.1\r\nHost: localhost:${port}\r\nConnection: close\r\n\r\n`)
+        })
+        socket.on('session', (ticket) => {
+          next = ticket
+        })
+        socket.once('error', reject).resume()
+        socket.once('close', () => (next ? resolve(next) : reject(new Error('no session ticket came'))))
       }),
   }
 }

@@ -2,8 +2,11 @@
 import { readFileSync } from 'node:fs'
 import type { Pki } from './pki.ts'
 
-/** `bare` is one route and no access log; `real` has ten and one JSON line per request; the others are for the growth of Sallyport alone. */
-export type Job = 'bare' | 'real' | 'ten-routes' | '10000-routes'
+/**
+ * `bare` is one route and no access log; `real` has ten and one JSON line per request; the others are for Sallyport alone: its growth, two workers
+ * instead of one, and so many connections that limits must be raised.
+ */
+export type Job = 'bare' | 'real' | 'ten-routes' | '10000-routes' | 'two-workers' | 'many'
 
 /** What one gateway is to do, and where. */
 export interface Site {

@@ -15,6 +15,8 @@ export interface Sizes {
   /** Transfers of BODY_BYTES, each way. */
   readonly bodies: number
   readonly idleConnections: number
+  /** At once, by one process. */
+  readonly heldConnections: number
 }
 
 /** One gateway under measurement. */
@@ -46,7 +48,7 @@ const AFTER_LOAD_MS = 100
 const MEMORY_SETTLES_MS = 1_500
 
 /** CPU time of the gateway while `load` ran, in microseconds. */
-async function cpuDuring(subject: Subject, load: () => Promise<void>): Promise<number> {
+export async function cpuDuring(subject: Subject, load: () => Promise<void>): Promise<number> {
   const before = cpuMicroseconds(subject.pid)
   await load()
   await sleep(AFTER_LOAD_MS)
@@ -110,7 +112,7 @@ interface Load {
   readonly more: readonly string[]
 }
 
-async function apacheBench(bench: Bench, subject: Subject, { total, keepAlive, path, more }: Load) {
+export async function apacheBench(bench: Bench, subject: Subject, { total, keepAlive, path, more }: Load) {
   const percentiles = join(bench.folder, `${subject.name}.csv`)
   const output = await run('ab', [
     ...['-q', '-c', String(CONCURRENCY), '-n', String(total), '-E', bench.pki.client.both, '-e', percentiles],

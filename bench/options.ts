@@ -4,17 +4,34 @@ import type { Job } from './gateway.ts'
 import { gateways } from './gateways.ts'
 import type { Sizes } from './measure.ts'
 
-const FULL: Sizes = { requests: 30_000, handshakes: 2_000, bodies: 5, idleConnections: 500 }
-const QUICK: Sizes = { requests: 9_000, handshakes: 300, bodies: 1, idleConnections: 200 }
+const FULL: Sizes = { requests: 30_000, handshakes: 2_000, bodies: 5, idleConnections: 500, heldConnections: 20_000 }
+const QUICK: Sizes = { requests: 9_000, handshakes: 300, bodies: 1, idleConnections: 200, heldConnections: 1_000 }
 
 /** What is measured, in the order in which it is: memory is read before any load has grown it. */
-export const ROWS = ['start', 'idle', 'requests', 'posts', 'answers', 'handshakes', 'bodies', 'real', 'growth'] as const
+export const ROWS = [
+  ...([
+    'start',
+    'idle',
+    'requests',
+    'posts',
+    'answers',
+    'handshakes',
+    'resumed',
+    'crowd',
+    'bodies',
+    'real',
+    'growth',
+  ] as const),
+  ...(['workers', 'many'] as const),
+] as const
 export type Row = (typeof ROWS)[number]
 
 /** What the gateways are set up for while a row is measured; `bare` where nothing stands here. */
 export const JOBS: Readonly<Partial<Record<Row, readonly Job[]>>> = {
   real: ['real'],
   growth: ['ten-routes', '10000-routes'],
+  workers: ['bare', 'two-workers'],
+  many: ['many'],
 }
 
 export interface Options {

@@ -145,6 +145,22 @@ export function cpuMicroseconds(pid: number): number {
   return (ticks * 1e6) / TICKS_PER_SECOND
 }
 
+/** The same for each of its processes alone. */
+export function cpuByProcess(pid: number): ReadonlyMap<number, number> {
+  return new Map(tree(pid).map((stat) => [stat.pid, (stat.ticks * 1e6) / TICKS_PER_SECOND]))
+}
+
+/** CPU time of the bench's own commands that have ended, as the load generators. */
+export function endedCommandsCpu(): number {
+  return ((readStat(process.pid)?.childTicks ?? 0) * 1e6) / TICKS_PER_SECOND
+}
+
+/** How many files this process, and what it starts, may have open each. */
+export function openFilesLimit(): number {
+  const limit = /^Max open files\s+(\d+)/m.exec(readFileSync('/proc/self/limits', 'utf8'))
+  return Number(limit?.[1] ?? 1024)
+}
+
 /** Resident memory of a process and its descendants, in KiB. Pages that they share count once for each of them. */
 export function residentKib(pid: number): number {
   let kib = 0
@@ -158,6 +174,8 @@ interface ProcessStat {
   readonly pid: number
   readonly parent: number
   readonly ticks: number
+  /** Of its children that have ended, part of `ticks`. */
+  readonly childTicks: number
 }
 
 function tree(root: number): ProcessStat[] {
@@ -178,5 +196,6 @@ function readStat(pid: number): ProcessStat | undefined {
   // The command's name stands in parentheses and may hold blanks and parentheses itself: the fields begin after the last one.
   const fields = text.slice(text.lastIndexOf(')') + 2).split(' ')
   const [utime, stime, cutime, cstime] = fields.slice(11, 15).map(Number)
-  return { pid, parent: Number(fields[1]), ticks: (utime ?? 0) + (stime ?? 0) + (cutime ?? 0) + (cstime ?? 0) }
+  const childTicks = (cutime ?? 0) + (cstime ?? 0)
+  return { pid, parent: Number(fields[1]), ticks: (utime ?? 0) + (stime ?? 0) + childTicks, childTicks }
 }

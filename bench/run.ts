@@ -2,7 +2,8 @@
  * Measures nginx, HAProxy, Caddy, http-proxy and Sallyport side by side in one run, and prints one table.
  *
  *   npm run bench                          everything, some minutes; writes bench/result.json and docs/performance.svg
- *   npm run bench -- requests bodies       only these rows: start, idle, requests, posts, answers, handshakes, bodies, real, growth
+ *   npm run bench -- requests bodies       only these rows: start, idle, requests, posts, answers,
+ *                                          handshakes, resumed, crowd, bodies, real, growth, workers, many
  *   npm run bench -- --quick               small loads and one round: whether the bench works, not how fast anything is
  *   npm run bench:check                    nginx and Sallyport; exit status 1 where a ratio got worse than in bench/result.json as committed
  *
@@ -19,6 +20,9 @@
  * and upstream share the machine's cores. The CPU of a new connection includes one request; that of a
  * request includes its share of the load's 32 handshakes, about 1 µs.
  *
+ * `crowd` opens a thousand connections at once beside requests at a steady pace; `many` holds as many as the limit of open files allows, up to
+ * 20,000; `workers` counts requests per CPU second of the busiest process, as the cores are shared with the load.
+ *
  * Needs Linux and Debian's packages nginx, haproxy, caddy, apache2-utils (ab), curl and openssl. The upstream is an nginx
  * too. A gateway that is not installed is left out; one that fails is left out and makes the exit status 1.
  */
@@ -28,6 +32,7 @@ import { availableParallelism, cpus, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { chartOf } from './chart.ts'
 import { makeClient } from './client.ts'
+import * as connections from './connections.ts'
 import { type Entrant, enter, firstSuccess, restart, subjectOf } from './entrant.ts'
 import type { Job } from './gateway.ts'
 import { gateways } from './gateways.ts'
@@ -41,6 +46,9 @@ import { startUpstream } from './upstream.ts'
 
 /** V8 compiles what is hot over some tens of thousands of requests; after that the figures stand still. */
 const WARM_UPS = 2
+
+/** Memory is read once: a second time, the process would have in reserve what the first one made it take. */
+const ONCE: ReadonlySet<Row> = new Set(['idle', 'many'])
 
 const RUN_LIMIT_MS = 60 * 60_000
 
@@ -121,9 +129,13 @@ async function measureAll(bench: measure.Bench, entrants: Entrant[], options: Op
     posts: load(measure.measurePosts),
     answers: load(measure.measureAnswers),
     handshakes: load(measure.measureHandshakes),
+    resumed: load(connections.measureResumed),
+    crowd: load(connections.measureCrowd),
     bodies: load(measure.measureBodies),
     real: load(measure.measureReal),
     growth: (entrant) => measure.measureGrowth(bench, subjectOf(entrant), entrant.job === '10000-routes'),
+    workers: (entrant) => connections.measureWorkers(bench, subjectOf(entrant), entrant.job === 'two-workers'),
+    many: load(connections.measureHeld),
   }
   for (const row of ROWS.filter((name) => options.rows.includes(name))) {
     const jobs: readonly Job[] = JOBS[row] ?? ['bare']
@@ -134,8 +146,7 @@ async function measureAll(bench: measure.Bench, entrants: Entrant[], options: Op
         'start',
         steps.start,
       )
-    // Memory is read once: a second time, the process would have in reserve what the first one made it take.
-    const rounds = row === 'idle' ? 0 : options.rounds
+    const rounds = ONCE.has(row) ? 0 : options.rounds
     for (let round = rounds === 0 ? 0 : 1 - WARM_UPS; round <= rounds; round++) {
       say(rounds === 0 ? row : `${row}, ${round <= 0 ? 'warm-up' : `round ${round} of ${rounds}`}`)
       await eachEntrant(racing, row, async (entrant) => {

@@ -7,7 +7,7 @@ const root = join(import.meta.dirname, '..')
 
 export const sallyport: Gateway = {
   name: 'sallyport',
-  jobs: new Set(['bare', 'real', 'ten-routes', '10000-routes']),
+  jobs: new Set(['bare', 'real', 'ten-routes', '10000-routes', 'two-workers', 'many']),
   async version() {
     return existsSync(join(root, 'bin', 'sallyport.js')) ? nodeVersion(join(root, 'package.json')) : undefined
   },
@@ -17,9 +17,11 @@ export const sallyport: Gateway = {
       config,
       `
 _format_version: "3.0"
+workers: ${job === 'two-workers' ? 2 : 1}
 listeners:
   - listen: 127.0.0.1:${port}
     keepalive_requests: 1000000000
+${job === 'many' ? '    max_connections: 100000\n    keepalive_timeout: 1h' : ''}
     servers:
       - server_names: [localhost]
         ssl_certificate: ${pki.server.certificate}
@@ -55,7 +57,7 @@ admin:
 
 /** Beside the one that is asked for, which is the last in the order of precedence. */
 function otherRoutes(job: Job): string {
-  const count = job === 'bare' ? 0 : job === '10000-routes' ? 9_999 : 9
+  const count = job === 'bare' || job === 'two-workers' || job === 'many' ? 0 : job === '10000-routes' ? 9_999 : 9
   const routes = Array.from({ length: count }, (_, i) => {
     // Half are told apart by their host, half by their path.
     const condition = i % 2 === 0 ? `hosts: [host-${i}.example], paths: [/]` : `paths: [/service-${i}/]`

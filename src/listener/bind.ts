@@ -24,10 +24,13 @@ export async function bind(server: Server, place: Place): Promise<AddressInfo | 
   return address
 }
 
+/** Of connections that wait to be accepted. Beyond it a client only tries again after a second; the system (net.core.somaxconn) has the last word. */
+const BACKLOG = 4096
+
 function listen(server: Server, place: Place): Promise<AddressInfo | string> {
   return new Promise((resolve, reject) => {
     server.once('error', reject)
-    server.listen({ ...place }, () => {
+    server.listen({ backlog: BACKLOG, ...place }, () => {
       server.off('error', reject)
       resolve(server.address() as AddressInfo | string)
     })

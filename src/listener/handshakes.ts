@@ -5,6 +5,7 @@ import { endGently } from '../end-gently.ts'
 import { GatewayError } from '../errors.ts'
 import type { Peer } from './connection.ts'
 import { awaitHello, type Hello } from './hello.ts'
+import { Pace } from './pace.ts'
 import type { TrustPolicy } from './trust-policy.ts'
 
 /** A socket in its handshake. */
@@ -28,6 +29,11 @@ export interface HandshakeHandler {
 const current = new AsyncLocalStorage<Handshake & { readonly handler: HandshakeHandler }>()
 /** Listeners whose servers are alike share their policies. */
 const wired = new WeakSet<TrustPolicy>()
+
+const CLOSED = 'the client closed the connection in the handshake'
+
+/** Of all listeners: they share the event loop. */
+const pace = new Pace()
 
 /** A fatal alert, unrecognized_name (RFC 8446 6.2), as a record of its own: nothing is encrypted before the ServerHello. */
 const UNRECOGNIZED_NAME = Buffer.from([21, 3, 3, 0, 2, 2, 112])
@@ -56,13 +62,23 @@ export class Handshakes {
       }
       const known: Peer = { ...peer, serverName: hello.serverName }
       const policy = policyFor(hello.serverName)
-      if (policy) this.#hand({ peer: known, policy, transport: socket, trafficSecret: undefined })
+      const handshake: Handshake | undefined = policy && {
+        peer: known,
+        policy,
+        transport: socket,
+        trafficSecret: undefined,
+      }
+      if (handshake) pace.begin(() => this.#hand(handshake))
       else this.#reject(socket, known)
     })
   }
 
   #hand(handshake: Handshake): void {
     const { policy, transport: socket } = handshake
+    if (socket.destroyed) {
+      this.#handler.failed(handshake.peer, CLOSED, undefined)
+      return
+    }
     if (!wired.has(policy)) wire(policy)
     const context = Object.assign(handshake, { handler: this.#handler })
     // The end of a socket is no event of the TLSSocket's own context, although that one's end follows from it.
@@ -108,8 +124,7 @@ function wireServer(server: Server, policy: TrustPolicy): void {
     socket.destroy()
     if (!handshake) return
     const { handler, peer } = handshake
-    if (error.code === 'ECONNRESET')
-      handler.failed(peer, 'the client closed the connection in the handshake', undefined)
+    if (error.code === 'ECONNRESET') handler.failed(peer, CLOSED, undefined)
     else handler.failed(peer, error.message, error.code)
   })
   if (policy.rejects) keepTrafficSecrets(server)

@@ -1,0 +1,85 @@
+/** Measurements of connections rather than requests: sessions that are resumed, many at once, many held. */
+import { setTimeout as sleep } from 'node:timers/promises'
+import { startCrowd } from './crowd.ts'
+import { apacheBench, type Bench, cpuDuring, type Figures, type Subject } from './measure.ts'
+import { startProbe } from './probe.ts'
+import { cpuByProcess, endedCommandsCpu, openFilesLimit, residentKib } from './processes.ts'
+
+/** Clients of the load, each with a session of its own that it resumes again and again. */
+const RESUMING = 16
+const CROWD = 1_000
+const CROWD_PROCESSES = 2
+/** More than one process may have open where a distribution's limits are in force. */
+const HELD_PROCESSES = 5
+/** Few enough for the accept queue and the clients' own processors. */
+const HELD_AT_ONCE = 50
+const SETTLES_MS = 2_000
+/** What a gateway has open beside its clients. */
+const OTHER_FILES = 300
+
+/** One resumed TLS 1.3 handshake and one request per connection. */
+export async function measureResumed(bench: Bench, subject: Subject): Promise<Figures> {
+  const total = bench.sizes.handshakes
+  const sessions = await Promise.all(
+    Array.from({ length: RESUMING }, () => bench.client.resume(subject.port, undefined)),
+  )
+  let left = total
+  const one = async (first: Buffer) => {
+    for (let session = first; left > 0; ) {
+      left--
+      session = await bench.client.resume(subject.port, session)
+    }
+  }
+  const cpu = await cpuDuring(subject, async () => {
+    await Promise.all(sessions.map(one))
+  })
+  return { resumedCpu: cpu / total }
+}
+
+/** What those who are there already wait while a thousand connections are opened at once, each with a client certificate. */
+export async function measureCrowd(bench: Bench, subject: Subject): Promise<Figures> {
+  const probe = await startProbe(bench.pki, subject.port)
+  const crowd = startCrowd(bench.pki, subject.port, CROWD_PROCESSES)
+  try {
+    const before = await probe.during(() => sleep(SETTLES_MS))
+    const { p99, longest } = await probe.during(() => crowd.open(CROWD, CROWD))
+    return { calmP99: before.p99, crowdP99: p99, crowdLongest: longest }
+  } finally {
+    crowd.leave()
+    await probe.stop()
+  }
+}
+
+/** Tens of thousands of idle connections in one process, and what a request costs beside them. */
+export async function measureHeld(bench: Bench, subject: Subject): Promise<Figures> {
+  const count = Math.min(bench.sizes.heldConnections, openFilesLimit() - OTHER_FILES)
+  const crowd = startCrowd(bench.pki, subject.port, HELD_PROCESSES)
+  const before = residentKib(subject.pid)
+  try {
+    await crowd.open(count, HELD_AT_ONCE)
+    const probe = await startProbe(bench.pki, subject.port)
+    const { p99 } = await probe.during(() => sleep(SETTLES_MS))
+    await probe.stop()
+    const held = count - (await crowd.lost())
+    return { held, heldKib: (residentKib(subject.pid) - before) / held, heldP99: p99 }
+  } finally {
+    crowd.leave()
+  }
+}
+
+/**
+ * How many requests so many workers could answer if nothing else wanted their cores: as many as the busiest of the gateway's processes answers in a second
+ * of its own CPU time. Load generator and upstream share the cores, so that requests per second say nothing of that.
+ */
+export async function measureWorkers(bench: Bench, subject: Subject, two: boolean): Promise<Figures> {
+  const { requests: total } = bench.sizes
+  const before = cpuByProcess(subject.pid)
+  const loadBefore = endedCommandsCpu()
+  const { perSecond } = await apacheBench(bench, subject, { total, keepAlive: true, path: '', more: [] })
+  const spent = [...cpuByProcess(subject.pid)].map(([pid, cpu]) => cpu - (before.get(pid) ?? 0))
+  const loadCpu = (endedCommandsCpu() - loadBefore) / total
+  const capacity = total / (Math.max(...spent) / 1e6)
+  return two
+    ? { twoWorkers: capacity, twoPerSecond: perSecond, loadCpu }
+    : { oneWorker: capacity, onePerSecond: perSecond }
+}

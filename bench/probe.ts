@@ -1,0 +1,96 @@
+/**
+ * A client in a thread of its own that sends small requests at a steady pace over connections that are kept, whether or not answers come, and
+ * tells how long each took: what a stall of the gateway, as in a reload or when many connect at once, costs those who are there already.
+ */
+import { readFileSync } from 'node:fs'
+import { Agent, request } from 'node:https'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads'
+import type { Pki } from './pki.ts'
+
+/** In milliseconds. */
+export interface Latency {
+  readonly requests: number
+  readonly median: number
+  readonly p99: number
+  readonly p999: number
+  readonly longest: number
+}
+
+const EVERY_MS = 5
+const CONNECTIONS = 8
+/** Nothing is counted before the connections are there and the gateway is warm. */
+const WARM_UP_MS = 1_000
+
+export interface Probe {
+  /** Latency of the requests that were sent while `step` ran, all of them answered. */
+  during(step: () => Promise<unknown>): Promise<Latency>
+  stop(): Promise<void>
+}
+
+export async function startProbe(pki: Pki, port: number): Promise<Probe> {
+  const thread = new Worker(new URL(import.meta.url), { workerData: { pki, port }, env: {} })
+  const failed = new Promise<never>((_, reject) => thread.once('error', reject))
+  failed.catch(() => {})
+  const samples = () => {
+    const answered = new Promise<number[]>((resolve) => thread.once('message', resolve))
+    thread.postMessage('samples')
+    return Promise.race([answered, failed])
+  }
+  await sleep(WARM_UP_MS)
+  return {
+    async during(step) {
+      await samples()
+      await step()
+      return latencyOf(await samples())
+    },
+    async stop() {
+      await thread.terminate()
+    },
+  }
+}
+
+function latencyOf(samples: readonly number[]): Latency {
+  const sorted = samples.toSorted((a, b) => a - b)
+  const at = (part: number) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))] ?? Number.NaN
+  return { requests: sorted.length, median: at(0.5), p99: at(0.99), p999: at(0.999), longest: at(1) }
+}
+
+interface Target {
+  readonly pki: Pki
+  readonly port: number
+}
+
+/** The thread: answers each message with the samples since the last one, once every request sent before it has its answer. */
+function serve({ pki, port }: Target): void {
+  const identity = { cert: readFileSync(pki.client.certificate), key: readFileSync(pki.client.key) }
+  const agent = new Agent({ ca: readFileSync(pki.ca), ...identity, keepAlive: true, maxSockets: CONNECTIONS })
+  const where = { host: '127.0.0.1', port, agent, servername: 'localhost', headers: { host: `localhost:${port}` } }
+  let samples: number[] = []
+  const waiting = new Set<Promise<void>>()
+  const ask = () =>
+    new Promise<void>((resolve, reject) => {
+      const sentAt = performance.now()
+      const answered = () => {
+        samples.push(performance.now() - sentAt)
+        resolve()
+      }
+      request(where, (response) => response.resume().once('end', answered).once('error', reject))
+        .once('error', reject)
+        .end()
+    })
+  setInterval(() => {
+    const asked = ask().finally(() => waiting.delete(asked))
+    waiting.add(asked)
+  }, EVERY_MS)
+  parentPort?.on('message', async () => {
+    const taken = samples
+    samples = []
+    // What is still on its way belongs to the time that ends now.
+    const before = [...waiting]
+    await Promise.all(before)
+    parentPort?.postMessage([...taken, ...samples.splice(0)])
+  })
+}
+
+if (!isMainThread) serve(workerData as Target)
