@@ -24,7 +24,7 @@ describe('what stands later wins', () => {
     expect(config.log).toEqual({ level: 'error', access_log: false })
     expect(config.admin.listen).toEqual({ host: '127.0.0.1', port: 3 })
     expect(config.listeners[0]?.listen).toEqual({ host: '127.0.0.1', port: 0 })
-    expect(config.shutdown).toEqual({ delay: 0, timeout: 30_000 })
+    expect(config.shutdown).toEqual({ delay: 0, timeout: 30_000, keepalive_timeout: 2000 })
   })
 
   test('the named file, then SALLYPORT_CONFIG', () => {
