@@ -6,6 +6,8 @@ interface Noted {
   readonly host: string
 }
 
+type Objection = string | undefined
+
 type Mapped = Extract<Mapping, { status: 'mapped' }>
 
 /** For the log: by which rule. */
@@ -38,27 +40,30 @@ export class MappedUsers {
     this.#presented.set(peer, client)
   }
 
-  /** Why a connection may not go on as whom it was let in; undefined where it may, or where only a plugin could tell. */
-  objection(peer: Connection, serverFor: (host: string) => VirtualServer): string | undefined {
+  /** Why a connection may not go on as whom it was let in; undefined where it may. A promise where a plugin must be asked, which rejects where that cannot tell. */
+  objection(peer: Connection, serverFor: (host: string) => VirtualServer): Objection | Promise<Objection> {
     const client = this.#presented.get(peer)
-    return this.#objectionTo(peer, serverFor) ?? (client && this.#objectionTo(client, serverFor))
+    const own = this.#objectionTo(peer, serverFor)
+    const other = client && this.#objectionTo(client, serverFor)
+    if (own instanceof Promise || other instanceof Promise)
+      return Promise.all([own, other]).then(([first, second]) => first ?? second)
+    return own ?? other
   }
 
-  #objectionTo(connection: Connection, serverFor: (host: string) => VirtualServer): string | undefined {
+  #objectionTo(connection: Connection, serverFor: (host: string) => VirtualServer): Objection | Promise<Objection> {
     const noted = this.#noted.get(connection)
     const { certificate } = connection
     if (!noted || !certificate) return undefined
     const mapping = serverFor(noted.host).mapper?.map(certificate, connection)
-    if (mapping instanceof Promise) {
-      // Nobody waits for it, and an answer that fails here must not end the process.
-      mapping.catch(() => {})
-      return undefined
-    }
     const { user } = noted
-    if (mapping?.status !== 'mapped' || mapping.user.id !== user.id)
-      return `the certificate does not belong to ${user.name} any more`
-    return isSame(mapping.user.groups, user.groups) ? undefined : `the groups of ${user.name} are others now`
+    return mapping instanceof Promise ? mapping.then((found) => difference(user, found)) : difference(user, mapping)
   }
+}
+
+function difference(user: User, mapping: Mapping | undefined): Objection {
+  if (mapping?.status !== 'mapped' || mapping.user.id !== user.id)
+    return `the certificate does not belong to ${user.name} any more`
+  return isSame(mapping.user.groups, user.groups) ? undefined : `the groups of ${user.name} are others now`
 }
 
 function isSame(one: readonly string[], other: readonly string[]): boolean {

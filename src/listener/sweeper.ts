@@ -13,8 +13,18 @@ const SLICE = 10
 
 const POLICY_GONE = 'the trust policy that judged the client is not in use any more'
 
-/** Further grounds to end a connection whose client is still trusted; undefined for none. Asked after each reload. */
-export type Welcome = (connection: Connection) => string | undefined
+/** How many answers may be waited for at a time: whoever gives them has requests to answer too. */
+const MOST_QUESTIONS = 32
+/** How long after nobody could tell it is asked again, in milliseconds. */
+const ASK_AGAIN = 2000
+
+type Ground = string | undefined
+
+/**
+ * Further grounds to end a connection whose client is still trusted; undefined for none. Asked after each reload, and where it rejects, again and again:
+ * nobody is turned out, nor forgotten, because nobody can tell for now.
+ */
+export type Welcome = (connection: Connection) => Ground | Promise<Ground>
 
 export interface Grounds {
   readonly welcome?: Welcome
@@ -34,6 +44,10 @@ export class Sweeper {
   readonly #ended: Ended
   readonly #streams: StreamWatch
   #timer: NodeJS.Timeout | undefined
+  /** Of the latest reload. */
+  #welcome: Welcome = () => undefined
+  #undecided = new Set<Live>()
+  #askAgainAt = 0
 
   constructor(live: ReadonlyMap<object, Live>, handler: { readonly ended: Ended }, objection: Objection) {
     this.#live = live
@@ -65,16 +79,47 @@ export class Sweeper {
 
   /** After a reload: whoever is connected is judged as if he came now. Requests go on in between. */
   async judgeAgain(welcome: Welcome = () => undefined): Promise<void> {
-    let pause = performance.now() + SLICE
-    for (const live of [...this.#live.values()]) {
-      if (performance.now() > pause) {
-        await new Promise((resolve) => setImmediate(resolve))
-        pause = performance.now() + SLICE
+    this.#welcome = welcome
+    this.#undecided.clear()
+    const all = [...this.#live.values()]
+    await inSlices(all, (live) => this.#judge(live, Date.now()))
+    await this.#welcomeAll(all)
+  }
+
+  async #welcomeAll(all: readonly Live[]): Promise<void> {
+    const welcome = this.#welcome
+    const waiting = new Set<Promise<void>>()
+    await inSlices(all, (live) => {
+      // A later reload asks everybody again.
+      if (live.doom || this.#welcome !== welcome) return undefined
+      const objection = objectionTo(live.connection, welcome)
+      if (!(objection instanceof Promise)) {
+        if (objection !== undefined) this.#doom(live, objection)
+        return undefined
       }
-      this.#judge(live, Date.now())
-      const reason = live.doom ? undefined : objectionTo(live.connection, welcome)
-      if (reason !== undefined) this.#doom(live, reason)
+      const told = this.#whenTold(live, objection, welcome).finally(() => waiting.delete(told))
+      waiting.add(told)
+      return waiting.size < MOST_QUESTIONS ? undefined : Promise.race(waiting)
+    })
+    await Promise.all(waiting)
+  }
+
+  async #whenTold(live: Live, objection: Promise<Ground>, welcome: Welcome): Promise<void> {
+    try {
+      const reason = await objection
+      if (this.#welcome === welcome && reason !== undefined) this.#doom(live, reason)
+    } catch {
+      if (this.#welcome !== welcome || live.ended) return
+      this.#undecided.add(live)
+      this.#askAgainAt = Date.now() + ASK_AGAIN
     }
+  }
+
+  #askAgain(now: number): void {
+    if (this.#undecided.size === 0 || now < this.#askAgainAt) return
+    const undecided = [...this.#undecided].filter((live) => this.#live.get(live.socket) === live)
+    this.#undecided.clear()
+    void this.#welcomeAll(undecided)
   }
 
   #sweep(): void {
@@ -83,6 +128,7 @@ export class Sweeper {
       if (now >= live.judgedUntil) this.#judge(live, now)
       if (live.doom) this.#end(live, live.doom, now)
     }
+    this.#askAgain(now)
   }
 
   #judge(live: Live, now: number): void {
@@ -120,8 +166,20 @@ function textOf(verification: Verification): string {
   return verification.result === 'FAILED' ? verification.code : verification.result
 }
 
+/** Requests go on in between. */
+async function inSlices(all: readonly Live[], step: (live: Live) => void | Promise<void>): Promise<void> {
+  let pause = performance.now() + SLICE
+  for (const live of all) {
+    const wait = step(live)
+    if (wait instanceof Promise) await wait
+    if (performance.now() <= pause) continue
+    await new Promise((resolve) => setImmediate(resolve))
+    pause = performance.now() + SLICE
+  }
+}
+
 /** What cannot be told is no ground to stay. */
-function objectionTo(connection: Connection, welcome: Welcome): string | undefined {
+function objectionTo(connection: Connection, welcome: Welcome): Ground | Promise<Ground> {
   try {
     return welcome(connection)
   } catch (error) {

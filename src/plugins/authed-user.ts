@@ -60,6 +60,7 @@ function hasControls(text: string): boolean {
   return /\p{Cc}/u.test(text)
 }
 
-function memberOf(object: object, name: string): unknown {
+/** Keys in any case, as Go reads them. */
+export function memberOf(object: object, name: string): unknown {
   return Object.entries(object).find(([key]) => key.toLowerCase() === name)?.[1]
 }

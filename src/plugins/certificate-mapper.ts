@@ -3,7 +3,7 @@ import { GatewayError } from '../errors.ts'
 import type { CertificateFacts } from '../tls-cert-utils/certificate.ts'
 import type { CertificateMapper, Mapping, Users } from '../types.ts'
 import { clientHeaders } from './answer-headers.ts'
-import { userOf } from './authed-user.ts'
+import { memberOf, userOf } from './authed-user.ts'
 import type { Plugin } from './plugin.ts'
 
 export interface PluginMapperOptions {
@@ -58,7 +58,10 @@ export class PluginMapper implements CertificateMapper {
   /** With the time until which it holds, which whoever remembers it for a connection keeps to as well. */
   #remember(key: string, found: Mapping, { notAfter }: CertificateFacts): Mapping {
     const { cacheTime, negativeCacheTime } = this.#options
-    const until = Math.min(Date.now() + (found.status === 'mapped' ? cacheTime : negativeCacheTime), notAfter)
+    // A refusal with headers is a step of an exchange: the next may come at once.
+    const isStep = found.status === 'unmapped' && (found.headers?.length ?? 0) > 0
+    const time = found.status === 'mapped' ? cacheTime : isStep ? 0 : negativeCacheTime
+    const until = Math.min(Date.now() + time, notAfter)
     const mapping = Object.freeze({ ...found, until })
     this.#keep(key, { mapping, until })
     return mapping
@@ -81,7 +84,7 @@ export class PluginMapper implements CertificateMapper {
     return {
       status: 'unmapped',
       reason: `plugin ${this.name} knows nobody with this certificate`,
-      headers: clientHeaders(answer.Header ?? answer.header),
+      headers: clientHeaders(memberOf(answer, 'header')),
     }
   }
 

@@ -9,7 +9,7 @@ import { startGateway } from '../support/gateway.ts'
 import { findCommand } from '../support/peers.ts'
 import { type FakePlugin, startPlugin } from '../support/plugin.ts'
 import { listenerOf, makeScene, type Scene } from '../support/scene.ts'
-import { waitFor } from '../support/wait.ts'
+import { waitFor, within } from '../support/wait.ts'
 
 const METHOD = 'ClientCertificateMapper.MapClientCertificateToUser'
 const ACTIVATE = { 'Plugin.Activate': { Implements: ['ClientCertificateMapper'] } }
@@ -115,6 +115,27 @@ describe('a plugin on a Unix socket', () => {
     expect((await gateway.get('/', { as: scene.ada, agent })).status).toBe(503)
     expect(gateway.child.running).toBe(true)
     agent.destroy()
+  })
+
+  test('is asked after a reload about whom it let in, whose stream ends where he is somebody else now', async () => {
+    scene.backend.respond = (_request, response) => response.write('hello')
+    const gateway = await start(['sss'], { socket_directories: [plugin.folder] })
+    const begin = async () => {
+      const client = await gateway.open({ as: scene.ada })
+      client.write('GET / HTTP/1.1\r\nHost: localhost\r\n\r\n')
+      await waitFor('the beginning', () => client.received.includes('hello'))
+      return client
+    }
+    const client = await begin()
+    await gateway.reload()
+    await waitFor('the question', () => plugin.calls.filter(({ method }) => method === METHOD).length === 2)
+    plugin.answers[METHOD] = (_body, response) => response.writeHead(500).end('{"Err":"away"}')
+    await gateway.reload()
+    await waitFor('the question', () => plugin.calls.filter(({ method }) => method === METHOD).length === 3)
+    expect(client.isClosed).toBe(false)
+    plugin.answers[METHOD] = { AuthedUser: { Name: 'somebody else' } }
+    await within(10, 'the end of the connection', client.closed)
+    await gateway.logged({ msg: 'connection ended', reason: 'the certificate does not belong to Ada L any more' })
   })
 
   test('is asked anew after a reload', async () => {

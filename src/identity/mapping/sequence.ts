@@ -28,11 +28,18 @@ export class MapperSequence implements CertificateMapper {
     if (!mapper) return before
     const mapping = mapper.map(...asked)
     const next = (found: Mapping) =>
-      found.status === 'mapped' ? found : this.#from(index + 1, together(before, found), asked)
+      found.status === 'mapped' ? noLonger(found, before) : this.#from(index + 1, together(before, found), asked)
     return mapping instanceof Promise ? mapping.then(next) : next(mapping)
   }
 }
 
+/** One before it that knew nobody may know somebody when it is asked again. */
+function noLonger(found: Mapped, { until }: Unmapped): Mapped {
+  if (until === undefined || until >= (found.until ?? Number.POSITIVE_INFINITY)) return found
+  return Object.freeze({ ...found, until })
+}
+
+type Mapped = Extract<Mapping, { status: 'mapped' }>
 type Unmapped = Extract<Mapping, { status: 'unmapped' }>
 
 function together(one: Unmapped, other: Unmapped): Unmapped {
@@ -40,5 +47,10 @@ function together(one: Unmapped, other: Unmapped): Unmapped {
     status: 'unmapped',
     reason: one.reason === '' ? other.reason : `${one.reason}; ${other.reason}`,
     headers: [...(one.headers ?? []), ...(other.headers ?? [])],
+    until: earlier(one.until, other.until),
   }
+}
+
+function earlier(one: number | undefined, other: number | undefined): number | undefined {
+  return one === undefined || other === undefined ? (one ?? other) : Math.min(one, other)
 }

@@ -50,6 +50,15 @@ describe('a plugin that maps certificates', () => {
     })
   })
 
+  test('is asked again at once where its refusal is a step of an exchange, and not where it is just a refusal', async () => {
+    const { mapper, fake, questions } = await mapperOf({ [METHOD]: { HEADER: { 'X-Step': '2' } } })
+    expect(await mapper.map(ada)).toMatchObject({ status: 'unmapped', headers: ['X-Step', '2'] })
+    fake.answers[METHOD] = {}
+    expect(await mapper.map(ada)).toMatchObject({ status: 'unmapped' })
+    await mapper.map(ada)
+    expect(questions()).toBe(2)
+  })
+
   test('may name a user by UID alone, and with keys in any case', async () => {
     const { mapper } = await mapperOf({ [METHOD]: { autheduser: { haveuid: true, uid: 1000 } } })
     expect(await mapper.map(ada)).toMatchObject({ status: 'mapped', user: { name: '1000' } })

@@ -34,6 +34,14 @@ test('where none does, the reasons and headers of all are told', async () => {
   expect(await map()).toEqual(unmapped('one; two', 'A', '1', 'B', '2'))
 })
 
+test('what it comes to holds no longer than what those before it said', () => {
+  const for10 = (mapping: Mapping) => ({ ...mapping, until: 10 })
+  expect(sequence(for10(unmapped('no')), mapped).map()).toMatchObject({ status: 'mapped', until: 10 })
+  expect(sequence(unmapped('no'), for10(unmapped('no')), unmapped('no')).map()).toMatchObject({ until: 10 })
+  expect(sequence({ ...mapped, until: 5 }).map()).toMatchObject({ until: 5 })
+  expect(sequence(for10(unmapped('no')), { ...mapped, until: 5 }).map()).toMatchObject({ until: 5 })
+})
+
 test('one that cannot tell ends it: it might have named somebody else', async () => {
   const { map, asked } = sequence(Promise.reject(new Error('down')), mapped)
   await expect(map()).rejects.toThrow('down')
