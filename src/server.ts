@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { Server as AdminServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Readiness } from './admin/server.ts'
-import { startAdmin } from './admin/start.ts'
+import { portOf, startAdmin } from './admin/start.ts'
 import { type LoadedConfig, type LoadOptions, listenText, loadConfig } from './config/index.ts'
 import { ConfigError, describeProblem, type GatewayError, type Problem } from './errors.ts'
 import { FileWatch } from './file-watch.ts'
@@ -21,7 +21,7 @@ import {
   type Runtime,
   type Shared,
 } from './runtime/runtime.ts'
-import type { Connection } from './types.ts'
+import type { Connection, Verification } from './types.ts'
 
 export interface ServerOptions {
   /** Where the configuration comes from, at the start and on each reload. */
@@ -53,7 +53,6 @@ export class Server {
   readonly #files = new FileWatch(() => void this.reload('files changed'))
   #runtime: Runtime | undefined
   #admin: AdminServer | undefined
-  #adminAddress: AddressInfo | undefined
   #reloading: Promise<boolean> | undefined
   #draining = false
 
@@ -67,7 +66,7 @@ export class Server {
   /** The ports where clients and probes can connect. */
   get addresses(): { readonly https: readonly AddressInfo[]; readonly admin: AddressInfo | undefined } {
     const https = [...this.#bound.values()].map(({ address }) => address)
-    return { https: https.filter((address) => typeof address !== 'string'), admin: this.#adminAddress }
+    return { https: https.filter((address) => typeof address !== 'string'), admin: portOf(this.#admin) }
   }
 
   /** Everything that was counted, for the supervisor of several workers. */
@@ -243,18 +242,10 @@ export class Server {
       },
       handshakeFailed: (peer, reason, code) => this.#handshakeFailed(peer, reason, code),
       rejected: (peer, verification) => {
-        if (verification.result !== 'FAILED') {
-          metrics.clientVerified('none')
-          this.#handshakeFailed(peer, 'client sent no required certificate', 'GW_CLIENT_CERTIFICATE_REQUIRED')
-          return
-        }
-        const { reason, code, hint } = verification
-        metrics.clientVerified(verifyResult(code))
-        this.#handshakeFailed(
-          peer,
-          `client certificate verify error: ${reason}${hint === undefined ? '' : ` (${hint})`}`,
-          code,
-        )
+        const failed = verification.result === 'FAILED'
+        metrics.clientVerified(failed ? verifyResult(verification.code) : 'none')
+        const { reason, code } = failed ? refusalOf(verification) : NO_CERTIFICATE
+        this.#handshakeFailed(peer, reason, code)
       },
       turnedAway: ({ reason, count, remoteAddress }) => {
         metrics.connectionsRefused(reason, count)
@@ -277,8 +268,11 @@ export class Server {
 
   async #startAdmin({ config }: Runtime): Promise<void> {
     const [metrics, log] = [this.#metrics, this.#log]
-    this.#admin = await startAdmin(config.admin, { metrics, ready: () => this.#readiness(), log })
-    this.#adminAddress = this.#admin?.address() as AddressInfo | undefined
+    this.#admin = await startAdmin(config.admin, { metrics, ready: () => this.#readiness(), log }).catch((error) => {
+      // A process that went on to listen would not end.
+      for (const { listener } of this.#bound.values()) void listener.close()
+      throw error
+    })
   }
 
   #readiness(): Readiness {
@@ -294,6 +288,12 @@ export class Server {
     const watches = this.#runtime?.config.reload.watch === true && !this.#draining && !this.#options.shared
     this.#files.watch(watches ? loaded.files : [])
   }
+}
+
+const NO_CERTIFICATE = { reason: 'client sent no required certificate', code: 'GW_CLIENT_CERTIFICATE_REQUIRED' }
+
+function refusalOf({ reason, code, hint }: Extract<Verification, { result: 'FAILED' }>): typeof NO_CERTIFICATE {
+  return { reason: `client certificate verify error: ${reason}${hint === undefined ? '' : ` (${hint})`}`, code }
 }
 
 function sleep(milliseconds: number): Promise<void> {

@@ -348,6 +348,8 @@ export interface Target {
   readonly name: string
   readonly host: string
   readonly port: number
+  /** The path of a Unix socket, in place of host and port. */
+  readonly socket?: string | undefined
   readonly weight: number
 }
 

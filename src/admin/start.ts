@@ -1,5 +1,6 @@
 import type { Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { bind, type Place } from '../bind.ts'
 import { listenProblem } from '../listen-problem.ts'
 import type { Log } from '../log.ts'
 import { type AdminOptions, createAdminServer } from './server.ts'
@@ -13,22 +14,27 @@ export interface AdminStart extends Pick<AdminOptions, 'metrics' | 'ready'> {
  * @throws ConfigError where its address cannot be listened on
  */
 export async function startAdmin(
-  { listen }: { readonly listen: 'off' | { readonly host: string; readonly port: number } },
+  { listen }: { readonly listen: 'off' | Place },
   { metrics, ready, log }: AdminStart,
 ): Promise<Server | undefined> {
   if (listen === 'off') return undefined
-  const { host, port } = listen
+  const where = 'path' in listen ? `unix:${listen.path}` : `${listen.host}:${listen.port}`
   const admin = createAdminServer({
     metrics,
     ready,
     failed: (err) => log.error({ err }, 'the admin failed to answer'),
   })
-  await new Promise<void>((resolve, reject) => {
-    admin.once('error', (error) => reject(listenProblem('admin.listen', `${host}:${port}`, error)))
-    // In a worker's supervisor or alone: never shared between processes.
-    admin.listen({ host, port, exclusive: true }, resolve)
+  // In a worker's supervisor or alone: never shared between processes.
+  const address = await bind(admin, 'path' in listen ? listen : { ...listen, exclusive: true }).catch((error) => {
+    throw listenProblem('admin.listen', where, error)
   })
-  const address = admin.address() as AddressInfo
-  log.info({ kind: 'admin', address: address.address, port: address.port }, 'listening')
+  const place = typeof address === 'string' ? { address: where } : { address: address.address, port: address.port }
+  log.info({ kind: 'admin', ...place }, 'listening')
   return admin
+}
+
+/** Undefined where it does not listen on a port. */
+export function portOf(admin: Server | undefined): AddressInfo | undefined {
+  const address = admin?.address()
+  return typeof address === 'object' ? (address ?? undefined) : undefined
 }

@@ -21,7 +21,10 @@ export function listenText(address: ListenAddress): string {
 /** What fits into sockaddr_un with its final zero, on Linux (unix(7)) and on macOS. */
 const LONGEST_SOCKET_PATH = process.platform === 'linux' ? 107 : 103
 
-function readSocketPath(path: string): string {
+/** What stands for a host where it is one of these. */
+export const UNIX = 'unix:'
+
+export function readSocketPath(path: string): string {
   if (!path.startsWith('/') || path.endsWith('/') || path.includes('\0'))
     throw new Unfit('names no file; expected an absolute path after unix:, such as unix:/run/sallyport.sock')
   if (Buffer.byteLength(path) > LONGEST_SOCKET_PATH)
@@ -52,8 +55,8 @@ export const listenAddress: Kind<ListenAddress> = {
   expected: 'an address such as 0.0.0.0:8443, *:8443, [::1]:8443, 8443 or unix:/run/sallyport.sock',
   json: { type: ['string', 'integer'] },
   parse: (value) =>
-    typeof value === 'string' && value.startsWith('unix:')
-      ? { path: readSocketPath(value.slice('unix:'.length)) }
+    typeof value === 'string' && value.startsWith(UNIX)
+      ? { path: readSocketPath(value.slice(UNIX.length)) }
       : portAddress.parse(value),
 }
 
@@ -72,10 +75,10 @@ const portAddress: Kind<PortAddress> = {
 }
 
 /** An address to listen on, or `off`. */
-export const listenAddressOrOff: Kind<PortAddress | 'off'> = {
-  expected: 'an address such as 127.0.0.1:9901, or off',
+export const listenAddressOrOff: Kind<ListenAddress | 'off'> = {
+  expected: 'an address such as 127.0.0.1:9901 or unix:/run/sallyport-admin.sock, or off',
   json: { type: ['string', 'integer', 'boolean'] },
-  parse: (value) => (value === 'off' || value === false ? 'off' : portAddress.parse(value)),
+  parse: (value) => (value === 'off' || value === false ? 'off' : listenAddress.parse(value)),
 }
 
 /** An address, or a network with its prefix length. */
@@ -114,6 +117,16 @@ export const host: Kind<string> = {
   },
 }
 
+/** A host, or the Unix socket that an API listens on. */
+export const hostOrSocket: Kind<string | { readonly socket: string }> = {
+  expected: 'a host name or an address, without scheme and port, or unix: and the path of a Unix socket',
+  json: { type: 'string' },
+  parse: (value) =>
+    typeof value === 'string' && value.startsWith(UNIX)
+      ? { socket: readSocketPath(value.slice(UNIX.length)) }
+      : host.parse(value),
+}
+
 /** A host with an optional port, for Host. */
 export const authority: Kind<string> = {
   expected: 'a host name, with a port if needed, such as api.example.com:8080',
@@ -127,19 +140,17 @@ export const authority: Kind<string> = {
   },
 }
 
-/** Kong's `target`: `host[:port]`. */
-export interface TargetAddress {
-  readonly host: string
-  readonly port: number
-}
+/** Kong's `target`: `host[:port]`; or a Unix socket. */
+export type TargetAddress = { readonly host: string; readonly port: number } | { readonly socket: string }
 
 const KONG_TARGET_PORT = 8000
 
 export const targetAddress: Kind<TargetAddress> = {
-  expected: 'a host and a port such as 10.0.0.1:8080 or [fd00::1]:8080',
+  expected: 'a host and a port such as 10.0.0.1:8080 or [fd00::1]:8080, or unix:/run/app.sock',
   json: { type: 'string' },
   parse(value) {
     if (typeof value !== 'string' || value === '') throw new Unfit('')
+    if (value.startsWith(UNIX)) return { socket: readSocketPath(value.slice(UNIX.length)) }
     // A bare IPv6 address has colons that are no port's.
     if (isIP(value) === 6) return { host: value.toLowerCase(), port: KONG_TARGET_PORT }
     const split = splitPort(value)

@@ -1,5 +1,6 @@
 /** From what is written to what is used: references looked up, children moved to their parents, disabled things left out. */
 import { checkAccessRules } from './access-rules.ts'
+import { type TargetAddress, UNIX } from './addresses.ts'
 import { checkAgainstServers, checkCertificateDemands } from './certificate-demands.ts'
 import { checkTrustedBalancers } from './certificate-header.ts'
 import {
@@ -139,15 +140,18 @@ function resolveTargets(targets: readonly WrittenTarget[], context: ResolveConte
   for (const target of targets) {
     if (context.broken.has(target)) continue
     const { at, weight } = target
-    const { host, port } = target.target
-    const name = hostAndPort(host, port)
-    registry.add({ at, name }, { at, name, host, port, weight })
+    const place = placeOf(target.target)
+    registry.add({ at, name: place.name }, { at, weight, ...place })
   }
   return registry.values().filter(({ weight }) => weight > 0)
 }
 
-function hostAndPort(host: string, port: number): string {
-  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
+/** An API on a Unix socket is called localhost, as in nginx. */
+function placeOf(address: TargetAddress): Pick<TargetConfig, 'name' | 'host' | 'port' | 'socket'> {
+  if ('socket' in address)
+    return { name: `${UNIX}${address.socket}`, host: 'localhost', port: 0, socket: address.socket }
+  const { host, port } = address
+  return { name: host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`, host, port, socket: undefined }
 }
 
 interface ServiceReferences {
@@ -184,10 +188,11 @@ function resolveService(
   context: ResolveContext,
 ): ServiceConfig {
   const { at, id, url, builtin, retries, connect_timeout, write_timeout, read_timeout } = entity
-  const host = url?.host ?? entity.host ?? ''
-  const port = url?.port ?? entity.port ?? 80
-  const upstream = references.upstreams.get(host)
-  const itself = { at, name: hostAndPort(host, port), host, port, weight: 100 }
+  const written = url?.host ?? entity.host ?? ''
+  const place = placeOf(typeof written === 'string' ? { host: written, port: url?.port ?? entity.port ?? 80 } : written)
+  const { host, port } = place
+  const upstream = typeof written === 'string' ? references.upstreams.get(host) : undefined
+  const itself = { at, weight: 100, ...place }
   return {
     ...{
       at,

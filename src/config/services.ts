@@ -1,8 +1,9 @@
 /** Kong's services: the APIs behind the gateway. */
+import { isDeepStrictEqual } from 'node:util'
 import { z } from 'zod'
 import type { Problem } from '../errors.ts'
 import { type AccessRulesConfig, accessRules } from './access-rules.ts'
-import { host } from './addresses.ts'
+import { host, hostOrSocket, readSocketPath, UNIX } from './addresses.ts'
 import { demands } from './auth.ts'
 import { type CertificateDemands, certificateDemands } from './certificate-demands.ts'
 import { type CaCertificateConfig, type CertificateConfig, NO_CERTIFICATE } from './certificates.ts'
@@ -19,10 +20,13 @@ const milliseconds = integer(1, 2 ** 31 - 2)
 /** What Kong's `url` stands for. */
 export interface ServiceUrl {
   readonly protocol: 'http' | 'https'
-  readonly host: string
+  readonly host: ServiceHost
+  /** 0 over a Unix socket, which has none. */
   readonly port: number
   readonly path: string | undefined
 }
+
+type ServiceHost = string | { readonly socket: string }
 
 /** Characters of RFC 3986's path, whole percent-escapes, and no empty segment, as in Kong. */
 const SERVICE_PATH = /^(\/([A-Za-z0-9\-._~!$&'()*+,;=:@]|%[0-9A-Fa-f]{2})+)*\/?$/
@@ -37,7 +41,7 @@ const servicePath: Kind<string> = {
 }
 
 const serviceUrl: Kind<ServiceUrl> = {
-  expected: 'a URL such as https://api.internal:8443/v1',
+  expected: 'a URL such as https://api.internal:8443/v1 or http://unix:/run/app.sock',
   json: { type: 'string' },
   parse(value) {
     const parts = typeof value === 'string' ? /^([a-z][a-z0-9+.-]*):\/\/([^/?#]*)([^?#]*)(.*)$/i.exec(value) : null
@@ -48,11 +52,19 @@ const serviceUrl: Kind<ServiceUrl> = {
       throw new Unfit(`has the scheme ${protocol}; expected http or https`)
     if (place.includes('@')) throw new Unfit('holds user information; expected a URL without it')
     if (rest) throw new Unfit('holds a query or a fragment; expected a URL that ends with the path')
+    if (place.startsWith(UNIX)) return socketUrl(protocol, place + path)
     const split = /^(\[[^\]]*\]|[^:]*)(?::(\d{1,5}))?$/.exec(place)
     const port = Number(split?.[2] ?? (protocol === 'https' ? 443 : 80))
     if (!split || port < 1 || port > 65_535) throw new Unfit('')
     return { protocol, host: host.parse(split[1]), port, path: path === '' ? undefined : servicePath.parse(path) }
   },
+}
+
+/** nginx's form: `http://unix:/run/app.sock`, or `http://unix:/run/app.sock:/v1` with a path behind the socket's. */
+function socketUrl(protocol: 'http' | 'https', place: string): ServiceUrl {
+  const [, socket = '', path] = /^unix:([^:]*)(?::(.*))?$/.exec(place) ?? []
+  const host = { socket: readSocketPath(socket) }
+  return { protocol, host, port: 0, path: path === undefined ? undefined : servicePath.parse(path) }
 }
 
 /** What the gateway answers itself, in place of an API. */
@@ -79,13 +91,19 @@ const registryGate = block(
 
 export const service = entity('An API behind the gateway.', {
   name: field(text, { about: 'Its name, for references, logs and metrics.' }),
-  url: field(serviceUrl, { about: 'protocol, host, port and path in one: https://api.internal:8443/v1.' }),
+  url: field(serviceUrl, {
+    about:
+      'protocol, host, port and path in one: https://api.internal:8443/v1; over a Unix socket http://unix:/run/app.sock, or http://unix:/run/app.sock:/v1, as in nginx.',
+  }),
   builtin: field(choice(...BUILTINS), {
     about:
       'What the gateway itself answers, in place of url: registry-tokens, the token server of registry_realms, or identity, the API of identity_api.',
   }),
   protocol: field(choice('http', 'https'), { otherwise: 'http', about: 'How the API is spoken with: http or https.' }),
-  host: field(host, { about: 'Its host, or the name of an upstream. Needed where there is no url.' }),
+  host: field(hostOrSocket, {
+    about:
+      'Its host, the name of an upstream, or a Unix socket (unix:/run/app.sock), whose name is then localhost, as in nginx. Needed where there is no url.',
+  }),
   port: field(integer(1, 65_535), {
     otherwise: '80, for https too, as in Kong',
     about: 'Its port; not used with an upstream.',
@@ -199,10 +217,12 @@ export function checkService(given: WrittenService): Problem[] {
   if (!url && given.host === undefined)
     problems.push({ path: at, message: 'has neither url nor host; write url: https://api.internal' })
   for (const part of ['protocol', 'host', 'port', 'path'] as const) {
-    if (url && given[part] !== undefined && given[part] !== url[part]) {
+    if (url && given[part] !== undefined && !isDeepStrictEqual(given[part], url[part])) {
       problems.push({ path: `${at}.${part}`, message: 'says something else than url beside it; keep one of them' })
     }
   }
+  if (typeof given.host === 'object' && given.port !== undefined)
+    problems.push({ path: `${at}.port`, message: 'has no meaning over a Unix socket; remove it' })
   if ((url?.protocol ?? given.protocol ?? 'http') === 'http') {
     const written = TLS_ONLY.filter((name) => given[name] !== undefined && given[name] !== NO_CERTIFICATE)
     const also = given.unsafe_skip_verify ? (['unsafe_skip_verify'] as const) : []

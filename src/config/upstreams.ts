@@ -9,7 +9,7 @@ import { choice, integer, text } from './scalars.ts'
 const targetFields = {
   target: field(targetAddress, {
     required: true,
-    about: 'The address: host, or host:port; port 8000 where none is written, as in Kong.',
+    about: 'The address: host, or host:port; port 8000 where none is written, as in Kong. Or unix:/run/app.sock.',
   }),
   weight: field(integer(0, 65_535), { default: 100, about: 'Its share of the requests; 0 takes it out.' }),
 }
@@ -75,11 +75,14 @@ export type WrittenUpstream = z.output<typeof upstream> & Located
 export type WrittenTarget = z.output<typeof target> & Located
 
 export interface TargetConfig extends Located {
-  /** `host:port`, IPv6 in brackets. */
+  /** `host:port`, IPv6 in brackets; or `unix:` and the path of a socket. */
   readonly name: string
-  /** Lower case, IPv6 without brackets. */
+  /** Lower case, IPv6 without brackets; `localhost` over a Unix socket. */
   readonly host: string
+  /** 0 over a Unix socket. */
   readonly port: number
+  /** The path of a Unix socket, to connect to in place of host and port. */
+  readonly socket: string | undefined
   /** Above 0. */
   readonly weight: number
 }

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import type { CertificateFacts } from '../tls-cert-utils/certificate.ts'
 import type { Connection, Verification } from '../types.ts'
@@ -19,6 +20,14 @@ export const UNIX_PEER: Peer = Object.freeze({
   localPort: 0,
   serverName: undefined,
 })
+
+/** Undefined for a client that has gone again before it was accepted: it has no address any more. */
+export function peerOf(socket: Socket, overUnix: boolean): Peer | undefined {
+  if (overUnix) return UNIX_PEER
+  const { remoteAddress, remotePort, localPort } = socket
+  if (remoteAddress === undefined || remotePort === undefined || localPort === undefined) return undefined
+  return { remoteAddress, remotePort, localPort, serverName: undefined }
+}
 
 const NO_CHAIN: readonly CertificateFacts[] = Object.freeze([])
 

@@ -52,7 +52,8 @@ export function buildService(service: ServiceConfig, surroundings: Surroundings)
   }
   const poolOf = new Map<Target, ConnectionPool>(
     service.targets.map((target) => {
-      const address = { host: target.host, port: target.port }
+      const { socket, host, port } = target
+      const address = socket === undefined ? { host, port } : { path: socket }
       const tls = service.protocol === 'https' ? tlsFor(target) : undefined
       return [target, pools.get({ address, tls, connectTimeout: service.connect_timeout, limits }, used)]
     }),
@@ -142,11 +143,16 @@ function upstreamTlsOf(
     ...common,
   })
   return (target) => {
-    const verifyName = service.proxy_ssl_name ?? service.upstream?.host_header ?? target.host
+    const verifyName = service.proxy_ssl_name ?? withoutPort(service.upstream?.host_header) ?? target.host
     const { tls_verify: verify, tls_verify_depth: verifyDepth } = service
     const identity = JSON.stringify({ ...parties, verifyName, verify, verifyDepth, ...common })
     return { identity, context, verifyName, verifyDepth, verify }
   }
+}
+
+/** A certificate holds names, not ports. */
+function withoutPort(authority: string | undefined): string | undefined {
+  return authority?.replace(/:\d+$/, '').replace(/^\[(.+)\]$/, '$1')
 }
 
 /** Kong's rule for Host: the upstream's host_header, else the target's name, with its port where that is not the scheme's own. */
@@ -155,7 +161,7 @@ function hostOf(service: ServiceConfig): (target: Target) => string {
   return (target) => {
     if (service.upstream?.host_header) return service.upstream.host_header
     const host = target.host.includes(':') ? `[${target.host}]` : target.host
-    return target.port === usual ? host : `${host}:${target.port}`
+    return target.port === usual || target.socket !== undefined ? host : `${host}:${target.port}`
   }
 }
 

@@ -9,6 +9,10 @@ const UNREACHABLE = new Set([
   'EAI_AGAIN',
   'EADDRNOTAVAIL',
   'EMFILE',
+  // Of a Unix socket that nobody has made yet, or that is not for us.
+  'ENOENT',
+  'EACCES',
+  'ENOTSOCK',
 ])
 const RESETS = new Set(['ECONNRESET', 'EPIPE'])
 

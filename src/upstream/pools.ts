@@ -19,12 +19,11 @@ export class Pools {
   /** The pool for exactly this; `used` collects its key for {@link retireAllBut}. */
   get(specification: PoolSpecification, used: Set<string>): ConnectionPool {
     const { address, tls, connectTimeout, limits } = specification
-    const key = JSON.stringify([address.host, address.port, tls?.identity ?? 'plain', connectTimeout, limits])
+    const key = JSON.stringify([address, tls?.identity ?? 'plain', connectTimeout, limits])
     used.add(key)
     const known = this.#pools.get(key)
     if (known) return known
-    const origin = address.host.includes(':') ? `[${address.host}]:${address.port}` : `${address.host}:${address.port}`
-    const pool = new ConnectionPool(origin, createConnector(address, tls, connectTimeout), limits)
+    const pool = new ConnectionPool(textOf(address), createConnector(address, tls, connectTimeout), limits)
     this.#pools.set(key, pool)
     return pool
   }
@@ -37,4 +36,10 @@ export class Pools {
       pool.retire()
     }
   }
+}
+
+function textOf(address: UpstreamAddress): string {
+  if ('path' in address) return `unix:${address.path}`
+  const { host, port } = address
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
 }

@@ -17,10 +17,8 @@ export interface UpstreamTls {
   readonly verify: boolean
 }
 
-export interface UpstreamAddress {
-  readonly host: string
-  readonly port: number
-}
+/** A port, or a Unix socket. */
+export type UpstreamAddress = { readonly host: string; readonly port: number } | { readonly path: string }
 
 type Connected = (error: Error | null, socket: Socket | null) => void
 

@@ -3,7 +3,7 @@ import cluster, { type Worker } from 'node:cluster'
 import { randomBytes } from 'node:crypto'
 import type { Server as AdminServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { startAdmin } from '../admin/start.ts'
+import { portOf, startAdmin } from '../admin/start.ts'
 import { type LoadedConfig, type LoadOptions, loadConfig, withSecrets } from '../config/index.ts'
 import { ConfigError } from '../errors.ts'
 import { FileWatch } from '../file-watch.ts'
@@ -59,7 +59,6 @@ export class Supervisor {
   #busy: Promise<unknown> = Promise.resolve()
   #watches = true
   #admin: AdminServer | undefined
-  #adminAddress: AddressInfo | undefined
   #draining = false
 
   constructor(options: SupervisorOptions) {
@@ -71,7 +70,7 @@ export class Supervisor {
 
   get addresses(): { readonly https: readonly AddressInfo[]; readonly admin: AddressInfo | undefined } {
     const [member] = this.#members
-    return { https: member?.addresses ?? [], admin: this.#adminAddress }
+    return { https: member?.addresses ?? [], admin: portOf(this.#admin) }
   }
 
   /** @throws ConfigError with all problems */
@@ -145,7 +144,6 @@ export class Supervisor {
     if (!config) return
     const [metrics, log] = [this.#metrics, this.#log]
     this.#admin = await startAdmin(config.admin, { metrics, ready: () => this.#readiness(), log })
-    this.#adminAddress = this.#admin?.address() as AddressInfo | undefined
   }
 
   #keepStore({ config }: LoadedConfig): void {

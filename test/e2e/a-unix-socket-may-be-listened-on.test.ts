@@ -123,3 +123,16 @@ test('a folder that is missing is named', async () => {
   const { stderr } = await refusedStart({ config: scene.config({ listeners: listeners(path) }) })
   expect(stderr).toContain('its folder is missing')
 })
+
+test('the admin may listen on one too, for its owner and group', async () => {
+  const path = newPath()
+  const gateway = await scene.start({ admin: { listen: `unix:${path}` } })
+  await gateway.logged({ msg: 'listening', kind: 'admin', address: `unix:${path}` })
+  expect(lstatSync(path).mode & 0o777).toBe(0o660)
+  const { stdout } = await curl(['--unix-socket', path, 'http://admin/readyz'])
+  expect(JSON.parse(stdout)).toEqual({ status: 'ready', reasons: [] })
+  const other = await refusedStart({ config: scene.config({ admin: { listen: `unix:${path}` } }) })
+  expect(other.stderr).toContain(`admin.listen: cannot listen on unix:${path} (EADDRINUSE)`)
+  await gateway.stop()
+  expect(existsSync(path)).toBe(false)
+})

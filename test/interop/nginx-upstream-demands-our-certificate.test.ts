@@ -1,7 +1,8 @@
 // The original's use: nginx as the API with `ssl_verify_client on`, the gateway started from environment variables alone.
+import { join } from 'node:path'
 import { beforeAll, expect, test } from '@jest/globals'
 import { curl } from '../support/curl.ts'
-import { temporaryFile } from '../support/folder.ts'
+import { temporaryFile, temporaryFolder } from '../support/folder.ts'
 import { freePort } from '../support/free-port.ts'
 import { type Gateway, startGateway } from '../support/gateway.ts'
 import { startNginx } from '../support/nginx.ts'
@@ -14,6 +15,7 @@ describeWith(['nginx', 'curl'], 'a real nginx with ssl_verify_client on', () => 
   const servers = authority('servers')
   const front = servers.server('localhost')
   const own = inside.client('gateway')
+  const socket = join(temporaryFolder(), 'nginx.sock')
   let port: number
   let gateway: Gateway
 
@@ -38,6 +40,7 @@ describeWith(['nginx', 'curl'], 'a real nginx with ssl_verify_client on', () => 
       port,
       `server {
         listen 127.0.0.1:${port} ssl;
+        listen unix:${socket} ssl;
         ssl_certificate ${certificate};
         ssl_certificate_key ${key};
         ssl_client_certificate ${temporaryFile('ca.pem', inside.certificate)};
@@ -66,6 +69,12 @@ describeWith(['nginx', 'curl'], 'a real nginx with ssl_verify_client on', () => 
       `https://localhost:${gateway.port}/`,
     ])
     expect(stdout).toBe('gateway=CN=gateway verified=SUCCESS dn=CN=ada uri=/')
+  })
+
+  test('over a Unix socket', async () => {
+    const near = await startGateway({ env: environment({ SALLYPORT_UPSTREAM_URL: `https://unix:${socket}:/v1` }) })
+    const answer = await near.get('/hello?x=1', { as: clients.client('ada') })
+    expect(answer.text).toBe('gateway=CN=gateway verified=SUCCESS dn=CN=ada uri=/v1/hello?x=1')
   })
 
   test("without the gateway's certificate nginx answers 400, and the client gets that answer", async () => {

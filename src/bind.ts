@@ -1,9 +1,10 @@
 /** Takes a port or the path of a Unix socket. */
 import { chmodSync, lstatSync, unlinkSync } from 'node:fs'
-import { type AddressInfo, connect, type Server, type Socket } from 'node:net'
-import { type Peer, UNIX_PEER } from './connection.ts'
+import { type AddressInfo, connect, type Server } from 'node:net'
 
-export type Place = { readonly host: string; readonly port: number } | { readonly path: string }
+export type Place =
+  | { readonly host: string; readonly port: number; readonly exclusive?: boolean }
+  | { readonly path: string }
 
 /** Owner and group may connect: whoever else should must be let in by the administrator. */
 const SOCKET_MODE = 0o660
@@ -63,12 +64,4 @@ function refuses(path: string): Promise<boolean> {
     })
     socket.once('error', (error: NodeJS.ErrnoException) => resolve(error.code === 'ECONNREFUSED'))
   })
-}
-
-/** Undefined for a client that has gone again before it was accepted: it has no address any more. */
-export function peerOf(socket: Socket, overUnix: boolean): Peer | undefined {
-  if (overUnix) return UNIX_PEER
-  const { remoteAddress, remotePort, localPort } = socket
-  if (remoteAddress === undefined || remotePort === undefined || localPort === undefined) return undefined
-  return { remoteAddress, remotePort, localPort, serverName: undefined }
 }
