@@ -83,6 +83,8 @@ export class Handshakes {
     const context = Object.assign(handshake, { handler: this.#handler })
     // The end of a socket is no event of the TLSSocket's own context, although that one's end follows from it.
     socket.once('close', () => current.enterWith(context))
+    // The TLSSocket takes it over: a client that is gone in its handshake would otherwise be waited for until the time is over.
+    socket.allowHalfOpen = false
     try {
       current.run(context, () => policy.accept(socket, handshake.peer.serverName))
     } catch (error) {
@@ -116,8 +118,13 @@ function wireServer(server: Server, policy: TrustPolicy): void {
   server.on('secureConnection', (socket) => {
     const handshake = current.getStore()
     // Another policy would mean that the facts of two handshakes were mixed up: nobody is let in on that.
-    if (handshake?.policy === policy) handshake.handler.secured(socket, handshake)
-    else socket.destroy()
+    if (handshake?.policy !== policy) {
+      socket.destroy()
+      return
+    }
+    // Whoever has sent a request may end its side and still gets the answer.
+    socket.allowHalfOpen = true
+    handshake.handler.secured(socket, handshake)
   })
   server.on('tlsClientError', (error: Error & { code?: string }, socket) => {
     const handshake = current.getStore()

@@ -25,8 +25,9 @@ type Connected = (error: Error | null, socket: Socket | null) => void
 /**
  * Opens one connection to an upstream, with a TLS handshake where `tls` is given. With `onread` the socket hands its bytes to that, into a
  * buffer that is used again, and emits no 'data'.
+ * @returns the socket that connects, to be destroyed by whoever does not want to wait any more
  */
-export type Connector = (done: Connected, onread?: OnReadOpts) => void
+export type Connector = (done: Connected, onread?: OnReadOpts) => Socket
 
 /**
  * Makes the connector of one pool. TLS sessions are kept here, so they are resumed only within one full TLS identity
@@ -58,7 +59,7 @@ export function createConnector(address: UpstreamAddress, tls: UpstreamTls | und
     const socket = tlsConnect(options)
     socket.setNoDelay(true)
     socket.setKeepAlive(true, 60_000)
-    settle(socket, 'secureConnect', timeout, (error, connected) => {
+    return settle(socket, 'secureConnect', timeout, (error, connected) => {
       // A session of a refused peer must not be offered again: a resumed handshake skips the check of the name.
       if (error) session = undefined
       else
@@ -104,7 +105,7 @@ function intermediates(leaf: DetailedPeerCertificate): number {
   return Math.max(count, 0)
 }
 
-function settle(socket: Socket, ready: 'connect' | 'secureConnect', timeout: number, done: Connected): void {
+function settle(socket: Socket, ready: 'connect' | 'secureConnect', timeout: number, done: Connected): Socket {
   const timer = setTimeout(() => {
     socket.destroy(
       new GatewayError(
@@ -130,4 +131,5 @@ function settle(socket: Socket, ready: 'connect' | 'secureConnect', timeout: num
     done(null, socket)
   })
   socket.once('error', () => socket.off('close', closed))
+  return socket
 }

@@ -60,6 +60,8 @@ export class UpstreamConnection implements AnswerEvents {
   readonly #parser = new AnswerParser(this)
   readonly #buffer = new ReadBuffer()
   #socket: Socket | undefined
+  /** Until there is a connection. */
+  #connecting: Socket | undefined
   #request: OutgoingRequest | undefined
   #handler: AnswerHandler | undefined
   /** What the socket reported first, such as the TLS alert behind the end that follows it. */
@@ -108,7 +110,8 @@ export class UpstreamConnection implements AnswerEvents {
 
   /** Closes a connection that carries no request. */
   close(): void {
-    this.#socket?.destroy()
+    // Clients that leave at once must not make us wait for an upstream that does not answer: nothing would bound the number.
+    ;(this.#socket ?? this.#connecting)?.destroy()
     this.#shut()
   }
 
@@ -184,7 +187,7 @@ export class UpstreamConnection implements AnswerEvents {
   #open(): void {
     const done = (error: Error | null, socket: Socket | null) =>
       socket ? this.#connected(socket) : this.#failed(error as Error)
-    this.#connect(done, { buffer: this.#buffer.next, callback: this.#onRead })
+    this.#connecting = this.#connect(done, { buffer: this.#buffer.next, callback: this.#onRead })
   }
 
   #connected(socket: Socket): void {
@@ -193,6 +196,7 @@ export class UpstreamConnection implements AnswerEvents {
       return
     }
     this.#socket = socket
+    this.#connecting = undefined
     socket.on('end', this.#onEnd).on('error', this.#onError).on('close', this.#onClose)
     socket.on('timeout', this.#onTimeout)
     this.write()

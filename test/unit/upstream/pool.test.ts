@@ -3,7 +3,7 @@ import { describe, expect, test } from '@jest/globals'
 import type { UpstreamConnection } from '../../../src/upstream/http1/connection.ts'
 import { ConnectionPool, type PoolLimits } from '../../../src/upstream/pool.ts'
 import { waitFor } from '../../support/wait.ts'
-import { Answer, connectorTo, GET, OK } from './http1/exchanges.ts'
+import { Answer, connectorThatFails, connectorTo, GET, OK } from './http1/exchanges.ts'
 import { startTcp } from './support.ts'
 
 const LIMITS: PoolLimits = { readTimeout: 5000, idleTimeout: 5000, maxIdle: 8, maxConnections: 8 }
@@ -164,6 +164,7 @@ describe('why an exchange failed', () => {
           socket.emit('error', reason)
           socket.destroy()
         })
+        return socket
       },
       LIMITS,
     )
@@ -176,7 +177,7 @@ describe('why an exchange failed', () => {
   })
   test('a connection that could not be opened', async () => {
     const refused = Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED' })
-    const pool = new ConnectionPool('api:80', (done) => done(refused, null), LIMITS)
+    const pool = new ConnectionPool('api:80', connectorThatFails(refused), LIMITS)
     expect(await exchange(pool).over).toBe(refused)
     expect([pool.size, pool.idleConnections]).toEqual([0, 0])
   })

@@ -6,10 +6,9 @@ import type { AnswerHeaders } from '../../../src/types.ts'
 import type { AnswerHandler } from '../../../src/upstream/http1/connection.ts'
 import type { AnswerHead } from '../../../src/upstream/http1/head-reader.ts'
 import { ConnectionPool } from '../../../src/upstream/pool.ts'
-import type { Connector } from '../../../src/upstream/tls-identity.ts'
 import { carryUpgrade } from '../../../src/upstream/upgrade.ts'
 import { waitFor } from '../../support/wait.ts'
-import { connectorTo, GET } from './http1/exchanges.ts'
+import { connectorThatFails, connectorTo, GET } from './http1/exchanges.ts'
 import { callOf, socketPair, startTcp } from './support.ts'
 
 const ANSWER_HEADERS: AnswerHeaders = { forward: () => [], trailers: () => [] }
@@ -42,22 +41,22 @@ function listeners(socket: Duplex): number[] {
 
 const failure = new Error('refused')
 
-test.each<[string, Connector]>([
-  ['at once', (done) => done(failure, null)],
-  ['later', (done) => void setImmediate(() => done(failure, null))],
-])('a connection that fails %s holds no place in the pool, nor a listener on the socket', async (_when, connector) => {
-  const pool = new ConnectionPool('api:80', connector, LIMITS)
-  const socket = new PassThrough()
-  const before = listeners(socket)
-  for (let i = 0; i < 2; i++) await expect(carry(pool, socket)).rejects.toBe(failure)
-  expect([pool.size, pool.idleConnections]).toEqual([0, 0])
-  expect(listeners(socket)).toEqual(before)
-})
+test.each(['at once', 'later'] as const)(
+  'a connection that fails %s holds no place in the pool, nor a listener on the socket',
+  async (when) => {
+    const pool = new ConnectionPool('api:80', connectorThatFails(failure, when), LIMITS)
+    const socket = new PassThrough()
+    const before = listeners(socket)
+    for (let i = 0; i < 2; i++) await expect(carry(pool, socket)).rejects.toBe(failure)
+    expect([pool.size, pool.idleConnections]).toEqual([0, 0])
+    expect(listeners(socket)).toEqual(before)
+  },
+)
 
 test('a pool that is full leaves nothing on the socket', async () => {
   const socket = new PassThrough()
   const before = listeners(socket)
-  const pool = new ConnectionPool('api:80', () => {}, { ...LIMITS, maxConnections: 0 })
+  const pool = new ConnectionPool('api:80', connectorThatFails(failure), { ...LIMITS, maxConnections: 0 })
   await expect(carry(pool, socket)).rejects.toMatchObject({ code: 'GW_OVERLOADED' })
   expect(listeners(socket)).toEqual(before)
   expect(pool.size).toBe(0)

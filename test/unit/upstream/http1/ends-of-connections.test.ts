@@ -4,7 +4,7 @@ import { Readable } from 'node:stream'
 import { describe, expect, test } from '@jest/globals'
 import type { Connector } from '../../../../src/upstream/tls-identity.ts'
 import { pause, waitFor } from '../../../support/wait.ts'
-import { connectorTo, lineTo, OK } from './exchanges.ts'
+import { connectorThatFails, connectorTo, lineTo, OK } from './exchanges.ts'
 
 const RESET = { code: 'GW_UPSTREAM_RESET' }
 const MALFORMED = { code: 'GW_UPSTREAM_RESPONSE' }
@@ -91,7 +91,7 @@ describe('why a request failed', () => {
 
   test('is what the connector says, where there is no connection; nothing was sent', async () => {
     const refused = Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED' })
-    const line = await lineTo(() => {}, { connector: () => (done) => done(refused, null) })
+    const line = await lineTo(() => {}, { connector: () => connectorThatFails(refused) })
     const answer = line.send()
     expect(await answer.over).toBe('failed')
     expect(answer.error).toBe(refused)

@@ -1,4 +1,4 @@
-import { connect, type Socket } from 'node:net'
+import { connect, Socket } from 'node:net'
 import {
   type AnswerHandler,
   type ConnectionTimeouts,
@@ -133,6 +133,15 @@ export async function lineTo(
   }
 }
 
+/** No connection, but this error: at once, or in the next turn. */
+export function connectorThatFails(error: Error, when: 'at once' | 'later' = 'at once'): Connector {
+  return (done) => {
+    if (when === 'at once') done(error, null)
+    else setImmediate(() => done(error, null))
+    return new Socket()
+  }
+}
+
 /** As for plain HTTP: it leaves no listener on the socket. */
 export function connectorTo(port: number): Connector {
   return (done, onread) => {
@@ -142,5 +151,6 @@ export function connectorTo(port: number): Connector {
       socket.off('error', failed)
       done(null, socket)
     })
+    return socket
   }
 }
