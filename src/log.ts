@@ -118,7 +118,7 @@ function stdout(): Sink {
   }
 }
 
-const CHUNK = 16 * 1024
+const CHUNK = 64 * 1024
 const FLUSH_INTERVAL = 50
 const MAX_BUFFERED = 16 * 1024 * 1024
 

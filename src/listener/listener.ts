@@ -1,8 +1,9 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { IncomingMessage } from 'node:http'
 import { type AddressInfo, Server as NetServer, type Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { TLSSocket } from 'node:tls'
 import { bind, type Place } from '../bind.ts'
+import type { ClientRequest, ClientResponse } from '../client-messages.ts'
 import { GatewayError } from '../errors.ts'
 import type { Connection, Verification } from '../types.ts'
 import { accepts } from './admission.ts'
@@ -11,6 +12,7 @@ import { describeConnection, type Peer, peerOf } from './connection.ts'
 import { type ConnectionLimitSettings, ConnectionLimits, type LimitName } from './connection-limits.ts'
 import type { Shown } from './demand.ts'
 import { type Handshake, Handshakes } from './handshakes.ts'
+import { createHttpServer, type HttpServer, takeConnections } from './http-server.ts'
 import { Live, type LiveHandler } from './live.ts'
 import { malformedRequest } from './malformed-request.ts'
 import { awaitProxyHeader } from './proxy-protocol.ts'
@@ -60,7 +62,7 @@ const LATE_REQUEST_TIME = 2000
  * server name belongs to, and come back as HTTP. The address stays bound over reloads; only the settings change.
  */
 export class Listener {
-  readonly #http: Server
+  readonly #http: HttpServer
   readonly #serveHttp: (socket: Socket) => void
   readonly #handler: ListenerHandler
   readonly #live = new Map<object, Live>()
@@ -70,6 +72,7 @@ export class Listener {
   readonly #sockets = new Set<Socket>()
   readonly #sweeper: Sweeper
   #settings: ListenerSettings
+  #persistence = ''
   #overUnix = false
   #closing = false
 
@@ -84,21 +87,8 @@ export class Listener {
       failed: (peer, reason, code) => handler.handshakeFailed(peer, reason, code),
       plain: (error, peer) => handler.plain(error, peer),
     })
-    this.#http = createServer({
-      keepAlive: true,
-      noDelay: true,
-      optimizeEmptyRequests: true,
-      // Host is judged with the rest of the request's target, so that its refusal is logged and answered like any other.
-      requireHostHeader: false,
-      // A request may take as long as its body keeps coming: client_body_timeout watches the gaps.
-      requestTimeout: 0,
-      connectionsCheckingInterval: 1000,
-      shouldUpgradeCallback: (request) => this.#live.get(request.socket)?.mayUpgrade(request) === true,
-    })
-    const [serveHttp] = this.#http.listeners('connection') as ((socket: Socket) => void)[]
-    if (!serveHttp) throw new Error('node:http no longer serves the sockets that its server emits')
-    this.#serveHttp = serveHttp.bind(this.#http)
-    this.#http.removeAllListeners('connection').on('connection', (socket) => this.#accept(socket))
+    this.#http = createHttpServer((request) => this.#live.get(request.socket)?.mayUpgrade(request) === true)
+    this.#serveHttp = takeConnections(this.#http, (socket) => this.#accept(socket))
     this.#http.on('request', this.#request).on('checkContinue', this.#request).on('checkExpectation', this.#request)
     this.#http.on('upgrade', this.#upgrade).on('connect', this.#connect).on('clientError', this.#clientError)
     this.#http.on('drop', (dropped) => this.#refusals.note('max_connections', dropped?.remoteAddress))
@@ -111,6 +101,7 @@ export class Listener {
     this.#limits.apply(settings)
     this.#http.headersTimeout = settings.headerTimeout
     this.#http.keepAliveTimeout = settings.keepaliveTimeout
+    this.#persistence = `Connection: keep-alive\r\nKeep-Alive: timeout=${Math.floor(settings.keepaliveTimeout / 1000)}\r\n`
     this.#http.maxConnections = settings.maxConnections
     // 0 shows every header to the count in readHead: a finite value here hides the rest but still frames by it (CVE-2026-58044).
     this.#http.maxHeadersCount = 0
@@ -261,7 +252,8 @@ export class Listener {
     if (this.#closing) live.close(Math.max(LATE_REQUEST_TIME, this.#settings.lastRequestTime))
   }
 
-  readonly #request = (request: IncomingMessage, response: ServerResponse): void => {
+  readonly #request = (request: ClientRequest, response: ClientResponse): void => {
+    request.handedOut = true
     const live = this.#live.get(request.socket)
     if (!live) {
       request.socket.destroy()
@@ -269,6 +261,7 @@ export class Listener {
     }
     // 0 means for ever to node:http, and not at all to us.
     if (this.#closing || this.#settings.keepaliveTimeout === 0) response.shouldKeepAlive = false
+    response.persistence = this.#persistence
     live.serve(response, this.#settings.keepaliveRequests)
   }
 

@@ -15,10 +15,31 @@ export function reasonPhrase(status: number, message: string | undefined): strin
 }
 
 /**
+ * The head of an answer with a body of a known length, on a connection that is kept: as node:http would write it. Undefined where the headers do not
+ * tell the length.
+ * @param persistence header lines that say how long the connection is kept
+ * @throws GatewayError where a header could become another one
+ */
+export function keptHeadText(
+  status: number,
+  message: string | undefined,
+  headers: readonly string[],
+  persistence: string,
+): string | undefined {
+  if (!isNamed(headers, 'content-length')) return undefined
+  const date = isNamed(headers, 'date') ? '' : `Date: ${new Date().toUTCString()}\r\n`
+  return `${headLines(status, message, headers)}${date}${persistence}\r\n`
+}
+
+/**
  * An answer's head in Latin-1, for a socket without ServerResponse.
  * @throws GatewayError where a header could become another one
  */
 export function headText(status: number, message: string | undefined, headers: readonly string[]): string {
+  return `${headLines(status, message, headers)}\r\n`
+}
+
+function headLines(status: number, message: string | undefined, headers: readonly string[]): string {
   let text = `HTTP/1.1 ${status} ${reasonPhrase(status, message) ?? STATUS_CODES[status] ?? ''}\r\n`
   for (let i = 0; i + 1 < headers.length; i += 2) {
     const name = headers[i] as string
@@ -31,7 +52,16 @@ export function headText(status: number, message: string | undefined, headers: r
     }
     text += `${name}: ${value}\r\n`
   }
-  return `${text}\r\n`
+  return text
+}
+
+/** @param wanted in lower case */
+function isNamed(headers: readonly string[], wanted: string): boolean {
+  for (let i = 0; i < headers.length; i += 2) {
+    const name = headers[i] as string
+    if (name.length === wanted.length && name.toLowerCase() === wanted) return true
+  }
+  return false
 }
 
 /** RFC 9110 8.6: 1xx and 204 must not carry Content-Length; 304 may. */

@@ -1,8 +1,9 @@
 import type { ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
+import { ClientResponse } from '../client-messages.ts'
 import { GatewayError } from '../errors.ts'
 import type { AnswerHeaders, Call } from '../types.ts'
-import { headersFor, reasonPhrase } from './answer-head.ts'
+import { headersFor, keptHeadText, reasonPhrase } from './answer-head.ts'
 import type { AnswerHandler, UpstreamConnection } from './http1/connection.ts'
 import type { AnswerHead } from './http1/head-reader.ts'
 import type { ReadBuffer } from './http1/read-buffer.ts'
@@ -35,7 +36,7 @@ export class Exchange implements AnswerHandler {
   readonly #answerHeaders: AnswerHeaders
   readonly #finished: (outcome: ExchangeOutcome) => void
   readonly #startedAt = performance.now()
-  #head: { status: number; message: string | undefined; headers: string[]; length: number | undefined } | undefined
+  #head: Head | undefined
   #sent = false
   /** Whether the client has yet to take what it was given. */
   #stalled = false
@@ -74,9 +75,7 @@ export class Exchange implements AnswerHandler {
   data(chunk: Buffer, buffer: ReadBuffer): void {
     const head = this.#head
     if (head && head.length === chunk.length && chunk.length <= ONE_WRITE_LIMIT) {
-      this.#writeHead()
-      // Latin-1 maps each byte to one character and back, so this is the body itself in the string of the head.
-      this.#response.end(chunk.toString('latin1'), 'latin1')
+      this.#sendWhole(head, chunk, buffer)
       return
     }
     if (head) this.#writeHead()
@@ -134,6 +133,22 @@ export class Exchange implements AnswerHandler {
     this.#response.flushHeaders()
   }
 
+  #sendWhole({ status, message, headers }: Head, body: Buffer, buffer: ReadBuffer): void {
+    const response = this.#response
+    const kept = response instanceof ClientResponse && response.takesWhole ? response : undefined
+    const text = kept && keptHeadText(status, message, headers, kept.persistence)
+    if (!kept || text === undefined) {
+      this.#writeHead()
+      response.end(body.toString('latin1'), 'latin1')
+      return
+    }
+    this.#head = undefined
+    this.#answered = true
+    if (buffer.lendBehind(text, body, (bytes, done) => kept.sendWhole(status, bytes, done))) return
+    // Latin-1 maps each byte to one character and back, so this is the body itself in the string of the head.
+    kept.sendWhole(status, text + body.toString('latin1'))
+  }
+
   #writeHead(): void {
     const head = this.#head
     if (!head) return
@@ -165,6 +180,14 @@ export class Exchange implements AnswerHandler {
     if (this.#call.request.socket.writableLength > 0) this.#watchUnread()
     this.#finished({ error, sent: this.#sent, answered: this.#answered })
   }
+}
+
+/** What of the answer's head is passed on, until it has been. */
+interface Head {
+  readonly status: number
+  readonly message: string | undefined
+  readonly headers: string[]
+  readonly length: number | undefined
 }
 
 function pairs(flat: readonly string[]): [string, string][] {

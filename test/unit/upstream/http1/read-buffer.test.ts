@@ -61,3 +61,55 @@ describe('what is lent', () => {
     expect([...bytes]).toEqual(new Array(100).fill(1))
   })
 })
+
+describe('a head before what was read', () => {
+  /** A read of `head` and `body` bytes; the body is what is lent. */
+  function readBody(buffer: ReadBuffer, head: number, body: number): Buffer {
+    return read(buffer, 7, head + body).subarray(head)
+  }
+
+  test('is one with it, and is not copied', () => {
+    const buffer = new ReadBuffer()
+    const body = readBody(buffer, 200, 10_000)
+    const text = `${'h'.repeat(299)}\xe9`
+    let given: Buffer = Buffer.alloc(0)
+    expect(
+      buffer.lendBehind(text, body, (bytes) => {
+        given = bytes
+      }),
+    ).toBe(true)
+    expect(given.buffer).toBe(body.buffer)
+    expect(given.toString('latin1')).toBe(text + '\x07'.repeat(10_000))
+  })
+
+  test('stays as it is until it is given back', () => {
+    const buffer = new ReadBuffer()
+    let given: Buffer = Buffer.alloc(0)
+    let done = () => {}
+    buffer.lendBehind('head', readBody(buffer, 200, 10_000), (bytes, giveBack) => {
+      given = bytes
+      done = giveBack
+    })
+    for (let i = 0; i < 10; i++) read(buffer, 9)
+    expect(given.toString('latin1')).toBe(`head${'\x07'.repeat(10_000)}`)
+    read(buffer, 9)
+    done()
+    expect(new ReadBuffer().next().buffer).toBe(given.buffer)
+  })
+
+  const refused = () => {
+    throw new Error('lent')
+  }
+  test('must fit', () => {
+    const buffer = new ReadBuffer()
+    expect(buffer.lendBehind('h'.repeat(1225), readBody(buffer, 200, 10_000), refused)).toBe(false)
+  })
+  test('is not written where the body is small, or somebody needs what was read, or it is not from here', () => {
+    const buffer = new ReadBuffer()
+    expect(buffer.lendBehind('head', readBody(buffer, 200, 100), refused)).toBe(false)
+    expect(buffer.lendBehind('head', Buffer.alloc(10_000), refused)).toBe(false)
+    const whole = read(buffer, 1)
+    lent(buffer, whole)
+    expect(buffer.lendBehind('head', whole.subarray(200), refused)).toBe(false)
+  })
+})

@@ -1,0 +1,87 @@
+/** A client's request and the answer to it: node:http's own, without some of the work that the gateway has no use for. */
+import { IncomingMessage, ServerResponse } from 'node:http'
+
+/**
+ * Before it hands a request out, node:http looks for Content-Length, Transfer-Encoding, Expect and Upgrade in `headers`, and makes an object of all headers
+ * for that; the gateway itself reads `rawHeaders`. Where none of the four is there, an empty object says the same and costs nothing. It would look for Host too if `requireHostHeader` were on.
+ */
+export class ClientRequest extends IncomingMessage {
+  /** Whether `headers` has to hold all of them: set by whoever hands the request out. */
+  handedOut = false
+
+  static {
+    const inherited = Object.getOwnPropertyDescriptor(IncomingMessage.prototype, 'headers')
+    const all = inherited?.get
+    if (!all) throw new Error('node:http no longer makes the object of headers only when it is asked for')
+    // Accessors in node:http are fields in its types, so that TypeScript knows no other way to override them.
+    Object.defineProperty(ClientRequest.prototype, 'headers', {
+      ...inherited,
+      get(this: ClientRequest) {
+        return this.handedOut || hasFraming(this.rawHeaders) ? all.call(this) : NO_HEADERS
+      },
+    })
+  }
+}
+
+const NO_HEADERS = Object.freeze(Object.create(null))
+
+function hasFraming(rawHeaders: readonly string[]): boolean {
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i] as string
+    if (FRAMING_LENGTHS.has(name.length) && FRAMING.has(name.toLowerCase())) return true
+  }
+  return false
+}
+
+const FRAMING: ReadonlySet<string> = new Set(['content-length', 'transfer-encoding', 'expect', 'upgrade'])
+const FRAMING_LENGTHS: ReadonlySet<number> = new Set([...FRAMING].map((name) => name.length))
+
+/**
+ * node:http's response, and a way past its head and its buffers for an answer whose head and body are there at once, as most are: that work is
+ * a tenth of a request (docs/performance.md). The server's own book-keeping goes by 'finish', as always.
+ */
+export class ClientResponse extends ServerResponse<ClientRequest> {
+  /** Header lines that tell the client how long its connection is kept; set by the listener. */
+  persistence = ''
+  #whole = false
+  #flushed = false
+
+  static {
+    const inherited = (name: string, response: ClientResponse) => Reflect.get(ServerResponse.prototype, name, response)
+    Object.defineProperties(ClientResponse.prototype, {
+      headersSent: {
+        get(this: ClientResponse) {
+          return this.#whole || inherited('headersSent', this)
+        },
+      },
+      writableFinished: {
+        get(this: ClientResponse) {
+          return this.#whole ? this.#flushed : inherited('writableFinished', this)
+        },
+      },
+    })
+  }
+
+  /** Whether the next bytes on the connection are this answer's, and the connection outlives it. */
+  get takesWhole(): boolean {
+    return this.socket?.writable === true && this.shouldKeepAlive && !this.headersSent
+  }
+
+  /**
+   * Sends the answer in one write. `takesWhole` must hold.
+   * @param message from the status line to the end of the body, one character or byte for each byte; its length must be told in its head
+   * @param done called when the message is no longer needed
+   */
+  sendWhole(status: number, message: string | Buffer, done?: () => void): void {
+    this.statusCode = status
+    this.#whole = true
+    this.finished = true
+    this.socket?.write(message as string, 'latin1', (error) => {
+      done?.()
+      // After an error 'close' is on its way.
+      if (error || this.req.socket.errored) return
+      this.#flushed = true
+      this.emit('finish')
+    })
+  }
+}

@@ -1,0 +1,30 @@
+import { createServer, type Server } from 'node:http'
+import type { Socket } from 'node:net'
+import { ClientRequest, ClientResponse } from '../client-messages.ts'
+
+export type HttpServer = Server<typeof ClientRequest, typeof ClientResponse>
+
+/** node:http's server as the gateway needs it; `mayUpgrade` is asked for each request that wants to upgrade its connection. */
+export function createHttpServer(mayUpgrade: (request: ClientRequest) => boolean): HttpServer {
+  return createServer({
+    IncomingMessage: ClientRequest,
+    ServerResponse: ClientResponse,
+    keepAlive: true,
+    noDelay: true,
+    optimizeEmptyRequests: true,
+    // Host is judged with the rest of the request's target, so that its refusal is logged and answered like any other.
+    requireHostHeader: false,
+    // A request may take as long as its body keeps coming: client_body_timeout watches the gaps.
+    requestTimeout: 0,
+    connectionsCheckingInterval: 1000,
+    shouldUpgradeCallback: mayUpgrade,
+  })
+}
+
+/** What serves a socket as HTTP; from now on the server itself emits sockets for nobody but `accept`. */
+export function takeConnections(server: HttpServer, accept: (socket: Socket) => void): (socket: Socket) => void {
+  const [serve] = server.listeners('connection') as ((socket: Socket) => void)[]
+  if (!serve) throw new Error('node:http no longer serves the sockets that its server emits')
+  server.removeAllListeners('connection').on('connection', accept)
+  return serve.bind(server)
+}
