@@ -8,6 +8,7 @@ export function decisionReport(decision: Decision): string[] {
     ['server', `${decision.server} (ssl_verify_client ${decision.ssl_verify_client})`],
     ['verified', decision.verified],
     ['route', decision.route && `${decision.route} -> ${decision.service}`],
+    ['mapping', decision.mapping],
     ['user', user && `${user.name} (id ${user.id})`],
     ['groups', user && (user.groups.join(', ') || 'none')],
     ['proved by', decision.methods.join(', ') || undefined],

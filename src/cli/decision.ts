@@ -1,20 +1,15 @@
 /** The whole decision on one request, phase by phase, by the gateway's own parts: plain data, for `inspect` to print. */
-import type { IncomingMessage } from 'node:http'
 import { type LoadedConfig, listenText, type ServerConfig } from '../config/index.ts'
 import { GatewayError } from '../errors.ts'
 import { verificationText } from '../identity/fields.ts'
+import { createUsers } from '../identity/users.ts'
 import { createLog } from '../log.ts'
 import { createMetrics } from '../metrics.ts'
 import { buildRuntime, createLasting, type ListenerRuntime, type Runtime } from '../runtime/runtime.ts'
 import type { VerifyOptions } from '../tls-cert-utils/verify.ts'
 import type { Caller, Connection, Identity, Trial, User, VirtualServer } from '../types.ts'
 import { connectionOf, pairs, sentences, verdictOf } from './inspection.ts'
-
-/** A request that somebody asks about. */
-export interface Question {
-  readonly method: string
-  readonly url: URL
-}
+import { hostOf, type Question, requestOf } from './question.ts'
 
 export interface Decision {
   readonly request: string
@@ -30,6 +25,8 @@ export interface Decision {
   readonly rules: readonly Trial[]
   /** Of many rules not all are told. */
   readonly rules_left_out: number
+  /** What the server's mappers, plugins among them, make of a verified certificate. */
+  readonly mapping: string | undefined
   readonly user: Pick<User, 'id' | 'name' | 'groups'> | undefined
   /** The methods that agreed on the user. */
   readonly methods: readonly string[]
@@ -47,20 +44,36 @@ const MOST_RULES = 200
 /** @throws ConfigError where the gateway would not start */
 export async function decideOn(
   question: Question,
-  sent: VerifyOptions['sent'],
+  sent: VerifyOptions['sent'] | undefined,
   loaded: LoadedConfig,
 ): Promise<Decision> {
   // It is never committed: nothing listens, and nothing of it is in use.
   const runtime = buildRuntime(loaded, createLasting(createLog({ level: 'silent' }), createMetrics()))
-  await runtime.readUsers()
+  // The threads that check passwords keep no process alive, and here nothing else does.
+  const alive = setInterval(() => {}, 60_000)
+  try {
+    await runtime.ready()
+    return await decide(question, sent, runtime)
+  } finally {
+    clearInterval(alive)
+    runtime.close()
+  }
+}
+
+async function decide(
+  question: Question,
+  sent: VerifyOptions['sent'] | undefined,
+  runtime: Runtime,
+): Promise<Decision> {
   const listener = listenerFor(question, runtime)
   const virtual = listener.phases.serverFor(hostOf(question))
   const config = configOf(virtual, listener)
-  const verdict = verdictOf(sent, config, runtime.materials)
+  const verdict = sent && verdictOf(sent, config, runtime.materials)
   const made = connectionOf(sent, config, verdict)
-  const connection: Connection = Object.freeze({ ...made, policy: virtual.policy, serverName: hostOf(question) })
+  const place = { policy: virtual.policy, serverName: hostOf(question), remoteAddress: question.address ?? '' }
+  const connection: Connection = Object.freeze({ ...made, ...place })
   const trials = trialsOf(virtual, connection)
-  const walk = new Walk(question, listener, virtual, connection)
+  const walk = new Walk(question, { runtime, listener, virtual, connection })
   await walk.run()
   return {
     request: `${question.method} ${question.url}`,
@@ -71,18 +84,24 @@ export async function decideOn(
     findings: verdict ? sentences(verdict) : [],
     rules: trials.filter(({ matched }, i) => matched || i < MOST_RULES),
     rules_left_out: trials.filter(({ matched }, i) => !matched && i >= MOST_RULES).length,
+    mapping: await mappingOf(virtual, connection),
     ...walk.found,
   }
 }
 
 type Found = Pick<Decision, 'route' | 'service' | 'user' | 'methods' | 'decided_by' | 'refusal' | 'headers'>
 
+interface Surroundings {
+  readonly runtime: Runtime
+  readonly listener: ListenerRuntime
+  readonly virtual: VirtualServer
+  readonly connection: Connection
+}
+
 /** Follows gateway.ts, and notes how far the request comes. */
 class Walk {
   readonly #question: Question
-  readonly #listener: ListenerRuntime
-  readonly #virtual: VirtualServer
-  readonly #connection: Connection
+  readonly #at: Surroundings
   found: Found = {
     route: undefined,
     service: undefined,
@@ -93,11 +112,9 @@ class Walk {
     headers: [],
   }
 
-  constructor(question: Question, listener: ListenerRuntime, virtual: VirtualServer, connection: Connection) {
+  constructor(question: Question, at: Surroundings) {
     this.#question = question
-    this.#listener = listener
-    this.#virtual = virtual
-    this.#connection = connection
+    this.#at = at
   }
 
   async run(): Promise<void> {
@@ -111,22 +128,39 @@ class Walk {
   }
 
   async #pass(): Promise<void> {
-    const { phases } = this.#listener
+    const { virtual, connection: peer, listener } = this.#at
+    const { phases } = listener
     const { method } = this.#question
     const request = requestOf(this.#question)
     const head = phases.readHead(request)
-    phases.admit(this.#virtual, this.#connection)
-    const match = phases.route(method, head, request, this.#connection)
-    const connection = phases.verify(this.#virtual, match?.route, this.#connection)
+    const arrived = phases.connectionOf(virtual, peer, request)
+    phases.admit(virtual, arrived)
+    const match = phases.route(method, head, request, arrived)
+    const connection = phases.verify(virtual, match?.route, arrived)
     if (!match) throw new GatewayError('GW_ROUTE_NOT_FOUND', 'no route')
     this.#note({ route: match.route.name, service: match.route.service.name })
     const { destination } = head
-    const caller: Caller = { id: 'inspect', request, connection, server: this.#virtual, method, destination }
-    const identity = await phases.authenticate(match.route, caller)
+    const caller: Caller = { id: 'inspect', request, connection, server: virtual, method, destination }
+    const identity = this.#assumed() ?? (await phases.authenticate(match.route, caller))
     this.#note({ ...userOf(identity), decided_by: match.route.access?.decidedBy?.(caller, identity) })
     await phases.authorize(match.route, caller, identity)
     const { own, constant } = phases.headers(caller, head, match, identity)
-    this.#note({ headers: pairs([...own, ...constant.flat()]) })
+    this.#note({ headers: pairs([...own, ...constant.flat()]).map((header) => this.#withoutSecret(header)) })
+  }
+
+  /** Undefined where the request itself must show who is calling. */
+  #assumed(): Identity | undefined {
+    const { user: name } = this.#question
+    if (name === undefined) return undefined
+    const known = createUsers(this.#at.runtime.config.consumers).byName(name)
+    const user = known ?? { id: name, name, groups: [], customId: undefined }
+    return { user, methods: ['--user'], credential: undefined, expiresAt: Number.POSITIVE_INFINITY }
+  }
+
+  /** What was given on the command line may be a secret that this route hides from nobody. */
+  #withoutSecret([name, value]: readonly [string, string]): readonly [string, string] {
+    const isGiven = this.#question.headers.some(([own]) => own.toLowerCase() === name.toLowerCase())
+    return isGiven ? [name, '(as sent)'] : [name, value]
   }
 
   #note(found: Partial<Found>): void {
@@ -145,8 +179,16 @@ function trialsOf({ mapper }: VirtualServer, connection: Connection): Trial[] {
   return [...(mapper?.trials?.(certificate, connection) ?? [])]
 }
 
-function hostOf({ url }: Question): string {
-  return url.hostname.toLowerCase().replace(/\.$/, '')
+async function mappingOf({ mapper }: VirtualServer, connection: Connection): Promise<string | undefined> {
+  const { certificate, verification } = connection
+  if (!mapper || !certificate || verification.result !== 'SUCCESS') return undefined
+  try {
+    const mapping = await mapper.map(certificate, connection)
+    return mapping.status === 'mapped' ? `${mapping.user.name}: ${mapping.reason}` : `nobody: ${mapping.reason}`
+  } catch (error) {
+    if (!(error instanceof GatewayError)) throw error
+    return `undecided: ${error.detail}`
+  }
 }
 
 /** The one on the port of the URL, else the first that has a server of that name, else the first. */
@@ -165,19 +207,4 @@ function configOf(virtual: VirtualServer, { config }: ListenerRuntime): ServerCo
   const found = config.servers.find(({ server_names: names }) => (names[0] ?? '_') === virtual.name)
   if (!found) throw new Error('a server that is not in the configuration')
   return found
-}
-
-/** As a client writes it that sends nothing but what it must. */
-function requestOf({ method, url }: Question): IncomingMessage {
-  const { host } = url
-  const request = {
-    method,
-    url: url.pathname + url.search,
-    rawHeaders: ['Host', host],
-    headers: { host },
-    httpVersion: '1.1',
-    httpVersionMajor: 1,
-    httpVersionMinor: 1,
-  }
-  return request as unknown as IncomingMessage
 }

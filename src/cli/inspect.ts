@@ -8,13 +8,15 @@ import { pemOf } from '../tls-cert-utils/pem.ts'
 import type { VerifyOptions } from '../tls-cert-utils/verify.ts'
 import type { CheckResult } from './checks.ts'
 import { CommandError, fileTrouble, reporting } from './command-error.ts'
-import type { Decision, Question } from './decision.ts'
+import type { Decision } from './decision.ts'
 import { decisionReport } from './decision-report.ts'
 import type { DescribedCertificate, ServerJudgement } from './inspection.ts'
+import { type Question, readQuestion } from './question.ts'
 
 interface InspectOptions {
   readonly config?: string
   readonly for?: string
+  readonly header?: readonly string[]
   readonly user?: string
   readonly tag?: string
   readonly address?: string
@@ -37,9 +39,17 @@ export function addInspect(program: Command): void {
       '--for <request>',
       "walk the whole decision on a request, as 'GET https://api.example.com/orders'; or which rule of a registry realm grants or refuses a scope, as 'repository:team/app:pull,push'",
     )
-    .option('--user <name>', 'with --for: the rights of this user or robot, in place of a certificate')
+    .option(
+      '--header <line>',
+      "with --for a request: a header of it, as 'apikey: …', for the route's credentials; may be repeated",
+      (line: string, before: readonly string[] = []) => [...before, line],
+    )
+    .option(
+      '--user <name>',
+      'with --for: whose request it is, whatever the route asks for; or the rights of this user or robot, in place of a certificate',
+    )
     .option('--tag <tag>', 'with --for a scope: judge a request at a registry gate that names this tag')
-    .option('--address <ip>', 'with --for a scope: judge a caller from this address')
+    .option('--address <ip>', 'with --for: judge a caller from this address')
     .option('--json', 'print JSON', false)
     .addHelpText('after', DETAILS)
     .action(reporting('inspect', inspect))
@@ -59,6 +69,8 @@ Examples:
   sallyport inspect client.crt -c conf/sallyport.yaml
   SALLYPORT_SSL_VERIFY_CLIENT=on SALLYPORT_SSL_CLIENT_CERTIFICATE=ca.crt sallyport inspect client.crt
   sallyport inspect client.crt -c conf/sallyport.yaml --for 'GET https://api.example.com/orders'
+  sallyport inspect --for 'GET https://api.example.com/orders' --header "apikey: $KEY"
+  sallyport inspect client.crt --for 'GET https://api.example.com/orders' --user ada --address 192.0.2.1
   openssl s_client -connect example.com:443 </dev/null | sallyport inspect --json -
   sallyport inspect client.crt --for 'repository:team/app:pull,push'
   sallyport inspect --user 'robot$ci' --for 'repository:team/app:push'
@@ -68,22 +80,19 @@ Examples:
 const LARGEST = 1024 * 1024
 
 async function inspect(file: string | undefined, options: InspectOptions): Promise<void> {
-  const question = options.for?.includes('://') ? readQuestion(options.for) : undefined
+  const question = options.for?.includes('://') ? readQuestion(options.for, options) : undefined
   if (options.for !== undefined && !question) return inspectRights(file, options.for, options)
-  if (options.tag !== undefined || options.address !== undefined) {
-    throw new CommandError("--tag and --address are for --for with a scope, as 'repository:team/app:pull'")
-  }
-  if (file === undefined) throw new CommandError('name the file of a certificate; --user NAME is for --for')
-  const sent = readChain(file)
+  checkOptions(file, question, options)
+  const sent = file === undefined ? undefined : readChain(file)
   const { describeCertificate, judgeByServers } = await import('./inspection.ts')
-  const certificates = sent.map((certificate) => describeCertificate(certificate))
+  const certificates = (sent ?? []).map((certificate) => describeCertificate(certificate))
   const loaded = loadConfig({ file: options.config, env: process.env })
   let servers: ServerJudgement[] = []
   let decision: Decision | undefined
   let problems: readonly Problem[] = loaded.problems
   try {
     if (question) decision = await decisionOn(question, sent, loaded)
-    else if (loaded.config) servers = judgeByServers(sent, loaded.config, loaded.locate)
+    else if (loaded.config && sent) servers = judgeByServers(sent, loaded.config, loaded.locate)
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error
     problems = error.problems
@@ -95,6 +104,15 @@ async function inspect(file: string | undefined, options: InspectOptions): Promi
   if (problems.length === 0) return
   const lines = problems.map((problem) => `  ${describeProblem(problem)}`)
   throw new CommandError(`${loaded.file ?? 'the environment'} cannot be used to judge it:\n${lines.join('\n')}`)
+}
+
+function checkOptions(file: string | undefined, question: Question | undefined, options: InspectOptions): void {
+  const { tag, header, user, address } = options
+  if (tag !== undefined) throw new CommandError("--tag is for --for with a scope, as 'repository:team/app:pull'")
+  if (question) return
+  if (header || user !== undefined || address !== undefined)
+    throw new CommandError("--header, --user and --address are for --for, as 'GET https://api.example.com/orders'")
+  if (file === undefined) throw new CommandError('name the file of a certificate, or ask --for a request')
 }
 
 /** The rights in registries of a certificate's user, or of a user by name. */
@@ -113,16 +131,13 @@ async function inspectRights(file: string | undefined, scope: string, options: I
   process.stdout.write(`${text}\n`)
 }
 
-async function decisionOn(question: Question, sent: VerifyOptions['sent'], loaded: LoadedConfig): Promise<Decision> {
+async function decisionOn(
+  question: Question,
+  sent: VerifyOptions['sent'] | undefined,
+  loaded: LoadedConfig,
+): Promise<Decision> {
   const { decideOn } = await import('./decision.ts')
   return decideOn(question, sent, loaded)
-}
-
-function readQuestion(written: string): Question {
-  const [, method = 'GET', address = ''] = /^(?:([A-Z]+) +)?(\S+)$/.exec(written.trim()) ?? []
-  const url = URL.parse(address)
-  if (url?.protocol === 'https:') return { method, url }
-  throw new CommandError(`--for takes a method and a URL with https, as 'GET https://api.example.com/orders'`)
 }
 
 function readChain(file: string): VerifyOptions['sent'] {
@@ -157,7 +172,7 @@ function readFile(file: string, name: string): Buffer {
 }
 
 function report(
-  file: string,
+  file: string | undefined,
   certificates: readonly DescribedCertificate[],
   judged: readonly ServerJudgement[] | Decision,
 ): string {

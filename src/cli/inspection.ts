@@ -150,11 +150,11 @@ const POLICY = 'inspect'
 
 /** A connection as the client would open it: a full handshake of TLS 1.3. */
 export function connectionOf(
-  sent: VerifyOptions['sent'],
+  sent: VerifyOptions['sent'] | undefined,
   server: ServerConfig,
   verdict: Verdict | undefined,
 ): Connection {
-  const [leaf] = sent
+  const leaf = sent?.[0]
   return {
     id: '',
     policy: POLICY,
@@ -168,8 +168,8 @@ export function connectionOf(
     verification: verificationOf(verdict),
     certificate: verdict && leaf,
     chain:
-      verdict && verdict.code === undefined ? verdict.chain.slice(1).filter((issuer) => sent.includes(issuer)) : [],
-    expiresAt: verdict ? leaf.notAfter : Number.POSITIVE_INFINITY,
+      verdict && verdict.code === undefined ? verdict.chain.slice(1).filter((issuer) => sent?.includes(issuer)) : [],
+    expiresAt: verdict && leaf ? leaf.notAfter : Number.POSITIVE_INFINITY,
   }
 }
 

@@ -115,10 +115,10 @@ export interface Runtime {
   readonly warnings: readonly Problem[]
   /** The certificates and lists that were read, for `sallyport check`. */
   readonly materials: Materials
-  /** Reads the files of users, which may be large. @throws ConfigError where one cannot be used */
-  readUsers(): Promise<void>
   /** Waits for what takes its time to start, files of users among it. @throws ConfigError where it cannot be used */
   ready(): Promise<void>
+  /** Ends what `ready` has started, where it is never committed. */
+  close(): void
   /** Makes it the one in use: pools that it does not need are retired, metrics follow it. Nothing before this changes anything. */
   commit(): void
 }
@@ -184,8 +184,8 @@ export function buildRuntime(loaded: LoadedConfig, lasting: Lasting): Runtime {
     accessLog,
     warnings: materials.warnings,
     materials,
-    readUsers: () => mappers.ready(),
     ready: () => mappers.ready().then(() => authentication.ready()),
+    close: () => authentication.close(),
     commit() {
       lasting.authentication?.close()
       lasting.authentication = authentication

@@ -96,9 +96,14 @@ test.each([
   ['nobody', ['--for', SCOPE], '--for wants the file of a certificate, or --user NAME'],
   ['no tag', ['--user', 'bob', '--for', SCOPE, '--tag', 'a/b'], '--tag a/b is no tag'],
   ['no address', ['--user', 'bob', '--for', SCOPE, '--address', 'office'], '--address office is no IP address'],
-  ['a tag alone', ['client.pem', '--tag', 'v1'], '--tag and --address are for --for with a scope'],
-  ['a tag of a request', ['client.pem', '--for', 'GET https://a.test/', '--tag', 'v1'], 'are for --for with a scope'],
-  ['a user alone', ['--user', 'bob'], 'name the file of a certificate'],
+  ['a tag alone', ['client.pem', '--tag', 'v1'], '--tag is for --for with a scope'],
+  [
+    'a tag of a request',
+    ['client.pem', '--for', 'GET https://a.test/', '--tag', 'v1'],
+    '--tag is for --for with a scope',
+  ],
+  ['a user alone', ['--user', 'bob'], '--header, --user and --address are for --for'],
+  ['nothing', [], 'name the file of a certificate'],
 ])('%s: a sentence', async (_what, args, sentence) => {
   const { status, stderr } = await inspect(...args)
   expect([status, stderr]).toEqual([1, expect.stringContaining(sentence)])

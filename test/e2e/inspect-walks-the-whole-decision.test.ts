@@ -1,8 +1,9 @@
-import { beforeAll, expect, test } from '@jest/globals'
+import { beforeAll, describe, expect, test } from '@jest/globals'
 import { temporaryFile } from '../support/folder.ts'
 import { sallyport } from '../support/gateway.ts'
 import { nameOf } from '../support/names.ts'
 import { type CertificateOptions, selfSigned } from '../support/pki.ts'
+import { startPlugin } from '../support/plugin.ts'
 import { listenerOf, makeScene, type Scene } from '../support/scene.ts'
 
 let scene: Scene
@@ -26,10 +27,22 @@ beforeAll(async () => {
         routes: [
           { name: 'staff', paths: ['/staff'], allow: [{ groups: ['staff'] }] },
           { name: 'all', paths: ['/all'] },
+          { name: 'key', paths: ['/key'], rules: [['api-key'], ['password']], hide_credentials: false },
+          { name: 'near', paths: ['/near'], allow: [{ users: ['ada'], addresses: ['192.0.2.0/24'] }] },
         ],
       },
     ],
   }
+  Object.assign(parts, {
+    consumers: [
+      {
+        username: 'kim',
+        groups: ['staff'],
+        keyauth_credentials: [{ key: 'the key of kim' }],
+        basicauth_credentials: [{ username: 'kim', password: 'the password of kim' }],
+      },
+    ],
+  })
   config = temporaryFile('gateway.yaml', JSON.stringify(scene.config(parts)))
 })
 
@@ -85,6 +98,75 @@ test('what cannot be answered is told: no route, a certificate that is not verif
   expect(JSON.parse(stdout)).toMatchObject({
     decision: { verified: expect.stringContaining('FAILED'), rules: [], refusal: { status: 400 } },
   })
+})
+
+describe('credentials of the request', () => {
+  const ask = async (request: string, ...args: string[]) => {
+    const { stdout, stderr } = await sallyport(['inspect', '-c', config, '--for', request, '--json', ...args])
+    expect(stderr).toBe('')
+    expect(stdout).not.toMatch(/of kim|b2Yga2lt/)
+    return (JSON.parse(stdout) as { decision: object }).decision
+  }
+  const basic = (password: string) => `Authorization: Basic ${Buffer.from(`kim:${password}`).toString('base64')}`
+
+  test('a key and a password are judged as the route does, without a certificate, and never shown', async () => {
+    const found = { route: 'key', user: { name: 'kim', groups: ['staff'] } }
+    expect(await ask('https://localhost/key', '--header', 'apikey: the key of kim')).toMatchObject({
+      ...found,
+      methods: ['api-key'],
+      verified: 'NONE',
+    })
+    expect(await ask('https://localhost/key', '--header', basic('the password of kim'))).toMatchObject({
+      ...found,
+      methods: ['password'],
+      headers: expect.arrayContaining([['Authorization', '(as sent)']]),
+    })
+    expect(await ask('https://localhost/key', '--header', basic('wrong'))).toMatchObject({
+      refusal: { status: 401, detail: expect.stringContaining('password') },
+    })
+  })
+
+  test('--user and --address ask what somebody might do from somewhere', async () => {
+    expect(await ask('https://localhost/staff', '--user', 'kim')).toMatchObject({
+      user: { name: 'kim', groups: ['staff'] },
+      methods: ['--user'],
+      decided_by: 'services[0].routes[0].allow[0]',
+    })
+    const near = async (address: string) => ask('https://localhost/near', '--user', 'ada', '--address', address)
+    expect(await near('192.0.2.7')).toMatchObject({ decided_by: 'services[0].routes[3].allow[0]' })
+    expect(await near('198.51.100.7')).toMatchObject({ refusal: { status: 403 } })
+  })
+
+  test.each<[string[], string]>([
+    [['--for', 'https://localhost/', '--header', 'no header'], '--header takes a line as'],
+    [['--for', 'https://localhost/', '--header', 'X: a\r\nY: b'], '--header takes a line as'],
+    [['--for', 'https://localhost/', '--header', 'Host: other'], '--header cannot name Host'],
+    [['--for', 'https://localhost/', '--tag', 'v1'], '--tag is for --for with a scope'],
+    [['--for', 'https://localhost/', '--address', 'office'], '--address office is no IP address'],
+    [['--user', 'ada'], '--header, --user and --address are for --for'],
+    [[], 'name the file of a certificate'],
+  ])('%j is refused with how to write it', async (args, words) => {
+    const { stderr, status } = await sallyport(['inspect', '-c', config, ...args])
+    expect(stderr).toContain(words)
+    expect(status).not.toBe(0)
+  })
+})
+
+test('what mappers make of the certificate is told, plugins among them', async () => {
+  const plugin = await startPlugin('sss', {
+    'Plugin.Activate': { Implements: ['ClientCertificateMapper'] },
+    'ClientCertificateMapper.MapClientCertificateToUser': { AuthedUser: { Name: 'Ada L' } },
+  })
+  const parts = {
+    ...listenerOf(scene.server({ verify_and_map: true, ssl_verify_client: 'on', certmap: ['sss'] })),
+    docker_plugins: { socket_directories: [plugin.folder] },
+  }
+  const asking = temporaryFile('plugin.yaml', JSON.stringify(scene.config(parts)))
+  const file = temporaryFile('ada.pem', scene.ada.chain)
+  const ask = async () => (await sallyport(['inspect', file, '-c', asking, '--for', 'https://localhost/'])).stdout
+  expect(await ask()).toMatch(/mapping +Ada L: plugin sss says Ada L\n/)
+  await plugin.stop()
+  expect(await ask()).toMatch(/mapping +undecided: certificate mapper sss: .*\n.*503 GW_UNDECIDED/s)
 })
 
 test('as text it can be read from top to bottom', async () => {

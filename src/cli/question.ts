@@ -1,0 +1,66 @@
+/** A request that somebody asks `inspect` about. */
+import type { IncomingMessage } from 'node:http'
+import { isIP } from 'node:net'
+import { CommandError } from './command-error.ts'
+
+export interface Question {
+  readonly method: string
+  readonly url: URL
+  /** Name and value of each header that the client sends besides Host. */
+  readonly headers: readonly (readonly [name: string, value: string])[]
+  /** Whose credentials are taken to be good, whatever the route asks for. */
+  readonly user: string | undefined
+  /** Where the client comes from. */
+  readonly address: string | undefined
+}
+
+interface QuestionOptions {
+  readonly header?: readonly string[]
+  readonly user?: string
+  readonly address?: string
+}
+
+/** @throws CommandError */
+export function readQuestion(written: string, { header = [], user, address }: QuestionOptions): Question {
+  const [, method = 'GET', target = ''] = /^(?:([A-Z]+) +)?(\S+)$/.exec(written.trim()) ?? []
+  const url = URL.parse(target)
+  if (url?.protocol !== 'https:')
+    throw new CommandError(`--for takes a method and a URL with https, as 'GET https://api.example.com/orders'`)
+  if (address !== undefined && isIP(address) === 0) throw new CommandError(`--address ${address} is no IP address`)
+  return { method, url, headers: header.map(readHeader), user, address }
+}
+
+function readHeader(line: string): readonly [string, string] {
+  const [, name, value] = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([\t\x20-\x7e\x80-\xff]*)$/.exec(line) ?? []
+  if (name === undefined || value === undefined) throw new CommandError("--header takes a line as 'Name: value'")
+  if (name.toLowerCase() === 'host') throw new CommandError('--header cannot name Host: it is that of the URL')
+  return [name, value.trimEnd()]
+}
+
+export function hostOf({ url }: Question): string {
+  return url.hostname.toLowerCase().replace(/\.$/, '')
+}
+
+/** As a client writes it that sends nothing but what it must, and what was given. */
+export function requestOf({ method, url, headers }: Question): IncomingMessage {
+  const { host } = url
+  const request = {
+    method,
+    url: url.pathname + url.search,
+    rawHeaders: ['Host', host, ...headers.flat()],
+    headers: { host, ...joined(headers) },
+    httpVersion: '1.1',
+    httpVersionMajor: 1,
+    httpVersionMinor: 1,
+  }
+  return request as unknown as IncomingMessage
+}
+
+function joined(headers: Question['headers']): Record<string, string> {
+  const result: Record<string, string> = Object.create(null)
+  for (const [name, value] of headers) {
+    const key = name.toLowerCase()
+    result[key] = key in result ? `${result[key]}, ${value}` : value
+  }
+  return result
+}
