@@ -54,34 +54,33 @@ class Checker {
   }
 
   value(schema: z.ZodType, written: unknown, path: string, ofKong: boolean): unknown {
-    const field = fields.get(schema)
-    const { inner, fallback } = unwrap(schema)
-    const isBlock = inner instanceof z.ZodObject || inner instanceof z.ZodArray || inner instanceof z.ZodRecord
+    const declared = declarationOf(schema)
+    const { inner, fallback, field } = declared
     // An empty block is usual where its lines are commented out; an empty value is more likely a mistake, except to Kong.
-    const given = written === null && (isBlock || ofKong) ? undefined : written
+    const given = written === null && (declared.isBlock || ofKong) ? undefined : written
     const value = given === undefined ? fallback : given
-    if (value === undefined) return this.#absent(schema, field, path)
+    if (value === undefined) return this.#absent(declared, path)
     if (inner instanceof z.ZodObject) return this.#object(inner, value, path)
     if (inner instanceof z.ZodArray) return this.#array(inner, field, value, path, ofKong)
     if (inner instanceof z.ZodRecord) return this.#record(inner, field, value, path)
     return this.#leaf(inner, field, value, path)
   }
 
-  #absent(schema: z.ZodType, field: Field | undefined, path: string): unknown {
-    if (schema instanceof z.ZodOptional) return undefined
+  #absent({ isOptional, field }: Declaration, path: string): unknown {
+    if (isOptional) return undefined
     return this.#wrong(path, `is missing; expected ${field?.kind.expected ?? 'a value'}`)
   }
 
   #object(schema: z.ZodObject, written: unknown, path: string): unknown {
     if (!isMap(written)) return this.#noBlock(schema, path)
     const value = natsBlocks.has(schema) ? this.#inLowerCase(written, schema, path) : written
-    const ofKong = kongEntities.has(schema)
+    const { ofKong, settings } = declarationOf(schema)
     const result: Record<string, unknown> = path.endsWith(']') ? { at: path } : {}
     for (const key of Object.keys(value)) {
       if (!Object.hasOwn(schema.shape, key)) this.#unknown(key, schema, path)
     }
-    for (const [key, inner] of Object.entries(schema.shape)) {
-      const found = this.value(inner as z.ZodType, value[key], pathTo(path, key), ofKong)
+    for (const [key, inner] of settings) {
+      const found = this.value(inner, value[key], pathTo(path, key), ofKong)
       if (found === WRONG) this.#context.broken.add(result)
       else if (found !== undefined) result[key] = found
     }
@@ -193,6 +192,35 @@ class Checker {
     this.#context.report(path, message)
     return WRONG
   }
+}
+
+interface Declaration {
+  readonly inner: z.ZodType
+  readonly fallback: unknown
+  readonly field: Field | undefined
+  readonly isOptional: boolean
+  readonly isBlock: boolean
+  readonly ofKong: boolean
+  /** Of a map. */
+  readonly settings: readonly (readonly [key: string, schema: z.ZodType])[]
+}
+
+const declarations = new WeakMap<z.ZodType, Declaration>()
+
+/** What a schema says, found out once: a file with 10,000 routes asks a hundred thousand times, and zod looks it up each time. */
+function declarationOf(schema: z.ZodType): Declaration {
+  const known = declarations.get(schema)
+  if (known) return known
+  const { inner, fallback } = unwrap(schema)
+  const declared = {
+    ...{ inner, fallback, field: fields.get(schema) },
+    isOptional: schema instanceof z.ZodOptional,
+    isBlock: inner instanceof z.ZodObject || inner instanceof z.ZodArray || inner instanceof z.ZodRecord,
+    ofKong: kongEntities.has(schema),
+    settings: schema instanceof z.ZodObject ? Object.entries<z.ZodType>(schema.shape) : [],
+  }
+  declarations.set(schema, declared)
+  return declared
 }
 
 function isMap(value: unknown): value is Record<string, unknown> {

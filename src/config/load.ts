@@ -150,7 +150,8 @@ class Load {
   }
 
   #expand(written: string, path: string): string {
-    if (verbatimSetting(path)) return written
+    // Most values hold none, and looking up what a setting is takes longer than that.
+    if (!written.includes('${') || verbatimSetting(path)) return written
     const { text, used, problem } = substitute(written, (name) => variable(this.#env, name))
     if (used.length > 0) this.#expanded.add(path)
     if (problem !== undefined) {
