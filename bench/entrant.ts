@@ -18,6 +18,8 @@ export interface Entrant {
   readonly launch: Launch
   readonly log: string
   process: Running | undefined
+  /** How long the last start took until the first answer. */
+  startMs: number
   failed: boolean
 }
 
@@ -30,11 +32,11 @@ export async function enter(
   const site = { port, adminPort: await freePort(), upstreamPort, pki: bench.pki, job }
   const launch = configure(gateway, bench.folder, site)
   const log = join(launch.home, 'output.log')
-  return { gateway, job, version, port, launch, log, process: undefined, failed: false }
+  return { gateway, job, version, port, launch, log, process: undefined, startMs: Number.NaN, failed: false }
 }
 
-export function subjectOf({ gateway, process: running, port }: Entrant): Subject {
-  return { name: gateway.name, pid: running?.pid ?? 0, port }
+export function subjectOf({ gateway, process: running, port, log, startMs }: Entrant): Subject {
+  return { name: gateway.name, pid: running?.pid ?? 0, port, log, startMs }
 }
 
 /** Stops the gateway where it runs, starts it, and waits for its first answer (and for its own word, where it has one). */
@@ -47,6 +49,7 @@ export async function restart(bench: Bench, entrant: Entrant): Promise<Figures> 
     readyUrl && firstSuccess(running, async () => (await plainStatus(readyUrl)) === 200),
     firstSuccess(running, async () => (await bench.client.ask(entrant.port, '/')).status === 200),
   ])
+  entrant.startMs = startMs
   await checkGateway(bench.client, entrant.port)
   return readyMs ? { startMs, readyMs } : { startMs }
 }

@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { TLSSocket } from 'node:tls'
 import type { Client } from './client.ts'
 import type { Pki } from './pki.ts'
+import { startProbe } from './probe.ts'
 import { cpuMicroseconds, residentKib, run } from './processes.ts'
 import { BODY_BYTES } from './upstream.ts'
 
@@ -24,6 +25,10 @@ export interface Subject {
   readonly name: string
   readonly pid: number
   readonly port: number
+  /** The file that holds what it writes. */
+  readonly log: string
+  /** From its start to its first answer. */
+  readonly startMs: number
 }
 
 export interface Bench {
@@ -79,10 +84,44 @@ export async function measureReal(bench: Bench, subject: Subject): Promise<Figur
   return { realCpu: (await loadKept(bench, subject, bench.sizes.requests)).cpu }
 }
 
-/** By the number of routes and hosts that are configured beside the one that is asked for. */
+/** By the number of routes and hosts that are configured beside the one that is asked for: requests, the start, a reload, and memory. */
 export async function measureGrowth(bench: Bench, subject: Subject, many: boolean): Promise<Figures> {
   const { cpu } = await loadKept(bench, subject, bench.sizes.requests)
-  return many ? { manyRoutesCpu: cpu } : { tenRoutesCpu: cpu }
+  const mib = residentKib(subject.pid) / 1024
+  if (!many) return { tenRoutesCpu: cpu, tenRoutesMib: mib }
+  const { reloadMs, latency } = await reload(bench.pki, subject, { line: '"msg":"reloaded"' })
+  return {
+    ...{ manyRoutesCpu: cpu, manyRoutesMib: mib, manyRoutesStart: subject.startMs },
+    ...{ manyRoutesReload: reloadMs, reloadP999: latency.p999, reloadLongest: latency.longest },
+  }
+}
+
+const RELOAD_LIMIT_MS = 60_000
+
+/** What requests at a steady pace wait while the configuration is read again, until the log has this line. */
+export async function reload(
+  pki: Pki,
+  { pid, port, log }: Pick<Subject, 'pid' | 'port' | 'log'>,
+  { line }: { line: string },
+) {
+  const probe = await startProbe(pki, port)
+  const lines = () => readFileSync(log, 'utf8').split(line).length
+  let reloadMs = 0
+  try {
+    const latency = await probe.during(async () => {
+      const [before, began] = [lines(), performance.now()]
+      process.kill(pid, 'SIGHUP')
+      while (lines() === before) {
+        if (performance.now() - began > RELOAD_LIMIT_MS) throw new Error(`does not log ${line} after SIGHUP`)
+        await sleep(5)
+      }
+      reloadMs = performance.now() - began
+      await sleep(AFTER_LOAD_MS)
+    })
+    return { reloadMs, latency }
+  } finally {
+    await probe.stop()
+  }
 }
 
 /** CPU per request over kept connections, in microseconds. */

@@ -4,6 +4,8 @@
  *   npm run bench                          everything, some minutes; writes bench/result.json and docs/performance.svg
  *   npm run bench -- requests bodies       only these rows: start, idle, requests, posts, answers,
  *                                          handshakes, resumed, crowd, bodies, real, growth, workers, many
+ *   npm run bench -- revocation            revocation lists of up to a million entries, see bench/revocation.ts
+ *   npm run bench -- facts                 what Sallyport does for a new connection beside the handshake, see bench/facts.ts
  *   npm run bench -- --quick               small loads and one round: whether the bench works, not how fast anything is
  *   npm run bench:check                    nginx and Sallyport; exit status 1 where a ratio got worse than in bench/result.json as committed
  *
@@ -62,6 +64,10 @@ process.once('exit', () => {
 })
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => process.exit(130))
 setTimeout(() => fail(`gave up after ${RUN_LIMIT_MS / 60_000} minutes`), RUN_LIMIT_MS).unref()
+
+// Not rows: one runs each gateway once for each list, the other none at all.
+if (process.argv[2] === 'revocation') await import('./revocation.ts')
+if (process.argv[2] === 'facts') await import('./facts.ts')
 
 try {
   process.exit(await main(readOptions(RESULTS)))
