@@ -1,17 +1,9 @@
 /** Tokens that others issued: JWTs whose keys they publish as a JWKS (RFC 7517). */
 import { hash } from 'node:crypto'
-import {
-  createLocalJWKSet,
-  createRemoteJWKSet,
-  decodeJwt,
-  errors,
-  type JSONWebKeySet,
-  type JWTPayload,
-  type JWTVerifyGetKey,
-  jwtVerify,
-} from 'jose'
+import { createLocalJWKSet, decodeJwt, errors, type JSONWebKeySet, type JWTPayload, jwtVerify } from 'jose'
 import { thumbprintOf } from '../tokens/binding.ts'
 import type { Connection, Outcome, User, Users } from '../types.ts'
+import { createRemoteKeys, type IssuerKeys, type RemoteKeysOptions } from './remote-keys.ts'
 
 export interface JwtIssuerOptions {
   /** What `iss` must be, letter for letter. */
@@ -19,7 +11,7 @@ export interface JwtIssuerOptions {
   /** One of them must be in `aud`. */
   readonly audiences: readonly string[]
   readonly algorithms: readonly string[]
-  readonly keys: { readonly uri: URL } | { readonly set: JSONWebKeySet }
+  readonly keys: RemoteKeysOptions | { readonly set: JSONWebKeySet }
   readonly userClaim: string
   readonly groupsClaim: string | undefined
   /** Whether users count whom the configuration does not know. */
@@ -28,16 +20,16 @@ export interface JwtIssuerOptions {
   readonly clockTolerance: number
 }
 
-type GetKey = JWTVerifyGetKey
-
-interface Issuer extends JwtIssuerOptions {
-  readonly getKey: GetKey
+interface Issuer extends Omit<JwtIssuerOptions, 'keys'> {
+  readonly keys: IssuerKeys
 }
 
 interface Verified {
   readonly outcome: Outcome
   /** RFC 8705: the certificate without which the token is of no use. */
   readonly thumbprint: string | undefined
+  /** In milliseconds since the epoch. */
+  readonly until: number
 }
 
 /** Longer ones are refused unread. */
@@ -65,7 +57,7 @@ export class JwtIssuers {
 
   constructor(issuers: readonly JwtIssuerOptions[], users: Users) {
     this.#users = users
-    this.#issuers = new Map(issuers.map((issuer) => [issuer.issuer, { ...issuer, getKey: getKeyOf(issuer) }]))
+    this.#issuers = new Map(issuers.map((issuer) => [issuer.issuer, { ...issuer, keys: keysOf(issuer) }]))
   }
 
   /**
@@ -76,7 +68,7 @@ export class JwtIssuers {
     if (this.#issuers.size === 0 || token.length > LONGEST) return undefined
     const key = hash('sha256', token, 'base64')
     const known = this.#verified.get(key)
-    if (known) return forClient(known, connection)
+    if (known && known.until > Date.now()) return forClient(known, connection)
     const issuer = this.#issuers.get(issuerOf(token) ?? '')
     return issuer && this.#check(token, key, issuer, connection)
   }
@@ -84,7 +76,7 @@ export class JwtIssuers {
   async #check(token: string, key: string, issuer: Issuer, connection: Connection | undefined): Promise<Outcome> {
     const { algorithms, audiences, clockTolerance } = issuer
     try {
-      const { payload } = await jwtVerify(token, issuer.getKey, {
+      const { payload } = await jwtVerify(token, issuer.keys.getKey, {
         issuer: issuer.issuer,
         audience: [...audiences],
         algorithms: [...algorithms],
@@ -92,7 +84,11 @@ export class JwtIssuers {
         // One that never ends could not be taken back.
         requiredClaims: ['exp', issuer.userClaim],
       })
-      const verified = { outcome: this.#outcomeOf(payload, issuer, token), thumbprint: boundTo(payload) }
+      const verified = {
+        outcome: this.#outcomeOf(payload, issuer, token),
+        thumbprint: boundTo(payload),
+        until: issuer.keys.goodUntil(),
+      }
       if (verified.outcome.status === 'accepted') this.#remember(key, verified)
       return forClient(verified, connection)
     } catch (error) {
@@ -127,9 +123,9 @@ export class JwtIssuers {
   }
 }
 
-function getKeyOf({ keys }: JwtIssuerOptions): GetKey {
-  // jose fetches at most every 30 seconds, whatever key ids clients make up.
-  return 'uri' in keys ? createRemoteJWKSet(keys.uri, { timeoutDuration: 5000 }) : createLocalJWKSet(keys.set)
+function keysOf({ keys }: JwtIssuerOptions): IssuerKeys {
+  if ('uri' in keys) return createRemoteKeys(keys)
+  return { getKey: createLocalJWKSet(keys.set), goodUntil: () => Number.POSITIVE_INFINITY }
 }
 
 /** Unverified: only to choose who must have signed it. */

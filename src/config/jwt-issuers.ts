@@ -29,6 +29,17 @@ export const jwtIssuer = block('An issuer of tokens, as an OpenID provider.', {
   jwks_uri: field(jwksUri, {
     about: 'Where its keys are published. They are fetched when they are first needed, and kept.',
   }),
+  jwks_max_age: field(duration, {
+    default: '10m',
+    about:
+      'For how long keys from jwks_uri are kept, and so for how long at most one still counts that the issuer has withdrawn.',
+  }),
+  jwks_cooldown: field(duration, {
+    default: '30s',
+    about:
+      'How long after the keys were fetched an unknown one is looked for again at the earliest: clients can make up names of keys.',
+  }),
+  jwks_timeout: field(duration, { default: '5s', about: 'How long the answer of jwks_uri may take.' }),
   jwks: field(text, { about: 'In place of jwks_uri: a file with the keys, or their JSON itself.' }),
   algorithms: list(choice(...ALGORITHMS), {
     default: ['RS256', 'PS256', 'ES256', 'EdDSA'],
@@ -45,7 +56,9 @@ export const jwtIssuers = z.array(jwtIssuer).prefault([]).describe('Others whose
 export type WrittenJwtIssuer = z.output<typeof jwtIssuer> & Located
 
 export interface JwtIssuerConfig extends Omit<WrittenJwtIssuer, 'jwks' | 'jwks_uri'> {
-  readonly keys: { readonly uri: URL } | { readonly set: { readonly keys: Record<string, unknown>[] } }
+  readonly keys:
+    | { readonly uri: URL; readonly timeout: number; readonly cooldown: number; readonly maxAge: number }
+    | { readonly set: { readonly keys: Record<string, unknown>[] } }
 }
 
 export function checkJwtIssuer({ at, audience, jwks, jwks_uri }: WrittenJwtIssuer): Problem[] {
@@ -58,8 +71,11 @@ export function checkJwtIssuer({ at, audience, jwks, jwks_uri }: WrittenJwtIssue
 }
 
 /** @throws Unfit where the keys cannot be used */
-export function keysOf({ jwks, jwks_uri }: WrittenJwtIssuer, pems: PemReader): JwtIssuerConfig['keys'] {
-  if (jwks_uri) return { uri: jwks_uri }
+export function keysOf(
+  { jwks, jwks_uri: uri, jwks_timeout: timeout, jwks_cooldown: cooldown, jwks_max_age: maxAge }: WrittenJwtIssuer,
+  pems: PemReader,
+): JwtIssuerConfig['keys'] {
+  if (uri) return { uri, timeout, cooldown, maxAge }
   const written = jwks ?? ''
   const file = written.trimStart().startsWith('{') ? undefined : findFile(written, pems)
   if (file === undefined && !written.trimStart().startsWith('{'))

@@ -1,0 +1,68 @@
+/** The keys that another issuer publishes at an address. Whatever clients send, it is asked only so often. */
+import {
+  createRemoteJWKSet,
+  customFetch,
+  type FetchImplementation,
+  type JWKSCacheInput,
+  type JWTVerifyGetKey,
+  jwksCache,
+} from 'jose'
+import { boundedRequest } from '../bounded-request.ts'
+
+export interface RemoteKeysOptions {
+  readonly uri: URL
+  /** Milliseconds that an answer may take. */
+  readonly timeout: number
+  /** Milliseconds before a key that is not among them is looked for again: clients can make up names of keys. */
+  readonly cooldown: number
+  /** Milliseconds after which they are fetched anew: so long a key may count that the issuer has withdrawn. */
+  readonly maxAge: number
+}
+
+export interface IssuerKeys {
+  readonly getKey: JWTVerifyGetKey
+  /** Until when a signature counts that was checked by the keys at hand, in milliseconds since the epoch. */
+  goodUntil(): number
+}
+
+/** Bytes; issuers with hundreds of keys have less. */
+const LARGEST = 1024 * 1024
+/** Milliseconds in which an issuer that gave no usable answer is not asked again, at most. */
+const PAUSE = 5000
+
+export function createRemoteKeys({ uri, timeout, cooldown, maxAge }: RemoteKeysOptions): IssuerKeys {
+  const cache: JWKSCacheInput = {}
+  let failure: { readonly error: unknown; readonly until: number } | undefined
+  const fetchOnce: FetchImplementation = async (url, { headers }) => {
+    if (failure && Date.now() < failure.until) throw failure.error
+    failure = undefined
+    try {
+      return new Response(await bytesFrom(new URL(url), Object.fromEntries(headers), timeout))
+    } catch (error) {
+      failure = { error, until: Date.now() + Math.min(PAUSE, cooldown) }
+      throw error
+    }
+  }
+  const getKey = createRemoteJWKSet(uri, {
+    ...{ cooldownDuration: cooldown, cacheMaxAge: maxAge },
+    ...{ [customFetch]: fetchOnce, [jwksCache]: cache },
+  })
+  return { getKey, goodUntil: () => (cache.uat ?? 0) + maxAge }
+}
+
+/** @throws Error that says why there are no keys */
+async function bytesFrom(url: URL, headers: Record<string, string>, timeout: number): Promise<ArrayBuffer> {
+  const { status, body } = await boundedRequest({ url, headers }, undefined, { timeout, most: LARGEST })
+  if (status !== 200) throw new Error(`${url.origin} answered ${status} instead of its keys`)
+  if (!isKeySet(body.toString('utf8'))) throw new Error(`${url.origin} answered with what is no JSON Web Key Set`)
+  return Uint8Array.from(body).buffer
+}
+
+function isKeySet(text: string): boolean {
+  try {
+    const { keys } = (JSON.parse(text) ?? {}) as { readonly keys?: unknown }
+    return Array.isArray(keys) && keys.every((key) => typeof key === 'object' && key !== null)
+  } catch {
+    return false
+  }
+}

@@ -1,0 +1,127 @@
+import { generateKeyPairSync, type KeyObject } from 'node:crypto'
+import { createServer, type RequestListener, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
+import { exportJWK, SignJWT } from 'jose'
+import type { Gateway } from '../support/gateway.ts'
+import { makeScene, type Scene } from '../support/scene.ts'
+import { waitFor } from '../support/wait.ts'
+
+const ISSUER = 'https://login.example.com'
+const COOLDOWN = 200
+const MAX_AGE = 600
+
+/** A real server of keys; `answer` says how it does. */
+let provider: Server
+let answer: RequestListener
+let fetched = 0
+let scene: Scene
+let gateway: Gateway
+
+interface Key {
+  readonly kid: string
+  readonly privateKey: KeyObject
+  readonly jwk: object
+}
+
+async function makeKey(kid: string): Promise<Key> {
+  const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+  return { kid, privateKey, jwk: { ...(await exportJWK(publicKey)), kid, alg: 'ES256', use: 'sig' } }
+}
+
+const publish = (...keys: readonly Key[]): RequestListener => {
+  return (_request, response) => void response.end(JSON.stringify({ keys: keys.map(({ jwk }) => jwk) }))
+}
+
+beforeAll(async () => {
+  provider = createServer((request, response) => {
+    fetched += 1
+    answer(request, response)
+  })
+  await new Promise<void>((resolve) => provider.listen(0, '127.0.0.1', resolve))
+  const { port } = provider.address() as AddressInfo
+  scene = await makeScene()
+  gateway = await scene.start({
+    auth: {
+      jwt_issuers: [
+        {
+          ...{ issuer: ISSUER, audience: ['api'], jwks_uri: `http://127.0.0.1:${port}/jwks.json`, jwks_timeout: '500ms' },
+          ...{ jwks_cooldown: `${COOLDOWN}ms`, jwks_max_age: `${MAX_AGE}ms` },
+        },
+      ],
+    },
+    consumers: [{ username: 'ada' }],
+    services: [{ name: 'api', url: scene.backend.url, rules: [['token']], routes: [{ name: 'all', paths: ['/'] }] }],
+  })
+})
+afterAll(() => {
+  provider.closeAllConnections()
+  provider.close()
+})
+beforeEach(() => {
+  scene.backend.reset()
+})
+
+const tokenOf = ({ kid, privateKey }: Key) =>
+  new SignJWT({ iss: ISSUER, aud: 'api', sub: 'ada' })
+    .setProtectedHeader({ alg: 'ES256', kid })
+    .setExpirationTime('5m')
+    .sign(privateKey)
+const ask = async (token: string) => (await gateway.get('/', { headers: { authorization: `Bearer ${token}` } })).status
+
+test('a key that is new is fetched, and one that is withdrawn counts no more, also for tokens that were seen', async () => {
+  const [first, second] = [await makeKey('first'), await makeKey('second')]
+  answer = publish(first)
+  const [seen, ofSecond] = [await tokenOf(first), await tokenOf(second)]
+  expect([await ask(seen), await ask(seen), fetched]).toEqual([200, 200, 1])
+  answer = publish(first, second)
+  await waitFor('the second key', async () => (await ask(ofSecond)) === 200)
+  expect(await ask(seen)).toBe(200)
+
+  answer = publish(second)
+  await waitFor('the end of the first key', async () => (await ask(seen)) === 401)
+  expect([await ask(await tokenOf(first)), await ask(ofSecond)]).toEqual([401, 200])
+})
+
+test('however many names of keys clients make up, the issuer is asked only so often', async () => {
+  const [known, unknown] = [await makeKey('known'), await makeKey('unknown')]
+  answer = publish(known)
+  await waitFor('the key', async () => (await ask(await tokenOf(known))) === 200)
+  const [before, begun] = [fetched, Date.now()]
+  const tokens = await Promise.all(Array.from({ length: 200 }, (_, i) => tokenOf({ ...unknown, kid: `made-up-${i}` })))
+  const statuses = await Promise.all(tokens.map(ask))
+  expect(new Set(statuses)).toEqual(new Set([401]))
+  expect(fetched - before).toBeLessThanOrEqual((Date.now() - begun) / COOLDOWN + 1)
+})
+
+describe('an issuer that gives no keys', () => {
+  test.each<[string, RequestListener]>([
+    ['answers with an error', (_request, response) => void response.writeHead(500).end('{}')],
+    ['answers with something else', (_request, response) => void response.end('{"keys":{"a":1}}')],
+    ['sends without end', (_request, response) => sendForEver(response)],
+    ['ends the connection', (request) => void request.socket.destroy()],
+    ['is silent', () => {}],
+  ])('%s: 503, never 401, asked only so often, and its tokens are good again when it is back', async (_, broken) => {
+    const key = await makeKey('lasting')
+    const token = await tokenOf(key)
+    answer = publish(key)
+    await waitFor('the key', async () => (await ask(token)) === 200)
+    answer = broken
+    const statuses = new Set<number>()
+    await waitFor('the end of what is known', async () => statuses.add(await ask(token)).has(503))
+    const [before, begun] = [fetched, Date.now()]
+    for (const status of await Promise.all(Array.from({ length: 50 }, () => ask(token)))) statuses.add(status)
+    expect(statuses).toEqual(new Set([200, 503]))
+    expect(fetched - before).toBeLessThanOrEqual((Date.now() - begun) / COOLDOWN + 1)
+    answer = publish(key)
+    await waitFor('the key again', async () => (await ask(token)) === 200)
+  })
+})
+
+function sendForEver(response: Parameters<RequestListener>[1]): void {
+  const more = () => {
+    while (!response.destroyed && response.write(' '.repeat(65_536))) {}
+  }
+  response.on('drain', more).on('error', () => {})
+  more()
+}
