@@ -7,10 +7,12 @@ import {
   type JWTVerifyGetKey,
   jwksCache,
 } from 'jose'
-import { boundedRequest } from '../bounded-request.ts'
+import { boundedRequest, type Question } from '../bounded-request.ts'
 
 export interface RemoteKeysOptions {
   readonly uri: URL
+  /** The authorities that may have issued its certificate; undefined trusts the public ones. */
+  readonly ca: readonly string[] | undefined
   /** Milliseconds that an answer may take. */
   readonly timeout: number
   /** Milliseconds before a key that is not among them is looked for again: clients can make up names of keys. */
@@ -30,14 +32,15 @@ const LARGEST = 1024 * 1024
 /** Milliseconds in which an issuer that gave no usable answer is not asked again, at most. */
 const PAUSE = 5000
 
-export function createRemoteKeys({ uri, timeout, cooldown, maxAge }: RemoteKeysOptions): IssuerKeys {
+export function createRemoteKeys({ uri, ca, timeout, cooldown, maxAge }: RemoteKeysOptions): IssuerKeys {
   const cache: JWKSCacheInput = {}
   let failure: { readonly error: unknown; readonly until: number } | undefined
-  const fetchOnce: FetchImplementation = async (url, { headers }) => {
+  const fetchOnce: FetchImplementation = async (_url, { headers }) => {
     if (failure && Date.now() < failure.until) throw failure.error
     failure = undefined
     try {
-      return new Response(await bytesFrom(new URL(url), Object.fromEntries(headers), timeout))
+      const question = { url: uri, headers: Object.fromEntries(headers), ...(ca && { ca: [...ca] }) }
+      return new Response(await bytesFrom(question, timeout))
     } catch (error) {
       failure = { error, until: Date.now() + Math.min(PAUSE, cooldown) }
       throw error
@@ -51,8 +54,9 @@ export function createRemoteKeys({ uri, timeout, cooldown, maxAge }: RemoteKeysO
 }
 
 /** @throws Error that says why there are no keys */
-async function bytesFrom(url: URL, headers: Record<string, string>, timeout: number): Promise<ArrayBuffer> {
-  const { status, body } = await boundedRequest({ url, headers }, undefined, { timeout, most: LARGEST })
+async function bytesFrom(question: Question & { readonly url: URL }, timeout: number): Promise<ArrayBuffer> {
+  const { url } = question
+  const { status, body } = await boundedRequest(question, undefined, { timeout, most: LARGEST })
   if (status !== 200) throw new Error(`${url.origin} answered ${status} instead of its keys`)
   if (!isKeySet(body.toString('utf8'))) throw new Error(`${url.origin} answered with what is no JSON Web Key Set`)
   return Uint8Array.from(body).buffer

@@ -2,7 +2,7 @@
 import { z } from 'zod'
 import type { Problem } from '../errors.ts'
 import { block, field, type Kind, type Located, list, Unfit } from './field.ts'
-import { findFile, type PemReader, readBounded } from './pem.ts'
+import { findFile, type PemReader, pem, readBounded } from './pem.ts'
 import { choice, duration, onOff, text } from './scalars.ts'
 
 /** Signatures with a key pair only: who can check an HMAC can also make it. */
@@ -38,6 +38,10 @@ export const jwtIssuer = block('An issuer of tokens, as an OpenID provider.', {
     default: '30s',
     about:
       'How long after the keys were fetched an unknown one is looked for again at the earliest: clients can make up names of keys.',
+  }),
+  jwks_trusted_certificate: field(pem, {
+    otherwise: "Node's list of public authorities",
+    about: 'The authorities that may have issued the certificate of jwks_uri.',
   }),
   jwks_timeout: field(duration, { default: '5s', about: 'How long the answer of jwks_uri may take.' }),
   jwks: field(text, { about: 'In place of jwks_uri: a file with the keys, or their JSON itself.' }),

@@ -3,7 +3,7 @@ import type { z } from 'zod'
 import type { Problem } from '../errors.ts'
 import { AUTH_METHODS, headerName, methodName } from './auth.ts'
 import { block, field, type Kind, type Located, map, Unfit } from './field.ts'
-import { findFile, type PemReader } from './pem.ts'
+import { findFile, type PemReader, pem } from './pem.ts'
 import { integer, onOff, positiveDuration, text } from './scalars.ts'
 
 export type PluginAddress =
@@ -35,6 +35,10 @@ export const methodPlugin = block('A method by which callers say who they are, m
     about:
       'In place of a module: where to POST the three arguments as JSON; a program on a Unix socket gets them at /authenticate.',
   }),
+  url_trusted_certificate: field(pem, {
+    otherwise: "Node's list of public authorities",
+    about: "For an https url: the authorities that may have issued the program's certificate.",
+  }),
   settings: map(text, { default: {}, about: 'What the class that the module exports is made with.' }),
   payload: map(headerName, {
     default: {},
@@ -58,13 +62,20 @@ export interface MethodPluginConfig extends Omit<WrittenMethodPlugin, 'module' |
   readonly address: PluginAddress
 }
 
-export function checkMethodPlugin({ at, name, module, url, settings }: WrittenMethodPlugin): Problem[] {
+export function checkMethodPlugin(plugin: WrittenMethodPlugin): Problem[] {
+  const { at, name, module, url, url_trusted_certificate, settings } = plugin
   const problems: Problem[] = []
   if ((AUTH_METHODS as readonly string[]).includes(name)) {
     problems.push({ path: `${at}.name`, message: 'is a method of Sallyport itself; choose another name' })
   }
   if ((module === undefined) === (url === undefined)) {
     problems.push({ path: at, message: 'must set one of module and url' })
+  }
+  if (url_trusted_certificate && !(url?.kind === 'url' && url.url.protocol === 'https:')) {
+    problems.push({
+      path: `${at}.url_trusted_certificate`,
+      message: 'has no meaning without a url that begins with https',
+    })
   }
   if (url !== undefined && Object.keys(settings).length > 0) {
     problems.push({ path: `${at}.settings`, message: 'only reach a module; configure the program itself' })

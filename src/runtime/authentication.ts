@@ -44,11 +44,14 @@ export interface Authentication {
 export function buildAuthentication(options: AuthenticationOptions): Authentication {
   const { config, users, materials, store, tokens, directory, authorizations, dockerPlugins, lasting } = options
   const { realm } = config.auth
-  const plugins = createMethodPlugins(config, users, lasting.log)
+  const plugins = createMethodPlugins(config, users, lasting.log, materials)
   const { mappedUsers } = lasting
   const certificate = createCertificateMethod({ mappedUsers })
   const describe = (claims: Claims, user: User) => tokenAttributes(claims, user, directory)
-  const issuers = new JwtIssuers(config.auth.jwt_issuers.map(issuerOptions), users)
+  const issuers = new JwtIssuers(
+    config.auth.jwt_issuers.map((issuer) => issuerOptions(issuer, materials)),
+    users,
+  )
   const token = tokens
     ? [createTokenMethod({ tokens: tokens.tokens, issuers, users, realm, certificate, describe })]
     : []
@@ -70,7 +73,7 @@ export function buildAuthentication(options: AuthenticationOptions): Authenticat
       multiFactorRules: multiFactorRulesOf(config, directory, byName),
     }),
     async ready() {
-      await plugins.ready(materials)
+      await plugins.ready()
       if (materials.problems.length === 0) return
       plugins.close()
       throw new ConfigError(materials.problems)
@@ -91,8 +94,17 @@ function multiFactorRulesOf(
   }
 }
 
-function issuerOptions(config: Config['auth']['jwt_issuers'][number]): JwtIssuerOptions {
-  const { issuer, audience: audiences, algorithms, keys, user_claim: userClaim, groups_claim: groupsClaim } = config
+function issuerOptions(config: Config['auth']['jwt_issuers'][number], materials: Materials): JwtIssuerOptions {
+  const {
+    issuer,
+    audience: audiences,
+    algorithms,
+    jwks_trusted_certificate: trusted,
+    user_claim: userClaim,
+    groups_claim: groupsClaim,
+  } = config
   const { ephemeral_users: ephemeralUsers, clock_tolerance: clockTolerance } = config
+  const ca = trusted && materials.trustStore(trusted, issuer)?.pems
+  const keys = 'uri' in config.keys ? { ...config.keys, ca } : config.keys
   return { issuer, audiences, algorithms, keys, userClaim, groupsClaim, ephemeralUsers, clockTolerance }
 }

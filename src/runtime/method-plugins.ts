@@ -10,14 +10,14 @@ import type { Materials } from './materials.ts'
 
 export interface MethodPlugins {
   readonly methods: readonly AuthMethod[]
-  /** Waits until each can be asked; those that cannot are problems of `materials`. */
-  ready(materials: Materials): Promise<void>
+  /** Waits until each can be asked; those that cannot are problems of the materials. */
+  ready(): Promise<void>
   close(): void
 }
 
 /** Nothing is started before `ready`, or before somebody asks. */
-export function createMethodPlugins(config: Config, users: Users, log: Log): MethodPlugins {
-  const made = config.method_plugins.map((settings) => ({ settings, plugin: createPlugin(settings, log) }))
+export function createMethodPlugins(config: Config, users: Users, log: Log, materials: Materials): MethodPlugins {
+  const made = config.method_plugins.map((settings) => ({ settings, plugin: createPlugin(settings, log, materials) }))
   return {
     methods: made.map(({ settings, plugin }) =>
       createPluginMethod({
@@ -25,7 +25,7 @@ export function createMethodPlugins(config: Config, users: Users, log: Log): Met
         ...{ users, ephemeralUsers: settings.ephemeral_users },
       }),
     ),
-    async ready(materials) {
+    async ready() {
       const starting = made.map(({ settings, plugin }) =>
         plugin
           .ready()
@@ -39,8 +39,8 @@ export function createMethodPlugins(config: Config, users: Users, log: Log): Met
   }
 }
 
-function createPlugin(config: MethodPluginConfig, log: Log): Plugin {
-  const { name, address, settings, timeout, max_pending: maxPending } = config
+function createPlugin(config: MethodPluginConfig, log: Log, materials: Materials): Plugin {
+  const { name, address, settings, timeout, max_pending: maxPending, url_trusted_certificate: trusted } = config
   switch (address.kind) {
     case 'module': {
       const tell = (message: string) => log.warn({ plugin: name }, `method plugin: ${message}`)
@@ -48,6 +48,6 @@ function createPlugin(config: MethodPluginConfig, log: Log): Plugin {
     }
     case 'unix':
     case 'url':
-      return new HttpPlugin({ address, timeout, maxPending })
+      return new HttpPlugin({ address, timeout, maxPending, ca: trusted && materials.trustStore(trusted, name)?.pems })
   }
 }

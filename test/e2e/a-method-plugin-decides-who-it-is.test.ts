@@ -173,6 +173,16 @@ describe('a start is refused', () => {
     ['a module that is not there', { module: 'nowhere.mjs' }, /module: names no readable file/],
     ['a module that exports nothing', { module: 'empty.mjs' }, /exports no function "authenticate"/],
     ['a module that does not load', { module: 'broken.mjs' }, /cannot be used: .*broken on purpose/],
+    [
+      'authorities without TLS',
+      { url: 'http://127.0.0.1:1', url_trusted_certificate: '-----BEGIN CERTIFICATE-----' },
+      /has no meaning without a url that begins with https/,
+    ],
+    [
+      'authorities that are none',
+      { url: 'https://127.0.0.1:1', url_trusted_certificate: '-----BEGIN CERTIFICATE-----' },
+      /url_trusted_certificate: /,
+    ],
     ['neither module nor url', {}, /must set one of module and url/],
     ['the name of another method', { name: 'password', module: 'school.mjs' }, /is a method of Sallyport itself/],
   ])('for %s', async (_, plugin, problem) => {

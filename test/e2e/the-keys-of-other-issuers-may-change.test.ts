@@ -1,5 +1,6 @@
 import { generateKeyPairSync, type KeyObject } from 'node:crypto'
 import { createServer, type RequestListener, type Server } from 'node:http'
+import { createServer as createTlsServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
 import { exportJWK, SignJWT } from 'jose'
@@ -13,6 +14,7 @@ const MAX_AGE = 600
 
 /** A real server of keys; `answer` says how it does. */
 let provider: Server
+let overTls: Server
 let answer: RequestListener
 let fetched = 0
 let scene: Scene
@@ -34,20 +36,35 @@ const publish = (...keys: readonly Key[]): RequestListener => {
 }
 
 beforeAll(async () => {
-  provider = createServer((request, response) => {
+  const listener: RequestListener = (request, response) => {
     fetched += 1
     answer(request, response)
-  })
-  await new Promise<void>((resolve) => provider.listen(0, '127.0.0.1', resolve))
-  const { port } = provider.address() as AddressInfo
+  }
   scene = await makeScene()
+  const front = scene.inside.server('localhost')
+  provider = createServer(listener)
+  overTls = createTlsServer({ cert: front.chain, key: front.key }, listener)
+  const [port, tlsPort] = await Promise.all(
+    [provider, overTls].map(async (server) => {
+      await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+      return (server.address() as AddressInfo).port
+    }),
+  )
+  const withTls = { audience: ['api'], jwks_uri: `https://localhost:${tlsPort}/jwks.json`, jwks_cooldown: '200ms' }
   gateway = await scene.start({
     auth: {
       jwt_issuers: [
         {
-          ...{ issuer: ISSUER, audience: ['api'], jwks_uri: `http://127.0.0.1:${port}/jwks.json`, jwks_timeout: '500ms' },
+          ...{
+            issuer: ISSUER,
+            audience: ['api'],
+            jwks_uri: `http://127.0.0.1:${port}/jwks.json`,
+            jwks_timeout: '500ms',
+          },
           ...{ jwks_cooldown: `${COOLDOWN}ms`, jwks_max_age: `${MAX_AGE}ms` },
         },
+        { ...withTls, issuer: 'https://inside', jwks_trusted_certificate: scene.inside.certificate },
+        { ...withTls, issuer: 'https://of-others', jwks_trusted_certificate: scene.servers.certificate },
       ],
     },
     consumers: [{ username: 'ada' }],
@@ -55,15 +72,17 @@ beforeAll(async () => {
   })
 })
 afterAll(() => {
-  provider.closeAllConnections()
-  provider.close()
+  for (const server of [provider, overTls]) {
+    server.closeAllConnections()
+    server.close()
+  }
 })
 beforeEach(() => {
   scene.backend.reset()
 })
 
-const tokenOf = ({ kid, privateKey }: Key) =>
-  new SignJWT({ iss: ISSUER, aud: 'api', sub: 'ada' })
+const tokenOf = ({ kid, privateKey }: Key, iss = ISSUER) =>
+  new SignJWT({ iss, aud: 'api', sub: 'ada' })
     .setProtectedHeader({ alg: 'ES256', kid })
     .setExpirationTime('5m')
     .sign(privateKey)
@@ -92,6 +111,13 @@ test('however many names of keys clients make up, the issuer is asked only so of
   const statuses = await Promise.all(tokens.map(ask))
   expect(new Set(statuses)).toEqual(new Set([401]))
   expect(fetched - before).toBeLessThanOrEqual((Date.now() - begun) / COOLDOWN + 1)
+})
+
+test('keys over TLS count only where an authority of the configuration has issued the certificate', async () => {
+  const key = await makeKey('inside')
+  answer = publish(key)
+  expect(await ask(await tokenOf(key, 'https://inside'))).toBe(200)
+  expect(await ask(await tokenOf(key, 'https://of-others'))).toBe(503)
 })
 
 describe('an issuer that gives no keys', () => {

@@ -4,6 +4,7 @@ import { RedisStore, type RedisStoreOptions } from '../../src/store/redis.ts'
 import { storeContract } from '../contract/store.contract.ts'
 import { whenFileEnds } from '../support/cleanup.ts'
 import { describeWith } from '../support/peers.ts'
+import { authority } from '../support/pki.ts'
 import { REDIS_PEERS, type RedisServer, startRedis } from '../support/redis.ts'
 import { waitFor } from '../support/wait.ts'
 
@@ -67,6 +68,17 @@ describeWith(REDIS_PEERS, 'Redis as the store', () => {
     expect(await other.get('revoked:written')).toBe('yes')
     await answers.stop()
     expect([...answers.seen]).toEqual(['yes yes'])
+  })
+
+  test('over TLS it counts only with a certificate of the authority that is trusted', async () => {
+    const inside = authority('inside')
+    const redis = await startRedis(inside.server('localhost'))
+    const store = open(redis, { ca: inside.certificate })
+    await store.set('revoked:a', 'yes', 60_000)
+    expect(await store.get('revoked:a')).toBe('yes')
+    for (const ca of [authority('other').certificate, undefined]) {
+      await expect(open(redis, { ca }).get('revoked:a')).rejects.toMatchObject({ code: 'GW_UNDECIDED' })
+    }
   })
 
   test('the password of the URL shows in no message', async () => {

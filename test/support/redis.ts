@@ -1,8 +1,9 @@
 /** A real Redis without persistence, which a test can stop and start again on the same port. */
 import { startChild } from './children.ts'
-import { temporaryFolder } from './folder.ts'
+import { temporaryFile, temporaryFolder } from './folder.ts'
 import { freePort } from './free-port.ts'
 import { findCommand } from './peers.ts'
+import type { Issued } from './pki.ts'
 import { waitFor } from './wait.ts'
 
 export const REDIS_PEERS = ['redis-server']
@@ -14,11 +15,12 @@ export interface RedisServer {
   stop(): Promise<void>
 }
 
-export async function startRedis(): Promise<RedisServer> {
+/** @param tls its certificate: it then takes no other connections */
+export async function startRedis(tls?: Issued): Promise<RedisServer> {
   const port = await freePort()
   const program = findCommand('redis-server') ?? 'redis-server'
   const begin = async () => {
-    const args = ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no']
+    const args = [...ports(port, tls), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no']
     const child = startChild(program, [...args, '--dir', temporaryFolder()])
     await waitFor('Redis to accept connections', () => {
       if (!child.running) throw new Error(`redis-server ended: ${child.stdout}`)
@@ -28,7 +30,7 @@ export async function startRedis(): Promise<RedisServer> {
   }
   let child = await begin()
   return {
-    url: `redis://127.0.0.1:${port}`,
+    url: `${tls ? 'rediss' : 'redis'}://127.0.0.1:${port}`,
     async start() {
       child = await begin()
     },
@@ -36,4 +38,15 @@ export async function startRedis(): Promise<RedisServer> {
       await child.stop('SIGKILL')
     },
   }
+}
+
+function ports(port: number, tls: Issued | undefined): string[] {
+  if (!tls) return ['--port', `${port}`]
+  const files = [
+    '--tls-cert-file',
+    temporaryFile('redis.pem', tls.chain),
+    '--tls-key-file',
+    temporaryFile('redis.key', tls.key),
+  ]
+  return ['--port', '0', '--tls-port', `${port}`, '--tls-auth-clients', 'no', ...files]
 }

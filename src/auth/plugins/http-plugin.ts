@@ -6,6 +6,8 @@ import { LONGEST_ANSWER, type Plugin, type PluginAnswer, type PluginCall } from 
 
 export interface HttpPluginOptions {
   readonly address: { readonly kind: 'unix'; readonly socketPath: string } | { readonly kind: 'url'; readonly url: URL }
+  /** The authorities that may have issued its certificate; undefined trusts the public ones. */
+  readonly ca?: readonly string[] | undefined
   readonly timeout: number
   readonly maxPending: number
 }
@@ -20,7 +22,9 @@ export class HttpPlugin implements Plugin {
     this.#options = options
     const isTls = options.address.kind === 'url' && options.address.url.protocol === 'https:'
     const settings = { keepAlive: true, maxSockets: options.maxPending, timeout: options.timeout }
-    this.#agent = isTls ? new TlsAgent(settings) : new Agent(settings)
+    this.#agent = isTls
+      ? new TlsAgent({ ...settings, ...(options.ca && { ca: [...options.ca] }) })
+      : new Agent(settings)
   }
 
   /** It may start later than the gateway. */
