@@ -1,6 +1,7 @@
 // Each preset beside the real gateway whose dialect it is, where that one can write it: a backend must not be able to tell which of the two it has in front.
 import { beforeAll, describe, expect, test } from '@jest/globals'
 import { headersOf, type PresetName } from '../../src/identity/presets.ts'
+import { startApache } from '../support/apache.ts'
 import { AWKWARD, clients } from '../support/awkward-certificates.ts'
 import { type Backend, startBackend } from '../support/backend.ts'
 import { startCaddy } from '../support/caddy.ts'
@@ -229,5 +230,69 @@ describe('a certificate below an intermediate', () => {
     const gateway = await gatewayWith(['rfc9440'])
     const { headers } = await told(gateway.port, ['Client-Cert-Chain'], between.client('ada'))
     expect(headers).toEqual({ 'Client-Cert-Chain': [`:${between.der.toString('base64')}:`] })
+  })
+})
+
+const NOT_ALIKE: readonly RegExp[] = [
+  // UTF-8 there, escaped here.
+  /UTF-8|BMP|Universal|Latin|C1/,
+  // The CN alone has a backslash for these there, and percent signs here.
+  /every character that is escaped|a tab|a line break|NUL|DEL/,
+  // Apache ends the handshake.
+  /expired|not yet valid|for servers|for mail|beyond|must have none|is no CA/,
+  // Apache shows chains that nobody has verified.
+  /sent along|unknown CA, with its intermediate/,
+]
+
+describeWith(['apache2'], 'Apache', () => {
+  // Apache writes names in UTF-8, ours never leave ASCII: the issuer, whose name is not ASCII, is compared for strangers.
+  const names = headersOf('apache').filter((name) => name !== 'SSL_CLIENT_I_DN')
+  let peer: number
+  let gateway: Gateway
+
+  beforeAll(async () => {
+    peer = await freePort()
+    await startApache(
+      peer,
+      `SSLEngine on
+      SSLCertificateFile ${frontFiles.certificate}
+      SSLCertificateKeyFile ${frontFiles.key}
+      SSLCACertificateFile ${trusted}
+      SSLVerifyClient optional_no_ca
+      SSLVerifyDepth 2
+      SSLOptions +StdEnvVars +ExportCertData
+      ${headersOf('apache')
+        .map((name) => `RequestHeader set ${name} %{${name}}s`)
+        .join('\n')}
+      ProxyPass / ${backend.url}/`,
+    )
+    gateway = await gatewayWith(['apache'], 'optional_no_ca')
+  })
+
+  /** What is not there is `(null)` in Apache. */
+  async function toldByApache(wanted: readonly string[], as: Issued | undefined) {
+    const { status, headers } = await told(peer, wanted, as)
+    const there = Object.entries<string[] | undefined>(headers).map(([name, values]) => [
+      name,
+      values?.filter((value) => value !== '(null)'),
+    ])
+    return { status, headers: Object.fromEntries(there) }
+  }
+
+  const alike = AWKWARD.filter(({ name }) => !NOT_ALIKE.some((different) => different.test(name)))
+
+  test.each([
+    ...ORDINARY.map((one) => [one.name, one] as const),
+    ...alike.map(({ name, certificate }) => [name, certificate] as const),
+  ])('%s', async (_name, as) => {
+    expect(await told(gateway.port, names, as)).toEqual(await toldByApache(names, as))
+  })
+
+  test.each<[string, Issued | undefined]>([
+    ['no certificate', undefined],
+    ['a self-signed one', selfSigned('mallory')],
+    ['one of an unknown authority', authority('plain issuer').client('eve')],
+  ])('%s', async (_what, as) => {
+    expect(await told(gateway.port, headersOf('apache'), as)).toEqual(await toldByApache(headersOf('apache'), as))
   })
 })
