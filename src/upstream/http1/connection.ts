@@ -12,9 +12,14 @@ export interface OutgoingRequest {
   /** Request line and header lines, each ended by CR LF, without the empty line; one character for each byte. */
   readonly head: string
   /** Null for none; its framing is in the head. */
-  readonly body: Readable | null
+  readonly body: OutgoingBody | null
   readonly chunked: boolean
   readonly upgrade: boolean
+}
+
+export interface OutgoingBody extends Readable {
+  /** All of it, where it is there already and is worth a copy; it is not read as a stream then. */
+  takeWhole?(): Buffer | undefined
 }
 
 /** Told what becomes of one request; ends with exactly one of `end`, `failed` and `upgraded`. */
@@ -126,8 +131,10 @@ export class UpstreamConnection implements AnswerEvents {
     this.#expectWithin(this.#timeouts.readTimeout)
     this.#handler?.sent()
     if (this.#closed) return
-    socket.write(`${head}\r\n`, 'latin1')
-    if (body) this.#sendBody(socket, body, request.chunked)
+    const whole = body?.takeWhole?.()
+    // Latin-1 maps each byte to one character and back.
+    socket.write(whole ? `${head}\r\n${whole.toString('latin1')}` : `${head}\r\n`, 'latin1')
+    if (body && !whole) this.#sendBody(socket, body, request.chunked)
   }
 
   /** AnswerEvents */

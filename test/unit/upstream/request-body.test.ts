@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { PassThrough } from 'node:stream'
 import { describe, expect, test } from '@jest/globals'
-import type { CallLimits } from '../../../src/types.ts'
+import type { Call, CallLimits } from '../../../src/types.ts'
 import { RequestBody } from '../../../src/upstream/request-body.ts'
 import { pause, within } from '../../support/wait.ts'
 import { callOf } from './support.ts'
@@ -128,5 +128,45 @@ describe('whoever goes', () => {
     body.destroy()
     expect(request.destroyed).toBe(false)
     expect(request.listenerCount('data')).toBe(0)
+  })
+})
+
+describe('a body that is there already', () => {
+  const counted = (length: number) => ({ body: { kind: 'length', length } }) as const
+
+  async function arrived(text: string, framing: Partial<Call> = counted(Buffer.byteLength(text))) {
+    const request = new FakeRequest()
+    for (const character of text.slice(0, 3)) request.write(character)
+    request.finish(text.slice(3))
+    await pause(5)
+    return new RequestBody({ ...callOf(request, {}), ...framing }, 5000, () => {})
+  }
+
+  test('is taken at once, and then counts as asked for', async () => {
+    const body = await arrived('\xe9 and more')
+    expect(String(body.takeWhole())).toBe('\xe9 and more')
+    expect(body.started).toBe(true)
+    expect(body.takeWhole()).toBeUndefined()
+  })
+
+  test.each([
+    ['is chunked', 'abc', { body: { kind: 'chunked' } }],
+    ['is large', 'x'.repeat(16 * 1024 + 1), undefined],
+    ['is not all there', 'abc', counted(4)],
+  ] as const)('is read as a stream where it %s', async (_case, text, framing) => {
+    const body = await arrived(text, framing)
+    expect([body.takeWhole(), body.started]).toEqual([undefined, false])
+    expect(await textOf(body)).toBe(text)
+  })
+
+  test('is read as a stream while the client still sends, or once somebody reads it', async () => {
+    const request = new FakeRequest()
+    request.write('abc')
+    await pause(5)
+    const body = new RequestBody({ ...callOf(request, {}), ...counted(3) }, 5000, () => {})
+    expect(body.takeWhole()).toBeUndefined()
+    request.finish()
+    request.on('data', () => {}).pause()
+    expect(body.takeWhole()).toBeUndefined()
   })
 })

@@ -35,6 +35,25 @@ test('an empty chunked body is its end only', async () => {
   expect(line.received()).toBe(`${HEAD}\r\n0\r\n\r\n`)
 })
 
+test('a body that is there already leaves in one write with its head', async () => {
+  const line = await lineTo((socket, received) => received.endsWith('\xff') && socket.write(OK))
+  const body = Object.assign(new Readable({ read() {} }), { takeWhole: () => Buffer.from('one\0\xff', 'latin1') })
+  let writes = 0
+  const first = line.send()
+  await waitFor('the connection', () => line.received() !== '')
+  line.far().write(OK)
+  await first.over
+  const near = line.near()
+  const write = near.write.bind(near)
+  near.write = (...args: unknown[]) => {
+    writes += 1
+    return Reflect.apply(write, near, args)
+  }
+  expect(await line.send({ ...POST, body }).over).toBe('end')
+  expect(line.received().endsWith(`${HEAD}\r\none\0\xff`)).toBe(true)
+  expect([writes, line.owner]).toEqual([1, ['idle', 'idle']])
+})
+
 const MANY = 400
 const SOME = Buffer.alloc(64 * 1024, 'x')
 
