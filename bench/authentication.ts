@@ -46,6 +46,7 @@ async function measure(name: string, rules: readonly Rule[]): Promise<void> {
     certificate,
     methodNamed: () => undefined,
     multiFactor: () => [],
+    describe: () => ({}),
   })
   await chain.authenticate(caller)
   for (let i = 0; i < REQUESTS / 10; i++) chain.authenticate(caller)

@@ -1,6 +1,6 @@
 /** The chain: which methods let somebody in, asked in order, and what they must agree on (Keystone's `authenticate`). */
 import { GatewayError } from '../errors.ts'
-import type { AuthMethod, Caller, Identity, Outcome } from '../types.ts'
+import type { AuthMethod, Caller, Identity, Outcome, User } from '../types.ts'
 import { agree, identityOf } from './agreement.ts'
 import { showsCredential } from './credential-places.ts'
 import { isEnough, type MultiFactorRules } from './multi-factor.ts'
@@ -23,6 +23,8 @@ export interface ChainOptions {
   methodNamed(name: string): AuthMethod | undefined
   /** What users must pass, whatever the rule asks for. */
   readonly multiFactor: MultiFactorRules
+  /** A user as Keystone writes one, with the domain. */
+  describe(user: User): object
 }
 
 export interface Chain {
@@ -231,13 +233,13 @@ class Attempt {
     for (const { method, answer } of answered) {
       if (answer.status === 'undecided') throw couldNotTell(method, answer.error)
     }
-    const { anonymous, receipts } = this.#options
+    const { anonymous, receipts, describe } = this.#options
     if (anonymous && this.#saysNothing(answered)) return ANONYMOUS
     const found = this.#misses.find((miss) => miss.found !== undefined && !miss.denied)?.found
     const receipt = found && receipts.issue(found, this.#caller.connection)
     const outcomes = answered.map(({ method, answer }) => [method, answer as Outcome] as const)
     const rules = this.#misses.map(({ rule }) => rule)
-    throw refusal({ rules, outcomes, reasons: this.#reasons, found, receipt })
+    throw refusal({ rules, outcomes, reasons: this.#reasons, found, receipt, describe })
   }
 }
 

@@ -1,6 +1,6 @@
 /** The 401: in HTTP's words the ways that are open, and in Keystone's what is done and what is still to do. */
 import { GatewayError } from '../errors.ts'
-import type { AuthMethod, Identity, Outcome } from '../types.ts'
+import type { AuthMethod, Identity, Outcome, User } from '../types.ts'
 import { RECEIPT_HEADER, type Receipt } from './receipts.ts'
 
 type Outcomes = readonly (readonly [AuthMethod, Outcome])[]
@@ -14,9 +14,11 @@ export interface RefusalOptions {
   /** What was passed of a rule that is not complete, with the receipt for it. */
   readonly found: Identity | undefined
   readonly receipt: Receipt | undefined
+  /** The user as Keystone writes one, with the domain. */
+  readonly describe: (user: User) => object
 }
 
-export function refusal({ rules, outcomes, reasons, found, receipt }: RefusalOptions): GatewayError {
+export function refusal({ rules, outcomes, reasons, found, receipt, describe }: RefusalOptions): GatewayError {
   const passed = new Set(outcomes.flatMap(([method, { status }]) => (status === 'accepted' ? [method] : [])))
   const open = [...new Set([...rules.flat(), ...outcomes.map(([method]) => method)])].filter(
     (each) => !passed.has(each),
@@ -33,7 +35,10 @@ export function refusal({ rules, outcomes, reasons, found, receipt }: RefusalOpt
   const missing = `nothing yet for ${names(open)}${passed.size > 0 ? `, after ${names(passed)}` : ''}`
   return new GatewayError('GW_UNAUTHENTICATED', reasons.length > 0 ? reasons.join('; ') : missing, {
     headers,
-    members: { ...challenges(outcomes), ...(found && receipt && done(found, receipt, rules)) },
+    members: {
+      ...challenges(outcomes),
+      ...(found?.user && receipt && done(found, describe(found.user), receipt, rules)),
+    },
   })
 }
 
@@ -49,12 +54,12 @@ function challenges(outcomes: Outcomes): Record<string, unknown> {
 }
 
 /** Keystone's body beside a receipt. */
-function done({ user, methods }: Identity, { issuedAt, expiresAt }: Receipt, rules: RefusalOptions['rules']) {
+function done({ methods }: Identity, user: object, { issuedAt, expiresAt }: Receipt, rules: RefusalOptions['rules']) {
   const names = rules.map((rule) => rule.map(({ name }) => name))
   return {
     receipt: {
       methods,
-      user: { id: user?.id, name: user?.name },
+      user,
       expires_at: keystoneTime(expiresAt),
       issued_at: keystoneTime(issuedAt),
     },

@@ -58,7 +58,7 @@ function domainReference({ id, name }: Domain): object {
   return { id, name }
 }
 
-function userReference(user: User, directory: Directory): object {
+export function userReference(user: User, directory: Directory): object {
   const { id, name } = user
   return { id, name, domain: domainReference(directory.account(user).domain) }
 }

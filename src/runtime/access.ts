@@ -13,7 +13,7 @@ import { fold } from '../identity/fold.ts'
 import { namesIdentity } from '../identity/owned-names.ts'
 import { askPlugins, type Withheld } from '../plugins/authorization.ts'
 import type { Plugin } from '../plugins/plugin.ts'
-import type { Access, AuthMethod, Caller, Identity, Users } from '../types.ts'
+import type { Access, AuthMethod, Caller, Identity, User, Users } from '../types.ts'
 import type { Plugins } from './plugins.ts'
 
 /** Services that people log in at ask by themselves: who can say it already need not come to them. */
@@ -33,6 +33,8 @@ export interface AccessOptions {
   readonly certificate: AuthMethod
   /** What the user of a certificate may have to show besides, whatever the rule says. */
   readonly besideCertificate: readonly AuthMethod[]
+  /** A user as Keystone writes one. */
+  readonly describe: (user: User) => object
   /** What users must pass, whatever the rule says, and the methods that it may come to. */
   readonly multiFactorRules: { readonly of: MultiFactorRules; readonly methods: readonly AuthMethod[] }
   readonly receipts: Receipts
@@ -52,13 +54,14 @@ export function buildReceipts(auth: AuthConfig, users: Users, secret: Buffer): R
 
 export function createAccesses(options: AccessOptions): Accesses {
   const { methods, certificate, besideCertificate, receipts, authorizations, plugins, multiFactorRules } = options
+  const { describe } = options
   const methodNamed = (name: string) => methods.get(name)
   const chainOf = (
     rules: readonly Rule[],
     anonymous: boolean,
     ofRoute: AuthMethod,
     multiFactor = multiFactorRules.of,
-  ) => createChain({ rules, anonymous, receipts, certificate: ofRoute, methodNamed, multiFactor })
+  ) => createChain({ rules, anonymous, receipts, certificate: ofRoute, methodNamed, multiFactor, describe })
   const mapped = chainOf([[certificate]], false, certificate)
   const besideRules = [...besideCertificate, ...multiFactorRules.methods]
   const withheld = withheldFromPlugins([...methods.values(), ...besideCertificate])

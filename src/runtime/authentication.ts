@@ -6,6 +6,7 @@ import { createTokenMethod } from '../auth/methods/token.ts'
 import type { Receipts } from '../auth/receipts.ts'
 import type { Config } from '../config/index.ts'
 import { ConfigError } from '../errors.ts'
+import { userReference } from '../identity-api/bodies.ts'
 import type { Directory } from '../identity-api/directory.ts'
 import { tokenAttributes } from '../identity-api/token-attributes.ts'
 import type { Claims } from '../tokens/tokens.ts'
@@ -71,6 +72,7 @@ export function buildAuthentication(options: AuthenticationOptions): Authenticat
       authorizations,
       plugins: dockerPlugins,
       multiFactorRules: multiFactorRulesOf(config, directory, byName),
+      describe: (user) => userReference(user, directory),
     }),
     async ready() {
       await plugins.ready()

@@ -60,7 +60,10 @@ test('the password first: 401 names what is missing, and its receipt with the co
   const body = JSON.parse(first.stdout.slice(first.stdout.indexOf('\r\n\r\n')))
   expect(body).toMatchObject({
     code: 'GW_UNAUTHENTICATED',
-    receipt: { methods: ['password'], user: { id: `user${user}`, name: `user${user}` } },
+    receipt: {
+      methods: ['password'],
+      user: { id: `user${user}`, name: `user${user}`, domain: { id: 'default', name: 'Default' } },
+    },
     required_auth_methods: [['password', 'totp']],
   })
   expect(body.receipt.expires_at).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$/)

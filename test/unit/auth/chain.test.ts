@@ -14,7 +14,14 @@ const certificate = method('certificate', absent)
 function chain(rules: readonly (readonly AuthMethod[])[], options: Partial<ChainOptions> = {}) {
   const made = createChain({
     rules,
-    ...{ anonymous: false, receipts, certificate, methodNamed: () => undefined, multiFactor: () => [] },
+    ...{
+      anonymous: false,
+      receipts,
+      certificate,
+      methodNamed: () => undefined,
+      multiFactor: () => [],
+      describe: ({ id, name }) => ({ id, name }),
+    },
     ...options,
   })
   return (who: Caller = caller()) => made.authenticate(who)
