@@ -23,7 +23,8 @@ export class Gateway {
       const id = this.#phases.requestId(connection, request)
       record = this.#phases.begin(id, request, connection)
       try {
-        const arrival = this.#arrive(id, request, connection, record)
+        const arriving = this.#arrive(id, request, connection, record)
+        const arrival = arriving instanceof Promise ? await arriving : arriving
         const identified = this.#identify(arrival, record)
         const identity = identified instanceof Promise ? await identified : identified
         await arrival.match.route.service.forward(this.#callOf(arrival, identity, record), response)
@@ -45,7 +46,8 @@ export class Gateway {
       const id = this.#phases.requestId(connection, request)
       record = this.#phases.begin(id, request, connection)
       try {
-        const arrival = this.#arrive(id, request, connection, record)
+        const arriving = this.#arrive(id, request, connection, record)
+        const arrival = arriving instanceof Promise ? await arriving : arriving
         const identified = this.#identify(arrival, record)
         const identity = identified instanceof Promise ? await identified : identified
         const call = this.#callOf(arrival, identity, record)
@@ -71,14 +73,21 @@ export class Gateway {
     record.finish(0)
   }
 
-  /** From the bytes of a request to its route. */
-  #arrive(id: string, request: IncomingMessage, peer: Connection, record: RequestRecord): Arrival {
+  /** From the bytes of a request to its route. A promise only where its certificate has to be waited for. */
+  #arrive(id: string, request: IncomingMessage, peer: Connection, record: RequestRecord): Arrival | Promise<Arrival> {
     const head = this.#phases.readHead(request)
-    const { destination } = head
-    const { host, path } = destination
-
-    const server = this.#phases.serverFor(host)
+    const server = this.#phases.serverFor(head.destination.host)
+    const route = (connection: Connection) => this.#route({ id, request, server, connection }, head, record)
     const connection = this.#phases.connectionOf(server, peer, request)
+    return connection instanceof Promise ? connection.then(route) : route(connection)
+  }
+
+  #route(
+    { id, request, server, connection }: Pick<Caller, 'id' | 'request' | 'server' | 'connection'>,
+    head: RequestHead,
+    record: RequestRecord,
+  ): Arrival {
+    const { destination } = head
     record.connection = connection
     this.#phases.admit(server, connection)
 
@@ -86,7 +95,8 @@ export class Gateway {
     const match = this.#phases.route(method, head, request, connection)
     record.route = match?.route
     const seen = this.#phases.verify(server, match?.route, connection)
-    if (!match) throw new GatewayError('GW_ROUTE_NOT_FOUND', `no route for ${method} ${host}${path}`)
+    if (!match)
+      throw new GatewayError('GW_ROUTE_NOT_FOUND', `no route for ${method} ${destination.host}${destination.path}`)
     return { head, match, caller: { id, request, connection: seen, server, method, destination } }
   }
 

@@ -378,10 +378,14 @@ export interface Phases {
   serverFor(host: string): VirtualServer
   /**
    * The connection as the request's: where a load balancer in front tells the client's certificate in a header, it holds that one instead of the load balancer's
-   * own, and is the same object for the same certificate on the same connection.
+   * own, and is the same object for the same certificate on the same connection. A promise only where something has to be waited for.
    * @throws GatewayError GW_BAD_REQUEST where the header cannot be understood in one way only
    */
-  connectionOf(server: VirtualServer, connection: Connection, request: IncomingMessage): Connection
+  connectionOf(
+    server: VirtualServer,
+    connection: Connection,
+    request: IncomingMessage,
+  ): Connection | Promise<Connection>
   /** @throws GatewayError where the connection was judged by another policy (421), or the server demands a certificate that is missing or bad (400) */
   admit(server: VirtualServer, connection: Connection): void
   /** @throws GatewayError where the route does not serve this protocol */

@@ -133,7 +133,7 @@ class Walk {
     const { method } = this.#question
     const request = requestOf(this.#question)
     const head = phases.readHead(request)
-    const arrived = phases.connectionOf(virtual, peer, request)
+    const arrived = await phases.connectionOf(virtual, peer, request)
     phases.admit(virtual, arrived)
     const match = phases.route(method, head, request, arrived)
     const connection = phases.verify(virtual, match?.route, arrived)

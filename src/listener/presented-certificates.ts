@@ -14,7 +14,7 @@ export interface CertificateHeader {
 
 export interface PresentedCertificatesOptions {
   readonly header: CertificateHeader
-  readonly policy: Pick<TrustPolicy, 'seeSent' | 'judge'>
+  readonly policy: Pick<TrustPolicy, 'seeSent' | 'prepare' | 'judge'>
   /** Whether this connection is a load balancer's whose word about the client is believed. */
   readonly isTrusted: (connection: Connection) => boolean
 }
@@ -55,19 +55,27 @@ export class PresentedCertificates {
   }
 
   /**
-   * Undefined where the peer is no load balancer, so that its own certificate counts.
+   * Undefined where the peer is no load balancer, so that its own certificate counts. A promise only where a responder or a list must be waited for.
    * @throws GatewayError GW_BAD_REQUEST where the header cannot be understood in one way only
    */
-  presentedBy(peer: Connection, rawHeaders: readonly string[], now = Date.now()): Presented | undefined {
+  presentedBy(
+    peer: Connection,
+    rawHeaders: readonly string[],
+    now = Date.now(),
+  ): Presented | Promise<Presented> | undefined {
     const known = this.#knownOn(peer)
     if (!known) return undefined
     const values = this.#options.header.valuesIn(rawHeaders)
     const key = values?.join('\n') ?? ''
     const found = known.get(key)
     if (found && now < found.until) return found
-    const derived = this.#derive(peer, values && this.#seen(values, key), now, found?.connection)
-    keep(known, key, derived, CLIENTS_PER_CONNECTION)
-    return derived
+    const shown = values && this.#seen(values, key)
+    const derive = (at: number) => {
+      const derived = this.#derive(peer, shown, at, known.get(key)?.connection)
+      keep(known, key, derived, CLIENTS_PER_CONNECTION)
+      return derived
+    }
+    return this.#options.policy.prepare(shown)?.then(() => derive(Date.now())) ?? derive(now)
   }
 
   /** What is known of the clients on a connection; undefined where it is no load balancer's. */

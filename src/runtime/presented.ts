@@ -4,7 +4,7 @@ import { plainAddress } from '../identity/addresses.ts'
 import { createCertificateHeader } from '../identity/certificate-header.ts'
 import { XFCC } from '../identity/presets.ts'
 import { accepts } from '../listener/admission.ts'
-import { PresentedCertificates } from '../listener/presented-certificates.ts'
+import { type Presented, PresentedCertificates } from '../listener/presented-certificates.ts'
 import { PresentedStreams } from '../listener/presented-streams.ts'
 import type { Log } from '../log.ts'
 import type { Phases, VirtualServer } from '../types.ts'
@@ -41,12 +41,14 @@ export function createConnectionOf(
     const found = presenting.get(server)
     const presented = found?.certificates.presentedBy(peer, request.rawHeaders)
     if (!found || !presented) return peer
-    const { connection, shown } = presented
-    mappedUsers.present(peer, connection)
-    found.streams.note(
-      request.socket,
-      shown && connection.verification.result === 'SUCCESS' ? { shown, connection } : undefined,
-    )
-    return connection
+    const counts = ({ connection, shown }: Presented) => {
+      mappedUsers.present(peer, connection)
+      found.streams.note(
+        request.socket,
+        shown && connection.verification.result === 'SUCCESS' ? { shown, connection } : undefined,
+      )
+      return connection
+    }
+    return presented instanceof Promise ? presented.then(counts) : counts(presented)
   }
 }

@@ -99,6 +99,26 @@ describeWith(OCSP_PEERS, 'with the responder of openssl', () => {
     expect((await leaf.get('/', { as: deep })).status).toBe(200)
   })
 
+  test('a certificate that a load balancer tells waits for its answer, as one in a handshake does', async () => {
+    const responder = await startResponder(scene.clients, [scene.ada, bob], { revoked: [bob], minutes: 60 })
+    const server = scene.server({
+      ...{ ssl_verify_client: 'on', ssl_ocsp: 'leaf', ssl_ocsp_responder: responder.url },
+      certificate_header_format: 'rfc9440',
+    })
+    const gateway = await scene.start({ ...listenerOf(server), trusted_ips: ['127.0.0.1'] })
+    const get = ({ der }: Issued) => gateway.get('/', { headers: { 'client-cert': `:${der.toString('base64')}:` } })
+    expect((await get(scene.ada)).status).toBe(200)
+    const refused = await get(bob)
+    expect(await gateway.line(refused)).toMatchObject({ status: 400, verify_reason: 'certificate revoked' })
+    await responder.stop()
+    const unknown = await get(scene.clients.client('carol'))
+    expect(await gateway.line(unknown)).toMatchObject({
+      status: 400,
+      verify_reason: 'certificate status request failed',
+    })
+    expect((await get(scene.ada)).status).toBe(200)
+  })
+
   test('our own certificate comes with its staple, from the second handshake on', async () => {
     const responder = await startResponder(scene.servers, [scene.front], { minutes: 60 })
     const chain = scene.front.chain + scene.servers.certificate

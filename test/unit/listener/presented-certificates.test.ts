@@ -22,6 +22,7 @@ function policyOf(
       counted.seen += 1
       return { certificate: sent[0], chain: [], sent: [], error: undefined }
     },
+    prepare: () => undefined as Promise<void> | undefined,
     judge: (shown: Shown | undefined): Judgement => {
       counted.judged += 1
       return { verification: shown ? verdict(shown) : { result: 'NONE' }, until }
@@ -41,7 +42,7 @@ function connectionOf(
   ...request: Parameters<PresentedCertificates['presentedBy']>
 ): Connection {
   const found = presented.presentedBy(...request)
-  if (!found) throw new Error('nothing was presented')
+  if (!found || found instanceof Promise) throw new Error('nothing was presented')
   return found.connection
 }
 
@@ -136,4 +137,16 @@ test('of anybody else nothing is read, not even what could not be understood', (
   const stranger = fakeConnection({ remoteAddress: '192.0.2.9' })
   expect(presented.presentedBy(stranger, headers(ada, eve))).toBeUndefined()
   expect(counted).toEqual({ seen: 0, judged: 0 })
+})
+
+test('what must be known of a certificate first is waited for, and only then is it judged', async () => {
+  const { policy, counted } = policyOf()
+  let ready = () => {}
+  policy.prepare = () => new Promise((resolve) => (ready = resolve))
+  const presented = new PresentedCertificates({ header, policy, isTrusted })
+  const waiting = presented.presentedBy(balancer, headers(ada))
+  expect([waiting instanceof Promise, counted.judged]).toEqual([true, 0])
+  ready()
+  expect((await waiting)?.connection.verification).toEqual({ result: 'SUCCESS' })
+  expect(presented.presentedBy(balancer, headers(ada))).not.toBeInstanceOf(Promise)
 })
