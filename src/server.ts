@@ -3,7 +3,7 @@ import type { Server as AdminServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Readiness } from './admin/server.ts'
 import { portOf, startAdmin } from './admin/start.ts'
-import { type LoadedConfig, type LoadOptions, listenText, loadConfig } from './config/index.ts'
+import { type LoadedConfig, type LoadOptions, listenText, loadConfigBeside } from './config/index.ts'
 import { ConfigError, describeProblem, type GatewayError, type Problem } from './errors.ts'
 import { FileWatch } from './file-watch.ts'
 import { collectLate } from './garbage.ts'
@@ -15,6 +15,7 @@ import { createMetrics, type Metrics, verifyResult } from './metrics.ts'
 import { refusalBytes } from './refuse.ts'
 import {
   buildRuntime,
+  buildRuntimeBeside,
   createLasting,
   type Lasting,
   type ListenerRuntime,
@@ -126,10 +127,10 @@ export class Server {
 
   async #reload(reason: string): Promise<boolean> {
     if (this.#draining) return false
-    const loaded = loadConfig(this.#options.load)
+    const loaded = await loadConfigBeside(this.#options.load)
     try {
       await this.#lasting.revocationFiles.prepare(loaded)
-      const runtime = buildRuntime(loaded, this.#lasting)
+      const runtime = await buildRuntimeBeside(loaded, this.#lasting)
       await runtime.ready()
       await this.#bindAll(runtime)
       this.#report(runtime.warnings)

@@ -1,5 +1,6 @@
 /** Values against the schema: every problem, not just the first, and what could be read in spite of them. */
 import { z } from 'zod'
+import type { Slices } from '../slices.ts'
 import { openCrl } from './crl.ts'
 import { type Field, fields, kongEntities, natsBlocks, Unfit } from './field.ts'
 import { didYouMean } from './nearest.ts'
@@ -41,8 +42,12 @@ const KONG_ONLY = new Set([
 ])
 
 /** Reads `value` as `schema` says and reports what is wrong with it. The result is whole only if nothing was reported. */
-export function checkAgainst<S extends z.ZodType>(schema: S, value: unknown, context: CheckContext): z.output<S> {
-  return new Checker(context).value(schema, value, '', false) as z.output<S>
+export function* checkAgainst<S extends z.ZodType>(
+  schema: S,
+  value: unknown,
+  context: CheckContext,
+): Slices<z.output<S>> {
+  return (yield* new Checker(context).value(schema, value, '', false)) as z.output<S>
 }
 
 class Checker {
@@ -53,16 +58,16 @@ class Checker {
     this.#context = context
   }
 
-  value(schema: z.ZodType, written: unknown, path: string, ofKong: boolean): unknown {
+  *value(schema: z.ZodType, written: unknown, path: string, ofKong: boolean): Slices<unknown> {
     const declared = declarationOf(schema)
     const { inner, fallback, field } = declared
     // An empty block is usual where its lines are commented out; an empty value is more likely a mistake, except to Kong.
     const given = written === null && (declared.isBlock || ofKong) ? undefined : written
     const value = given === undefined ? fallback : given
     if (value === undefined) return this.#absent(declared, path)
-    if (inner instanceof z.ZodObject) return this.#object(inner, value, path)
-    if (inner instanceof z.ZodArray) return this.#array(inner, field, value, path, ofKong)
-    if (inner instanceof z.ZodRecord) return this.#record(inner, field, value, path)
+    if (inner instanceof z.ZodObject) return yield* this.#object(inner, value, path)
+    if (inner instanceof z.ZodArray) return yield* this.#array(inner, field, value, path, ofKong)
+    if (inner instanceof z.ZodRecord) return yield* this.#record(inner, field, value, path)
     return this.#leaf(inner, field, value, path)
   }
 
@@ -71,8 +76,8 @@ class Checker {
     return this.#wrong(path, `is missing; expected ${field?.kind.expected ?? 'a value'}`)
   }
 
-  #object(schema: z.ZodObject, written: unknown, path: string): unknown {
-    if (!isMap(written)) return this.#noBlock(schema, path)
+  *#object(schema: z.ZodObject, written: unknown, path: string): Slices<unknown> {
+    if (!isMap(written)) return yield* this.#noBlock(schema, path)
     const value = natsBlocks.has(schema) ? this.#inLowerCase(written, schema, path) : written
     const { ofKong, settings } = declarationOf(schema)
     const result: Record<string, unknown> = path.endsWith(']') ? { at: path } : {}
@@ -80,7 +85,7 @@ class Checker {
       if (!Object.hasOwn(schema.shape, key)) this.#unknown(key, schema, path)
     }
     for (const [key, inner] of settings) {
-      const found = this.value(inner, value[key], pathTo(path, key), ofKong)
+      const found = yield* this.value(inner, value[key], pathTo(path, key), ofKong)
       if (found === WRONG) this.#context.broken.add(result)
       else if (found !== undefined) result[key] = found
     }
@@ -98,9 +103,9 @@ class Checker {
   }
 
   /** In place of a block, its defaults, so that the rest can be checked; in place of an item, nothing. */
-  #noBlock(schema: z.ZodObject, path: string): unknown {
+  *#noBlock(schema: z.ZodObject, path: string): Slices<unknown> {
     this.#wrong(path, `expected a map with settings such as "${Object.keys(schema.shape)[0]}: …"`)
-    return path === '' || path.endsWith(']') ? WRONG : this.#object(schema, {}, path)
+    return path === '' || path.endsWith(']') ? WRONG : yield* this.#object(schema, {}, path)
   }
 
   #unknown(key: string, schema: z.ZodObject, path: string): void {
@@ -120,34 +125,50 @@ class Checker {
     this.#context.report(inner, `is no setting here${meant || `; known: ${known.join(', ')}`}`)
   }
 
-  #array(schema: z.ZodArray, field: Field | undefined, value: unknown, path: string, ofKong: boolean): unknown {
+  *#array(
+    schema: z.ZodArray,
+    field: Field | undefined,
+    value: unknown,
+    path: string,
+    ofKong: boolean,
+  ): Slices<unknown> {
     const element = schema.element as z.ZodType
     if (!Array.isArray(value)) {
       const of = field ? `, each ${field.kind.expected}` : ''
       this.#wrong(path, `expected a list${of}: write [a, b], or one item a line after "- "`)
       return field ? WRONG : []
     }
-    const items = value.map((item, index) => this.#element(element, field, item, pathTo(path, index), ofKong))
+    const items: unknown[] = []
+    for (const item of value) {
+      items.push(yield* this.#element(element, field, item, pathTo(path, items.length), ofKong))
+      yield
+    }
     if (!field) return items.filter((item) => item !== WRONG)
     return items.includes(WRONG) ? WRONG : items
   }
 
-  #element(schema: z.ZodType, field: Field | undefined, item: unknown, path: string, ofKong: boolean): unknown {
-    return field ? this.#leaf(schema, field, item, path) : this.value(schema, item ?? null, path, ofKong)
+  *#element(
+    schema: z.ZodType,
+    field: Field | undefined,
+    item: unknown,
+    path: string,
+    ofKong: boolean,
+  ): Slices<unknown> {
+    return field ? this.#leaf(schema, field, item, path) : yield* this.value(schema, item ?? null, path, ofKong)
   }
 
-  #record(schema: z.ZodRecord, field: Field | undefined, value: unknown, path: string): unknown {
+  *#record(schema: z.ZodRecord, field: Field | undefined, value: unknown, path: string): Slices<unknown> {
     if (!isMap(value)) return this.#wrong(path, 'expected a map with lines such as "Name: value"')
     const values = schema.valueType as z.ZodType
-    const entries = Object.entries(value).map(([key, each]) => {
+    const entries: [key: string, value: unknown][] = []
+    for (const [key, each] of Object.entries(value)) {
       const inner = pathTo(path, key)
-      return [
-        key,
+      const read =
         values instanceof z.ZodArray
-          ? this.#array(values, field, each, inner, false)
-          : this.#leaf(values, field, each, inner),
-      ]
-    })
+          ? yield* this.#array(values, field, each, inner, false)
+          : this.#leaf(values, field, each, inner)
+      entries.push([key, read])
+    }
     const sound = entries.filter(([, each]) => each !== WRONG)
     return sound.length === 0 && entries.length > 0 ? WRONG : Object.fromEntries(sound)
   }

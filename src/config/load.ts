@@ -2,6 +2,7 @@
 import { existsSync, statSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import type { Problem } from '../errors.ts'
+import { atOnce, inSlices, type Slices } from '../slices.ts'
 import { checkAgainst } from './check.ts'
 import { type Config, schema } from './config.ts'
 import {
@@ -59,16 +60,25 @@ export type LoadedConfig =
     })
 
 /** Never throws for what a user wrote: everything that is wrong is in `problems`, in the order of the file. */
-export function loadConfig({ file, env, overrides = {} }: LoadOptions): LoadedConfig {
+export function loadConfig(options: LoadOptions): LoadedConfig {
+  return atOnce(loadSteps(options))
+}
+
+/** The same while requests go on: with ten thousand routes it takes seconds. */
+export function loadConfigBeside(options: LoadOptions): Promise<LoadedConfig> {
+  return inSlices(loadSteps(options))
+}
+
+function* loadSteps({ file, env, overrides = {} }: LoadOptions): Slices<LoadedConfig> {
   const named = file ?? variable(env, CONFIG_FILE)
   const source = named || (existsSync(DEFAULT_FILE) ? DEFAULT_FILE : undefined)
   const places = new Places(source)
   const folders = source === undefined ? [process.cwd()] : [process.cwd(), resolve(dirname(source))]
   const load = new Load(places, { folders: [...new Set(folders)], files: new Set() }, env)
-  const tree = load.readFile(source)
+  const tree = yield* load.readFile(source)
   // The environment is read even if the file is broken: its problems are told too, and its secrets taken out.
   load.applyEnvironment(tree ?? Object.create(null))
-  const config = tree && load.configOf(tree, overrides)
+  const config = tree && (yield* load.configOf(tree, overrides))
   return load.result(config, source)
 }
 
@@ -89,7 +99,7 @@ class Load {
   }
 
   /** The file's settings; without a file, none. Undefined if the file cannot be used. */
-  readFile(source: string | undefined): Tree | undefined {
+  *readFile(source: string | undefined): Slices<Tree | undefined> {
     if (source === undefined) return Object.create(null)
     const path = resolve(source)
     this.#pems.files.add(path)
@@ -98,7 +108,7 @@ class Load {
       if (!isFile) throw new Unfit('is no file')
       if (size > LARGEST) throw new Unfit(`is larger than ${LARGEST} bytes`)
       const expand = (text: string, at: string) => this.#expand(text, at)
-      const { tree, problems } = readYaml(readBounded(path), { source, places: this.#places, expand })
+      const { tree, problems } = yield* readYaml(readBounded(path), { source, places: this.#places, expand })
       this.#problems.push(...problems)
       return tree
     } catch (error) {
@@ -112,21 +122,21 @@ class Load {
     this.#problems.push(...applyEnvironment(tree, { env: this.#env, places: this.#places, pems: this.#pems }))
   }
 
-  configOf(tree: Tree, overrides: NonNullable<LoadOptions['overrides']>): Config {
+  *configOf(tree: Tree, overrides: NonNullable<LoadOptions['overrides']>): Slices<Config> {
     const pems = this.#pems
     for (const [path, value] of Object.entries(overrides)) {
       if (value !== undefined && assign(tree, path, value)) this.#places.given(path, { path, source: 'command line' })
     }
     const broken = new WeakSet<object>()
     const report = (problem: Problem) => this.#report(problem.path, problem.message)
-    const written = checkAgainst(schema, tree, {
+    const written = yield* checkAgainst(schema, tree, {
       report: (path, message) => this.#report(path, message),
       mayShow: (path) => !this.#expanded.has(path) && this.#places.isInFile(path),
       pems,
       broken,
     })
     const given = Object.entries(overrides).flatMap(([path, value]) => (value === undefined ? [] : [path]))
-    return resolveConfig(written, { report, broken, pems, ofCommandLine: new Set(given) })
+    return yield* resolveConfig(written, { report, broken, pems, ofCommandLine: new Set(given) })
   }
 
   result(config: Config | undefined, source: string | undefined): LoadedConfig {

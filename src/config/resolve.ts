@@ -1,4 +1,5 @@
 /** From what is written to what is used: references looked up, children moved to their parents, disabled things left out. */
+import type { Slices } from '../slices.ts'
 import { checkAccessRules } from './access-rules.ts'
 import { type TargetAddress, UNIX } from './addresses.ts'
 import { checkAgainstServers, checkCertificateDemands } from './certificate-demands.ts'
@@ -29,14 +30,14 @@ import { checkTokens } from './tokens.ts'
 import type { TargetConfig, UpstreamConfig, WrittenTarget, WrittenUpstream } from './upstreams.ts'
 
 /** Whole only if nothing was reported. */
-export function resolveConfig(written: Written, context: ResolveContext): Config {
+export function* resolveConfig(written: Written, context: ResolveContext): Slices<Config> {
   const certificates = resolveCertificates(written, context)
   const authorities = resolveAuthorities(written, context)
   const upstreams = resolveUpstreams(written, certificates, context)
   const byHost = new Map(upstreams.values().map((upstream) => [upstream.name.toLowerCase(), upstream]))
   const realms = resolveRegistryRealms(written, certificates, context)
-  const services = resolveServices(written, { certificates, authorities, upstreams: byHost, realms }, context)
-  const routes = resolveRoutes(written, services, context)
+  const services = yield* resolveServices(written, { certificates, authorities, upstreams: byHost, realms }, context)
+  const routes = yield* resolveRoutes(written, services, context)
   passes(written.proxy, checkProxy, context)
   passes(written.tokens, checkTokens, context)
   for (const problem of checkIdentityHeaders(written.identity_headers ?? {}, 'identity_headers'))
@@ -162,11 +163,11 @@ interface ServiceReferences {
   readonly upstreams: ReadonlyMap<string, UpstreamConfig>
 }
 
-function resolveServices(
+function* resolveServices(
   written: Written,
   references: ServiceReferences,
   context: ResolveContext,
-): Registry<ServiceConfig> {
+): Slices<Registry<ServiceConfig>> {
   const registry = new Registry<ServiceConfig>('services', context.report)
   for (const entity of located<WrittenService>(written.services)) {
     const check = (each: WrittenService) => [
@@ -177,6 +178,7 @@ function resolveServices(
     const sound = passes(entity, check, context)
     const service = resolveService(entity, written.proxy, references, context)
     registry.add(entity, sound && entity.enabled ? service : undefined)
+    yield
   }
   return registry
 }
@@ -236,7 +238,11 @@ function clientCertificate(
   return certificates.find(reference, `${at}.client_certificate`, 'client_certificate') ?? 'none'
 }
 
-function resolveRoutes(written: Written, services: Registry<ServiceConfig>, context: ResolveContext): RouteConfig[] {
+function* resolveRoutes(
+  written: Written,
+  services: Registry<ServiceConfig>,
+  context: ResolveContext,
+): Slices<RouteConfig[]> {
   const registry = new Registry<RouteConfig>('routes', context.report)
   const add = (route: WrittenRoute, service: ServiceConfig | undefined) => {
     const check = (each: WrittenRoute) => [
@@ -250,9 +256,11 @@ function resolveRoutes(written: Written, services: Registry<ServiceConfig>, cont
   const byPlace = new Map(services.values().map((service) => [service.at, service]))
   for (const service of located<WrittenService>(written.services)) {
     for (const route of located<WrittenRoute>(service.routes)) add(route, byPlace.get(service.at))
+    yield
   }
   for (const route of located<WrittenRoute & { service?: string }>(written.routes)) {
     add(route, route.service === undefined ? undefined : services.find(route.service, `${route.at}.service`, 'service'))
+    yield
   }
   return [...registry.values()]
 }

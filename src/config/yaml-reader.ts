@@ -1,18 +1,23 @@
 /** YAML to plain values, with the line of each. Bounded against hostile files; its messages never repeat the file's text, which may hold keys. */
 import {
   type Alias,
+  Composer,
+  type CST,
   type Document,
   isAlias,
   isMap,
   isPair,
   isScalar,
   isSeq,
+  Lexer,
   LineCounter,
   type Node,
-  parseDocument,
+  Parser,
   type YAMLMap,
+  YAMLParseError,
 } from 'yaml'
 import type { Problem } from '../errors.ts'
+import type { Slices } from '../slices.ts'
 import { type Places, pathTo } from './place.ts'
 
 /** A map of the file: without a prototype, so that a key such as `__proto__` is a key like any other. */
@@ -30,8 +35,13 @@ export interface YamlOptions {
   readonly expand: (text: string, path: string) => unknown
 }
 
+export interface YamlRead {
+  readonly tree: Tree | undefined
+  readonly problems: Problem[]
+}
+
 /** The file's map, or undefined with the problems that kept it from being read. */
-export function readYaml(bytes: Uint8Array, options: YamlOptions): { tree: Tree | undefined; problems: Problem[] } {
+export function* readYaml(bytes: Uint8Array, options: YamlOptions): Slices<YamlRead> {
   const { source } = options
   const text = decode(bytes)
   if (text === undefined)
@@ -39,14 +49,7 @@ export function readYaml(bytes: Uint8Array, options: YamlOptions): { tree: Tree 
   const lines = new LineCounter()
   let document: Document.Parsed
   try {
-    // Duplicate keys are found below: the library's own search takes quadratic time.
-    document = parseDocument(text, {
-      lineCounter: lines,
-      prettyErrors: false,
-      uniqueKeys: false,
-      logLevel: 'error',
-      merge: false,
-    })
+    document = yield* parse(text, lines)
   } catch (error) {
     // The parser calls itself for each level of nesting.
     if (!(error instanceof RangeError)) throw error
@@ -62,7 +65,25 @@ export function readYaml(bytes: Uint8Array, options: YamlOptions): { tree: Tree 
     }
     return { tree: undefined, problems: [...problems.values()] }
   }
-  return new Reader(document, lines, options).read()
+  return yield* new Reader(document, lines, options).read()
+}
+
+/** The library's parseDocument, which runs at once. */
+function* parse(text: string, lines: LineCounter): Slices<Document.Parsed> {
+  const parser = new Parser(lines.addNewLine)
+  // Duplicate keys are found below: the library's own search takes quadratic time.
+  const composer = new Composer({ prettyErrors: false, uniqueKeys: false, logLevel: 'error', merge: false })
+  const tokens: CST.Token[] = []
+  lines.addNewLine(0)
+  for (const lexeme of new Lexer().lex(text)) {
+    for (const token of parser.next(lexeme)) tokens.push(token)
+    yield
+  }
+  tokens.push(...parser.end())
+  const [document, second] = composer.compose(tokens, true, text.length)
+  if (!document) throw new Error('the YAML library has made no document')
+  if (second) document.errors.push(new YAMLParseError([second.range[0], second.range[1]], 'MULTIPLE_DOCS', ''))
+  return document as Document.Parsed
 }
 
 function decode(bytes: Uint8Array): string | undefined {
@@ -105,12 +126,12 @@ class Reader {
     this.#options = options
   }
 
-  read(): { tree: Tree | undefined; problems: Problem[] } {
+  *read(): Slices<YamlRead> {
     const root = this.#document.contents
     try {
       // A file with nothing in it, or only comments, is a configuration with every setting at its default.
       if (root === null || (isScalar(root) && root.value === null)) return { tree: emptyTree(), problems: [] }
-      if (isMap(root)) return { tree: this.#map(root, '', 0), problems: this.#problems }
+      if (isMap(root)) return { tree: yield* this.#map(root, '', 0), problems: this.#problems }
       this.#report(root, '', 'holds no settings; expected lines such as "listeners:"')
     } catch (error) {
       if (!(error instanceof TooMuch)) throw error
@@ -119,32 +140,38 @@ class Reader {
     return { tree: undefined, problems: this.#problems }
   }
 
-  #value(node: unknown, path: string, depth: number): unknown {
+  *#value(node: unknown, path: string, depth: number): Slices<unknown> {
     this.#values++
     if (this.#values > MOST_VALUES)
       throw new TooMuch(`holds more than ${MOST_VALUES} values once its aliases (*) are written out`)
     if (depth > DEEPEST)
       throw new TooMuch(`is nested more than ${DEEPEST} deep; does an alias (*) stand inside its own anchor (&)?`)
-    if (isAlias(node)) return this.#alias(node, path, depth)
-    if (isMap(node)) return this.#map(node, path, depth)
-    if (isSeq(node)) return node.items.map((item, index) => this.#item(item, pathTo(path, index), depth))
+    if (isAlias(node)) return yield* this.#alias(node, path, depth)
+    if (isMap(node)) return yield* this.#map(node, path, depth)
+    if (isSeq(node)) return yield* this.#items(node.items, path, depth)
     if (!isScalar(node)) return null
     return typeof node.value === 'string' ? this.#options.expand(node.value, path) : node.value
   }
 
-  #alias(alias: Alias, path: string, depth: number): unknown {
+  *#alias(alias: Alias, path: string, depth: number): Slices<unknown> {
     const node = alias.resolve(this.#document)
-    if (node) return this.#value(node, path, depth + 1)
+    if (node) return yield* this.#value(node, path, depth + 1)
     this.#report(alias, path, SYNTAX.BAD_ALIAS ?? '')
     return null
   }
 
-  #item(node: unknown, path: string, depth: number): unknown {
-    this.#mark(node, path)
-    return this.#value(node, path, depth + 1)
+  *#items(nodes: readonly unknown[], path: string, depth: number): Slices<unknown[]> {
+    const items: unknown[] = []
+    for (const node of nodes) {
+      const inner = pathTo(path, items.length)
+      this.#mark(node, inner)
+      items.push(yield* this.#value(node, inner, depth + 1))
+      yield
+    }
+    return items
   }
 
-  #map(node: YAMLMap, path: string, depth: number): Tree {
+  *#map(node: YAMLMap, path: string, depth: number): Slices<Tree> {
     const tree = emptyTree()
     const merged: Tree[] = []
     for (const pair of node.items) {
@@ -152,13 +179,13 @@ class Reader {
       const key = this.#key(pair.key, path)
       if (key === undefined) continue
       if (key === '<<') {
-        merged.push(...this.#merged(pair.value, path, depth))
+        merged.push(...(yield* this.#merged(pair.value, path, depth)))
         continue
       }
       const inner = pathTo(path, key)
       if (key in tree) this.#report(pair.key, inner, 'is written twice; keep one of them')
       this.#mark(pair.key, inner)
-      tree[key] = this.#value(pair.value, inner, depth + 1)
+      tree[key] = yield* this.#value(pair.value, inner, depth + 1)
     }
     return Object.assign(emptyTree(), ...merged.reverse(), tree)
   }
@@ -170,8 +197,8 @@ class Reader {
   }
 
   /** YAML 1.1's merge key, which Kong's files may use: the maps' keys count where this map has none. */
-  #merged(node: unknown, path: string, depth: number): Tree[] {
-    const value = this.#value(node, path, depth + 1)
+  *#merged(node: unknown, path: string, depth: number): Slices<Tree[]> {
+    const value = yield* this.#value(node, path, depth + 1)
     const maps = Array.isArray(value) ? value : [value]
     if (maps.every((each) => typeof each === 'object' && each !== null && !Array.isArray(each))) return maps
     this.#report(node, path, 'merges (<<) something that is no map')

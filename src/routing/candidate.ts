@@ -1,5 +1,6 @@
 /** A route as the operator writes it, and what the router makes of it once, when the configuration is read. */
 import { ConfigError, GatewayError, type Problem } from '../errors.ts'
+import type { Slices } from '../slices.ts'
 import type { Route } from '../types.ts'
 import { normalizePath } from './path.ts'
 
@@ -63,9 +64,13 @@ export interface Candidate {
 }
 
 /** @throws ConfigError with every condition that could never be checked as written */
-export function compileRules(rules: readonly RouteRule[]): Candidate[] {
+export function* compileRules(rules: readonly RouteRule[]): Slices<Candidate[]> {
   const problems: Problem[] = []
-  const candidates = rules.flatMap((rule) => compileRule(rule, problems))
+  const candidates: Candidate[] = []
+  for (const rule of rules) {
+    candidates.push(...compileRule(rule, problems))
+    yield
+  }
   if (problems.length > 0) throw new ConfigError(problems)
   return candidates
 }

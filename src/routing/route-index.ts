@@ -1,4 +1,5 @@
 /** Finds the first of many candidates without looking at most of them. */
+import type { Slices } from '../slices.ts'
 import type { Candidate } from './candidate.ts'
 
 interface Ranked {
@@ -23,12 +24,19 @@ export class RouteIndex {
   readonly #prefixes = new Map<string, PathIndex>()
 
   /** @param candidates in the order of precedence */
-  constructor(candidates: readonly Candidate[]) {
+  static *of(candidates: readonly Candidate[]): Slices<RouteIndex> {
+    const index = new RouteIndex()
     for (const [rank, candidate] of candidates.entries()) {
-      const { hosts } = candidate
-      if (hosts === undefined) this.#anyHost.add({ rank, candidate })
-      else for (const { kind, text } of hosts) indexOf(this.#tableOf(kind), text).add({ rank, candidate })
+      index.#add(rank, candidate)
+      yield
     }
+    return index
+  }
+
+  #add(rank: number, candidate: Candidate): void {
+    const { hosts } = candidate
+    if (hosts === undefined) this.#anyHost.add({ rank, candidate })
+    else for (const { kind, text } of hosts) indexOf(this.#tableOf(kind), text).add({ rank, candidate })
   }
 
   /** The first that matches. */

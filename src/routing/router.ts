@@ -1,4 +1,5 @@
 /** Finds the route of a request, with Kong's precedence (`router_flavor = traditional_compatible`). */
+import { atOnce, type Slices } from '../slices.ts'
 import type { Destination, Match } from '../types.ts'
 import { type Candidate, compileRules, type HeaderPattern, type HostPattern, type RouteRule } from './candidate.ts'
 import { joinPath } from './path-join.ts'
@@ -23,11 +24,20 @@ export interface Router {
 
 /** @throws ConfigError with every rule that cannot be used as written, under `routes[NAME]` */
 export function createRouter(rules: readonly RouteRule[]): Router {
+  return atOnce(createRouterInSlices(rules))
+}
+
+/** As {@link createRouter}. */
+export function* createRouterInSlices(rules: readonly RouteRule[]): Slices<Router> {
+  const candidates = (yield* compileRules(rules)).filter(
+    ({ rule }) => rule.protocols === undefined || rule.protocols.includes('https'),
+  )
   // Ordered once, so that the first that matches is the one: a request meets no comparison of precedence.
-  const candidates = compileRules(rules)
-    .filter(({ rule }) => rule.protocols === undefined || rule.protocols.includes('https'))
-    .sort(byPrecedence)
-  const index = new RouteIndex(candidates)
+  const ordered = candidates
+    .map((candidate) => ({ candidate, precedence: precedenceOf(candidate) }))
+    .sort((a, b) => compare(a.precedence, b.precedence))
+  yield
+  const index = yield* RouteIndex.of(ordered.map(({ candidate }) => candidate))
   return { match: (query) => findMatch(index, query) }
 }
 
@@ -87,17 +97,22 @@ function toMatch({ rule, base, strip, keepsPath }: Candidate, path: string, matc
   }
 }
 
-/** More kinds of condition, plain hosts, more headers, regular expressions, regex_priority, longer prefix, older. */
-function byPrecedence(a: Candidate, b: Candidate): number {
-  return (
-    countKinds(b) - countKinds(a) ||
-    Number(hasPlainHosts(b)) - Number(hasPlainHosts(a)) ||
-    countHeaders(b) - countHeaders(a) ||
-    Number(b.regex !== undefined) - Number(a.regex !== undefined) ||
-    regexPriority(b) - regexPriority(a) ||
-    (b.prefix ?? '').length - (a.prefix ?? '').length ||
-    compareAge(a.rule.createdAt ?? Number.POSITIVE_INFINITY, b.rule.createdAt ?? Number.POSITIVE_INFINITY)
-  )
+/** More kinds of condition, plain hosts, more headers, regular expressions, regex_priority, longer prefix, older: what is smaller comes first. */
+function precedenceOf(candidate: Candidate): readonly number[] {
+  return [
+    -countKinds(candidate),
+    -Number(hasPlainHosts(candidate)),
+    -countHeaders(candidate),
+    -Number(candidate.regex !== undefined),
+    -regexPriority(candidate),
+    -(candidate.prefix ?? '').length,
+    candidate.rule.createdAt ?? Number.POSITIVE_INFINITY,
+  ]
+}
+
+function compare(a: readonly number[], b: readonly number[]): number {
+  const at = a.findIndex((each, i) => each !== b[i])
+  return at === -1 ? 0 : (a[at] as number) < (b[at] as number) ? -1 : 1
 }
 
 function countKinds({ hosts, headers, prefix, regex, methods, snis }: Candidate): number {
@@ -115,9 +130,4 @@ function countHeaders({ headers }: Candidate): number {
 
 function regexPriority({ rule, regex }: Candidate): number {
   return regex === undefined ? 0 : (rule.regexPriority ?? 0)
-}
-
-function compareAge(a: number, b: number): number {
-  if (a === b) return 0
-  return a < b ? -1 : 1
 }

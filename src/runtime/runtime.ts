@@ -13,7 +13,8 @@ import type { Log } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
 import { createRecorder } from '../recorder.ts'
 import type { Realm } from '../registry/realm.ts'
-import { createRouter, type RouteRule } from '../routing/router.ts'
+import { createRouterInSlices, type RouteRule } from '../routing/router.ts'
+import { atOnce, inSlices, type Slices } from '../slices.ts'
 import type { Access, AnswerHeaders, CertificateDemand, Phases, Store } from '../types.ts'
 import { Pools } from '../upstream/pools.ts'
 import { type Authentication, buildAuthentication } from './authentication.ts'
@@ -129,6 +130,15 @@ export interface Runtime {
  * @throws ConfigError with everything that keeps it from serving
  */
 export function buildRuntime(loaded: LoadedConfig, lasting: Lasting): Runtime {
+  return atOnce(compose(loaded, lasting))
+}
+
+/** The same while requests go on. @throws ConfigError */
+export function buildRuntimeBeside(loaded: LoadedConfig, lasting: Lasting): Promise<Runtime> {
+  return inSlices(compose(loaded, lasting))
+}
+
+function* compose(loaded: LoadedConfig, lasting: Lasting): Slices<Runtime> {
   if (!loaded.config) throw new ConfigError([...loaded.problems, ...furtherProblems(loaded, lasting)])
   const { config } = loaded
   const materials = new Materials(loaded.locate, lasting.revocationFiles)
@@ -158,7 +168,7 @@ export function buildRuntime(loaded: LoadedConfig, lasting: Lasting): Runtime {
   const identity = tokens && { config, users, methods: methods.byName, receipts, tokens, directory }
   const { password } = methods
   const realms = buildRealms(config.registry_realms, { materials, store: store.store, users, password, directory })
-  const services = buildServices(config, { materials, realms, identity, lasting, used: usedPools })
+  const services = yield* buildServices(config, { materials, realms, identity, lasting, used: usedPools })
   const mappers = new Mappers(config, users, dockerPlugins, materials, lasting.usersFiles)
   const servers = config.listeners.map((listener) =>
     prepareServers(listener, config.certificates, materials, { ...lasting, mappers }, usedPolicies),
@@ -167,7 +177,7 @@ export function buildRuntime(loaded: LoadedConfig, lasting: Lasting): Runtime {
   for (const message of ambiguousHeaders(config)) materials.problem('identity_presets', message)
   if (materials.problems.length > 0) throw new ConfigError(materials.problems)
 
-  const router = createRouter(rulesOf(config, services, accesses.of, demands))
+  const router = yield* createRouterInSlices(rulesOf(config, services, accesses.of, demands))
   warnOfLostChallenges(config, router, materials)
   const begin = createRecorder({ accessLog, metrics: lasting.metrics })
   const listeners = config.listeners.map((listener, i) => {
@@ -247,14 +257,15 @@ interface ServiceIngredients {
   readonly used: Set<string>
 }
 
-function buildServices(config: Config, { materials, realms, identity, lasting, used }: ServiceIngredients): Services {
+function* buildServices(config: Config, ingredients: ServiceIngredients): Slices<Services> {
+  const { materials, realms, identity, lasting, used } = ingredients
   const answerHeaders: AnswerHeaders = createResponseHeaderFilter({ ownedNames: ownedNamesOf(config), via: config.via })
   const built = new Map<string, BuiltService>()
   for (const service of config.services) {
-    const { pools, log } = lasting
-    const builtins = { realms, log, identity }
-    const made = buildService(service, { config, materials, pools, used, answerHeaders, builtins })
+    const builtins = { realms, log: lasting.log, identity }
+    const made = buildService(service, { config, materials, pools: lasting.pools, used, answerHeaders, builtins })
     if (made) built.set(service.name, made)
+    yield
   }
   return built
 }

@@ -4,7 +4,7 @@ import { randomBytes } from 'node:crypto'
 import type { Server as AdminServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { portOf, startAdmin } from '../admin/start.ts'
-import { type LoadedConfig, type LoadOptions, loadConfig, withSecrets } from '../config/index.ts'
+import { type LoadedConfig, type LoadOptions, loadConfigBeside, withSecrets } from '../config/index.ts'
 import { ConfigError } from '../errors.ts'
 import { FileWatch } from '../file-watch.ts'
 import type { Log } from '../log.ts'
@@ -101,7 +101,7 @@ export class Supervisor {
         accepted = false
         break
       }
-      const loaded = loadConfig(this.#options.load)
+      const loaded = await loadConfigBeside(this.#options.load)
       if (accepted) this.#keepStore(loaded)
       this.#watch(loaded)
       return accepted

@@ -3,7 +3,7 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
-import { loadConfig } from '../../../src/config/index.ts'
+import { loadConfig, loadConfigBeside } from '../../../src/config/index.ts'
 import { describeProblem } from '../../../src/errors.ts'
 import { loadText, problemsOf, temporaryFolder, usable } from './support.ts'
 
@@ -324,4 +324,26 @@ test('problems are told in the order of the file', () => {
   expect(loadText(folder, 'via: maybe').problems.map(describeProblem)).toEqual([
     `${join(folder, 'test.yaml')}:1:1: via: expected on or off, not "maybe"`,
   ])
+})
+
+describe('a load beside requests', () => {
+  test('comes to the same as one at once, and lets them have their turn', async () => {
+    const routes = Array.from(
+      { length: 500 },
+      (_, i) => `      - { name: r${i}, hosts: [host-${i}.example], paths: [/${i}/] }`,
+    )
+    const file = join(folder, 'large.yaml')
+    writeFileSync(
+      file,
+      `services:\n  - name: api\n    url: http://127.0.0.1:1\n    routes:\n${routes.join('\n')}\nmistake: 1\n`,
+    )
+    let turns = 0
+    const others = setInterval(() => turns++)
+    const beside = await loadConfigBeside({ file, env: {} })
+    clearInterval(others)
+    const { problems, files } = loadConfig({ file, env: {} })
+    expect(beside).toMatchObject({ problems, files, config: undefined })
+    expect(problems.map(({ path }) => path)).toContain('mistake')
+    expect(turns).toBeGreaterThan(3)
+  })
 })

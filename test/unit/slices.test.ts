@@ -1,0 +1,34 @@
+import { describe, expect, test } from '@jest/globals'
+import { atOnce, inSlices, type Slices } from '../../src/slices.ts'
+
+/** Takes so many milliseconds, one by one. */
+function* busy(milliseconds: number): Slices<string> {
+  for (let i = 0; i < milliseconds; i++) {
+    for (const end = performance.now() + 1; performance.now() < end; );
+    yield
+  }
+  return 'done'
+}
+
+describe('long work', () => {
+  test('runs at once where nobody waits', () => {
+    expect(atOnce(busy(3))).toBe('done')
+  })
+
+  test('lets others have their turn in between', async () => {
+    let turns = 0
+    const others = setInterval(() => turns++)
+    expect(await inSlices(busy(60))).toBe('done')
+    clearInterval(others)
+    expect(turns).toBeGreaterThan(3)
+  })
+
+  test('fails as it would at once', async () => {
+    function* broken(): Slices<never> {
+      yield
+      throw new Error('broken')
+    }
+    expect(() => atOnce(broken())).toThrow('broken')
+    await expect(inSlices(broken())).rejects.toThrow('broken')
+  })
+})
