@@ -7,6 +7,7 @@ import { cpuByProcess, endedCommandsCpu, openFilesLimit, residentKib } from './p
 
 /** Clients of the load, each with a session of its own that it resumes again and again. */
 const RESUMING = 16
+const LATENCY_CONNECTIONS = 128
 const CROWD = 1_000
 const CROWD_PROCESSES = 2
 /** More than one process may have open where a distribution's limits are in force. */
@@ -34,6 +35,17 @@ export async function measureResumed(bench: Bench, subject: Subject): Promise<Fi
     await Promise.all(sessions.map(one))
   })
   return { resumedCpu: cpu / total }
+}
+
+/** How long answers take while 2,000 requests a second are sent, whether or not earlier ones were answered. */
+export async function measureLatency(bench: Bench, subject: Subject): Promise<Figures> {
+  const probe = await startProbe(bench.pki, subject.port, { everyMs: 1, requests: 2, connections: LATENCY_CONNECTIONS })
+  try {
+    const { median, p90, p99, p999 } = await probe.during(() => sleep(bench.sizes.latencySeconds * 1000))
+    return { paced50: median, paced90: p90, paced99: p99, paced999: p999 }
+  } finally {
+    await probe.stop()
+  }
 }
 
 /** What those who are there already wait while a thousand connections are opened at once, each with a client certificate. */

@@ -16,6 +16,7 @@ export interface Sizes {
   /** Transfers of BODY_BYTES, each way. */
   readonly bodies: number
   readonly idleConnections: number
+  readonly latencySeconds: number
   /** At once, by one process. */
   readonly heldConnections: number
 }

@@ -2,7 +2,7 @@
  * Measures nginx, HAProxy, Caddy, http-proxy and Sallyport side by side in one run, and prints one table.
  *
  *   npm run bench                          everything, some minutes; writes bench/result.json and docs/performance.svg
- *   npm run bench -- requests bodies       only these rows: start, idle, requests, posts, answers,
+ *   npm run bench -- requests bodies       only these rows: start, idle, requests, latency, posts, answers,
  *                                          handshakes, resumed, crowd, bodies, real, growth, workers, many
  *   npm run bench -- revocation            revocation lists of up to a million entries, see bench/revocation.ts
  *   npm run bench -- facts                 what Sallyport does for a new connection beside the handshake, see bench/facts.ts
@@ -132,6 +132,7 @@ async function measureAll(bench: measure.Bench, entrants: Entrant[], options: Op
     start: (entrant) => restart(bench, entrant),
     idle: load(measure.measureIdle),
     requests: load(measure.measureRequests),
+    latency: load(connections.measureLatency),
     posts: load(measure.measurePosts),
     answers: load(measure.measureAnswers),
     handshakes: load(measure.measureHandshakes),
