@@ -1,7 +1,10 @@
 import { writeFileSync } from 'node:fs'
 import { createServer, type Server } from 'node:http'
+import { createServer as createTlsServer } from 'node:https'
+import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
+import { whenFileEnds } from '../support/cleanup.ts'
 import { json } from '../support/client.ts'
 import { temporaryFolder } from '../support/folder.ts'
 import { type Gateway, refusedStart } from '../support/gateway.ts'
@@ -264,4 +267,26 @@ describe('behind a Unix socket', () => {
     await new Promise<void>((resolve) => server.listen(socket, resolve))
     expect((await ask('/')).status).toBe(200)
   })
+})
+
+test('behind TLS it is asked only where an authority of the configuration has issued its certificate', async () => {
+  const front = scene.inside.server('localhost')
+  const asked: string[] = []
+  const server = createTlsServer({ cert: front.chain, key: front.key }, (request, response) => {
+    asked.push(request.url ?? '')
+    response.end(JSON.stringify({ status: true, response_data: { user_id: 'u-ada' } }))
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  whenFileEnds(() => void server.close())
+  const url = `https://localhost:${(server.address() as AddressInfo).port}/say`
+  const plugin = (name: string, url_trusted_certificate: string) => ({ name, url, url_trusted_certificate })
+  gateway = await scene.start({
+    method_plugins: [plugin('inside', scene.inside.certificate), plugin('others', scene.servers.certificate)],
+    consumers: people,
+    services: ['inside', 'others'].map((name) => ({
+      ...{ name, url: scene.backend.url, rules: [[name]], routes: [{ name, paths: [`/${name}`] }] },
+    })),
+  })
+  expect([(await ask('/others')).status, asked]).toEqual([503, []])
+  expect([(await ask('/inside')).status, asked]).toEqual([200, ['/say']])
 })

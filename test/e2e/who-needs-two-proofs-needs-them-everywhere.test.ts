@@ -32,7 +32,14 @@ beforeAll(async () => {
       scene.server({ authorization: { users: NAMES.map((user) => ({ user, certificate: [`cn:${user}`] })) } }),
     ),
     identity_headers: { 'X-User': 'user' },
-    consumers: [...CLOUD.consumers, ...careful],
+    consumers: [
+      ...CLOUD.consumers,
+      ...careful,
+      {
+        ...{ username: 'off', multi_factor_auth_rules: [['password', 'totp']], multi_factor_auth_enabled: false },
+        basicauth_credentials: [{ username: 'off', password: 'password of off' }],
+      },
+    ],
     auth: { methods: ['certificate', 'password', 'totp', 'token', 'api-key'] },
     identity_api: {
       ...CLOUD.identity_api,
@@ -123,8 +130,11 @@ describe('a user with multi_factor_auth_rules', () => {
     expect((await gateway.get('/identity/v3/auth/projects', { as, headers })).status).toBe(401)
   })
 
-  test('and nobody else needs more than the rule asks for', async () => {
-    expect((await gateway.get('/password', { headers: basic('ada') })).status).toBe(200)
+  test('and nobody else needs more than the rule asks for, nor whose rules are not enabled', async () => {
+    for (const name of ['ada', 'off']) {
+      expect((await gateway.get('/password', { headers: basic(name) })).status).toBe(200)
+      expect((await logIn({ password: passwordOf(name) })).status).toBe(201)
+    }
   })
 })
 
