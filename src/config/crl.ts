@@ -1,15 +1,13 @@
 /** Where revocation lists are: files, folders, or text in the configuration. They are read later, as they may be large. */
 import { accessSync, constants, readdirSync, statSync } from 'node:fs'
 import { join, resolve } from 'node:path'
+import type { Problem } from '../errors.ts'
 import { type Kind, Unfit } from './field.ts'
 import { decodeBase64, errorCode, looksLikePath, type PemReader, withLineBreaks } from './pem.ts'
 
 const BEGIN = '-----BEGIN '
-/** More than ten million entries. */
-const LARGEST = 512 * 1024 * 1024
-
-/** One place with lists: a file by its absolute path, or PEM text. */
-export type CrlPart = { readonly file: string } | { readonly text: string }
+/** One place with lists: a file by its absolute path and its size in bytes, or PEM text. */
+export type CrlPart = { readonly file: string; readonly size: number } | { readonly text: string }
 
 /** All lists of one setting. */
 export class CrlSource {
@@ -96,11 +94,19 @@ function filesIn(folder: string, reader: PemReader): CrlPart[] {
 function usable(path: string): CrlPart {
   const found = statSync(path)
   if (!found.isFile()) throw new Unfit(`names ${path}, which is no file`)
-  if (found.size > LARGEST) throw new Unfit(`names ${path}, which is larger than ${LARGEST} bytes`)
   try {
     accessSync(path, constants.R_OK)
   } catch {
     throw new Unfit(`names ${path}, which this user may not read`)
   }
-  return { file: path }
+  return { file: path, size: found.size }
+}
+
+/** Files that are larger than a list may be. */
+export function checkCrlSizes(source: CrlSource | undefined, most: number): Problem[] {
+  return (source?.parts ?? []).flatMap((part) => {
+    if (!('file' in part) || part.size <= most) return []
+    const message = `names ${part.file}, which has ${part.size} bytes; ssl_crl_max_size allows ${most}`
+    return [{ path: source?.setting ?? '', message }]
+  })
 }

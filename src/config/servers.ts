@@ -4,12 +4,12 @@ import type { Problem } from '../errors.ts'
 import { wildcardName } from './addresses.ts'
 import { type AuthorizationConfig, authorization } from './authorization.ts'
 import { certificateHeaderSettings, checkCertificateHeader } from './certificate-header.ts'
-import { crl } from './crl.ts'
+import { checkCrlSizes, crl } from './crl.ts'
 import { block, field, type Located, list } from './field.ts'
 import { checkNameRules, nameRule } from './name-rules.ts'
 import { checkOcsp, ocspSettings } from './ocsp.ts'
 import { pem, pems } from './pem.ts'
-import { choice, duration, integer, matching, onOff, text } from './scalars.ts'
+import { choice, duration, integer, matching, onOff, size, text } from './scalars.ts'
 import { type Secret, secret } from './secret.ts'
 import { checkServerKey } from './server-keys.ts'
 import { SOUND_CIPHERS, tlsProtocol } from './tls.ts'
@@ -120,6 +120,11 @@ export const server = block('One virtual server.', {
     about:
       'Revocation lists, PEM (several in one file) or DER, in one file, several or a folder. Every authority of a chain ' +
       'needs one, as in nginx.',
+  }),
+  ssl_crl_max_size: field(size(1024, 2047 * 1024 * 1024), {
+    default: '512m',
+    env: 'SALLYPORT_SSL_CRL_MAX_SIZE',
+    about: 'How large a file of ssl_crl may be, in bytes. The default is enough for more than ten million entries.',
   }),
   ssl_crl_check: field(choice('chain', 'leaf'), {
     default: 'chain',
@@ -244,7 +249,7 @@ function checkTrust(given: WrittenServer): Problem[] {
     const value = given[name]
     return value !== undefined && !(Array.isArray(value) && value.length === 0)
   })
-  problems.push(...checkOcsp(given, mode))
+  problems.push(...checkOcsp(given, mode), ...checkCrlSizes(given.ssl_crl, given.ssl_crl_max_size))
   for (const name of mode === 'off' ? written : []) {
     problems.push({
       path: `${at}.${name}`,

@@ -94,6 +94,14 @@ test('a large list of the authority in the trust store', async () => {
   ])
 })
 
+test('one that is larger than ssl_crl_max_size is refused, and not read', async () => {
+  const ssl_crl = temporaryFile('large.crl', largeList([ada]))
+  const server = scene.server({ ssl_client_certificate: root.certificate, ssl_crl, ssl_crl_max_size: '64k' })
+  const file = temporaryFile('gateway.yaml', JSON.stringify(scene.config(listenerOf(server))))
+  const { status, stderr } = await sallyport(['check', '-c', file])
+  expect([status, stderr]).toEqual([1, expect.stringMatching(/ssl_crl: names .*; ssl_crl_max_size allows 65536/)])
+})
+
 test('of several files the broken one is named', async () => {
   const [good, bad] = [temporaryFile('good.crl', root.crl()), temporaryFile('bad.crl', 'no list')]
   const server = scene.server({ ssl_client_certificate: root.certificate, ssl_crl: [good, bad] })

@@ -1,7 +1,7 @@
 import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from '@jest/globals'
-import { openCrl } from '../../../src/config/crl.ts'
+import { checkCrlSizes, openCrl } from '../../../src/config/crl.ts'
 import { temporaryFolder } from './support.ts'
 
 const folder = temporaryFolder()
@@ -12,7 +12,7 @@ const PEM = '-----BEGIN X509 CRL-----\nMAMBAgM=\n-----END X509 CRL-----\n'
 
 describe('ssl_crl', () => {
   test('takes a file, which is watched and not read yet', () => {
-    expect(open('ca.crl').parts).toEqual([{ file: place('ca.crl') }])
+    expect(open('ca.crl').parts).toEqual([{ file: place('ca.crl'), size: expect.any(Number) }])
     expect(files).toContain(place('ca.crl'))
   })
 
@@ -32,13 +32,23 @@ describe('ssl_crl', () => {
     symlinkSync('..data/b.crl', place('lists', 'b.crl'))
     writeFileSync(place('lists', 'a.pem'), PEM)
     const source = open('lists')
-    expect(source.parts).toEqual([{ file: place('lists', 'a.pem') }, { file: place('lists', 'b.crl') }])
+    expect(source.parts).toMatchObject([{ file: place('lists', 'a.pem') }, { file: place('lists', 'b.crl') }])
     expect(source.name).toBe(place('lists'))
     expect([...files]).toEqual(expect.arrayContaining([place('lists'), place('lists', 'a.pem')]))
   })
 
   test('takes several of them', () => {
-    expect(open(['ca.crl', PEM]).parts).toEqual([{ file: place('ca.crl') }, { text: PEM }])
+    expect(open(['ca.crl', PEM]).parts).toMatchObject([{ file: place('ca.crl') }, { text: PEM }])
+  })
+
+  test('refuses a file that is larger than allowed, by its name, whichever of them it is', () => {
+    writeFileSync(place('large.crl'), PEM.repeat(20))
+    const source = open(['ca.crl', 'large.crl', PEM.repeat(20)])
+    expect(checkCrlSizes(source, 1024)).toEqual([
+      { path: 'ssl_crl', message: `names ${place('large.crl')}, which has 1140 bytes; ssl_crl_max_size allows 1024` },
+    ])
+    expect(checkCrlSizes(source, 1140)).toEqual([])
+    expect(checkCrlSizes(undefined, 1024)).toEqual([])
   })
 
   test('refuses what is none of them, naming the path', () => {
