@@ -23,6 +23,7 @@ import {
 } from '../tls-cert-utils/extensions.ts'
 import { type ChainVerdict, type VerifyOptions, verifyChain } from '../tls-cert-utils/verify.ts'
 import { FORGIVEN_BY_OPTIONAL_NO_CA, opensslReason } from '../tls-cert-utils/verify-errors.ts'
+import { verifyStrictly } from '../tls-cert-utils/verify-strictly.ts'
 import type { Connection, Verification } from '../types.ts'
 import { type CheckResult, checksOf, type JudgingPolicy, policyOf } from './checks.ts'
 
@@ -129,8 +130,7 @@ export function verdictOf(
   const trust = clientTrustOf(server, materials)
   if (!trust) return undefined
   const revocation = revocationOf(server, trust, materials)?.lists
-  const { certificates: trusted, partialChain } = trust
-  const verdict = verifyChain({ sent, trusted, revocation, depth: server.ssl_verify_depth, partialChain })
+  const verdict = judge({ sent, revocation, depth: server.ssl_verify_depth }, trust)
   const unmet = trust.requirement({
     certificate: sent[0],
     chain: verdict.chain.slice(1),
@@ -138,6 +138,17 @@ export function verdictOf(
     error: verdict.code,
   })
   return { ...verdict, unmet, trust }
+}
+
+/** As OpenSSL does, or as we do in its place below an authority that it does not know, since that is not announced. */
+function judge(
+  options: Pick<VerifyOptions, 'sent' | 'revocation' | 'depth'>,
+  { certificates: trusted, partialChain, unannouncedPems }: ClientTrust,
+): ChainVerdict {
+  const verdict = verifyChain({ ...options, trusted, partialChain })
+  const anchor = verdict.chain.at(-1)
+  if (!anchor || !unannouncedPems.includes(anchor.pem)) return verdict
+  return verifyStrictly({ ...options, trusted, partialChain })
 }
 
 /** What OpenSSL would find, and what the server demands besides. */

@@ -1,9 +1,10 @@
 import { join } from 'node:path'
 import { beforeAll, describe, expect, test } from '@jest/globals'
+import { implicit, sequence } from '../support/der.ts'
 import { temporaryFile, temporaryFolder } from '../support/folder.ts'
-import type { Gateway } from '../support/gateway.ts'
+import { type Gateway, sallyport } from '../support/gateway.ts'
 import { sClient } from '../support/openssl.ts'
-import { type Authority, authority, type Issued } from '../support/pki.ts'
+import { type Authority, authority, extension, type Issued } from '../support/pki.ts'
 import { listenerOf, makeScene, type Scene } from '../support/scene.ts'
 
 let scene: Scene
@@ -11,6 +12,8 @@ let gateway: Gateway
 let second: Authority
 let revoked: Issued
 const extra = authority('extra')
+const permitted = sequence(implicit(0, sequence(implicit(2, Buffer.from('example.test')))))
+const constrained = authority('constrained', { extensions: [extension('2.5.29.30', permitted, true)] })
 
 beforeAll(async () => {
   scene = await makeScene()
@@ -31,7 +34,7 @@ beforeAll(async () => {
       }),
       scene.server({
         server_names: ['beside.test'],
-        ssl_trusted_certificate: second.certificate + scene.clients.certificate,
+        ssl_trusted_certificate: second.certificate + scene.clients.certificate + constrained.certificate,
       }),
       scene.server({
         server_names: ['listed.test'],
@@ -104,6 +107,16 @@ describe('beside those that are announced, others are trusted', () => {
     ['of nobody', () => extra.client('eve'), 'unable to verify the first certificate'],
   ])('one that is %s is refused', async (_what, as, reason) => {
     expect(await outcome(as())).toBe(reason)
+  })
+
+  test('an authority with name constraints, which are not judged here, lets nobody in, and inspect says so', async () => {
+    const as = constrained.client('eve')
+    expect(await outcome(as)).toBe('unspecified certificate verification error')
+    const { stdout } = await sallyport(['inspect', '--json', '-c', gateway.configFile as string, '-'], {
+      input: as.chain,
+    })
+    const { servers } = JSON.parse(stdout) as { servers: { server_names: string[]; verified: string }[] }
+    expect(servers.find(({ server_names }) => server_names.includes(host))?.verified).toMatch(/^FAILED:unspecified/)
   })
 
   test('lists are looked at', async () => {
