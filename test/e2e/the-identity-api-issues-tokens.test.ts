@@ -295,6 +295,12 @@ describe('a request that cannot be read', () => {
     expect((await gateway.get('/v3/auth/tokens', { method: 'POST', body: large, headers })).status).toBe(413)
   })
 
+  test('is 400 for more methods than anybody has', async () => {
+    const methods = Array.from({ length: 17 }, (_, i) => `m${i}`)
+    const answer = await log({ identity: { methods, ...Object.fromEntries(methods.map((name) => [name, {}])) } })
+    expect([answer.status, answer.text]).toEqual([400, expect.stringContaining('identity/methods')])
+  })
+
   test('asks for a payload before it says that a method is not supported', async () => {
     expect((await log({ identity: { methods: ['nonsense'] } })).status).toBe(400)
     const answer = await log({ identity: { methods: ['nonsense'], nonsense: {} } })

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/g
 import { exportJWK, SignJWT } from 'jose'
 import type { Gateway } from '../support/gateway.ts'
 import { makeScene, type Scene } from '../support/scene.ts'
-import { waitFor } from '../support/wait.ts'
+import { waitFor, within } from '../support/wait.ts'
 
 const ISSUER = 'https://login.example.com'
 const COOLDOWN = 200
@@ -34,6 +34,10 @@ async function makeKey(kid: string): Promise<Key> {
 const publish = (...keys: readonly Key[]): RequestListener => {
   return (_request, response) => void response.end(JSON.stringify({ keys: keys.map(({ jwk }) => jwk) }))
 }
+
+const UPGRADED = 'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n'
+const UPGRADE =
+  'GET / HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n'
 
 beforeAll(async () => {
   const listener: RequestListener = (request, response) => {
@@ -100,6 +104,20 @@ test('a key that is new is fetched, and one that is withdrawn counts no more, al
   answer = publish(second)
   await waitFor('the end of the first key', async () => (await ask(seen)) === 401)
   expect([await ask(await tokenOf(first)), await ask(ofSecond)]).toEqual([401, 200])
+})
+
+test('a WebSocket ends with the key of the token that let it in', async () => {
+  const [first, second] = [await makeKey('of-streams'), await makeKey('next')]
+  answer = publish(first)
+  const token = await tokenOf(first)
+  await waitFor('the key', async () => (await ask(token)) === 200)
+  scene.backend.upgrade = (_request, socket) => socket.on('error', () => {}).write(UPGRADED)
+  const client = await gateway.open()
+  client.write(`${UPGRADE}Authorization: Bearer ${token}\r\n\r\n`)
+  await waitFor('the upgrade', () => client.received.includes('101'))
+  answer = publish(second)
+  await within(10, 'the end of the connection', client.closed)
+  await gateway.logged({ msg: 'connection ended', reason: 'the token of ada is of no use any more' })
 })
 
 test('however many names of keys clients make up, the issuer is asked only so often', async () => {
