@@ -1,24 +1,20 @@
 /** YAML to plain values, with the line of each. Bounded against hostile files; its messages never repeat the file's text, which may hold keys. */
 import {
   type Alias,
-  Composer,
-  type CST,
   type Document,
   isAlias,
   isMap,
   isPair,
   isScalar,
   isSeq,
-  Lexer,
   LineCounter,
   type Node,
-  Parser,
   type YAMLMap,
-  YAMLParseError,
 } from 'yaml'
 import type { Problem } from '../errors.ts'
 import type { Slices } from '../slices.ts'
 import { type Places, pathTo } from './place.ts'
+import { parseDocument } from './yaml-document.ts'
 
 /** A map of the file: without a prototype, so that a key such as `__proto__` is a key like any other. */
 export type Tree = Record<string, unknown>
@@ -49,7 +45,7 @@ export function* readYaml(bytes: Uint8Array, options: YamlOptions): Slices<YamlR
   const lines = new LineCounter()
   let document: Document.Parsed
   try {
-    document = yield* parse(text, lines)
+    document = yield* parseDocument(text, lines)
   } catch (error) {
     // The parser calls itself for each level of nesting.
     if (!(error instanceof RangeError)) throw error
@@ -66,24 +62,6 @@ export function* readYaml(bytes: Uint8Array, options: YamlOptions): Slices<YamlR
     return { tree: undefined, problems: [...problems.values()] }
   }
   return yield* new Reader(document, lines, options).read()
-}
-
-/** The library's parseDocument, which runs at once. */
-function* parse(text: string, lines: LineCounter): Slices<Document.Parsed> {
-  const parser = new Parser(lines.addNewLine)
-  // Duplicate keys are found below: the library's own search takes quadratic time.
-  const composer = new Composer({ prettyErrors: false, uniqueKeys: false, logLevel: 'error', merge: false })
-  const tokens: CST.Token[] = []
-  lines.addNewLine(0)
-  for (const lexeme of new Lexer().lex(text)) {
-    for (const token of parser.next(lexeme)) tokens.push(token)
-    yield
-  }
-  tokens.push(...parser.end())
-  const [document, second] = composer.compose(tokens, true, text.length)
-  if (!document) throw new Error('the YAML library has made no document')
-  if (second) document.errors.push(new YAMLParseError([second.range[0], second.range[1]], 'MULTIPLE_DOCS', ''))
-  return document as Document.Parsed
 }
 
 function decode(bytes: Uint8Array): string | undefined {

@@ -1,0 +1,71 @@
+import { describe, expect, test } from '@jest/globals'
+import fc from 'fast-check'
+import { type Document, LineCounter, parseDocument as parseAtOnce } from 'yaml'
+import { parseDocument } from '../../../src/config/yaml-document.ts'
+import { atOnce } from '../../../src/slices.ts'
+
+/** What comes of a text: its values with their places, and what is wrong with it. */
+function outcome(document: Document.Parsed) {
+  const problems = [...document.errors, ...document.warnings].map(({ code, pos }) => `${code} ${pos[0]}`)
+  return { problems: problems.sort(), contents: problems.length > 0 ? undefined : placed(document.contents) }
+}
+
+function placed(node: unknown): unknown {
+  const { range, items, key, value } = (node ?? {}) as {
+    range?: number[]
+    items?: unknown[]
+    key?: unknown
+    value?: unknown
+  }
+  if (items) return { at: range?.[0], items: items.map(placed) }
+  if (key) return { key: placed(key), value: value && placed(value) }
+  return { at: range?.[0], value }
+}
+
+const inSlices = (text: string) => outcome(atOnce(parseDocument(text, new LineCounter())))
+const whole = (text: string) =>
+  outcome(parseAtOnce(text, { prettyErrors: false, uniqueKeys: false, logLevel: 'error', merge: false }))
+
+const list = (length: number, item: (i: number) => string) => Array.from({ length }, (_, i) => item(i)).join('\n')
+
+describe('a document that is read in slices is the one that is read at once', () => {
+  test.each([
+    ['nothing', ''],
+    ['comments', '# a\n\n# b\n'],
+    [
+      'long lists',
+      `a:\n${list(100, (i) => `  - name: n${i}\n    paths: [/${i}/]`)}\nb:\n${list(50, (i) => `- ${i}`)}\nc: 1\n`,
+    ],
+    ['comments between items', `a:\n${list(60, (i) => `  # before ${i}\n  - x: ${i} # beside\n\n`)}\n# end\n`],
+    ['empty items', `a:\n${list(60, () => '  -')}\n`],
+    ['anchors and aliases', `a:\n  - &x { y: 1 }\n${list(60, () => '  - *x')}\n`],
+    ['tags', `a: !!seq\n${list(60, (i) => `  - !!str ${i}`)}\n`],
+    ['an unknown tag', `a:\n${list(60, (i) => `  - !odd ${i}`)}\n`],
+    [
+      'an item that is indented wrongly',
+      `a:\n${list(40, (i) => `  - ${i}`)}\n   - wrong\n${list(40, (i) => `  - ${i}`)}\n`,
+    ],
+    ['a tab', `a:\n${list(40, (i) => `  - ${i}`)}\n\t- wrong\n`],
+    ['a bracket that is not closed', `a:\n${list(40, (i) => `  - [${i}]`)}\n  - [1\n  - 2\nb: 1\n`],
+    ['a quote that is not closed', `a:\n${list(40, (i) => `  - '${i}'`)}\n  - 'open\nb: 1\n`],
+    ['two documents', `a:\n${list(40, (i) => `  - ${i}`)}\n---\nb: 1\n`],
+    ['block texts', `a:\n${list(40, (i) => `  - |\n    text ${i}\n     more\n  - >-\n    folded`)}\n`],
+    ['lists in lists', `a:\n${list(40, (i) => `  - - ${i}\n    - x`)}\n`],
+    ['a list at the root', list(60, (i) => `- ${i}`)],
+  ])('%s', (_what, text) => {
+    expect(inSlices(text)).toEqual(whole(text))
+  })
+
+  test('whatever stands in it', () => {
+    const line = fc.stringMatching(/^ {0,4}(- )?[a-c]?:? ?[-[\]{},'"#|>:&*!%x1]{0,4}$/)
+    const text = fc.array(line, { maxLength: 12 })
+    fc.assert(
+      fc.property(text, text, (before, after) => {
+        const long = list(45, (i) => `- x: ${i}`)
+        const all = [...before, 'list:', long, ...after].join('\n')
+        expect(inSlices(all)).toEqual(whole(all))
+      }),
+      { numRuns: 300 },
+    )
+  })
+})
