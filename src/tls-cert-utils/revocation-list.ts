@@ -42,6 +42,8 @@ export class RevocationList {
   #signed: Signed | undefined
   /** The SHA-256 of the key that made the signature; no other key can have made it. */
   #signer: string | undefined
+  /** The last key that did not sign it. */
+  #stranger: string | undefined
 
   /** Use {@link readRevocationLists}. */
   constructor(facts: ListFacts, signed: Signed | undefined, signer?: string) {
@@ -106,13 +108,20 @@ export class RevocationList {
     return this.#facts.serials.has(serial)
   }
 
-  /** The signature is checked once: after that only the key is compared, and what was signed is not kept. */
+  /**
+   * The signature is checked once: after that only the key is compared, and what was signed is not kept. Nor is it checked again with the key that has
+   * just failed: whoever can forge what is fetched would make each handshake hash it.
+   */
   isSignedBy(issuer: CertificateFacts): boolean {
-    if (this.#signer !== undefined) return this.#signer === issuer.publicKeySha256
-    if (!this.#signed) return false
+    const key = issuer.publicKeySha256
+    if (this.#signer !== undefined) return this.#signer === key
+    if (!this.#signed || this.#stranger === key) return false
     const { content, algorithm, signature } = this.#signed
-    if (!signatureCheck(readWhole(algorithm))(content, signature, issuer.x509.publicKey)) return false
-    this.#signer = issuer.publicKeySha256
+    if (!signatureCheck(readWhole(algorithm))(content, signature, issuer.x509.publicKey)) {
+      this.#stranger = key
+      return false
+    }
+    this.#signer = key
     this.#signed = undefined
     return true
   }

@@ -92,6 +92,21 @@ describe('readRevocationLists', () => {
     expect(list?.isSignedBy(authority.certificate)).toBe(true)
   })
 
+  test('is not checked again with a key that has just failed: a forged one would cost each handshake its whole length', async () => {
+    const [list] = readRevocationLists(await authority.revocationList())
+    const namesake = await createAuthority({ subject: 'CN=Test CA,O=Acme' })
+    let checks = 0
+    const counting = new Proxy(namesake.certificate, {
+      get(certificate, name) {
+        if (name === 'x509') checks += 1
+        return Reflect.get(certificate, name, certificate)
+      },
+    })
+    for (let i = 0; i < 3; i++) expect(list?.isSignedBy(counting)).toBe(false)
+    expect(checks).toBe(1)
+    expect(list?.isSignedBy(authority.certificate)).toBe(true)
+  })
+
   test('reads a list of fifty thousand within two seconds', async () => {
     const serials = Array.from({ length: 50_000 }, (_, index) => (index + 1).toString(16))
     const pem = await authority.revocationList({ revoked: serials })
