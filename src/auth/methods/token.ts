@@ -3,7 +3,6 @@ import type { Claims, Tokens, Verified } from '../../tokens/tokens.ts'
 import type { AuthMethod, Caller, Outcome, User, Users } from '../../types.ts'
 import { userOfCertificate } from '../certificate-user.ts'
 import type { JwtIssuers } from '../jwt-issuers.ts'
-import { headerValues } from './header-values.ts'
 import { textAt } from './payload.ts'
 
 export interface TokenMethodOptions {
@@ -113,7 +112,18 @@ function isBearer(value: string): boolean {
   return BEARER.test(value)
 }
 
+const [OWN, USUAL] = ['x-auth-token', 'authorization'] as const
+
+/** In one pass: every request of a route with tokens comes here. */
 function tokensIn(rawHeaders: readonly string[]): string[] {
-  const bearer = headerValues(rawHeaders, 'authorization').filter(isBearer)
-  return [...headerValues(rawHeaders, 'x-auth-token'), ...bearer.map((value) => value.replace(BEARER, ''))]
+  const tokens: string[] = []
+  for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i] as string
+    if (name.length !== OWN.length && name.length !== USUAL.length) continue
+    const value = rawHeaders[i + 1] as string
+    const lowerCase = name.toLowerCase()
+    if (lowerCase === OWN) tokens.push(value)
+    else if (lowerCase === USUAL && isBearer(value)) tokens.push(value.replace(BEARER, ''))
+  }
+  return tokens
 }
