@@ -21,11 +21,14 @@ export function seeSent(
 const MOST_SENT = 66
 
 /** The certificates that a client sent along. */
-export function sentWith(leaf: X509Certificate, most = MOST_SENT): CertificateFacts[] {
+export function sentWith(
+  leaf: X509Certificate,
+  { most = MOST_SENT, read = ({ raw }: X509Certificate) => readCertificate(raw) } = {},
+): CertificateFacts[] {
   const sent: CertificateFacts[] = []
   let next = leaf.issuerCertificate
   while (next && sent.length < most) {
-    const facts = readCertificate(next.raw)
+    const facts = read(next)
     sent.push(facts)
     next = facts.selfIssued ? undefined : next.issuerCertificate
   }

@@ -150,7 +150,7 @@ export class TrustPolicy {
     const known = isResumed ? this.#chains.get(x509.fingerprint256) : undefined
     if (known) return { certificate, ...known, error: undefined }
     // Strangers get here: look-alikes of issuers cost a signature each. A chain that may pass has not more than that and its root.
-    const issuers = isResumed ? this.#intermediates.all : sentWith(x509, verifyDepth + 2)
+    const issuers = isResumed ? this.#intermediates.all : sentWith(x509, { most: verifyDepth + 2 })
     const shown = this.seeSent([certificate, ...issuers])
     if (shown.error !== undefined) return ISSUER_UNKNOWN.has(shown.error) ? unverified(certificate, error) : shown
     const { chain } = shown
@@ -207,7 +207,8 @@ export class TrustPolicy {
 
   /** The issuers that OpenSSL has just verified; undefined where a path of ours would not be the same. */
   #chainOf(certificate: CertificateFacts, x509: X509Certificate): VerifiedChain | undefined {
-    const sent = sentWith(x509).map((each) => this.#intermediates.find(each.fingerprintSha256) ?? each)
+    const read = (each: X509Certificate) => this.#factsOf(each, each.fingerprint256)
+    const sent = sentWith(x509, { read }).map((each) => this.#intermediates.find(each.fingerprintSha256) ?? each)
     const path = findPath([certificate, ...sent], this.#trusted, Date.now(), this.#options)
     if (!isSoundPath(path)) return undefined
     for (const issuer of path.chain.slice(1, path.sentCount)) this.#intermediates.add(issuer)
