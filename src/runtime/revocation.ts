@@ -31,6 +31,8 @@ export function revocationOf(
   if (!found) return undefined
   if (source) checkLists(found.lists, { source, mode }, trust, materials)
   if (source && !fetches && mode === 'STRICT') warnOfUnlisted(found.lists, { source, certificates }, trust, materials)
+  if (source && certificates === 'chain' && mode === 'STRICT' && config.allow_partial_chain)
+    warnOfRootless(source, trust, materials)
   const fetched = fetches ? (fetcher?.lists.bind(fetcher) ?? (() => [])) : undefined
   return {
     lists: new Revocation(found.lists, { certificates, mode, fetched }),
@@ -82,6 +84,16 @@ function warnOfUnlisted(
     materials.warn(
       source.setting,
       `there is no list of ${subject}: until there is one, every client of this CA is refused (revocation_check_mode STRICT)`,
+    )
+  }
+}
+
+/** Authorities that are trusted without the one above them, whose list would have to speak of them. */
+function warnOfRootless(source: CrlSource, { certificates }: TrustStore, materials: Materials): void {
+  for (const { subject } of certificates.filter(({ selfIssued }) => !selfIssued)) {
+    materials.warn(
+      source.setting,
+      `${subject} is trusted without its issuer, whose list it needs (ssl_crl_check chain): every client that it ends the chain of is refused; set ssl_crl_check: leaf`,
     )
   }
 }

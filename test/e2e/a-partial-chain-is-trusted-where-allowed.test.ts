@@ -24,6 +24,8 @@ beforeAll(async () => {
       trusts('partial.test', middle.certificate),
       trusts('shallow.test', middle.certificate, { ssl_verify_depth: 0 }),
       trusts('leaf.test', ada.certificate, { ssl_verify_depth: 0 }),
+      trusts('listed.test', middle.certificate, { ssl_crl: middle.crl(), ssl_crl_check: 'leaf' }),
+      trusts('all-listed.test', middle.certificate, { ssl_crl: middle.crl() }),
       trusts('silent.test', middle.certificate, { send_ca_dn: 'off' }),
     ),
   )
@@ -66,6 +68,11 @@ test.each(['tls1_2', 'tls1_3'] as const)('a client that sends no server name is 
   expect(await outcome(low.client('bob'))).toBe(200)
   expect(await outcome(scene.ada)).toBe(400)
   expect(await outcome(middle.client('old', { validFrom: -9, validUntil: -1 }))).toBe(400)
+})
+
+test('with lists, that of its own clients is enough only where no other is needed', async () => {
+  expect(await status(ada, 'listed.test')).toBe(200)
+  expect(await status(ada, 'all-listed.test')).toBe(400)
 })
 
 test('an expired certificate stays out all the same', async () => {

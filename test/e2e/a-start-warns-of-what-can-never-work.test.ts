@@ -48,6 +48,15 @@ test('an authority of whom there is no list, where that refuses everybody whom i
   for (const fields of [leaf, fetched, ignored]) expect(await warnings({ ...bundle, ...fields })).toEqual([])
 })
 
+test('an authority without its root that would need a list of the root', async () => {
+  const department = scene.clients.authority('department')
+  const partial = { ssl_client_certificate: department.certificate, allow_partial_chain: 'on' }
+  expect(await warnings({ ...partial, ssl_crl: department.crl() })).toEqual([
+    expect.stringMatching(/ssl_crl.*CN=department is trusted without its issuer.*set ssl_crl_check: leaf/),
+  ])
+  expect(await warnings({ ...partial, ssl_crl: department.crl(), ssl_crl_check: 'leaf' })).toEqual([])
+})
+
 test.each(['www.example.test', '*.example.test', '192.0.2.1'])(
   'a server name that its certificate does not hold: %s',
   async (name) => {
