@@ -19,6 +19,8 @@ export interface Sizes {
   readonly latencySeconds: number
   /** At once, by one process. */
   readonly heldConnections: number
+  /** In a file. */
+  readonly users: number
 }
 
 /** One gateway under measurement. */
@@ -126,7 +128,13 @@ export async function reload(
 }
 
 /** CPU per request over kept connections, in microseconds. */
-async function loadKept(bench: Bench, subject: Subject, requests: number, path = '', more: readonly string[] = []) {
+export async function loadKept(
+  bench: Bench,
+  subject: Subject,
+  requests: number,
+  path = '',
+  more: readonly string[] = [],
+) {
   const total = Math.round(requests)
   let result = { perSecond: 0, p99: 0 }
   const cpu = await cpuDuring(subject, async () => {

@@ -11,6 +11,7 @@ const FULL: Sizes = {
   idleConnections: 500,
   heldConnections: 20_000,
   latencySeconds: 10,
+  users: 1_000_000,
 }
 const QUICK: Sizes = {
   requests: 9_000,
@@ -19,6 +20,7 @@ const QUICK: Sizes = {
   idleConnections: 200,
   heldConnections: 1_000,
   latencySeconds: 2,
+  users: 20_000,
 }
 
 /** What is measured, in the order in which it is: memory is read before any load has grown it. */
@@ -36,6 +38,8 @@ export const ROWS = [
     'bodies',
     'real',
     'growth',
+    'mapping',
+    'users',
   ] as const),
   ...(['workers', 'many'] as const),
 ] as const
@@ -45,6 +49,8 @@ export type Row = (typeof ROWS)[number]
 export const JOBS: Readonly<Partial<Record<Row, readonly Job[]>>> = {
   real: ['real'],
   growth: ['ten-routes', '10000-routes'],
+  mapping: ['mapping'],
+  users: ['mapping'],
   workers: ['bare', 'two-workers'],
   many: ['many'],
 }

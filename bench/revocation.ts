@@ -86,7 +86,15 @@ for (let round = 0; round <= Number(values.rounds); round++) {
     const { name } = entrant.gateway
     const subject = { ...entrant, name, pid: entrant.running.pid }
     const handshakes = handshakesFor(entrant.entries)
-    const sizes = { requests: 0, handshakes, bodies: 0, idleConnections: 0, heldConnections: 0, latencySeconds: 0 }
+    const sizes = {
+      requests: 0,
+      handshakes,
+      bodies: 0,
+      idleConnections: 0,
+      heldConnections: 0,
+      latencySeconds: 0,
+      users: 0,
+    }
     const { bodyFile, smallBodyFile } = upstream
     const bench = { folder, pki, client, bodyFile, smallBodyFile, sizes }
     const { connectionCpu = 0 } = await measureHandshakes(bench, subject).catch((error: Error) => {

@@ -3,7 +3,8 @@
  *
  *   npm run bench                          everything, some minutes; writes bench/result.json and docs/performance.svg
  *   npm run bench -- requests bodies       only these rows: start, idle, requests, latency, posts, answers,
- *                                          handshakes, resumed, crowd, bodies, real, growth, workers, many
+ *                                          handshakes, resumed, crowd, bodies, real, growth, mapping,
+ *                                          users, workers, many
  *   npm run bench -- revocation            revocation lists of up to a million entries, see bench/revocation.ts
  *   npm run bench -- facts                 what Sallyport does for a new connection beside the handshake, see bench/facts.ts
  *   npm run bench -- --quick               small loads and one round: whether the bench works, not how fast anything is
@@ -15,7 +16,8 @@
  *
  * The job is the same for all: mutual TLS in (a client certificate is demanded), mutual TLS out (the gateway's own
  * certificate, the upstream verified), VERIFIED and DN set, connections kept on both sides, EC P-256 keys, one worker. `real` adds
- * nine routes and a line of JSON for each request, to a file; `growth` is Sallyport alone with 10 and 10,000 routes. Each
+ * nine routes and a line of JSON for each request, to a file; `growth` is Sallyport alone with 10 and 10,000 routes; so is `mapping`, one gateway
+ * with a route that asks whose a certificate is and one that does not, and `users`, what a file of a million holds. Each
  * gateway has to show that it does this before it is measured. Rounds are interleaved (A, B, C, A, B, C …), the first
  * two are thrown away, and the table holds medians and half of the range. CPU time is the gateway's own from /proc/PID/stat, with all its
  * threads and processes: it moves less with what else the machine does than throughput and the 99th percentile do, as load, gateway
@@ -38,6 +40,7 @@ import * as connections from './connections.ts'
 import { type Entrant, enter, firstSuccess, restart, subjectOf } from './entrant.ts'
 import type { Job } from './gateway.ts'
 import { gateways } from './gateways.ts'
+import { measureMapping, measureUsers } from './mapping.ts'
 import * as measure from './measure.ts'
 import { JOBS, type Options, ROWS, type Row, readOptions } from './options.ts'
 import { makePki } from './pki.ts'
@@ -50,7 +53,7 @@ import { startUpstream } from './upstream.ts'
 const WARM_UPS = 2
 
 /** Memory is read once: a second time, the process would have in reserve what the first one made it take. */
-const ONCE: ReadonlySet<Row> = new Set(['idle', 'many'])
+const ONCE: ReadonlySet<Row> = new Set(['idle', 'many', 'users'])
 
 const RUN_LIMIT_MS = 60 * 60_000
 
@@ -140,6 +143,8 @@ async function measureAll(bench: measure.Bench, entrants: Entrant[], options: Op
     crowd: load(connections.measureCrowd),
     bodies: load(measure.measureBodies),
     real: load(measure.measureReal),
+    mapping: load(measureMapping),
+    users: () => measureUsers(bench),
     growth: (entrant) => measure.measureGrowth(bench, subjectOf(entrant), entrant.job === '10000-routes'),
     workers: (entrant) => connections.measureWorkers(bench, subjectOf(entrant), entrant.job === 'two-workers'),
     many: load(connections.measureHeld),

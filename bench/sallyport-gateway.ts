@@ -7,7 +7,7 @@ const root = join(import.meta.dirname, '..')
 
 export const sallyport: Gateway = {
   name: 'sallyport',
-  jobs: new Set(['bare', 'real', 'ten-routes', '10000-routes', 'two-workers', 'many']),
+  jobs: new Set(['bare', 'real', 'ten-routes', '10000-routes', 'two-workers', 'many', 'mapping']),
   async version() {
     return existsSync(join(root, 'bin', 'sallyport.js')) ? nodeVersion(join(root, 'package.json')) : undefined
   },
@@ -29,13 +29,14 @@ ${job === 'many' ? '    max_connections: 100000\n    keepalive_timeout: 1h' : ''
         ssl_client_certificate: ${pki.ca}
         ssl_verify_client: "on"
 ${crl ? `        ssl_crl: ${crl}` : ''}
+${job === 'mapping' ? USERS : ''}
 services:
   - name: api
     url: https://127.0.0.1:${upstreamPort}
     routes:
       - name: everything
         paths: [/]
-${otherRoutes(job)}
+${job === 'mapping' ? MAPPED_ROUTES : otherRoutes(job)}
 proxy:
   proxy_ssl_certificate: ${pki.gateway.certificate}
   proxy_ssl_certificate_key: ${pki.gateway.key}
@@ -54,6 +55,19 @@ admin:
     }
   },
 }
+
+const USERS = `
+        authorization:
+          users:
+            - { user: somebody, certificate: ["email:somebody@example.com"] }
+            - { user: { from: subject.cn }, groups: [staff, writers] }
+`
+
+/** The same, but that one asks whose the certificate is, and whether he belongs to a group. */
+const MAPPED_ROUTES = `
+      - { name: open, paths: [/free/] }
+      - { name: mapped, paths: [/user/], rules: [[certificate]], allow: [{ groups: [staff] }], deny: [{ users: [eve] }] }
+`
 
 /** Beside the one that is asked for, which is the last in the order of precedence. */
 function otherRoutes(job: Job): string {

@@ -26,9 +26,10 @@ export class FiledRules {
 
   /** In the order of the file, each with the key that led to it. */
   candidates(keys: readonly string[]): [rule: RuleSettings, key: string][] {
-    const found = keys.flatMap((key) => this.#table.positions(key).map((position) => ({ position, key })))
-    if (found.length > 1) found.sort((one, other) => one.position - other.position)
-    return found.map(({ position, key }) => [this.#settingsOf(this.#table.at(position)), key])
+    const found: { readonly rule: FiledRule; readonly key: string }[] = []
+    for (const key of keys) for (const rule of this.#table.withKey(key)) found.push({ rule, key })
+    if (found.length > 1) found.sort((one, other) => one.rule.line - other.rule.line)
+    return found.map(({ rule, key }) => [this.#settingsOf(rule), key])
   }
 
   *all(): Generator<RuleSettings> {

@@ -33,22 +33,19 @@ function fileStrictRule(read: ReadRule, { file, table, findings, tops }: Filing)
 
 /** What an earlier rule takes, a later one never sees, unless the issuers differ. */
 function sameIssuer({ issuer }: ReadRule, key: string, table: RuleTable): FiledRule | undefined {
-  return table
-    .positions(key)
-    .map((position) => table.at(position))
-    .find((other) => other.issuer === issuer)
+  return table.withKey(key).find((other) => other.issuer === issuer)
 }
 
 function fileNatsRule(read: ReadRule, { file, table, findings }: Filing): void {
   const user = natsUserOf(settingsOf(read, file))
   const { settings, name, parsed } = user
   const key = parsed && subjectKey(orderFree(parsed))
-  const [first] = key === undefined ? [] : table.positions(key)
+  const [first] = key === undefined ? [] : table.withKey(key)
   findings.push(...unfit(settings))
-  if (table.positions(nameKey(name)).length > 0) findings.push(duplicate(settings.at, name))
+  if (table.withKey(nameKey(name)).length > 0) findings.push(duplicate(settings.at, name))
   else {
     findings.push(...neverMatches(user))
-    if (first !== undefined) findings.push(shadowed(settings.at, placeIn(file, table.at(first).line)))
+    if (first !== undefined) findings.push(shadowed(settings.at, placeIn(file, first.line)))
   }
   table.add({ ...read, keys: [nameKey(name), ...(key === undefined ? [] : [key])] })
 }

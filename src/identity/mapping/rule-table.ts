@@ -105,16 +105,17 @@ export class RuleTable {
     }
   }
 
-  /** The positions of the rules that have the key, in the order of the file. */
-  positions(key: string): number[] {
+  /** The rules that have the key, in the order of the file. */
+  withKey(key: string): FiledRule[] {
     const hash = hashOf(key, this.#seed)
     const mask = this.#slots.length - 1
-    const found: number[] = []
+    const found: FiledRule[] = []
     for (let i = hash & mask; this.#slots[i] !== 0; i = (i + 1) & mask) {
-      const position = (this.#slots[i] as number) - 1
-      if (this.#hashes[i] === hash && this.at(position).keys.includes(key)) found.push(position)
+      if (this.#hashes[i] !== hash) continue
+      const rule = this.at((this.#slots[i] as number) - 1)
+      if (rule.keys.includes(key)) found.push(rule)
     }
-    return found.length > 1 ? found.sort((one, other) => one - other) : found
+    return found.length > 1 ? found.sort((one, other) => one.line - other.line) : found
   }
 
   /** Never more than half full: runs of taken places stay short. */

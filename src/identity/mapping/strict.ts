@@ -47,9 +47,14 @@ export function createStrictMapper({ rules: given, users, trusted }: MapperSetti
     return { user, reason: titleOf(settings) }
   }
 
-  const candidates = function* (keys: readonly string[]): Generator<[RuleSettings, string | undefined]> {
-    for (const [position, key] of index.candidates(keys)) yield [rules[position] as RuleSettings, key]
-    for (const filed of files) yield* filed.candidates(keys)
+  const attempt = (
+    rule: RuleSettings,
+    key: string | undefined,
+    certificate: CertificateFacts,
+    chain: Chain,
+  ): Mapping | undefined => {
+    const { user, reason } = judge(rule, key, certificate, chain)
+    return user && mapped(user, rule, reason)
   }
 
   const everyRule = function* (): Generator<RuleSettings> {
@@ -66,9 +71,16 @@ export function createStrictMapper({ rules: given, users, trusted }: MapperSetti
       for (const rule of rules) findings.push(...takenBefore(rule, filed))
     },
     map(certificate: CertificateFacts, { chain }: Connection): Mapping {
-      for (const [rule, key] of candidates(keysOf(certificate, types))) {
-        const { user, reason } = judge(rule, key, certificate, chain)
-        if (user) return mapped(user, rule, reason)
+      const keys = keysOf(certificate, types)
+      for (const [position, key] of index.candidates(keys)) {
+        const found = attempt(rules[position] as RuleSettings, key, certificate, chain)
+        if (found) return found
+      }
+      for (const filed of files) {
+        for (const [rule, key] of filed.candidates(keys)) {
+          const found = attempt(rule, key, certificate, chain)
+          if (found) return found
+        }
       }
       const count = files.reduce((sum, { size }) => sum + size, rules.length)
       return { status: 'unmapped', reason: `none of ${count} rules names the certificate` }
@@ -124,6 +136,7 @@ class RuleIndex {
 
   /** Positions in the order of the file, each with the key that led to it. */
   candidates(keys: readonly string[]): [position: number, key: string | undefined][] {
+    if (this.rules.length === 0) return []
     const found = new Map<number, string | undefined>(this.#everywhere.map((position) => [position, undefined]))
     for (const key of keys) for (const position of this.#positions(key)) found.set(position, key)
     return [...found].sort(([a], [b]) => a - b)
