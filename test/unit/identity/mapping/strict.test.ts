@@ -1,6 +1,9 @@
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
+import { FiledRules } from '../../../../src/identity/mapping/filed-rules.ts'
+import { FILE_RULE } from '../../../../src/identity/mapping/filing.ts'
 import type { RuleSettings } from '../../../../src/identity/mapping/rule.ts'
+import { RuleTable } from '../../../../src/identity/mapping/rule-table.ts'
 import { createStrictMapper } from '../../../../src/identity/mapping/strict.ts'
 import { createUsers } from '../../../../src/identity/users.ts'
 import { explicit, objectIdentifier, sequence, utf8String } from '../../../support/der.ts'
@@ -194,4 +197,57 @@ test('no user is reachable by a certificate that its rule does not name, and the
     }),
     { numRuns: 60 },
   )
+})
+
+describe('of rules of all types, written in the configuration or in a file', () => {
+  // The same words as names of several types: none may stand for another.
+  const TYPES: Readonly<Record<'email' | 'dns' | 'uri' | 'cn', readonly string[]>> = {
+    email: ['a@x.test', 'b@x.test'],
+    dns: ['x.test', 'a.x.test'],
+    uri: ['spiffe://x.test/a', 'spiffe://x.test/b'],
+    cn: ['a@x.test', 'x.test', 'spiffe://x.test/a', 'a'],
+  }
+  type Type = keyof typeof TYPES
+  const named = fc.constantFrom(
+    ...(Object.keys(TYPES) as Type[]).flatMap((type) => TYPES[type].map((value) => ({ type, value }))),
+  )
+  const written = ({ type, value }: { type: Type; value: string }) => `${type}:${value}`
+  const fromFile = (rules: readonly string[]) => {
+    const table = new RuleTable()
+    const filing = { file: 'users.csv', table, findings: [], tops: [] }
+    for (const [i, certificate] of rules.entries())
+      FILE_RULE.strict({ line: i, user: `user${i}`, certificates: [certificate], groups: [], issuer: '' }, filing)
+    const mapper = mapperOf()
+    mapper.attach(new FiledRules('users.csv', table, () => []))
+    return mapper
+  }
+  const fromConfiguration = (rules: readonly string[]) =>
+    mapperOf(...rules.map((certificate, i) => ({ user: `user${i}`, certificates: [certificate] })))
+
+  test('exactly the first one that names the certificate counts, in whatever order its names stand', () => {
+    const names = fc.uniqueArray(named, { maxLength: 5, selector: written })
+    const rules = fc.uniqueArray(named, { maxLength: 6, selector: written })
+    fc.assert(
+      fc.property(names, rules, (own, wanted) => {
+        const of = (type: Type) => own.flatMap((each) => (each.type === type ? [each.value] : []))
+        // A rule for a CN names a certificate with one alone.
+        const cns = of('cn')
+        const holds = ({ type, value }: { type: Type; value: string }) =>
+          type === 'cn' ? cns.length === 1 && cns[0] === value : of(type).includes(value)
+        const first = wanted.findIndex(holds)
+        const expected = first === -1 ? undefined : `user${first}`
+        const subject = (values: readonly string[]) => nameOf(['O', 'Acme'], ...values.map((cn) => ['CN', cn] as const))
+        const forwards = { subject: subject(cns), emails: of('email'), hosts: of('dns'), uris: of('uri') }
+        const backwards = {
+          subject: subject(cns.toReversed()),
+          emails: of('email').toReversed(),
+          hosts: of('dns').toReversed(),
+          uris: of('uri').toReversed(),
+        }
+        for (const mapper of [fromConfiguration(wanted.map(written)), fromFile(wanted.map(written))])
+          for (const options of [forwards, backwards]) expect(userOf(mapper, options)).toBe(expected)
+      }),
+      { numRuns: 60 },
+    )
+  })
 })
