@@ -2,6 +2,7 @@
 import { GatewayError } from '../errors.ts'
 import type { AuthMethod, Caller, Identity, Outcome, User } from '../types.ts'
 import { agree, identityOf } from './agreement.ts'
+import { type Asked, byCertificate, startsWithCertificate } from './by-certificate.ts'
 import { showsCredential } from './credential-places.ts'
 import { isEnough, type MultiFactorRules } from './multi-factor.ts'
 import { type Progress, type Receipts, readReceiptHeader } from './receipts.ts'
@@ -50,12 +51,13 @@ export const ANONYMOUS: Identity = Object.freeze({
 
 export function createChain(options: ChainOptions): Chain {
   const known = new WeakMap<Outcome, Identity>()
-  const attempt = (caller: Caller, progress: Progress | undefined) =>
-    new Attempt(options, caller, known, progress).run()
+  const attempt = (caller: Caller, progress: Progress | undefined, asked?: Asked) =>
+    new Attempt(options, caller, known, progress, asked).run()
+  const withoutReceipt = startsWithCertificate(options) ? byCertificate(options.certificate, known, attempt) : attempt
   return {
     authenticate(caller) {
       const receipt = readReceiptHeader(caller.request.rawHeaders)
-      if (receipt === undefined) return attempt(caller, undefined)
+      if (receipt === undefined) return withoutReceipt(caller, undefined)
       // A receipt that is no good is refused, not ignored: whoever sends one counts on it.
       const opened = options.receipts.open(receipt, caller, options.certificate)
       return opened instanceof Promise ? opened.then((progress) => attempt(caller, progress)) : attempt(caller, opened)
@@ -72,6 +74,7 @@ class Attempt {
   readonly #caller: Caller
   readonly #known: WeakMap<Outcome, Identity>
   readonly #progress: Progress | undefined
+  readonly #asked: Asked
   /** Each method is asked once, however many rules name it: a code counts once, and a wrong password is one attempt. */
   readonly #answers = new Map<string, Answered>()
   readonly #misses: Miss[] = []
@@ -82,7 +85,9 @@ class Attempt {
     caller: Caller,
     known: WeakMap<Outcome, Identity>,
     progress: Progress | undefined,
+    asked: Asked,
   ) {
+    this.#asked = asked
     this.#options = options
     this.#caller = caller
     this.#known = known
@@ -208,7 +213,8 @@ class Attempt {
       return before ?? given
     }
     try {
-      const outcome = method.authenticate(this.#caller, undefined, found)
+      const isAsked = this.#asked && method === this.#options.certificate
+      const outcome = isAsked ? this.#asked : method.authenticate(this.#caller, undefined, found)
       return outcome instanceof Promise ? outcome.then(keep, (error) => keep(undecided(error))) : keep(outcome)
     } catch (error) {
       return keep(undecided(error))
