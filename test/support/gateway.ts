@@ -19,6 +19,8 @@ export interface GatewayOptions {
   readonly args?: readonly string[]
   /** Where it runs; an empty folder by default, so that no conf/sallyport.yaml is found. */
   readonly cwd?: string
+  /** Another copy of bin/sallyport.js. */
+  readonly program?: string
 }
 
 /** One JSON line of the log. */
@@ -47,11 +49,11 @@ export async function refusedStart(options: GatewayOptions): Promise<Exit> {
   return gateway.child.exited
 }
 
-function spawnGateway({ config, env, args = [], cwd = temporaryFolder() }: GatewayOptions): Gateway {
+function spawnGateway({ config, env, args = [], cwd = temporaryFolder(), program = PROGRAM }: GatewayOptions): Gateway {
   const file = config === undefined ? undefined : join(cwd, 'gateway.yaml')
   if (file !== undefined && config !== undefined) writeConfig(file, config)
   const chosen = file === undefined ? [] : ['-c', file]
-  const child = startChild(process.execPath, [PROGRAM, 'run', ...chosen, ...args], { cwd, ...(env && { env }) })
+  const child = startChild(process.execPath, [program, 'run', ...chosen, ...args], { cwd, ...(env && { env }) })
   return new Gateway(child, file)
 }
 
