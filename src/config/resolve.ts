@@ -244,7 +244,7 @@ function* resolveRoutes(
   context: ResolveContext,
 ): Slices<RouteConfig[]> {
   const registry = new Registry<RouteConfig>('routes', context.report)
-  const add = (route: WrittenRoute, service: ServiceConfig | undefined) => {
+  const add = function* (route: WrittenRoute, service: ServiceConfig | undefined): Slices<void> {
     const check = (each: WrittenRoute) => [
       ...checkRoute(each),
       ...checkCertificateDemands(each),
@@ -252,15 +252,17 @@ function* resolveRoutes(
     ]
     const sound = passes(route, check, context)
     registry.add(route, sound && service ? resolveRoute(route, service) : undefined)
+    yield
   }
   const byPlace = new Map(services.values().map((service) => [service.at, service]))
   for (const service of located<WrittenService>(written.services)) {
-    for (const route of located<WrittenRoute>(service.routes)) add(route, byPlace.get(service.at))
-    yield
+    for (const route of located<WrittenRoute>(service.routes)) yield* add(route, byPlace.get(service.at))
   }
   for (const route of located<WrittenRoute & { service?: string }>(written.routes)) {
-    add(route, route.service === undefined ? undefined : services.find(route.service, `${route.at}.service`, 'service'))
-    yield
+    yield* add(
+      route,
+      route.service === undefined ? undefined : services.find(route.service, `${route.at}.service`, 'service'),
+    )
   }
   return [...registry.values()]
 }

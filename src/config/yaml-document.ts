@@ -1,5 +1,16 @@
 /** The YAML library's parseDocument, in slices. */
-import { Composer, type CST, type Document, isMap, isSeq, Lexer, type LineCounter, Parser, YAMLParseError } from 'yaml'
+import {
+  Composer,
+  type CST,
+  type Document,
+  isMap,
+  isSeq,
+  Lexer,
+  type LineCounter,
+  Parser,
+  YAMLParseError,
+  type YAMLSeq,
+} from 'yaml'
 import type { Slices } from '../slices.ts'
 
 /** Items of a list that become nodes in one go. */
@@ -11,7 +22,7 @@ const OPTIONS = { prettyErrors: false, uniqueKeys: false, logLevel: 'error', mer
 /** What anchors, aliases, tags and directives begin with: they mean something beyond the item that they stand in. */
 const FAR_REACHING = /^[&*!%]/
 
-/** A list of the root map, of which only the last items are left in their place: what follows it is judged by where it ends. */
+/** A list of which only the last items are left in their place: what follows it is judged by where it ends. */
 interface LongList {
   readonly token: CST.BlockSequence
   readonly items: CST.BlockSequence['items']
@@ -46,22 +57,32 @@ function compose(tokens: readonly CST.Token[], text: string): Document.Parsed {
   return document as Document.Parsed
 }
 
-/** So that the others can become nodes later, a few at a time. */
-function takeLongLists(token: CST.Token): LongList[] {
-  if (token.type !== 'document' || token.value?.type !== 'block-map') return []
-  return token.value.items.flatMap(({ value }) => {
-    if (value?.type !== 'block-seq' || value.items.length <= CHUNK) return []
-    const { items } = value
-    value.items = items.slice(-CHUNK)
-    return [{ token: value, items }]
-  })
+/** So that the others can become nodes later, a few at a time. A list in an item of a long list is not looked for. */
+function takeLongLists(token: CST.Token | null | undefined): LongList[] {
+  if (token?.type === 'document') return takeLongLists(token.value)
+  if (token?.type !== 'block-map' && token?.type !== 'block-seq') return []
+  if (token.type === 'block-map' || token.items.length <= CHUNK) {
+    return token.items.flatMap(({ value }) => takeLongLists(value))
+  }
+  const { items } = token
+  token.items = items.slice(-CHUNK)
+  return [{ token, items }]
+}
+
+function listAt(node: unknown, offset: number): YAMLSeq | undefined {
+  if (isSeq(node) && node.range?.[0] === offset) return node
+  const inner = isMap(node) ? node.items.map(({ value }) => value) : isSeq(node) ? node.items : []
+  for (const each of inner) {
+    const found = listAt(each, offset)
+    if (found) return found
+  }
+  return undefined
 }
 
 /** False where there is no list any more, since something before it is wrong. */
 function* putBack(document: Document.Parsed, { token, items }: LongList): Slices<boolean> {
-  const lists: unknown[] = isMap(document.contents) ? document.contents.items.map(({ value }) => value) : []
-  const list = lists.find((each) => isSeq(each) && each.range?.[0] === token.offset)
-  if (!isSeq(list)) return false
+  const list = listAt(document.contents, token.offset)
+  if (!list) return false
   const last = list.items
   list.items = []
   for (let from = 0; from < items.length - CHUNK; from += CHUNK) {

@@ -51,6 +51,10 @@ describe('a document that is read in slices is the one that is read at once', ()
     ['two documents', `a:\n${list(40, (i) => `  - ${i}`)}\n---\nb: 1\n`],
     ['block texts', `a:\n${list(40, (i) => `  - |\n    text ${i}\n     more\n  - >-\n    folded`)}\n`],
     ['lists in lists', `a:\n${list(40, (i) => `  - - ${i}\n    - x`)}\n`],
+    [
+      'a long list in a list',
+      `a:\n  - name: b\n    routes:\n${list(50, (i) => `      - { x: ${i} }`)}\n    c: 1\n  - ${'-'} 1\n`,
+    ],
     ['a list at the root', list(60, (i) => `- ${i}`)],
   ])('%s', (_what, text) => {
     expect(inSlices(text)).toEqual(whole(text))
