@@ -10,7 +10,7 @@
  * was told and which request it answers, each byte both ways is compared, and a client whose certificate is on the revocation list at times must be
  * refused just then. Every failure is a loss, but for a POST (or what has begun to be answered) on a target that died within the last seconds.
  *
- * Growth is judged from the fifth minute on (the first quarter of a shorter run): RSS, heap, descriptors, sockets, handles, in the first and the
+ * Growth is judged from the fifth minute on (the first quarter of a shorter run, in which RSS is only shown): RSS, heap, descriptors, sockets, handles, in the first and the
  * last third of that time. Workers are replaced before and after it only, as nothing could grow in one that does not live. In the end, when the
  * traffic has stopped, as many descriptors must be left as there were before it. The load is paced to take about half of one core with
  * everything. Exit status 1 where anything was lost, wrong or grew. Needs Linux.
@@ -27,6 +27,8 @@ import { Ledger } from './soak/ledger.ts'
 import { runSoak } from './soak/run.ts'
 import { makeScene, type Scene } from './soak/scene.ts'
 
+/** The first quarter of a run, at most five minutes, is for the processes to get warm. */
+const WARM_FROM_MINUTES = 20
 /** Connections to upstreams are gone by then (upstream_keepalive_idle_timeout), and whatever lingers. */
 const REST_LIMIT_S = 60
 /** Descriptors that may be more after the traffic than before it. */
@@ -52,7 +54,7 @@ async function main(duration: number): Promise<number> {
   const cpuBefore = cpuMicroseconds(process.pid)
   const samples = await runSoak({ scene, log, ledger, duration })
   const cores = (cpuMicroseconds(process.pid) - cpuBefore) / 1000 / duration
-  const trends = [...trendsOf(samples), await whatIsLeft(scene, atRest)]
+  const trends = [...trendsOf(samples, minutes >= WARM_FROM_MINUTES), await whatIsLeft(scene, atRest)]
   for (const { level, msg } of log.read()) if (Number(level) >= 50) ledger.problem('in the log', String(msg))
   report({ ledger, trends, cores })
   await scene.gateway.stop()

@@ -51,8 +51,8 @@ export interface Trend {
   readonly grew: boolean
 }
 
-/** Compares the first third of the samples with the last. */
-export function trendsOf(samples: readonly Sample[]): Trend[] {
+/** Compares the first third of the samples with the last. RSS is shown but not judged where the processes had less than five minutes to be warm. */
+export function trendsOf(samples: readonly Sample[], warm: boolean): Trend[] {
   const third = Math.max(1, Math.floor(samples.length / 3))
   return SERIES.map(({ name, kind }) => {
     const level = (part: readonly Sample[]) => {
@@ -61,6 +61,11 @@ export function trendsOf(samples: readonly Sample[]): Trend[] {
     }
     const early = level(samples.slice(0, third))
     const late = level(samples.slice(-third))
-    return { name, early, late, grew: !(late <= early * (1 + SHARE) + SLACK[kind]) }
+    return {
+      name,
+      early,
+      late,
+      grew: (warm || !name.startsWith('RSS')) && !(late <= early * (1 + SHARE) + SLACK[kind]),
+    }
   })
 }
