@@ -259,10 +259,8 @@ function* resolveRoutes(
     for (const route of located<WrittenRoute>(service.routes)) yield* add(route, byPlace.get(service.at))
   }
   for (const route of located<WrittenRoute & { service?: string }>(written.routes)) {
-    yield* add(
-      route,
-      route.service === undefined ? undefined : services.find(route.service, `${route.at}.service`, 'service'),
-    )
+    const { at, service } = route
+    yield* add(route, service === undefined ? undefined : services.find(service, `${at}.service`, 'service'))
   }
   return [...registry.values()]
 }
