@@ -80,10 +80,12 @@ export class Server {
     collectLate()
     await this.#lasting.revocationFiles.prepare(loaded)
     const runtime = buildRuntime(loaded, this.#lasting)
-    await runtime.ready()
-    this.#report(runtime.warnings)
-    await this.#bindAll(runtime)
-    if (!this.#options.shared) await this.#startAdmin(runtime)
+    await orClose(runtime, async () => {
+      await runtime.ready()
+      this.#report(runtime.warnings)
+      await this.#bindAll(runtime)
+      if (!this.#options.shared) await this.#startAdmin(runtime)
+    })
     this.#use(runtime, loaded)
     this.#metrics.reloaded(true)
     this.#log.info({ listeners: this.#bound.size, services: runtime.config.services.length }, 'ready')
@@ -131,8 +133,10 @@ export class Server {
     try {
       await this.#lasting.revocationFiles.prepare(loaded)
       const runtime = await buildRuntimeBeside(loaded, this.#lasting)
-      await runtime.ready()
-      await this.#bindAll(runtime)
+      await orClose(runtime, async () => {
+        await runtime.ready()
+        await this.#bindAll(runtime)
+      })
       this.#report(runtime.warnings)
       this.#use(runtime, loaded)
       this.#metrics.reloaded(true)
@@ -288,6 +292,16 @@ export class Server {
   #watch(loaded: LoadedConfig): void {
     const watches = this.#runtime?.config.reload.watch === true && !this.#draining && !this.#options.shared
     this.#files.watch(watches ? loaded.files : [])
+  }
+}
+
+/** A runtime that cannot be used leaves nothing behind: the threads of its plugins would go on for as long as the process. */
+async function orClose(runtime: Runtime, step: () => Promise<void>): Promise<void> {
+  try {
+    await step()
+  } catch (error) {
+    runtime.close()
+    throw error
   }
 }
 

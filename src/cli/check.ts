@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import { listenText, loadConfig } from '../config/index.ts'
+import { listenText, loadConfig, type ServiceConfig } from '../config/index.ts'
 import { ConfigError, describeProblem, type Problem } from '../errors.ts'
 import { createLog } from '../log.ts'
 import { createMetrics } from '../metrics.ts'
@@ -21,9 +21,10 @@ export function addCheck(program: Command): void {
 async function check(file: string | undefined, env: NodeJS.ProcessEnv): Promise<boolean> {
   const loaded = loadConfig({ file, env })
   const name = loaded.file ?? 'the environment'
+  let runtime: Runtime | undefined
   try {
     const log = createLog({ level: 'silent' })
-    const runtime = buildRuntime(loaded, createLasting(log, createMetrics()))
+    runtime = buildRuntime(loaded, createLasting(log, createMetrics()))
     await runtime.ready()
     print(name, runtime)
     return true
@@ -31,6 +32,8 @@ async function check(file: string | undefined, env: NodeJS.ProcessEnv): Promise<
     if (!(error instanceof ConfigError)) throw error
     printProblems(name, error.problems)
     return false
+  } finally {
+    runtime?.close()
   }
 }
 
@@ -43,9 +46,7 @@ function print(name: string, { config, materials, warnings }: Runtime): void {
       )
       return `  listens on ${listenText(listen)} for ${modes.join(', ')}`
     }),
-    ...config.routes.map(({ name: route, service: { builtin, protocol, host, port } }) => {
-      return `  route ${route} -> ${builtin === undefined ? `${protocol}://${host}:${port}` : `the gateway's own ${builtin}`}`
-    }),
+    ...config.routes.map(({ name, service }) => `  route ${name} -> ${destinationOf(service)}`),
     ...materials.certificatesInUse.map(
       ({ role, name: owner, notAfter }) => `  ${role} certificate ${owner}: ${remaining(notAfter)}`,
     ),
@@ -55,6 +56,12 @@ function print(name: string, { config, materials, warnings }: Runtime): void {
     ...warnings.map((warning) => `  warning: ${describeProblem(warning)}`),
   ]
   process.stdout.write(`${[...new Set(lines)].join('\n')}\n`)
+}
+
+function destinationOf({ builtin, protocol, host, port, targets }: ServiceConfig): string {
+  if (builtin !== undefined) return `the gateway's own ${builtin}`
+  const socket = targets.find((target) => target.socket !== undefined)
+  return `${protocol}://${socket ? socket.name : `${host}:${port}`}`
 }
 
 function printProblems(name: string, problems: readonly Problem[]): void {

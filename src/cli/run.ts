@@ -35,7 +35,11 @@ export function addRun(program: Command): void {
       }
       const problems = checkNatsFlags(tls)
       if (problems.length > 0) fail(problems)
-      else await run({ file, env: process.env, overrides: { ...authnOpt, ...natsOverrides(tls) } })
+      else {
+        const running = await run({ file, env: process.env, overrides: { ...authnOpt, ...natsOverrides(tls) } })
+        // What a start had begun, as a connection to a store, keeps no process that serves nobody.
+        if (!running) process.exit()
+      }
     })
 }
 

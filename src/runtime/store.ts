@@ -15,8 +15,10 @@ export interface StoreInUse {
   close(): void
 }
 
-/** The store that these settings mean: the one in use where it is the same. Nothing is connected before `use`. */
-/** `shared` takes the place of a memory of this process's own. */
+/**
+ * The store that these settings mean: the one in use where it is the same. Nothing is connected before `use`.
+ * @param shared takes the place of a memory of this process's own
+ */
 export function storeOf(config: StoreConfig, inUse: StoreInUse | undefined, log: Log, shared?: Store): StoreInUse {
   const id = idOf(config)
   return inUse?.id === id ? kept(inUse, config) : created(id, config, log, shared)

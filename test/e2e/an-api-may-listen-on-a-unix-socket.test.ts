@@ -134,3 +134,13 @@ describe('the check says what is wrong with', () => {
     expect([status, stderr]).toEqual([1, expect.stringContaining(message)])
   })
 })
+
+test('a check prints where a route goes', async () => {
+  const services = [{ name: 'api', url: 'http://unix:/run/app.sock', routes: [{ name: 'all', paths: ['/'] }] }]
+  const { stdout } = await sallyport([
+    'check',
+    '-c',
+    temporaryFile('gateway.yaml', JSON.stringify(scene.config({ services }))),
+  ])
+  expect(stdout).toContain('route all -> http://unix:/run/app.sock\n')
+})
