@@ -3,7 +3,7 @@ import { hash } from 'node:crypto'
 import { createLocalJWKSet, decodeJwt, errors, type JSONWebKeySet, type JWTPayload, jwtVerify } from 'jose'
 import { thumbprintOf } from '../tokens/binding.ts'
 import type { Connection, Outcome, User, Users } from '../types.ts'
-import { createRemoteKeys, type IssuerKeys, type RemoteKeysOptions } from './remote-keys.ts'
+import type { IssuerKeys } from './remote-keys.ts'
 
 export interface JwtIssuerOptions {
   /** What `iss` must be, letter for letter. */
@@ -11,17 +11,13 @@ export interface JwtIssuerOptions {
   /** One of them must be in `aud`. */
   readonly audiences: readonly string[]
   readonly algorithms: readonly string[]
-  readonly keys: RemoteKeysOptions | { readonly set: JSONWebKeySet }
+  readonly keys: IssuerKeys
   readonly userClaim: string
   readonly groupsClaim: string | undefined
   /** Whether users count whom the configuration does not know. */
   readonly ephemeralUsers: boolean
   /** Milliseconds that clocks may differ. */
   readonly clockTolerance: number
-}
-
-interface Issuer extends Omit<JwtIssuerOptions, 'keys'> {
-  readonly keys: IssuerKeys
 }
 
 interface Verified {
@@ -51,13 +47,13 @@ const FAULTS = [
 
 export class JwtIssuers {
   readonly #users: Users
-  readonly #issuers: ReadonlyMap<string, Issuer>
+  readonly #issuers: ReadonlyMap<string, JwtIssuerOptions>
   /** By the token's hash. */
   readonly #verified = new Map<string, Verified>()
 
   constructor(issuers: readonly JwtIssuerOptions[], users: Users) {
     this.#users = users
-    this.#issuers = new Map(issuers.map((issuer) => [issuer.issuer, { ...issuer, keys: keysOf(issuer) }]))
+    this.#issuers = new Map(issuers.map((issuer) => [issuer.issuer, issuer]))
   }
 
   /**
@@ -73,7 +69,12 @@ export class JwtIssuers {
     return issuer && this.#check(token, key, issuer, connection)
   }
 
-  async #check(token: string, key: string, issuer: Issuer, connection: Connection | undefined): Promise<Outcome> {
+  async #check(
+    token: string,
+    key: string,
+    issuer: JwtIssuerOptions,
+    connection: Connection | undefined,
+  ): Promise<Outcome> {
     const { algorithms, audiences, clockTolerance } = issuer
     try {
       const { payload } = await jwtVerify(token, issuer.keys.getKey, {
@@ -102,7 +103,7 @@ export class JwtIssuers {
     this.#verified.set(key, verified)
   }
 
-  #outcomeOf(payload: JWTPayload, issuer: Issuer, proof: string): Outcome {
+  #outcomeOf(payload: JWTPayload, issuer: JwtIssuerOptions, proof: string): Outcome {
     const user = this.#userOf(payload, issuer)
     if (typeof user === 'string') return denied(user)
     const expiresAt = (payload.exp as number) * 1000 + issuer.clockTolerance
@@ -110,7 +111,7 @@ export class JwtIssuers {
   }
 
   /** A sentence where there is none. */
-  #userOf(payload: JWTPayload, { issuer, userClaim, groupsClaim, ephemeralUsers }: Issuer): User | string {
+  #userOf(payload: JWTPayload, { issuer, userClaim, groupsClaim, ephemeralUsers }: JwtIssuerOptions): User | string {
     const name = payload[userClaim]
     if (!isName(name)) return `${userClaim} is no name`
     const known = this.#users.byName(name) ?? this.#users.byId(name)
@@ -123,9 +124,9 @@ export class JwtIssuers {
   }
 }
 
-function keysOf({ keys }: JwtIssuerOptions): IssuerKeys {
-  if ('uri' in keys) return createRemoteKeys(keys)
-  return { getKey: createLocalJWKSet(keys.set), goodUntil: () => Number.POSITIVE_INFINITY }
+/** Those of the configuration itself. */
+export function givenKeys(set: JSONWebKeySet): IssuerKeys {
+  return { getKey: createLocalJWKSet(set), goodUntil: () => Number.POSITIVE_INFINITY }
 }
 
 /** Unverified: only to choose who must have signed it. */

@@ -32,7 +32,28 @@ const LARGEST = 1024 * 1024
 /** Milliseconds in which an issuer that gave no usable answer is not asked again, at most. */
 const PAUSE = 5000
 
-export function createRemoteKeys({ uri, ca, timeout, cooldown, maxAge }: RemoteKeysOptions): IssuerKeys {
+/** All keys that were fetched, by what they were fetched with. A reload that changes nothing of that forgets none, nor when the issuer was asked last. */
+export class RemoteKeys {
+  readonly #keys = new Map<string, IssuerKeys>()
+
+  /** Those of exactly this; `used` collects what {@link forgetAllBut} keeps. */
+  get(options: RemoteKeysOptions, used: Set<string>): IssuerKeys {
+    const { uri, ca, timeout, cooldown, maxAge } = options
+    const key = JSON.stringify([uri.href, ca ?? 'public', timeout, cooldown, maxAge])
+    used.add(key)
+    const known = this.#keys.get(key)
+    if (known) return known
+    const made = createRemoteKeys(options)
+    this.#keys.set(key, made)
+    return made
+  }
+
+  forgetAllBut(used: ReadonlySet<string>): void {
+    for (const key of this.#keys.keys()) if (!used.has(key)) this.#keys.delete(key)
+  }
+}
+
+function createRemoteKeys({ uri, ca, timeout, cooldown, maxAge }: RemoteKeysOptions): IssuerKeys {
   const cache: JWKSCacheInput = {}
   let failure: { readonly error: unknown; readonly until: number } | undefined
   const fetchOnce: FetchImplementation = async (_url, { headers }) => {

@@ -1,9 +1,10 @@
 /** Everything that routes need to find out who is calling, made of one configuration. */
 
-import { type JwtIssuerOptions, JwtIssuers } from '../auth/jwt-issuers.ts'
+import { givenKeys, type JwtIssuerOptions, JwtIssuers } from '../auth/jwt-issuers.ts'
 import { createCertificateMethod } from '../auth/methods/certificate.ts'
 import { createTokenMethod } from '../auth/methods/token.ts'
 import type { Receipts } from '../auth/receipts.ts'
+import type { IssuerKeys, RemoteKeysOptions } from '../auth/remote-keys.ts'
 import type { Config } from '../config/index.ts'
 import { ConfigError } from '../errors.ts'
 import { userReference } from '../identity-api/bodies.ts'
@@ -29,7 +30,7 @@ export interface AuthenticationOptions {
   readonly directory: Directory
   /** What routes allow and deny. */
   readonly authorizations: AccessOptions['authorizations']
-  readonly lasting: Pick<Lasting, 'log' | 'ticketSecret' | 'mappedUsers'>
+  readonly lasting: Pick<Lasting, 'log' | 'ticketSecret' | 'mappedUsers' | 'remoteKeys'>
 }
 
 export interface Authentication {
@@ -38,6 +39,8 @@ export interface Authentication {
   readonly accesses: Accesses
   /** Starts the plugins. @throws ConfigError where one cannot be used */
   ready(): Promise<void>
+  /** It takes the place of the last one, and is returned. */
+  use(last: Authentication | undefined): Authentication
   /** Ends the plugins, once they have answered what they were asked. */
   close(): void
 }
@@ -46,11 +49,14 @@ export function buildAuthentication(options: AuthenticationOptions): Authenticat
   const { config, users, materials, store, tokens, directory, authorizations, dockerPlugins, lasting } = options
   const { realm } = config.auth
   const plugins = createMethodPlugins(config, users, lasting.log, materials)
-  const { mappedUsers } = lasting
+  const { mappedUsers, remoteKeys } = lasting
+  const usedKeys = new Set<string>()
   const certificate = createCertificateMethod({ mappedUsers })
   const describe = (claims: Claims, user: User) => tokenAttributes(claims, user, directory)
   const issuers = new JwtIssuers(
-    config.auth.jwt_issuers.map((issuer) => issuerOptions(issuer, materials)),
+    config.auth.jwt_issuers.map((issuer) =>
+      issuerOptions(issuer, materials, (remote) => remoteKeys.get(remote, usedKeys)),
+    ),
     users,
   )
   const token = tokens
@@ -59,7 +65,7 @@ export function buildAuthentication(options: AuthenticationOptions): Authenticat
   const methods = buildMethods({ config, users, materials, store, others: [certificate, ...token, ...plugins.methods] })
   const receipts = buildReceipts(config.auth, users, lasting.ticketSecret)
   const { byName, besideCertificate } = methods
-  return {
+  const authentication: Authentication = {
     methods,
     receipts,
     accesses: createAccesses({
@@ -80,8 +86,14 @@ export function buildAuthentication(options: AuthenticationOptions): Authenticat
       plugins.close()
       throw new ConfigError(materials.problems)
     },
+    use(last) {
+      last?.close()
+      remoteKeys.forgetAllBut(usedKeys)
+      return authentication
+    },
     close: () => plugins.close(),
   }
+  return authentication
 }
 
 function multiFactorRulesOf(
@@ -96,7 +108,11 @@ function multiFactorRulesOf(
   }
 }
 
-function issuerOptions(config: Config['auth']['jwt_issuers'][number], materials: Materials): JwtIssuerOptions {
+function issuerOptions(
+  config: Config['auth']['jwt_issuers'][number],
+  materials: Materials,
+  keysAt: (remote: RemoteKeysOptions) => IssuerKeys,
+): JwtIssuerOptions {
   const {
     issuer,
     audience: audiences,
@@ -107,6 +123,6 @@ function issuerOptions(config: Config['auth']['jwt_issuers'][number], materials:
   } = config
   const { ephemeral_users: ephemeralUsers, clock_tolerance: clockTolerance } = config
   const ca = trusted && materials.trustStore(trusted, issuer)?.pems
-  const keys = 'uri' in config.keys ? { ...config.keys, ca } : config.keys
+  const keys = 'uri' in config.keys ? keysAt({ ...config.keys, ca }) : givenKeys(config.keys.set)
   return { issuer, audiences, algorithms, keys, userClaim, groupsClaim, ephemeralUsers, clockTolerance }
 }

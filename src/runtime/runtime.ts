@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import type { AccessLog } from '../access-log.ts'
 import { Admitted } from '../auth/admitted.ts'
 import { MappedUsers } from '../auth/mapped-users.ts'
+import { RemoteKeys } from '../auth/remote-keys.ts'
 import type { Config, ListenerConfig, LoadedConfig, RouteConfig } from '../config/index.ts'
 import { ConfigError, type Problem } from '../errors.ts'
 import { Gateway } from '../gateway.ts'
@@ -55,6 +56,7 @@ export interface Lasting extends Shared {
   authentication: Authentication | undefined
   readonly forgetPoolMetrics: (() => void)[]
   readonly mappedUsers: MappedUsers
+  readonly remoteKeys: RemoteKeys
   readonly admitted: Admitted
 }
 
@@ -90,10 +92,9 @@ export function createLasting(log: Log, metrics: Metrics, shared?: Shared): Last
     ocsp: new OcspAnswers(log),
     forgetPoolMetrics: [],
     mappedUsers: new MappedUsers((found) => log.debug({ ...found }, 'user found by certificate')),
+    remoteKeys: new RemoteKeys(),
     admitted: new Admitted(),
-    store: undefined,
-    authentication: undefined,
-    ...{ workers, ticketSecret, startedAt, intermediates },
+    ...{ workers, ticketSecret, startedAt, intermediates, store: undefined, authentication: undefined },
     ...(memory && { memory }),
   }
 }
@@ -197,8 +198,7 @@ function* compose(loaded: LoadedConfig, lasting: Lasting): Slices<Runtime> {
     ready: () => mappers.ready().then(() => authentication.ready()),
     close: () => authentication.close(),
     commit() {
-      lasting.authentication?.close()
-      lasting.authentication = authentication
+      lasting.authentication = authentication.use(lasting.authentication)
       lasting.policies = usedPolicies
       lasting.store = store.use(lasting.store)
       for (const each of servers) each?.commit()

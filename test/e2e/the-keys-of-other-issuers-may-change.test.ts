@@ -6,7 +6,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/g
 import { exportJWK, SignJWT } from 'jose'
 import type { Gateway } from '../support/gateway.ts'
 import { makeScene, type Scene } from '../support/scene.ts'
-import { waitFor, within } from '../support/wait.ts'
+import { pause, waitFor, within } from '../support/wait.ts'
 
 const ISSUER = 'https://login.example.com'
 const COOLDOWN = 200
@@ -17,6 +17,7 @@ let provider: Server
 let overTls: Server
 let answer: RequestListener
 let fetched = 0
+let uri: string
 let scene: Scene
 let gateway: Gateway
 
@@ -54,6 +55,7 @@ beforeAll(async () => {
       return (server.address() as AddressInfo).port
     }),
   )
+  uri = `http://127.0.0.1:${port}/jwks.json`
   const withTls = { audience: ['api'], jwks_uri: `https://localhost:${tlsPort}/jwks.json`, jwks_cooldown: '200ms' }
   gateway = await scene.start({
     auth: {
@@ -62,7 +64,7 @@ beforeAll(async () => {
           ...{
             issuer: ISSUER,
             audience: ['api'],
-            jwks_uri: `http://127.0.0.1:${port}/jwks.json`,
+            jwks_uri: uri,
             jwks_timeout: '3s',
           },
           ...{ jwks_cooldown: `${COOLDOWN}ms`, jwks_max_age: `${MAX_AGE}ms` },
@@ -139,6 +141,47 @@ test('keys over TLS count only where an authority of the configuration has issue
   answer = publish(key)
   expect(await ask(await tokenOf(key, 'https://inside'))).toBe(200)
   expect(await ask(await tokenOf(key, 'https://of-others'))).toBe(503)
+})
+
+describe('a reload while the issuer is away', () => {
+  const config = (jwks: object) => ({
+    auth: {
+      jwt_issuers: [
+        { ...{ issuer: ISSUER, audience: ['api'], jwks_uri: uri, jwks_max_age: '10m', jwks_cooldown: '10s' }, ...jwks },
+      ],
+    },
+    consumers: [{ username: 'ada' }],
+    services: [{ name: 'api', url: scene.backend.url, rules: [['token']], routes: [{ name: 'all', paths: ['/'] }] }],
+  })
+
+  test('forgets no key, nor that the issuer failed; other settings forget them', async () => {
+    const [key, unknown] = [await makeKey('kept'), await makeKey('unknown')]
+    const [seen, unseen, none] = [await tokenOf(key), await tokenOf(key), await tokenOf(unknown)]
+    answer = publish(key)
+    const reloaded = await scene.start(config({}))
+    const askIt = async (token: string) =>
+      (await reloaded.get('/', { headers: { authorization: `Bearer ${token}` } })).status
+    expect(await askIt(seen)).toBe(200)
+    scene.backend.upgrade = (_request, socket) => socket.on('error', () => {}).write(UPGRADED)
+    const stream = await reloaded.open()
+    stream.write(`${UPGRADE}Authorization: Bearer ${seen}\r\n\r\n`)
+    await waitFor('the upgrade', () => stream.received.includes('101'))
+
+    answer = (request) => void request.socket.destroy()
+    const before = fetched
+    for (const line of [await reloaded.reload(), await reloaded.reload()]) expect(line.msg).toBe('reloaded')
+    expect([await askIt(seen), await askIt(unseen), await askIt(none), fetched - before]).toEqual([200, 200, 401, 0])
+    // The watch over streams asks each half second: without the keys it is in doubt from now on.
+    await pause(700)
+    expect([stream.isClosed, fetched - before]).toEqual([false, 0])
+
+    expect((await reloaded.reload(scene.config(config({ jwks_max_age: '9m' })))).msg).toBe('reloaded')
+    expect(await askIt(seen)).toBe(503)
+    const asked = fetched
+    expect((await reloaded.reload()).msg).toBe('reloaded')
+    expect([await askIt(seen), asked - before, fetched - asked]).toEqual([503, 1, 0])
+    stream.destroy()
+  })
 })
 
 describe('an issuer that gives no keys', () => {
