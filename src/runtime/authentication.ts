@@ -41,7 +41,9 @@ export interface Authentication {
   ready(): Promise<void>
   /** It takes the place of the last one, and is returned. */
   use(last: Authentication | undefined): Authentication
-  /** Ends the plugins, once they have answered what they were asked. */
+  /** Ends the plugins once the requests that have begun are through with them. */
+  retire(): void
+  /** Ends the plugins where no request has ever come. */
   close(): void
 }
 
@@ -87,10 +89,11 @@ export function buildAuthentication(options: AuthenticationOptions): Authenticat
       throw new ConfigError(materials.problems)
     },
     use(last) {
-      last?.close()
+      last?.retire()
       remoteKeys.forgetAllBut(usedKeys)
       return authentication
     },
+    retire: () => plugins.retire(),
     close: () => plugins.close(),
   }
   return authentication

@@ -12,6 +12,8 @@ export interface MethodPlugins {
   readonly methods: readonly AuthMethod[]
   /** Waits until each can be asked; those that cannot are problems of the materials. */
   ready(): Promise<void>
+  /** Others are in use; requests that have begun before may ask these. */
+  retire(): void
   close(): void
 }
 
@@ -32,6 +34,10 @@ export function createMethodPlugins(config: Config, users: Users, log: Log, mate
           .catch((error: Error) => materials.problem(`${settings.at}.module`, `cannot be used: ${error.message}`)),
       )
       await Promise.all(starting)
+    },
+    retire() {
+      // Started anew, a module would be what its file is by then: for a while the old one is there for those who still hash a password.
+      for (const { settings, plugin } of made) setTimeout(() => plugin.close(), settings.timeout).unref()
     },
     close() {
       for (const { plugin } of made) plugin.close()

@@ -17,6 +17,7 @@ export class HttpPlugin implements Plugin {
   readonly #options: HttpPluginOptions
   readonly #agent: Agent
   #pending = 0
+  #closed = false
 
   constructor(options: HttpPluginOptions) {
     this.#options = options
@@ -44,11 +45,18 @@ export class HttpPlugin implements Plugin {
       throw new GatewayError('GW_UNDECIDED', `the plugin cannot be asked: ${(cause as Error).message}`, { cause })
     } finally {
       this.#pending -= 1
+      this.#holdNothing()
     }
   }
 
   close(): void {
-    this.#agent.destroy()
+    this.#closed = true
+    this.#holdNothing()
+  }
+
+  #holdNothing(): void {
+    // The agent also ends connections whose answer is waited for. It makes new ones for whoever asks later.
+    if (this.#closed && this.#pending === 0) this.#agent.destroy()
   }
 
   #post(question: string): Promise<Answer> {

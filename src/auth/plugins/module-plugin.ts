@@ -53,16 +53,22 @@ export class ModulePlugin implements Plugin {
       return await thread.ask(call)
     } finally {
       this.#asked -= 1
+      this.#holdNothing()
     }
   }
 
   close(): void {
     this.#closed = true
+    this.#holdNothing()
+  }
+
+  #holdNothing(): void {
+    if (!this.#closed || this.#asked > 0) return
     this.#thread?.retire()
+    this.#thread = undefined
   }
 
   #running(): Thread {
-    if (this.#closed) throw new GatewayError('GW_UNDECIDED', 'the plugin was replaced by a reload')
     if (Date.now() < this.#notBefore) throw new GatewayError('GW_UNDECIDED', 'the plugin ended a moment ago')
     this.#thread ??= new Thread(this.#options, (thread) => {
       if (this.#thread !== thread) return
@@ -124,9 +130,10 @@ class Thread {
     })
   }
 
+  /** Nobody waits for it. */
   retire(): void {
     this.#retiring = true
-    if (this.#pending.size === 0) void this.#worker.terminate()
+    void this.#worker.terminate()
   }
 
   #order(order: ModuleOrder): void {
@@ -158,7 +165,6 @@ class Thread {
     const pending = this.#pending.get(id)
     clearTimeout(pending?.timer)
     this.#pending.delete(id)
-    if (this.#retiring && this.#pending.size === 0) void this.#worker.terminate()
     return pending
   }
 

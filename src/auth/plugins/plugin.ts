@@ -20,7 +20,7 @@ export interface Plugin {
   ready(): Promise<void>
   /** Rejects where it did not answer: it broke, or took too long. */
   ask(call: PluginCall): Promise<PluginAnswer>
-  /** Ends it once it has answered what it was asked. */
+  /** From now on it holds nothing while it is not asked. Requests from before a reload may ask it even later, and are answered. */
   close(): void
 }
 

@@ -139,3 +139,17 @@ test('no more are asked at once than may be, and afterwards the next ones', asyn
   expect(await next).toMatchObject({ kind: 'returned' })
   plugin.close()
 })
+
+test('one that is closed gets the answers that it waits for, also later, and keeps no connection', async () => {
+  const held: (() => void)[] = []
+  answer = (_request, response) => void held.push(() => response.end(JSON.stringify(yes)))
+  const plugin = new HttpPlugin({ address: { kind: 'url', url: urls.plain }, timeout: 5000, maxPending: 2 })
+  for (const round of [1, 2]) {
+    const waiting = [plugin.ask(call), plugin.ask(call)]
+    await waitFor('both questions', () => held.length === 2)
+    if (round === 1) plugin.close()
+    for (const release of held.splice(0)) release()
+    expect(await Promise.all(waiting)).toMatchObject([{ kind: 'returned' }, { kind: 'returned' }])
+    await waitFor('the end of the connections', () => asked.every(({ request }) => request.socket.destroyed))
+  }
+})

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { afterEach, describe, expect, test } from '@jest/globals'
 import { ModulePlugin, type ModulePluginOptions } from '../../../../src/auth/plugins/module-plugin.ts'
 import { temporaryFolder } from '../../../support/folder.ts'
-import { waitFor } from '../../../support/wait.ts'
+import { pause, waitFor } from '../../../support/wait.ts'
 
 const folder = temporaryFolder()
 const told: string[] = []
@@ -113,8 +113,9 @@ describe('what costs nobody else', () => {
   })
 })
 
-test('one that is closed answers what it was asked, and nothing more', async () => {
-  const plugin = pluginOf(`export const authenticate = async () => {
+test('one that is closed answers what it was asked, also later, and has no thread besides', async () => {
+  const plugin = pluginOf(`setInterval(() => console.log('alive'), 10)
+  export const authenticate = async () => {
     await new Promise((resolve) => setTimeout(resolve, 200))
     return { status: true, response_data: { user_id: 'u' } }
   }`)
@@ -123,5 +124,19 @@ test('one that is closed answers what it was asked, and nothing more', async () 
   await Promise.resolve()
   plugin.close()
   expect(await last).toMatchObject({ kind: 'returned' })
-  await expect(plugin.ask(callWith('x'))).rejects.toThrow(/replaced by a reload/)
+  await expectNoLife()
+  const later = [plugin.ask(callWith('x')), plugin.ask(callWith('y'))]
+  expect(await Promise.all(later)).toMatchObject([{ kind: 'returned' }, { kind: 'returned' }])
+  await expectNoLife()
+  expect(told.filter((line) => !line.startsWith('printed: alive'))).toEqual([])
 })
+
+async function expectNoLife(): Promise<void> {
+  let heard = -1
+  await waitFor('the end of the thread', async () => {
+    const isSilent = told.length === heard
+    heard = told.length
+    if (!isSilent) await pause(200)
+    return isSilent
+  })
+}
