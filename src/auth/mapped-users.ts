@@ -19,10 +19,10 @@ export interface FoundUser {
 
 /** A WebSocket or a download outlives the configuration that let it in; when the users change, it must end with what they were. */
 export class MappedUsers {
-  readonly #noted = new WeakMap<Connection, Noted>()
-  /** Whose request is the latest on a load balancer's connection. */
-  readonly #presented = new WeakMap<Connection, Connection>()
-
+  /** By socket, since a connection that is judged again becomes another value; clients of a load balancer, who share one, by their connection. */
+  readonly #noted = new WeakMap<object, Noted>()
+  /** Whose request is the latest on a load balancer's socket. */
+  readonly #presented = new WeakMap<object, Connection>()
   readonly #tell: (found: FoundUser) => void
 
   /** @param tell is told of each user who is found, once per connection */
@@ -30,28 +30,36 @@ export class MappedUsers {
     this.#tell = tell
   }
 
-  note({ connection, destination }: Caller, { user, reason }: Mapped): void {
-    this.#noted.set(connection, { user, host: destination.host })
+  note({ request: { socket }, connection, destination }: Caller, { user, reason }: Mapped): void {
+    const isPresented = this.#presented.get(socket) === connection
+    this.#noted.set(isPresented ? connection : socket, { user, host: destination.host })
     this.#tell({ connection_id: connection.id, user: user.name, reason })
   }
 
   /** The load balancer's connection is, until its next request, also good for no more than this client is. */
-  present(peer: Connection, client: Connection): void {
-    this.#presented.set(peer, client)
+  present(socket: object, client: Connection): void {
+    this.#presented.set(socket, client)
   }
 
   /** Why a connection may not go on as whom it was let in; undefined where it may. A promise where a plugin must be asked, which rejects where that cannot tell. */
-  objection(peer: Connection, serverFor: (host: string) => VirtualServer): Objection | Promise<Objection> {
-    const client = this.#presented.get(peer)
-    const own = this.#objectionTo(peer, serverFor)
-    const other = client && this.#objectionTo(client, serverFor)
+  objection(
+    socket: object,
+    peer: Connection,
+    serverFor: (host: string) => VirtualServer,
+  ): Objection | Promise<Objection> {
+    const client = this.#presented.get(socket)
+    const own = this.#objectionTo(peer, this.#noted.get(socket), serverFor)
+    const other = client && this.#objectionTo(client, this.#noted.get(client), serverFor)
     if (own instanceof Promise || other instanceof Promise)
       return Promise.all([own, other]).then(([first, second]) => first ?? second)
     return own ?? other
   }
 
-  #objectionTo(connection: Connection, serverFor: (host: string) => VirtualServer): Objection | Promise<Objection> {
-    const noted = this.#noted.get(connection)
+  #objectionTo(
+    connection: Connection,
+    noted: Noted | undefined,
+    serverFor: (host: string) => VirtualServer,
+  ): Objection | Promise<Objection> {
     const { certificate } = connection
     if (!noted || !certificate) return undefined
     const mapping = serverFor(noted.host).mapper?.map(certificate, connection)

@@ -1,6 +1,6 @@
 /** A request that somebody asks `inspect` about. */
 import type { IncomingMessage } from 'node:http'
-import { isIP } from 'node:net'
+import { isIP, Socket } from 'node:net'
 import { CommandError } from './command-error.ts'
 
 export interface Question {
@@ -52,6 +52,8 @@ export function requestOf({ method, url, headers }: Question): IncomingMessage {
     httpVersion: '1.1',
     httpVersionMajor: 1,
     httpVersionMinor: 1,
+    // Connected to nobody: parts of the gateway remember by it whose request it carries.
+    socket: new Socket(),
   }
   return request as unknown as IncomingMessage
 }

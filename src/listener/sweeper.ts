@@ -24,7 +24,7 @@ type Ground = string | undefined
  * Further grounds to end a connection whose client is still trusted; undefined for none. Asked after each reload, and where it rejects, again and again:
  * nobody is turned out, nor forgotten, because nobody can tell for now.
  */
-export type Welcome = (connection: Connection) => Ground | Promise<Ground>
+export type Welcome = (socket: object, connection: Connection) => Ground | Promise<Ground>
 
 export interface Grounds {
   readonly welcome?: Welcome
@@ -92,7 +92,7 @@ export class Sweeper {
     await inSlices(all, (live) => {
       // A later reload asks everybody again.
       if (live.doom || this.#welcome !== welcome) return undefined
-      const objection = objectionTo(live.connection, welcome)
+      const objection = objectionTo(live, welcome)
       if (!(objection instanceof Promise)) {
         if (objection !== undefined) this.#doom(live, objection)
         return undefined
@@ -179,9 +179,9 @@ async function inSlices(all: readonly Live[], step: (live: Live) => void | Promi
 }
 
 /** What cannot be told is no ground to stay. */
-function objectionTo(connection: Connection, welcome: Welcome): Ground | Promise<Ground> {
+function objectionTo({ socket, connection }: Live, welcome: Welcome): Ground | Promise<Ground> {
   try {
-    return welcome(connection)
+    return welcome(socket, connection)
   } catch (error) {
     return `nobody can tell whether it may stay: ${(error as Error).message}`
   }

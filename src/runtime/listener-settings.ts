@@ -26,7 +26,7 @@ export function settingsOf(
     maxConnectionsPerAddress: Math.ceil(listener.max_connections_per_address / workers),
     connectionRateLimit: Math.ceil(listener.connection_rate_limit / workers),
     sendsProxyHeader: (address) => proxies.has(address),
-    welcome: (connection) => mappedUsers.objection(connection, virtualFor),
+    welcome: (socket, connection) => mappedUsers.objection(socket, connection, virtualFor),
     // By the configuration in use, also for a listener that it does not have any more.
     objection: (socket) => lasting.authentication && admitted.objection(socket, lasting.authentication.methods.byName),
   }

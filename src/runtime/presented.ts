@@ -42,7 +42,7 @@ export function createConnectionOf(
     const presented = found?.certificates.presentedBy(peer, request.rawHeaders)
     if (!found || !presented) return peer
     const counts = ({ connection, shown }: Presented) => {
-      mappedUsers.present(peer, connection)
+      mappedUsers.present(request.socket, connection)
       found.streams.note(
         request.socket,
         shown && connection.verification.result === 'SUCCESS' ? { shown, connection } : undefined,
