@@ -122,7 +122,7 @@ function wireServer(server: Server, policy: TrustPolicy): void {
       socket.destroy()
       return
     }
-    // Whoever has sent a request may end its side and still gets the answer.
+    // The end of the client's side comes as an event then, and what is being written is not cut off by it.
     socket.allowHalfOpen = true
     handshake.handler.secured(socket, handshake)
   })
