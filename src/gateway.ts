@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { GatewayError, toGatewayError } from './errors.ts'
-import type { Call, Caller, Connection, Identity, Match, Phases, RequestHead, RequestRecord } from './types.ts'
+import type { Call, Caller, Connection, Identity, Match, Phases, RequestHead, RequestRecord, Service } from './types.ts'
 
 /** How long a client may go on sending a body that nobody wants any more, in milliseconds (nginx's `lingering_time`). */
 const LINGERING_TIME = 30_000
@@ -23,11 +23,9 @@ export class Gateway {
       const id = this.#phases.requestId(connection, request)
       record = this.#phases.begin(id, request, connection)
       try {
-        const arriving = this.#arrive(id, request, connection, record)
-        const arrival = arriving instanceof Promise ? await arriving : arriving
-        const identified = this.#identify(arrival, record)
-        const identity = identified instanceof Promise ? await identified : identified
-        await arrival.match.route.service.forward(this.#callOf(arrival, identity, record), response)
+        const admitting = this.#admit(id, request, connection, record)
+        const { service, call } = admitting instanceof Promise ? await admitting : admitting
+        await service.forward(call, response)
       } catch (caught) {
         record.error = told(caught, record)
         this.#phases.refuse(record.error, id, request, response)
@@ -46,13 +44,10 @@ export class Gateway {
       const id = this.#phases.requestId(connection, request)
       record = this.#phases.begin(id, request, connection)
       try {
-        const arriving = this.#arrive(id, request, connection, record)
-        const arrival = arriving instanceof Promise ? await arriving : arriving
-        const identified = this.#identify(arrival, record)
-        const identity = identified instanceof Promise ? await identified : identified
-        const call = this.#callOf(arrival, identity, record)
+        const admitting = this.#admit(id, request, connection, record)
+        const { service, call } = admitting instanceof Promise ? await admitting : admitting
         if (call.body.kind !== 'none') throw new GatewayError('GW_BAD_REQUEST', 'an upgrade with a body')
-        await arrival.match.route.service.upgrade(call, 'websocket', socket, head)
+        await service.upgrade(call, 'websocket', socket, head)
       } catch (caught) {
         record.error = told(caught, record)
         if (record.upstreamStatus === undefined) this.#phases.refuseUpgrade(record.error, id, request, socket)
@@ -71,6 +66,18 @@ export class Gateway {
     if (!record) return
     record.error = toGatewayError(defect)
     record.finish(0)
+  }
+
+  /** The phases before the service. A promise only where one of them has to wait. */
+  #admit(id: string, request: IncomingMessage, peer: Connection, record: RequestRecord): Admitted | Promise<Admitted> {
+    const arriving = this.#arrive(id, request, peer, record)
+    const identify = (arrival: Arrival) => {
+      const { service } = arrival.match.route
+      const identified = this.#identify(arrival, record)
+      const admitted = (identity: Identity) => ({ service, call: this.#callOf(arrival, identity, record) })
+      return identified instanceof Promise ? identified.then(admitted) : admitted(identified)
+    }
+    return arriving instanceof Promise ? arriving.then(identify) : identify(arriving)
   }
 
   /** From the bytes of a request to its route. A promise only where its certificate has to be waited for. */
@@ -135,6 +142,12 @@ export class Gateway {
       identity,
     }
   }
+}
+
+/** A request that may pass, and who answers it. */
+interface Admitted {
+  readonly service: Service
+  readonly call: Call
 }
 
 /** A request that has found its route. */
