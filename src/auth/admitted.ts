@@ -1,5 +1,6 @@
 /** Whom open connections carry: an upgrade or a download outlives its request, and must end with the credential that let it in. */
 import type { AuthMethod, Identity, Proof, User } from '../types.ts'
+import { changeOf } from './changed-user.ts'
 
 export class Admitted {
   /** By socket, of the latest request. */
@@ -40,13 +41,6 @@ function objectionTo(
   by: AuthMethod | undefined,
 ): string | undefined | Promise<string | undefined> {
   const owner = by?.ownerOf?.(of, user)
-  const compare = (now: User | undefined) => {
-    if (now?.id !== user.id) return `the ${method} of ${user.name} is of no use any more`
-    return haveSame(now.groups, user.groups) ? undefined : `the groups of ${user.name} are others now`
-  }
+  const compare = (now: User | undefined) => changeOf(user, now, `the ${method} of ${user.name} is of no use any more`)
   return owner instanceof Promise ? owner.then(compare) : compare(owner)
-}
-
-function haveSame(one: readonly string[], other: readonly string[]): boolean {
-  return one === other || (one.length === other.length && one.every((group) => other.includes(group)))
 }

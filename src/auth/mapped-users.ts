@@ -1,5 +1,6 @@
 /** Whom open connections were let in as by their certificates, whatever configuration that was. */
 import type { Caller, Connection, Mapping, User, VirtualServer } from '../types.ts'
+import { changeOf } from './changed-user.ts'
 
 interface Noted {
   readonly user: User
@@ -69,11 +70,6 @@ export class MappedUsers {
 }
 
 function difference(user: User, mapping: Mapping | undefined): Objection {
-  if (mapping?.status !== 'mapped' || mapping.user.id !== user.id)
-    return `the certificate does not belong to ${user.name} any more`
-  return isSame(mapping.user.groups, user.groups) ? undefined : `the groups of ${user.name} are others now`
-}
-
-function isSame(one: readonly string[], other: readonly string[]): boolean {
-  return one.length === other.length && one.every((group) => other.includes(group))
+  const now = mapping?.status === 'mapped' ? mapping.user : undefined
+  return changeOf(user, now, `the certificate does not belong to ${user.name} any more`)
 }

@@ -27,10 +27,10 @@ interface Known {
   readonly renewAt: number
 }
 
-/** nginx's, for responders that name no time. */
-const LIFE_WITHOUT_TIME = 3_600_000
-/** nginx's OCSP_MAX_RESPONSE_TIME: how far clocks may differ. */
-const SKEW = 300_000
+/** nginx's, for responders that name no time; in milliseconds. */
+export const LIFE_WITHOUT_TIME = 3_600_000
+/** nginx's OCSP_MAX_RESPONSE_TIME: how far clocks may differ, in milliseconds. */
+export const SKEW = 300_000
 const LARGEST_ANSWER = 64 * 1024
 /** An answer is renewed in the last part of its life, at most so many milliseconds ahead. */
 const RENEWAL = 60_000

@@ -1,7 +1,7 @@
 /** OCSP stapling (RFC 6066 8): the status of our own certificate, shown in the handshake so that clients need not ask for it. */
 import type { CertificateFacts } from '../tls-cert-utils/certificate.ts'
 import { OcspError, ocspRequest, readOcspResponse, responderOf } from '../tls-cert-utils/ocsp.ts'
-import { postOcsp } from './ocsp.ts'
+import { LIFE_WITHOUT_TIME, postOcsp, SKEW } from './ocsp.ts'
 
 export interface StapleOptions {
   readonly certificate: CertificateFacts
@@ -13,9 +13,7 @@ export interface StapleOptions {
   readonly failed: (reason: string) => void
 }
 
-const SKEW = 300_000
-/** How long an answer without a time is shown, and how soon a responder that failed is asked again, in milliseconds (nginx's own). */
-const LIFE_WITHOUT_TIME = 3_600_000
+/** How soon a responder that failed is asked again, in milliseconds (nginx's own). */
 const RETRY = 300_000
 
 /** Asked when it is first needed, as in nginx: the first client gets no staple. Renewed in the last quarter of an answer's life. */
