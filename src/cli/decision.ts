@@ -48,7 +48,7 @@ export async function decideOn(
   loaded: LoadedConfig,
 ): Promise<Decision> {
   // It is never committed: nothing listens, and nothing of it is in use.
-  const runtime = buildRuntime(loaded, createLasting(createLog({ level: 'silent' }), createMetrics()))
+  const runtime = buildRuntime(forgetful(loaded), createLasting(createLog({ level: 'silent' }), createMetrics()))
   // The threads that check passwords keep no process alive, and here nothing else does.
   const alive = setInterval(() => {}, 60_000)
   try {
@@ -58,6 +58,13 @@ export async function decideOn(
     clearInterval(alive)
     runtime.close()
   }
+}
+
+/** With a memory of its own: a code that is tried here shall not be used up, nor a user locked out, where a running gateway remembers such things. */
+function forgetful(loaded: LoadedConfig): LoadedConfig {
+  if (!loaded.config) return loaded
+  const { redis_url: _shared, ...store } = loaded.config.store
+  return { ...loaded, config: { ...loaded.config, store } }
 }
 
 async function decide(

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { beforeAll, describe, expect, test } from '@jest/globals'
 import { temporaryFile } from '../support/folder.ts'
 import { sallyport } from '../support/gateway.ts'
@@ -124,6 +125,13 @@ describe('credentials of the request', () => {
     expect(await ask('https://localhost/key', '--header', basic('wrong'))).toMatchObject({
       refusal: { status: 401, detail: expect.stringContaining('password') },
     })
+  })
+
+  test('what a running gateway shares with others in Redis is neither asked nor changed', async () => {
+    const shared = { ...JSON.parse(readFileSync(config, 'utf8')), store: { redis_url: 'redis://127.0.0.1:1' } }
+    const args = ['--for', 'https://localhost/key', '--header', basic('the password of kim'), '--json']
+    const { stdout } = await sallyport(['inspect', '-c', temporaryFile('shared.yaml', JSON.stringify(shared)), ...args])
+    expect(JSON.parse(stdout)).toMatchObject({ decision: { user: { name: 'kim' }, methods: ['password'] } })
   })
 
   test('--user and --address ask what somebody might do from somewhere', async () => {
