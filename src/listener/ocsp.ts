@@ -27,6 +27,9 @@ interface Known {
   readonly renewAt: number
 }
 
+/** A certificate and its issuer. */
+type Link = readonly [CertificateFacts, CertificateFacts]
+
 /** nginx's, for responders that name no time; in milliseconds. */
 export const LIFE_WITHOUT_TIME = 3_600_000
 /** nginx's OCSP_MAX_RESPONSE_TIME: how far clocks may differ, in milliseconds. */
@@ -50,7 +53,9 @@ const NO_ANSWER = { reason: 'certificate status request failed' }
 export class OcspStatuses {
   readonly #options: OcspOptions
   readonly #known = new Map<string, Known>()
-  readonly #asking = new Map<string, Promise<void>>()
+  /** By whom they let in: of those who are connected none may end because too many others are. */
+  readonly #held = new WeakMap<Shown, Map<string, Known>>()
+  readonly #asking = new Map<string, Promise<Known | undefined>>()
 
   constructor(options: OcspOptions) {
     this.#options = options
@@ -65,45 +70,64 @@ export class OcspStatuses {
 
   /** Waits for what is not known yet about a client's certificates; undefined where there is nothing to wait for. Never rejects. */
   settle(shown: Shown, now = Date.now()): Promise<void> | undefined {
-    const missing = this.#links(shown).filter(([certificate]) => !isCurrent(this.#known.get(keyOf(certificate)), now))
+    const missing = this.#links(shown).filter(([certificate]) => !this.#currentFor(shown, certificate, now))
     if (missing.length === 0) return undefined
-    return Promise.all(missing.map(([certificate, issuer]) => this.#asked(certificate, issuer)))
-      .then(() => {})
-      .then(() => {})
+    return Promise.all(missing.map((link) => this.#askFor(shown, link))).then(() => {})
   }
 
   /** What is known now. Without an answer nobody is let in, as in nginx. */
   #judge(shown: Shown, now: number): Opinion {
     let until = Number.POSITIVE_INFINITY
-    for (const [certificate, issuer] of this.#links(shown)) {
-      const known = this.#known.get(keyOf(certificate))
-      if (!known || !isCurrent(known, now)) {
+    for (const link of this.#links(shown)) {
+      const [certificate] = link
+      const known = this.#currentFor(shown, certificate, now)
+      if (!known) {
         // Somebody who is connected already may get an answer yet; the next look tells.
-        void this.#asked(certificate, issuer)
+        void this.#askFor(shown, link)
         return { failure: failed('OCSP_NO_ANSWER', { ...NO_ANSWER, hint: certificate.subject }), until: now }
       }
       if (known.status !== 'good') return { failure: FAILURES[known.status], until: known.until }
-      if (now >= known.renewAt) void this.#asked(certificate, issuer)
+      if (now >= known.renewAt) void this.#askFor(shown, link)
       until = Math.min(until, now >= known.renewAt ? Math.min(known.until, now + NEXT_LOOK) : known.renewAt)
     }
     return { failure: undefined, until }
   }
 
+  /** The newest answer, where it still counts: one that had to make room for others goes on counting for those whom it let in. */
+  #currentFor(shown: Shown, certificate: CertificateFacts, now: number): Known | undefined {
+    const key = keyOf(certificate)
+    const known = this.#known.get(key) ?? this.#held.get(shown)?.get(key)
+    if (!known || now >= known.until) return undefined
+    this.#hold(shown, key, known)
+    return known
+  }
+
+  async #askFor(shown: Shown, [certificate, issuer]: Link): Promise<void> {
+    const known = await this.#asked(certificate, issuer)
+    if (known) this.#hold(shown, keyOf(certificate), known)
+  }
+
+  #hold(shown: Shown, key: string, known: Known): void {
+    const held = this.#held.get(shown)
+    if (held) held.set(key, known)
+    else this.#held.set(shown, new Map([[key, known]]))
+  }
+
   /** The certificates that are asked about, each with its issuer; none of somebody who is not verified. */
-  #links({ certificate, chain, error }: Shown): [CertificateFacts, CertificateFacts][] {
+  #links({ certificate, chain, error }: Shown): Link[] {
     if (error !== undefined) return []
     const path = this.#options.certificates === 'leaf' ? [certificate, ...chain.slice(0, 1)] : [certificate, ...chain]
     return path.slice(0, -1).map((each, i) => [each, path[i + 1] as CertificateFacts])
   }
 
-  #asked(certificate: CertificateFacts, issuer: CertificateFacts): Promise<void> {
+  #asked(certificate: CertificateFacts, issuer: CertificateFacts): Promise<Known | undefined> {
     const key = keyOf(certificate)
     const asking = this.#asking.get(key) ?? this.#ask(certificate, issuer).finally(() => void this.#asking.delete(key))
     this.#asking.set(key, asking)
     return asking
   }
 
-  async #ask(certificate: CertificateFacts, issuer: CertificateFacts): Promise<void> {
+  async #ask(certificate: CertificateFacts, issuer: CertificateFacts): Promise<Known | undefined> {
     const { responder: chosen, timeout, nonce: withNonce } = this.#options
     let responder = chosen
     try {
@@ -115,9 +139,12 @@ export class OcspStatuses {
       const { status, nextUpdate } = readOcspResponse(answer, { certificate, issuer, nonce }, now, SKEW)
       // One that a slow clock makes seem late is believed for this handshake.
       const until = nextUpdate === undefined ? now + LIFE_WITHOUT_TIME : Math.max(nextUpdate, now + NEXT_LOOK)
-      this.#remember(keyOf(certificate), { status, until, renewAt: until - Math.min(RENEWAL, (until - now) / 4) })
+      const known = { status, until, renewAt: until - Math.min(RENEWAL, (until - now) / 4) }
+      this.#remember(keyOf(certificate), known)
+      return known
     } catch (error) {
       this.#options.failed(certificate, responder, (error as Error).message)
+      return undefined
     }
   }
 
@@ -128,10 +155,6 @@ export class OcspStatuses {
     const oldest = this.#known.keys().next().value
     if (oldest !== undefined) this.#known.delete(oldest)
   }
-}
-
-function isCurrent(known: Known | undefined, now: number): boolean {
-  return known !== undefined && now < known.until
 }
 
 function keyOf(certificate: CertificateFacts): string {

@@ -66,6 +66,29 @@ describeWith(OCSP_PEERS, 'statuses of clients', () => {
     expect(statuses.settle(shownBy(ada))).toBeInstanceOf(Promise)
   })
 
+  test('an answer that made room for others still counts for whoever it let in, until it ends', async () => {
+    const responder = await startResponder(ca, [ada, bob], { minutes: 60 })
+    const statuses = statusesOf(responder.url, { cacheSize: 1 })
+    const [first, second] = [shownBy(ada), shownBy(bob)]
+    for (const each of [first, second]) await statuses.settle(each)
+    const opinions = [first, second].map((each) => statuses.demand(each, Date.now()))
+    expect(opinions.map(({ failure }) => failure)).toEqual([undefined, undefined])
+    expect(responder.questions).toBe(2)
+    expect(statuses.demand(first, Date.now() + 3_700_000).failure).toMatchObject({ code: 'OCSP_NO_ANSWER' })
+  })
+
+  test('a chain is settled however few answers are remembered', async () => {
+    const responder = await startResponder(ca, [ada, ca], { minutes: 60 })
+    const statuses = statusesOf(responder.url, { cacheSize: 1, certificates: 'chain' })
+    // The authority stands for one in between: its status is asked about too.
+    const [issuer] = shownBy(ada).chain
+    const shown = { ...shownBy(ada), chain: [issuer, issuer] } as Shown
+    await statuses.settle(shown)
+    expect(statuses.settle(shown)).toBeUndefined()
+    expect(statuses.demand(shown, Date.now()).failure).toBeUndefined()
+    expect(responder.questions).toBe(2)
+  })
+
   test('a certificate that names no responder has no status where none is configured', async () => {
     const reasons: string[] = []
     const statuses = statusesOf('', {
