@@ -105,8 +105,8 @@ export class Server {
   async stop(): Promise<boolean> {
     this.#draining = true
     this.#files.stop()
-    // One that is under way may still bind listeners.
-    await this.#reloading
+    // One that is under way gives up as soon as it can; what it waits for, as a plugin or a large file, may take longer than a stop.
+    await Promise.race([this.#reloading, sleep(RELOAD_TIME)])
     const { delay, timeout } = this.#runtime?.config.shutdown ?? { delay: 0, timeout: 0 }
     this.#log.info({ delay_ms: delay, timeout_ms: timeout }, 'draining')
     await sleep(delay)
@@ -185,7 +185,7 @@ export class Server {
     )
   }
 
-  /** Binds the addresses that are new. Where one fails, those bound just now are given up again. */
+  /** Binds the addresses that are new. Where one fails, or the gateway is stopped meanwhile, those bound just now are given up again. */
   async #bindAll(runtime: Runtime): Promise<void> {
     const fresh: Bound[] = []
     try {
@@ -193,6 +193,7 @@ export class Server {
         const key = listenText(current.config.listen)
         if (!this.#bound.has(key)) fresh.push(await this.#bind(key, current))
       }
+      if (this.#draining) throw new Error('the gateway is being stopped')
     } catch (error) {
       for (const { listener } of fresh) void listener.close()
       throw error
@@ -304,6 +305,9 @@ async function orClose(runtime: Runtime, step: () => Promise<void>): Promise<voi
     throw error
   }
 }
+
+/** How long a stop waits for a reload that is under way, in milliseconds. */
+const RELOAD_TIME = 1000
 
 const NO_CERTIFICATE = { reason: 'client sent no required certificate', code: 'GW_CLIENT_CERTIFICATE_REQUIRED' }
 

@@ -1,7 +1,8 @@
-import { writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import type { ServerResponse } from 'node:http'
 import { Agent } from 'node:https'
 import { beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
+import { temporaryFile } from '../support/folder.ts'
 import { freePort } from '../support/free-port.ts'
 import type { Gateway } from '../support/gateway.ts'
 import { openRaw, type RawConnection } from '../support/raw.ts'
@@ -171,4 +172,21 @@ test('a reload that is under way ends before the drain begins', async () => {
   expect(await within(5, 'the end', gateway.child.exited)).toMatchObject({ status: 0 })
   const messages = gateway.log.map(({ msg }) => msg)
   expect(messages.slice(messages.indexOf('draining'))).toEqual(['draining', 'stopped'])
+})
+
+test('a reload that waits for a plugin holds up no stop, and takes nothing into use any more', async () => {
+  const [before, after] = [await freePort(), await freePort()]
+  const started = temporaryFile('started', '')
+  const slow = `(await import('node:fs')).writeFileSync(${JSON.stringify(started)}, 'yes'); await new Promise((done) => setTimeout(done, 60_000))`
+  const config = (port: number) =>
+    scene.config({ listeners: [{ listen: `127.0.0.1:${port}`, servers: [scene.server()] }] })
+  const gateway = await scene.start(config(before))
+  const module = temporaryFile('slow.mjs', `${slow}\nexport const authenticate = () => {}`)
+  const plugged = { ...config(after), method_plugins: [{ name: 'slow', module, timeout: '30s' }] }
+  writeFileSync(gateway.configFile as string, JSON.stringify(plugged))
+  gateway.child.process.kill('SIGHUP')
+  await waitFor('the plugin to start', () => readFileSync(started, 'utf8') === 'yes')
+  gateway.child.process.kill('SIGTERM')
+  expect(await within(15, 'the end', gateway.child.exited)).toMatchObject({ status: 0 })
+  expect(gateway.log.map(({ msg }) => msg)).not.toContain('reloaded')
 })
