@@ -25,15 +25,24 @@ function fileStrictRule(read: ReadRule, { file, table, findings, tops }: Filing)
   const settings = settingsOf(read, file)
   const keys = compileRule(settings, tops, findings)?.keys
   if (!keys) return
-  const earlier = keys.map((key) => sameIssuer(read, key, table))
+  const alike = keys.map((key) => table.withKey(key))
+  if (alike.some(({ length }) => length >= MOST_ALIKE)) {
+    findings.push(alikeTooMany(settings.at))
+    return
+  }
+  // What an earlier rule takes, a later one never sees, unless the issuers differ.
+  const earlier = alike.map((others) => others.find(({ issuer }) => issuer === read.issuer))
   const first = earlier[0]
   if (first && !earlier.includes(undefined)) findings.push(neverReached(settings.at, placeIn(file, first.line)))
   table.add({ ...read, keys })
 }
 
-/** What an earlier rule takes, a later one never sees, unless the issuers differ. */
-function sameIssuer({ issuer }: ReadRule, key: string, table: RuleTable): FiledRule | undefined {
-  return table.withKey(key).find((other) => other.issuer === issuer)
+/** Each is compared with those of the same name, whoever reads it or shows such a certificate. */
+const MOST_ALIKE = 50
+
+function alikeTooMany(at: string): Finding {
+  const message = `names a certificate that ${MOST_ALIKE} rules before it name too; give each user certificates of his own`
+  return { at, message, isFatal: true }
 }
 
 function fileNatsRule(read: ReadRule, { file, table, findings }: Filing): void {

@@ -354,6 +354,19 @@ describe('a file of users is refused', () => {
     expect(problems).toEqual([expect.stringMatching(/^2: does not say who must have issued.*add issuer/)])
   })
 
+  test('where more than fifty users have the same certificate', async () => {
+    const written = (count: number) =>
+      Array.from(
+        { length: count },
+        (_, i) => `- { user: u${i}, certificate: ["email:team@b.c", "email:u${i}@b.c"] }\n`,
+      ).join('')
+    expect((await read(written(50), { name: 'users.yaml' })).problems).toEqual([])
+    const { problems } = await read(written(52), { name: 'users.yaml' })
+    expect(problems).toEqual(
+      [51, 52].map((line) => expect.stringMatching(`^${line}: names a certificate that 50 rules`)),
+    )
+  })
+
   test('with a thousand mistakes, of which twenty are told', async () => {
     const { problems } = await read(`user,certificate\n${'ada,nothing\n'.repeat(5000)}`)
     expect(problems).toHaveLength(21)
