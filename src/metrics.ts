@@ -5,6 +5,7 @@
 import { collectDefaultMetrics, type Metric, Registry } from 'prom-client'
 import type { ErrorCode } from './errors.ts'
 import { Counts, createLevel, type FinishedRequest, type Level, RouteCounts, type Sample } from './metric-counts.ts'
+import type { ClientVerifyResult } from './verify-result.ts'
 
 export interface HandshakeLabels {
   readonly result: 'success' | 'error' | 'timeout'
@@ -12,20 +13,6 @@ export interface HandshakeLabels {
   readonly version: string
   readonly resumed: boolean
 }
-
-/** How a client's certificate was judged; see `verifyResult`. */
-export type ClientVerifyResult =
-  | 'success'
-  | 'none'
-  | 'expired'
-  | 'not_yet_valid'
-  | 'revoked'
-  | 'untrusted'
-  | 'purpose'
-  | 'crl_missing'
-  | 'crl_expired'
-  | 'crl_not_yet_valid'
-  | 'other'
 
 /** The counters of one route. */
 export interface RouteMetrics {
@@ -297,25 +284,4 @@ function reloadMetrics(register: Register): Pick<Metrics, 'reloaded'> {
 
 function single(value: number | undefined): Sample[] {
   return value === undefined ? [] : [{ labels: {}, value }]
-}
-
-const VERIFY_RESULTS: ReadonlyMap<string, ClientVerifyResult> = new Map<string, ClientVerifyResult>([
-  ['CERT_HAS_EXPIRED', 'expired'],
-  ['CERT_NOT_YET_VALID', 'not_yet_valid'],
-  ['CERT_REVOKED', 'revoked'],
-  ['INVALID_PURPOSE', 'purpose'],
-  ['UNABLE_TO_GET_CRL', 'crl_missing'],
-  ['CRL_HAS_EXPIRED', 'crl_expired'],
-  ['CRL_NOT_YET_VALID', 'crl_not_yet_valid'],
-  ['DEPTH_ZERO_SELF_SIGNED_CERT', 'untrusted'],
-  ['SELF_SIGNED_CERT_IN_CHAIN', 'untrusted'],
-  ['UNABLE_TO_GET_ISSUER_CERT', 'untrusted'],
-  ['UNABLE_TO_GET_ISSUER_CERT_LOCALLY', 'untrusted'],
-  ['UNABLE_TO_VERIFY_LEAF_SIGNATURE', 'untrusted'],
-  ['CERT_UNTRUSTED', 'untrusted'],
-])
-
-/** The label for a failed verification, by Node's code for it. */
-export function verifyResult(code: string): ClientVerifyResult {
-  return VERIFY_RESULTS.get(code) ?? 'other'
 }

@@ -1,18 +1,16 @@
-import { randomUUID } from 'node:crypto'
 import type { Server as AdminServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Readiness } from './admin/server.ts'
 import { portOf, startAdmin } from './admin/start.ts'
 import { type LoadedConfig, type LoadOptions, listenText, loadConfigBeside } from './config/index.ts'
-import { ConfigError, describeProblem, type GatewayError, type Problem } from './errors.ts'
+import { ConfigError, describeProblem, type Problem } from './errors.ts'
 import { FileWatch } from './file-watch.ts'
 import { collectLate } from './garbage.ts'
 import { listenProblem } from './listen-problem.ts'
-import type { Peer } from './listener/connection.ts'
-import { Listener, type ListenerHandler } from './listener/listener.ts'
+import { Listener } from './listener/listener.ts'
+import { createListenerHandler } from './listener-handler.ts'
 import type { Log } from './log.ts'
-import { createMetrics, type Metrics, verifyResult } from './metrics.ts'
-import { refusalBytes } from './refuse.ts'
+import { createMetrics, type Metrics } from './metrics.ts'
 import {
   buildRuntime,
   buildRuntimeBeside,
@@ -22,7 +20,6 @@ import {
   type Runtime,
   type Shared,
 } from './runtime/runtime.ts'
-import type { Connection, Verification } from './types.ts'
 
 export interface ServerOptions {
   /** Where the configuration comes from, at the start and on each reload. */
@@ -203,7 +200,13 @@ export class Server {
 
   async #bind(key: string, current: ListenerRuntime): Promise<Bound> {
     const bound: { current: ListenerRuntime } = { current }
-    const listener = new Listener(current.settings, this.#handlerOf(bound))
+    const handler = createListenerHandler({
+      gateway: () => bound.current.gateway,
+      accessLog: () => this.#runtime?.accessLog,
+      metrics: this.#metrics,
+      log: this.#log,
+    })
+    const listener = new Listener(current.settings, handler)
     const { at, listen } = current.config
     const address = await listener.listen(listen).catch((error: NodeJS.ErrnoException) => {
       throw listenProblem(`${at}.listen`, listenText(listen), error)
@@ -211,65 +214,6 @@ export class Server {
     const where = typeof address === 'string' ? { address: listenText(listen) } : address
     this.#log.info({ kind: 'https', address: where.address, ...('port' in where && { port: where.port }) }, 'listening')
     return Object.assign(bound, { key, listener, address })
-  }
-
-  #handlerOf(bound: { current: ListenerRuntime }): ListenerHandler {
-    const metrics = this.#metrics
-    const refused = (
-      error: GatewayError,
-      connection: Connection | undefined,
-      peer: Pick<Connection, 'remoteAddress' | 'remotePort'>,
-    ) => {
-      const id = randomUUID().replaceAll('-', '')
-      const { remoteAddress, remotePort } = peer
-      this.#runtime?.accessLog.refused({ id, error, connection, remoteAddress, remotePort })
-      metrics.refused(error.code)
-      return refusalBytes(error, id)
-    }
-    return {
-      request: (request, response, connection) => void bound.current.gateway.handle(request, response, connection),
-      upgrade: (request, socket, head, connection) =>
-        void bound.current.gateway.upgrade(request, socket, head, connection),
-      malformed: (error, connection) => refused(error, connection, connection),
-      plain: (error, peer) => refused(error, undefined, peer),
-      opened: (connection) => {
-        metrics.connectionsOpen.increment()
-        metrics.handshake({ result: 'success', version: connection.protocol, resumed: connection.resumed })
-        const { verification } = connection
-        const failed = verification.result === 'FAILED'
-        metrics.clientVerified(
-          failed ? verifyResult(verification.code) : verification.result === 'NONE' ? 'none' : 'success',
-        )
-      },
-      closed: () => metrics.connectionsOpen.decrement(),
-      ended: ({ id, remoteAddress, remotePort, certificate }, reason) => {
-        const peer = { connection_id: id, remote_addr: remoteAddress, remote_port: remotePort }
-        this.#log.info({ ...peer, subject: certificate?.subject, reason }, 'connection ended')
-      },
-      handshakeFailed: (peer, reason, code) => this.#handshakeFailed(peer, reason, code),
-      rejected: (peer, verification) => {
-        const failed = verification.result === 'FAILED'
-        metrics.clientVerified(failed ? verifyResult(verification.code) : 'none')
-        const { reason, code } = failed ? refusalOf(verification) : NO_CERTIFICATE
-        this.#handshakeFailed(peer, reason, code)
-      },
-      turnedAway: ({ reason, count, remoteAddress }) => {
-        metrics.connectionsRefused(reason, count)
-        this.#log.warn({ reason, count, remote_addr: remoteAddress }, 'connections refused')
-      },
-    }
-  }
-
-  #handshakeFailed(peer: Peer, reason: string, code: string | undefined): void {
-    const result = code === 'ERR_TLS_HANDSHAKE_TIMEOUT' ? 'timeout' : 'error'
-    this.#metrics.handshake({ result, version: '', resumed: false })
-    this.#log.handshakeFailed({
-      remote_addr: peer.remoteAddress,
-      remote_port: peer.remotePort,
-      server_name: peer.serverName,
-      reason,
-      code: code ?? '',
-    })
   }
 
   async #startAdmin({ config }: Runtime): Promise<void> {
@@ -308,12 +252,6 @@ async function orClose(runtime: Runtime, step: () => Promise<void>): Promise<voi
 
 /** How long a stop waits for a reload that is under way, in milliseconds. */
 const RELOAD_TIME = 1000
-
-const NO_CERTIFICATE = { reason: 'client sent no required certificate', code: 'GW_CLIENT_CERTIFICATE_REQUIRED' }
-
-function refusalOf({ reason, code, hint }: Extract<Verification, { result: 'FAILED' }>): typeof NO_CERTIFICATE {
-  return { reason: `client certificate verify error: ${reason}${hint === undefined ? '' : ` (${hint})`}`, code }
-}
 
 function sleep(milliseconds: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, milliseconds).unref())

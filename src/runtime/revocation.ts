@@ -1,11 +1,12 @@
 import type { CrlSource, ServerConfig } from '../config/index.ts'
 import type { Log } from '../log.ts'
-import { type Metrics, verifyResult } from '../metrics.ts'
+import type { Metrics } from '../metrics.ts'
 import type { CertificateFacts } from '../tls-cert-utils/certificate.ts'
 import { isNamedBy, Revocation, type RevocationFinding } from '../tls-cert-utils/revocation.ts'
 import type { RevocationList } from '../tls-cert-utils/revocation-list.ts'
 import type { TrustStore } from '../tls-cert-utils/trust-store.ts'
 import { opensslReason } from '../tls-cert-utils/verify-errors.ts'
+import { verifyResult } from '../verify-result.ts'
 import type { ListFetcher } from './list-fetcher.ts'
 import { digestOf, type Materials } from './materials.ts'
 

@@ -1,10 +1,6 @@
 import { GatewayError } from '../errors.ts'
-import {
-  type AnswerHandler,
-  type ConnectionOwner,
-  type OutgoingRequest,
-  UpstreamConnection,
-} from './http1/connection.ts'
+import { type AnswerHandler, type ConnectionOwner, UpstreamConnection } from './http1/connection.ts'
+import type { OutgoingRequest } from './http1/outgoing-request.ts'
 import type { Connector } from './tls-identity.ts'
 
 export interface PoolLimits {

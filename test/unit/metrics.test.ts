@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals'
 import { AggregatorRegistry } from 'prom-client'
-import { createMetrics, type Metrics, verifyResult } from '../../src/metrics.ts'
+import { createMetrics, type Metrics } from '../../src/metrics.ts'
+import { verifyResult } from '../../src/verify-result.ts'
 
 const FINISHED = { status: 200, duration: 4, upstreamTime: 2, attempts: 1, bytesReceived: 10, bytesSent: 100 }
 

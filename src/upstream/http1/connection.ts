@@ -4,23 +4,9 @@ import { GatewayError } from '../../errors.ts'
 import type { Connector } from '../tls-identity.ts'
 import { type AnswerEvents, AnswerParser } from './answer-parser.ts'
 import type { AnswerHead } from './head-reader.ts'
+import { type OutgoingRequest, writeChunk } from './outgoing-request.ts'
 import { ReadBuffer } from './read-buffer.ts'
-
-/** One request, ready to be written. */
-export interface OutgoingRequest {
-  readonly method: string
-  /** Request line and header lines, each ended by CR LF, without the empty line; one character for each byte. */
-  readonly head: string
-  /** Null for none; its framing is in the head. */
-  readonly body: OutgoingBody | null
-  readonly chunked: boolean
-  readonly upgrade: boolean
-}
-
-export interface OutgoingBody extends Readable {
-  /** All of it, where it is there already and is worth a copy; it is not read as a stream then. */
-  takeWhole?(): Buffer | undefined
-}
+import { writeAfterPoll } from './write-after-poll.ts'
 
 /** Told what becomes of one request; ends with exactly one of `end`, `failed` and `upgraded`. */
 export interface AnswerHandler {
@@ -296,30 +282,5 @@ export class UpstreamConnection implements AnswerEvents {
 
 /** Bytes of a body that may wait for the upstream before the client is paused. */
 const MAX_UNSENT = 256 * 1024
-
-let waiting: UpstreamConnection[] = []
-
-/**
- * One wait for all requests of one turn of the event loop. The first immediate comes at the end of this turn, which may have
- * asked for events before the bytes arrived; the second after the next turn has asked again.
- */
-function writeAfterPoll(connection: UpstreamConnection): void {
-  if (waiting.push(connection) === 1) setImmediate(setImmediate, writeWaiting)
-}
-
-function writeWaiting(): void {
-  const ready = waiting
-  waiting = []
-  for (const connection of ready) connection.write()
-}
-
-function writeChunk(socket: Socket, chunk: Buffer): boolean {
-  socket.cork()
-  socket.write(`${chunk.length.toString(16)}\r\n`, 'latin1')
-  socket.write(chunk)
-  const more = socket.write('\r\n', 'latin1')
-  socket.uncork()
-  return more
-}
 
 function ignore(): void {}

@@ -2,10 +2,10 @@ import { connect, Socket } from 'node:net'
 import {
   type AnswerHandler,
   type ConnectionTimeouts,
-  type OutgoingRequest,
   UpstreamConnection,
 } from '../../../../src/upstream/http1/connection.ts'
 import type { AnswerHead } from '../../../../src/upstream/http1/head-reader.ts'
+import type { OutgoingRequest } from '../../../../src/upstream/http1/outgoing-request.ts'
 import type { Connector } from '../../../../src/upstream/tls-identity.ts'
 import { within } from '../../../support/wait.ts'
 import { startTcp } from '../support.ts'
