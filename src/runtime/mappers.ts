@@ -6,10 +6,8 @@ import type { RuleMapper, RuleSettings } from '../identity/mapping/rule.ts'
 import { MapperSequence } from '../identity/mapping/sequence.ts'
 import { createStrictMapper } from '../identity/mapping/strict.ts'
 import type { CertificateFacts } from '../tls-cert-utils/certificate.ts'
-import { CertificateError } from '../tls-cert-utils/certificate-error.ts'
 import { keyOfName, keyOfWrittenName } from '../tls-cert-utils/name-key.ts'
 import { NameTextError, parseNameText } from '../tls-cert-utils/name-text.ts'
-import { readTrustStore } from '../tls-cert-utils/trust-store.ts'
 import type { CertificateMapper, Users } from '../types.ts'
 import type { Materials } from './materials.ts'
 import type { Plugins } from './plugins.ts'
@@ -58,7 +56,7 @@ export class Mappers {
   }
 
   #local(server: ServerConfig): RuleMapper | undefined {
-    const trusted = trustedBy(server)
+    const trusted = trustedBy(server, this.#materials)
     const isNats = server.mapping === 'nats'
     const rules = [
       ...server.authorization.users.map((user) => this.#ruleOf(user, trusted)),
@@ -154,13 +152,7 @@ function nameKey(written: string): string | undefined {
   }
 }
 
-/** What cannot be read has been reported where the server's policy is made. */
-function trustedBy(server: ServerConfig): readonly CertificateFacts[] {
-  try {
-    const sources = [server.ssl_client_certificate, server.ssl_trusted_certificate]
-    return sources.flatMap((source) => (source ? readTrustStore(source.read()).certificates : []))
-  } catch (error) {
-    if (!(error instanceof CertificateError)) throw error
-    return []
-  }
+function trustedBy(server: ServerConfig, materials: Materials): readonly CertificateFacts[] {
+  const sources = [server.ssl_client_certificate, server.ssl_trusted_certificate]
+  return sources.flatMap((source) => (source ? materials.authorities(source) : []))
 }

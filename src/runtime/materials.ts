@@ -3,9 +3,11 @@ import { createSecureContext, type SecureContext, type SecureContextOptions } fr
 import { type CrlSource, inNatsWords, type LoadedConfig, type PemSource, type Secret } from '../config/index.ts'
 import type { Problem } from '../errors.ts'
 import type { CertificateInUse, CrlInUse } from '../metrics.ts'
+import type { CertificateFacts } from '../tls-cert-utils/certificate.ts'
 import { CertificateError, type KeyPair, readKeyPair } from '../tls-cert-utils/key-pair.ts'
 import type { RevocationList } from '../tls-cert-utils/revocation-list.ts'
 import { readTrustStore, type TrustStore } from '../tls-cert-utils/trust-store.ts'
+import { KeptMaterials } from './kept.ts'
 import { deadAuthorities } from './never-works.ts'
 import { RevocationFiles } from './revocation-files.ts'
 
@@ -37,24 +39,28 @@ export class Materials {
   readonly crlsInUse: CrlInUse[] = []
   readonly #locate: LoadedConfig['locate']
   readonly #files: RevocationFiles
+  readonly #kept: KeptMaterials
   readonly #pairs = new Map<string, KeyPair | undefined>()
   readonly #stores = new Map<string, TrustStore | undefined>()
-  readonly #contexts = new Map<string, SecureContext>()
   readonly #lists = new Map<string, NamedLists>()
   readonly #now = Date.now()
 
-  constructor(locate: LoadedConfig['locate'], files = new RevocationFiles()) {
+  constructor(locate: LoadedConfig['locate'], files = new RevocationFiles(), kept = new KeptMaterials()) {
     this.#locate = locate
     this.#files = files
+    this.#kept = kept
+    kept.begin()
   }
 
   /** Undefined where the pair cannot be used; the problem is noted then. */
   keyPair(settings: PairSettings): KeyPair | undefined {
     const { role, name, cert, key, passphrases } = settings
-    const id = [role, name, cert.read(), key.read(), ...passphrases.map((secret) => secret.reveal())].join('\0')
+    const source = { certificate: cert.read(), key: key.read(), passphrases: passphrases.map((p) => p.reveal()) }
+    const digest = digestOf([source])
+    const id = [role, name, digest].join('\0')
     if (this.#pairs.has(id)) return this.#pairs.get(id)
     const pair = this.#attempt(
-      () => readKeyPair({ certificate: cert.read(), key: key.read(), passphrases: passphrases.map((p) => p.reveal()) }),
+      () => this.#kept.pairs.of(digest, () => readKeyPair(source)),
       (code) => (/KEY|PASSPHRASE/.test(code) ? key.setting : cert.setting),
       (code) => (code === 'KEY_ENCRYPTED' || code === 'WRONG_PASSPHRASE' ? ` Set ${settings.passphraseSetting}.` : ''),
     )
@@ -71,7 +77,7 @@ export class Materials {
     const id = [name, source.setting, source.read()].join('\0')
     if (this.#stores.has(id)) return this.#stores.get(id)
     const store = this.#attempt(
-      () => readTrustStore(source.read()),
+      () => this.#storeOf(source),
       () => source.setting,
     )
     this.#stores.set(id, store)
@@ -80,12 +86,19 @@ export class Materials {
     return store
   }
 
-  /** One context for all that trust and show the same: each costs half a millisecond, and memory that nobody sees. */
-  secureContext(identity: readonly unknown[], options: SecureContextOptions): SecureContext {
-    const id = digestOf(identity)
-    const context = this.#contexts.get(id) ?? createSecureContext(options)
-    this.#contexts.set(id, context)
-    return context
+  /** Those of a source of which {@link trustStore} tells what is wrong. None where it cannot be read. */
+  authorities(source: PemSource): readonly CertificateFacts[] {
+    try {
+      return this.#storeOf(source).certificates
+    } catch (error) {
+      if (!(error instanceof CertificateError)) throw error
+      return []
+    }
+  }
+
+  /** One context for all that trust and show the same; `identity` says all of that. */
+  secureContext(identity: readonly unknown[], options: () => SecureContextOptions): SecureContext {
+    return this.#kept.contexts.of(digestOf(identity), () => createSecureContext(options()))
   }
 
   /** The lists of a source, and what it is called: by the first place where the same lists stand. */
@@ -112,6 +125,10 @@ export class Materials {
 
   problem(path: string, message: string): void {
     this.problems.push({ ...this.#locate(path), message: inNatsWords(path, message) })
+  }
+
+  #storeOf(source: PemSource): TrustStore {
+    return this.#kept.stores.of(source.read(), () => readTrustStore(source.read()))
   }
 
   #attempt<T>(

@@ -9,6 +9,7 @@ import { TrustPolicy, type TrustPolicyOptions } from '../listener/trust-policy.t
 import type { Log } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
 import { ServerNames } from '../routing/server-names.ts'
+import type { Slices } from '../slices.ts'
 import type { VirtualServer } from '../types.ts'
 import { type ClientTrust, clientTrustOf } from './client-trust.ts'
 import type { Demands } from './demands.ts'
@@ -90,18 +91,21 @@ interface Preparation extends Pick<PolicyContext, 'log' | 'metrics' | 'mappers' 
  * Makes the trust policies of a listener. Undefined where a certificate, CA or list cannot be used; `materials` has the
  * problems then. `used` collects the policies of this configuration.
  */
-export function prepareServers(
+export function* prepareServers(
   listener: ListenerConfig,
   certificates: readonly CertificateConfig[],
   materials: Materials,
   context: PolicyContext,
   used: PolicyRegistry,
-): ListenerServers | undefined {
+): Slices<ListenerServers | undefined> {
   const before = materials.problems.length
-  const bySni = certificatesByName(certificates, materials)
-  const prepared = listener.servers.map((server) =>
-    prepareServer(server, listener, { ...context, bySni, materials, fetcher: context.listFetcher }),
-  )
+  const bySni = yield* certificatesByName(certificates, materials)
+  const preparation = { ...context, bySni, materials, fetcher: context.listFetcher }
+  const prepared: Prepared[] = []
+  for (const server of listener.servers) {
+    yield
+    prepared.push(prepareServer(server, listener, preparation))
+  }
   const fallback = prepared.find(({ config }) => config.default_server)
   if (materials.problems.length > before || !fallback) return undefined
 
@@ -109,14 +113,9 @@ export function prepareServers(
   const names = new ServerNames(entries, fallback)
   const policies = new Map<string, TrustPolicy>()
   const accepting = prepared.filter(({ config }) => !config.ssl_reject_handshake)
-  for (const id of new Set(accepting.map(({ options }) => options.id))) {
-    policies.set(
-      id,
-      policyOf(
-        accepting.filter(({ options }) => options.id === id),
-        { names, bySni, context, used },
-      ),
-    )
+  for (const [id, servers] of Map.groupBy(accepting, ({ options }) => options.id)) {
+    yield
+    policies.set(id, policyOf(servers, { names, bySni, context, used }))
   }
   return {
     virtualFor: (host) => names.find(host).virtual,

@@ -23,8 +23,10 @@ import { authorizationsOf, forwardedHeadersOf } from './authorization.ts'
 import type { BuiltinSurroundings } from './builtins.ts'
 import { certificateDemandsOf } from './certificate-demands.ts'
 import { Demands } from './demands.ts'
+import { furtherProblems } from './further-problems.ts'
 import { ambiguousHeaders, ownedNamesOf } from './identity.ts'
 import { createDirectory } from './identity-api.ts'
+import { KeptMaterials } from './kept.ts'
 import { ListFetcher } from './list-fetcher.ts'
 import { settingsOf } from './listener-settings.ts'
 import { Mappers } from './mappers.ts'
@@ -47,6 +49,7 @@ export interface Lasting extends Shared {
   readonly metrics: Metrics
   readonly pools: Pools
   readonly revocationFiles: RevocationFiles
+  readonly keptMaterials: KeptMaterials
   readonly usersFiles: UsersFiles
   readonly listFetcher: ListFetcher
   readonly ocsp: OcspAnswers
@@ -87,6 +90,7 @@ export function createLasting(log: Log, metrics: Metrics, shared?: Shared): Last
     policies: new Map(),
     demands: new Demands(),
     revocationFiles: new RevocationFiles(),
+    keptMaterials: new KeptMaterials(),
     usersFiles: new UsersFiles(),
     listFetcher: new ListFetcher(log, metrics),
     ocsp: new OcspAnswers(log),
@@ -142,7 +146,7 @@ export function buildRuntimeBeside(loaded: LoadedConfig, lasting: Lasting): Prom
 function* compose(loaded: LoadedConfig, lasting: Lasting): Slices<Runtime> {
   if (!loaded.config) throw new ConfigError([...loaded.problems, ...furtherProblems(loaded, lasting)])
   const { config } = loaded
-  const materials = new Materials(loaded.locate, lasting.revocationFiles)
+  const materials = new Materials(loaded.locate, lasting.revocationFiles, lasting.keptMaterials)
   if (config.services.length === 0) {
     materials.problem(
       'services',
@@ -171,9 +175,10 @@ function* compose(loaded: LoadedConfig, lasting: Lasting): Slices<Runtime> {
   const realms = buildRealms(config.registry_realms, { materials, store: store.store, users, password, directory })
   const services = yield* buildServices(config, { materials, realms, identity, lasting, used: usedPools })
   const mappers = new Mappers(config, users, dockerPlugins, materials, lasting.usersFiles)
-  const servers = config.listeners.map((listener) =>
-    prepareServers(listener, config.certificates, materials, { ...lasting, mappers }, usedPolicies),
-  )
+  const servers: (ListenerServers | undefined)[] = []
+  for (const listener of config.listeners) {
+    servers.push(yield* prepareServers(listener, config.certificates, materials, { ...lasting, mappers }, usedPolicies))
+  }
   const demands = certificateDemandsOf(config.routes, materials)
   for (const message of ambiguousHeaders(config)) materials.problem('identity_presets', message)
   if (materials.problems.length > 0) throw new ConfigError(materials.problems)
@@ -203,6 +208,7 @@ function* compose(loaded: LoadedConfig, lasting: Lasting): Slices<Runtime> {
       lasting.store = store.use(lasting.store)
       for (const each of servers) each?.commit()
       lasting.revocationFiles.forgetUnused()
+      lasting.keptMaterials.commit()
       lasting.usersFiles.forgetUnused()
       lasting.listFetcher.apply(config.crl_fetch)
       lasting.pools.retireAllBut(usedPools)
@@ -212,42 +218,6 @@ function* compose(loaded: LoadedConfig, lasting: Lasting): Slices<Runtime> {
     },
   }
 }
-
-/** People mend a file in one go only if keys and certificates are looked at even where something else is wrong. */
-function furtherProblems(loaded: LoadedConfig & { config: undefined }, lasting: Lasting): readonly Problem[] {
-  const { incomplete } = loaded
-  const materials = new Materials(loaded.locate, lasting.revocationFiles)
-  if (!incomplete) return []
-  const users = createUsers(incomplete.consumers)
-  const plugins = new Plugins(incomplete.docker_plugins, users)
-  const mappers = new Mappers(incomplete, users, plugins, materials, lasting.usersFiles)
-  const attempts = [
-    ...incomplete.services.map((service) => () => {
-      buildService(service, {
-        config: incomplete,
-        materials,
-        pools: new Pools(),
-        used: new Set(),
-        answerHeaders: NO_HEADERS,
-        builtins: { realms: [], log: lasting.log, identity: undefined },
-      })
-    }),
-    ...incomplete.listeners.map((listener) => () => {
-      prepareServers(listener, incomplete.certificates, materials, { ...lasting, mappers }, new Map())
-    }),
-  ]
-  for (const attempt of attempts) {
-    try {
-      attempt()
-    } catch {
-      // Something that is missing has been reported already.
-    }
-  }
-  const known = new Set(loaded.problems.map(({ path }) => path))
-  return materials.problems.filter(({ path }) => !known.has(path))
-}
-
-const NO_HEADERS: AnswerHeaders = { forward: () => [], trailers: () => [] }
 
 interface ServiceIngredients {
   readonly materials: Materials

@@ -1,6 +1,7 @@
 /** The certificates that servers show, by the settings of a server or by Kong's `certificates` and `snis`. */
 import type { CertificateConfig, PemSource, Secret, ServerConfig } from '../config/index.ts'
 import { ServerNames } from '../routing/server-names.ts'
+import type { Slices } from '../slices.ts'
 import type { KeyPair } from '../tls-cert-utils/key-pair.ts'
 import { digestOf, type Materials } from './materials.ts'
 
@@ -16,13 +17,14 @@ export interface CertificatesByName {
 
 const NONE: KeyPairs = Object.freeze([])
 
-export function certificatesByName(
+export function* certificatesByName(
   certificates: readonly CertificateConfig[],
   materials: Materials,
-): CertificatesByName {
+): Slices<CertificatesByName> {
   const entries: [string, KeyPairs][] = []
   let fallback: KeyPairs | undefined
   for (const certificate of certificates) {
+    yield
     const pairs = pairsOfCertificate(certificate, materials)
     if (pairs.length === 0) continue
     for (const sni of certificate.snis) {

@@ -137,11 +137,11 @@ function upstreamTlsOf(
   const ciphers = proxy.proxy_ssl_ciphers
   const common = { minVersion, maxVersion, ciphers } as const
   const parties = { trust: trust?.digest ?? 'public', certificate: pair?.fingerprint ?? 'none' }
-  const context = materials.secureContext([parties, common], {
+  const context = materials.secureContext([parties, common], () => ({
     ...(trust ? { ca: [...trust.pems] } : {}),
     ...(pair ? { cert: pair.certificatePem, key: pair.keyPem } : {}),
     ...common,
-  })
+  }))
   return (target) => {
     const verifyName = service.proxy_ssl_name ?? withoutPort(service.upstream?.host_header) ?? target.host
     const { tls_verify: verify, tls_verify_depth: verifyDepth } = service

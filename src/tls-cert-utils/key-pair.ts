@@ -11,22 +11,24 @@ export { CertificateError, type CertificateErrorCode } from './certificate-error
 export class KeyPair {
   /** Leaf first. */
   readonly certificates: readonly CertificateFacts[]
-  /** The whole chain, leaf first, one block after the other. */
-  readonly certificatePem: string
   /** SHA-256 of the leaf, lower-case hex: the identity of this pair. */
   readonly fingerprint: string
-  readonly #keyPem: string
+  readonly #key: KeyObject
 
-  constructor(certificates: readonly CertificateFacts[], keyPem: string) {
+  constructor(certificates: readonly CertificateFacts[], key: KeyObject) {
     this.certificates = certificates
-    this.certificatePem = certificates.map((certificate) => certificate.pem).join('')
     this.fingerprint = certificates[0]?.fingerprintSha256 ?? ''
-    this.#keyPem = keyPem
+    this.#key = key
+  }
+
+  /** The whole chain, leaf first, one block after the other. Made when it is needed, as the key is: of ten thousand pairs most wait for their first client. */
+  get certificatePem(): string {
+    return this.certificates.map((certificate) => certificate.pem).join('')
   }
 
   /** The key as unencrypted PKCS #8: for node:tls only, never for a file or a log. */
   get keyPem(): string {
-    return this.#keyPem
+    return this.#key.export({ type: 'pkcs8', format: 'pem' }) as string
   }
 
   get leaf(): CertificateFacts {
@@ -59,7 +61,7 @@ export function readKeyPair({ certificate, key, passphrases = [] }: KeyPairSourc
   const certificates = readCertificates(certificate)
   const privateKey = decrypt(privateKeyBlock(key), passphrases)
   assertMatch(certificates, privateKey)
-  return new KeyPair(certificates, privateKey.export({ type: 'pkcs8', format: 'pem' }) as string)
+  return new KeyPair(certificates, privateKey)
 }
 
 function assertMatch(certificates: readonly CertificateFacts[], key: KeyObject): void {

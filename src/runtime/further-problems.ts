@@ -1,0 +1,48 @@
+import type { LoadedConfig } from '../config/index.ts'
+import type { Problem } from '../errors.ts'
+import { createUsers } from '../identity/users.ts'
+import { atOnce } from '../slices.ts'
+import type { AnswerHeaders } from '../types.ts'
+import { Pools } from '../upstream/pools.ts'
+import { Mappers } from './mappers.ts'
+import { Materials } from './materials.ts'
+import { Plugins } from './plugins.ts'
+import { prepareServers } from './policies.ts'
+import type { Lasting } from './runtime.ts'
+import { buildService } from './services.ts'
+
+/** People mend a file in one go only if keys and certificates are looked at even where something else is wrong. */
+export function furtherProblems(loaded: LoadedConfig & { config: undefined }, lasting: Lasting): readonly Problem[] {
+  const { incomplete } = loaded
+  const materials = new Materials(loaded.locate, lasting.revocationFiles, lasting.keptMaterials)
+  if (!incomplete) return []
+  const users = createUsers(incomplete.consumers)
+  const plugins = new Plugins(incomplete.docker_plugins, users)
+  const mappers = new Mappers(incomplete, users, plugins, materials, lasting.usersFiles)
+  const attempts = [
+    ...incomplete.services.map((service) => () => {
+      buildService(service, {
+        config: incomplete,
+        materials,
+        pools: new Pools(),
+        used: new Set(),
+        answerHeaders: NO_HEADERS,
+        builtins: { realms: [], log: lasting.log, identity: undefined },
+      })
+    }),
+    ...incomplete.listeners.map((listener) => () => {
+      atOnce(prepareServers(listener, incomplete.certificates, materials, { ...lasting, mappers }, new Map()))
+    }),
+  ]
+  for (const attempt of attempts) {
+    try {
+      attempt()
+    } catch {
+      // Something that is missing has been reported already.
+    }
+  }
+  const known = new Set(loaded.problems.map(({ path }) => path))
+  return materials.problems.filter(({ path }) => !known.has(path))
+}
+
+const NO_HEADERS: AnswerHeaders = { forward: () => [], trailers: () => [] }

@@ -1,0 +1,95 @@
+import { PemSource } from '../../../src/config/index.ts'
+import { Kept, KeptMaterials } from '../../../src/runtime/kept.ts'
+import { Materials } from '../../../src/runtime/materials.ts'
+import { RevocationFiles } from '../../../src/runtime/revocation-files.ts'
+import { type Authority, createAuthority } from '../../../src/tls-cert-utils/development-pki.ts'
+
+describe('what is kept from one configuration to the next', () => {
+  it('is made once for as long as each configuration wants it', () => {
+    const kept = new Kept<object>()
+    const made = kept.of('a', () => ({}))
+    expect(kept.of('a', () => ({}))).toBe(made)
+    for (let reload = 0; reload < 3; reload++) {
+      kept.commit()
+      kept.begin()
+      expect(kept.of('a', () => ({}))).toBe(made)
+    }
+  })
+
+  it('is forgotten with the first configuration in use that does not want it', () => {
+    const kept = new Kept<object>()
+    const made = kept.of('a', () => ({}))
+    kept.commit()
+    kept.begin()
+    kept.commit()
+    kept.begin()
+    expect(kept.of('a', () => ({}))).not.toBe(made)
+  })
+
+  it('is not forgotten for one that was refused, and what that one wanted is not kept', () => {
+    const kept = new Kept<object>()
+    const inUse = kept.of('in use', () => ({}))
+    kept.commit()
+    kept.begin()
+    const refused = kept.of('refused', () => ({}))
+    kept.begin()
+    expect(kept.of('in use', () => ({}))).toBe(inUse)
+    expect(kept.of('refused', () => ({}))).not.toBe(refused)
+  })
+
+  it('does not hold what could not be made', () => {
+    const kept = new Kept<object>()
+    expect(() =>
+      kept.of('a', () => {
+        throw new Error('no')
+      }),
+    ).toThrow('no')
+    expect(kept.of('a', () => ({ made: true }))).toEqual({ made: true })
+  })
+})
+
+describe('materials of a reload', () => {
+  let authority: Authority
+  beforeAll(async () => {
+    authority = await createAuthority()
+  })
+
+  const source = (text: string) => new PemSource('setting', 'inline', text)
+  const common = { role: 'server', name: 'one', passphrases: [], passphraseSetting: '' } as const
+
+  it('reads a key pair and a trust store again only where one of their texts has changed', async () => {
+    const kept = new KeptMaterials()
+    const [one, two] = [await authority.issue({ subject: 'one' }), await authority.issue({ subject: 'two' })]
+    const read = (issued: typeof one) => {
+      const materials = new Materials((path) => ({ path, location: undefined }), new RevocationFiles(), kept)
+      const made = {
+        pair: materials.keyPair({ ...common, cert: source(issued.pem), key: source(issued.keyPem) }),
+        store: materials.trustStore(source(authority.pem), 'one'),
+        context: materials.secureContext(['the same'], () => ({})),
+        used: materials.certificatesInUse.length,
+      }
+      kept.commit()
+      return made
+    }
+    const first = read(one)
+    const again = read(one)
+    expect(
+      [again.pair, again.store, again.context].map((each, i) => each === [first.pair, first.store, first.context][i]),
+    ).toEqual([true, true, true])
+    expect(again.used).toBe(first.used)
+    const changed = read(two)
+    expect(changed.pair?.leaf.subject).toBe('CN=two')
+    expect(changed.store).toBe(first.store)
+  })
+
+  it('does not take the key that belongs to another certificate for one that was read before', async () => {
+    const kept = new KeptMaterials()
+    const [one, two] = [await authority.issue({ subject: 'one' }), await authority.issue({ subject: 'two' })]
+    const materials = () => new Materials((path) => ({ path, location: undefined }), new RevocationFiles(), kept)
+    materials().keyPair({ ...common, cert: source(one.pem), key: source(one.keyPem) })
+    kept.commit()
+    const later = materials()
+    expect(later.keyPair({ ...common, cert: source(one.pem), key: source(two.keyPem) })).toBeUndefined()
+    expect(later.problems).toHaveLength(1)
+  })
+})
