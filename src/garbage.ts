@@ -1,5 +1,18 @@
 import { setFlagsFromString } from 'node:v8'
 
+/** When V8 begins a full collection, in percent of what its heap may grow by from one to the next; 0 leaves it to V8. */
+interface Triggers {
+  readonly soft: number
+  readonly hard: number
+}
+
+const LATE: Triggers = { soft: 80, hard: 90 }
+/** How long the next collection may take to begin: V8 looks whenever it has given out some memory. */
+const SOON_MS = 3000
+
+let usual: Triggers = { soft: 0, hard: 0 }
+let soon: NodeJS.Timeout | undefined
+
 /**
  * Makes V8 begin a full collection later: at most of its limit, and not as soon as less than the size of its young generation is left.
  *
@@ -9,6 +22,21 @@ import { setFlagsFromString } from 'node:v8'
  * being started anew with options that `sallyport` would have to be told by whoever starts it.
  */
 export function collectLate(): void {
-  setFlagsFromString('--incremental-marking-soft-trigger=80')
-  setFlagsFromString('--incremental-marking-hard-trigger=90')
+  usual = LATE
+  set(usual)
+}
+
+/**
+ * Makes V8 begin a full collection with the next memory that it gives out, beside the requests and not instead of them. A configuration that was replaced
+ * holds what V8 does not see, as TLS contexts, and has outlived the young generation: it would stay until the heap has grown by as much again.
+ */
+export function collectSoon(): void {
+  set({ ...usual, soft: 1 })
+  clearTimeout(soon)
+  soon = setTimeout(() => set(usual), SOON_MS).unref()
+}
+
+function set({ soft, hard }: Triggers): void {
+  setFlagsFromString(`--incremental-marking-soft-trigger=${soft}`)
+  setFlagsFromString(`--incremental-marking-hard-trigger=${hard}`)
 }

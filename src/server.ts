@@ -5,7 +5,7 @@ import { portOf, startAdmin } from './admin/start.ts'
 import { type LoadedConfig, type LoadOptions, listenText, loadConfigBeside } from './config/index.ts'
 import { ConfigError, describeProblem, type Problem } from './errors.ts'
 import { FileWatch } from './file-watch.ts'
-import { collectLate } from './garbage.ts'
+import { collectLate, collectSoon } from './garbage.ts'
 import { listenProblem } from './listen-problem.ts'
 import { Listener } from './listener/listener.ts'
 import { createListenerHandler } from './listener-handler.ts'
@@ -146,6 +146,8 @@ export class Server {
       const problems = error instanceof ConfigError ? error.problems.map(describeProblem) : [String(error)]
       this.#log.error({ reason, problems }, 'reload refused: the configuration in use was kept')
       return false
+    } finally {
+      collectSoon()
     }
   }
 

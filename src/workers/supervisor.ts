@@ -7,6 +7,7 @@ import { portOf, startAdmin } from '../admin/start.ts'
 import { type LoadedConfig, type LoadOptions, loadConfigBeside, withSecrets } from '../config/index.ts'
 import { ConfigError } from '../errors.ts'
 import { FileWatch } from '../file-watch.ts'
+import { collectSoon } from '../garbage.ts'
 import type { Log } from '../log.ts'
 import { MemoryStore } from '../store/memory.ts'
 import { GatheredMetrics, type Snapshot } from './gathered-metrics.ts'
@@ -104,6 +105,7 @@ export class Supervisor {
       const loaded = await loadConfigBeside(this.#options.load)
       if (accepted) this.#keepStore(loaded)
       this.#watch(loaded)
+      collectSoon()
       return accepted
     })
   }
