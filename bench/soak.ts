@@ -55,7 +55,9 @@ async function main(duration: number): Promise<number> {
   const samples = await runSoak({ scene, log, ledger, duration })
   const cores = (cpuMicroseconds(process.pid) - cpuBefore) / 1000 / duration
   const trends = [...trendsOf(samples, minutes >= WARM_FROM_MINUTES), await whatIsLeft(scene, atRest)]
-  for (const { level, msg } of log.read()) if (Number(level) >= 50) ledger.problem('in the log', String(msg))
+  for (const { level, msg } of log.read()) {
+    if (level === 'error' || level === 'fatal') ledger.problem('in the log', String(msg))
+  }
   report({ ledger, trends, cores })
   await scene.gateway.stop()
   return ledger.problems.size > 0 || trends.some(({ grew }) => grew) ? 1 : 0

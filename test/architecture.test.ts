@@ -77,7 +77,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'metrics',
     'listen-problem',
   ],
-  workers: ['server', 'config', 'admin', 'file-watch', 'log', 'store', 'listener', 'tls-cert-utils'],
+  workers: ['server', 'config', 'admin', 'file-watch', 'garbage', 'log', 'store', 'listener', 'tls-cert-utils'],
   cli: [
     'config',
     'runtime',

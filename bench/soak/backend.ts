@@ -3,7 +3,6 @@
  * gateway told it of the client, and which request it belongs to.
  */
 import { createHash } from 'node:crypto'
-import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { createServer } from 'node:https'
@@ -67,15 +66,38 @@ async function digest(request: IncomingMessage, response: ServerResponse): Promi
   response.end(hash.digest('hex'))
 }
 
+/**
+ * The end of an answer leaves when nothing of it waits any more. Where a request comes while a part of the answer before it waits, even if only to be told that it was
+ * taken, node:http pauses its parser, takes the next TLS record of the request's body for an error and closes the connection without an answer (HPE_PAUSED).
+ * A POST is lost then, which no gateway may send again.
+ */
+const LAST_BYTES = 1024
+
 async function send(response: ServerResponse, from: number, size: number): Promise<void> {
   response.setHeader('content-length', size)
-  for (let sent = 0; sent < size; ) {
+  let sent = 0
+  for (; size - sent > LAST_BYTES; ) {
+    const bytes = piece(from + sent, size - sent - LAST_BYTES)
+    sent += bytes.length
+    await taken(response, bytes)
+  }
+  for (; sent < size; ) {
     const bytes = piece(from + sent, size - sent)
     sent += bytes.length
-    if (sent === size) response.end(bytes)
-    else if (!response.write(bytes)) await once(response, 'drain', { signal: AbortSignal.timeout(60_000) })
+    response.write(bytes)
   }
-  if (size === 0) response.end()
+  response.end()
+}
+
+/** Nothing of it waits any more, or nobody wants it. */
+function taken(response: ServerResponse, bytes: Buffer): Promise<void> {
+  return new Promise((resolve) => {
+    response.once('close', resolve)
+    response.write(bytes, () => {
+      response.off('close', resolve)
+      resolve()
+    })
+  })
 }
 
 /** A long answer of which something comes now and then; of unknown length. */

@@ -2,7 +2,7 @@
 import { closeSync, openSync, readSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 
-export type LogLine = Readonly<Record<string, unknown>> & { readonly msg?: string; readonly level?: number }
+export type LogLine = Readonly<Record<string, unknown>> & { readonly msg?: string; readonly level?: string }
 
 const CHUNK = 1024 * 1024
 
