@@ -58,7 +58,10 @@ export class Server {
     this.#options = options
     this.#log = options.log
     this.#lasting = createLasting(options.log, this.#metrics, options.shared)
-    this.#lasting.listFetcher.onReplaced = () => this.#judgeAgain()
+    this.#lasting.listFetcher.onReplaced = () => {
+      this.#judgeAgain()
+      collectSoon()
+    }
   }
 
   /** The ports where clients and probes can connect. */

@@ -8,8 +8,8 @@ import { type Objection, StreamWatch } from './stream-watch.ts'
 const SWEEP_INTERVAL = 500
 /** How long an answer that has begun may go on when the trust policy of its connection is gone. */
 const RETIREMENT_GRACE = 1000
-/** How long many connections may be judged at a stretch while requests wait, in milliseconds. */
-const SLICE = 10
+/** How long many connections may be judged at a stretch, in milliseconds. A request takes some turns of the event loop, and so waits for as many slices. */
+const SLICE = 2
 
 const POLICY_GONE = 'the trust policy that judged the client is not in use any more'
 

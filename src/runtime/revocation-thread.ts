@@ -13,7 +13,4 @@ const parts = readRevocationLists('file' in wanted ? readFileSync(wanted.file) :
   for (const issuer of issuers) if (isNamedBy(list, issuer)) list.isSignedBy(issuer)
   return list.parts
 })
-parentPort?.postMessage(
-  parts,
-  parts.flatMap(({ serials }) => [serials.bytes.buffer, serials.slots.buffer]),
-)
+parentPort?.postMessage(parts)

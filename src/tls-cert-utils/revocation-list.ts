@@ -19,7 +19,7 @@ interface Signed {
   readonly signature: Uint8Array
 }
 
-/** A list for another thread; the buffers of `serials` can be transferred. */
+/** A list for another thread. */
 export interface RevocationListParts extends Omit<ListFacts, 'serials'> {
   readonly serials: SerialSetParts
   readonly signed: Signed | undefined

@@ -5,12 +5,15 @@ const SLOTS_PER_SERIAL = 1.6
 /** The length of a serial number is kept in one byte. RFC 5280 4.1.2.2 allows 20 bytes. */
 export const LONGEST_SERIAL = 255
 
-/** What a set consists of, for another thread. */
+/**
+ * What a set consists of, for another thread. Both hold it then, and nothing is copied: V8 would count the memory of a transferred ArrayBuffer when it
+ * comes, and stop everything for a full collection where that is more than it has to spare. So no collection comes for its sake: whoever drops a large set sees to one.
+ */
 export interface SerialSetParts {
   /** Each number as its length and its bytes. */
-  readonly bytes: Uint8Array<ArrayBuffer>
+  readonly bytes: Uint8Array<SharedArrayBuffer>
   /** Where in `bytes` a number stands, plus one; 0 is an empty slot. */
-  readonly slots: Uint32Array<ArrayBuffer>
+  readonly slots: Uint32Array<SharedArrayBuffer>
   readonly seed: number
   readonly size: number
 }
@@ -20,8 +23,8 @@ export interface SerialSetParts {
  * object that the garbage collector would have to visit. Numbers are equal by value, as BER may spell them with needless leading bytes.
  */
 export class SerialSet {
-  readonly #bytes: Uint8Array<ArrayBuffer>
-  readonly #slots: Uint32Array<ArrayBuffer>
+  readonly #bytes: Uint8Array<SharedArrayBuffer>
+  readonly #slots: Uint32Array<SharedArrayBuffer>
   /** Random, so that nobody who chooses serial numbers can choose collisions. */
   readonly #seed: number
   #end = 0
@@ -37,8 +40,8 @@ export class SerialSet {
   /** An empty set for `count` numbers of `totalBytes` bytes together. */
   static withRoomFor(count: number, totalBytes: number): SerialSet {
     return new SerialSet({
-      bytes: new Uint8Array(totalBytes + count),
-      slots: new Uint32Array(Math.ceil(count * SLOTS_PER_SERIAL) + 1),
+      bytes: new Uint8Array(new SharedArrayBuffer(totalBytes + count)),
+      slots: new Uint32Array(new SharedArrayBuffer(4 * (Math.ceil(count * SLOTS_PER_SERIAL) + 1))),
       seed: randomBytes(4).readUInt32LE(),
       size: 0,
     })
