@@ -1,13 +1,12 @@
 /** The access log: one JSON line for every request, on every way out. */
-import type { IncomingMessage } from 'node:http'
 import type { Fault, GatewayError } from './errors.ts'
-import type { CallRecord, Connection } from './types.ts'
+import type { CallRecord, Connection, HttpRequest } from './types.ts'
 
 /** One finished request. */
 export interface AccessEntry extends Readonly<CallRecord> {
   readonly id: string
   readonly connection: Connection
-  readonly request: Pick<IncomingMessage, 'method' | 'url' | 'httpVersion' | 'rawHeaders'>
+  readonly request: Pick<HttpRequest, 'method' | 'url' | 'httpVersion' | 'rawHeaders'>
   readonly route: { readonly name: string } | undefined
   /** Undefined where nobody was asked, or nobody answered. */
   readonly user: string | undefined

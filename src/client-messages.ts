@@ -1,13 +1,23 @@
 /** A client's request and the answer to it: node:http's own, without some of the work that the gateway has no use for. */
 import { IncomingMessage, ServerResponse } from 'node:http'
+import type { HttpRequest, HttpResponse } from './types.ts'
 
 /**
  * Before it hands a request out, node:http looks for Content-Length, Transfer-Encoding, Expect and Upgrade in `headers`, and makes an object of all headers
  * for that; the gateway itself reads `rawHeaders`. Where none of the four is there, an empty object says the same and costs nothing. It would look for Host too if `requireHostHeader` were on.
  */
-export class ClientRequest extends IncomingMessage {
+export class ClientRequest extends IncomingMessage implements HttpRequest {
   /** Whether `headers` has to hold all of them: set by whoever hands the request out. */
   handedOut = false
+
+  /** Nothing of the body has been read when the request is handed out. */
+  get wholeBody(): undefined {
+    return undefined
+  }
+
+  get body(): this {
+    return this
+  }
 
   static {
     const inherited = Object.getOwnPropertyDescriptor(IncomingMessage.prototype, 'headers')
@@ -40,8 +50,8 @@ const FRAMING_LENGTHS: ReadonlySet<number> = new Set([...FRAMING].map((name) => 
  * node:http's response, and a way past its head and its buffers for an answer whose head and body are there at once, as most are: that work is
  * a tenth of a request (docs/performance.md). The server's own book-keeping goes by 'finish', as always.
  */
-export class ClientResponse extends ServerResponse<ClientRequest> {
-  /** Header lines that tell the client how long its connection is kept; set by the listener. */
+export class ClientResponse extends ServerResponse<ClientRequest> implements HttpResponse {
+  /** Set by the listener. */
   persistence = ''
   #whole = false
   #flushed = false
@@ -62,16 +72,10 @@ export class ClientResponse extends ServerResponse<ClientRequest> {
     })
   }
 
-  /** Whether the next bytes on the connection are this answer's, and the connection outlives it. */
   get takesWhole(): boolean {
     return this.socket?.writable === true && this.shouldKeepAlive && !this.headersSent
   }
 
-  /**
-   * Sends the answer in one write. `takesWhole` must hold.
-   * @param message from the status line to the end of the body, one character or byte for each byte; its length must be told in its head
-   * @param done called when the message is no longer needed
-   */
   sendWhole(status: number, message: string | Buffer, done?: () => void): void {
     this.statusCode = status
     this.#whole = true

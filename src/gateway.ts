@@ -1,7 +1,18 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { GatewayError, toGatewayError } from './errors.ts'
-import type { Call, Caller, Connection, Identity, Match, Phases, RequestHead, RequestRecord, Service } from './types.ts'
+import type {
+  Call,
+  Caller,
+  Connection,
+  HttpRequest,
+  HttpResponse,
+  Identity,
+  Match,
+  Phases,
+  RequestHead,
+  RequestRecord,
+  Service,
+} from './types.ts'
 
 /** How long a client may go on sending a body that nobody wants any more, in milliseconds (nginx's `lingering_time`). */
 const LINGERING_TIME = 30_000
@@ -17,7 +28,7 @@ export class Gateway {
     this.#phases = phases
   }
 
-  async handle(request: IncomingMessage, response: ServerResponse, connection: Connection): Promise<void> {
+  async handle(request: HttpRequest, response: HttpResponse, connection: Connection): Promise<void> {
     let record: RequestRecord | undefined
     try {
       const id = this.#phases.requestId(connection, request)
@@ -38,7 +49,7 @@ export class Gateway {
   }
 
   /** An upgrade passes through the same phases; only the way of its answer differs. */
-  async upgrade(request: IncomingMessage, socket: Duplex, head: Buffer, connection: Connection): Promise<void> {
+  async upgrade(request: HttpRequest, socket: Duplex, head: Buffer, connection: Connection): Promise<void> {
     let record: RequestRecord | undefined
     try {
       const id = this.#phases.requestId(connection, request)
@@ -69,7 +80,7 @@ export class Gateway {
   }
 
   /** The phases before the service. A promise only where one of them has to wait. */
-  #admit(id: string, request: IncomingMessage, peer: Connection, record: RequestRecord): Admitted | Promise<Admitted> {
+  #admit(id: string, request: HttpRequest, peer: Connection, record: RequestRecord): Admitted | Promise<Admitted> {
     const arriving = this.#arrive(id, request, peer, record)
     const identify = (arrival: Arrival) => {
       const { service } = arrival.match.route
@@ -81,7 +92,7 @@ export class Gateway {
   }
 
   /** From the bytes of a request to its route. A promise only where its certificate has to be waited for. */
-  #arrive(id: string, request: IncomingMessage, peer: Connection, record: RequestRecord): Arrival | Promise<Arrival> {
+  #arrive(id: string, request: HttpRequest, peer: Connection, record: RequestRecord): Arrival | Promise<Arrival> {
     const head = this.#phases.readHead(request)
     const server = this.#phases.serverFor(head.destination.host)
     const route = (connection: Connection) => this.#route({ id, request, server, connection }, head, record)
@@ -164,10 +175,9 @@ function told(caught: unknown, { route }: RequestRecord): GatewayError {
 }
 
 /** The answer is out, the client still sends: it is read to the end, so that a reset cannot overtake the answer, but not for ever. */
-function linger(request: IncomingMessage): void {
+function linger(request: HttpRequest): void {
   // Its 'close' has been, so that nothing would stop the timer.
-  if (request.destroyed) return
+  if (request.body.destroyed) return
   const timer = setTimeout(() => request.socket.destroy(), LINGERING_TIME)
-  request.once('close', () => clearTimeout(timer))
-  request.resume()
+  request.body.once('close', () => clearTimeout(timer)).resume()
 }

@@ -1,9 +1,8 @@
 /** Follows each request from its head to its end, for the access log and the metrics. */
-import type { IncomingMessage } from 'node:http'
 import type { AccessEntry, AccessLog } from './access-log.ts'
 import type { Fault, GatewayError } from './errors.ts'
 import type { Metrics } from './metrics.ts'
-import type { Connection, RequestRecord, Route } from './types.ts'
+import type { Connection, HttpRequest, RequestRecord, Route } from './types.ts'
 
 export interface RecorderOptions {
   readonly accessLog: AccessLog
@@ -18,7 +17,7 @@ export function createRecorder({ accessLog, metrics }: RecorderOptions) {
     if (record.error) metrics.refused(record.error.code)
     accessLog.write(record)
   }
-  return (id: string, request: IncomingMessage, connection: Connection): RequestRecord => {
+  return (id: string, request: HttpRequest, connection: Connection): RequestRecord => {
     metrics.requestsInFlight.increment()
     return new Recorded(id, request, connection, finished)
   }
@@ -26,7 +25,7 @@ export function createRecorder({ accessLog, metrics }: RecorderOptions) {
 
 class Recorded implements RequestRecord, AccessEntry {
   readonly id: string
-  readonly request: IncomingMessage
+  readonly request: HttpRequest
   connection: Connection
   route: Route | undefined = undefined
   user: string | undefined = undefined
@@ -45,7 +44,7 @@ class Recorded implements RequestRecord, AccessEntry {
   readonly #finished: (record: Recorded) => void
   #over = false
 
-  constructor(id: string, request: IncomingMessage, connection: Connection, finished: (record: Recorded) => void) {
+  constructor(id: string, request: HttpRequest, connection: Connection, finished: (record: Recorded) => void) {
     this.id = id
     this.request = request
     this.connection = connection
@@ -87,4 +86,4 @@ class Recorded implements RequestRecord, AccessEntry {
   }
 }
 
-const counted = new WeakMap<IncomingMessage['socket'], { received: number; sent: number }>()
+const counted = new WeakMap<HttpRequest['socket'], { received: number; sent: number }>()

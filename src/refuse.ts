@@ -1,63 +1,59 @@
 /** How a GatewayError becomes an answer: in one place, so that every refusal looks the same. `detail` and `cause` never leave by this door. */
-import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http'
+import { STATUS_CODES } from 'node:http'
 import type { GatewayError } from './errors.ts'
+import { headerValues } from './header-values.ts'
+import type { HttpRequest, HttpResponse } from './types.ts'
 
 /**
  * Answers `response` with the error's status, title and remedy. Where the answer has begun already, the client must notice that
  * it is not complete, so the stream is destroyed. Where the request's body is still coming, the answer goes out at once and the
  * connection is closed soon after.
  */
-export function refuse(
-  error: GatewayError,
-  requestId: string,
-  request: IncomingMessage,
-  response: ServerResponse,
-): void {
+export function refuse(error: GatewayError, requestId: string, request: HttpRequest, response: HttpResponse): void {
   if (response.writableEnded || response.destroyed) return
   if (response.headersSent) {
     response.destroy()
     return
   }
-  const { type, body } = render(error, requestId, request.headers.accept)
+  const { type, body } = render(error, requestId, acceptOf(request))
   const rest = expectsMore(request)
   const closes = error.entry.closes === true || rest === 'long'
-  for (const name of response.getHeaderNames()) response.removeHeader(name)
+  if (closes) response.shouldKeepAlive = false
   // With its phrase, since the response may hold that of an upstream, which cannot be sent where this refusal is due to it.
   const { status } = error.entry
-  response.writeHead(status, STATUS_CODES[status] ?? '', refusalHeaders(error, requestId, type, body, closes))
+  response.writeHead(status, STATUS_CODES[status] ?? '', refusalHeaders(error, requestId, type, body))
 
-  if (rest !== 'none') request.resume()
+  if (rest !== 'none') request.body.resume()
   if (rest !== 'none' && closes) lingeringEnd(request, response, body)
   else response.end(body)
 }
 
+/** In one list (RFC 9110 5.3). */
+export function acceptOf({ rawHeaders }: Pick<HttpRequest, 'rawHeaders'>): string | undefined {
+  return headerValues(rawHeaders, 'accept').join(', ') || undefined
+}
+
 /**
- * The same answer as the bytes of an HTTP/1.1 message, for a socket that has no ServerResponse: after a parse error, for plain
+ * The same answer as the bytes of an HTTP/1.1 message, for a socket that has no response: after a parse error, for plain
  * HTTP on the TLS port, for a refused upgrade. It always announces that the connection closes.
  * @param accept the request's Accept header, where it is known
  */
 export function refusalBytes(error: GatewayError, requestId: string, accept?: string): Buffer {
   const { type, body } = render(error, requestId, accept)
-  const headers = ['Date', new Date().toUTCString(), ...refusalHeaders(error, requestId, type, body, true)]
+  const ours = refusalHeaders(error, requestId, type, body)
+  const headers = ['Date', new Date().toUTCString(), ...ours, 'Connection', 'close']
   let head = `HTTP/1.1 ${error.entry.status} ${STATUS_CODES[error.entry.status] ?? ''}\r\n`
   for (let i = 0; i < headers.length; i += 2) head += `${headers[i]}: ${headers[i + 1]}\r\n`
   return Buffer.from(`${head}\r\n${body}`, 'utf8')
 }
 
-function refusalHeaders(
-  error: GatewayError,
-  requestId: string,
-  type: MediaType,
-  body: string,
-  closes: boolean,
-): string[] {
+function refusalHeaders(error: GatewayError, requestId: string, type: MediaType, body: string): string[] {
   const headers = ['Content-Type', `${type}; charset=utf-8`, 'Content-Length', String(Buffer.byteLength(body))]
   // 404, 405, 414 and 501 may be kept by caches (RFC 9110 15.1), but the next client may have a certificate.
   headers.push('Cache-Control', 'no-store', 'X-Content-Type-Options', 'nosniff', 'X-Request-ID', requestId)
   const extra = REQUIRED_HEADERS[error.entry.status]
   if (extra) headers.push(...extra)
   headers.push(...error.headers)
-  if (closes) headers.push('Connection', 'close')
   return headers
 }
 
@@ -67,12 +63,12 @@ const REQUIRED_HEADERS: Readonly<Record<number, readonly string[]>> = {
 }
 
 /** Whether more of the body may come, and whether so little that reading it costs less than a new connection. */
-function expectsMore(request: IncomingMessage): 'none' | 'short' | 'long' {
+function expectsMore(request: HttpRequest): 'none' | 'short' | 'long' {
   if (request.complete) return 'none'
-  const coding = request.headers['transfer-encoding']
+  const [coding] = headerValues(request.rawHeaders, 'transfer-encoding')
   // With any other coding nobody can tell where the body ends, so there is nothing to wait for.
   if (coding !== undefined) return coding.toLowerCase() === 'chunked' ? 'long' : 'none'
-  const length = Number(request.headers['content-length'] ?? 0)
+  const length = Number(headerValues(request.rawHeaders, 'content-length')[0] ?? 0)
   if (length === 0) return 'none'
   return length <= MAX_DRAINED_BODY ? 'short' : 'long'
 }
@@ -81,13 +77,13 @@ function expectsMore(request: IncomingMessage): 'none' | 'short' | 'long' {
  * Sends the whole answer, but closes only when the client has stopped sending or LINGER has passed (nginx's lingering_close):
  * closing while bytes arrive resets the connection, and the client would lose the answer that says why.
  */
-function lingeringEnd(request: IncomingMessage, response: ServerResponse, body: string): void {
+function lingeringEnd(request: HttpRequest, response: HttpResponse, body: string): void {
   const end = (): void => {
     clearTimeout(timer)
     response.end()
   }
   const timer = setTimeout(end, LINGER)
-  request.once('close', end).once('end', end).once('error', end)
+  request.body.once('close', end).once('end', end).once('error', end)
   response.once('close', () => clearTimeout(timer))
   response.write(body)
 }

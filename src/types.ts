@@ -1,6 +1,7 @@
 /** The seams: what the phases of a request hand to each other, and the interfaces behind which things vary. No code. */
-import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { Duplex } from 'node:stream'
+import type { IncomingMessage } from 'node:http'
+import type { Socket } from 'node:net'
+import type { Duplex, Readable } from 'node:stream'
 import type { GatewayError } from './errors.ts'
 import type { CertificateFacts } from './tls-cert-utils/certificate.ts'
 
@@ -12,6 +13,64 @@ export type Verification =
   | { readonly result: 'NONE' }
   | { readonly result: 'SUCCESS' }
   | { readonly result: 'FAILED'; readonly reason: string; readonly code: string; readonly hint?: string }
+
+/** A request as it was read, by node:http (`ClientRequest`) or without it (`WholeRequest`). */
+export interface HttpRequest
+  extends Readonly<
+    Pick<
+      IncomingMessage,
+      'method' | 'url' | 'httpVersion' | 'httpVersionMajor' | 'httpVersionMinor' | 'socket' | 'complete'
+    >
+  > {
+  /** Flat name, value list, as received; one character for each byte. */
+  readonly rawHeaders: string[]
+  /** All of the body, where it came with the head. */
+  readonly wholeBody: Buffer | undefined
+  /** The same as a stream, and any other body as it comes. */
+  readonly body: Readable
+}
+
+/** The answer to a request. It is node:http's ServerResponse, as far as the gateway uses that, and a way past it. */
+export interface HttpResponse {
+  readonly req: HttpRequest
+  /** Null while another answer is before it. */
+  readonly socket: Socket | null
+  readonly statusCode: number
+  /** Whether its connection outlives it; may be set until the head is written. */
+  shouldKeepAlive: boolean
+  readonly headersSent: boolean
+  readonly chunkedEncoding: boolean
+  readonly writableEnded: boolean
+  readonly writableFinished: boolean
+  /** Bytes that wait for the client. */
+  readonly writableLength: number
+  readonly destroyed: boolean
+  /** It is over, in one way or the other. */
+  readonly closed: boolean
+  /** Header lines that tell the client how long its connection is kept. */
+  readonly persistence: string
+  /** Whether the next bytes on the connection are this answer's, and the connection outlives it. */
+  readonly takesWhole: boolean
+  /**
+   * Sends the answer in one write. `takesWhole` must hold.
+   * @param message from the status line to the end of the body, one character or byte for each byte; its length must be told in its head
+   * @param done called when the message is no longer needed
+   */
+  sendWhole(status: number, message: string | Buffer, done?: () => void): void
+  /** @param message undefined for the standard one. @param headers flat name, value list */
+  writeHead(status: number, message: string | undefined, headers: string[]): unknown
+  write(chunk: Buffer | string, done?: () => void): boolean
+  end(): unknown
+  end(chunk: Buffer | string | undefined, encoding?: BufferEncoding): unknown
+  flushHeaders(): void
+  addTrailers(trailers: readonly [string, string][]): void
+  writeContinue(): void
+  writeInformation(status: number, headers: Record<string, string[]>): unknown
+  destroy(): unknown
+  on(event: 'close' | 'drain', listener: () => void): this
+  once(event: 'close' | 'drain', listener: () => void): this
+  off(event: 'close' | 'drain', listener: () => void): this
+}
 
 /** The facts of one TLS handshake. Made once per connection and frozen; where it is judged again with another outcome, a new one takes its place. */
 export interface Connection {
@@ -123,7 +182,7 @@ export interface Proof {
 /** A request that has found its route, before anybody knows whose it is. */
 export interface Caller {
   readonly id: string
-  readonly request: IncomingMessage
+  readonly request: HttpRequest
   readonly connection: Connection
   /** The virtual server that Host names. */
   readonly server: VirtualServer
@@ -328,7 +387,7 @@ export interface CallRecord {
 export interface Service {
   readonly name: string
   /** Streams the answer into `response`. Rejects with a GatewayError where nothing usable came; `response` may have begun by then. */
-  forward(call: Call, response: ServerResponse): Promise<void>
+  forward(call: Call, response: HttpResponse): Promise<void>
   /** Carries an upgraded connection (RFC 9110 7.8) until one side ends it. Answers on `socket` itself once the upstream has answered. */
   upgrade(call: Call, protocol: string, socket: Duplex, head: Buffer): Promise<void>
   /** A refusal on one of its routes in the words of its protocol, whichever phase refused; undefined where it has none of its own. */
@@ -371,9 +430,9 @@ export interface RequestRecord extends CallRecord {
 /** What the life of a request is made of; runtime.ts puts it together, gateway.ts puts it in order. */
 export interface Phases {
   /** @throws GatewayError for whatever cannot be understood in one way only */
-  readHead(request: IncomingMessage): RequestHead
+  readHead(request: HttpRequest): RequestHead
   /** The request's id: ours, or a trusted peer's. */
-  requestId(connection: Connection, request: IncomingMessage): string
+  requestId(connection: Connection, request: HttpRequest): string
   /** The virtual server that Host names. */
   serverFor(host: string): VirtualServer
   /**
@@ -381,15 +440,11 @@ export interface Phases {
    * own, and is the same object for the same certificate on the same connection. A promise only where something has to be waited for.
    * @throws GatewayError GW_BAD_REQUEST where the header cannot be understood in one way only
    */
-  connectionOf(
-    server: VirtualServer,
-    connection: Connection,
-    request: IncomingMessage,
-  ): Connection | Promise<Connection>
+  connectionOf(server: VirtualServer, connection: Connection, request: HttpRequest): Connection | Promise<Connection>
   /** @throws GatewayError where the connection was judged by another policy (421), or the server demands a certificate that is missing or bad (400) */
   admit(server: VirtualServer, connection: Connection): void
   /** @throws GatewayError where the route does not serve this protocol */
-  route(method: string, head: RequestHead, request: IncomingMessage, connection: Connection): Match | undefined
+  route(method: string, head: RequestHead, request: HttpRequest, connection: Connection): Match | undefined
   /**
    * The connection as the route may see it. Undefined stands for no route: then the server's demands hold.
    * @throws GatewayError where the certificate is not what is demanded (400), or not called as it must be (403)
@@ -400,16 +455,16 @@ export interface Phases {
   /** @throws GatewayError where the caller may not pass (403), or nobody can tell (503) */
   authorize(route: Route, caller: Caller, identity: Identity): void | Promise<void>
   /** Whom the connection carries from now on: what goes on for long must end with what let him in. */
-  admitted(request: IncomingMessage, identity: Identity): void
+  admitted(request: HttpRequest, identity: Identity): void
   /** Path and query to ask the service for, without credentials that are meant for the gateway. */
   target(match: Match, destination: Destination): string
   /** The client's end-to-end headers without any spelling of ours, then ours. */
   headers(caller: Caller, head: RequestHead, match: Match, identity: Identity): CallHeaders
   readonly limits: CallLimits
-  begin(id: string, request: IncomingMessage, connection: Connection): RequestRecord
-  refuse(error: GatewayError, id: string, request: IncomingMessage, response: ServerResponse): void
+  begin(id: string, request: HttpRequest, connection: Connection): RequestRecord
+  refuse(error: GatewayError, id: string, request: HttpRequest, response: HttpResponse): void
   /** The same where there is no response, and ends the connection. */
-  refuseUpgrade(error: GatewayError, id: string, request: IncomingMessage, socket: Duplex): void
+  refuseUpgrade(error: GatewayError, id: string, request: HttpRequest, socket: Duplex): void
   /** Tells the operator of a defect of the gateway's own. Never throws. */
   failed(defect: unknown): void
 }

@@ -1,17 +1,18 @@
 /** Reads a small body whole, for the services that the gateway answers itself. */
-import type { ServerResponse } from 'node:http'
 import { GatewayError } from './errors.ts'
-import type { Call } from './types.ts'
+import type { Call, HttpResponse } from './types.ts'
 
 /**
  * @param most bytes, whatever the listener allows
  * @throws GatewayError where it is too large or too slow, or the client leaves
  */
-export function readWholeBody(call: Call, response: ServerResponse, most: number): Promise<Buffer> {
+export function readWholeBody(call: Call, response: HttpResponse, most: number): Promise<Buffer> {
   const { request, limits, body } = call
   const bound = limits.maxBodySize > 0 ? Math.min(most, limits.maxBodySize) : most
   if (body.kind === 'none') return Promise.resolve(Buffer.alloc(0))
   if (body.kind === 'length' && body.length > bound) return Promise.reject(tooLarge(bound))
+  if (request.wholeBody) return Promise.resolve(request.wholeBody)
+  const stream = request.body
   if (call.expectContinue) response.writeContinue()
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = []
@@ -21,8 +22,8 @@ export function readWholeBody(call: Call, response: ServerResponse, most: number
     const timer = setTimeout(late, limits.bodyTimeout)
     const done = (settle: () => void): void => {
       clearTimeout(timer)
-      request.off('data', data).off('end', end).off('close', close).off('error', close)
-      request.pause()
+      stream.off('data', data).off('end', end).off('close', close).off('error', close)
+      stream.pause()
       settle()
     }
     const data = (chunk: Buffer): void => {
@@ -33,7 +34,7 @@ export function readWholeBody(call: Call, response: ServerResponse, most: number
     const end = (): void => done(() => resolve(Buffer.concat(chunks)))
     const close = (): void =>
       done(() => reject(new GatewayError('GW_CLIENT_CLOSED', 'the client left within its body')))
-    request.on('data', data).on('end', end).on('close', close).on('error', close)
+    stream.on('data', data).on('end', end).on('close', close).on('error', close)
   })
 }
 

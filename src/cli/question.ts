@@ -1,6 +1,7 @@
 /** A request that somebody asks `inspect` about. */
-import type { IncomingMessage } from 'node:http'
 import { isIP, Socket } from 'node:net'
+import { Readable } from 'node:stream'
+import type { HttpRequest } from '../types.ts'
 import { CommandError } from './command-error.ts'
 
 export interface Question {
@@ -42,27 +43,19 @@ export function hostOf({ url }: Question): string {
 }
 
 /** As a client writes it that sends nothing but what it must, and what was given. */
-export function requestOf({ method, url, headers }: Question): IncomingMessage {
+export function requestOf({ method, url, headers }: Question): HttpRequest {
   const { host } = url
-  const request = {
+  return {
     method,
     url: url.pathname + url.search,
     rawHeaders: ['Host', host, ...headers.flat()],
-    headers: { host, ...joined(headers) },
     httpVersion: '1.1',
     httpVersionMajor: 1,
     httpVersionMinor: 1,
     // Connected to nobody: parts of the gateway remember by it whose request it carries.
     socket: new Socket(),
+    complete: true,
+    wholeBody: undefined,
+    body: Readable.from([]),
   }
-  return request as unknown as IncomingMessage
-}
-
-function joined(headers: Question['headers']): Record<string, string> {
-  const result: Record<string, string> = Object.create(null)
-  for (const [name, value] of headers) {
-    const key = name.toLowerCase()
-    result[key] = key in result ? `${result[key]}, ${value}` : value
-  }
-  return result
 }

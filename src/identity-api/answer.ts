@@ -1,5 +1,4 @@
-import type { ServerResponse } from 'node:http'
-import type { Call } from '../types.ts'
+import type { Call, HttpResponse } from '../types.ts'
 import type { KeystoneError } from './keystone-error.ts'
 
 export interface Answer {
@@ -10,9 +9,9 @@ export interface Answer {
   readonly headers?: readonly string[]
 }
 
-export function send(response: ServerResponse, { id, method }: Call, { status, body, headers = [] }: Answer): void {
+export function send(response: HttpResponse, { id, method }: Call, { status, body, headers = [] }: Answer): void {
   const text = body === undefined ? '' : JSON.stringify(body)
-  response.writeHead(status, [
+  response.writeHead(status, undefined, [
     ...(body === undefined ? [] : ['Content-Type', 'application/json']),
     ...(status === 204 ? [] : ['Content-Length', String(Buffer.byteLength(text))]),
     // A token is a secret, and what one may see another may not.

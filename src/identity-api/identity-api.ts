@@ -1,6 +1,6 @@
-import type { ServerResponse } from 'node:http'
 import { GatewayError } from '../errors.ts'
-import type { Call, Service } from '../types.ts'
+import { headerValues } from '../header-values.ts'
+import type { Call, HttpResponse, Service } from '../types.ts'
 import { readWholeBody } from '../whole-body.ts'
 import { type Answer, refusal, send } from './answer.ts'
 import { expecting, KeystoneError } from './keystone-error.ts'
@@ -27,7 +27,7 @@ export class IdentityApi implements Service {
     this.#options = options
   }
 
-  async forward(call: Call, response: ServerResponse): Promise<void> {
+  async forward(call: Call, response: HttpResponse): Promise<void> {
     call.record.service = this.name
     const { path, query } = split(call.target)
     const base = `${this.#options.publicUrl ?? addressOf(call, path)}/v3`
@@ -68,8 +68,8 @@ function addressOf({ destination: { authority, path: whole } }: Call, path: stri
   return `https://${authority}${prefix === '/' ? '' : prefix}`
 }
 
-async function readJson(call: Call, response: ServerResponse): Promise<unknown> {
-  const type = (call.request.headers['content-type'] ?? '').split(';')[0]?.trim().toLowerCase()
+async function readJson(call: Call, response: HttpResponse): Promise<unknown> {
+  const type = headerValues(call.request.rawHeaders, 'content-type').join().split(';')[0]?.trim().toLowerCase()
   const body = await readWholeBody(call, response, LARGEST_BODY)
   if (body.length > 0 && type !== '' && !/^application\/([\w.-]+\+)?json$/.test(type ?? ''))
     throw expecting('application/json', 'Content-Type header')

@@ -1,6 +1,8 @@
 /** Who asks: by a token, or without one by a certificate (Keystone's X.509 tokenless authorization). */
+
 import { userOfCertificate } from '../auth/certificate-user.ts'
 import { isEnough } from '../auth/multi-factor.ts'
+import { headerValues } from '../header-values.ts'
 import { thumbprintOf } from '../tokens/binding.ts'
 import { userOfClaims } from '../tokens/token-user.ts'
 import type { Tokens } from '../tokens/tokens.ts'
@@ -108,6 +110,5 @@ function scopeOfHeaders(caller: Caller, directory: Directory): Scope {
 
 /** Undefined for an empty one, which clients send for "none". */
 export function headerOf({ request }: Caller, name: string): string | undefined {
-  const value = request.headers[name]
-  return typeof value === 'string' && value !== '' ? value : undefined
+  return headerValues(request.rawHeaders, name).join(', ') || undefined
 }

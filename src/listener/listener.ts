@@ -1,11 +1,10 @@
-import type { IncomingMessage } from 'node:http'
 import { type AddressInfo, Server as NetServer, type Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { TLSSocket } from 'node:tls'
 import { bind, type Place } from '../bind.ts'
 import type { ClientRequest, ClientResponse } from '../client-messages.ts'
 import { GatewayError } from '../errors.ts'
-import type { Connection, Verification } from '../types.ts'
+import type { Connection, HttpRequest, Verification } from '../types.ts'
 import { accepts } from './admission.ts'
 import { rejectHandshake } from './alerts.ts'
 import { describeConnection, type Peer, peerOf } from './connection.ts'
@@ -13,6 +12,8 @@ import { type ConnectionLimitSettings, ConnectionLimits, type LimitName } from '
 import type { Shown } from './demand.ts'
 import { type Handshake, Handshakes } from './handshakes.ts'
 import { createHttpServer, type HttpServer, takeConnections } from './http-server.ts'
+import { ClientConnections } from './http1/client-connections.ts'
+import type { SocketResponse } from './http1/socket-response.ts'
 import { Live, type LiveHandler } from './live.ts'
 import { malformedRequest } from './malformed-request.ts'
 import { awaitProxyHeader } from './proxy-protocol.ts'
@@ -40,7 +41,7 @@ export interface ListenerSettings extends ConnectionLimitSettings, Grounds {
 
 /** Where a listener hands on what it accepted. */
 export interface ListenerHandler extends LiveHandler {
-  upgrade(request: IncomingMessage, socket: Duplex, head: Buffer, connection: Connection): void
+  upgrade(request: HttpRequest, socket: Duplex, head: Buffer, connection: Connection): void
   /** As `malformed`, before there is a TLS connection. */
   plain(error: GatewayError, peer: Peer): Buffer
   opened(connection: Connection): void
@@ -63,7 +64,6 @@ const LATE_REQUEST_TIME = 2000
  */
 export class Listener {
   readonly #http: HttpServer
-  readonly #serveHttp: (socket: Socket) => void
   readonly #handler: ListenerHandler
   readonly #live = new Map<object, Live>()
   readonly #handshakes: Handshakes
@@ -71,6 +71,7 @@ export class Listener {
   readonly #refusals: Refusals<LimitName>
   readonly #sockets = new Set<Socket>()
   readonly #sweeper: Sweeper
+  readonly #clients: ClientConnections
   #settings: ListenerSettings
   #persistence = ''
   #overUnix = false
@@ -88,7 +89,9 @@ export class Listener {
       plain: (error, peer) => handler.plain(error, peer),
     })
     this.#http = createHttpServer((request) => this.#live.get(request.socket)?.mayUpgrade(request) === true)
-    this.#serveHttp = takeConnections(this.#http, (socket) => this.#accept(socket))
+    const handOver = takeConnections(this.#http, (socket) => this.#accept(socket))
+    const hasAsked = (socket: Socket) => this.#live.get(socket)?.hasAsked === true
+    this.#clients = new ClientConnections(settings, { request: this.#serve, handOver, hasAsked, late: this.#late })
     this.#http.on('request', this.#request).on('checkContinue', this.#request).on('checkExpectation', this.#request)
     this.#http.on('upgrade', this.#upgrade).on('connect', this.#connect).on('clientError', this.#clientError)
     this.#http.on('drop', (dropped) => this.#refusals.note('max_connections', dropped?.remoteAddress))
@@ -99,6 +102,7 @@ export class Listener {
   apply(settings: ListenerSettings): void {
     this.#settings = settings
     this.#limits.apply(settings)
+    this.#clients.settings = settings
     this.#http.headersTimeout = settings.headerTimeout
     this.#http.keepAliveTimeout = settings.keepaliveTimeout
     this.#persistence = `Connection: keep-alive\r\nKeep-Alive: timeout=${Math.floor(settings.keepaliveTimeout / 1000)}\r\n`
@@ -113,6 +117,7 @@ export class Listener {
     this.#overUnix = 'path' in place
     const address = await bind(this.#http, place)
     this.#sweeper.start()
+    this.#clients.start()
     return address
   }
 
@@ -131,6 +136,7 @@ export class Listener {
       NetServer.prototype.close.call(this.#http, () => {
         this.#http.close() // Which also ends its interval.
         this.#sweeper.stop()
+        this.#clients.stop()
         resolve()
       })
     })
@@ -248,15 +254,20 @@ export class Listener {
       this.#live.delete(socket)
       this.#handler.closed(connection)
     })
-    this.#serveHttp(socket)
+    this.#clients.serve(socket)
     if (this.#closing) live.close(Math.max(LATE_REQUEST_TIME, this.#settings.lastRequestTime))
   }
 
   readonly #request = (request: ClientRequest, response: ClientResponse): void => {
     request.handedOut = true
-    const live = this.#live.get(request.socket)
+    this.#serve(response)
+  }
+
+  readonly #serve = (response: ClientResponse | SocketResponse): void => {
+    const { socket } = response.req
+    const live = this.#live.get(socket)
     if (!live) {
-      request.socket.destroy()
+      socket.destroy()
       return
     }
     // 0 means for ever to node:http, and not at all to us.
@@ -265,18 +276,22 @@ export class Listener {
     live.serve(response, this.#settings.keepaliveRequests)
   }
 
-  readonly #upgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
+  readonly #upgrade = (request: ClientRequest, socket: Duplex, head: Buffer): void => {
     const live = this.#live.get(socket)
     if (live?.upgrade()) this.#handler.upgrade(request, socket, head, live.connection)
     else socket.destroy()
   }
 
-  readonly #connect = (_request: IncomingMessage, socket: Duplex): void => {
+  readonly #connect = (_request: ClientRequest, socket: Duplex): void => {
     // Node has let go of the socket, so nobody else hears its errors.
     socket.on('error', ignore)
     const live = this.#live.get(socket)
     if (live) live.refuse(new GatewayError('GW_METHOD_NOT_ALLOWED', 'CONNECT'))
     else socket.destroy()
+  }
+
+  readonly #late = (socket: Socket): void => {
+    this.#live.get(socket)?.refuse(new GatewayError('GW_REQUEST_TIMEOUT', 'no request came in time'))
   }
 
   readonly #clientError = (error: Error & { code?: string; rawPacket?: Buffer }, socket: Duplex): void => {

@@ -1,8 +1,8 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { TLSSocket } from 'node:tls'
 import { endGently } from '../end-gently.ts'
 import type { GatewayError } from '../errors.ts'
-import type { Connection, Verification } from '../types.ts'
+import { headerValues } from '../header-values.ts'
+import type { Connection, HttpRequest, HttpResponse, Verification } from '../types.ts'
 import type { Shown } from './demand.ts'
 import type { TrustPolicy } from './trust-policy.ts'
 
@@ -10,7 +10,7 @@ import type { TrustPolicy } from './trust-policy.ts'
 const PIPELINE_LIMIT = 64
 
 export interface LiveHandler {
-  request(request: IncomingMessage, response: ServerResponse, connection: Connection): void
+  request(request: HttpRequest, response: HttpResponse, connection: Connection): void
   /** What to send to a client whose bytes are no HTTP request; it is logged there. */
   malformed(error: GatewayError, connection: Connection): Buffer
 }
@@ -30,10 +30,10 @@ export class Live {
   readonly #handler: LiveHandler
   #connection: Connection
   /** The answer that is being written, or was the last to be. */
-  #response: ServerResponse | undefined
-  #waiting: ServerResponse[] | undefined
+  #response: HttpResponse | undefined
+  #waiting: HttpResponse[] | undefined
   /** Whose end `#next` is called at. */
-  #awaited: ServerResponse | undefined
+  #awaited: HttpResponse | undefined
   #refusal: GatewayError | undefined
   #requests = 0
   #upgraded = false
@@ -81,6 +81,10 @@ export class Live {
     return this.#ended || this.socket.destroyed
   }
 
+  get hasAsked(): boolean {
+    return this.#requests > 0 || this.#upgraded
+  }
+
   get upgraded(): boolean {
     return this.#upgraded
   }
@@ -91,9 +95,9 @@ export class Live {
   }
 
   /** Serves a request when it is its turn. The `requests`th is the last one. */
-  serve(response: ServerResponse, requests: number): void {
+  serve(response: HttpResponse, requests: number): void {
     if (this.#last) {
-      response.req.resume()
+      response.req.body.resume()
       return
     }
     this.#requests += 1
@@ -105,7 +109,7 @@ export class Live {
   }
 
   /** Whether the next request may upgrade the connection; it is served as any other where not (RFC 9110 7.8). */
-  mayUpgrade(request: IncomingMessage): boolean {
+  mayUpgrade(request: HttpRequest): boolean {
     if (isWebSocket(request) && !this.busy) return true
     // Of what came together with it, node:http's parser drops the rest and would begin anew anywhere in a later request.
     this.#declined = true
@@ -158,12 +162,12 @@ export class Live {
     this.#awaitAnswer()
   }
 
-  #begin(response: ServerResponse): void {
+  #begin(response: HttpResponse): void {
     this.#response = response
     this.#handler.request(response.req, response, this.connection)
   }
 
-  #wait(response: ServerResponse): void {
+  #wait(response: HttpResponse): void {
     this.#waiting ??= []
     this.#waiting.push(response)
     if (this.#waiting.length >= PIPELINE_LIMIT) this.socket.pause()
@@ -202,7 +206,7 @@ export class Live {
   }
 
   /** What cannot be understood is the body of the request that is being answered. */
-  #refuseBody(response: ServerResponse, refusal: GatewayError): void {
+  #refuseBody(response: HttpResponse, refusal: GatewayError): void {
     // It was refused by its head, and the answer says that the connection ends.
     if (response.writableEnded) {
       this.#ended = true
@@ -221,8 +225,8 @@ export class Live {
 }
 
 /** Only WebSocket is upgraded; for h2c and the rest the header is one hop's offer that we do not take (RFC 9110 7.8). */
-function isWebSocket(request: IncomingMessage): boolean {
-  return request.method === 'GET' && request.headers.upgrade?.toLowerCase() === 'websocket'
+function isWebSocket(request: HttpRequest): boolean {
+  return request.method === 'GET' && headerValues(request.rawHeaders, 'upgrade').join().toLowerCase() === 'websocket'
 }
 
 function ignore(): void {}

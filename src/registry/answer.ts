@@ -1,5 +1,6 @@
 /** What clients of registries understand: JSON, the API's version on every answer, and distribution's errors. */
-import type { ServerResponse } from 'node:http'
+
+import type { HttpResponse } from '../types.ts'
 import type { Resource } from './scope.ts'
 
 /** Old clients recognise a registry by it, also on a 401. */
@@ -12,9 +13,9 @@ export interface Answer {
   readonly headers?: readonly string[]
 }
 
-export function send(response: ServerResponse, requestId: string, { status, body, headers = [] }: Answer): void {
+export function send(response: HttpResponse, requestId: string, { status, body, headers = [] }: Answer): void {
   const text = `${JSON.stringify(body)}\n`
-  response.writeHead(status, [
+  response.writeHead(status, undefined, [
     'Content-Type',
     'application/json',
     'Content-Length',

@@ -2,10 +2,11 @@
  * Direct mode: the gate stands in front of a registry and judges each request by who calls, its method and its path. Whoever the
  * route knows (by a certificate) needs no token of their own; everybody else gets the challenge and comes back with one.
  */
-import type { ServerResponse } from 'node:http'
+
 import type { Duplex } from 'node:stream'
 import { GatewayError } from '../errors.ts'
-import type { Call, Service, User } from '../types.ts'
+import { headerValues } from '../header-values.ts'
+import type { Call, HttpResponse, Service, User } from '../types.ts'
 import { authorizations } from './credentials.ts'
 import { type Demand, demandOf } from './demand.ts'
 import { denied, inRegistryWords, notFound, unauthorized } from './gate-refusals.ts'
@@ -47,7 +48,7 @@ export class RegistryGate implements Service {
     this.#options = options
   }
 
-  async forward(call: Call, response: ServerResponse): Promise<void> {
+  async forward(call: Call, response: HttpResponse): Promise<void> {
     const { method, target } = call
     const at = target.indexOf('?')
     const [path, query] = at < 0 ? [target, ''] : [target.slice(0, at), target.slice(at + 1)]
@@ -178,7 +179,7 @@ function allows({ access }: TokenClaims, demand: Demand): boolean {
 
 /** Registries written in Go read `from` and `mount` from a form too, where the gate does not look. */
 function hidesForm({ method, request }: Call): boolean {
-  return method === 'POST' && /form/i.test(request.headers['content-type'] ?? '')
+  return method === 'POST' && /form/i.test(headerValues(request.rawHeaders, 'content-type').join())
 }
 
 function withoutAuthorization(headers: readonly string[]): string[] {

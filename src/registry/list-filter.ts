@@ -1,7 +1,7 @@
 /** Lists of repositories and tags, cut down to what the caller may see. A page may come out empty; its Link still leads on. */
-import { ServerResponse } from 'node:http'
+import { EventEmitter } from 'node:events'
 import { GatewayError } from '../errors.ts'
-import type { Call, Service } from '../types.ts'
+import type { Call, HttpRequest, HttpResponse, Service } from '../types.ts'
 
 /** A page of ten thousand of the longest names is smaller. */
 const LARGEST_LIST = 8 * 1024 * 1024
@@ -16,7 +16,7 @@ export interface ListFilter {
 export async function forwardFiltered(
   backend: Service,
   call: Call,
-  response: ServerResponse,
+  response: HttpResponse,
   filter: ListFilter,
 ): Promise<void> {
   const answer = new CollectedAnswer(call.request)
@@ -24,7 +24,8 @@ export async function forwardFiltered(
   response.once('close', () => answer.emit('close'))
   await backend.forward(call, answer)
   const body = answer.statusCode === 200 ? await filtered(answer.body(), filter) : answer.body()
-  response.writeHead(answer.statusCode, [...withoutLength(answer.flat), 'Content-Length', String(body.length)])
+  const headers = [...withoutLength(answer.flat), 'Content-Length', String(body.length)]
+  response.writeHead(answer.statusCode, undefined, headers)
   response.end(body)
 }
 
@@ -57,10 +58,28 @@ function withoutLength(flat: readonly string[]): string[] {
 }
 
 /** Takes an answer in place of the client's response, within bounds. */
-class CollectedAnswer extends ServerResponse {
+class CollectedAnswer extends EventEmitter implements HttpResponse {
+  readonly req: HttpRequest
+  readonly socket = null
+  statusCode = 200
+  shouldKeepAlive = true
+  readonly headersSent = false
+  readonly chunkedEncoding = false
+  readonly writableEnded = false
+  readonly writableFinished = false
+  readonly writableLength = 0
+  readonly destroyed = false
+  readonly closed = false
+  readonly persistence = ''
+  readonly takesWhole = false
   flat: readonly string[] = []
   readonly #chunks: Buffer[] = []
   #size = 0
+
+  constructor(req: HttpRequest) {
+    super()
+    this.req = req
+  }
 
   body(): Buffer {
     if (this.#size > LARGEST_LIST) {
@@ -69,25 +88,31 @@ class CollectedAnswer extends ServerResponse {
     return Buffer.concat(this.#chunks)
   }
 
-  override writeHead(status: number, ...rest: unknown[]): this {
+  writeHead(status: number, _message: string | undefined, headers: string[]): void {
     this.statusCode = status
-    this.flat = rest.at(-1) as readonly string[]
-    return this
+    this.flat = headers
   }
 
-  override flushHeaders(): void {}
+  sendWhole(): void {}
 
-  override addTrailers(): void {}
+  flushHeaders(): void {}
 
-  override write(chunk: Buffer | string, encoding?: unknown): boolean {
+  addTrailers(): void {}
+
+  writeContinue(): void {}
+
+  writeInformation(): void {}
+
+  destroy(): void {}
+
+  write(chunk: Buffer | string, encoding?: unknown): boolean {
     const bytes = typeof chunk === 'string' ? Buffer.from(chunk, encoding as BufferEncoding) : chunk
     this.#size += bytes.length
     if (this.#size <= LARGEST_LIST) this.#chunks.push(bytes)
     return true
   }
 
-  override end(chunk?: unknown, encoding?: unknown): this {
-    if (chunk !== undefined) this.write(chunk as Buffer | string, encoding)
-    return this
+  end(chunk?: Buffer | string, encoding?: BufferEncoding): void {
+    if (chunk !== undefined) this.write(chunk, encoding)
   }
 }

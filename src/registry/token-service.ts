@@ -1,7 +1,6 @@
 /** The token server of registries: distribution's token protocol, under the addresses and with the errors of Keycloak's docker-v2. */
-import type { ServerResponse } from 'node:http'
 import { GatewayError } from '../errors.ts'
-import type { Call, Identity, Service } from '../types.ts'
+import type { Call, HttpResponse, Identity, Service } from '../types.ts'
 import { type Answer, oauthError, registryError, send } from './answer.ts'
 import { basicCredentials, type Credentials, formCredentials } from './credentials.ts'
 import { readForm } from './form.ts'
@@ -45,7 +44,7 @@ export class TokenService implements Service {
     this.#record = record
   }
 
-  async forward(call: Call, response: ServerResponse): Promise<void> {
+  async forward(call: Call, response: HttpResponse): Promise<void> {
     call.record.service = this.name
     send(response, call.id, await this.#answer(call, response))
   }
@@ -58,7 +57,7 @@ export class TokenService implements Service {
     throw new GatewayError('GW_BAD_REQUEST', 'an upgrade to a token server')
   }
 
-  async #answer(call: Call, response: ServerResponse): Promise<Answer> {
+  async #answer(call: Call, response: HttpResponse): Promise<Answer> {
     const [path = '', query = ''] = splitOnce(call.target, '?')
     const [, realmName, ofRealm] = OF_REALM.exec(path) ?? []
     const endpoint = ofRealm ?? PLAIN.exec(path)?.[1]
@@ -129,7 +128,7 @@ export class TokenService implements Service {
     }
   }
 
-  async #read(call: Call, response: ServerResponse, realm: Realm | undefined, query: string) {
+  async #read(call: Call, response: HttpResponse, realm: Realm | undefined, query: string) {
     const isForm = call.method === 'POST'
     const parameters = isForm ? await readForm(call, response) : new URLSearchParams(query)
     const service = parameters.get('service')
@@ -158,7 +157,7 @@ export class TokenService implements Service {
   }
 
   /** RFC 7009: whoever has a refresh token may give it up. The answer is the same for one that nobody knows. */
-  async #revoke(call: Call, response: ServerResponse, realm: Realm | undefined): Promise<Answer> {
+  async #revoke(call: Call, response: HttpResponse, realm: Realm | undefined): Promise<Answer> {
     if (call.method !== 'POST') return notAllowed('POST')
     const token = (await readForm(call, response)).get('token')
     if (!token) return oauthError('invalid_request', 'Token not provided')

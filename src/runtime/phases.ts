@@ -1,4 +1,3 @@
-import type { IncomingMessage } from 'node:http'
 import type { Admitted } from '../auth/admitted.ts'
 import { NOBODY } from '../auth/chain.ts'
 import type { MappedUsers } from '../auth/mapped-users.ts'
@@ -10,7 +9,7 @@ import type { ForwardedHeaders } from '../identity/forwarded.ts'
 import { createRequestHeaderFilter } from '../identity/headers.ts'
 import { admit, verify } from '../listener/admission.ts'
 import type { Log } from '../log.ts'
-import { refusalBytes, refuse } from '../refuse.ts'
+import { acceptOf, refusalBytes, refuse } from '../refuse.ts'
 import { createPeerSet } from '../routing/addresses.ts'
 import { readHead } from '../routing/head.ts'
 import type { Router } from '../routing/router.ts'
@@ -54,7 +53,7 @@ export function createPhases(options: PhasesOptions): Phases {
   const { forwarded } = options
   const limits = { maxHeaders: listener.max_headers, maxTarget: listener.client_max_uri_size }
   return {
-    readHead: (request) => readHead(request as IncomingMessage & { rawHeaders: string[] }, limits),
+    readHead: (request) => readHead(request, limits),
     requestId: (connection, request) => forwarded.requestId(connection, request.rawHeaders),
     serverFor: virtualFor,
     connectionOf: createConnectionOf(options.servers, trusted, options),
@@ -87,7 +86,7 @@ export function createPhases(options: PhasesOptions): Phases {
     },
     begin: options.begin,
     refuse,
-    refuseUpgrade: (error, id, request, socket) => endGently(socket, refusalBytes(error, id, request.headers.accept)),
+    refuseUpgrade: (error, id, request, socket) => endGently(socket, refusalBytes(error, id, acceptOf(request))),
     failed: (err) => options.log.error({ err }, 'unforeseen error: a connection was closed'),
   }
 }

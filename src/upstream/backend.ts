@@ -1,7 +1,6 @@
-import type { ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { type ErrorCode, GatewayError } from '../errors.ts'
-import type { AnswerHeaders, Balancer, Call, Service, Target } from '../types.ts'
+import type { AnswerHeaders, Balancer, Call, HttpResponse, Service, Target } from '../types.ts'
 import { Exchange, type ExchangeOutcome } from './exchange.ts'
 import { upstreamFailure } from './failures.ts'
 import type { OutgoingRequest } from './http1/outgoing-request.ts'
@@ -39,7 +38,7 @@ export class Backend implements Service {
     this.#options = options
   }
 
-  forward(call: Call, response: ServerResponse): Promise<void> {
+  forward(call: Call, response: HttpResponse): Promise<void> {
     return new Promise((resolve, reject) => {
       const tried = new Set<Target>()
       const attempt = (target: Target, retries: number) => {
@@ -88,7 +87,7 @@ export class Backend implements Service {
     return target
   }
 
-  #outgoing(call: Call, target: Target, body: RequestBody | null, upgrade?: string): OutgoingRequest {
+  #outgoing(call: Call, target: Target, body: Buffer | RequestBody | null, upgrade?: string): OutgoingRequest {
     const { method, body: framing } = call
     let head = `${method} ${call.target} HTTP/1.1\r\nHost: ${call.host ?? this.#options.hostOf(target)}\r\n`
     if (upgrade !== undefined) head += `Connection: Upgrade\r\nUpgrade: ${upgrade}\r\n`
@@ -99,7 +98,7 @@ export class Backend implements Service {
     return { method, head, body, chunked: framing.kind === 'chunked', upgrade: upgrade !== undefined }
   }
 
-  #bodyOf(call: Call, response: ServerResponse): RequestBody | null {
+  #bodyOf(call: Call, response: HttpResponse): Buffer | RequestBody | null {
     const { body, limits } = call
     if (body.kind === 'none' || (body.kind === 'length' && body.length === 0)) return null
     if (body.kind === 'length' && limits.maxBodySize > 0 && body.length > limits.maxBodySize) {
@@ -108,6 +107,7 @@ export class Backend implements Service {
         `Content-Length ${body.length} exceeds client_max_body_size, ${limits.maxBodySize} bytes`,
       )
     }
+    if (call.request.wholeBody) return call.request.wholeBody
     return new RequestBody(call, this.#options.writeTimeout, () => {
       if (call.expectContinue) response.writeContinue()
     })
@@ -145,9 +145,14 @@ function constantLines(list: readonly string[]): string {
  * harm (RFC 9110 9.2.2) and its body, if any, is still whole. An answer that has begun is never followed by another. One
  * that cannot be read was an answer all the same (nginx's `invalid_header`, which is not among its default retries).
  */
-function mayTryAgain(call: Call, outcome: ExchangeOutcome, failure: GatewayError, body: RequestBody | null): boolean {
+function mayTryAgain(
+  call: Call,
+  outcome: ExchangeOutcome,
+  failure: GatewayError,
+  body: Buffer | RequestBody | null,
+): boolean {
   if (outcome.answered || failure.entry.fault !== 'upstream') return false
-  if (body?.started) return false
+  if (Buffer.isBuffer(body) ? outcome.sent : body?.started) return false
   if (!outcome.sent) return true
   return failure.code !== 'GW_UPSTREAM_RESPONSE' && !NOT_IDEMPOTENT.has(call.method)
 }

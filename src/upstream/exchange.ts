@@ -1,8 +1,6 @@
-import type { ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
-import { ClientResponse } from '../client-messages.ts'
 import { GatewayError } from '../errors.ts'
-import type { AnswerHeaders, Call } from '../types.ts'
+import type { AnswerHeaders, Call, HttpResponse } from '../types.ts'
 import { headersFor, keptHeadText, reasonPhrase } from './answer-head.ts'
 import type { AnswerHandler, UpstreamConnection } from './http1/connection.ts'
 import type { AnswerHead } from './http1/head-reader.ts'
@@ -31,7 +29,7 @@ export interface ExchangeOutcome {
 export class Exchange implements AnswerHandler {
   /** Set as soon as there is one, to be paused and given up. */
   connection: UpstreamConnection | undefined
-  readonly #response: ServerResponse
+  readonly #response: HttpResponse
   readonly #call: Call
   readonly #answerHeaders: AnswerHeaders
   readonly #finished: (outcome: ExchangeOutcome) => void
@@ -46,7 +44,7 @@ export class Exchange implements AnswerHandler {
 
   constructor(
     call: Call,
-    response: ServerResponse,
+    response: HttpResponse,
     answerHeaders: AnswerHeaders,
     finished: (outcome: ExchangeOutcome) => void,
   ) {
@@ -135,7 +133,7 @@ export class Exchange implements AnswerHandler {
 
   #sendWhole({ status, message, headers }: Head, body: Buffer, buffer: ReadBuffer): void {
     const response = this.#response
-    const kept = response instanceof ClientResponse && response.takesWhole ? response : undefined
+    const kept = response.takesWhole ? response : undefined
     const text = kept && keptHeadText(status, message, headers, kept.persistence)
     if (!kept || text === undefined) {
       this.#writeHead()
@@ -154,8 +152,7 @@ export class Exchange implements AnswerHandler {
     if (!head) return
     this.#head = undefined
     this.#answered = true
-    if (head.message === undefined) this.#response.writeHead(head.status, head.headers)
-    else this.#response.writeHead(head.status, head.message, head.headers)
+    this.#response.writeHead(head.status, head.message, head.headers)
   }
 
   readonly #closed = (): void => {

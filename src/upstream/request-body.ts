@@ -7,7 +7,7 @@ const MAX_WHOLE = 16 * 1024
 
 /**
  * The client's body on its way to one upstream. It stands between the two because whoever consumes a body may destroy it
- * (an early answer, a failed connection), and destroying the IncomingMessage itself would cut off the client's answer.
+ * (an early answer, a failed connection), and destroying the request's own stream would cut off the client's answer.
  */
 export class RequestBody extends Readable {
   /** Whether any of the body has been asked for: from then on the request cannot be sent again. */
@@ -32,32 +32,32 @@ export class RequestBody extends Readable {
   /** The whole body, where it has come already and is small; undefined where it has to be read. */
   takeWhole(): Buffer | undefined {
     const { request, body } = this.#call
+    const stream = request.body
     if (body.kind !== 'length' || body.length > MAX_WHOLE || this.started) return undefined
     // In a paused stream nobody has taken anything yet; what lies there is all of it.
-    if (!request.complete || request.readableFlowing !== null || request.readableLength !== body.length)
-      return undefined
+    if (!request.complete || stream.readableFlowing !== null || stream.readableLength !== body.length) return undefined
     this.started = true
     const pieces: Buffer[] = []
     // Node 26 hands out one piece at a time, Node 24 all of them as one.
-    for (let piece = request.read(); piece !== null; piece = request.read()) pieces.push(piece)
+    for (let piece = stream.read(); piece !== null; piece = stream.read()) pieces.push(piece)
     return pieces.length === 1 ? pieces[0] : Buffer.concat(pieces)
   }
 
   override _read(): void {
     if (!this.started) this.#start()
     this.#expectWithin(this.#call.limits.bodyTimeout, 'GW_REQUEST_TIMEOUT', 'the client sent nothing of the body')
-    this.#call.request.resume()
+    this.#call.request.body.resume()
   }
 
   override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
     clearTimeout(this.#timer)
-    this.#call.request.off('data', this.#data).off('end', this.#end).off('close', this.#closed)
+    this.#call.request.body.off('data', this.#data).off('end', this.#end).off('close', this.#closed)
     done(error)
   }
 
   #start(): void {
     this.started = true
-    this.#call.request.on('data', this.#data).once('end', this.#end).once('close', this.#closed)
+    this.#call.request.body.on('data', this.#data).once('end', this.#end).once('close', this.#closed)
     this.#begin()
   }
 
@@ -79,7 +79,7 @@ export class RequestBody extends Readable {
       this.#timer?.refresh()
       return
     }
-    this.#call.request.pause()
+    this.#call.request.body.pause()
     this.#expectWithin(this.#writeTimeout, 'GW_UPSTREAM_TIMEOUT', 'the upstream took nothing of the body')
   }
 

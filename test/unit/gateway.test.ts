@@ -1,10 +1,18 @@
-import { EventEmitter } from 'node:events'
-import type { IncomingMessage, ServerResponse } from 'node:http'
-import { Duplex } from 'node:stream'
+import { Duplex, PassThrough } from 'node:stream'
 import { beforeEach, describe, expect, test } from '@jest/globals'
 import { GatewayError } from '../../src/errors.ts'
 import { Gateway } from '../../src/gateway.ts'
-import type { Call, Identity, Match, Phases, RequestHead, RequestRecord, Service } from '../../src/types.ts'
+import type {
+  Call,
+  HttpRequest,
+  HttpResponse,
+  Identity,
+  Match,
+  Phases,
+  RequestHead,
+  RequestRecord,
+  Service,
+} from '../../src/types.ts'
 import { fakeConnection } from '../support/fake-connection.ts'
 
 let told: unknown[]
@@ -38,11 +46,11 @@ function phases(parts: Partial<Phases> = {}): Phases {
   return all as Phases
 }
 
-function requestWith(fields: Partial<IncomingMessage> = {}): IncomingMessage {
-  return Object.assign(new EventEmitter(), { socket, complete: true, resume() {}, ...fields }) as never
+function requestWith(fields: Partial<HttpRequest> = {}): HttpRequest {
+  return { socket, complete: true, body: new PassThrough(), ...fields } as HttpRequest
 }
 
-const response = { headersSent: false, statusCode: 200 } as ServerResponse
+const response = { headersSent: false, statusCode: 200 } as HttpResponse
 
 describe('a defect of the gateway costs one connection and not the process', () => {
   const defect = new Error('a defect')
@@ -141,10 +149,11 @@ describe('who is calling is settled before anything is forwarded', () => {
 test('nothing waits for the rest of a request whose client has left', async () => {
   const timers = () => process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length
   const before = timers()
-  await new Gateway(phases()).handle(requestWith({ complete: false, destroyed: true }), response, fakeConnection())
+  const left = new PassThrough().destroy()
+  await new Gateway(phases()).handle(requestWith({ complete: false, body: left }), response, fakeConnection())
   expect(timers()).toBe(before)
-  const request = requestWith({ complete: false, destroyed: false })
-  await new Gateway(phases()).handle(request, response, fakeConnection())
+  const body = new PassThrough()
+  await new Gateway(phases()).handle(requestWith({ complete: false, body }), response, fakeConnection())
   expect(timers()).toBe(before + 1)
-  request.emit('close')
+  body.destroy()
 })

@@ -1,8 +1,9 @@
-import { Agent, createServer, get, type Server, type ServerResponse } from 'node:http'
+import { Agent, createServer, get, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { afterEach, expect, test } from '@jest/globals'
 import { createAccessLog } from '../../src/access-log.ts'
+import { ClientRequest, ClientResponse } from '../../src/client-messages.ts'
 import { type ErrorCode, GatewayError } from '../../src/errors.ts'
 import { createMetrics } from '../../src/metrics.ts'
 import { createRecorder } from '../../src/recorder.ts'
@@ -22,9 +23,10 @@ afterEach(() => {
   server?.close()
 })
 
-async function serving(answer: (record: RequestRecord, response: ServerResponse) => void): Promise<number> {
+async function serving(answer: (record: RequestRecord, response: ClientResponse) => void): Promise<number> {
   const connection = fakeConnection()
-  const started = createServer((request, response) => answer(begin('id', request, connection), response))
+  const messages = { IncomingMessage: ClientRequest, ServerResponse: ClientResponse, requireHostHeader: false }
+  const started = createServer(messages, (request, response) => answer(begin('id', request, connection), response))
   server = started
   await new Promise<void>((resolve) => started.listen(0, '127.0.0.1', resolve))
   return (started.address() as AddressInfo).port

@@ -1,13 +1,8 @@
-import {
-  createServer,
-  request as httpRequest,
-  type IncomingMessage,
-  type RequestListener,
-  type Server,
-} from 'node:http'
+import { createServer, request as httpRequest, type IncomingMessage, type Server } from 'node:http'
 import { type AddressInfo, connect } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { afterEach, describe, expect, test } from '@jest/globals'
+import { ClientRequest, ClientResponse } from '../../src/client-messages.ts'
 import { ERROR_CODES, type ErrorCode, GatewayError } from '../../src/errors.ts'
 import { refusalBytes, refuse } from '../../src/refuse.ts'
 
@@ -19,8 +14,11 @@ afterEach(() => {
   server = undefined
 })
 
-async function listening(handle: RequestListener): Promise<number> {
-  const started = createServer(handle)
+type Handler = (request: ClientRequest, response: ClientResponse) => void
+
+async function listening(handle: Handler): Promise<number> {
+  const messages = { IncomingMessage: ClientRequest, ServerResponse: ClientResponse }
+  const started = createServer({ ...messages, requireHostHeader: false }, handle)
   server = started
   await new Promise<void>((resolve) => started.listen(0, '127.0.0.1', resolve))
   return (started.address() as AddressInfo).port
@@ -181,7 +179,8 @@ describe('refuse', () => {
 
   test('headers that were prepared for another answer do not leak into it', async () => {
     const port = await listening((request, response) => {
-      response.setHeader('Set-Cookie', 'a=b')
+      const headers = ['Set-Cookie', 'a=b', 'X-Name', '\0']
+      expect(() => response.writeHead(200, undefined, headers)).toThrow('Invalid character')
       refuse(new GatewayError('GW_INTERNAL', ''), 'id', request, response)
     })
     expect((await ask(port, 'GET')).headers).not.toHaveProperty('set-cookie')

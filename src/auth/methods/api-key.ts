@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto'
+import { headerValues } from '../../header-values.ts'
 import type { AuthMethod, Caller, Outcome, User } from '../../types.ts'
 import { valuesOf } from '../query-keys.ts'
-import { headerValues } from './header-values.ts'
 
 export interface ApiKeyOptions {
   readonly realm: string

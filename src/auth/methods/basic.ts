@@ -1,5 +1,5 @@
 /** Name and password of `Authorization: Basic` (RFC 7617), read in one way only. */
-import { headerValues } from './header-values.ts'
+import { headerValues } from '../../header-values.ts'
 
 export type BasicCredentials =
   | { readonly status: 'absent' }

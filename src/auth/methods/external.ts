@@ -1,5 +1,5 @@
+import { headerValues } from '../../header-values.ts'
 import type { AuthMethod, Caller, Outcome, Users } from '../../types.ts'
-import { headerValues } from './header-values.ts'
 
 export interface ExternalOptions {
   /** The header that holds the name, as `Remote-User`. */

@@ -1,7 +1,7 @@
 import { createHmac, hash, timingSafeEqual } from 'node:crypto'
+import { headerValues } from '../../header-values.ts'
 import type { AuthMethod, Caller, Identity, Outcome, Store, User, Users } from '../../types.ts'
 import type { Lockout } from '../lockout.ts'
-import { headerValues } from './header-values.ts'
 import { objectAt, textAt } from './payload.ts'
 
 /** RFC 6238's usual time step, in milliseconds; what every authenticator app shows. */

@@ -1,6 +1,7 @@
 /** A plugin as a method of the chain. */
+
+import { headerValues } from '../../header-values.ts'
 import type { AuthMethod, Caller, Identity, Outcome, User, Users } from '../../types.ts'
-import { headerValues } from '../methods/header-values.ts'
 import type { Plugin } from './plugin.ts'
 import { type VerdictOptions, verdictOf } from './verdict.ts'
 

@@ -1,4 +1,5 @@
-import { hasUnsafe, malformed, readFields } from './head-reader.ts'
+import { readFields } from '../../field-lines.ts'
+import { hasUnsafe, malformed } from './head-reader.ts'
 
 export interface ChunkEvents {
   data(chunk: Buffer): void
@@ -126,7 +127,8 @@ export class ChunkReader {
 
 /** What frames a message has no place behind it (RFC 9110 6.5.1). */
 function readTrailers(text: string): string[] {
-  const fields = readFields(text, 0)
+  const fields = readFields(text, 0, text.length - 2)
+  if (typeof fields === 'string') throw malformed(fields)
   for (let i = 0; i < fields.length; i += 2) {
     if (/^(?:content-length|transfer-encoding)$/i.test(fields[i] as string)) throw malformed('framing in its trailers')
   }

@@ -117,10 +117,10 @@ export class UpstreamConnection implements AnswerEvents {
     this.#expectWithin(this.#timeouts.readTimeout)
     this.#handler?.sent()
     if (this.#closed) return
-    const whole = body?.takeWhole?.()
+    const whole = Buffer.isBuffer(body) ? body : body?.takeWhole?.()
     // Latin-1 maps each byte to one character and back.
     socket.write(whole ? `${head}\r\n${whole.toString('latin1')}` : `${head}\r\n`, 'latin1')
-    if (body && !whole) this.#sendBody(socket, body, request.chunked)
+    if (body && !Buffer.isBuffer(body) && !whole) this.#sendBody(socket, body, request.chunked)
   }
 
   /** AnswerEvents */
@@ -146,7 +146,7 @@ export class UpstreamConnection implements AnswerEvents {
     this.#request = undefined
     if (!this.#bodySent) {
       // The answer came before the end of the request: nobody can tell where the next one would begin.
-      request?.body?.destroy()
+      abandonBody(request)
       this.#parser.reusable = false
     }
     if (!this.#parser.reusable || this.#closed) this.close()
@@ -269,7 +269,7 @@ export class UpstreamConnection implements AnswerEvents {
     this.#handler = undefined
     this.#request = undefined
     this.close()
-    request?.body?.destroy()
+    abandonBody(request)
     handler?.failed(error)
   }
 
@@ -282,5 +282,10 @@ export class UpstreamConnection implements AnswerEvents {
 
 /** Bytes of a body that may wait for the upstream before the client is paused. */
 const MAX_UNSENT = 256 * 1024
+
+function abandonBody(request: OutgoingRequest | undefined): void {
+  const body = request?.body
+  if (body && !Buffer.isBuffer(body)) body.destroy()
+}
 
 function ignore(): void {}

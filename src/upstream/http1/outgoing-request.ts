@@ -6,8 +6,8 @@ export interface OutgoingRequest {
   readonly method: string
   /** Request line and header lines, each ended by CR LF, without the empty line; one character for each byte. */
   readonly head: string
-  /** Null for none; its framing is in the head. */
-  readonly body: OutgoingBody | null
+  /** All of it at once, or a stream; null for none. Its framing is in the head. */
+  readonly body: Buffer | OutgoingBody | null
   readonly chunked: boolean
   readonly upgrade: boolean
 }

@@ -1,5 +1,4 @@
-import type { IncomingMessage } from 'node:http'
-import type { AuthMethod, Caller, Connection, Identity, Outcome, User } from '../../../src/types.ts'
+import type { AuthMethod, Caller, Connection, HttpRequest, Identity, Outcome, User } from '../../../src/types.ts'
 import { fakeConnection } from '../../support/fake-connection.ts'
 
 export function user(name: string, facts: Partial<User> = {}): User {
@@ -19,7 +18,7 @@ export interface CallerFacts {
 export function caller({ headers = [], query = '', connection = {} }: CallerFacts = {}): Caller {
   return {
     id: 'request',
-    request: { rawHeaders: [...headers] } as unknown as IncomingMessage,
+    request: { rawHeaders: [...headers] } as unknown as HttpRequest,
     connection: fakeConnection(connection),
     server: { name: 'api.test', policy: 'policy', verify: 'optional', mapper: undefined, verifyAndMap: false },
     method: 'GET',

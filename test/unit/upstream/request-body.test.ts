@@ -9,6 +9,7 @@ import { callOf } from './support.ts'
 /** Stands for the IncomingMessage; `complete` once the client has sent everything. */
 class FakeRequest extends PassThrough {
   complete = false
+  readonly body = this
   finish(chunk?: string): void {
     this.complete = true
     this.end(chunk)

@@ -1,7 +1,6 @@
-import type { IncomingMessage } from 'node:http'
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
-import type { Call, CallLimits } from '../../../src/types.ts'
+import type { Call, CallLimits, HttpRequest } from '../../../src/types.ts'
 import { whenFileEnds } from '../../support/cleanup.ts'
 import { fakeConnection } from '../../support/fake-connection.ts'
 
@@ -9,7 +8,7 @@ import { fakeConnection } from '../../support/fake-connection.ts'
 export function callOf(request: unknown, limits: Partial<CallLimits> = {}): Call {
   return {
     id: 'id',
-    request: request as IncomingMessage,
+    request: request as HttpRequest,
     method: 'POST',
     destination: { host: 'localhost', port: undefined, authority: 'localhost', path: '/', query: '' },
     target: '/',

@@ -1,0 +1,111 @@
+import type { Socket } from 'node:net'
+import { SocketResponse } from './socket-response.ts'
+import { readWholeRequest } from './whole-request.ts'
+
+/** What a client may send while its answer is on its way, in bytes; then nothing is read before it is out. */
+const MAX_EARLY = 64 * 1024
+
+export interface ClientConnectionOwner {
+  /** Bytes of a request's head. */
+  readonly maxHeaderSize: number
+  request(response: SocketResponse): void
+  /** From here on the socket is served by node:http. */
+  handOver(connection: ClientConnection): void
+  closed(connection: ClientConnection): void
+}
+
+/**
+ * Serves a connection as long as each request is there as a whole when it is read, and as plain as most are. With the first one that is not, node:http gets the
+ * connection for the rest of its life: whatever could be read in two ways is read by its parser, and bodies that stream, trailers, upgrades and the rest are its own.
+ */
+export class ClientConnection {
+  readonly socket: Socket
+  readonly #owner: ClientConnectionOwner
+  /** Since when the client is waited for, on the clock of performance.now(). */
+  waitingSince = performance.now()
+  handedOver = false
+  #hasAsked = false
+  #response: SocketResponse | undefined
+  /** What came while an answer was under way. */
+  #early: Buffer[] | undefined
+  #earlySize = 0
+
+  constructor(socket: Socket, owner: ClientConnectionOwner) {
+    this.socket = socket
+    this.#owner = owner
+    socket.on('data', this.#data).on('end', this.#end).on('error', ignore).on('close', this.#closed)
+  }
+
+  /** Whether a request has ever come; node:http tells of its own. */
+  get hasAsked(): boolean {
+    return this.#hasAsked
+  }
+
+  /** Whether it is the client's turn. */
+  get isWaiting(): boolean {
+    return this.#response === undefined
+  }
+
+  readonly #data = (bytes: Buffer): void => {
+    // It is ending: what still comes is read, so that a reset cannot overtake the last answer, and dropped.
+    if (!this.socket.writable) return
+    if (this.#response) this.#keep(bytes)
+    else this.#take(bytes)
+  }
+
+  #take(bytes: Buffer): void {
+    const request = readWholeRequest(this.socket, bytes, this.#owner.maxHeaderSize)
+    if (!request) {
+      this.#handOver(bytes)
+      return
+    }
+    this.#hasAsked = true
+    this.#response = new SocketResponse(request, this.#answered)
+    this.#owner.request(this.#response)
+  }
+
+  #keep(bytes: Buffer): void {
+    this.#early ??= []
+    this.#early.push(bytes)
+    this.#earlySize += bytes.length
+    if (this.#earlySize >= MAX_EARLY) this.socket.pause()
+  }
+
+  readonly #answered = ({ shouldKeepAlive }: SocketResponse): void => {
+    this.#response = undefined
+    this.waitingSince = performance.now()
+    if (!shouldKeepAlive) {
+      this.#early = undefined
+      this.socket.destroySoon()
+      return
+    }
+    const early = this.#early
+    if (!early) return
+    this.#early = undefined
+    this.#earlySize = 0
+    this.socket.resume()
+    if (this.socket.writable) this.#take(Buffer.concat(early))
+  }
+
+  #handOver(bytes: Buffer): void {
+    const socket = this.socket
+    this.handedOver = true
+    socket.off('data', this.#data).off('end', this.#end)
+    socket.pause()
+    socket.unshift(bytes)
+    this.#owner.handOver(this)
+    socket.resume()
+  }
+
+  /** As node:http does: nobody answers a client that has ended its side. */
+  readonly #end = (): void => {
+    this.socket.end()
+  }
+
+  readonly #closed = (): void => {
+    this.#owner.closed(this)
+    this.#response?.abandon()
+  }
+}
+
+function ignore(): void {}

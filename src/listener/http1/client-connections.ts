@@ -1,0 +1,82 @@
+import type { Socket } from 'node:net'
+import { ClientConnection, type ClientConnectionOwner } from './client-connection.ts'
+import type { SocketResponse } from './socket-response.ts'
+
+/** How often it is looked who lets us wait for too long, in milliseconds: a timer for each connection would be set anew twice in each request. */
+const INTERVAL = 500
+/** A request that was sent in time may be under way for so long (node:http's keepAliveTimeoutBuffer), in milliseconds. */
+const UNDER_WAY = 1000
+
+export interface ClientConnectionsSettings {
+  readonly maxHeaderSize: number
+  /** Milliseconds until a new client must have sent its first request. */
+  readonly headerTimeout: number
+  readonly keepaliveTimeout: number
+}
+
+export interface ClientConnectionsHandler {
+  request(response: SocketResponse): void
+  /** From here on the socket is served by node:http. */
+  handOver(socket: Socket): void
+  /** Whether a request has come since. */
+  hasAsked(socket: Socket): boolean
+  /** A new client has not sent a request in time. */
+  late(socket: Socket): void
+}
+
+/** The connections of a listener that are served without node:http, and how long it waits for their clients. */
+export class ClientConnections implements ClientConnectionOwner {
+  settings: ClientConnectionsSettings
+  readonly #handler: ClientConnectionsHandler
+  readonly #open = new Set<ClientConnection>()
+  #timer: NodeJS.Timeout | undefined
+
+  constructor(settings: ClientConnectionsSettings, handler: ClientConnectionsHandler) {
+    this.settings = settings
+    this.#handler = handler
+  }
+
+  serve(socket: Socket): void {
+    this.#open.add(new ClientConnection(socket, this))
+  }
+
+  start(): void {
+    this.#timer = setInterval(() => this.#look(performance.now()), INTERVAL).unref()
+  }
+
+  stop(): void {
+    clearInterval(this.#timer)
+  }
+
+  get maxHeaderSize(): number {
+    return this.settings.maxHeaderSize
+  }
+
+  request(response: SocketResponse): void {
+    this.#handler.request(response)
+  }
+
+  handOver(connection: ClientConnection): void {
+    // The time for the first request runs on: who sends a byte at its end does not get it twice.
+    if (connection.hasAsked) this.#open.delete(connection)
+    this.#handler.handOver(connection.socket)
+  }
+
+  closed(connection: ClientConnection): void {
+    this.#open.delete(connection)
+  }
+
+  #look(now: number): void {
+    const { headerTimeout, keepaliveTimeout } = this.settings
+    for (const connection of this.#open) {
+      if (connection.handedOver && this.#handler.hasAsked(connection.socket)) this.#open.delete(connection)
+      else if (!connection.isWaiting) continue
+      else if (connection.hasAsked) {
+        if (now - connection.waitingSince >= keepaliveTimeout + UNDER_WAY) connection.socket.destroy()
+      } else if (now - connection.waitingSince >= headerTimeout) {
+        this.#open.delete(connection)
+        this.#handler.late(connection.socket)
+      }
+    }
+  }
+}

@@ -1,0 +1,153 @@
+import { EventEmitter } from 'node:events'
+import { IncomingMessage, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
+import type { HttpResponse } from '../../types.ts'
+import type { WholeRequest } from './whole-request.ts'
+
+/**
+ * The answer to a request that was read without node:http. One that is sent whole goes straight to the socket; for any other, node:http's ServerResponse is
+ * made, which knows how to frame it.
+ */
+export class SocketResponse extends EventEmitter implements HttpResponse {
+  readonly req: WholeRequest
+  statusCode = 200
+  shouldKeepAlive = true
+  destroyed = false
+  closed = false
+  /** Set by the listener. */
+  persistence = ''
+  readonly #answered: (response: SocketResponse) => void
+  #framed: ServerResponse | undefined
+  #whole = false
+  #flushed = false
+
+  /** @param answered called once all of it has left the process; not where the client is gone before */
+  constructor(req: WholeRequest, answered: (response: SocketResponse) => void) {
+    super()
+    this.req = req
+    this.#answered = answered
+  }
+
+  get socket(): Socket | null {
+    return this.closed ? null : this.req.socket
+  }
+
+  get headersSent(): boolean {
+    return this.#whole || this.#framed?.headersSent === true
+  }
+
+  get chunkedEncoding(): boolean {
+    return this.#framed?.chunkedEncoding === true
+  }
+
+  get writableEnded(): boolean {
+    return this.#whole || this.#framed?.writableEnded === true
+  }
+
+  get writableFinished(): boolean {
+    return this.#flushed || this.#framed?.writableFinished === true
+  }
+
+  get writableLength(): number {
+    return (this.#framed ?? this.req.socket).writableLength
+  }
+
+  get takesWhole(): boolean {
+    return this.shouldKeepAlive && !this.#whole && !this.#framed && this.req.socket.writable
+  }
+
+  sendWhole(status: number, message: string | Buffer, done?: () => void): void {
+    const { socket } = this.req
+    this.statusCode = status
+    this.#whole = true
+    socket.write(message as string, 'latin1', (error) => {
+      done?.()
+      // After an error 'close' is on its way.
+      if (error || socket.errored) return
+      this.#flushed = true
+      this.#end()
+    })
+  }
+
+  writeHead(status: number, message: string | undefined, headers: string[]): void {
+    const framed = this.#frame()
+    this.statusCode = status
+    framed.shouldKeepAlive = this.shouldKeepAlive
+    framed.writeHead(status, message, this.shouldKeepAlive ? [...headers, ...fieldsOf(this.persistence)] : headers)
+  }
+
+  write(chunk: Buffer | string, done?: () => void): boolean {
+    return this.#frame().write(chunk, done)
+  }
+
+  end(chunk?: Buffer | string, encoding: BufferEncoding = 'utf8'): void {
+    this.#frame().end(chunk, encoding)
+  }
+
+  flushHeaders(): void {
+    this.#frame().flushHeaders()
+  }
+
+  addTrailers(trailers: readonly [string, string][]): void {
+    this.#frame().addTrailers(trailers)
+  }
+
+  writeContinue(): void {
+    this.#frame().writeContinue()
+  }
+
+  writeInformation(status: number, headers: Record<string, string[]>): void {
+    this.#frame().writeInformation(status, headers)
+  }
+
+  destroy(): void {
+    this.destroyed = true
+    this.req.socket.destroy()
+  }
+
+  /** The connection is gone. */
+  abandon(): void {
+    this.destroyed = true
+    this.#close()
+  }
+
+  #frame(): ServerResponse {
+    if (this.#framed) return this.#framed
+    const { method, httpVersion, httpVersionMajor, httpVersionMinor, socket } = this.req
+    const asked = Object.assign(new IncomingMessage(socket), {
+      method,
+      httpVersion,
+      httpVersionMajor,
+      httpVersionMinor,
+    })
+    const framed = new ServerResponse(asked)
+    this.#framed = framed
+    framed.assignSocket(socket)
+    // It never hears itself that its socket has drained: node:http's server is who listens to that.
+    const drained = () => this.emit('drain')
+    framed.on('drain', drained)
+    socket.on('drain', drained)
+    framed.once('finish', () => {
+      socket.off('drain', drained)
+      framed.detachSocket(socket)
+      this.#end()
+    })
+    return framed
+  }
+
+  #end(): void {
+    this.#close()
+    this.#answered(this)
+  }
+
+  #close(): void {
+    if (this.closed) return
+    this.closed = true
+    this.emit('close')
+  }
+}
+
+/** Of lines that each end with CR LF. */
+function fieldsOf(lines: string): string[] {
+  return lines.split(/: |\r\n/).slice(0, -1)
+}

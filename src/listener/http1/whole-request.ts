@@ -1,0 +1,102 @@
+import type { Socket } from 'node:net'
+import { Readable } from 'node:stream'
+import { type FieldReader, readFields } from '../../field-lines.ts'
+import type { HttpRequest } from '../../types.ts'
+
+/** A larger body is worth a stream. */
+const MAX_BODY = 16 * 1024
+
+/** A path and a query in visible ASCII; a fragment, which no client has to send, is left to node:http. */
+const REQUEST_LINE = /^(GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS) (\/[!"$-~]*) HTTP\/1\.1\r\n/
+/** Printable ASCII and blanks in lines that end with CR LF. */
+const PRINTABLE_LINES = /^(?:[\t\x20-\x7e]*\r\n)*$/
+/** In one spelling: what is parsed as a number here and there must be the same number. */
+const LENGTH = /^(?:0|[1-9]\d{0,4})$/
+
+/** An HTTP/1.1 request that was there as a whole when it was read. */
+export class WholeRequest implements HttpRequest {
+  readonly method: string
+  readonly url: string
+  readonly httpVersion = '1.1'
+  readonly httpVersionMajor = 1
+  readonly httpVersionMinor = 1
+  readonly complete = true
+  readonly rawHeaders: string[]
+  readonly wholeBody: Buffer | undefined
+  readonly socket: Socket
+  #body: Readable | undefined
+
+  constructor(socket: Socket, method: string, url: string, rawHeaders: string[], wholeBody: Buffer | undefined) {
+    this.socket = socket
+    this.method = method
+    this.url = url
+    this.rawHeaders = rawHeaders
+    this.wholeBody = wholeBody
+  }
+
+  get body(): Readable {
+    this.#body ??= Readable.from(this.wholeBody ? [this.wholeBody] : [], { objectMode: false })
+    return this.#body
+  }
+}
+
+/**
+ * The request that `bytes` are, where they are one request and nothing else, and so plain that everybody reads it alike. Anything else is node:http's: this
+ * must accept only what that accepts, as the same request (test/fuzz/whole-request.test.ts).
+ * @param maxHeaderSize bytes of the head; it has fewer
+ */
+export function readWholeRequest(socket: Socket, bytes: Buffer, maxHeaderSize: number): WholeRequest | undefined {
+  const text = bytes.toString('latin1')
+  const lastLine = text.indexOf('\r\n\r\n') + 2
+  const size = lastLine + 2
+  if (lastLine === 1 || size >= maxHeaderSize) return undefined
+  const [line, method, target] = REQUEST_LINE.exec(text) ?? []
+  if (line === undefined || method === undefined || target === undefined) return undefined
+  const head = size === text.length ? text : text.slice(0, size)
+  if (!PRINTABLE_LINES.test(head)) return undefined
+  const plain = new PlainFields()
+  const fields = readFields(head, line.length, lastLine, plain)
+  if (typeof fields === 'string' || plain.isUnusual || (plain.length ?? 0) !== bytes.length - size) return undefined
+  return new WholeRequest(socket, method, target, fields, plain.length ? bytes.subarray(size) : undefined)
+}
+
+/** Whether any field but Content-Length has to do with framing, or with the connection beyond that it is kept. */
+class PlainFields implements FieldReader {
+  length: number | undefined = undefined
+  isUnusual = false
+
+  read(name: string, value: string): void {
+    // By length first: lower-casing every name would cost more than all the rest.
+    switch (name.length) {
+      case 2:
+      case 6:
+      case 7:
+      case 10:
+      case 14:
+      case 16:
+      case 17:
+        this.#judge(name.toLowerCase(), value)
+    }
+  }
+
+  #judge(name: string, value: string): void {
+    if (name === 'content-length') {
+      if (this.length !== undefined || !LENGTH.test(value)) this.isUnusual = true
+      this.length = Number(value)
+      if (this.length > MAX_BODY) this.isUnusual = true
+    } else if (name === 'connection') {
+      if (value.toLowerCase() !== 'keep-alive') this.isUnusual = true
+    } else if (UNUSUAL.has(name)) this.isUnusual = true
+  }
+}
+
+const UNUSUAL: ReadonlySet<string> = new Set([
+  'te',
+  'expect',
+  'trailer',
+  'upgrade',
+  'keep-alive',
+  'http2-settings',
+  'proxy-connection',
+  'transfer-encoding',
+])
