@@ -1,6 +1,7 @@
 import { EventEmitter } from 'node:events'
 import { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
+import { headerValues } from '../../header-values.ts'
 import type { HttpResponse } from '../../types.ts'
 import type { WholeRequest } from './whole-request.ts'
 
@@ -73,7 +74,7 @@ export class SocketResponse extends EventEmitter implements HttpResponse {
     const framed = this.#frame()
     this.statusCode = status
     framed.shouldKeepAlive = this.shouldKeepAlive
-    framed.writeHead(status, message, this.shouldKeepAlive ? [...headers, ...fieldsOf(this.persistence)] : headers)
+    framed.writeHead(status, message, this.shouldKeepAlive ? this.#lasting(headers) : headers)
   }
 
   write(chunk: Buffer | string, done?: () => void): boolean {
@@ -133,6 +134,12 @@ export class SocketResponse extends EventEmitter implements HttpResponse {
       this.#end()
     })
     return framed
+  }
+
+  /** In the order of node:http's own. */
+  #lasting(headers: string[]): string[] {
+    const date = headerValues(headers, 'date').length > 0 ? [] : ['Date', new Date().toUTCString()]
+    return [...headers, ...date, ...fieldsOf(this.persistence)]
   }
 
   #end(): void {

@@ -1,0 +1,173 @@
+import type { Socket } from 'node:net'
+import { Duplex } from 'node:stream'
+import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals'
+import { ClientConnections } from '../../../../src/listener/http1/client-connections.ts'
+import type { SocketResponse } from '../../../../src/listener/http1/socket-response.ts'
+
+const GET = 'GET / HTTP/1.1\r\nHost: a\r\n\r\n'
+
+/** A connection whose client says what the test says. */
+class Wire extends Duplex {
+  override _read(): void {}
+
+  override _write(_chunk: Buffer, _encoding: string, done: () => void): void {
+    done()
+  }
+
+  destroySoon(): void {
+    this.end(() => this.destroy())
+  }
+}
+
+let responses: SocketResponse[]
+let late: Socket[]
+let handedOver: Socket[]
+let asked: Set<Socket>
+let connections: ClientConnections
+
+beforeEach(() => {
+  jest.useFakeTimers({ doNotFake: ['nextTick', 'setImmediate'] })
+  responses = []
+  late = []
+  handedOver = []
+  asked = new Set()
+  connections = new ClientConnections(
+    { maxHeaderSize: 16_384, headerTimeout: 10_000, keepaliveTimeout: 5000 },
+    {
+      request: (response) => responses.push(response),
+      handOver: (socket) => handedOver.push(socket),
+      hasAsked: (socket) => asked.has(socket),
+      late: (socket) => late.push(socket),
+    },
+  )
+  connections.start()
+})
+
+afterEach(() => {
+  connections.stop()
+  jest.useRealTimers()
+})
+
+function open(): { readonly wire: Wire; readonly socket: Socket } {
+  const wire = new Wire()
+  const socket = wire as unknown as Socket
+  connections.serve(socket)
+  return { wire, socket }
+}
+
+async function says(wire: Wire, text: string): Promise<void> {
+  wire.push(text, 'latin1')
+  await turn()
+}
+
+const turn = () => new Promise((resolve) => setImmediate(resolve))
+
+async function answer(): Promise<void> {
+  responses.at(-1)?.sendWhole(200, 'HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n')
+  await turn()
+}
+
+describe('a new client', () => {
+  test('that says nothing is late after its time, once', () => {
+    const { socket } = open()
+    jest.advanceTimersByTime(9500)
+    expect(late).toEqual([])
+    jest.advanceTimersByTime(20_000)
+    expect(late).toEqual([socket])
+  })
+
+  test('that has been handed over to node:http has no more time than that either', async () => {
+    const { wire, socket } = open()
+    jest.advanceTimersByTime(9000)
+    await says(wire, 'G')
+    expect(handedOver).toEqual([socket])
+    jest.advanceTimersByTime(1500)
+    expect(late).toEqual([socket])
+  })
+
+  test('is not late where node:http has had a request of it', async () => {
+    const { wire, socket } = open()
+    await says(wire, GET + GET)
+    asked.add(socket)
+    jest.advanceTimersByTime(60_000)
+    expect([handedOver, late]).toEqual([[socket], []])
+  })
+
+  test('is forgotten where it has gone', async () => {
+    open().wire.destroy()
+    await turn()
+    jest.advanceTimersByTime(60_000)
+    expect(late).toEqual([])
+  })
+})
+
+describe('a client that has asked', () => {
+  test('may take as long as its answer does', async () => {
+    const { wire } = open()
+    await says(wire, GET)
+    jest.advanceTimersByTime(600_000)
+    expect([wire.destroyed, late]).toEqual([false, []])
+  })
+
+  test('and was answered may be idle for keepalive_timeout, and what may be under way', async () => {
+    const { wire } = open()
+    await says(wire, GET)
+    jest.advanceTimersByTime(100_000)
+    await answer()
+    jest.advanceTimersByTime(5500)
+    expect(wire.destroyed).toBe(false)
+    await says(wire, GET)
+    await answer()
+    jest.advanceTimersByTime(5500)
+    expect(wire.destroyed).toBe(false)
+    jest.advanceTimersByTime(1000)
+    expect([wire.destroyed, late]).toEqual([true, []])
+  })
+
+  test('is under other times from one reload on', async () => {
+    const { wire } = open()
+    await says(wire, GET)
+    await answer()
+    connections.settings = { ...connections.settings, keepaliveTimeout: 60_000 }
+    jest.advanceTimersByTime(30_000)
+    expect(wire.destroyed).toBe(false)
+  })
+})
+
+describe('what comes while an answer is on its way', () => {
+  test('is not handed on before', async () => {
+    const { wire } = open()
+    await says(wire, GET)
+    await says(wire, 'POST /2 HTTP/1.1\r\nContent-Length: 3\r\n\r\n')
+    await says(wire, 'abc')
+    expect(responses).toHaveLength(1)
+    await answer()
+    expect(responses.map(({ req }) => [req.url, req.wholeBody?.toString()])).toEqual([
+      ['/', undefined],
+      ['/2', 'abc'],
+    ])
+  })
+
+  test('is not read without bound', async () => {
+    const { wire } = open()
+    await says(wire, GET)
+    for (let i = 0; i < 100; i++) await says(wire, 'x'.repeat(16_000))
+    expect(wire.isPaused()).toBe(true)
+    // The reader's own buffer holds what the socket would leave with the system.
+    expect(wire.readableLength).toBe(95 * 16_000)
+  })
+
+  test('is dropped where the answer was the last', async () => {
+    const { wire } = open()
+    await says(wire, GET)
+    await says(wire, GET)
+    const [response] = responses
+    if (response) response.shouldKeepAlive = false
+    response?.writeHead(200, undefined, ['Content-Length', '0'])
+    response?.end()
+    await turn()
+    await says(wire, GET)
+    await turn()
+    expect([responses.length, handedOver, wire.destroyed]).toEqual([1, [], true])
+  })
+})
