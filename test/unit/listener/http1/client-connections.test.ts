@@ -134,6 +134,14 @@ describe('a client that has asked', () => {
   })
 })
 
+test('what comes when the end of a connection has begun is read and dropped', async () => {
+  const { wire } = open()
+  wire.end()
+  await says(wire, GET)
+  await says(wire, GET.slice(0, 5))
+  expect([responses, handedOver, wire.readableLength]).toEqual([[], [], 0])
+})
+
 describe('what comes while an answer is on its way', () => {
   test('is not handed on before', async () => {
     const { wire } = open()
