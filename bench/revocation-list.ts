@@ -5,8 +5,13 @@ import type { KeyPair } from './pki.ts'
 
 const ECDSA_WITH_SHA256 = Buffer.from('300a06082a8648ce3d040302', 'hex')
 
-/** Writes a list of `count` serial numbers of 16 bytes each, as PEM; nobody who is measured is on it. */
-export function writeRevocationList(file: string, authority: KeyPair, count: number): void {
+/** Writes a list of `count` serial numbers of 16 bytes each, as PEM; nobody who is measured is on it, unless he is named. */
+export function writeRevocationList(
+  file: string,
+  authority: KeyPair,
+  count: number,
+  named: readonly Buffer[] = [],
+): void {
   const key = createPrivateKey(readFileSync(authority.key))
   const certificate = new X509Certificate(readFileSync(authority.certificate))
   if (!certificate.checkPrivateKey(key)) throw new Error('the CA has another key')
@@ -18,7 +23,7 @@ export function writeRevocationList(file: string, authority: KeyPair, count: num
     subjectOf(certificate),
     time(now - 3_600_000),
     time(now + 7 * 86_400_000),
-    ...(count > 0 ? [tlv(0x30, entries(count))] : []),
+    ...(count + named.length > 0 ? [tlv(0x30, entries(count), ...named.map(entry))] : []),
   )
   const signature = sign('sha256', content, key)
   const der = tlv(0x30, content, ECDSA_WITH_SHA256, tlv(0x03, Buffer.from([0]), signature))
@@ -27,15 +32,24 @@ export function writeRevocationList(file: string, authority: KeyPair, count: num
 }
 
 function entries(count: number): Buffer {
-  const revoked = time(Date.now() - 86_400_000)
-  const entry = tlv(0x30, tlv(0x02, Buffer.alloc(16, 0x40)), revoked)
-  const all = Buffer.alloc(entry.length * count)
+  const one = entry(Buffer.alloc(16, 0x40))
+  const all = Buffer.alloc(one.length * count)
   for (let i = 0; i < count; i++) {
-    entry.copy(all, i * entry.length)
-    all.writeUInt32BE(i, i * entry.length + 12)
-    all.writeUInt32BE(Math.imul(i, 2654435761) >>> 0, i * entry.length + 16)
+    one.copy(all, i * one.length)
+    all.writeUInt32BE(i, i * one.length + 12)
+    all.writeUInt32BE(Math.imul(i, 2654435761) >>> 0, i * one.length + 16)
   }
   return all
+}
+
+function entry(serial: Buffer): Buffer {
+  return tlv(0x30, tlv(0x02, serial), time(Date.now() - 86_400_000))
+}
+
+/** The INTEGER content of a certificate's serial number. */
+export function serialOf(certificate: string): Buffer {
+  const bytes = Buffer.from(new X509Certificate(readFileSync(certificate)).serialNumber, 'hex')
+  return (bytes[0] as number) < 0x80 ? bytes : Buffer.concat([Buffer.from([0]), bytes])
 }
 
 /** The Name of a certificate that has the seven fields of version 3. */

@@ -3,10 +3,11 @@
  *
  *   npm run bench -- revocation                              lists of 0, 100, 100,000 and 1,000,000 entries
  *   node bench/revocation.ts --entries 0,100000 --rounds 5 --handshakes 1000 --live 2000
+ *   node bench/revocation.ts --entries 1000000 --rounds 0    the last two tables alone
  *
  * --handshakes  full TLS 1.3 handshakes with one request each, per gateway, list and round; a tenth with a million entries (600)
  * --rounds      measured rounds, interleaved, after one that warms up (3); the table holds medians
- * --live        so many connections stay open while Sallyport replaces its largest list (1000; 0 leaves that out)
+ * --live        so many connections, or as many as files may be open, stay open while Sallyport replaces its largest list (10000; 0 leaves that out)
  *
  * CPU time is the gateway's own and moves less with what else the machine does than handshakes per second do. As a list costs less than
  * the noise of a whole handshake, the look-up is also measured alone, in this process, and held against the handshake's CPU time.
@@ -15,19 +16,20 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { TLSSocket } from 'node:tls'
 import { parseArgs } from 'node:util'
 import { readCertificates } from '../src/tls-cert-utils/certificates.ts'
 import { Revocation } from '../src/tls-cert-utils/revocation.ts'
 import { readRevocationLists } from '../src/tls-cert-utils/revocation-list.ts'
-import { type Client, makeClient } from './client.ts'
-import type { Gateway } from './gateway.ts'
+import { makeClient } from './client.ts'
+import type { Gateway, Job } from './gateway.ts'
 import { configure, gateways } from './gateways.ts'
-import { measureHandshakes, reload } from './measure.ts'
+import { measureHandshakes } from './measure.ts'
 import { makePki } from './pki.ts'
-import { type Latency, startProbe } from './probe.ts'
 import { freePort, killAll, type Running, residentKib, start } from './processes.ts'
+import { measureReplacedList } from './replaced-list.ts'
 import { writeRevocationList } from './revocation-list.ts'
+import { sallyport } from './sallyport-gateway.ts'
+import { TURNS_FILE } from './turns.ts'
 import { startUpstream } from './upstream.ts'
 
 const START_LIMIT_MS = 60_000
@@ -60,7 +62,7 @@ const { values } = parseArgs({
     entries: { type: 'string', default: '0,100,100000,1000000' },
     handshakes: { type: 'string', default: '600' },
     rounds: { type: 'string', default: '3' },
-    live: { type: 'string', default: '1000' },
+    live: { type: 'string', default: '10000' },
   },
 })
 const counts = values.entries.split(',').map(Number)
@@ -107,23 +109,42 @@ for (let round = 0; round <= Number(values.rounds); round++) {
   }
 }
 report(entrants)
-const largest = entrants.filter(({ gateway }) => gateway.name === 'sallyport').at(-1)
 reportLookups(entrants.filter(({ gateway }) => gateway.name === 'sallyport'))
-if (largest && Number(values.live) > 0) await measureReload(largest, client)
+await Promise.all(entrants.map(({ running }) => running.stop()))
+if (Number(values.live) > 0) await replaceLargest()
 process.exit(0)
 
 function say(line: string): void {
   process.stderr.write(`bench: ${line}\n`)
 }
 
-async function enter(gateway: Gateway, entries: number): Promise<Entrant> {
+/** With a gateway of its own, whose turns are watched and that reloads only when it is told to. */
+async function replaceLargest(): Promise<void> {
+  const entries = counts.at(-1) as number
+  const turns = join(folder, 'turns')
+  const env = { [TURNS_FILE]: turns, SALLYPORT_RELOAD_WATCH: 'off' }
+  const watched = { job: 'many', env, execArgs: ['--import', join(import.meta.dirname, 'turns.ts')] } as const
+  const { running, port, log } = await enter(sallyport, entries, watched)
+  const listed = { pki, authority, file: lists.get(entries) as string, entries, turns }
+  await measureReplacedList({ pid: running.pid, port, log }, listed, Number(values.live))
+}
+
+interface Manner {
+  readonly job: Job
+  readonly env?: NodeJS.ProcessEnv
+  /** For Node itself. */
+  readonly execArgs?: readonly string[]
+}
+
+async function enter(gateway: Gateway, entries: number, manner: Manner = { job: 'bare' }): Promise<Entrant> {
   say(`${gateway.name} with a list of ${entries}`)
+  const { job, execArgs = [] } = manner
   const port = await freePort()
   const crl = lists.get(entries) as string
-  const site = { port, adminPort: await freePort(), upstreamPort: upstream.port, pki, crl, job: 'bare' as const }
-  const { command, args, env = {}, home } = configure(gateway, join(folder, String(entries)), site)
+  const site = { port, adminPort: await freePort(), upstreamPort: upstream.port, pki, crl, job }
+  const { command, args, env = {}, home } = configure(gateway, join(folder, `${entries}-${job}`), site)
   const log = join(home, 'output.log')
-  const running = await start(command, args, env, log)
+  const running = await start(command, [...execArgs, ...args], { ...env, ...manner.env }, log)
   while ((await client.ask(port, '/').catch(() => undefined))?.status !== 200) {
     if (running.exited()) throw new Error(`${gateway.name} ended: ${running.lastWords()}`)
     if (performance.now() - running.startedAt > START_LIMIT_MS) throw new Error(`${gateway.name} does not answer`)
@@ -151,28 +172,6 @@ function report(all: readonly Entrant[]): void {
 
 function median(samples: readonly number[]): number {
   return samples.toSorted((a, b) => a - b)[Math.floor(samples.length / 2)] ?? Number.NaN
-}
-
-/** Replaces the list while connections are open and requests go on. */
-async function measureReload(entrant: Entrant, { hold }: Client): Promise<void> {
-  const { port, running, entries } = entrant
-  const held: TLSSocket[] = []
-  for (let left = Number(values.live); left > 0; left -= 20) {
-    held.push(...(await Promise.all(Array.from({ length: Math.min(20, left) }, () => hold(port)))))
-  }
-  const probe = await startProbe(pki, port)
-  const before = await probe.during(() => sleep(4000))
-  await probe.stop()
-  const rest = residentKib(running.pid)
-  writeRevocationList(lists.get(entries) as string, authority, entries)
-  const { reloadMs, latency } = await reload(pki, { ...entrant, pid: running.pid }, { line: '"msg":"reloaded"' })
-  const closed = held.filter((socket) => socket.closed || socket.readableEnded).length
-  const shown = ({ p999, longest }: Latency) =>
-    `99.9th percentile ${p999.toFixed(0)} ms, longest ${longest.toFixed(0)} ms`
-  console.log(
-    `\nA list of ${entries} replaced within ${reloadMs.toFixed(0)} ms with ${held.length} connections open; requests meanwhile: ${shown(latency)} ` +
-      `(in the seconds before: ${shown(before)}). ${closed} connections were closed, memory ${(rest / 1024).toFixed(0)} → ${(residentKib(running.pid) / 1024).toFixed(0)} MiB.`,
-  )
 }
 
 /** What judging one client by the list takes in microseconds, and what the list takes to be read, in seconds, both of CPU time. */
