@@ -41,7 +41,7 @@ export function* certificatesByName(
 }
 
 export function fingerprintsOf(pairs: KeyPairs): string[] {
-  return pairs.map(({ fingerprint }) => fingerprint)
+  return pairs.map(({ chainFingerprint }) => chainFingerprint)
 }
 
 /** Those that the server itself names. */

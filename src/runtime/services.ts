@@ -136,7 +136,7 @@ function upstreamTlsOf(
   const maxVersion = protocols.includes('TLSv1.3') ? 'TLSv1.3' : 'TLSv1.2'
   const ciphers = proxy.proxy_ssl_ciphers
   const common = { minVersion, maxVersion, ciphers } as const
-  const parties = { trust: trust?.digest ?? 'public', certificate: pair?.fingerprint ?? 'none' }
+  const parties = { trust: trust?.digest ?? 'public', certificate: pair?.chainFingerprint ?? 'none' }
   const context = materials.secureContext([parties, common], () => ({
     ...(trust ? { ca: [...trust.pems] } : {}),
     ...(pair ? { cert: pair.certificatePem, key: pair.keyPem } : {}),

@@ -11,13 +11,17 @@ export { CertificateError, type CertificateErrorCode } from './certificate-error
 export class KeyPair {
   /** Leaf first. */
   readonly certificates: readonly CertificateFacts[]
-  /** SHA-256 of the leaf, lower-case hex: the identity of this pair. */
+  /** SHA-256 of the leaf, lower-case hex. */
   readonly fingerprint: string
+  /** The same of each certificate, leaf first: the identity of what a peer is shown, as the key follows from the leaf. */
+  readonly chainFingerprint: string
   readonly #key: KeyObject
 
   constructor(certificates: readonly CertificateFacts[], key: KeyObject) {
     this.certificates = certificates
-    this.fingerprint = certificates[0]?.fingerprintSha256 ?? ''
+    const fingerprints = certificates.map(({ fingerprintSha256 }) => fingerprintSha256)
+    this.fingerprint = fingerprints[0] ?? ''
+    this.chainFingerprint = fingerprints.join(' ')
     this.#key = key
   }
 

@@ -6,7 +6,7 @@ import { GatewayError } from '../errors.ts'
 
 /** Everything that decides who we are to an upstream and whom we believe there. */
 export interface UpstreamTls {
-  /** The canonical text of the whole identity: trust store, our certificate's fingerprint, name, depth, protocols. Never a short hash. */
+  /** The canonical text of the whole identity: trust store, the fingerprints of our certificate and its chain, name, depth, protocols. Never a short hash. */
   readonly identity: string
   readonly context: SecureContext
   /** The name that is sent as SNI and that the upstream's certificate must carry; an IP address is checked against IP SANs and not sent. */
