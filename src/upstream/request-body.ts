@@ -1,18 +1,20 @@
-import { Readable } from 'node:stream'
 import { GatewayError } from '../errors.ts'
 import type { Call } from '../types.ts'
+import type { BodySink, OutgoingBody } from './http1/outgoing-request.ts'
 
 /** What is worth a copy to leave in one write with the head: two writes cost a third of a small request (docs/performance.md). */
 const MAX_WHOLE = 16 * 1024
 
 /**
- * The client's body on its way to one upstream. It stands between the two because whoever consumes a body may destroy it
+ * The client's body on its way to one upstream. It stands between the two because whoever sends a body may give it up
  * (an early answer, a failed connection), and destroying the request's own stream would cut off the client's answer.
  */
-export class RequestBody extends Readable {
+export class RequestBody implements OutgoingBody {
   /** Whether any of the body has been asked for: from then on the request cannot be sent again. */
   started = false
+  #sink: BodySink | undefined
   #received = 0
+  #paused = false
   #timer: NodeJS.Timeout | undefined
   readonly #call: Call
   readonly #writeTimeout: number
@@ -23,13 +25,12 @@ export class RequestBody extends Readable {
    * @param begin called when the upstream is ready for the first byte
    */
   constructor(call: Call, writeTimeout: number, begin: () => void) {
-    super({ highWaterMark: 64 * 1024 })
     this.#call = call
     this.#writeTimeout = writeTimeout
     this.#begin = begin
   }
 
-  /** The whole body, where it has come already and is small; undefined where it has to be read. */
+  /** The whole body, where it has come already and is small; undefined where it has to flow. */
   takeWhole(): Buffer | undefined {
     const { request, body } = this.#call
     const stream = request.body
@@ -43,54 +44,70 @@ export class RequestBody extends Readable {
     return pieces.length === 1 ? pieces[0] : Buffer.concat(pieces)
   }
 
-  override _read(): void {
-    if (!this.started) this.#start()
-    this.#expectWithin(this.#call.limits.bodyTimeout, 'GW_REQUEST_TIMEOUT', 'the client sent nothing of the body')
+  flow(sink: BodySink): void {
+    const stream = this.#call.request.body
+    this.#sink = sink
+    this.started = true
+    this.#expectClient()
+    stream.on('data', this.#data).once('end', this.#end).once('close', this.#closed).resume()
+    this.#begin()
+  }
+
+  pause(): void {
+    if (this.#paused || !this.#sink) return
+    this.#paused = true
+    this.#call.request.body.pause()
+    this.#expectWithin(this.#writeTimeout, 'GW_UPSTREAM_TIMEOUT', 'the upstream took nothing of the body')
+  }
+
+  resume(): void {
+    if (!this.#paused || !this.#sink) return
+    this.#paused = false
+    this.#expectClient()
     this.#call.request.body.resume()
   }
 
-  override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
+  giveUp(): void {
     clearTimeout(this.#timer)
+    this.#sink = undefined
     this.#call.request.body.off('data', this.#data).off('end', this.#end).off('close', this.#closed)
-    done(error)
   }
 
-  #start(): void {
-    this.started = true
-    this.#call.request.body.on('data', this.#data).once('end', this.#end).once('close', this.#closed)
-    this.#begin()
+  #fail(error: GatewayError): void {
+    const sink = this.#sink
+    this.giveUp()
+    sink?.failed(error)
+  }
+
+  #expectClient(): void {
+    this.#expectWithin(this.#call.limits.bodyTimeout, 'GW_REQUEST_TIMEOUT', 'the client sent nothing of the body')
   }
 
   #expectWithin(milliseconds: number, code: 'GW_REQUEST_TIMEOUT' | 'GW_UPSTREAM_TIMEOUT', what: string): void {
     clearTimeout(this.#timer)
-    this.#timer = setTimeout(() => {
-      this.destroy(new GatewayError(code, `${what} for ${milliseconds} ms`))
-    }, milliseconds)
+    this.#timer = setTimeout(() => this.#fail(new GatewayError(code, `${what} for ${milliseconds} ms`)), milliseconds)
   }
 
   readonly #data = (chunk: Buffer): void => {
     this.#received += chunk.length
     const { maxBodySize } = this.#call.limits
     if (maxBodySize > 0 && this.#received > maxBodySize) {
-      this.destroy(new GatewayError('GW_BODY_TOO_LARGE', `the body exceeds client_max_body_size, ${maxBodySize} bytes`))
+      this.#fail(new GatewayError('GW_BODY_TOO_LARGE', `the body exceeds client_max_body_size, ${maxBodySize} bytes`))
       return
     }
-    if (this.push(chunk)) {
-      this.#timer?.refresh()
-      return
-    }
-    this.#call.request.body.pause()
-    this.#expectWithin(this.#writeTimeout, 'GW_UPSTREAM_TIMEOUT', 'the upstream took nothing of the body')
+    // While it is paused, the timer waits for the upstream.
+    if (!this.#paused) this.#timer?.refresh()
+    this.#sink?.data(chunk)
   }
 
   readonly #end = (): void => {
-    clearTimeout(this.#timer)
-    this.push(null)
+    const sink = this.#sink
+    this.giveUp()
+    sink?.end()
   }
 
   readonly #closed = (): void => {
-    if (!this.#call.request.complete) {
-      this.destroy(new GatewayError('GW_CLIENT_CLOSED', 'the client closed the connection within the body'))
-    }
+    if (this.#call.request.complete) return
+    this.#fail(new GatewayError('GW_CLIENT_CLOSED', 'the client closed the connection within the body'))
   }
 }

@@ -1,10 +1,9 @@
 import type { Socket } from 'node:net'
-import type { Readable } from 'node:stream'
 import { GatewayError } from '../../errors.ts'
 import type { Connector } from '../tls-identity.ts'
 import { type AnswerEvents, AnswerParser } from './answer-parser.ts'
 import type { AnswerHead } from './head-reader.ts'
-import { type OutgoingRequest, writeChunk } from './outgoing-request.ts'
+import { type OutgoingBody, type OutgoingRequest, writeChunk } from './outgoing-request.ts'
 import { ReadBuffer } from './read-buffer.ts'
 import { writeAfterPoll } from './write-after-poll.ts'
 
@@ -57,7 +56,8 @@ export class UpstreamConnection implements AnswerEvents {
   #handler: AnswerHandler | undefined
   /** What the socket reported first, such as the TLS alert behind the end that follows it. */
   #reported: Error | undefined
-  #bodySent = true
+  /** The body that is being sent. */
+  #body: OutgoingBody | undefined
   /** Whether the request under way has been written. */
   #written = false
   #paused = false
@@ -141,12 +141,11 @@ export class UpstreamConnection implements AnswerEvents {
   /** AnswerEvents */
   end(trailers: string[]): void {
     const handler = this.#handler
-    const request = this.#request
     this.#handler = undefined
     this.#request = undefined
-    if (!this.#bodySent) {
+    if (this.#body) {
       // The answer came before the end of the request: nobody can tell where the next one would begin.
-      abandonBody(request)
+      this.#giveUpBody()
       this.#parser.reusable = false
     }
     if (!this.#parser.reusable || this.#closed) this.close()
@@ -171,7 +170,7 @@ export class UpstreamConnection implements AnswerEvents {
     this.#closed = true
     this.#upgraded = true
     socket.removeAllListeners('timeout')
-    socket.off('end', this.#onEnd).off('error', this.#onError).off('close', this.#onClose)
+    socket.off('end', this.#onEnd).off('error', this.#onError).off('close', this.#onClose).off('drain', this.#onDrain)
     socket.setTimeout(0)
     socket.once('close', () => this.#owner.released(this))
     handler?.upgraded(head, socket, Buffer.from(rest))
@@ -191,24 +190,23 @@ export class UpstreamConnection implements AnswerEvents {
     this.#socket = socket
     this.#connecting = undefined
     socket.on('end', this.#onEnd).on('error', this.#onError).on('close', this.#onClose)
-    socket.on('timeout', this.#onTimeout)
+    socket.on('timeout', this.#onTimeout).on('drain', this.#onDrain)
     this.write()
   }
 
-  #sendBody(socket: Socket, body: Readable, chunked: boolean): void {
-    this.#bodySent = false
-    const drained = () => body.resume()
-    body.on('data', (chunk: Buffer) => {
-      const more = chunked ? writeChunk(socket, chunk) : socket.write(chunk)
-      if (!more && socket.writableLength >= MAX_UNSENT) body.pause()
+  #sendBody(socket: Socket, body: OutgoingBody, chunked: boolean): void {
+    this.#body = body
+    body.flow({
+      data: (chunk) => {
+        const more = chunked ? writeChunk(socket, chunk) : socket.write(chunk)
+        if (!more && socket.writableLength >= MAX_UNSENT) body.pause()
+      },
+      end: () => {
+        if (chunked) socket.write('0\r\n\r\n', 'latin1')
+        this.#body = undefined
+      },
+      failed: (error) => this.#failed(error),
     })
-    body.once('end', () => {
-      if (chunked) socket.write('0\r\n\r\n', 'latin1')
-      this.#bodySent = true
-    })
-    body.once('close', () => socket.off('drain', drained))
-    body.on('error', (error) => this.#failed(error))
-    socket.on('drain', drained)
   }
 
   /** The timer of a socket is refreshed by each byte; it is set anew only where the time is another. */
@@ -255,22 +253,30 @@ export class UpstreamConnection implements AnswerEvents {
     )
   }
 
+  readonly #onDrain = (): void => {
+    this.#body?.resume()
+  }
+
   readonly #onTimeout = (): void => {
     // The idle time ran out while a request waits to be written: it has come in time.
     if (this.#handler && !this.#written) return
     // While the client is waited for, to take more or to send more, its own timeouts count.
-    if (this.#handler && (this.#paused || !this.#bodySent)) this.#socket?.setTimeout(this.#timeout)
+    if (this.#handler && (this.#paused || this.#body)) this.#socket?.setTimeout(this.#timeout)
     else this.#failed(new GatewayError('GW_UPSTREAM_TIMEOUT', `the upstream sent nothing for ${this.#timeout} ms`))
   }
 
   #failed(error: Error): void {
     const handler = this.#handler
-    const request = this.#request
     this.#handler = undefined
     this.#request = undefined
     this.close()
-    abandonBody(request)
+    this.#giveUpBody()
     handler?.failed(error)
+  }
+
+  #giveUpBody(): void {
+    this.#body?.giveUp()
+    this.#body = undefined
   }
 
   #shut(): void {
@@ -282,10 +288,5 @@ export class UpstreamConnection implements AnswerEvents {
 
 /** Bytes of a body that may wait for the upstream before the client is paused. */
 const MAX_UNSENT = 256 * 1024
-
-function abandonBody(request: OutgoingRequest | undefined): void {
-  const body = request?.body
-  if (body && !Buffer.isBuffer(body)) body.destroy()
-}
 
 function ignore(): void {}

@@ -1,5 +1,4 @@
 import type { Socket } from 'node:net'
-import type { Readable } from 'node:stream'
 
 /** One request, ready to be written. */
 export interface OutgoingRequest {
@@ -12,9 +11,26 @@ export interface OutgoingRequest {
   readonly upgrade: boolean
 }
 
-export interface OutgoingBody extends Readable {
-  /** All of it, where it is there already and is worth a copy; it is not read as a stream then. */
+/**
+ * A body on its way out. It is no stream: what a Readable does for each chunk between two that hand it on as it comes is a tenth of an upload
+ * (docs/performance.md).
+ */
+export interface OutgoingBody {
+  /** All of it, where it is there already and is worth a copy; it does not flow then. */
   takeWhole?(): Buffer | undefined
+  /** Asks for it, once; `sink` is told until it has ended or failed, or is given up. */
+  flow(sink: BodySink): void
+  /** What is under way may still come. */
+  pause(): void
+  resume(): void
+  /** Nobody needs the rest. */
+  giveUp(): void
+}
+
+export interface BodySink {
+  data(chunk: Buffer): void
+  end(): void
+  failed(error: Error): void
 }
 
 /** One chunk of RFC 9112 7.1. @returns as `write`: whether the socket takes more */

@@ -4,7 +4,7 @@ import { Readable } from 'node:stream'
 import { describe, expect, test } from '@jest/globals'
 import type { Connector } from '../../../../src/upstream/tls-identity.ts'
 import { pause, waitFor } from '../../../support/wait.ts'
-import { connectorThatFails, connectorTo, lineTo, OK } from './exchanges.ts'
+import { bodyOf, connectorThatFails, connectorTo, lineTo, OK } from './exchanges.ts'
 
 const RESET = { code: 'GW_UPSTREAM_RESET' }
 const MALFORMED = { code: 'GW_UPSTREAM_RESPONSE' }
@@ -163,7 +163,7 @@ describe('given up', () => {
   test('within its body: that is given up too', async () => {
     const line = await lineTo(() => {})
     const body = new Readable({ read() {} })
-    const answer = line.send({ body, chunked: true })
+    const answer = line.send({ body: bodyOf(body), chunked: true })
     await waitFor('the head', () => line.received() !== '')
     line.connection.abort(given)
     expect([answer.told, body.destroyed]).toEqual([['sent', 'failed'], true])

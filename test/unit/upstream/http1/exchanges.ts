@@ -1,11 +1,12 @@
 import { connect, Socket } from 'node:net'
+import type { Readable } from 'node:stream'
 import {
   type AnswerHandler,
   type ConnectionTimeouts,
   UpstreamConnection,
 } from '../../../../src/upstream/http1/connection.ts'
 import type { AnswerHead } from '../../../../src/upstream/http1/head-reader.ts'
-import type { OutgoingRequest } from '../../../../src/upstream/http1/outgoing-request.ts'
+import type { OutgoingBody, OutgoingRequest } from '../../../../src/upstream/http1/outgoing-request.ts'
 import type { Connector } from '../../../../src/upstream/tls-identity.ts'
 import { within } from '../../../support/wait.ts'
 import { startTcp } from '../support.ts'
@@ -17,6 +18,19 @@ export const GET: OutgoingRequest = {
   body: null,
   chunked: false,
   upgrade: false,
+}
+
+/** A stream as the body of a request. */
+export function bodyOf(stream: Readable): OutgoingBody {
+  return {
+    flow: ({ data, end, failed }) => {
+      stream.on('data', (chunk: Buffer) => data(chunk))
+      stream.once('end', end).once('error', failed)
+    },
+    pause: () => void stream.pause(),
+    resume: () => void stream.resume(),
+    giveUp: () => void stream.destroy(),
+  }
 }
 
 const TIMEOUTS: ConnectionTimeouts = { readTimeout: 5000, idleTimeout: 5000 }

@@ -2,21 +2,21 @@ import type { Socket } from 'node:net'
 import { Readable } from 'node:stream'
 import { describe, expect, test } from '@jest/globals'
 import { waitFor } from '../../../support/wait.ts'
-import { lineTo, OK } from './exchanges.ts'
+import { bodyOf, lineTo, OK } from './exchanges.ts'
 
 const HEAD = 'POST / HTTP/1.1\r\nHost: api\r\n'
 const POST = { method: 'POST', head: HEAD }
 
 test('the head of a request leaves at once, though its body has not begun', async () => {
   const line = await lineTo(() => {})
-  line.send({ ...POST, body: new Readable({ read() {} }) })
+  line.send({ ...POST, body: bodyOf(new Readable({ read() {} })) })
   await waitFor('the head', () => line.received() === `${HEAD}\r\n`)
 })
 
 test('a counted body leaves as it is', async () => {
   const line = await lineTo((socket, received) => received.endsWith('two') && socket.write(OK))
   const body = Readable.from([Buffer.from('one,'), Buffer.from('two')])
-  expect(await line.send({ ...POST, body }).over).toBe('end')
+  expect(await line.send({ ...POST, body: bodyOf(body) }).over).toBe('end')
   expect(line.received()).toBe(`${HEAD}\r\none,two`)
   expect(line.owner).toEqual(['idle'])
 })
@@ -24,20 +24,20 @@ test('a counted body leaves as it is', async () => {
 test('a chunked body leaves in chunks, and with their end', async () => {
   const line = await lineTo((socket, received) => received.endsWith('0\r\n\r\n') && socket.write(OK))
   const body = Readable.from([Buffer.from('one,'), Buffer.alloc(26, 'x')])
-  expect(await line.send({ ...POST, body, chunked: true }).over).toBe('end')
+  expect(await line.send({ ...POST, body: bodyOf(body), chunked: true }).over).toBe('end')
   expect(line.received()).toBe(`${HEAD}\r\n4\r\none,\r\n1a\r\n${'x'.repeat(26)}\r\n0\r\n\r\n`)
   expect(line.owner).toEqual(['idle'])
 })
 
 test('an empty chunked body is its end only', async () => {
   const line = await lineTo((socket, received) => received.endsWith('0\r\n\r\n') && socket.write(OK))
-  expect(await line.send({ ...POST, body: Readable.from([]), chunked: true }).over).toBe('end')
+  expect(await line.send({ ...POST, body: bodyOf(Readable.from([])), chunked: true }).over).toBe('end')
   expect(line.received()).toBe(`${HEAD}\r\n0\r\n\r\n`)
 })
 
 test('a body that is there already leaves in one write with its head', async () => {
   const line = await lineTo((socket, received) => received.endsWith('\xff') && socket.write(OK))
-  const body = Object.assign(new Readable({ read() {} }), { takeWhole: () => Buffer.from('one\0\xff', 'latin1') })
+  const body = { ...bodyOf(new Readable({ read() {} })), takeWhole: () => Buffer.from('one\0\xff', 'latin1') }
   let writes = 0
   const first = line.send()
   await waitFor('the connection', () => line.received() !== '')
@@ -71,7 +71,7 @@ test.each([
   line.far().removeAllListeners('data').pause()
   let made = 0
   const body = new Readable({ read: () => void body.push(made++ < MANY ? SOME : null) })
-  const answer = line.send({ ...POST, body, chunked })
+  const answer = line.send({ ...POST, body: bodyOf(body), chunked })
   await waitFor('a body that waits', () => body.isPaused())
   // 256 KiB may wait, and the chunk that reached it.
   expect(line.near().writableLength).toBeLessThan(256 * 1024 + SOME.length)
@@ -90,7 +90,7 @@ describe('an answer that comes before the end of the request', () => {
   test('is told whole, and nobody can tell where the next request would begin: the connection closes', async () => {
     const line = await lineTo((socket) => socket.write(OK))
     const body = new Readable({ read() {} })
-    const answer = line.send({ ...POST, body, chunked: true })
+    const answer = line.send({ ...POST, body: bodyOf(body), chunked: true })
     expect(await answer.over).toBe('end')
     expect(answer.body).toBe('ok')
     expect(body.destroyed).toBe(true)
@@ -104,7 +104,7 @@ describe('an answer that comes before the end of the request', () => {
       if (received.endsWith('0\r\n\r\n')) socket.write('k')
     })
     const body = new Readable({ read() {} })
-    const answer = line.send({ ...POST, body, chunked: true })
+    const answer = line.send({ ...POST, body: bodyOf(body), chunked: true })
     await waitFor('half an answer', () => answer.body === 'o')
     body.push('late')
     body.push(null)
@@ -117,7 +117,7 @@ describe('an answer that comes before the end of the request', () => {
 test('a body that fails takes the request with it, and the upstream never sees its end', async () => {
   const line = await lineTo(() => {})
   const body = new Readable({ read() {} })
-  const answer = line.send({ ...POST, body, chunked: true })
+  const answer = line.send({ ...POST, body: bodyOf(body), chunked: true })
   body.push('some')
   await waitFor('some of the body', () => line.received().endsWith('some\r\n'))
   const reason = new Error('the client has left')
@@ -135,7 +135,7 @@ test.each<[string, (socket: Socket) => void]>([
 ])('an upstream that %s within the body: the body is given up', async (_how, close) => {
   const line = await lineTo(close)
   const body = new Readable({ read() {} })
-  const answer = line.send({ ...POST, body, chunked: true })
+  const answer = line.send({ ...POST, body: bodyOf(body), chunked: true })
   expect(await answer.over).toBe('failed')
   expect(body.destroyed).toBe(true)
   expect(line.owner).toEqual(['closed'])
