@@ -103,11 +103,13 @@ const plain = fc
     connection,
     body,
     after: lines,
+    minor: fc.constantFrom(1, 1, 1, 0),
   })
   .map((a) => {
     const length = a.body === undefined ? '' : `Content-Length: ${a.body.length}\r\n`
-    const fields = [...a.before, a.connection, length, ...a.after].join('')
-    return `${a.method} ${a.target} HTTP/1.1\r\n${fields}\r\n${a.body ?? ''}`
+    const connection = a.minor === 0 ? 'Connection: keep-alive\r\n' : a.connection
+    const fields = [...a.before, connection, length, ...a.after].join('')
+    return `${a.method} ${a.target} HTTP/1.${a.minor}\r\n${fields}\r\n${a.body ?? ''}`
   })
 
 /** A share of the text; doubles would nearly all be next to 0. */
@@ -146,8 +148,8 @@ function changed(text: string, { kind, at: share, text: by }: Change): string {
 }
 
 const fragments = fc
-  .tuple(fc.constantFrom('GET', 'POST'), fc.array(fc.oneof(nasty, line), { maxLength: 8 }))
-  .map(([method, parts]) => `${method} / HTTP/1.1\r\n${parts.join('')}\r\n`)
+  .tuple(fc.constantFrom('GET', 'POST'), fc.array(fc.oneof(nasty, line), { maxLength: 8 }), fc.constantFrom(0, 1, 1))
+  .map(([method, parts, minor]) => `${method} / HTTP/1.${minor}\r\n${parts.join('')}\r\n`)
 const mutated = fc
   .tuple(fc.oneof({ weight: 5, arbitrary: plain }, fragments), fc.array(change, { maxLength: 3 }))
   .map(([request, changes]) => changes.reduce(changed, request))
@@ -223,7 +225,7 @@ describe('is left to node:http', () => {
     ['a large body', `POST / HTTP/1.1\r\n${HOST}Content-Length: 16385\r\n\r\n${'x'.repeat(16385)}`],
     ['bytes behind a request without length', `GET / HTTP/1.1\r\n${HOST}\r\nhi`],
     ['two requests', `GET / HTTP/1.1\r\n${HOST}\r\nGET / HTTP/1.1\r\n${HOST}\r\n`],
-    ['HTTP/1.0', `GET / HTTP/1.0\r\n${HOST}\r\n`],
+    ['HTTP/1.0 whose connection ends', `GET / HTTP/1.0\r\n${HOST}\r\n`],
     ['HTTP/1.2', `GET / HTTP/1.2\r\n${HOST}\r\n`],
     ['http/1.1', `GET / http/1.1\r\n${HOST}\r\n`],
     ['a request without version', 'GET /\r\n\r\n'],
@@ -263,6 +265,7 @@ test.each([
   ['a GET with a body', 'GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\n\0\r\n'],
   ['an underscore', 'GET / HTTP/1.1\r\nHost: a\r\nX_Client_Verify: SUCCESS\r\n\r\n'],
   ['a name that is no name', 'GET / HTTP/1.1\r\n__proto__: a\r\nconstructor: b\r\n\r\n'],
+  ['HTTP/1.0 whose connection is kept', 'GET / HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\n'],
   ['empty values and blanks around them', 'GET / HTTP/1.1\r\nA:\r\nB: \t \r\nC:\td e\t\r\n\r\n'],
 ])('%s is read as Node reads it', async (_what, bytes) => {
   const request = ours(bytes)

@@ -73,6 +73,8 @@ export class SocketResponse extends EventEmitter implements HttpResponse {
   writeHead(status: number, message: string | undefined, headers: string[]): void {
     const framed = this.#frame()
     this.statusCode = status
+    // Only the end of the connection can tell a client of HTTP/1.0 the end of such an answer.
+    if (this.req.httpVersionMinor === 0 && !has(headers, 'content-length')) this.shouldKeepAlive = false
     framed.shouldKeepAlive = this.shouldKeepAlive
     framed.writeHead(status, message, this.shouldKeepAlive ? this.#lasting(headers) : headers)
   }
@@ -138,7 +140,7 @@ export class SocketResponse extends EventEmitter implements HttpResponse {
 
   /** In the order of node:http's own. */
   #lasting(headers: string[]): string[] {
-    const date = headerValues(headers, 'date').length > 0 ? [] : ['Date', new Date().toUTCString()]
+    const date = has(headers, 'date') ? [] : ['Date', new Date().toUTCString()]
     return [...headers, ...date, ...fieldsOf(this.persistence)]
   }
 
@@ -152,6 +154,10 @@ export class SocketResponse extends EventEmitter implements HttpResponse {
     this.closed = true
     this.emit('close')
   }
+}
+
+function has(headers: readonly string[], name: string): boolean {
+  return headerValues(headers, name).length > 0
 }
 
 /** Of lines that each end with CR LF. */

@@ -7,29 +7,35 @@ import type { HttpRequest } from '../../types.ts'
 const MAX_BODY = 16 * 1024
 
 /** A path and a query in visible ASCII; a fragment, which no client has to send, is left to node:http. */
-const REQUEST_LINE = /^(GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS) (\/[!"$-~]*) HTTP\/1\.1\r\n/
+const REQUEST_LINE = /^(GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS) (\/[!"$-~]*) HTTP\/1\.([01])\r\n/
 /** Printable ASCII and blanks in lines that end with CR LF. */
 const PRINTABLE_LINES = /^(?:[\t\x20-\x7e]*\r\n)*$/
 /** In one spelling: what is parsed as a number here and there must be the same number. */
 const LENGTH = /^(?:0|[1-9]\d{0,4})$/
 
-/** An HTTP/1.1 request that was there as a whole when it was read. */
+interface WholeMessage extends Pick<WholeRequest, 'method' | 'url' | 'rawHeaders' | 'wholeBody'> {
+  readonly minor: 0 | 1
+}
+
+/** A request that was there as a whole when it was read, and whose connection is kept. */
 export class WholeRequest implements HttpRequest {
   readonly method: string
   readonly url: string
-  readonly httpVersion = '1.1'
+  readonly httpVersion: '1.0' | '1.1'
   readonly httpVersionMajor = 1
-  readonly httpVersionMinor = 1
+  readonly httpVersionMinor: 0 | 1
   readonly complete = true
   readonly rawHeaders: string[]
   readonly wholeBody: Buffer | undefined
   readonly socket: Socket
   #body: Readable | undefined
 
-  constructor(socket: Socket, method: string, url: string, rawHeaders: string[], wholeBody: Buffer | undefined) {
+  constructor(socket: Socket, { method, url, minor, rawHeaders, wholeBody }: WholeMessage) {
     this.socket = socket
     this.method = method
     this.url = url
+    this.httpVersion = minor === 0 ? '1.0' : '1.1'
+    this.httpVersionMinor = minor
     this.rawHeaders = rawHeaders
     this.wholeBody = wholeBody
   }
@@ -50,20 +56,26 @@ export function readWholeRequest(socket: Socket, bytes: Buffer, maxHeaderSize: n
   const lastLine = text.indexOf('\r\n\r\n') + 2
   const size = lastLine + 2
   if (lastLine === 1 || size >= maxHeaderSize) return undefined
-  const [line, method, target] = REQUEST_LINE.exec(text) ?? []
-  if (line === undefined || method === undefined || target === undefined) return undefined
+  const [line, method, url, version] = REQUEST_LINE.exec(text) ?? []
+  if (line === undefined || method === undefined || url === undefined) return undefined
   const head = size === text.length ? text : text.slice(0, size)
   if (!PRINTABLE_LINES.test(head)) return undefined
   const plain = new PlainFields()
-  const fields = readFields(head, line.length, lastLine, plain)
-  if (typeof fields === 'string' || plain.isUnusual || (plain.length ?? 0) !== bytes.length - size) return undefined
-  return new WholeRequest(socket, method, target, fields, plain.length ? bytes.subarray(size) : undefined)
+  const rawHeaders = readFields(head, line.length, lastLine, plain)
+  if (typeof rawHeaders === 'string' || plain.isUnusual || (plain.length ?? 0) !== bytes.length - size) return undefined
+  // Connections of HTTP/1.0 are kept only where the client says so.
+  const minor = version === '0' ? 0 : 1
+  if (minor === 0 && !plain.isKept) return undefined
+  const wholeBody = plain.length ? bytes.subarray(size) : undefined
+  return new WholeRequest(socket, { method, url, minor, rawHeaders, wholeBody })
 }
 
 /** Whether any field but Content-Length has to do with framing, or with the connection beyond that it is kept. */
 class PlainFields implements FieldReader {
   length: number | undefined = undefined
   isUnusual = false
+  /** Whether the client says that its connection is kept. */
+  isKept = false
 
   read(name: string, value: string): void {
     // By length first: lower-casing every name would cost more than all the rest.
@@ -85,7 +97,8 @@ class PlainFields implements FieldReader {
       this.length = Number(value)
       if (this.length > MAX_BODY) this.isUnusual = true
     } else if (name === 'connection') {
-      if (value.toLowerCase() !== 'keep-alive') this.isUnusual = true
+      if (value.toLowerCase() === 'keep-alive') this.isKept = true
+      else this.isUnusual = true
     } else if (UNUSUAL.has(name)) this.isUnusual = true
   }
 }

@@ -51,7 +51,7 @@ function withoutNode(answer: Answer, events: string[] = []): Promise<number> {
 }
 
 /** Everything that comes back for two requests, one after the other, up to the end of the connection or the last byte. */
-async function exchange(port: number, method = 'GET'): Promise<string> {
+async function exchange(port: number, method = 'GET', version = '1.1'): Promise<string> {
   const socket = connect({ port, host: '127.0.0.1' })
   sockets.add(socket)
   const closed = once(socket, 'close')
@@ -60,7 +60,7 @@ async function exchange(port: number, method = 'GET'): Promise<string> {
     received += text
   })
   for (const path of ['/1', '/2']) {
-    socket.write(`${method} ${path} HTTP/1.1\r\nHost: a\r\n\r\n`)
+    socket.write(`${method} ${path} HTTP/${version}\r\nHost: a\r\nConnection: keep-alive\r\n\r\n`)
     // The end of an answer is told by its silence: what frames it is what is tested.
     for (let before = -1; before !== received.length || received === ''; ) {
       before = received.length
@@ -125,10 +125,12 @@ const ANSWERS: readonly (readonly [what: string, method: string, answer: Answer]
 ]
 
 describe('an answer is the same to the byte', () => {
-  test.each(ANSWERS)('%s', async (_what, method, answer) => {
-    const node = await exchange(await withNode(answer), method)
-    const ours = await exchange(await withoutNode(answer), method)
-    expect(withoutTime(ours)).toBe(withoutTime(node))
+  describe.each(['1.1', '1.0'])('to HTTP/%s', (version) => {
+    test.each(ANSWERS)('%s', async (_what, method, answer) => {
+      const node = await exchange(await withNode(answer), method, version)
+      const ours = await exchange(await withoutNode(answer), method, version)
+      expect(withoutTime(ours)).toBe(withoutTime(node))
+    })
   })
 
   test('sent whole', async () => {
