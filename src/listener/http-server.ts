@@ -21,6 +21,21 @@ export function createHttpServer(mayUpgrade: (request: ClientRequest) => boolean
   })
 }
 
+export interface HttpLimits {
+  /** Bytes of a request's head. */
+  readonly maxHeaderSize: number
+  readonly headerTimeout: number
+  readonly keepaliveTimeout: number
+}
+
+export function applyLimits(server: HttpServer, { maxHeaderSize, headerTimeout, keepaliveTimeout }: HttpLimits): void {
+  server.headersTimeout = headerTimeout
+  server.keepAliveTimeout = keepaliveTimeout
+  // 0 shows every header to the count in readHead: a finite value here hides the rest but still frames by it (CVE-2026-58044).
+  server.maxHeadersCount = 0
+  Object.assign(server, { maxHeaderSize })
+}
+
 /** What serves a socket as HTTP; from now on the server itself emits sockets for nobody but `accept`. */
 export function takeConnections(server: HttpServer, accept: (socket: Socket) => void): (socket: Socket) => void {
   const [serve] = server.listeners('connection') as ((socket: Socket) => void)[]

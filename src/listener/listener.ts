@@ -11,7 +11,7 @@ import { describeConnection, type Peer, peerOf } from './connection.ts'
 import { type ConnectionLimitSettings, ConnectionLimits, type LimitName } from './connection-limits.ts'
 import type { Shown } from './demand.ts'
 import { type Handshake, Handshakes } from './handshakes.ts'
-import { createHttpServer, type HttpServer, takeConnections } from './http-server.ts'
+import { applyLimits, createHttpServer, type HttpServer, takeConnections } from './http-server.ts'
 import { ClientConnections } from './http1/client-connections.ts'
 import type { SocketResponse } from './http1/socket-response.ts'
 import { Live, type LiveHandler } from './live.ts'
@@ -90,8 +90,13 @@ export class Listener {
     })
     this.#http = createHttpServer((request) => this.#live.get(request.socket)?.mayUpgrade(request) === true)
     const handOver = takeConnections(this.#http, (socket) => this.#accept(socket))
-    const hasAsked = (socket: Socket) => this.#live.get(socket)?.hasAsked === true
-    this.#clients = new ClientConnections(settings, { request: this.#serve, handOver, hasAsked, late: this.#late })
+    this.#clients = new ClientConnections(settings, {
+      request: this.#serve,
+      handOver,
+      hasAsked: (socket) => this.#live.get(socket)?.hasAsked === true,
+      late: (socket) =>
+        this.#live.get(socket)?.refuse(new GatewayError('GW_REQUEST_TIMEOUT', 'no request came in time')),
+    })
     this.#http.on('request', this.#request).on('checkContinue', this.#request).on('checkExpectation', this.#request)
     this.#http.on('upgrade', this.#upgrade).on('connect', this.#connect).on('clientError', this.#clientError)
     this.#http.on('drop', (dropped) => this.#refusals.note('max_connections', dropped?.remoteAddress))
@@ -103,13 +108,9 @@ export class Listener {
     this.#settings = settings
     this.#limits.apply(settings)
     this.#clients.settings = settings
-    this.#http.headersTimeout = settings.headerTimeout
-    this.#http.keepAliveTimeout = settings.keepaliveTimeout
     this.#persistence = `Connection: keep-alive\r\nKeep-Alive: timeout=${Math.floor(settings.keepaliveTimeout / 1000)}\r\n`
     this.#http.maxConnections = settings.maxConnections
-    // 0 shows every header to the count in readHead: a finite value here hides the rest but still frames by it (CVE-2026-58044).
-    this.#http.maxHeadersCount = 0
-    Object.assign(this.#http, { maxHeaderSize: settings.maxHeaderSize })
+    applyLimits(this.#http, settings)
   }
 
   /** @returns the address; the path for a Unix socket */
@@ -288,10 +289,6 @@ export class Listener {
     const live = this.#live.get(socket)
     if (live) live.refuse(new GatewayError('GW_METHOD_NOT_ALLOWED', 'CONNECT'))
     else socket.destroy()
-  }
-
-  readonly #late = (socket: Socket): void => {
-    this.#live.get(socket)?.refuse(new GatewayError('GW_REQUEST_TIMEOUT', 'no request came in time'))
   }
 
   readonly #clientError = (error: Error & { code?: string; rawPacket?: Buffer }, socket: Duplex): void => {

@@ -15,9 +15,10 @@ export function reasonPhrase(status: number, message: string | undefined): strin
 }
 
 /**
- * The head of an answer with a body of a known length, on a connection that is kept: as node:http would write it. Undefined where the headers do not
- * tell the length.
+ * The head of an answer with a body of a known length, or with none, on a connection that is kept: as node:http would write it. Undefined where the headers
+ * do not tell the length.
  * @param persistence header lines that say how long the connection is kept
+ * @param isBodiless whether there cannot be a body (RFC 9112 6.3)
  * @throws GatewayError where a header could become another one
  */
 export function keptHeadText(
@@ -25,8 +26,9 @@ export function keptHeadText(
   message: string | undefined,
   headers: readonly string[],
   persistence: string,
+  isBodiless = false,
 ): string | undefined {
-  if (!isNamed(headers, 'content-length')) return undefined
+  if (!isBodiless && !isNamed(headers, 'content-length')) return undefined
   const date = isNamed(headers, 'date') ? '' : `Date: ${new Date().toUTCString()}\r\n`
   return `${headLines(status, message, headers)}${date}${persistence}\r\n`
 }

@@ -91,7 +91,7 @@ export class Exchange implements AnswerHandler {
   }
 
   end(trailers: string[]): void {
-    if (this.#head) this.#writeHead()
+    if (this.#head && !(trailers.length === 0 && this.#sendEmpty(this.#head))) this.#writeHead()
     if (!this.#response.writableEnded) {
       if (trailers.length > 0 && this.#response.chunkedEncoding) {
         this.#response.addTrailers(pairs(this.#answerHeaders.trailers(trailers)))
@@ -133,18 +133,32 @@ export class Exchange implements AnswerHandler {
 
   #sendWhole({ status, message, headers }: Head, body: Buffer, buffer: ReadBuffer): void {
     const response = this.#response
-    const kept = response.takesWhole ? response : undefined
-    const text = kept && keptHeadText(status, message, headers, kept.persistence)
-    if (!kept || text === undefined) {
+    const text = response.takesWhole ? keptHeadText(status, message, headers, response.persistence) : undefined
+    if (text === undefined) {
       this.#writeHead()
       response.end(body.toString('latin1'), 'latin1')
       return
     }
     this.#head = undefined
     this.#answered = true
-    if (buffer.lendBehind(text, body, (bytes, done) => kept.sendWhole(status, bytes, done))) return
+    if (buffer.lendBehind(text, body, (bytes, done) => response.sendWhole(status, bytes, done))) return
     // Latin-1 maps each byte to one character and back, so this is the body itself in the string of the head.
-    kept.sendWhole(status, text + body.toString('latin1'))
+    response.sendWhole(status, text + body.toString('latin1'))
+  }
+
+  /** @returns false where it has to be framed, or the connection ends */
+  #sendEmpty({ status, message, headers }: Head): boolean {
+    const response = this.#response
+    if (!response.takesWhole) return false
+    const { method, httpVersion } = response.req
+    // Who speaks HTTP/1.0 gets to know the end of whatever has no length by the end of the connection.
+    const isBodiless = (status === 204 || status === 304 || method === 'HEAD') && httpVersion !== '1.0'
+    const text = keptHeadText(status, message, headers, response.persistence, isBodiless)
+    if (text === undefined) return false
+    this.#head = undefined
+    this.#answered = true
+    response.sendWhole(status, text)
+    return true
   }
 
   #writeHead(): void {

@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net'
+import type { HttpLimits } from '../http-server.ts'
 import { ClientConnection, type ClientConnectionOwner } from './client-connection.ts'
 import type { SocketResponse } from './socket-response.ts'
 
@@ -6,13 +7,6 @@ import type { SocketResponse } from './socket-response.ts'
 const INTERVAL = 500
 /** A request that was sent in time may be under way for so long (node:http's keepAliveTimeoutBuffer), in milliseconds. */
 const UNDER_WAY = 1000
-
-export interface ClientConnectionsSettings {
-  readonly maxHeaderSize: number
-  /** Milliseconds until a new client must have sent its first request. */
-  readonly headerTimeout: number
-  readonly keepaliveTimeout: number
-}
 
 export interface ClientConnectionsHandler {
   request(response: SocketResponse): void
@@ -26,12 +20,12 @@ export interface ClientConnectionsHandler {
 
 /** The connections of a listener that are served without node:http, and how long it waits for their clients. */
 export class ClientConnections implements ClientConnectionOwner {
-  settings: ClientConnectionsSettings
+  settings: HttpLimits
   readonly #handler: ClientConnectionsHandler
   readonly #open = new Set<ClientConnection>()
   #timer: NodeJS.Timeout | undefined
 
-  constructor(settings: ClientConnectionsSettings, handler: ClientConnectionsHandler) {
+  constructor(settings: HttpLimits, handler: ClientConnectionsHandler) {
     this.settings = settings
     this.#handler = handler
   }
