@@ -26,14 +26,16 @@ export interface HttpLimits {
   readonly maxHeaderSize: number
   readonly headerTimeout: number
   readonly keepaliveTimeout: number
+  readonly maxConnections: number
 }
 
-export function applyLimits(server: HttpServer, { maxHeaderSize, headerTimeout, keepaliveTimeout }: HttpLimits): void {
+export function applyLimits(server: HttpServer, limits: HttpLimits): void {
+  const { maxHeaderSize, headerTimeout, keepaliveTimeout, maxConnections } = limits
+  Object.assign(server, { maxHeaderSize, maxConnections })
   server.headersTimeout = headerTimeout
   server.keepAliveTimeout = keepaliveTimeout
   // 0 shows every header to the count in readHead: a finite value here hides the rest but still frames by it (CVE-2026-58044).
   server.maxHeadersCount = 0
-  Object.assign(server, { maxHeaderSize })
 }
 
 /** What serves a socket as HTTP; from now on the server itself emits sockets for nobody but `accept`. */

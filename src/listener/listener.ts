@@ -94,8 +94,7 @@ export class Listener {
       request: this.#serve,
       handOver,
       hasAsked: (socket) => this.#live.get(socket)?.hasAsked === true,
-      late: (socket) =>
-        this.#live.get(socket)?.refuse(new GatewayError('GW_REQUEST_TIMEOUT', 'no request came in time')),
+      late: (socket) => this.#live.get(socket)?.refuse(new GatewayError('GW_REQUEST_TIMEOUT', 'no request in time')),
     })
     this.#http.on('request', this.#request).on('checkContinue', this.#request).on('checkExpectation', this.#request)
     this.#http.on('upgrade', this.#upgrade).on('connect', this.#connect).on('clientError', this.#clientError)
@@ -109,7 +108,6 @@ export class Listener {
     this.#limits.apply(settings)
     this.#clients.settings = settings
     this.#persistence = `Connection: keep-alive\r\nKeep-Alive: timeout=${Math.floor(settings.keepaliveTimeout / 1000)}\r\n`
-    this.#http.maxConnections = settings.maxConnections
     applyLimits(this.#http, settings)
   }
 

@@ -8,6 +8,8 @@ const INTERVAL = 500
 /** A request that was sent in time may be under way for so long (node:http's keepAliveTimeoutBuffer), in milliseconds. */
 const UNDER_WAY = 1000
 
+type ClientLimits = Omit<HttpLimits, 'maxConnections'>
+
 export interface ClientConnectionsHandler {
   request(response: SocketResponse): void
   /** From here on the socket is served by node:http. */
@@ -20,12 +22,12 @@ export interface ClientConnectionsHandler {
 
 /** The connections of a listener that are served without node:http, and how long it waits for their clients. */
 export class ClientConnections implements ClientConnectionOwner {
-  settings: HttpLimits
+  settings: ClientLimits
   readonly #handler: ClientConnectionsHandler
   readonly #open = new Set<ClientConnection>()
   #timer: NodeJS.Timeout | undefined
 
-  constructor(settings: HttpLimits, handler: ClientConnectionsHandler) {
+  constructor(settings: ClientLimits, handler: ClientConnectionsHandler) {
     this.settings = settings
     this.#handler = handler
   }
