@@ -61,7 +61,7 @@ why: the policy, each check with its result, and how to mend what is wrong; whet
 backend would get. Fields of the connection itself (protocol, cipher) are shown as for TLS 1.3.
 
 The verdict is the gateway's own reading of the rules that OpenSSL follows, as a handshake needs the client's private key. In a handshake
-OpenSSL decides; it also checks name constraints and policies. A file with a private key is refused.
+OpenSSL decides; it also checks policies. A file with a private key is refused.
 
 The exit status is 0 where the certificate could be read, whatever the verdict; --json has the verdict for scripts.
 

@@ -56,8 +56,7 @@ export const server = block('One virtual server.', {
   }),
   ssl_trusted_certificate: field(pem, {
     env: 'SALLYPORT_SSL_TRUSTED_CERTIFICATE',
-    about:
-      'Further such authorities, whose names are not sent. Beside ssl_client_certificate none of them may have name constraints, unless send_ca_dn is off.',
+    about: 'Further such authorities, whose names are not sent.',
   }),
   send_ca_dn: field(onOff, {
     otherwise: 'on with ssl_client_certificate',

@@ -3,11 +3,9 @@ import { type AlternativeName, readAlternativeNames } from './alternative-names.
 import { CertificateError } from './certificate-error.ts'
 import { type DerElement, DerError, readElement, readOid, TAG } from './der.ts'
 import { formatOneline, formatRfc2253, type RelativeDistinguishedName, readName } from './distinguished-name.ts'
+import { BASIC_CONSTRAINTS, SUBJECT_ALTERNATIVE_NAME } from './extensions.ts'
 import { pemOf } from './pem.ts'
 import { type Moment, readTime } from './time.ts'
-
-const BASIC_CONSTRAINTS = '2.5.29.19'
-const SUBJECT_ALTERNATIVE_NAME = '2.5.29.17'
 
 /** Where the parts of a certificate stand (RFC 5280 4.1). */
 interface Outline {

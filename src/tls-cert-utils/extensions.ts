@@ -11,6 +11,7 @@ export interface CertificateExtension {
 export const BASIC_CONSTRAINTS = '2.5.29.19'
 export const KEY_USAGE = '2.5.29.15'
 export const EXTENDED_KEY_USAGE = '2.5.29.37'
+export const SUBJECT_ALTERNATIVE_NAME = '2.5.29.17'
 export const NAME_CONSTRAINTS = '2.5.29.30'
 export const CERTIFICATE_POLICIES = '2.5.29.32'
 export const ANY_POLICY = '2.5.29.32.0'

@@ -4,13 +4,7 @@
  */
 import type { CertificateFacts } from './certificate.ts'
 import { DerError, readElement, readOid, TAG } from './der.ts'
-import {
-  BASIC_CONSTRAINTS,
-  type CertificateExtension,
-  NAME_CONSTRAINTS,
-  readBasicConstraints,
-  readExtensions,
-} from './extensions.ts'
+import { BASIC_CONSTRAINTS, type CertificateExtension, readBasicConstraints, readExtensions } from './extensions.ts'
 import { type ChainVerdict, type Finding, type VerifyOptions, verifyChain } from './verify.ts'
 
 export function verifyStrictly(options: VerifyOptions): ChainVerdict {
@@ -66,7 +60,6 @@ function findingsOf(certificate: CertificateFacts, { at, top }: Position): Findi
 
 /** OpenSSL narrows by these what a chain may say, so that not looking at them would let somebody in whom it refuses. */
 const NOT_JUDGED: ReadonlyMap<string, string> = new Map([
-  [NAME_CONSTRAINTS, 'name constraints'],
   ['1.3.6.1.5.5.7.1.7', 'address blocks (RFC 3779)'],
   ['1.3.6.1.5.5.7.1.8', 'AS numbers (RFC 3779)'],
   ['1.3.6.1.5.5.7.1.14', 'proxy certificates (RFC 3820)'],

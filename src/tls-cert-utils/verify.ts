@@ -6,6 +6,7 @@
 import type { CertificateFacts } from './certificate.ts'
 import { type CertificateUse, useOf } from './certificate-use.ts'
 import { findPath, intermediatesOf, isSelfSigned, isSignedBy, type Path } from './chain.ts'
+import { nameViolations } from './name-constraints.ts'
 import type { Revocation } from './revocation.ts'
 
 export interface VerifyOptions {
@@ -58,7 +59,7 @@ export interface ChainVerdict {
 }
 
 /**
- * Not looked at: name constraints and policies.
+ * Not looked at: policies, and RFC 3779's addresses.
  */
 export function verifyChain(options: VerifyOptions): ChainVerdict {
   const { time = Date.now(), revocation, depth = Number.POSITIVE_INFINITY } = options
@@ -73,6 +74,7 @@ export function verifyChain(options: VerifyOptions): ChainVerdict {
       check: 'revocation' as const,
     })),
     ...signatureFindings(path, uses, time),
+    ...nameViolations(path.chain).map((found) => ({ ...found, check: 'authorities' as const, code: 'UNSPECIFIED' })),
   ]
   const intermediates = intermediatesOf(path)
   if (findings.length === 0 && intermediates > depth) {

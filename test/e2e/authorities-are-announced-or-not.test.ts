@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { beforeAll, describe, expect, test } from '@jest/globals'
-import { implicit, sequence } from '../support/der.ts'
+import { explicit, implicit, sequence } from '../support/der.ts'
 import { temporaryFile, temporaryFolder } from '../support/folder.ts'
 import { type Gateway, sallyport } from '../support/gateway.ts'
 import { sClient } from '../support/openssl.ts'
@@ -12,7 +12,7 @@ let gateway: Gateway
 let second: Authority
 let revoked: Issued
 const extra = authority('extra')
-const permitted = sequence(implicit(0, sequence(implicit(2, Buffer.from('example.test')))))
+const permitted = sequence(explicit(0, sequence(implicit(2, Buffer.from('example.test')))))
 const constrained = authority('constrained', { extensions: [extension('2.5.29.30', permitted, true)] })
 
 beforeAll(async () => {
@@ -109,8 +109,12 @@ describe('beside those that are announced, others are trusted', () => {
     expect(await outcome(as())).toBe(reason)
   })
 
-  test('an authority with name constraints, which are not judged here, lets nobody in, and inspect says so', async () => {
-    const as = constrained.client('eve')
+  test('an authority with name constraints lets those in whom it may certify', async () => {
+    expect(await outcome(constrained.client('bob', { hosts: ['bob.example.test'] }))).toBe(200)
+  })
+
+  test('and nobody else, which inspect explains', async () => {
+    const as = constrained.client('eve', { hosts: ['eve.evil.test'] })
     expect(await outcome(as)).toBe('unspecified certificate verification error')
     const { stdout } = await sallyport(['inspect', '--json', '-c', gateway.configFile as string, '-'], {
       input: as.chain,

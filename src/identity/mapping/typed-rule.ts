@@ -1,6 +1,6 @@
 /** Rules that name a certificate by one field of a known type, as `email:ada@example.com`: exact, and never by accident another field. */
 import type { CertificateFacts } from '../../tls-cert-utils/certificate.ts'
-import { readExtensions } from '../../tls-cert-utils/extensions.ts'
+import { readExtensions, SUBJECT_ALTERNATIVE_NAME } from '../../tls-cert-utils/extensions.ts'
 import { keyOfName, keyOfWrittenName } from '../../tls-cert-utils/name-key.ts'
 import { NameTextError, parseNameText } from '../../tls-cert-utils/name-text.ts'
 
@@ -80,7 +80,6 @@ function onlyCommonName({ subjectAttributes }: CertificateFacts): string | undef
 }
 
 const ONLY_NAME = 'cn where there is no subjectAltName'
-const SUBJECT_ALTERNATIVE_NAME = '2.5.29.17'
 
 /** An extension that cannot be read is one all the same. */
 function hasAlternativeNames({ raw }: CertificateFacts): boolean {

@@ -101,18 +101,23 @@ const PURPOSES = {
   both: [extension('2.5.29.37', purposes(SERVER, CLIENT))],
   any: [extension('2.5.29.37', purposes(ANY))],
 }
-const permitted = (name: string) => sequence(implicit(0, sequence(implicit(2, Buffer.from(name)))))
+const permitted = (name: string) => sequence(explicit(0, sequence(implicit(2, Buffer.from(name)))))
 const OTHERS = {
   none: [],
   unknown: [extension('1.2.3.4', octetString(Buffer.alloc(1)))],
   'unknown and critical': [extension('1.2.3.4', octetString(Buffer.alloc(1)), true)],
   'name constraints': [extension('2.5.29.30', permitted('example.test'), true)],
+  'constraints that forbid all names': [
+    extension('2.5.29.30', sequence(explicit(1, sequence(explicit(4, sequence())))), true),
+  ],
   'Netscape client': [extension('2.16.840.1.113730.1.1', usage(0))],
   'Netscape server': [extension('2.16.840.1.113730.1.1', usage(1))],
   'Netscape CA': [extension('2.16.840.1.113730.1.1', usage(5))],
   proxy: [extension('1.3.6.1.5.5.7.1.14', sequence(sequence(objectIdentifier('1.3.6.1.5.5.7.21.1'))), true)],
   'policy constraints': [extension('2.5.29.36', sequence(implicit(0, Buffer.from([0]))), true)],
+  'malformed name constraints': [extension('2.5.29.30', sequence(implicit(0, Buffer.from('00'))))],
   names: [extension('2.5.29.17', sequence(implicit(2, Buffer.from('evil.test'))))],
+  'names within': [extension('2.5.29.17', sequence(implicit(2, Buffer.from('a.example.test'))))],
 }
 
 /** The usual one more often than the others, or hardly any chain would be good. */
@@ -356,10 +361,14 @@ describe('refused, one by one', () => {
   })
 
   test.each<[string, ReturnType<typeof judged>, string]>([
-    ['a name constraint in the root', judged({}, { root: rootOf(OTHERS['name constraints']) }), 'UNSPECIFIED'],
     [
-      'a name constraint in an intermediate',
-      judged(below, { issuers: [between([...BASIC.ca, ...OTHERS['name constraints']])] }),
+      'a name that the root may not certify',
+      judged({}, { root: rootOf(OTHERS['constraints that forbid all names']) }),
+      'UNSPECIFIED',
+    ],
+    [
+      'a name that an intermediate may not certify',
+      judged(below, { issuers: [between([...BASIC.ca, ...OTHERS['constraints that forbid all names']])] }),
       'UNSPECIFIED',
     ],
     ['a proxy certificate', judged({ extensions: [...good.extensions, ...OTHERS.proxy] }), 'UNSPECIFIED'],
