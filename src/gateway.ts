@@ -42,6 +42,7 @@ export class Gateway {
         this.#phases.refuse(record.error, id, request, response)
       }
       record.finish(response.headersSent ? response.statusCode : 0)
+      this.#phases.answered(request)
       if (!request.complete) linger(request)
     } catch (defect) {
       this.#giveUp(defect, request.socket, record)

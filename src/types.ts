@@ -463,6 +463,8 @@ export interface Phases {
   readonly limits: CallLimits
   begin(id: string, request: HttpRequest, connection: Connection): RequestRecord
   refuse(error: GatewayError, id: string, request: HttpRequest, response: HttpResponse): void
+  /** All of the answer has been written, whoever gave it; the last bytes may still wait for a client that does not read. */
+  answered(request: HttpRequest): void
   /** The same where there is no response, and ends the connection. */
   refuseUpgrade(error: GatewayError, id: string, request: HttpRequest, socket: Duplex): void
   /** Tells the operator of a defect of the gateway's own. Never throws. */

@@ -14,6 +14,7 @@ import { createPeerSet } from '../routing/addresses.ts'
 import { readHead } from '../routing/head.ts'
 import type { Router } from '../routing/router.ts'
 import type { Access, Phases, Route, VirtualServer } from '../types.ts'
+import { watchUnread } from '../upstream/unread.ts'
 import { identityHeadersOf, ownedNamesOf } from './identity.ts'
 import type { ListenerServers } from './policies.ts'
 import { createConnectionOf } from './presented.ts'
@@ -86,6 +87,9 @@ export function createPhases(options: PhasesOptions): Phases {
     },
     begin: options.begin,
     refuse,
+    answered: ({ socket }) => {
+      if (socket.writableLength > 0) watchUnread(socket, listener.send_timeout)
+    },
     refuseUpgrade: (error, id, request, socket) => endGently(socket, refusalBytes(error, id, acceptOf(request))),
     failed: (err) => options.log.error({ err }, 'unforeseen error: a connection was closed'),
   }

@@ -81,7 +81,7 @@ export class Exchange implements AnswerHandler {
     if (this.#stalled || this.#response.writableLength < MAX_UNSENT) return
     this.#stalled = true
     this.connection?.pause()
-    this.#watchUnread()
+    watchUnread(this.#call.request.socket, this.#call.limits.sendTimeout)
     const resume = () => {
       this.#stalled = false
       this.#response.off('drain', resume).off('close', resume)
@@ -179,16 +179,10 @@ export class Exchange implements AnswerHandler {
     this.#response.write(bytes, done)
   }
 
-  /** Also when the answer is complete: the last bytes of it may still wait for a client that does not read. */
-  #watchUnread(): void {
-    watchUnread(this.#call.request.socket, this.#call.limits.sendTimeout)
-  }
-
   #finish(error: Error | undefined): void {
     if (this.#over) return
     this.#over = true
     this.#response.off('close', this.#closed)
-    if (this.#call.request.socket.writableLength > 0) this.#watchUnread()
     this.#finished({ error, sent: this.#sent, answered: this.#answered })
   }
 }

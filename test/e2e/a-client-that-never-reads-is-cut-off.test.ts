@@ -11,9 +11,25 @@ let gateway: Gateway
 beforeAll(async () => {
   scene = await makeScene()
   upstream = await startRawBackend(scene.inside.server('localhost'))
+  const signer = scene.inside.client('signer')
   gateway = await scene.start({
     listeners: [{ listen: '127.0.0.1:0', send_timeout: '1s', keepalive_requests: 10_000, servers: [scene.server()] }],
-    services: [{ name: 'api', url: upstream.url, routes: [{ name: 'all', paths: ['/'] }] }],
+    certificates: [{ name: 'tokens', cert: signer.chain, key: signer.key }],
+    registry_realms: [
+      {
+        ...{ name: 'acme', services: ['registry.test'], certificate: 'tokens' },
+        rules: [{ certificate: { cn: ['ada'] }, repositories: ['**'] }],
+      },
+    ],
+    services: [
+      { name: 'tokens', builtin: 'registry-tokens', routes: [{ name: 'tokens', paths: ['/auth'] }] },
+      {
+        ...{ name: 'registry', url: upstream.url },
+        registry: { realm: 'acme', service: 'registry.test', filter: true },
+        routes: [{ name: 'registry', paths: ['/v2'], strip_path: false }],
+      },
+      { name: 'api', url: upstream.url, routes: [{ name: 'all', paths: ['/'] }] },
+    ],
   })
 })
 
@@ -24,12 +40,12 @@ const UPGRADE =
 let requestsSeen = 0
 
 /** Every request is answered with so many bytes. */
-function answerWith(length: number, status = '200 OK'): void {
+function answerWith(length: number, status = '200 OK', body = 'x'.repeat(length)): void {
   upstream.onBytes = (connection) => {
     if (!connection.received.endsWith('\r\n\r\n')) return
     connection.received = ''
     requestsSeen += 1
-    connection.write(`HTTP/1.1 ${status}\r\nContent-Length: ${length}\r\n\r\n${'x'.repeat(length)}`)
+    connection.write(`HTTP/1.1 ${status}\r\nContent-Length: ${length}\r\n\r\n${body}`)
   }
 }
 
@@ -52,6 +68,17 @@ test.each([
   await waitFor('the end of the connection', async () => (await openConnections()) === 0, 10)
   client.destroy()
   requestsSeen = 0
+})
+
+test('an answer that the gateway has made itself, as a list that it has filtered', async () => {
+  const list = JSON.stringify({ repositories: Array.from({ length: 30_000 }, (_, i) => `team/${'a'.repeat(240)}${i}`) })
+  answerWith(list.length, '200 OK', list)
+  const client = await gateway.open({ as: scene.ada })
+  client.socket.pause()
+  client.write('GET /v2/_catalog HTTP/1.1\r\nHost: localhost\r\n\r\n')
+  await gateway.logged({ path: '/v2/_catalog', status: 200 })
+  await waitFor('the end of the connection', async () => (await openConnections()) === 0, 10)
+  client.destroy()
 })
 
 test('a client that reads slowly, but reads, gets everything', async () => {

@@ -39,6 +39,7 @@ function phases(parts: Partial<Phases> = {}): Phases {
       throw new GatewayError('GW_BAD_REQUEST', 'of this test')
     },
     refuse: () => {},
+    answered: () => {},
     refuseUpgrade: () => {},
     failed: (defect) => told.push(defect),
     ...parts,
