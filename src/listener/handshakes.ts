@@ -5,7 +5,7 @@ import { endGently } from '../end-gently.ts'
 import { GatewayError } from '../errors.ts'
 import type { Peer } from './connection.ts'
 import { awaitHello, type Hello } from './hello.ts'
-import { Pace } from './pace.ts'
+import { type Begun, Pace } from './pace.ts'
 import type { TrustPolicy } from './trust-policy.ts'
 
 /** A socket in its handshake. */
@@ -16,6 +16,7 @@ export interface Handshake {
   readonly transport: Socket
   /** Of TLS 1.3, where the policy rejects: what the server's first record after the handshake is encrypted with. */
   trafficSecret: Buffer | undefined
+  begun: Begun | undefined
 }
 
 export interface HandshakeHandler {
@@ -67,22 +68,28 @@ export class Handshakes {
         policy,
         transport: socket,
         trafficSecret: undefined,
+        begun: undefined,
       }
-      if (handshake) pace.begin(() => this.#hand(handshake))
+      if (handshake) pace.begin((begun) => this.#hand(handshake, begun))
       else this.#reject(socket, known)
     })
   }
 
-  #hand(handshake: Handshake): void {
+  #hand(handshake: Handshake, begun: Begun): void {
     const { policy, transport: socket } = handshake
     if (socket.destroyed) {
+      pace.over(begun)
       this.#handler.failed(handshake.peer, CLOSED, undefined)
       return
     }
+    handshake.begun = begun
     if (!wired.has(policy)) wire(policy)
     const context = Object.assign(handshake, { handler: this.#handler })
     // The end of a socket is no event of the TLSSocket's own context, although that one's end follows from it.
-    socket.once('close', () => current.enterWith(context))
+    socket.once('close', () => {
+      pace.over(begun)
+      current.enterWith(context)
+    })
     // The TLSSocket takes it over: a client that is gone in its handshake would otherwise be waited for until the time is over.
     socket.allowHalfOpen = false
     try {
@@ -122,6 +129,7 @@ function wireServer(server: Server, policy: TrustPolicy): void {
       socket.destroy()
       return
     }
+    if (handshake.begun) pace.over(handshake.begun)
     // The end of the client's side comes as an event then, and what is being written is not cut off by it.
     socket.allowHalfOpen = true
     handshake.handler.secured(socket, handshake)

@@ -38,6 +38,8 @@ const ANSWER_TIME = 10_000
 const MOST_INTERMEDIATES = 200
 /** A worker that lived no longer than this is replaced only after as long again: one that cannot live must not keep the machine busy. */
 const SHORT_LIFE = 1000
+/** Of glibc's malloc, for all threads of a worker: further ones would keep what V8's compiler needed for a moment (docs/performance.md, "Memory"). */
+const ARENAS = '1'
 
 /**
  * Starts the workers, replaces those that die, and passes on reloads and the end. Connections are accepted here and handed to the workers in
@@ -171,7 +173,7 @@ export class Supervisor {
 
   /** @throws ConfigError where it refuses the configuration, Error where it ends before it serves */
   async #add(): Promise<Member> {
-    const worker = cluster.fork()
+    const worker = cluster.fork({ MALLOC_ARENA_MAX: process.env.MALLOC_ARENA_MAX ?? ARENAS })
     const member: Member = {
       worker,
       startedAt: Date.now(),

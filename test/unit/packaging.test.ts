@@ -29,6 +29,10 @@ test('the image runs as another user than root, on the Node that is pinned', () 
   )
 })
 
+test('the image has the C library keep little memory that nobody uses', () => {
+  expect(dockerfile).toMatch(/^ENV .*\bMALLOC_ARENA_MAX=1$/m)
+})
+
 test('the licence is the one that package.json names, and whole', () => {
   expect(JSON.parse(read('package.json')).license).toBe('Apache-2.0')
   const licence = read('LICENSE')
