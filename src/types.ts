@@ -14,7 +14,7 @@ export type Verification =
   | { readonly result: 'SUCCESS' }
   | { readonly result: 'FAILED'; readonly reason: string; readonly code: string; readonly hint?: string }
 
-/** A request as it was read, by node:http (`ClientRequest`) or without it (`WholeRequest`). */
+/** A request as it was read, by node:http (`ClientRequest`) or without it (`WholeRequest`, `StreamedRequest`). */
 export interface HttpRequest
   extends Readonly<
     Pick<

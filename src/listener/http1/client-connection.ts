@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net'
 import { SocketResponse } from './socket-response.ts'
-import { readWholeRequest } from './whole-request.ts'
+import type { CountedBody } from './streamed-request.ts'
+import { readPlainRequest } from './whole-request.ts'
 
 /** What a client may send while its answer is on its way, in bytes; then nothing is read before it is out. */
 const MAX_EARLY = 64 * 1024
@@ -15,8 +16,8 @@ export interface ClientConnectionOwner {
 }
 
 /**
- * Serves a connection as long as each request is there as a whole when it is read, and as plain as most are. With the first one that is not, node:http gets the
- * connection for the rest of its life: whatever could be read in two ways is read by its parser, and bodies that stream, trailers, upgrades and the rest are its own.
+ * Serves a connection as long as the head of each request is there as a whole when it is read, and as plain as most are. With the first one that is not, node:http gets the
+ * connection for the rest of its life: whatever could be read in two ways is read by its parser, and chunked bodies, trailers, upgrades and the rest are its own.
  */
 export class ClientConnection {
   readonly socket: Socket
@@ -26,6 +27,8 @@ export class ClientConnection {
   handedOver = false
   #hasAsked = false
   #response: SocketResponse | undefined
+  /** The body of the last request, as long as more of it is to come. */
+  #body: CountedBody | undefined
   /** What came while an answer was under way. */
   #early: Buffer[] | undefined
   #earlySize = 0
@@ -43,23 +46,35 @@ export class ClientConnection {
 
   /** Whether it is the client's turn. */
   get isWaiting(): boolean {
-    return this.#response === undefined
+    return this.#response === undefined && this.#body === undefined
   }
 
-  readonly #data = (bytes: Buffer): void => {
+  readonly #data = (read: Buffer): void => {
+    const bytes = this.#body ? this.#takeBody(this.#body, read) : read
+    if (!bytes) return
     // It is ending: what still comes is read, so that a reset cannot overtake the last answer, and dropped.
     if (!this.socket.writable) return
     if (this.#response) this.#keep(bytes)
     else this.#take(bytes)
   }
 
+  /** @returns what is behind the body, if anything */
+  #takeBody(body: CountedBody, bytes: Buffer): Buffer | undefined {
+    const taken = body.receive(bytes)
+    if (!body.complete) return undefined
+    this.#body = undefined
+    this.waitingSince = performance.now()
+    return taken < bytes.length ? bytes.subarray(taken) : undefined
+  }
+
   #take(bytes: Buffer): void {
-    const request = readWholeRequest(this.socket, bytes, this.#owner.maxHeaderSize)
+    const request = readPlainRequest(this.socket, bytes, this.#owner.maxHeaderSize)
     if (!request) {
       this.#handOver(bytes)
       return
     }
     this.#hasAsked = true
+    if (!request.complete) this.#body = request.body
     this.#response = new SocketResponse(request, this.#answered)
     this.#owner.request(this.#response)
   }
@@ -105,6 +120,7 @@ export class ClientConnection {
   readonly #closed = (): void => {
     this.#owner.closed(this)
     this.#response?.abandon()
+    this.#body?.destroy()
   }
 }
 

@@ -2,15 +2,14 @@ import { EventEmitter } from 'node:events'
 import { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { headerValues } from '../../header-values.ts'
-import type { HttpResponse } from '../../types.ts'
-import type { WholeRequest } from './whole-request.ts'
+import type { HttpRequest, HttpResponse } from '../../types.ts'
 
 /**
  * The answer to a request that was read without node:http. One that is sent whole goes straight to the socket; for any other, node:http's ServerResponse is
  * made, which knows how to frame it.
  */
 export class SocketResponse extends EventEmitter implements HttpResponse {
-  readonly req: WholeRequest
+  readonly req: HttpRequest
   statusCode = 200
   shouldKeepAlive = true
   destroyed = false
@@ -23,7 +22,7 @@ export class SocketResponse extends EventEmitter implements HttpResponse {
   #flushed = false
 
   /** @param answered called once all of it has left the process; not where the client is gone before */
-  constructor(req: WholeRequest, answered: (response: SocketResponse) => void) {
+  constructor(req: HttpRequest, answered: (response: SocketResponse) => void) {
     super()
     this.req = req
     this.#answered = answered

@@ -2,6 +2,8 @@ import type { Socket } from 'node:net'
 import { Readable } from 'node:stream'
 import { type FieldReader, readFields } from '../../field-lines.ts'
 import type { HttpRequest } from '../../types.ts'
+import { type PlainHead, PlainRequest } from './plain-request.ts'
+import { CountedBody, StreamedRequest } from './streamed-request.ts'
 
 /** A larger body is worth a stream. */
 const MAX_BODY = 16 * 1024
@@ -11,32 +13,16 @@ const REQUEST_LINE = /^(GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS) (\/[!"$-~]*) HTT
 /** Printable ASCII and blanks in lines that end with CR LF. */
 const PRINTABLE_LINES = /^(?:[\t\x20-\x7e]*\r\n)*$/
 /** In one spelling: what is parsed as a number here and there must be the same number. */
-const LENGTH = /^(?:0|[1-9]\d{0,4})$/
-
-interface WholeMessage extends Pick<WholeRequest, 'method' | 'url' | 'rawHeaders' | 'wholeBody'> {
-  readonly minor: 0 | 1
-}
+const LENGTH = /^(?:0|[1-9]\d{0,14})$/
 
 /** A request that was there as a whole when it was read, and whose connection is kept. */
-export class WholeRequest implements HttpRequest {
-  readonly method: string
-  readonly url: string
-  readonly httpVersion: '1.0' | '1.1'
-  readonly httpVersionMajor = 1
-  readonly httpVersionMinor: 0 | 1
+export class WholeRequest extends PlainRequest implements HttpRequest {
   readonly complete = true
-  readonly rawHeaders: string[]
   readonly wholeBody: Buffer | undefined
-  readonly socket: Socket
   #body: Readable | undefined
 
-  constructor(socket: Socket, { method, url, minor, rawHeaders, wholeBody }: WholeMessage) {
-    this.socket = socket
-    this.method = method
-    this.url = url
-    this.httpVersion = minor === 0 ? '1.0' : '1.1'
-    this.httpVersionMinor = minor
-    this.rawHeaders = rawHeaders
+  constructor(socket: Socket, head: PlainHead, wholeBody: Buffer | undefined) {
+    super(socket, head)
     this.wholeBody = wholeBody
   }
 
@@ -47,11 +33,15 @@ export class WholeRequest implements HttpRequest {
 }
 
 /**
- * The request that `bytes` are, where they are one request and nothing else, and so plain that everybody reads it alike. Anything else is node:http's: this
- * must accept only what that accepts, as the same request (test/fuzz/whole-request.test.ts).
+ * The request that `bytes` begin, where its head is there as a whole and nothing is behind its body, and so plain that everybody reads it alike. Anything else is node:http's:
+ * this must accept only what that accepts, as the same request (test/fuzz/whole-request.test.ts).
  * @param maxHeaderSize bytes of the head; it has fewer
  */
-export function readWholeRequest(socket: Socket, bytes: Buffer, maxHeaderSize: number): WholeRequest | undefined {
+export function readPlainRequest(
+  socket: Socket,
+  bytes: Buffer,
+  maxHeaderSize: number,
+): WholeRequest | StreamedRequest | undefined {
   const text = bytes.toString('latin1')
   const lastLine = text.indexOf('\r\n\r\n') + 2
   const size = lastLine + 2
@@ -62,12 +52,18 @@ export function readWholeRequest(socket: Socket, bytes: Buffer, maxHeaderSize: n
   if (!PRINTABLE_LINES.test(head)) return undefined
   const plain = new PlainFields()
   const rawHeaders = readFields(head, line.length, lastLine, plain)
-  if (typeof rawHeaders === 'string' || plain.isUnusual || (plain.length ?? 0) !== bytes.length - size) return undefined
+  const { length = 0 } = plain
+  const received = bytes.length - size
+  if (typeof rawHeaders === 'string' || plain.isUnusual || received > length) return undefined
   // Connections of HTTP/1.0 are kept only where the client says so.
   const minor = version === '0' ? 0 : 1
   if (minor === 0 && !plain.isKept) return undefined
-  const wholeBody = plain.length ? bytes.subarray(size) : undefined
-  return new WholeRequest(socket, { method, url, minor, rawHeaders, wholeBody })
+  const message = { method, url, minor, rawHeaders } as const
+  if (received === length && length <= MAX_BODY)
+    return new WholeRequest(socket, message, length > 0 ? bytes.subarray(size) : undefined)
+  const body = new CountedBody(socket, length)
+  body.receive(bytes.subarray(size))
+  return new StreamedRequest(socket, message, body)
 }
 
 /** Whether any field but Content-Length has to do with framing, or with the connection beyond that it is kept. */
@@ -95,7 +91,6 @@ class PlainFields implements FieldReader {
     if (name === 'content-length') {
       if (this.length !== undefined || !LENGTH.test(value)) this.isUnusual = true
       this.length = Number(value)
-      if (this.length > MAX_BODY) this.isUnusual = true
     } else if (name === 'connection') {
       if (value.toLowerCase() === 'keep-alive') this.isKept = true
       else this.isUnusual = true

@@ -179,3 +179,84 @@ describe('what comes while an answer is on its way', () => {
     expect([responses.length, handedOver, wire.destroyed]).toEqual([1, [], true])
   })
 })
+
+describe('a body that comes after its head', () => {
+  const POST = (length: number) => `POST /1 HTTP/1.1\r\nHost: a\r\nContent-Length: ${length}\r\n\r\n`
+
+  function textOf(response: SocketResponse | undefined): () => string {
+    let text = ''
+    response?.req.body.on('data', (chunk: Buffer) => {
+      text += chunk.toString('latin1')
+    })
+    return () => text
+  }
+
+  test('is read as it comes, and what is behind it is the next request, after the answer', async () => {
+    const { wire } = open()
+    await says(wire, `${POST(10)}01`)
+    const [response] = responses
+    const text = textOf(response)
+    expect([response?.req.complete, response?.req.wholeBody]).toEqual([false, undefined])
+    await says(wire, '234')
+    await says(wire, `56789${GET}`)
+    expect([text(), response?.req.complete, responses.length]).toEqual(['0123456789', true, 1])
+    await answer()
+    expect(responses.map(({ req }) => req.url)).toEqual(['/1', '/'])
+    expect(handedOver).toEqual([])
+  })
+
+  test('is no request where it was answered before its end, and what is behind it is one', async () => {
+    const { wire } = open()
+    await says(wire, POST(2 * GET.length))
+    await answer()
+    responses[0]?.req.body.resume()
+    await says(wire, GET.repeat(3))
+    expect(responses.map(({ req }) => req.url)).toEqual(['/1', '/'])
+  })
+
+  test('may take its time where it was answered already; the next request has its own from its end on', async () => {
+    const { wire } = open()
+    await says(wire, POST(4))
+    await answer()
+    responses[0]?.req.body.resume()
+    jest.advanceTimersByTime(60_000)
+    await says(wire, 'body')
+    jest.advanceTimersByTime(5500)
+    expect(wire.destroyed).toBe(false)
+    jest.advanceTimersByTime(1000)
+    expect(wire.destroyed).toBe(true)
+  })
+
+  test('is not read faster than it is taken', async () => {
+    const { wire } = open()
+    await says(wire, POST(1_000_000))
+    for (let i = 0; i < 50; i++) await says(wire, 'x'.repeat(16_000))
+    expect(wire.isPaused()).toBe(true)
+    expect(responses[0]?.req.body.readableLength).toBeLessThan(64 * 1024 + 16_000)
+    const text = textOf(responses[0])
+    await turn()
+    expect([text().length, wire.isPaused()]).toEqual([800_000, false])
+  })
+
+  test('does not make what is behind it be read where that has to wait', async () => {
+    const { wire } = open()
+    await says(wire, POST(2))
+    await says(wire, `ab${'x'.repeat(70_000)}`)
+    const text = textOf(responses[0])
+    await turn()
+    expect([text(), wire.isPaused()]).toEqual(['ab', true])
+  })
+
+  test.each([
+    ['before the answer', async () => {}],
+    ['after it', answer],
+  ])('ends without an end where the client leaves %s', async (_when, before) => {
+    const { wire } = open()
+    await says(wire, `${POST(4)}bo`)
+    await before()
+    wire.destroy()
+    await turn()
+    const [response] = responses
+    expect([response?.req.body.destroyed, response?.req.complete, response?.closed]).toEqual([true, false, true])
+  })
+})
