@@ -38,6 +38,7 @@ const ABOUT: Readonly<Record<Check | 'demands', string>> = {
   validity: 'every certificate of the chain is valid now',
   purpose: 'meant for TLS clients',
   authorities: 'each issuer may issue certificates',
+  names: 'each issuer may certify these names',
   extensions: 'no critical extension that nobody knows',
   strength: 'keys and signatures of 112 bits or more',
   revocation: 'not revoked',

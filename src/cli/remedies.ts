@@ -39,8 +39,10 @@ const REMEDIES: Readonly<Record<string, Remedy>> = {
     'its path length allows fewer intermediates; have the certificate issued by an authority further up',
   CERT_CHAIN_TOO_LONG: ({ at }) => `set ssl_verify_depth to ${at}`,
   CERT_REVOKED: (_finding, { issuer }) => `${issuer} took it back; use another, or have a new one issued`,
-  UNABLE_TO_GET_CRL: (_finding, { issuer }) =>
-    `add the list of ${issuer} to ssl_crl, or set ssl_crl_check: leaf if only the client's own certificate is to be looked up`,
+  UNABLE_TO_GET_CRL: ({ at }, { issuer }) =>
+    at === 0
+      ? `add the list of ${issuer} to ssl_crl`
+      : `add the list of ${issuer} to ssl_crl, or set ssl_crl_check: leaf if only the client's own certificate is to be looked up`,
   CRL_HAS_EXPIRED: (_finding, { issuer }) => `get the current list of ${issuer} and put it into ssl_crl`,
   CRL_NOT_YET_VALID: (_finding, { issuer }) =>
     `the list of ${issuer} begins later; set the clock of this machine, or get the current one`,
@@ -53,6 +55,7 @@ const BY_CHECK: Readonly<Partial<Record<Finding['check'], string>>> = {
   strength: 'have it issued with ECDSA P-256 or RSA of 2048 bits and more, and signed with SHA-256',
   extensions: 'have it issued without that extension, or with one that is not critical',
   authorities: 'its key usage lacks keyCertSign; have it renewed with it',
+  names: 'have it issued with names that the name constraints of its authorities permit, or by another authority',
 }
 
 /** @param finding one of those of `circumstances.chain` */

@@ -82,7 +82,9 @@ export function readOcspResponse(
   try {
     const basic = basicResponseIn(der)
     if (!isSigned(basic, asked.issuer, now))
-      throw new OcspError('the answer is not signed by the issuer or by its responder')
+      throw new OcspError(
+        'the answer is not signed by the issuer or by its responder, whose certificate must be valid now and for OCSPSigning',
+      )
     checkExtensions(basic.extensions, asked.nonce)
     return findingOf(basic, asked, now, skew)
   } catch (error) {

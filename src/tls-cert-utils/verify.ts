@@ -30,6 +30,7 @@ export const CHECKS = [
   'validity',
   'purpose',
   'authorities',
+  'names',
   'extensions',
   'strength',
   'revocation',
@@ -74,7 +75,7 @@ export function verifyChain(options: VerifyOptions): ChainVerdict {
       check: 'revocation' as const,
     })),
     ...signatureFindings(path, uses, time),
-    ...nameViolations(path.chain).map((found) => ({ ...found, check: 'authorities' as const, code: 'UNSPECIFIED' })),
+    ...nameViolations(path.chain).map((found) => ({ ...found, check: 'names' as const, code: 'UNSPECIFIED' })),
   ]
   const intermediates = intermediatesOf(path)
   if (findings.length === 0 && intermediates > depth) {

@@ -1,12 +1,16 @@
 // `sallyport inspect`: which policy judges, each check with its result, what is wrong, and what to do about it.
 import { beforeAll, expect, test } from '@jest/globals'
+import { explicit, sequence } from '../support/der.ts'
 import { temporaryFile } from '../support/folder.ts'
 import { sallyport } from '../support/gateway.ts'
-import { authority, type Issued, selfSigned } from '../support/pki.ts'
+import { nameOf } from '../support/names.ts'
+import { authority, extension, type Issued, selfSigned } from '../support/pki.ts'
 
 const clients = authority('clients')
 const between = clients.authority('between')
 const deep = between.authority('deep')
+const acmeOnly = sequence(explicit(0, sequence(explicit(4, nameOf(['O', 'Acme'])))))
+const narrow = clients.authority('narrow', { extensions: [extension('2.5.29.30', acmeOnly, true)] })
 const strangers = authority('strangers')
 const renewed = authority('clients')
 const front = authority('servers').server('localhost')
@@ -55,6 +59,7 @@ test('the policy that judges, and each check, for a good one', async () => {
     '  ok: every certificate of the chain is valid now',
     '  ok: meant for TLS clients',
     '  ok: each issuer may issue certificates',
+    '  ok: each issuer may certify these names',
     '  ok: no critical extension that nobody knows',
     '  ok: keys and signatures of 112 bits or more',
     '  ok: not revoked',
@@ -101,7 +106,20 @@ test.each<[string, () => string, RegExp, RegExp]>([
     'one below an authority without a list',
     () => between.client('ada').chain,
     /\[UNABLE_TO_GET_CRL\]/,
+    // A setting does not help: the list of its issuer is needed in any case.
+    /add the list of CN=between to ssl_crl\n/,
+  ],
+  [
+    'one below an authority whose own issuer has no list',
+    () => deep.client('ada').chain,
+    /\[UNABLE_TO_GET_CRL\]/,
     /add the list of CN=between to ssl_crl, or set ssl_crl_check: leaf/,
+  ],
+  [
+    'one with a name that its authority may not certify',
+    () => narrow.client('eve').chain,
+    /CN=eve: unspecified certificate verification error \(the name constraints of CN=narrow forbid its directory name\)/,
+    /names that the name constraints of its authorities permit/,
   ],
 ])('%s', async (_what, pem, wrong, mend) => {
   const text = await inspect(pem())
