@@ -244,7 +244,7 @@ function policyOf(
   const key = digestOf([
     options,
     fingerprintsOf(fallback),
-    servers.map(({ config, pairs, staples }) => [config.server_names, fingerprintsOf(pairs), staples.length]),
+    servers.map(({ config, pairs }) => [config.server_names, fingerprintsOf(pairs), staplingOf(config)]),
     bySni.digest,
   ])
   const { intermediates, ticketSecret: bytes, startedAt: since } = context
@@ -262,6 +262,10 @@ function policyOf(
     )
   used.set(key, policy)
   return policy
+}
+
+function staplingOf({ ssl_stapling, ssl_stapling_responder, ssl_ocsp_timeout }: ServerConfig): unknown {
+  return ssl_stapling && [ssl_stapling_responder, ssl_ocsp_timeout]
 }
 
 function nonEmpty(pairs: KeyPairs): KeyPairs | undefined {

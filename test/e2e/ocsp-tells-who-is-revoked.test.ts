@@ -119,17 +119,20 @@ describeWith(OCSP_PEERS, 'with the responder of openssl', () => {
     expect((await get(scene.ada)).status).toBe(200)
   })
 
-  test('our own certificate comes with its staple, from the second handshake on', async () => {
+  test('our own certificate comes with its staple, from the second handshake on, also where the responder was set right by a reload', async () => {
     const responder = await startResponder(scene.servers, [scene.front], { minutes: 60 })
     const chain = scene.front.chain + scene.servers.certificate
-    const gateway = await scene.start(
-      listenerOf(scene.server({ ssl_certificate: chain, ssl_stapling: 'on', ssl_stapling_responder: responder.url })),
-    )
+    const stapling = (url: string) =>
+      listenerOf(scene.server({ ssl_certificate: chain, ssl_stapling: 'on', ssl_stapling_responder: url }))
+    const gateway = await scene.start(stapling(await fakeResponder('junk')))
     const ca = temporaryFile('ca.pem', scene.servers.certificate)
     const ask = async () => {
       const args = ['-connect', `127.0.0.1:${gateway.port}`, '-servername', 'localhost', '-CAfile', ca]
       return (await run('openssl', ['s_client', ...args, '-status'], { input: '' })).stdout
     }
+    expect(await ask()).toContain('OCSP response: no response sent')
+    await gateway.logged({ msg: 'no OCSP staple for our own certificate' })
+    await gateway.reload(scene.config(stapling(responder.url)))
     await waitFor('the staple', async () => (await ask()).includes('OCSP Response Status: successful (0x0)'))
     expect(await ask()).toContain('Cert Status: good')
     expect((await gateway.get('/', { as: scene.ada })).status).toBe(200)
