@@ -109,13 +109,12 @@ export function* prepareServers(
   const fallback = prepared.find(({ config }) => config.default_server)
   if (materials.problems.length > before || !fallback) return undefined
 
-  const entries = prepared.flatMap((server) => server.config.server_names.map((name) => [name, server] as const))
-  const names = new ServerNames(entries, fallback)
+  const names = namesOf(prepared, fallback)
   const policies = new Map<string, TrustPolicy>()
   const accepting = prepared.filter(({ config }) => !config.ssl_reject_handshake)
   for (const [id, servers] of Map.groupBy(accepting, ({ options }) => options.id)) {
     yield
-    policies.set(id, policyOf(servers, { names, bySni, context, used }))
+    policies.set(id, policyOf(servers, { bySni, context, used }))
   }
   return {
     virtualFor: (host) => names.find(host).virtual,
@@ -219,24 +218,21 @@ function policyOptions(
 
 const NOTHING_REQUIRED = () => undefined
 
+function namesOf(servers: readonly Prepared[], fallback: Prepared): ServerNames<Prepared> {
+  const entries = servers.flatMap((server) => server.config.server_names.map((name) => [name, server] as const))
+  return new ServerNames(entries, fallback)
+}
+
 /** One TLS server for the servers that trust alike; they differ in the certificate that they show. */
 function policyOf(
   servers: readonly Prepared[],
-  {
-    names,
-    bySni,
-    context,
-    used,
-  }: {
-    names: ServerNames<Prepared>
-    bySni: CertificatesByName
-    context: PolicyContext
-    used: PolicyRegistry
-  },
+  { bySni, context, used }: { bySni: CertificatesByName; context: PolicyContext; used: PolicyRegistry },
 ): TrustPolicy {
   const first = servers.find(({ config }) => config.default_server) ?? servers[0]
   if (!first) throw new Error('a policy without servers')
   const { options, demands } = first
+  // Of its own servers alone, which its key tells: it outlives this configuration, and is shared with other listeners.
+  const names = namesOf(servers, first)
   const pairsFor = (name: string | undefined) =>
     name === undefined ? fallback : (nonEmpty(shownBy(names.find(name), name, bySni)) ?? fallback)
   const fallback = shownBy(first, undefined, bySni)
