@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net'
 import { Readable } from 'node:stream'
-import { type FieldReader, readFields } from '../../field-lines.ts'
+import { ASCII_FIELD_LINES, type FieldReader, readFields } from '../../field-lines.ts'
 import type { HttpRequest } from '../../types.ts'
 import { type PlainHead, PlainRequest } from './plain-request.ts'
 import { CountedBody, StreamedRequest } from './streamed-request.ts'
@@ -10,8 +10,6 @@ const MAX_BODY = 16 * 1024
 
 /** A path and a query in visible ASCII; a fragment, which no client has to send, is left to node:http. */
 const REQUEST_LINE = /^(GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS) (\/[!"$-~]*) HTTP\/1\.([01])\r\n/
-/** Printable ASCII and blanks in lines that end with CR LF. */
-const PRINTABLE_LINES = /^(?:[\t\x20-\x7e]*\r\n)*$/
 /** In one spelling: what is parsed as a number here and there must be the same number. */
 const LENGTH = /^(?:0|[1-9]\d{0,14})$/
 
@@ -48,10 +46,8 @@ export function readPlainRequest(
   if (lastLine === 1 || size >= maxHeaderSize) return undefined
   const [line, method, url, version] = REQUEST_LINE.exec(text) ?? []
   if (line === undefined || method === undefined || url === undefined) return undefined
-  const head = size === text.length ? text : text.slice(0, size)
-  if (!PRINTABLE_LINES.test(head)) return undefined
   const plain = new PlainFields()
-  const rawHeaders = readFields(head, line.length, lastLine, plain)
+  const rawHeaders = readFields(text, line.length, lastLine, ASCII_FIELD_LINES, plain)
   const { length = 0 } = plain
   const received = bytes.length - size
   if (typeof rawHeaders === 'string' || plain.isUnusual || received > length) return undefined

@@ -1,4 +1,4 @@
-import { readFields } from '../../field-lines.ts'
+import { FIELD_LINES, readFields } from '../../field-lines.ts'
 import { hasUnsafe, malformed } from './head-reader.ts'
 
 export interface ChunkEvents {
@@ -127,7 +127,7 @@ export class ChunkReader {
 
 /** What frames a message has no place behind it (RFC 9110 6.5.1). */
 function readTrailers(text: string): string[] {
-  const fields = readFields(text, 0, text.length - 2)
+  const fields = readFields(text, 0, text.length - 2, FIELD_LINES)
   if (typeof fields === 'string') throw malformed(fields)
   for (let i = 0; i < fields.length; i += 2) {
     if (/^(?:content-length|transfer-encoding)$/i.test(fields[i] as string)) throw malformed('framing in its trailers')

@@ -1,5 +1,5 @@
 import { GatewayError } from '../../errors.ts'
-import { type FieldReader, readFields } from '../../field-lines.ts'
+import { FIELD_LINES, type FieldReader, readFields } from '../../field-lines.ts'
 
 /** The head of an answer. Texts are Latin-1: one character for each byte. */
 export interface AnswerHead {
@@ -12,20 +12,21 @@ export interface AnswerHead {
   readonly length: number | undefined
 }
 
-const STATUS_LINE = /^HTTP\/1\.([01]) ([1-9]\d\d)(?: ([^\r]*))?$/
-/** Lines without controls that end with CR LF: some parsers would see other lines at a lone CR or LF (RFC 9112 2.2). */
-const SAFE = /^(?:[^\0-\x08\x0a-\x1f\x7f]*\r\n)*$/
+const STATUS_LINE = /^HTTP\/1\.([01]) ([1-9]\d\d)(?: ([\t\x20-\x7e\x80-\xff]*))?$/
 /** What is not safe, where more may follow: a CR at the very end may still get its LF. */
 const UNSAFE_SO_FAR = /[\0-\x08\x0b\x0c\x0e-\x1f\x7f]|\r(?!\n|$)|(?<!\r)\n/g
 
 /** @param text with the empty line that ends it. @throws GatewayError GW_UPSTREAM_RESPONSE */
 export function readHeadText(text: string): AnswerHead {
-  if (!SAFE.test(text)) throw malformed('a head with control characters or bare line ends')
   const lineEnd = text.indexOf('\r\n')
-  const status = STATUS_LINE.exec(text.slice(0, lineEnd))
-  if (!status) throw malformed('what is no HTTP/1.1 answer')
+  const line = text.slice(0, lineEnd)
+  const status = STATUS_LINE.exec(line)
+  if (!status) {
+    const isUnsafe = hasUnsafe(line, 0)
+    throw malformed(isUnsafe ? 'a head with control characters or bare line ends' : 'what is no HTTP/1.1 answer')
+  }
   const framing = new Framing(status[1] === '1')
-  const headers = readFields(text, lineEnd + 2, text.length - 2, framing)
+  const headers = readFields(text, lineEnd + 2, text.length - 2, FIELD_LINES, framing)
   if (typeof headers === 'string') throw malformed(headers)
   return {
     status: Number(status[2]),
