@@ -47,7 +47,10 @@ const WITHOUT_CONTROLS = /^(?:[^\0-\x08\x0a-\x1f\x7f]*\r\n)*$/
 
 function problemOf(lines: string): string {
   if (!WITHOUT_CONTROLS.test(lines)) return 'header lines with control characters or bare line ends'
-  const isWithoutColon = lines.split('\r\n').slice(0, -1).some((line) => !line.includes(':'))
+  const isWithoutColon = lines
+    .split('\r\n')
+    .slice(0, -1)
+    .some((line) => !line.includes(':'))
   return isWithoutColon ? 'a header line without a colon' : 'a header line whose name is no token'
 }
 
