@@ -19,8 +19,6 @@ export interface Pki {
   readonly client: KeyPair
   /** What the gateways show to the upstream. */
   readonly gateway: KeyPair
-  /** The folder of what each server name shows, where that is measured, see names.ts. */
-  readonly names: string
 }
 
 export async function makePki(folder: string): Promise<Pki> {
@@ -38,7 +36,6 @@ export async function makePki(folder: string): Promise<Pki> {
     ),
     client: await issue('client', '/O=Sallyport bench/OU=Clients/CN=client', 'extendedKeyUsage=clientAuth'),
     gateway: await issue('gateway', '/O=Sallyport bench/CN=gateway', 'extendedKeyUsage=clientAuth'),
-    names: join(folder, 'names'),
   }
 }
 
@@ -64,7 +61,7 @@ async function request(pair: KeyPair, subject: string, more: readonly string[]):
   ])
 }
 
-export function pathsOf(folder: string, name: string): KeyPair {
+function pathsOf(folder: string, name: string): KeyPair {
   return {
     certificate: join(folder, `${name}.crt`),
     key: join(folder, `${name}.key`),

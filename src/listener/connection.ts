@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto'
+import { randomFillSync } from 'node:crypto'
 import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import type { CertificateFacts } from '../tls-cert-utils/certificate.ts'
@@ -31,6 +31,20 @@ export function peerOf(socket: Socket, overUnix: boolean): Peer | undefined {
 
 const NO_CHAIN: readonly CertificateFacts[] = Object.freeze([])
 
+const ID_BYTES = 8
+/** For many: asking for random bytes takes longer than most other things that are known of a connection. */
+const random = Buffer.alloc(ID_BYTES * 512)
+let used = random.length
+
+function newId(): string {
+  if (used === random.length) {
+    randomFillSync(random)
+    used = 0
+  }
+  used += ID_BYTES
+  return random.toString('hex', used - ID_BYTES, used)
+}
+
 /** The facts of a finished handshake in which the client showed this. */
 export function describeConnection(
   socket: TLSSocket,
@@ -43,7 +57,7 @@ export function describeConnection(
 ): Connection {
   return Object.freeze({
     ...peer,
-    id: randomBytes(8).toString('hex'),
+    id: newId(),
     policy,
     protocol: socket.getProtocol() ?? 'unknown',
     cipher: socket.getCipher().name,
