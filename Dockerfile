@@ -8,8 +8,8 @@ COPY src src
 RUN npm run build && npm ci --omit=dev --omit=optional --ignore-scripts
 
 FROM node:26-slim
-# One arena for all threads: the others of the C library keep what V8's compiler took for a moment (docs/performance.md, "Memory").
-ENV NODE_ENV=production MALLOC_ARENA_MAX=1
+# Two arenas: the many of the C library keep what V8's threads took for a moment (docs/performance.md, "Memory").
+ENV NODE_ENV=production MALLOC_ARENA_MAX=2
 WORKDIR /app
 COPY package.json LICENSE ./
 COPY bin bin

@@ -38,8 +38,8 @@ const ANSWER_TIME = 10_000
 const MOST_INTERMEDIATES = 200
 /** A worker that lived no longer than this is replaced only after as long again: one that cannot live must not keep the machine busy. */
 const SHORT_LIFE = 1000
-/** Of glibc's malloc, for all threads of a worker: further ones would keep what V8's compiler needed for a moment (docs/performance.md, "Memory"). */
-const ARENAS = '1'
+/** Of glibc's malloc: one for the thread that serves, one for V8's. More would keep what its compiler needed for a moment (docs/performance.md, "Memory"). */
+const ARENAS = '2'
 
 /**
  * Starts the workers, replaces those that die, and passes on reloads and the end. Connections are accepted here and handed to the workers in
