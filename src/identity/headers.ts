@@ -146,7 +146,8 @@ function rememberVerdicts(judge: (name: string) => boolean): (name: string) => b
     if (known !== undefined) return known
     const verdict = judge(name)
     if (verdicts.size >= MAX_REMEMBERED) verdicts.clear()
-    if (name.length <= MAX_REMEMBERED_LENGTH) verdicts.set(name, verdict)
+    // A copy: the name may be a slice that would keep the whole head that it came in, with all that is secret there.
+    if (name.length <= MAX_REMEMBERED_LENGTH) verdicts.set(Buffer.from(name, 'latin1').toString('latin1'), verdict)
     return verdict
   }
 }

@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net'
+import { readPlainRequest } from './request-reader.ts'
 import { SocketResponse } from './socket-response.ts'
 import type { CountedBody } from './streamed-request.ts'
-import { readPlainRequest } from './whole-request.ts'
 
 /** What a client may send while its answer is on its way, in bytes; then nothing is read before it is out. */
 const MAX_EARLY = 64 * 1024

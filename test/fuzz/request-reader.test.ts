@@ -1,7 +1,7 @@
 import { Socket } from 'node:net'
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
-import { readPlainRequest } from '../../src/listener/http1/whole-request.ts'
+import { readPlainRequest } from '../../src/listener/http1/request-reader.ts'
 import { NASTY } from '../support/nasty-fragments.ts'
 import { type RequestReading, readWithNodeServer } from '../support/node-requests.ts'
 
