@@ -19,7 +19,7 @@ export interface Client {
   /** A connection that has had one request answered and stays open. */
   hold(port: number): Promise<TLSSocket>
   /** A connection of one request that resumes this session, or has a full handshake without one. Resolves to the session to resume next. */
-  resume(port: number, session: Buffer | undefined): Promise<Buffer>
+  resume(port: number, session: Buffer | undefined, servername?: string): Promise<Buffer>
 }
 
 export function makeClient(pki: Pki): Client {
@@ -44,14 +44,14 @@ export function makeClient(pki: Pki): Client {
         })
         socket.write(`GET / HTTP/1.1\r\nHost: localhost:${port}\r\n\r\n`)
       }),
-    resume: (port, session) =>
+    resume: (port, session, servername = 'localhost') =>
       new Promise((resolve, reject) => {
         // Not every server gives a resumed session a ticket of its own.
         let next = session
         const socket = connect({
           host: '127.0.0.1',
           port,
-          servername: 'localhost',
+          servername,
           ...known,
           ...(session && { session }),
         })

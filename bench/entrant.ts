@@ -7,7 +7,7 @@ import { configure } from './gateways.ts'
 import type { Bench, Figures, Subject } from './measure.ts'
 import { freePort, type Running, start } from './processes.ts'
 
-const START_LIMIT_MS = 20_000
+const START_LIMIT_MS = 60_000
 const POLL_MS = 5
 
 export interface Entrant {

@@ -6,7 +6,16 @@ import type { Pki } from './pki.ts'
  * `bare` is one route and no access log; `real` has ten and one JSON line per request; the others are for Sallyport alone: its growth, two workers
  * instead of one, so many connections that limits must be raised, and a route that asks for a user.
  */
-export type Job = 'bare' | 'real' | 'ten-routes' | '10000-routes' | 'two-workers' | 'many' | 'mapping'
+export type Job =
+  | 'bare'
+  | 'real'
+  | 'ten-routes'
+  | '10000-routes'
+  | 'ten-names'
+  | '10000-names'
+  | 'two-workers'
+  | 'many'
+  | 'mapping'
 
 /** What one gateway is to do, and where. */
 export interface Site {

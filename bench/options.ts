@@ -38,6 +38,7 @@ export const ROWS = [
     'bodies',
     'real',
     'growth',
+    'names',
     'mapping',
     'users',
   ] as const),
@@ -49,6 +50,7 @@ export type Row = (typeof ROWS)[number]
 export const JOBS: Readonly<Partial<Record<Row, readonly Job[]>>> = {
   real: ['real'],
   growth: ['ten-routes', '10000-routes'],
+  names: ['ten-names', '10000-names'],
   mapping: ['mapping'],
   users: ['mapping'],
   workers: ['bare', 'two-workers'],

@@ -19,6 +19,8 @@ export interface Pki {
   readonly client: KeyPair
   /** What the gateways show to the upstream. */
   readonly gateway: KeyPair
+  /** The folder of what each server name shows, where that is measured, see names.ts. */
+  readonly names: string
 }
 
 export async function makePki(folder: string): Promise<Pki> {
@@ -36,6 +38,7 @@ export async function makePki(folder: string): Promise<Pki> {
     ),
     client: await issue('client', '/O=Sallyport bench/OU=Clients/CN=client', 'extendedKeyUsage=clientAuth'),
     gateway: await issue('gateway', '/O=Sallyport bench/CN=gateway', 'extendedKeyUsage=clientAuth'),
+    names: join(folder, 'names'),
   }
 }
 
@@ -61,7 +64,7 @@ async function request(pair: KeyPair, subject: string, more: readonly string[]):
   ])
 }
 
-function pathsOf(folder: string, name: string): KeyPair {
+export function pathsOf(folder: string, name: string): KeyPair {
   return {
     certificate: join(folder, `${name}.crt`),
     key: join(folder, `${name}.key`),

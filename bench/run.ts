@@ -3,8 +3,8 @@
  *
  *   npm run bench                          everything, some minutes; writes bench/result.json and docs/performance.svg
  *   npm run bench -- requests bodies       only these rows: start, idle, requests, latency, posts, answers,
- *                                          handshakes, resumed, crowd, bodies, real, growth, mapping,
- *                                          users, workers, many
+ *                                          handshakes, resumed, crowd, bodies, real, growth, names,
+ *                                          mapping, users, workers, many
  *   npm run bench -- revocation            revocation lists of up to a million entries, see bench/revocation.ts
  *   npm run bench -- facts                 what Sallyport does for a new connection beside the handshake, see bench/facts.ts
  *   npm run bench -- --quick               small loads and one round: whether the bench works, not how fast anything is
@@ -16,7 +16,8 @@
  *
  * The job is the same for all: mutual TLS in (a client certificate is demanded), mutual TLS out (the gateway's own
  * certificate, the upstream verified), VERIFIED and DN set, connections kept on both sides, EC P-256 keys, one worker. `real` adds
- * nine routes and a line of JSON for each request, to a file; `growth` is Sallyport alone with 10 and 10,000 routes; so is `mapping`, one gateway
+ * nine routes and a line of JSON for each request, to a file; `growth` is Sallyport alone with 10 and 10,000 routes, `names` with as many server names
+ * that have a certificate each; so is `mapping`, one gateway
  * with a route that asks whose a certificate is and one that does not, and `users`, what a file of a million holds. Each
  * gateway has to show that it does this before it is measured. Rounds are interleaved (A, B, C, A, B, C …), the first
  * two are thrown away, and the table holds medians and half of the range. CPU time is the gateway's own from /proc/PID/stat, with all its
@@ -42,6 +43,7 @@ import type { Job } from './gateway.ts'
 import { gateways } from './gateways.ts'
 import { measureMapping, measureUsers } from './mapping.ts'
 import * as measure from './measure.ts'
+import { makeNames, measureNames } from './names.ts'
 import { JOBS, type Options, ROWS, type Row, readOptions } from './options.ts'
 import { makePki } from './pki.ts'
 import { killAll, runIfThere } from './processes.ts'
@@ -97,6 +99,7 @@ async function main(options: Options): Promise<number> {
   const { bodyFile, smallBodyFile } = upstream
   const bench: measure.Bench = { folder, pki, client, bodyFile, smallBodyFile, sizes: options.sizes }
   const jobs = new Set<Job>(options.rows.flatMap((row) => JOBS[row] ?? ['bare']))
+  if (jobs.has('10000-names')) await makeNames(pki, folder)
   const entrants: Entrant[] = []
   for (const gateway of gateways.filter(({ name }) => options.only.includes(name))) {
     const version = await gateway.version()
@@ -146,6 +149,7 @@ async function measureAll(bench: measure.Bench, entrants: Entrant[], options: Op
     mapping: load(measureMapping),
     users: () => measureUsers(bench),
     growth: (entrant) => measure.measureGrowth(bench, subjectOf(entrant), entrant.job === '10000-routes'),
+    names: (entrant) => measureNames(bench, subjectOf(entrant), entrant.job === '10000-names'),
     workers: (entrant) => connections.measureWorkers(bench, subjectOf(entrant), entrant.job === 'two-workers'),
     many: load(connections.measureHeld),
   }

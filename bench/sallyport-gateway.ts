@@ -2,12 +2,24 @@
 import { existsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Gateway, type Job, nodeVersion } from './gateway.ts'
+import { certificatesSetting, FEW_NAMES, MANY_NAMES } from './names.ts'
+import type { Pki } from './pki.ts'
 
 const root = join(import.meta.dirname, '..')
 
 export const sallyport: Gateway = {
   name: 'sallyport',
-  jobs: new Set(['bare', 'real', 'ten-routes', '10000-routes', 'two-workers', 'many', 'mapping']),
+  jobs: new Set([
+    'bare',
+    'real',
+    'ten-routes',
+    '10000-routes',
+    'ten-names',
+    '10000-names',
+    'two-workers',
+    'many',
+    'mapping',
+  ]),
   async version() {
     return existsSync(join(root, 'bin', 'sallyport.js')) ? nodeVersion(join(root, 'package.json')) : undefined
   },
@@ -24,8 +36,7 @@ listeners:
 ${job === 'many' ? '    max_connections: 100000\n    keepalive_timeout: 1h' : ''}
     servers:
       - server_names: [localhost]
-        ssl_certificate: ${pki.server.certificate}
-        ssl_certificate_key: ${pki.server.key}
+${namesOf(job) ? '' : ownCertificate(pki)}
         ssl_client_certificate: ${pki.ca}
         ssl_verify_client: "on"
 ${crl ? `        ssl_crl: ${crl}` : ''}
@@ -37,6 +48,7 @@ services:
       - name: everything
         paths: [/]
 ${job === 'mapping' ? MAPPED_ROUTES : otherRoutes(job)}
+${certificatesSetting(pki, namesOf(job))}
 proxy:
   proxy_ssl_certificate: ${pki.gateway.certificate}
   proxy_ssl_certificate_key: ${pki.gateway.key}
@@ -56,6 +68,15 @@ admin:
   },
 }
 
+function ownCertificate({ server }: Pki): string {
+  return `        ssl_certificate: ${server.certificate}\n        ssl_certificate_key: ${server.key}`
+}
+
+/** How many names have a certificate each. */
+function namesOf(job: Job): number {
+  return job === 'ten-names' ? FEW_NAMES : job === '10000-names' ? MANY_NAMES : 0
+}
+
 const USERS = `
         authorization:
           users:
@@ -71,7 +92,7 @@ const MAPPED_ROUTES = `
 
 /** Beside the one that is asked for, which is the last in the order of precedence. */
 function otherRoutes(job: Job): string {
-  const count = job === 'bare' || job === 'two-workers' || job === 'many' ? 0 : job === '10000-routes' ? 9_999 : 9
+  const count = job === '10000-routes' ? 9_999 : job === 'ten-routes' || job === 'real' ? 9 : 0
   const routes = Array.from({ length: count }, (_, i) => {
     // Half are told apart by their host, half by their path.
     const condition = i % 2 === 0 ? `hosts: [host-${i}.example], paths: [/]` : `paths: [/service-${i}/]`

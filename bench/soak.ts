@@ -81,7 +81,7 @@ function report({ ledger, trends, cores }: { ledger: Ledger; trends: readonly Tr
   console.log(`${minutes} minutes, two workers; ${happened}; ${cores.toFixed(2)} cores with clients and targets.\n`)
   console.log('| traffic | went well |\n| --- | ---: |')
   for (const [kind, count] of [...done].sort()) console.log(`| ${kind} | ${count} |`)
-  console.log(`| POSTs that died with their target | ${unsavable} |`)
+  console.log(`| POSTs and answers that died with their target | ${unsavable} |`)
   console.log('\n| what might grow | early | late | |\n| --- | ---: | ---: | --- |')
   for (const { name, early, late, grew } of trends) {
     console.log(`| ${name} | ${early.toFixed(0)} | ${late.toFixed(0)} | ${grew ? '**grew**' : ''} |`)

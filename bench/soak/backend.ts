@@ -71,7 +71,7 @@ async function digest(request: IncomingMessage, response: ServerResponse): Promi
  * taken, node:http pauses its parser, takes the next TLS record of the request's body for an error and closes the connection without an answer (HPE_PAUSED).
  * A POST is lost then, which no gateway may send again.
  */
-const LAST_BYTES = 1024
+const LAST_BYTES = 8 * 1024
 
 async function send(response: ServerResponse, from: number, size: number): Promise<void> {
   response.setHeader('content-length', size)

@@ -8,7 +8,7 @@ export class Ledger {
   readonly done = new Map<string, number>()
   /** What was lost or wrong, by its words. */
   readonly problems = new Map<string, number>()
-  /** Failures that HTTP allows nobody to save: what was under way to a target that died, and cannot be sent twice. */
+  /** Failures that HTTP allows nobody to save: what was under way to a target that died and cannot be sent twice, or what it had begun to answer. */
   unsavable = 0
   reloads = 0
   replacements = 0

@@ -170,7 +170,10 @@ async function answer(
   const from = between(0, 1_000_000)
   const check = new BodyCheck(from, size)
   const receive = async (response: IncomingMessage) => {
-    await Promise.all([read(response, check), dawdle?.(response)])
+    const end = read(response, check).catch((error: Error) => {
+      throw service === 'mortal' ? new Unsavable(`${error.message} within the answer`) : error
+    })
+    await Promise.all([end, dawdle?.(response)])
   }
   must(await exchange({ ...common, path: `/${service}/body?from=${from}&size=${size}`, receive }))
   whole(check)

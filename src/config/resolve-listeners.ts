@@ -1,6 +1,7 @@
 /** From the listeners as written to the listeners as used: one default server each, passphrases read. */
 import { resolve } from 'node:path'
 import type { Problem } from '../errors.ts'
+import type { Slices } from '../slices.ts'
 import { listenText } from './addresses.ts'
 import type { MappedUserConfig } from './authorization.ts'
 import type { Written } from './config.ts'
@@ -13,29 +14,33 @@ import { Secret } from './secret.ts'
 import { checkServer, type ServerConfig, verifyClientOf, type WrittenServer } from './servers.ts'
 import type { ServiceConfig } from './services.ts'
 
-export function resolveListeners(
+export function* resolveListeners(
   written: Written,
   services: readonly ServiceConfig[],
   context: ResolveContext,
-): ListenerConfig[] {
+): Slices<ListenerConfig[]> {
   const listeners = located<WrittenListener>(written.listeners).map((listener) => withNatsTls(listener, context))
   if (listeners.length === 0)
     context.report({ path: 'listeners', message: 'is empty; remove it to listen on 0.0.0.0:8443' })
   reportSharedAddresses(listeners, context)
   // Without services nothing is served yet: such a file, like the default one, is a start to build on.
   const needsCertificate = written.certificates.length === 0 && services.length > 0
-  return listeners.map((listener) => {
-    const servers = located<WrittenServer>(listener.servers)
-    if (servers.length === 0)
+  const resolved: ListenerConfig[] = []
+  for (const listener of listeners) {
+    const written = located<WrittenServer>(listener.servers)
+    if (written.length === 0)
       context.report({ path: `${listener.at}.servers`, message: 'is empty; remove it to have one server' })
-    reportSharedNames(servers, context)
-    const chosen = defaultOf(servers, context)
-    const { tls: _, ...settings } = listener
-    return {
-      ...settings,
-      servers: servers.map((server) => resolveServer(server, server === chosen, needsCertificate, context)),
+    reportSharedNames(written, context)
+    const chosen = defaultOf(written, context)
+    const servers: ServerConfig[] = []
+    for (const server of written) {
+      servers.push(resolveServer(server, server === chosen, needsCertificate, context))
+      yield
     }
-  })
+    const { tls: _, ...settings } = listener
+    resolved.push({ ...settings, servers })
+  }
+  return resolved
 }
 
 function reportSharedAddresses(listeners: readonly WrittenListener[], context: ResolveContext): void {

@@ -31,7 +31,7 @@ import type { TargetConfig, UpstreamConfig, WrittenTarget, WrittenUpstream } fro
 
 /** Whole only if nothing was reported. */
 export function* resolveConfig(written: Written, context: ResolveContext): Slices<Config> {
-  const certificates = resolveCertificates(written, context)
+  const certificates = yield* resolveCertificates(written, context)
   const authorities = resolveAuthorities(written, context)
   const upstreams = resolveUpstreams(written, certificates, context)
   const byHost = new Map(upstreams.values().map((upstream) => [upstream.name.toLowerCase(), upstream]))
@@ -48,7 +48,7 @@ export function* resolveConfig(written: Written, context: ResolveContext): Slice
   const { trusted_ips, forwarded, via, proxy, store, tokens, workers, admin, log, shutdown, reload } = written
   const consumers = resolveConsumers(written, context)
   checkDefaultConsumers(written, consumers, context)
-  const listeners = resolveListeners(written, services.values(), context)
+  const listeners = yield* resolveListeners(written, services.values(), context)
   for (const problem of checkAgainstServers(routes, listeners)) context.report(problem)
   const authentication = resolveAuth(written, context)
   const servers = listeners.flatMap((listener) => listener.servers)
@@ -76,7 +76,7 @@ function nameOf(entity: { at: string; id?: string | undefined; name?: string | u
   return entity.name ?? entity.id ?? entity.at
 }
 
-function resolveCertificates(written: Written, context: ResolveContext): Registry<CertificateConfig> {
+function* resolveCertificates(written: Written, context: ResolveContext): Slices<Registry<CertificateConfig>> {
   const registry = new Registry<CertificateConfig>('certificates', context.report)
   const names = new Registry<string>('snis', context.report)
   const snis = new Map<CertificateConfig, string[]>()
@@ -92,6 +92,7 @@ function resolveCertificates(written: Written, context: ResolveContext): Registr
     const usable = passes(entity, checkCertificate, context) ? certificate : undefined
     registry.add(entity, usable)
     for (const sni of located<WrittenSni>(entity.snis)) serve(sni, usable)
+    yield
   }
   for (const sni of located<WrittenSni>(written.snis)) {
     const certificate =
@@ -116,11 +117,7 @@ function resolveUpstreams(
   context: ResolveContext,
 ): Registry<UpstreamConfig> {
   const registry = new Registry<UpstreamConfig>('upstreams', context.report)
-  const elsewhere = new Map<string, WrittenTarget[]>()
-  for (const target of located<WrittenTarget>(written.targets)) {
-    if (target.upstream !== undefined)
-      elsewhere.set(target.upstream, [...(elsewhere.get(target.upstream) ?? []), target])
-  }
+  const elsewhere = Map.groupBy(located<WrittenTarget>(written.targets), ({ upstream }) => upstream)
   for (const entity of located<WrittenUpstream>(written.upstreams)) {
     const own = [entity.name, entity.id].flatMap((label) => (label === undefined ? [] : (elsewhere.get(label) ?? [])))
     const targets = resolveTargets([...located<WrittenTarget>(entity.targets), ...own], context)
@@ -131,6 +128,7 @@ function resolveUpstreams(
     registry.add(entity, context.broken.has(entity) ? undefined : upstream)
   }
   for (const [reference, targets] of elsewhere) {
+    if (reference === undefined) continue
     for (const target of targets) registry.find(reference, `${target.at}.upstream`, 'upstream')
   }
   return registry

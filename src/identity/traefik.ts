@@ -16,7 +16,7 @@ export function traefikInfo(sent: readonly CertificateFacts[]): string {
 }
 
 /** Short names in Traefik's order. */
-const ATTRIBUTES: readonly (readonly [shortName: string, written: string])[] = [
+const SUBJECT: readonly (readonly [shortName: string, written: string])[] = [
   ['DC', 'DC'],
   ['C', 'C'],
   ['ST', 'ST'],
@@ -27,11 +27,17 @@ const ATTRIBUTES: readonly (readonly [shortName: string, written: string])[] = [
   ['CN', 'CN'],
 ]
 
+/** Traefik has no setting for the units of an issuer. */
+const ISSUER = SUBJECT.filter(([shortName]) => shortName !== 'OU')
+
+/** Of several, Go keeps the last alone. */
+const SINGLE: ReadonlySet<string> = new Set(['serialNumber', 'CN'])
+
 const SAN_ORDER = ['dns', 'email', 'ip', 'uri']
 
 function infoOf(certificate: CertificateFacts): string {
-  const subject = attributesOf(certificate.subjectAttributes)
-  const issuer = attributesOf(certificate.issuerAttributes)
+  const subject = attributesOf(certificate.subjectAttributes, SUBJECT)
+  const issuer = attributesOf(certificate.issuerAttributes, ISSUER)
   const names = SAN_ORDER.flatMap((type) => certificate.alternativeNames.filter((name) => name.type === type))
   const fields: [string, string][] = [
     ['Subject', subject],
@@ -47,11 +53,15 @@ function infoOf(certificate: CertificateFacts): string {
     .join(';')
 }
 
-function attributesOf(name: CertificateFacts['subjectAttributes']): string {
+function attributesOf(name: CertificateFacts['subjectAttributes'], attributes: typeof SUBJECT): string {
   const all = name.flat()
-  return ATTRIBUTES.flatMap(([shortName, written]) =>
-    all.filter((attribute) => attribute.shortName === shortName).map(({ value }) => `${written}=${unambiguous(value)}`),
-  ).join(',')
+  return attributes
+    .flatMap(([shortName, written]) => {
+      const found = all.filter((attribute) => attribute.shortName === shortName)
+      const told = SINGLE.has(shortName) ? found.slice(-1) : found
+      return told.filter(({ value }) => value !== '').map(({ value }) => `${written}=${unambiguous(value)}`)
+    })
+    .join(',')
 }
 
 function unambiguous(value: string): string {

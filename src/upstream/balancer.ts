@@ -1,25 +1,62 @@
 import type { Balancer, Target } from '../types.ts'
 
+/** Targets of one weight that take turns. */
+interface Group {
+  readonly weight: number
+  readonly targets: readonly Target[]
+  /** Whose turn it is. */
+  next: number
+  current: number
+}
+
+/** Up to so many targets each is a group of its own. A pick looks at all groups, which with thousands costs more than the request. */
+const MOST_GROUPS = 100
+
 /**
  * Smooth weighted round robin, as nginx's: of targets weighing 5, 1, 1 the first is picked five times in seven, never five times in a row.
- * Targets that weigh 0 are never picked, as Kong has it.
+ * Targets that weigh 0 are never picked, as Kong has it. Of very many, those of one weight are picked as if they were one with the weight of all.
  */
 export function createRoundRobin(targets: readonly Target[]): Balancer {
-  const entries = targets.filter((target) => target.weight > 0).map((target) => ({ target, current: 0 }))
-  const only = entries.length === 1 ? entries[0]?.target : undefined
+  const usable = targets.filter(({ weight }) => weight > 0)
+  const only = usable.length === 1 ? usable[0] : undefined
+  const together = usable.length > MOST_GROUPS ? [...Map.groupBy(usable, ({ weight }) => weight).values()] : undefined
+  const groups = (together ?? usable.map((target) => [target])).map(groupOf)
   return {
     pick(tried) {
       if (only) return tried.has(only) ? undefined : only
-      const open = entries.filter(({ target }) => !tried.has(target))
-      let best: (typeof open)[number] | undefined
+      let best: Group | undefined
       let total = 0
-      for (const entry of open) {
-        entry.current += entry.target.weight
-        total += entry.target.weight
-        if (!best || entry.current > best.current) best = entry
+      for (const group of groups) {
+        const open = group.targets.length - (tried.size === 0 ? 0 : triedOf(group, tried))
+        if (open === 0) continue
+        group.current += group.weight * open
+        total += group.weight * open
+        if (!best || group.current > best.current) best = group
       }
-      if (best) best.current -= total
-      return best?.target
+      if (!best) return undefined
+      best.current -= total
+      return nextOf(best, tried)
     },
   }
+}
+
+function groupOf(targets: readonly Target[]): Group {
+  return { weight: targets[0]?.weight ?? 0, targets, next: 0, current: 0 }
+}
+
+function triedOf({ targets }: Group, tried: ReadonlySet<Target>): number {
+  let count = 0
+  for (const target of tried) if (targets.includes(target)) count += 1
+  return count
+}
+
+/** One of them has not been tried. */
+function nextOf(group: Group, tried: ReadonlySet<Target>): Target | undefined {
+  const { targets } = group
+  for (let left = targets.length; left > 0; left--) {
+    const target = targets[group.next]
+    group.next = (group.next + 1) % targets.length
+    if (target && !tried.has(target)) return target
+  }
+  return undefined
 }

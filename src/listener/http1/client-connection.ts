@@ -5,6 +5,8 @@ import type { CountedBody } from './streamed-request.ts'
 
 /** What a client may send while its answer is on its way, in bytes; then nothing is read before it is out. */
 const MAX_EARLY = 64 * 1024
+/** What each read of it costs besides, about: a client may send byte by byte. */
+const COST_OF_READ = 256
 
 export interface ClientConnectionOwner {
   /** Bytes of a request's head. */
@@ -82,7 +84,7 @@ export class ClientConnection {
   #keep(bytes: Buffer): void {
     this.#early ??= []
     this.#early.push(bytes)
-    this.#earlySize += bytes.length
+    this.#earlySize += bytes.length + COST_OF_READ
     if (this.#earlySize >= MAX_EARLY) this.socket.pause()
   }
 

@@ -168,6 +168,30 @@ describe('traefik', () => {
     )
   })
 
+  test('attributes in Traefik’s order: of several names the last alone, of an issuer no units, and nothing that is empty', () => {
+    const by = root.authority('by', { subject: nameOf(['CN', 'by'], ['OU', 'Keys'], ['O', 'Foo'], ['DC', 'test']) })
+    const first = [
+      ['CN', 'first'],
+      ['serialNumber', '1'],
+      ['OU', 'a'],
+      ['OU', 'b'],
+      ['O', ''],
+      ['L', 'Bonn'],
+    ] as const
+    const then = [
+      ['ST', 'NW'],
+      ['C', 'DE'],
+      ['serialNumber', '2'],
+      ['DC', 'td'],
+      ['DC', 'test'],
+      ['CN', 'last'],
+    ] as const
+    const many = by.client('x', { subject: nameOf(...first, ...then) })
+    expect(info(many)).toContain(
+      'Subject="DC=td,DC=test,C=DE,ST=NW,L=Bonn,OU=a,OU=b,SN=2,CN=last";Issuer="DC=test,O=Foo,CN=by";',
+    )
+  })
+
   test('is escaped as Go’s url.QueryEscape does', () => {
     const starred = root.client('x', { subject: nameOf(['CN', "a b(c)!*'~"]) })
     const { 'X-Forwarded-Tls-Client-Cert-Info': value = '' } = written('traefik', shown(starred, { chain: [] }))

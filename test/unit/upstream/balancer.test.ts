@@ -61,3 +61,40 @@ describe('tried ones', () => {
     expect(after.filter((name) => name === 'b').length).toBe(10)
   })
 })
+
+describe('thousands of targets', () => {
+  const many = Array.from({ length: 3000 }, (_, i) => target(`t${i}`, i % 3 === 0 ? 2 : 1))
+
+  test('each gets its share of a round', () => {
+    const balancer = createRoundRobin(many)
+    const seen = new Map<string, number>()
+    for (let i = 0; i < 4000; i++) {
+      const name = balancer.pick(none)?.name ?? '-'
+      seen.set(name, (seen.get(name) ?? 0) + 1)
+    }
+    expect(many.every(({ name, weight }) => seen.get(name) === weight)).toBe(true)
+  })
+
+  test('those that were tried are left out', () => {
+    const tried = new Set(many.slice(0, 10))
+    const balancer = createRoundRobin(many)
+    const seen = new Set(Array.from({ length: 4000 }, () => balancer.pick(tried)))
+    expect(seen.size).toBe(2990)
+    expect([...tried].some((each) => seen.has(each))).toBe(false)
+    expect(createRoundRobin(many).pick(new Set(many))).toBeUndefined()
+  })
+
+  test('a pick takes no longer than among three', () => {
+    const time = (targets: readonly Target[]) => {
+      const balancer = createRoundRobin(targets)
+      const once = () => {
+        const before = process.cpuUsage().user
+        for (let i = 0; i < 20_000; i++) balancer.pick(none)
+        return process.cpuUsage().user - before
+      }
+      return Math.min(once(), once(), once())
+    }
+    // Looked at one by one it would be a thousand times.
+    expect(time(many)).toBeLessThan(50 * Math.max(time(many.slice(0, 3)), 1000))
+  })
+})

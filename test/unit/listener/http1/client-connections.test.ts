@@ -165,6 +165,16 @@ describe('what comes while an answer is on its way', () => {
     expect(wire.readableLength).toBe(95 * 16_000)
   })
 
+  test('counts for more than its bytes where it comes one by one', async () => {
+    const { wire } = open()
+    await says(wire, GET)
+    let reads = 0
+    for (; reads < 1000 && !wire.isPaused(); reads++) await says(wire, 'G')
+    expect(reads).toBe(Math.ceil((64 * 1024) / 257))
+    await answer()
+    expect(wire.isPaused()).toBe(false)
+  })
+
   test('is dropped where the answer was the last', async () => {
     const { wire } = open()
     await says(wire, GET)
