@@ -102,7 +102,7 @@ export class Pace {
   #goOnLater(): void {
     const [first] = this.#unanswered
     if (!first || this.#timer) return
-    this.#timer = setTimeout(this.#patienceIsOver, Math.ceil(first.at + PATIENCE - performance.now()))
+    this.#timer = setTimeout(this.#patienceIsOver, Math.max(1, first.at + PATIENCE - performance.now()))
   }
 
   readonly #patienceIsOver = (): void => {

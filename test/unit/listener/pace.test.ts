@@ -98,6 +98,17 @@ describe('how many handshakes wait for their clients', () => {
     expect(honest).toBeGreaterThan(45)
   })
 
+  it('waits no negative time for a client whose time was over before anybody looked', () => {
+    const wait = jest.spyOn(globalThis, 'setTimeout')
+    crowd(48)
+    jest.advanceTimersByTime(500)
+    crowd(100)
+    jest.advanceTimersByTime(500)
+    expect(unanswered).toHaveLength(148)
+    expect(wait.mock.calls.map(([, ms]) => ms).filter((ms) => Number(ms) <= 0)).toEqual([])
+    expect(wait).toHaveBeenCalled()
+  })
+
   it('is small again once clients answer', () => {
     crowd(1000)
     jest.advanceTimersByTime(1000)
