@@ -16,12 +16,12 @@ export interface FiledRule {
   readonly keys: readonly string[]
 }
 
-/** What goes from one thread to another. */
+/** What goes from one thread to another, which both hold then: a transferred ArrayBuffer may cost whom it comes to a full collection at once (SerialSetParts). */
 export interface RuleTableParts {
-  readonly bytes: Uint8Array<ArrayBuffer>
-  readonly starts: Uint32Array<ArrayBuffer>
-  readonly slots: Uint32Array<ArrayBuffer>
-  readonly hashes: Uint32Array<ArrayBuffer>
+  readonly bytes: Uint8Array<SharedArrayBuffer>
+  readonly starts: Uint32Array<SharedArrayBuffer>
+  readonly slots: Uint32Array<SharedArrayBuffer>
+  readonly hashes: Uint32Array<SharedArrayBuffer>
   readonly size: number
   readonly seed: number
   readonly kinds: readonly string[]
@@ -32,13 +32,13 @@ const FIELD = '\x1f'
 const VALUE = '\x1e'
 
 export class RuleTable {
-  #bytes: Buffer = Buffer.alloc(64 * 1024)
+  #bytes: Buffer<ArrayBufferLike> = Buffer.alloc(64 * 1024)
   /** Where each rule begins, and where the last one ends. */
-  #starts = new Uint32Array(1024)
+  #starts: Numbers = new Uint32Array(1024)
   #size = 0
   /** Open addressing: the position of a rule with one added, or 0; beside it the hash of the key that stands there. */
-  #slots = new Uint32Array(4096)
-  #hashes = new Uint32Array(4096)
+  #slots: Numbers = new Uint32Array(4096)
+  #hashes: Numbers = new Uint32Array(4096)
   #used = 0
   /** What stands before the colon of keys. */
   readonly kinds = new Set<string>()
@@ -65,11 +65,10 @@ export class RuleTable {
   get parts(): RuleTableParts {
     const end = this.#starts[this.#size] as number
     return {
-      // Not of the pool that small buffers share: whoever transfers it takes it away from all of them.
-      bytes: new Uint8Array(this.#bytes.subarray(0, end)),
-      starts: this.#starts.slice(0, this.#size + 1),
-      slots: this.#slots,
-      hashes: this.#hashes,
+      bytes: new Uint8Array(shared(this.#bytes.subarray(0, end))),
+      starts: new Uint32Array(shared(this.#starts.subarray(0, this.#size + 1))),
+      slots: new Uint32Array(shared(this.#slots)),
+      hashes: new Uint32Array(shared(this.#hashes)),
       size: this.#size,
       seed: this.#seed,
       kinds: [...this.kinds],
@@ -142,7 +141,15 @@ export class RuleTable {
   }
 }
 
-function grown(array: Uint32Array<ArrayBuffer>): Uint32Array<ArrayBuffer> {
+type Numbers = Uint32Array<ArrayBufferLike>
+
+function shared({ buffer, byteOffset, byteLength }: ArrayBufferView): SharedArrayBuffer {
+  const copy = new SharedArrayBuffer(byteLength)
+  new Uint8Array(copy).set(new Uint8Array(buffer, byteOffset, byteLength))
+  return copy
+}
+
+function grown(array: Numbers): Numbers {
   const larger = new Uint32Array(2 * array.length)
   larger.set(array)
   return larger

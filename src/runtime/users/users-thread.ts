@@ -2,7 +2,4 @@
 import { parentPort, workerData } from 'node:worker_threads'
 import { readUsers, type UsersWanted } from './read.ts'
 
-const read = await readUsers(workerData as UsersWanted)
-const { bytes, starts, slots, hashes } = read.table ?? {}
-const arrays = [bytes, starts, slots, hashes].flatMap((array) => (array ? [array.buffer] : []))
-parentPort?.postMessage(read, arrays)
+parentPort?.postMessage(await readUsers(workerData as UsersWanted))

@@ -1,3 +1,4 @@
+import { types } from 'node:util'
 import { expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { type FiledRule, RuleTable } from '../../../../src/identity/mapping/rule-table.ts'
@@ -37,4 +38,9 @@ test('it grows', () => {
   for (const i of [0, 1, 1023, 1024, 4095, 9999, 19_999]) expect(table.withKey(`cn:${i}`)).toEqual([rules[i]])
   expect(table.withKey('cn:20000')).toEqual([])
   expect([...table.kinds]).toEqual(['cn'])
+})
+
+test('another thread gets nothing whose memory V8 would stop everything for when it comes', () => {
+  const { bytes, starts, slots, hashes } = tableOf([]).parts
+  for (const { buffer } of [bytes, starts, slots, hashes]) expect(types.isSharedArrayBuffer(buffer)).toBe(true)
 })
