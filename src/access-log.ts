@@ -1,6 +1,7 @@
 /** The access log: one JSON line for every request, on every way out. */
 import type { Fault, GatewayError } from './errors.ts'
-import type { CallRecord, Connection, HttpRequest } from './types.ts'
+import type { HttpRequest } from './http-messages.ts'
+import type { CallRecord, Connection } from './types.ts'
 
 /** One finished request. */
 export interface AccessEntry extends Readonly<CallRecord> {

@@ -1,6 +1,6 @@
 /** A client's request and the answer to it: node:http's own, without some of the work that the gateway has no use for. */
 import { IncomingMessage, ServerResponse } from 'node:http'
-import type { HttpRequest, HttpResponse } from './types.ts'
+import type { HttpRequest, HttpResponse } from './http-messages.ts'
 
 /**
  * Before it hands a request out, node:http looks for Content-Length, Transfer-Encoding, Expect and Upgrade in `headers`, and makes an object of all headers

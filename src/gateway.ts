@@ -1,18 +1,7 @@
 import type { Duplex } from 'node:stream'
 import { GatewayError, toGatewayError } from './errors.ts'
-import type {
-  Call,
-  Caller,
-  Connection,
-  HttpRequest,
-  HttpResponse,
-  Identity,
-  Match,
-  Phases,
-  RequestHead,
-  RequestRecord,
-  Service,
-} from './types.ts'
+import type { HttpRequest, HttpResponse } from './http-messages.ts'
+import type { Call, Caller, Connection, Identity, Match, Phases, RequestHead, RequestRecord, Service } from './types.ts'
 
 /** How long a client may go on sending a body that nobody wants any more, in milliseconds (nginx's `lingering_time`). */
 const LINGERING_TIME = 30_000

@@ -1,8 +1,9 @@
 /** Follows each request from its head to its end, for the access log and the metrics. */
 import type { AccessEntry, AccessLog } from './access-log.ts'
 import type { Fault, GatewayError } from './errors.ts'
+import type { HttpRequest } from './http-messages.ts'
 import type { Metrics } from './metrics.ts'
-import type { Connection, HttpRequest, RequestRecord, Route } from './types.ts'
+import type { Connection, RequestRecord, Route } from './types.ts'
 
 export interface RecorderOptions {
   readonly accessLog: AccessLog

@@ -2,7 +2,7 @@
 import { STATUS_CODES } from 'node:http'
 import type { GatewayError } from './errors.ts'
 import { headerValues } from './header-values.ts'
-import type { HttpRequest, HttpResponse } from './types.ts'
+import type { HttpRequest, HttpResponse } from './http-messages.ts'
 
 /**
  * Answers `response` with the error's status, title and remedy. Where the answer has begun already, the client must notice that

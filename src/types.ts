@@ -1,8 +1,7 @@
 /** The seams: what the phases of a request hand to each other, and the interfaces behind which things vary. No code. */
-import type { IncomingMessage } from 'node:http'
-import type { Socket } from 'node:net'
-import type { Duplex, Readable } from 'node:stream'
+import type { Duplex } from 'node:stream'
 import type { GatewayError } from './errors.ts'
+import type { HttpRequest, HttpResponse } from './http-messages.ts'
 import type { CertificateFacts } from './tls-cert-utils/certificate.ts'
 
 /** nginx's `ssl_verify_client`. */
@@ -13,64 +12,6 @@ export type Verification =
   | { readonly result: 'NONE' }
   | { readonly result: 'SUCCESS' }
   | { readonly result: 'FAILED'; readonly reason: string; readonly code: string; readonly hint?: string }
-
-/** A request as it was read, by node:http (`ClientRequest`) or without it (`WholeRequest`, `StreamedRequest`). */
-export interface HttpRequest
-  extends Readonly<
-    Pick<
-      IncomingMessage,
-      'method' | 'url' | 'httpVersion' | 'httpVersionMajor' | 'httpVersionMinor' | 'socket' | 'complete'
-    >
-  > {
-  /** Flat name, value list, as received; one character for each byte. */
-  readonly rawHeaders: string[]
-  /** All of the body, where it came with the head. */
-  readonly wholeBody: Buffer | undefined
-  /** The same as a stream, and any other body as it comes. */
-  readonly body: Readable
-}
-
-/** The answer to a request. It is node:http's ServerResponse, as far as the gateway uses that, and a way past it. */
-export interface HttpResponse {
-  readonly req: HttpRequest
-  /** Null while another answer is before it. */
-  readonly socket: Socket | null
-  readonly statusCode: number
-  /** Whether its connection outlives it; may be set until the head is written. */
-  shouldKeepAlive: boolean
-  readonly headersSent: boolean
-  readonly chunkedEncoding: boolean
-  readonly writableEnded: boolean
-  readonly writableFinished: boolean
-  /** Bytes that wait for the client. */
-  readonly writableLength: number
-  readonly destroyed: boolean
-  /** It is over, in one way or the other. */
-  readonly closed: boolean
-  /** Header lines that tell the client how long its connection is kept. */
-  readonly persistence: string
-  /** Whether the next bytes on the connection are this answer's, and the connection outlives it. */
-  readonly takesWhole: boolean
-  /**
-   * Sends the answer in one write. `takesWhole` must hold.
-   * @param message from the status line to the end of the body, one character or byte for each byte; its length must be told in its head
-   * @param done called when the message is no longer needed
-   */
-  sendWhole(status: number, message: string | Buffer, done?: () => void): void
-  /** @param message undefined for the standard one. @param headers flat name, value list */
-  writeHead(status: number, message: string | undefined, headers: string[]): unknown
-  write(chunk: Buffer | string, done?: () => void): boolean
-  end(): unknown
-  end(chunk: Buffer | string | undefined, encoding?: BufferEncoding): unknown
-  flushHeaders(): void
-  addTrailers(trailers: readonly [string, string][]): void
-  writeContinue(): void
-  writeInformation(status: number, headers: Record<string, string[]>): unknown
-  destroy(): unknown
-  on(event: 'close' | 'drain', listener: () => void): this
-  once(event: 'close' | 'drain', listener: () => void): this
-  off(event: 'close' | 'drain', listener: () => void): this
-}
 
 /** The facts of one TLS handshake. Made once per connection and frozen; where it is judged again with another outcome, a new one takes its place. */
 export interface Connection {

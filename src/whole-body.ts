@@ -1,6 +1,7 @@
 /** Reads a small body whole, for the services that the gateway answers itself. */
 import { GatewayError } from './errors.ts'
-import type { Call, HttpResponse } from './types.ts'
+import type { HttpResponse } from './http-messages.ts'
+import type { Call } from './types.ts'
 
 /**
  * @param most bytes, whatever the listener allows

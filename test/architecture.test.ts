@@ -6,10 +6,11 @@ import { describe, expect, test } from '@jest/globals'
 
 const SRC = fileURLToPath(new URL('../src', import.meta.url))
 
-/** Rooms are folders of src/, or files that stand directly in it. Everything may import `types` and `errors`, except the libraries. */
+/** Rooms are folders of src/, or files that stand directly in it. Everything may import the seams (`types`, `http-messages`) and `errors`, except the libraries. */
 const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'tls-cert-utils': [],
-  types: ['tls-cert-utils', 'errors'],
+  types: ['tls-cert-utils', 'errors', 'http-messages'],
+  'http-messages': [],
   errors: [],
   slices: [],
   config: ['errors', 'slices'],
@@ -102,7 +103,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'registry',
   ],
 }
-const EVERYWHERE = ['types', 'errors']
+const EVERYWHERE = ['types', 'http-messages', 'errors']
 const LIBRARIES = ['tls-cert-utils', 'errors', 'config']
 
 const files = (readdirSync(SRC, { recursive: true }) as string[]).filter((name) => name.endsWith('.ts'))

@@ -1,7 +1,7 @@
 /** A request that somebody asks `inspect` about. */
 import { isIP, Socket } from 'node:net'
 import { Readable } from 'node:stream'
-import type { HttpRequest } from '../types.ts'
+import type { HttpRequest } from '../http-messages.ts'
 import { CommandError } from './command-error.ts'
 
 export interface Question {

@@ -1,4 +1,5 @@
-import type { Call, HttpResponse } from '../types.ts'
+import type { HttpResponse } from '../http-messages.ts'
+import type { Call } from '../types.ts'
 import type { KeystoneError } from './keystone-error.ts'
 
 export interface Answer {

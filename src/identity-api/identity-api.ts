@@ -1,6 +1,7 @@
 import { GatewayError } from '../errors.ts'
 import { headerValues } from '../header-values.ts'
-import type { Call, HttpResponse, Service } from '../types.ts'
+import type { HttpResponse } from '../http-messages.ts'
+import type { Call, Service } from '../types.ts'
 import { readWholeBody } from '../whole-body.ts'
 import { type Answer, refusal, send } from './answer.ts'
 import { expecting, KeystoneError } from './keystone-error.ts'

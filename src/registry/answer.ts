@@ -1,6 +1,6 @@
 /** What clients of registries understand: JSON, the API's version on every answer, and distribution's errors. */
 
-import type { HttpResponse } from '../types.ts'
+import type { HttpResponse } from '../http-messages.ts'
 import type { Resource } from './scope.ts'
 
 /** Old clients recognise a registry by it, also on a 401. */

@@ -1,4 +1,5 @@
-import type { Call, HttpResponse } from '../types.ts'
+import type { HttpResponse } from '../http-messages.ts'
+import type { Call } from '../types.ts'
 import { readWholeBody } from '../whole-body.ts'
 
 /** A form with a refresh token and a hundred scopes has a tenth of this. */

@@ -1,7 +1,8 @@
 /** Lists of repositories and tags, cut down to what the caller may see. A page may come out empty; its Link still leads on. */
 import { EventEmitter } from 'node:events'
 import { GatewayError } from '../errors.ts'
-import type { Call, HttpRequest, HttpResponse, Service } from '../types.ts'
+import type { HttpRequest, HttpResponse } from '../http-messages.ts'
+import type { Call, Service } from '../types.ts'
 
 /** A page of ten thousand of the longest names is smaller. */
 const LARGEST_LIST = 8 * 1024 * 1024

@@ -1,6 +1,7 @@
 /** The token server of registries: distribution's token protocol, under the addresses and with the errors of Keycloak's docker-v2. */
 import { GatewayError } from '../errors.ts'
-import type { Call, HttpResponse, Identity, Service } from '../types.ts'
+import type { HttpResponse } from '../http-messages.ts'
+import type { Call, Identity, Service } from '../types.ts'
 import { type Answer, oauthError, registryError, send } from './answer.ts'
 import { basicCredentials, type Credentials, formCredentials } from './credentials.ts'
 import { readForm } from './form.ts'

@@ -1,6 +1,7 @@
 import type { Duplex } from 'node:stream'
 import { type ErrorCode, GatewayError } from '../errors.ts'
-import type { AnswerHeaders, Balancer, Call, HttpResponse, Service, Target } from '../types.ts'
+import type { HttpResponse } from '../http-messages.ts'
+import type { AnswerHeaders, Balancer, Call, Service, Target } from '../types.ts'
 import { Exchange, type ExchangeOutcome } from './exchange.ts'
 import { upstreamFailure } from './failures.ts'
 import type { OutgoingRequest } from './http1/outgoing-request.ts'

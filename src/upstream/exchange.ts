@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net'
 import { GatewayError } from '../errors.ts'
-import type { AnswerHeaders, Call, HttpResponse } from '../types.ts'
+import type { HttpResponse } from '../http-messages.ts'
+import type { AnswerHeaders, Call } from '../types.ts'
 import { headersFor, keptHeadText, reasonPhrase } from './answer-head.ts'
 import type { AnswerHandler, UpstreamConnection } from './http1/connection.ts'
 import type { AnswerHead } from './http1/head-reader.ts'

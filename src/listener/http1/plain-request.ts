@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net'
-import type { HttpRequest } from '../../types.ts'
+import type { HttpRequest } from '../../http-messages.ts'
 
 export interface PlainHead extends Pick<PlainRequest, 'method' | 'url' | 'rawHeaders'> {
   readonly minor: 0 | 1

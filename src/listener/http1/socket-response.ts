@@ -2,7 +2,7 @@ import { EventEmitter } from 'node:events'
 import { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { headerValues } from '../../header-values.ts'
-import type { HttpRequest, HttpResponse } from '../../types.ts'
+import type { HttpRequest, HttpResponse } from '../../http-messages.ts'
 
 /**
  * The answer to a request that was read without node:http. One that is sent whole goes straight to the socket; for any other, node:http's ServerResponse is

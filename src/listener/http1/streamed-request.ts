@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net'
 import { Readable } from 'node:stream'
-import type { HttpRequest } from '../../types.ts'
+import type { HttpRequest } from '../../http-messages.ts'
 import { type PlainHead, PlainRequest } from './plain-request.ts'
 
 /** A body of a known length as it comes on its connection. It takes no byte beyond that. */

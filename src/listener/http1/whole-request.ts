@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net'
 import { Readable } from 'node:stream'
-import type { HttpRequest } from '../../types.ts'
+import type { HttpRequest } from '../../http-messages.ts'
 import { type PlainHead, PlainRequest } from './plain-request.ts'
 
 /** A request that was there as a whole when it was read, and whose connection is kept. */

@@ -1,4 +1,5 @@
-import type { AuthMethod, Caller, Connection, HttpRequest, Identity, Outcome, User } from '../../../src/types.ts'
+import type { HttpRequest } from '../../../src/http-messages.ts'
+import type { AuthMethod, Caller, Connection, Identity, Outcome, User } from '../../../src/types.ts'
 import { fakeConnection } from '../../support/fake-connection.ts'
 
 export function user(name: string, facts: Partial<User> = {}): User {

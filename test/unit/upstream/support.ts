@@ -1,6 +1,7 @@
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
-import type { Call, CallLimits, HttpRequest } from '../../../src/types.ts'
+import type { HttpRequest } from '../../../src/http-messages.ts'
+import type { Call, CallLimits } from '../../../src/types.ts'
 import { whenFileEnds } from '../../support/cleanup.ts'
 import { fakeConnection } from '../../support/fake-connection.ts'
 
