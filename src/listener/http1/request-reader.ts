@@ -52,16 +52,7 @@ class PlainFields implements FieldReader {
 
   read(name: string, value: string): void {
     // By length first: lower-casing every name would cost more than all the rest.
-    switch (name.length) {
-      case 2:
-      case 6:
-      case 7:
-      case 10:
-      case 14:
-      case 16:
-      case 17:
-        this.#judge(name.toLowerCase(), value)
-    }
+    if (LENGTHS.has(name.length)) this.#judge(name.toLowerCase(), value)
   }
 
   #judge(name: string, value: string): void {
@@ -85,3 +76,5 @@ const UNUSUAL: ReadonlySet<string> = new Set([
   'proxy-connection',
   'transfer-encoding',
 ])
+
+const LENGTHS: ReadonlySet<number> = new Set(['content-length', 'connection', ...UNUSUAL].map((name) => name.length))
