@@ -6,6 +6,7 @@ const program = join(import.meta.dirname, '..', '..', 'src', 'garbage.ts')
 /** Full collections while little is given out, in a process that has dropped a configuration's worth of old memory. */
 function collectionsAfter(call: string): { full: number; stillHeld: boolean } {
   const script = `
+    import { mock } from 'node:test'
     import { setTimeout as sleep } from 'node:timers/promises'
     import { constants, PerformanceObserver } from 'node:perf_hooks'
     import { collectLate, collectSoon } from ${JSON.stringify(program)}
@@ -41,5 +42,11 @@ describe('what a configuration that was replaced leaves behind', () => {
     const { full, stillHeld } = collectionsAfter('collectSoon()')
     expect(full).toBeGreaterThan(0)
     expect(stillHeld).toBe(false)
+  })
+
+  it('waits again as before some seconds later', () => {
+    const later =
+      "mock.timers.enable({ apis: ['setTimeout'] }); collectSoon(); mock.timers.tick(3000); mock.timers.reset()"
+    expect(collectionsAfter(later)).toEqual({ full: 0, stillHeld: true })
   })
 })

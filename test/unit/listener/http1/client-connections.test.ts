@@ -175,6 +175,28 @@ describe('what comes while an answer is on its way', () => {
     expect(wire.isPaused()).toBe(false)
   })
 
+  test('may be a whole request that reached the bound, and what follows is read', async () => {
+    const { wire } = open()
+    await says(wire, GET)
+    const reads = Math.ceil((64 * 1024) / 257)
+    const bytes = GET.replace('/', `/${'a'.repeat(reads - GET.length)}`)
+    for (const byte of bytes) await says(wire, byte)
+    expect(wire.isPaused()).toBe(true)
+    await answer()
+    await answer()
+    await says(wire, GET)
+    expect([responses.map(({ req }) => req.url?.length), handedOver]).toEqual([[1, 1 + reads - GET.length, 1], []])
+  })
+
+  test('is dropped where the end of the connection begins with the end of the answer', async () => {
+    const { wire } = open()
+    await says(wire, GET)
+    await says(wire, GET)
+    responses[0]?.once('close', () => wire.end())
+    await answer()
+    expect([responses.length, handedOver]).toEqual([1, []])
+  })
+
   test('is dropped where the answer was the last', async () => {
     const { wire } = open()
     await says(wire, GET)
