@@ -44,11 +44,10 @@ export class ListFetcher {
     this.#metrics = metrics
   }
 
-  /** Those alone that their authority has signed: anybody on the way could make up issuers otherwise. */
   get inUse(): CrlInUse[] {
     return [...this.#entries.values()].flatMap(({ lists, issuer }) =>
       lists
-        .filter((list) => isNamedBy(list, issuer) && list.isSignedBy(issuer) && Number.isFinite(list.nextUpdate))
+        .filter(({ nextUpdate }) => Number.isFinite(nextUpdate))
         .map(({ nextUpdate }) => ({ name: issuer.subject, nextUpdate })),
     )
   }
@@ -110,6 +109,7 @@ export class ListFetcher {
     const { timeout, max_size: maxSize, interval } = this.#limits
     const { address } = entry
     entry.pending = downloadLists(address, entry.issuer.pem, { timeout, maxSize })
+      .then((lists) => listsToTake(lists, entry, Date.now()))
       .then(
         (lists) => {
           const nextUpdate = Math.min(...lists.map((list) => list.nextUpdate))
@@ -147,6 +147,26 @@ export class ListFetcher {
       else if (now >= entry.fetchAgainAt) void this.#fetch(entry)
     }
   }
+}
+
+/**
+ * Nobody vouches for what comes over http: but its signature. What another has made, or an old list that is sent once more so that a revocation is
+ * forgotten, must not take the place of what is known. @throws Error
+ */
+function listsToTake(fetched: readonly RevocationList[], { issuer, lists: known }: Entry, now: number) {
+  const lists = fetched.filter((list) => isNamedBy(list, issuer))
+  if (lists.length === 0) throw new Error(`the answer holds no list of ${issuer.subject}`)
+  if (!lists.every((list) => list.isSignedBy(issuer))) throw new Error(`the list is not signed by ${issuer.subject}`)
+  if (lists.some((list) => known.some((other) => isNewer(other, list, now)))) {
+    throw new Error('the list is older than the one in use')
+  }
+  return lists
+}
+
+/** One of the future is no reason to keep it: its authority may have made a mistake that it has mended since. */
+function isNewer(known: RevocationList, fetched: RevocationList, now: number): boolean {
+  const isAlike = known.scope.certificates === fetched.scope.certificates
+  return isAlike && known.thisUpdate <= now && known.thisUpdate > fetched.thisUpdate
 }
 
 /** The first http: address where a certificate says that its list is. */
