@@ -14,6 +14,7 @@ import type { Tree } from './yaml-reader.ts'
 export type Variables = NodeJS.ProcessEnv
 
 const SOURCE = 'environment'
+const EMPTY = 'is empty; give it a value, or do not set it at all'
 export const CONFIG_FILE = 'SALLYPORT_CONFIG'
 export const UPSTREAM_URL = 'SALLYPORT_UPSTREAM_URL'
 
@@ -24,16 +25,18 @@ export const BY_VARIABLE: ReadonlyMap<string, Setting> = new Map(
 
 const KNOWN = new Set([CONFIG_FILE, ...[...BY_VARIABLE.keys(), UPSTREAM_URL].flatMap((name) => [name, `${name}_FILE`])])
 
-/** Left empty by a misspelt substitution, these would quietly let everybody in. */
+/** Left empty by a misspelt substitution, these would quietly let everybody in. So would their twins. */
 const NEVER_EMPTY = [
   'SALLYPORT_SSL_VERIFY_CLIENT',
   'SALLYPORT_SSL_CRL',
+  'SALLYPORT_SSL_CRL_FETCH',
+  'SALLYPORT_SSL_OCSP',
   'SALLYPORT_SSL_CLIENT_CERTIFICATE',
   'SALLYPORT_PINNED_CERTS',
   'SALLYPORT_SSL_VERIFY_EXTENDED_KEY_USAGE',
   'SALLYPORT_SSL_VERIFY_POLICIES',
   'SALLYPORT_VERIFY_AND_MAP',
-]
+].flatMap((name) => [name, `${name}_FILE`])
 
 /** Kubernetes gives every pod such variables for a Service that happens to be named "sallyport". */
 const KUBERNETES =
@@ -79,6 +82,10 @@ export function applyEnvironment(tree: Tree, context: EnvironmentContext): Probl
     if (!found) continue
     const path = setting.path.replace('servers[]', `servers[${server}]`).replace('listeners[]', 'listeners[0]')
     const value = setting.shape === 'list' ? splitList(found.value) : found.value
+    if (value.length === 0) {
+      problems.push({ path: found.name, source: SOURCE, message: EMPTY })
+      continue
+    }
     if (assign(tree, path, value)) context.places.given(path, { path: found.name, source: SOURCE })
   }
   const url = readSetting([UPSTREAM_URL], context, problems)
@@ -156,7 +163,7 @@ function emptyVariables(env: Variables): Problem[] {
   return NEVER_EMPTY.filter((name) => env[name] === '').map((name) => ({
     path: name,
     source: SOURCE,
-    message: 'is empty; give it a value, or do not set it at all',
+    message: EMPTY,
   }))
 }
 

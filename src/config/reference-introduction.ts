@@ -45,8 +45,9 @@ Each setting below that names a variable can be given by it. A variable for a li
 its default server. Lists are separated by commas. Each variable but
 \`SALLYPORT_CONFIG\` has a twin that ends in \`_FILE\` and names a file that holds the
 value, as Docker secrets do; setting both is refused. (\`SALLYPORT_SSL_PASSWORD_FILE\` is nginx's \`ssl_password_file\`: its file may
-hold several passphrases, one a line.) An empty variable counts as not set, except for \`SALLYPORT_SSL_VERIFY_CLIENT\`,
-\`SALLYPORT_SSL_CLIENT_CERTIFICATE\` and \`SALLYPORT_SSL_CRL\`, which are refused: left empty by mistake they would let everybody in.
+hold several passphrases, one a line.) An empty variable counts as not set, except for \`SALLYPORT_VERIFY_AND_MAP\`,
+\`SALLYPORT_PINNED_CERTS\` and those that begin with \`SALLYPORT_SSL_VERIFY_\`, \`SALLYPORT_SSL_CRL\`, \`SALLYPORT_SSL_OCSP\` or \`SALLYPORT_SSL_CLIENT_CERTIFICATE\`,
+which are refused, and so are their twins: left empty by mistake they would let everybody in. A list with nothing in it (\`,\`) and an empty file are refused for all.
 A variable that begins with \`SALLYPORT_\` or \`SECRET_CLIENT_\` and is not known is refused. Keys and passphrases are removed from
 the environment once read.
 `

@@ -223,8 +223,30 @@ test('an empty variable counts as not set, except where that would let everybody
   expect(
     messages({ SALLYPORT_LISTEN: '', SECRET_CLIENT_KEY: '', SECRET_CLIENT_CERT: '', SALLYPORT_SSL_CERTIFICATE: '' }),
   ).toEqual([])
-  for (const name of ['SALLYPORT_SSL_VERIFY_CLIENT', 'SALLYPORT_SSL_CRL', 'SALLYPORT_SSL_CLIENT_CERTIFICATE']) {
+  for (const name of [
+    'SALLYPORT_SSL_VERIFY_CLIENT',
+    'SALLYPORT_SSL_CRL',
+    'SALLYPORT_SSL_CRL_FILE',
+    'SALLYPORT_SSL_CLIENT_CERTIFICATE',
+    'SALLYPORT_SSL_OCSP',
+    'SALLYPORT_PINNED_CERTS_FILE',
+  ]) {
     expect(messages({ [name]: '' })).toEqual([
+      `environment: ${name}: is empty; give it a value, or do not set it at all`,
+    ])
+  }
+})
+
+test('a list with nothing in it and an empty file are refused', () => {
+  writeFileSync(inFolder('nothing'), '\n')
+  const empty: [string, string][] = [
+    ['SALLYPORT_PINNED_CERTS', ','],
+    ['SALLYPORT_PINNED_CERTS_FILE', inFolder('nothing')],
+    ['SALLYPORT_SSL_VERIFY_POLICIES', ' '],
+    ['SALLYPORT_LOG_LEVEL_FILE', inFolder('nothing')],
+  ]
+  for (const [name, value] of empty) {
+    expect(messages({ [name]: value })).toEqual([
       `environment: ${name}: is empty; give it a value, or do not set it at all`,
     ])
   }
