@@ -47,7 +47,7 @@ export function* checkAgainst<S extends z.ZodType>(
   value: unknown,
   context: CheckContext,
 ): Slices<z.output<S>> {
-  return (yield* new Checker(context).value(schema, value, '', false)) as z.output<S>
+  return (yield* new Checker(context).value(declarationOf(schema), value, '', false)) as z.output<S>
 }
 
 class Checker {
@@ -58,8 +58,7 @@ class Checker {
     this.#context = context
   }
 
-  *value(schema: z.ZodType, written: unknown, path: string, ofKong: boolean): Slices<unknown> {
-    const declared = declarationOf(schema)
+  *value(declared: Declaration, written: unknown, path: string, ofKong: boolean): Slices<unknown> {
     const { inner, fallback, field } = declared
     // An empty block is usual where its lines are commented out; an empty value is more likely a mistake, except to Kong.
     const given = written === null && (declared.isBlock || ofKong) ? undefined : written
@@ -82,10 +81,14 @@ class Checker {
     const { ofKong, settings } = declarationOf(schema)
     const result: Record<string, unknown> = path.endsWith(']') ? { at: path } : {}
     for (const key of Object.keys(value)) {
-      if (!Object.hasOwn(schema.shape, key)) this.#unknown(key, schema, path)
+      if (!settings.has(key)) this.#unknown(key, schema, path)
     }
-    for (const [key, inner] of settings) {
-      const found = yield* this.value(inner, value[key], pathTo(path, key), ofKong)
+    for (const [key, declared] of settings) {
+      const given = value[key]
+      const found =
+        given === undefined && declared.standard
+          ? declared.standard.value
+          : yield* this.value(declared, given, pathTo(path, key), ofKong)
       if (found === WRONG) this.#context.broken.add(result)
       else if (found !== undefined) result[key] = found
     }
@@ -133,6 +136,7 @@ class Checker {
     ofKong: boolean,
   ): Slices<unknown> {
     const element = schema.element as z.ZodType
+    const declared = declarationOf(element)
     if (!Array.isArray(value)) {
       const of = field ? `, each ${field.kind.expected}` : ''
       this.#wrong(path, `expected a list${of}: write [a, b], or one item a line after "- "`)
@@ -140,21 +144,13 @@ class Checker {
     }
     const items: unknown[] = []
     for (const item of value) {
-      items.push(yield* this.#element(element, field, item, pathTo(path, items.length), ofKong))
+      const inner = pathTo(path, items.length)
+      if (field) items.push(this.#leaf(element, field, item, inner))
+      else items.push(yield* this.value(declared, item ?? null, inner, ofKong))
       yield
     }
     if (!field) return items.filter((item) => item !== WRONG)
     return items.includes(WRONG) ? WRONG : items
-  }
-
-  *#element(
-    schema: z.ZodType,
-    field: Field | undefined,
-    item: unknown,
-    path: string,
-    ofKong: boolean,
-  ): Slices<unknown> {
-    return field ? this.#leaf(schema, field, item, path) : yield* this.value(schema, item ?? null, path, ofKong)
   }
 
   *#record(schema: z.ZodRecord, field: Field | undefined, value: unknown, path: string): Slices<unknown> {
@@ -223,7 +219,9 @@ interface Declaration {
   readonly isBlock: boolean
   readonly ofKong: boolean
   /** Of a map. */
-  readonly settings: readonly (readonly [key: string, schema: z.ZodType])[]
+  readonly settings: ReadonlyMap<string, Declaration>
+  /** What holds where nothing is written, for a setting that needs no place for it: the same for all of ten thousand routes. */
+  readonly standard: { readonly value: unknown } | undefined
 }
 
 const declarations = new WeakMap<z.ZodType, Declaration>()
@@ -233,15 +231,25 @@ function declarationOf(schema: z.ZodType): Declaration {
   const known = declarations.get(schema)
   if (known) return known
   const { inner, fallback } = unwrap(schema)
+  const field = fields.get(schema)
+  const isOptional = schema instanceof z.ZodOptional
+  const settings = schema instanceof z.ZodObject ? Object.entries<z.ZodType>(schema.shape) : []
   const declared = {
-    ...{ inner, fallback, field: fields.get(schema) },
-    isOptional: schema instanceof z.ZodOptional,
+    ...{ inner, fallback, field, isOptional },
     isBlock: inner instanceof z.ZodObject || inner instanceof z.ZodArray || inner instanceof z.ZodRecord,
     ofKong: kongEntities.has(schema),
-    settings: schema instanceof z.ZodObject ? Object.entries<z.ZodType>(schema.shape) : [],
+    settings: new Map(settings.map(([key, each]) => [key, declarationOf(each)])),
+    standard: standardOf(inner, fallback, field, isOptional),
   }
   declarations.set(schema, declared)
   return declared
+}
+
+function standardOf(inner: z.ZodType, fallback: unknown, field: Field | undefined, isOptional: boolean) {
+  if (fallback === undefined) return isOptional ? { value: undefined } : undefined
+  if (!field || field.kind.pem) return undefined
+  const { success, data } = inner.safeParse(fallback)
+  return success ? { value: Object.freeze(data) } : undefined
 }
 
 function isMap(value: unknown): value is Record<string, unknown> {

@@ -89,8 +89,8 @@ class Load {
   readonly #problems: Problem[] = []
   /** Values that came from variables, where secrets come from. */
   readonly #expanded = new Set<string>()
-  /** Values whose variables are missing: what their type says about the rest would be noise. */
-  readonly #incomplete = new Set<string>()
+  /** Values whose variables are missing, with what is wrong: what their type says about the rest would be noise. */
+  readonly #incomplete = new Map<string, string>()
 
   constructor(places: Places, pems: PemReader, env: Variables) {
     this.#places = places
@@ -110,6 +110,8 @@ class Load {
       const expand = (text: string, at: string) => this.#expand(text, at)
       const { tree, problems } = yield* readYaml(readBounded(path), { source, places: this.#places, expand })
       this.#problems.push(...problems)
+      // Not before: as long as the file is being read, nobody can look up where something stands.
+      for (const [at, message] of this.#incomplete) this.#tell(at, message)
       return tree
     } catch (error) {
       if (!(error instanceof Unfit)) throw error
@@ -155,7 +157,10 @@ class Load {
   }
 
   #report(path: string, message: string): void {
-    if (this.#incomplete.has(path)) return
+    if (!this.#incomplete.has(path)) this.#tell(path, message)
+  }
+
+  #tell(path: string, message: string): void {
     this.#problems.push({ ...this.#places.locate(path), message: inNatsWords(path, message) })
   }
 
@@ -164,10 +169,7 @@ class Load {
     if (!written.includes('${') || verbatimSetting(path)) return written
     const { text, used, problem } = substitute(written, (name) => variable(this.#env, name))
     if (used.length > 0) this.#expanded.add(path)
-    if (problem !== undefined) {
-      this.#report(path, problem)
-      this.#incomplete.add(path)
-    }
+    if (problem !== undefined) this.#incomplete.set(path, problem)
     if (secretSetting(path)) for (const name of used) takeOut(this.#env, name)
     return text
   }

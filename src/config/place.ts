@@ -1,5 +1,6 @@
 /** Where things stand: setting paths such as `services[0].url`, and the line, column or variable behind each. */
 import type { Problem } from '../errors.ts'
+import type { Spots } from './spots.ts'
 
 /** `parent` and one step further: a key, or an index. */
 export function pathTo(parent: string, step: string | number): string {
@@ -20,7 +21,7 @@ function* enclosing(path: string): Generator<string> {
 /** A place to report: everything of a Problem but its message. */
 export type Place = Omit<Problem, 'message'>
 
-interface Position {
+export interface Position {
   readonly line: number
   readonly column: number
 }
@@ -28,17 +29,17 @@ interface Position {
 /** Remembers where each setting came from. */
 export class Places {
   readonly #source: string | undefined
-  readonly #positions = new Map<string, Position>()
   readonly #given = new Map<string, Place>()
+  #standing: { readonly spots: Spots; readonly positionAt: (offset: number) => Position } | undefined
 
   /** `source` is the configuration file, if there is one. */
   constructor(source: string | undefined) {
     this.#source = source
   }
 
-  /** The setting stands in the file. */
-  stands(path: string, position: Position): void {
-    this.#positions.set(path, position)
+  /** What stands in the file, and where. */
+  stand(spots: Spots, positionAt: (offset: number) => Position): void {
+    this.#standing = { spots, positionAt }
   }
 
   /** The setting was given by a variable or on the command line, whatever the file says. */
@@ -56,9 +57,14 @@ export class Places {
     for (const candidate of enclosing(path)) {
       const by = this.#given.get(candidate)
       if (by) return by
-      const position = this.#positions.get(candidate)
+      const position = this.#positionOf(candidate)
       if (position && this.#source !== undefined) return { path, source: this.#source, ...position }
     }
     return this.#source === undefined ? { path } : { path, source: this.#source }
+  }
+
+  #positionOf(path: string): Position | undefined {
+    const offset = this.#standing?.spots.find(path)
+    return offset === undefined ? undefined : this.#standing?.positionAt(offset)
   }
 }

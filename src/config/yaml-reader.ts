@@ -13,7 +13,8 @@ import {
 } from 'yaml'
 import type { Problem } from '../errors.ts'
 import type { Slices } from '../slices.ts'
-import { type Places, pathTo } from './place.ts'
+import { type Places, type Position, pathTo } from './place.ts'
+import { Spots } from './spots.ts'
 import { parseDocument } from './yaml-document.ts'
 
 /** A map of the file: without a prototype, so that a key such as `__proto__` is a key like any other. */
@@ -96,6 +97,7 @@ class Reader {
   readonly #lines: LineCounter
   readonly #options: YamlOptions
   readonly #problems: Problem[] = []
+  readonly #spots = new Spots()
   #values = 0
 
   constructor(document: Document.Parsed, lines: LineCounter, options: YamlOptions) {
@@ -106,6 +108,7 @@ class Reader {
 
   *read(): Slices<YamlRead> {
     const root = this.#document.contents
+    this.#options.places.stand(this.#spots, (offset) => positionAt(this.#lines, offset))
     try {
       // A file with nothing in it, or only comments, is a configuration with every setting at its default.
       if (root === null || (isScalar(root) && root.value === null)) return { tree: emptyTree(), problems: [] }
@@ -142,8 +145,9 @@ class Reader {
     const items: unknown[] = []
     for (const node of nodes) {
       const inner = pathTo(path, items.length)
-      this.#mark(node, inner)
+      const spot = this.#spots.begin(startOf(node))
       items.push(yield* this.#value(node, inner, depth + 1))
+      this.#spots.end(spot)
       yield
     }
     return items
@@ -162,8 +166,9 @@ class Reader {
       }
       const inner = pathTo(path, key)
       if (key in tree) this.#report(pair.key, inner, 'is written twice; keep one of them')
-      this.#mark(pair.key, inner)
+      const spot = this.#spots.begin(startOf(pair.key), key)
       tree[key] = yield* this.#value(pair.value, inner, depth + 1)
+      this.#spots.end(spot)
     }
     return Object.assign(emptyTree(), ...merged.reverse(), tree)
   }
@@ -183,21 +188,20 @@ class Reader {
     return []
   }
 
-  #mark(node: unknown, path: string): void {
-    const position = this.#position(node)
-    if (position) this.#options.places.stands(path, position)
-  }
-
-  #position(node: unknown): { line: number; column: number } | undefined {
-    const start = (node as Node | null)?.range?.[0]
-    if (start === undefined) return undefined
-    const { line, col } = this.#lines.linePos(start)
-    return { line, column: col }
-  }
-
   #report(node: unknown, path: string, message: string): void {
-    this.#problems.push({ path, source: this.#options.source, ...this.#position(node), message })
+    const start = startOf(node)
+    const position = start === undefined ? undefined : positionAt(this.#lines, start)
+    this.#problems.push({ path, source: this.#options.source, ...position, message })
   }
+}
+
+function startOf(node: unknown): number | undefined {
+  return (node as Node | null)?.range?.[0]
+}
+
+function positionAt(lines: LineCounter, offset: number): Position {
+  const { line, col } = lines.linePos(offset)
+  return { line, column: col }
 }
 
 function emptyTree(): Tree {
