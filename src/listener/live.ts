@@ -90,9 +90,11 @@ export class Live {
     return this.#upgraded
   }
 
-  /** Whether it carries what may go on for ever: an upgrade, or an answer that has begun. */
+  /** Whether it carries what may go on for ever: an upgrade, a request that is still being sent, or an answer that has begun. */
   get streams(): boolean {
-    return this.#upgraded || (this.busy && this.#response?.headersSent === true)
+    const response = this.#response
+    if (this.#upgraded || !response || !this.busy) return this.#upgraded
+    return response.headersSent || !response.req.complete
   }
 
   /** Serves a request when it is its turn. The `requests`th is the last one. */

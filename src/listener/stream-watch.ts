@@ -1,4 +1,4 @@
-/** What goes on for long, as an upgrade or an answer that streams, must end with the credential that let it in. */
+/** What goes on for long, as an upgrade, an upload or an answer that streams, must end with the credential that let it in. */
 import type { Live } from './live.ts'
 import type { Ended } from './sweeper.ts'
 

@@ -6,7 +6,7 @@ import { type Objection, StreamWatch } from './stream-watch.ts'
 
 /** How often connections are looked at that outlive what let them in, in milliseconds. */
 const SWEEP_INTERVAL = 500
-/** How long an answer that has begun may go on when the trust policy of its connection is gone. */
+/** How long an answer that has begun, or a request that is still being sent, may go on when the trust policy of its connection is gone. */
 const RETIREMENT_GRACE = 1000
 /** How long many connections may be judged at a stretch, in milliseconds. A request takes some turns of the event loop, and so waits for as many slices. */
 const SLICE = 2
@@ -37,7 +37,7 @@ export type Ended = (connection: Connection, reason: string) => void
 
 /**
  * Looks after open connections, which outlive what let them in: requests are refused as they come, idle connections are closed, and what
- * goes on for longer, as an upgrade or an answer that streams, is cut.
+ * goes on for longer, as an upgrade, an upload or an answer that streams, is cut.
  */
 export class Sweeper {
   readonly #live: ReadonlyMap<object, Live>
@@ -67,7 +67,7 @@ export class Sweeper {
 
   /**
    * After a reload: what was judged by a policy that is gone goes too. Idle and upgraded connections end at once; of the
-   * busy ones the answer may end first, within a moment, and the next request gets 421.
+   * busy ones the answer may end first, uploads and answers that have begun within a moment, and the next request gets 421.
    */
   retire(policyIds: ReadonlySet<string>): void {
     const now = Date.now()

@@ -66,6 +66,19 @@ describe.each(Object.entries(KINDS))('%s', (_kind, bytes) => {
   })
 })
 
+test('a slow upload of the revoked client is cut within a second, and that of another goes on', async () => {
+  scene.backend.respond = (request, response) => void request.on('end', () => response.end('hello'))
+  const [ending, lasting] = [await gateway.open({ as: ada }), await gateway.open({ as: bob })]
+  for (const client of [ending, lasting]) client.write(`${REQUEST.replace('GET', 'POST')}Content-Length: 6\r\n\r\nabc`)
+  await waitFor('both uploads', () => scene.backend.seen.length === 2)
+  expect(await endOf(ending)).toBeLessThan(1000)
+  expect(ending.received).toBe('')
+  await gateway.logged({ msg: 'connection ended', subject: 'CN=ada', reason: REVOKED })
+  lasting.write('def')
+  expect((await lasting.answers(1))[0]).toMatchObject({ status: 200, body: 'hello' })
+  lasting.destroy()
+})
+
 describe('an idle connection', () => {
   test('of the revoked client is closed within a second, and that of another serves on', async () => {
     scene.backend.respond = (_request, response) => response.end('hello')
