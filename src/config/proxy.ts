@@ -4,9 +4,9 @@ import type { Problem } from '../errors.ts'
 import { host } from './addresses.ts'
 import { block, field, list } from './field.ts'
 import { pem } from './pem.ts'
-import { duration, integer, onOff, text } from './scalars.ts'
+import { duration, integer, onOff } from './scalars.ts'
 import { secret } from './secret.ts'
-import { SOUND_CIPHERS, tlsProtocol } from './tls.ts'
+import { cipherList, SOUND_CIPHERS, tlsProtocol } from './tls.ts'
 
 export const proxy = block('The way out: TLS to the upstreams and the connections that are kept to them.', {
   proxy_ssl_certificate: field(pem, {
@@ -44,7 +44,7 @@ export const proxy = block('The way out: TLS to the upstreams and the connection
     env: 'SALLYPORT_PROXY_SSL_PROTOCOLS',
     about: 'The TLS versions that are spoken with upstreams.',
   }),
-  proxy_ssl_ciphers: field(text, {
+  proxy_ssl_ciphers: field(cipherList, {
     default: SOUND_CIPHERS,
     env: 'SALLYPORT_PROXY_SSL_CIPHERS',
     about: "The cipher suites that are offered to upstreams, in OpenSSL's format.",

@@ -12,7 +12,7 @@ import { pem, pems } from './pem.ts'
 import { choice, duration, integer, matching, onOff, size, text } from './scalars.ts'
 import { type Secret, secret } from './secret.ts'
 import { checkServerKey } from './server-keys.ts'
-import { SOUND_CIPHERS, tlsProtocol } from './tls.ts'
+import { cipherList, SOUND_CIPHERS, tlsProtocol } from './tls.ts'
 
 const extendedKeyUsage = matching(
   /^(clientAuth|serverAuth|codeSigning|emailProtection|timeStamping|OCSPSigning|\d+(\.\d+)+)$/,
@@ -151,7 +151,7 @@ export const server = block('One virtual server.', {
     env: 'SALLYPORT_SSL_PROTOCOLS',
     about: 'The TLS versions that are spoken.',
   }),
-  ssl_ciphers: field(text, {
+  ssl_ciphers: field(cipherList, {
     default: SOUND_CIPHERS,
     env: 'SALLYPORT_SSL_CIPHERS',
     about: "The cipher suites, in OpenSSL's format.",

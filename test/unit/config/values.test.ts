@@ -11,6 +11,7 @@ import {
 } from '../../../src/config/addresses.ts'
 import { Unfit } from '../../../src/config/field.ts'
 import { choice, duration, integer, onOff, positiveDuration, size } from '../../../src/config/scalars.ts'
+import { cipherList } from '../../../src/config/tls.ts'
 
 describe('a duration', () => {
   test.each([
@@ -43,6 +44,17 @@ describe('a duration', () => {
 
   test('of zero is refused where nothing could finish in it', () => {
     expect(() => positiveDuration.parse('0s')).toThrow('must not be 0')
+  })
+})
+
+describe('cipher suites', () => {
+  test.each(['HIGH:!aNULL:!MD5', 'TLS_AES_128_GCM_SHA256', 'unknown:ECDHE-RSA-AES128-GCM-SHA256'])(
+    '%j are those that OpenSSL understands',
+    (written) => expect(cipherList.parse(written)).toBe(written),
+  )
+
+  test.each(['nonsense', 'TLS_AES_128_GCM_SHA256:nonsense', 'TLS_NOPE', '!', '', 7])('%j are refused', (written) => {
+    expect(() => cipherList.parse(written)).toThrow(Unfit)
   })
 })
 
