@@ -16,7 +16,23 @@ export interface HttpRequest
   /** All of the body, where it came with the head. */
   readonly wholeBody: Buffer | undefined
   /** The same as a stream, and any other body as it comes. */
-  readonly body: Readable
+  readonly body: RequestStream
+}
+
+/** A body as it comes, which may be had past its stream: what a Readable does for each chunk is a fifth of a large upload (docs/performance.md). */
+export interface RequestStream extends Readable {
+  /**
+   * Hands each chunk to `taker` in the turn that reads it; `pause` and `resume` then hold back the client itself, without a queue in between.
+   * @returns false where it has to be read as a stream
+   */
+  handTo?(taker: BodyTaker): boolean
+  /** The taker needs no more. What still comes is dropped. */
+  takeBack?(): void
+}
+
+export interface BodyTaker {
+  data(chunk: Buffer): void
+  end(): void
 }
 
 /** The answer to a request. It is node:http's ServerResponse, as far as the gateway uses that, and a way past it. */

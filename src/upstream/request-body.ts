@@ -49,7 +49,9 @@ export class RequestBody implements OutgoingBody {
     this.#sink = sink
     this.started = true
     this.#expectClient()
-    stream.on('data', this.#data).once('end', this.#end).once('close', this.#closed).resume()
+    stream.once('close', this.#closed)
+    const taker = { data: this.#data, end: this.#end }
+    if (!stream.handTo?.(taker)) stream.on('data', taker.data).once('end', taker.end).resume()
     this.#begin()
   }
 
@@ -70,7 +72,9 @@ export class RequestBody implements OutgoingBody {
   giveUp(): void {
     clearTimeout(this.#timer)
     this.#sink = undefined
-    this.#call.request.body.off('data', this.#data).off('end', this.#end).off('close', this.#closed)
+    const stream = this.#call.request.body
+    stream.off('data', this.#data).off('end', this.#end).off('close', this.#closed)
+    stream.takeBack?.()
   }
 
   #fail(error: GatewayError): void {

@@ -1,12 +1,13 @@
 import type { Socket } from 'node:net'
 import { Readable } from 'node:stream'
-import type { HttpRequest } from '../../http-messages.ts'
+import type { BodyTaker, HttpRequest, RequestStream } from '../../http-messages.ts'
 import { type PlainHead, PlainRequest } from './plain-request.ts'
 
 /** A body of a known length as it comes on its connection. It takes no byte beyond that. */
-export class CountedBody extends Readable {
+export class CountedBody extends Readable implements RequestStream {
   readonly #socket: Socket
   #remaining: number
+  #taker: BodyTaker | undefined
 
   constructor(socket: Socket, length: number) {
     super({ highWaterMark: 64 * 1024 })
@@ -22,14 +23,58 @@ export class CountedBody extends Readable {
   receive(bytes: Buffer): number {
     const own = bytes.length > this.#remaining ? bytes.subarray(0, this.#remaining) : bytes
     this.#remaining -= own.length
-    const takesMore = this.push(own)
-    if (this.complete) this.push(null)
-    else if (!takesMore) this.#socket.pause()
+    if (this.#taker) this.#hand(this.#taker, own)
+    else this.#queue(own)
     return own.length
+  }
+
+  handTo(taker: BodyTaker): boolean {
+    if (this.complete) return false
+    const waiting: Buffer[] = []
+    // The last of these reads lets the socket go on, so that they must come before the taker may pause it.
+    for (let piece = this.read(); piece !== null; piece = this.read()) waiting.push(piece)
+    this.#taker = taker
+    for (const piece of waiting) if (this.#taker) taker.data(piece)
+    return true
+  }
+
+  takeBack(): void {
+    if (!this.#taker) return
+    this.#taker = undefined
+    this.#socket.resume()
+    // Nobody else asks for the rest, nor for 'close'.
+    super.resume()
+  }
+
+  override pause(): this {
+    if (!this.#taker) return super.pause()
+    this.#socket.pause()
+    return this
+  }
+
+  override resume(): this {
+    if (!this.#taker) return super.resume()
+    this.#socket.resume()
+    return this
   }
 
   override _read(): void {
     this.#socket.resume()
+  }
+
+  #hand(taker: BodyTaker, bytes: Buffer): void {
+    taker.data(bytes)
+    if (!this.complete) return
+    this.push(null)
+    // It may have been given up with these bytes.
+    if (this.#taker) taker.end()
+    this.takeBack()
+  }
+
+  #queue(bytes: Buffer): void {
+    const takesMore = this.push(bytes)
+    if (this.complete) this.push(null)
+    else if (!takesMore) this.#socket.pause()
   }
 }
 
