@@ -6,7 +6,7 @@
  */
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { setPriority } from 'node:os'
 import { connect, createSecureContext, type TLSSocket } from 'node:tls'
 import type { Pki } from './pki.ts'
@@ -88,11 +88,17 @@ async function open({ pki, port, count, atOnce, localAddress }: Order): Promise<
   }
 }
 
-/** sched(7), "The autogroup feature": the nice value of a session's group is a file. */
+/** sched(7), "The autogroup feature": the nice value of a session's group is a file, and not there where the kernel has no such groups. */
 function giveWay(): void {
   setPriority(NICENESS)
-  const group = '/proc/self/autogroup'
-  if (existsSync(group)) writeFileSync(group, String(NICENESS))
+  try {
+    writeFileSync('/proc/self/autogroup', String(NICENESS))
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    // Without privileges it is taken once in a tenth of a second from all processes of the machine together.
+    if (code === 'EAGAIN') setTimeout(giveWay, 50 + (process.pid % 200))
+    else if (code !== 'ENOENT') throw error
+  }
 }
 
 if (process.argv[2] === 'crowd') {
