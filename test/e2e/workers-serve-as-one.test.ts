@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { Agent } from 'node:https'
+import { connect } from 'node:tls'
 import { beforeAll, expect, test } from '@jest/globals'
 import type { Gateway } from '../support/gateway.ts'
 import { Load } from '../support/load.ts'
@@ -18,6 +19,21 @@ function workersOf(gateway: Gateway): number[] {
     .split(' ')
     .filter((text) => text !== '')
     .map(Number)
+}
+
+/** How many session tickets a client has been given by the time of its answer. */
+async function ticketsOf({ port }: Gateway): Promise<number> {
+  const { chain: cert, key } = scene.ada
+  const identity = { servername: 'localhost', rejectUnauthorized: false, cert, key }
+  const socket = connect({ port, host: '127.0.0.1', minVersion: 'TLSv1.3', ...identity })
+  let tickets = 0
+  socket.on('session', () => {
+    tickets += 1
+  })
+  socket.write('GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n')
+  const answer = Buffer.concat(await socket.toArray()).toString('latin1')
+  expect(answer.slice(0, 12)).toBe('HTTP/1.1 200')
+  return tickets
 }
 
 /** A request on a connection of its own. */
@@ -51,6 +67,15 @@ test('the C library keeps little memory that nobody uses, unless whoever starts 
   }
   expect(await arenas({})).toEqual(['2', '2'])
   expect(await arenas({ MALLOC_ARENA_MAX: '3' })).toEqual(['3', '3'])
+})
+
+test('a full handshake gives one session ticket, unless whoever starts the gateway says otherwise', async () => {
+  const given = async (env: Record<string, string>) => {
+    const gateway = await scene.start({ workers: 2 }, { env })
+    return ticketsOf(gateway)
+  }
+  expect(await given({})).toBe(1)
+  expect(await given({ OPENSSL_CONF: '/dev/null' })).toBe(2)
 })
 
 test('one that dies is replaced; the connections of the others go on, and no count is forgotten', async () => {
