@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { Agent } from 'node:https'
 import { connect } from 'node:tls'
 import { beforeAll, expect, test } from '@jest/globals'
-import type { Gateway } from '../support/gateway.ts'
+import { type Gateway, spawnGateway } from '../support/gateway.ts'
 import { Load } from '../support/load.ts'
 import { makeScene, type Scene } from '../support/scene.ts'
 import { waitFor, within } from '../support/wait.ts'
@@ -110,6 +110,27 @@ test('a reload reaches all of them, and a refused one reaches none', async () =>
   await gateway.reload('listeners: [{ lisstenn: 1 }]')
   expect(await some()).toEqual(Array(6).fill(200))
   expect(told('reload refused')).toHaveLength(1)
+})
+
+test('a reload that is asked for while they start comes once they have', async () => {
+  const gateway = spawnGateway({ config: scene.config({ workers: 2 }) })
+  await gateway.logged({ msg: 'ready', worker: 1 }, 15)
+  gateway.child.process.kill('SIGHUP')
+  await gateway.untilReady()
+  await gateway.logged({ msg: 'reloaded', reason: 'SIGHUP' }, 15)
+})
+
+test('SIGUSR1, by which nginx opens its logs anew, opens no debugger in any of them', async () => {
+  const gateway = await scene.start({ workers: 2 })
+  const workers = workersOf(gateway)
+  for (const pid of [gateway.child.pid, ...workers]) process.kill(pid, 'SIGUSR1')
+  await gateway.logged({
+    level: 'info',
+    msg: 'SIGUSR1: there is no log file to open anew, the log goes to standard output',
+  })
+  expect(await Promise.all([1, 2].map(() => status(gateway)))).toEqual([200, 200])
+  expect(workersOf(gateway)).toEqual(workers)
+  expect((await gateway.stop()).stderr).toBe('')
 })
 
 test('SIGUSR2 replaces all of them while no request is refused or lost, on new connections and on kept ones', async () => {
