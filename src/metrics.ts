@@ -204,17 +204,18 @@ function upstreamSamples(sources: Iterable<UpstreamSource>): Sample[] {
 }
 
 function certificateMetrics(register: Register): Pick<Metrics, 'certificates'> {
-  let certificates: readonly CertificateInUse[] = []
+  let certificates: Sample[] = []
   register(
     'sallyport_certificate_not_after_timestamp_seconds',
     'gauge',
     'When a certificate in use stops being valid.',
-    () =>
-      earliest(certificates.map(({ role, name, notAfter }) => ({ labels: { role, name }, value: notAfter / 1000 }))),
+    () => certificates,
   )
   return {
     certificates(inUse) {
-      certificates = inUse
+      certificates = earliest(
+        inUse.map(({ role, name, notAfter }) => ({ labels: { role, name }, value: notAfter / 1000 })),
+      )
     },
   }
 }

@@ -41,6 +41,9 @@ export class Exchange implements AnswerHandler {
   #stalled = false
   #answered = false
   #over = false
+  /** Where parts of the body lie that are to leave together. */
+  #gathered: ReadBuffer | undefined
+  #flushing: NodeJS.Immediate | undefined
   #clientLeft = false
 
   constructor(
@@ -71,10 +74,15 @@ export class Exchange implements AnswerHandler {
     // The body often arrives with the head and then leaves in one write with it; where it does not, see `pending`.
   }
 
-  data(chunk: Buffer, buffer: ReadBuffer): void {
+  data(chunk: Buffer, buffer: ReadBuffer, rest: number): void {
     const head = this.#head
     if (head && head.length === chunk.length && chunk.length <= ONE_WRITE_LIMIT) {
       this.#sendWhole(head, chunk, buffer)
+      return
+    }
+    if ((head || this.#gathered) && buffer.gather(chunk, rest)) {
+      this.#gathered = buffer
+      this.#flushing ??= setImmediate(this.#flush)
       return
     }
     if (head) this.#writeHead()
@@ -92,7 +100,8 @@ export class Exchange implements AnswerHandler {
   }
 
   end(trailers: string[]): void {
-    if (this.#head && !(trailers.length === 0 && this.#sendEmpty(this.#head))) this.#writeHead()
+    if (this.#gathered) this.#sendGathered(this.#gathered)
+    else if (this.#head && !(trailers.length === 0 && this.#sendEmpty(this.#head))) this.#writeHead()
     if (!this.#response.writableEnded) {
       if (trailers.length > 0 && this.#response.chunkedEncoding) {
         this.#response.addTrailers(pairs(this.#answerHeaders.trailers(trailers)))
@@ -127,7 +136,7 @@ export class Exchange implements AnswerHandler {
 
   /** The client must not wait for a head whose body takes its time (server-sent events). */
   pending(): void {
-    if (!this.#head) return
+    if (!this.#head || this.#gathered) return
     this.#writeHead()
     this.#response.flushHeaders()
   }
@@ -145,6 +154,29 @@ export class Exchange implements AnswerHandler {
     if (buffer.lendBehind(text, body, (bytes, done) => response.sendWhole(status, bytes, done))) return
     // Latin-1 maps each byte to one character and back, so this is the body itself in the string of the head.
     response.sendWhole(status, text + body.toString('latin1'))
+  }
+
+  /** The end of the answer has come: where nothing has left yet, all of it leaves in one write. */
+  #sendGathered(buffer: ReadBuffer): void {
+    const response = this.#response
+    if (this.#head && response.takesWhole) {
+      const { status, message, headers } = this.#head
+      const text = keptHeadText(status, message, headers, response.persistence)
+      if (text && buffer.takeGatheredBehind(text, (bytes, done) => response.sendWhole(status, bytes, done))) {
+        this.#head = undefined
+        this.#answered = true
+        return
+      }
+    }
+    this.#flush()
+  }
+
+  /** What came in this turn of the event loop leaves in one write; the client must not wait for the rest. */
+  readonly #flush = (): void => {
+    this.#flushing = undefined
+    if (!this.#gathered?.hasGathered) return
+    this.#writeHead()
+    this.#gathered.takeGathered(this.#write)
   }
 
   /** @returns false where it has to be framed, or the connection ends */
@@ -183,6 +215,8 @@ export class Exchange implements AnswerHandler {
   #finish(error: Error | undefined): void {
     if (this.#over) return
     this.#over = true
+    // The next bytes in it are another client's.
+    this.#gathered = undefined
     this.#response.off('close', this.#closed)
     this.#finished({ error, sent: this.#sent, answered: this.#answered })
   }

@@ -49,14 +49,7 @@ export async function refusedStart(options: GatewayOptions): Promise<Exit> {
   return gateway.child.exited
 }
 
-/** Starts a gateway and does not wait for it. */
-export function spawnGateway({
-  config,
-  env,
-  args = [],
-  cwd = temporaryFolder(),
-  program = PROGRAM,
-}: GatewayOptions): Gateway {
+function spawnGateway({ config, env, args = [], cwd = temporaryFolder(), program = PROGRAM }: GatewayOptions): Gateway {
   const file = config === undefined ? undefined : join(cwd, 'gateway.yaml')
   if (file !== undefined && config !== undefined) writeConfig(file, config)
   const chosen = file === undefined ? [] : ['-c', file]

@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net'
 import type { HttpRequest } from '../../http-messages.ts'
 
-export interface PlainHead extends Pick<PlainRequest, 'method' | 'url' | 'rawHeaders' | 'isLast'> {
+export interface PlainHead extends Pick<PlainRequest, 'method' | 'url' | 'rawHeaders'> {
   readonly minor: 0 | 1
 }
 
@@ -14,16 +14,13 @@ export abstract class PlainRequest implements Omit<HttpRequest, 'complete' | 'wh
   readonly httpVersionMinor: 0 | 1
   readonly rawHeaders: string[]
   readonly socket: Socket
-  /** Whether the client wants its connection to end with the answer. */
-  readonly isLast: boolean
 
-  constructor(socket: Socket, { method, url, minor, rawHeaders, isLast }: PlainHead) {
+  constructor(socket: Socket, { method, url, minor, rawHeaders }: PlainHead) {
     this.socket = socket
     this.method = method
     this.url = url
     this.httpVersion = minor === 0 ? '1.0' : '1.1'
     this.httpVersionMinor = minor
     this.rawHeaders = rawHeaders
-    this.isLast = isLast
   }
 }

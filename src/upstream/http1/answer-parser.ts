@@ -12,7 +12,8 @@ const MAX_INTERIM = 32
 export interface AnswerEvents {
   interim(head: AnswerHead): void
   head(head: AnswerHead): void
-  data(chunk: Buffer): void
+  /** @param rest how many bytes of the body are known to follow */
+  data(chunk: Buffer, rest: number): void
   end(trailers: string[]): void
   /** The upstream has agreed to an upgrade: from here on the bytes are no HTTP. `rest` came with the head. */
   upgraded(head: AnswerHead, rest: Buffer): void
@@ -84,7 +85,7 @@ export class AnswerParser implements ChunkEvents {
 
   /** ChunkEvents */
   data(chunk: Buffer): void {
-    this.#events.data(chunk)
+    this.#events.data(chunk, 0)
   }
 
   /** ChunkEvents */
@@ -102,7 +103,7 @@ export class AnswerParser implements ChunkEvents {
       case 'chunked':
         return (this.#chunks as ChunkReader).execute(bytes, at)
       case 'close':
-        this.#events.data(at === 0 ? bytes : bytes.subarray(at))
+        this.#events.data(at === 0 ? bytes : bytes.subarray(at), 0)
     }
     return bytes.length
   }
@@ -167,7 +168,7 @@ export class AnswerParser implements ChunkEvents {
   #readCounted(bytes: Buffer, from: number): number {
     const to = Math.min(bytes.length, from + this.#remaining)
     this.#remaining -= to - from
-    this.#events.data(from === 0 && to === bytes.length ? bytes : bytes.subarray(from, to))
+    this.#events.data(from === 0 && to === bytes.length ? bytes : bytes.subarray(from, to), this.#remaining)
     if (this.#remaining === 0) this.#state = 'done'
     return to
   }

@@ -13,8 +13,11 @@ export interface AnswerHandler {
   sent(): void
   interim(head: AnswerHead): void
   head(head: AnswerHead): void
-  /** `chunk` is overwritten by the next read: whoever needs it for longer borrows it of `buffer`. */
-  data(chunk: Buffer, buffer: ReadBuffer): void
+  /**
+   * `chunk` is overwritten by the next read: whoever needs it for longer borrows it of `buffer`.
+   * @param rest how many bytes of the body are known to follow
+   */
+  data(chunk: Buffer, buffer: ReadBuffer, rest: number): void
   /** What was read so far has been handed on, and the answer is not complete. */
   pending(): void
   end(trailers: string[]): void
@@ -134,8 +137,8 @@ export class UpstreamConnection implements AnswerEvents {
   }
 
   /** AnswerEvents */
-  data(chunk: Buffer): void {
-    this.#handler?.data(chunk, this.#buffer)
+  data(chunk: Buffer, rest: number): void {
+    this.#handler?.data(chunk, this.#buffer, rest)
   }
 
   /** AnswerEvents */

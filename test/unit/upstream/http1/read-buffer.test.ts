@@ -62,6 +62,10 @@ describe('what is lent', () => {
   })
 })
 
+function refused(): never {
+  throw new Error('handed out')
+}
+
 describe('a head before what was read', () => {
   /** A read of `head` and `body` bytes; the body is what is lent. */
   function readBody(buffer: ReadBuffer, head: number, body: number): Buffer {
@@ -97,9 +101,6 @@ describe('a head before what was read', () => {
     expect(new ReadBuffer().next().buffer).toBe(given.buffer)
   })
 
-  const refused = () => {
-    throw new Error('lent')
-  }
   test('must fit', () => {
     const buffer = new ReadBuffer()
     expect(buffer.lendBehind('h'.repeat(1225), readBody(buffer, 200, 10_000), refused)).toBe(false)
@@ -111,5 +112,118 @@ describe('a head before what was read', () => {
     const whole = read(buffer, 1)
     lent(buffer, whole)
     expect(buffer.lendBehind('head', whole.subarray(200), refused)).toBe(false)
+  })
+})
+
+describe('what is gathered', () => {
+  /** Reads bodies of several records each, of its own byte, up to the `rest` bytes that are not sent yet. */
+  function gather(buffer: ReadBuffer, byte: number, length: number, rest = 0): void {
+    for (let left = length; left > 0; left -= RECORD) {
+      const size = Math.min(left, RECORD)
+      expect(buffer.gather(read(buffer, byte, size), left - size + rest)).toBe(true)
+    }
+  }
+
+  function taken(buffer: ReadBuffer): { bytes: Buffer; done: () => void } {
+    let taken: { bytes: Buffer; done: () => void } = { bytes: Buffer.alloc(0), done: () => {} }
+    buffer.takeGathered((bytes, done) => {
+      taken = { bytes, done }
+    })
+    return taken
+  }
+
+  test('of several reads is handed out as one, in their order', () => {
+    const buffer = new ReadBuffer()
+    for (const [byte, left] of [3, 2, 1, 0].entries()) buffer.gather(read(buffer, byte), left * RECORD)
+    expect(buffer.hasGathered).toBe(true)
+    const { bytes } = taken(buffer)
+    expect(bytes.equals(Buffer.concat([0, 1, 2, 3].map((byte) => Buffer.alloc(RECORD, byte))))).toBe(true)
+    expect(buffer.hasGathered).toBe(false)
+  })
+
+  test('stays as it is until it is given back, whoever reads meanwhile', () => {
+    const buffer = new ReadBuffer()
+    gather(buffer, 1, RECORD, 100_000)
+    const first = taken(buffer)
+    gather(buffer, 2, 100_000)
+    const second = taken(buffer)
+    for (let i = 0; i < 100; i++) {
+      gather(buffer, 3, 100_000)
+      taken(buffer).done()
+    }
+    for (let i = 0; i < 100; i++) gather(new ReadBuffer(), 4, 100_000)
+    expect([first, second].map(({ bytes }) => [bytes.length, new Set(bytes)])).toEqual([
+      [RECORD, new Set([1])],
+      [100_000, new Set([2])],
+    ])
+  })
+
+  test('is read over once all parts have been given back', () => {
+    const buffer = new ReadBuffer()
+    gather(buffer, 1, RECORD, RECORD)
+    const first = taken(buffer)
+    gather(buffer, 1, RECORD)
+    const second = taken(buffer)
+    expect(second.bytes.buffer).toBe(first.bytes.buffer)
+    buffer.next()
+    const blockOfAnother = () => {
+      const other = new ReadBuffer()
+      gather(other, 2, RECORD, RECORD)
+      return taken(other).bytes.buffer
+    }
+    second.done()
+    expect(blockOfAnother()).not.toBe(first.bytes.buffer)
+    first.done()
+    expect(blockOfAnother()).toBe(first.bytes.buffer)
+  })
+
+  test('is as large as one write is worth, and no larger', () => {
+    const most = 128 * 1024
+    const gathers = (length: number, rest: number) => {
+      const buffer = new ReadBuffer()
+      return buffer.gather(read(buffer, 1, length), rest)
+    }
+    expect([gathers(RECORD, 0), gathers(RECORD, RECORD - 1), gathers(1, RECORD)]).toEqual([false, false, true])
+    expect([gathers(RECORD, most - RECORD), gathers(RECORD, most - RECORD + 1)]).toEqual([true, false])
+  })
+
+  test('has room for all that is to follow', () => {
+    const buffer = new ReadBuffer()
+    const most = 128 * 1024
+    for (let left = most - 1; left > 0; left -= Math.min(left, 1000)) {
+      const size = left === most - 1 ? 1 : 1000
+      expect(buffer.gather(read(buffer, 1, size), left)).toBe(true)
+      expect(buffer.next().length).toBeGreaterThanOrEqual(left)
+    }
+  })
+
+  test('is not where a connection reads to that has no answer under way', () => {
+    const buffer = new ReadBuffer()
+    gather(buffer, 1, 100_000)
+    const { bytes } = taken(buffer)
+    expect(buffer.next().buffer).not.toBe(bytes.buffer)
+    expect(buffer.next().length).toBe(RECORD)
+  })
+
+  test('leaves behind its head, where that fits', () => {
+    const buffer = new ReadBuffer()
+    gather(buffer, 1, RECORD + 100 + RECORD)
+    expect(buffer.takeGatheredBehind('h'.repeat(1025), refused)).toBe(false)
+    let text = ''
+    expect(
+      buffer.takeGatheredBehind('h\xe9', (bytes) => {
+        text = bytes.toString('latin1')
+      }),
+    ).toBe(true)
+    expect(text).toBe(`h\xe9${'\x01'.repeat(RECORD + 100 + RECORD)}`)
+  })
+
+  test('leaves without one where a part has left before', () => {
+    const buffer = new ReadBuffer()
+    gather(buffer, 1, RECORD, RECORD)
+    const part = taken(buffer)
+    gather(buffer, 2, RECORD)
+    expect(buffer.takeGatheredBehind('head', refused)).toBe(false)
+    expect([...new Set(part.bytes)]).toEqual([1])
   })
 })

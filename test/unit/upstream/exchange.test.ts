@@ -1,0 +1,114 @@
+import { EventEmitter } from 'node:events'
+import { expect, test } from '@jest/globals'
+import type { HttpResponse } from '../../../src/http-messages.ts'
+import { Exchange } from '../../../src/upstream/exchange.ts'
+import { ReadBuffer } from '../../../src/upstream/http1/read-buffer.ts'
+import { callOf } from './support.ts'
+
+const RECORD = 16 * 1024
+
+/** Keeps what is written, in the words of HttpResponse. */
+class FakeResponse extends EventEmitter {
+  readonly req = { method: 'GET', httpVersion: '1.1' }
+  readonly persistence = ''
+  readonly writableLength = 0
+  takesWhole = true
+  writableEnded = false
+  readonly told: string[] = []
+
+  writeHead(status: number): void {
+    this.takesWhole = false
+    this.told.push(`head ${status}`)
+  }
+  flushHeaders(): void {
+    this.told.push('flush')
+  }
+  write(chunk: Buffer): void {
+    this.told.push(`write ${shape(chunk)}`)
+  }
+  sendWhole(_status: number, message: Buffer): void {
+    this.writableEnded = true
+    this.told.push(`whole ${shape(message.subarray(message.indexOf('\r\n\r\n') + 4))}`)
+  }
+  end(): void {
+    this.writableEnded = true
+    this.told.push('end')
+  }
+}
+
+/** Length and the different bytes. */
+function shape(chunk: Buffer): string {
+  return `${chunk.length} of ${[...new Set(chunk)]}`
+}
+
+/** One that is to be told an answer of so many records, each filled with `byte`, which was read into `buffer`. */
+function exchangeOf(buffer: ReadBuffer, byte: number, records: number) {
+  const response = new FakeResponse()
+  const request = { socket: { writable: true } }
+  const exchange = new Exchange(
+    callOf(request),
+    response as unknown as HttpResponse,
+    { forward: (headers) => [...headers], trailers: (headers) => [...headers] },
+    () => {},
+  )
+  const headers = ['Content-Length', String(records * RECORD)]
+  let left = records
+  return {
+    told: response.told,
+    begin: () =>
+      exchange.head({ status: 200, reason: 'OK', headers, length: records * RECORD, chunked: false, keepAlive: true }),
+    /** So many records come in one turn of the event loop. */
+    read: (count: number) => {
+      for (let i = 0; i < count; i++) {
+        left -= 1
+        exchange.data(buffer.next().fill(byte, 0, RECORD).subarray(0, RECORD), buffer, left * RECORD)
+        if (left === 0) exchange.end([])
+        else exchange.pending()
+      }
+    },
+  }
+}
+
+function turn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve))
+}
+
+test('an answer of several records that come together leaves in one write', async () => {
+  const { told, begin, read } = exchangeOf(new ReadBuffer(), 1, 7)
+  begin()
+  read(7)
+  await turn()
+  expect(told).toEqual([`whole ${7 * RECORD} of 1`])
+})
+
+test('what came of it leaves at the end of the turn, without the rest', async () => {
+  const { told, begin, read } = exchangeOf(new ReadBuffer(), 1, 7)
+  begin()
+  read(3)
+  expect(told).toEqual([])
+  await turn()
+  expect(told).toEqual(['head 200', `write ${3 * RECORD} of 1`])
+  read(4)
+  expect(told.slice(2)).toEqual([`write ${4 * RECORD} of 1`, 'end'])
+})
+
+test('nothing of the next answer on the same connection leaves with the one before', async () => {
+  const buffer = new ReadBuffer()
+  const first = exchangeOf(buffer, 1, 3)
+  const second = exchangeOf(buffer, 2, 3)
+  first.begin()
+  first.read(3)
+  second.begin()
+  second.read(2)
+  await turn()
+  second.read(1)
+  expect(first.told).toEqual([`whole ${3 * RECORD} of 1`])
+  expect(second.told).toEqual(['head 200', `write ${2 * RECORD} of 2`, `write ${RECORD} of 2`, 'end'])
+})
+
+test('a large answer leaves as it comes', async () => {
+  const { told, begin, read } = exchangeOf(new ReadBuffer(), 1, 9)
+  begin()
+  read(9)
+  expect(told).toEqual(['head 200', ...new Array(9).fill(`write ${RECORD} of 1`), 'end'])
+})
