@@ -62,12 +62,24 @@ function checkLists(
         `the list of ${list.issuer} is not signed by the CA of that name in ssl_client_certificate; get it anew from the CA`,
       )
     }
-    if (mode === 'STRICT' && list.nextUpdate < Date.now()) {
-      materials.warn(
-        source.setting,
-        `the list of ${list.issuer} was to be replaced by ${new Date(list.nextUpdate).toISOString()}: until then every client of this CA is refused`,
-      )
-    }
+    if (mode === 'STRICT') warnOfDates(list, source, materials)
+  }
+}
+
+function warnOfDates(list: RevocationList, source: CrlSource, materials: Materials): void {
+  const now = Date.now()
+  const iso = (time: number) => new Date(time).toISOString()
+  if (list.nextUpdate < now) {
+    materials.warn(
+      source.setting,
+      `the list of ${list.issuer} was to be replaced by ${iso(list.nextUpdate)}: until it is, every client of this CA is refused`,
+    )
+  }
+  if (list.thisUpdate > now) {
+    materials.warn(
+      source.setting,
+      `the list of ${list.issuer} is not valid before ${iso(list.thisUpdate)}: until then every client of this CA is refused`,
+    )
   }
 }
 

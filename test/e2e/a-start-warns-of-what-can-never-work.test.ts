@@ -36,6 +36,16 @@ test('a list whose issuer nobody trusts', async () => {
   ])
 })
 
+test('a list that is over, and one that is not valid yet', async () => {
+  const [over, early] = [scene.clients.crl([], { nextUpdate: -0.5 }), scene.clients.crl([], { thisUpdate: 2 })]
+  expect(await warnings({ ssl_crl: over })).toEqual([
+    expect.stringMatching(/ssl_crl.*the list of CN=clients was to be replaced by \d{4}-.*until it is, every client/),
+  ])
+  expect(await warnings({ ssl_crl: early })).toEqual([
+    expect.stringMatching(/ssl_crl.*the list of CN=clients is not valid before \d{4}-.*until then every client/),
+  ])
+})
+
 test('an authority of whom there is no list, where that refuses everybody whom it certified', async () => {
   const department = scene.clients.authority('department')
   const bundle = { ssl_client_certificate: scene.clients.certificate + department.certificate }
