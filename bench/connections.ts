@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { startCrowd } from './crowd.ts'
 import { apacheBench, type Bench, cpuDuring, type Figures, type Subject } from './measure.ts'
 import { startProbe } from './probe.ts'
-import { cpuByProcess, endedCommandsCpu, openFilesLimit, residentKib } from './processes.ts'
+import { busiestThread, cpuByProcess, endedCommandsCpu, openFilesLimit, residentKib, threadTimes } from './processes.ts'
 
 /** Clients of the load, each with a session of its own that it resumes again and again. */
 const RESUMING = 16
@@ -54,8 +54,17 @@ export async function measureCrowd(bench: Bench, subject: Subject): Promise<Figu
   const crowd = startCrowd(bench.pki, subject.port, CROWD_PROCESSES)
   try {
     const before = await probe.during(() => sleep(SETTLES_MS))
-    const { p99, longest } = await probe.during(() => crowd.open(CROWD, CROWD))
-    return { calmP99: before.p99, crowdP99: p99, crowdLongest: longest }
+    const [threads, began] = [threadTimes(subject.pid), performance.now()]
+    let tookMs = 0
+    const { median, p99, longest } = await probe.during(async () => {
+      await crowd.open(CROWD, CROWD)
+      tookMs = performance.now() - began
+    })
+    const busiest = busiestThread(threads, threadTimes(subject.pid))
+    return {
+      ...{ calmP99: before.p99, crowd50: median, crowd99: p99, crowdMax: longest, crowdMs: tookMs },
+      ...(busiest && { crowdComputed: busiest.computed, crowdWaited: busiest.waited }),
+    }
   } finally {
     crowd.leave()
     await probe.stop()

@@ -1,7 +1,7 @@
 /** Server names with a certificate of their own each: what ten thousand of them cost a request, a handshake, the start, a reload and memory. */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { openAuthority } from '../src/tls-cert-utils/development-pki.ts'
-import { type Bench, cpuDuring, type Figures, loadKept, reload, type Subject } from './measure.ts'
+import { type Bench, cpuDuring, type Figures, loadKept, reloadWhole, type Subject } from './measure.ts'
 import { type KeyPair, type Pki, pathsOf } from './pki.ts'
 import { residentKib } from './processes.ts'
 
@@ -50,7 +50,7 @@ export async function measureNames(bench: Bench, subject: Subject, many: boolean
   const again = (await connect()) / handshakes
   const mib = residentKib(subject.pid) / 1024
   if (!many) return { tenNamesCpu: cpu, tenNamesConnection: again, tenNamesMib: mib }
-  const { reloadMs, latency } = await reload(bench.pki, subject, { line: '"msg":"reloaded"' })
+  const { reloadMs, latency } = await reloadWhole(bench, subject)
   return {
     ...{ manyNamesCpu: cpu, manyNamesFirst: first, manyNamesConnection: again, manyNamesMib: mib },
     ...{ manyNamesStart: subject.startMs, manyNamesReload: reloadMs, namesReloadLongest: latency.longest },

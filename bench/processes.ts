@@ -150,6 +150,38 @@ export function cpuByProcess(pid: number): ReadonlyMap<number, number> {
   return new Map(tree(pid).map((stat) => [stat.pid, (stat.ticks * 1e6) / TICKS_PER_SECOND]))
 }
 
+/** What a thread has computed, and how long it could have computed but had no processor, in milliseconds. */
+export interface ThreadTime {
+  readonly computed: number
+  readonly waited: number
+}
+
+/** Of all threads of a process and its descendants, by their id (the kernel's sched-stats.rst, "/proc/<pid>/schedstat"); none where the kernel does not count. */
+export function threadTimes(pid: number): ReadonlyMap<string, ThreadTime> {
+  const times = new Map<string, ThreadTime>()
+  for (const member of tree(pid)) {
+    const threads = `/proc/${member.pid}/task`
+    for (const id of readdirSync(threads)) {
+      const [computed, waited] = readIfThere(`${threads}/${id}/schedstat`)?.split(' ').map(Number) ?? []
+      if (computed !== undefined && waited !== undefined)
+        times.set(id, { computed: computed / 1e6, waited: waited / 1e6 })
+    }
+  }
+  return times
+}
+
+/** Of the thread that computed most between two readings. */
+export function busiestThread(
+  before: ReadonlyMap<string, ThreadTime>,
+  after: ReadonlyMap<string, ThreadTime>,
+): ThreadTime | undefined {
+  const spent = [...after].map(([id, { computed, waited }]) => {
+    const earlier = before.get(id)
+    return { computed: computed - (earlier?.computed ?? 0), waited: waited - (earlier?.waited ?? 0) }
+  })
+  return spent.toSorted((a, b) => b.computed - a.computed)[0]
+}
+
 /** CPU time of the bench's own commands that have ended, as the load generators. */
 export function endedCommandsCpu(): number {
   return ((readStat(process.pid)?.childTicks ?? 0) * 1e6) / TICKS_PER_SECOND
@@ -187,15 +219,20 @@ function tree(root: number): ProcessStat[] {
 }
 
 function readStat(pid: number): ProcessStat | undefined {
-  let text: string
-  try {
-    text = readFileSync(`/proc/${pid}/stat`, 'latin1')
-  } catch {
-    return undefined // It ended between the listing and the reading.
-  }
+  const text = readIfThere(`/proc/${pid}/stat`)
+  if (text === undefined) return undefined
   // The command's name stands in parentheses and may hold blanks and parentheses itself: the fields begin after the last one.
   const fields = text.slice(text.lastIndexOf(')') + 2).split(' ')
   const [utime, stime, cutime, cstime] = fields.slice(11, 15).map(Number)
   const childTicks = (cutime ?? 0) + (cstime ?? 0)
   return { pid, parent: Number(fields[1]), ticks: (utime ?? 0) + (stime ?? 0) + childTicks, childTicks }
+}
+
+/** A process or a thread may end between the listing and the reading. */
+function readIfThere(file: string): string | undefined {
+  try {
+    return readFileSync(file, 'latin1')
+  } catch {
+    return undefined
+  }
 }

@@ -38,7 +38,8 @@ const NOISE = 0.1
 
 /** What got worse since `before`: Sallyport's ratio to nginx, by more than noise and both runs' own spread. Only ratios can be compared. */
 export function gotWorse(before: Result, now: Result): string[] {
-  return metrics.flatMap(({ key, label, more }) => {
+  return metrics.flatMap(({ key, label, more, aside }) => {
+    if (aside) return []
     const [then, today] = [ratioOf(before, key), ratioOf(now, key)]
     if (then === undefined || today === undefined) return []
     const change = more ? then.ratio / today.ratio - 1 : today.ratio / then.ratio - 1

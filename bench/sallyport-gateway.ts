@@ -6,6 +6,8 @@ import { certificatesSetting, FEW_NAMES, MANY_NAMES } from './names.ts'
 import type { Pki } from './pki.ts'
 
 const root = join(import.meta.dirname, '..')
+/** As the image sets it. */
+const ENVIRONMENT = { MALLOC_ARENA_MAX: '2', OPENSSL_CONF: join(root, 'conf', 'openssl.cnf') }
 
 export const sallyport: Gateway = {
   name: 'sallyport',
@@ -63,6 +65,7 @@ admin:
     return {
       command: process.execPath,
       args: [join(root, 'bin', 'sallyport.js'), 'run', '-c', config],
+      env: ENVIRONMENT,
       readyUrl: `http://127.0.0.1:${adminPort}/readyz`,
     }
   },

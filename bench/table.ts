@@ -9,6 +9,8 @@ interface Metric {
   readonly decimals: number
   /** Where more is better. */
   readonly more?: true
+  /** What another figure has to be read with; by itself neither good nor bad. */
+  readonly aside?: true
 }
 
 /** In the table's order. */
@@ -52,8 +54,12 @@ export const metrics: readonly Metric[] = [
   { key: 'connectionCpu', label: 'CPU µs per new connection', decimals: 0 },
   { key: 'resumedCpu', label: 'CPU µs per resumed connection', decimals: 0 },
   { key: 'calmP99', label: '99th percentile of paced requests, ms', decimals: 1 },
-  { key: 'crowdP99', label: '… while 1,000 connections open at once', decimals: 1 },
-  { key: 'crowdLongest', label: '… the longest of them', decimals: 1 },
+  { key: 'crowd99', label: '… while 1,000 connections open at once', decimals: 1 },
+  { key: 'crowd50', label: '… the median of them', decimals: 1 },
+  { key: 'crowdMax', label: '… the longest of them', decimals: 1 },
+  { key: 'crowdMs', label: '… until all of the crowd are served, ms', decimals: 0 },
+  { key: 'crowdComputed', label: '… what the gateway computed meanwhile, ms', decimals: 0, aside: true },
+  { key: 'crowdWaited', label: '… and waited for a processor, ms', decimals: 0, aside: true },
   { key: 'held', label: 'idle connections held by one process', decimals: 0, more: true },
   { key: 'heldKib', label: 'KiB of each', decimals: 1 },
   { key: 'heldP99', label: '99th percentile of paced requests beside them, ms', decimals: 1 },

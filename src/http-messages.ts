@@ -52,9 +52,9 @@ export interface HttpResponse {
   readonly destroyed: boolean
   /** It is over, in one way or the other. */
   readonly closed: boolean
-  /** Header lines that tell the client how long its connection is kept. */
+  /** Header lines that tell the client whether its connection is kept, and how long. */
   readonly persistence: string
-  /** Whether the next bytes on the connection are this answer's, and the connection outlives it. */
+  /** Whether the next bytes on the connection are this answer's, and all of it can be sent in one write. */
   readonly takesWhole: boolean
   /**
    * Sends the answer in one write. `takesWhole` must hold.

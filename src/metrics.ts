@@ -204,18 +204,17 @@ function upstreamSamples(sources: Iterable<UpstreamSource>): Sample[] {
 }
 
 function certificateMetrics(register: Register): Pick<Metrics, 'certificates'> {
-  let certificates: Sample[] = []
+  let certificates: readonly CertificateInUse[] = []
   register(
     'sallyport_certificate_not_after_timestamp_seconds',
     'gauge',
     'When a certificate in use stops being valid.',
-    () => certificates,
+    () =>
+      earliest(certificates.map(({ role, name, notAfter }) => ({ labels: { role, name }, value: notAfter / 1000 }))),
   )
   return {
     certificates(inUse) {
-      certificates = earliest(
-        inUse.map(({ role, name, notAfter }) => ({ labels: { role, name }, value: notAfter / 1000 })),
-      )
+      certificates = inUse
     },
   }
 }

@@ -2,7 +2,7 @@
 export type Slices<T> = Generator<undefined, T, undefined>
 
 /** In milliseconds. A request takes some turns of the event loop, and so waits for as many slices. */
-const SLICE = 5
+const SLICE = 2
 
 export function atOnce<T>(work: Slices<T>): T {
   for (;;) {

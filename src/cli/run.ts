@@ -1,7 +1,7 @@
 import { type Command, InvalidArgumentError } from 'commander'
 import { type LoadOptions, loadConfig } from '../config/index.ts'
 import { ConfigError, describeProblem, type Problem } from '../errors.ts'
-import { createLog } from '../log.ts'
+import { createLog, type Log } from '../log.ts'
 import { Server } from '../server.ts'
 import { Supervisor } from '../workers/supervisor.ts'
 import { isWorker, serveAsWorker } from '../workers/worker.ts'
@@ -52,6 +52,9 @@ function authnOption(text: string, before: Overrides): Overrides {
   return { ...before, [`docker_plugins.options.${name}`]: value }
 }
 
+/** nginx's and Kong's graceful stop is SIGQUIT, Docker's is SIGTERM. */
+const STOPS = ['SIGTERM', 'SIGINT', 'SIGQUIT'] as const
+
 /** One process, or the supervisor of several. */
 export type Running = Pick<Server, 'addresses' | 'reload' | 'stop'>
 
@@ -70,18 +73,48 @@ export async function run(load: LoadOptions): Promise<Running | undefined> {
   const workers = loaded.config?.workers ?? 1
   const supervisor = workers > 1 ? new Supervisor({ load, log, workers }) : undefined
   const server = supervisor ?? new Server({ load, log })
+  const starting = server.start(loaded)
+  obeySignals({ starting, server, supervisor, log })
   try {
-    await server.start(loaded)
+    await starting
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error
     log.flush()
     return fail(error.problems)
   }
-  process.on('SIGHUP', () => void server.reload('SIGHUP'))
+  stopBySignals(server)
+  return server
+}
+
+interface Commanded {
+  readonly starting: Promise<void>
+  readonly server: Running
+  readonly supervisor: Supervisor | undefined
+  readonly log: Log
+}
+
+/** nginx's signals. They may come while the gateway still starts, and would end it if nobody listened. */
+function obeySignals({ starting, server, supervisor, log }: Commanded): void {
+  const onceStarted = (act: () => unknown) => () => void starting.then(act, () => {})
+  process.on(
+    'SIGHUP',
+    onceStarted(() => server.reload('SIGHUP')),
+  )
   // One process alone has nobody to take its place; ignoring the signal beats ending by it.
-  process.on('SIGUSR2', () => void supervisor?.replaceAll())
+  process.on(
+    'SIGUSR2',
+    onceStarted(() => supervisor?.replaceAll()),
+  )
+  // Whoever rotates nginx's logs sends it. Node would open its debugger, and with it our keys, to everybody on this machine.
+  process.on('SIGUSR1', () =>
+    log.info({}, 'SIGUSR1: there is no log file to open anew, the log goes to standard output'),
+  )
+}
+
+/** A drain needs a gateway that has started: before, they end it as they would any program. */
+function stopBySignals(server: Running): void {
   let stopping = false
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+  for (const signal of STOPS) {
     process.on(signal, () => {
       // A second signal is somebody who does not want to wait.
       if (stopping) process.exit(1)
@@ -89,7 +122,6 @@ export async function run(load: LoadOptions): Promise<Running | undefined> {
       void server.stop().then((finished) => process.exit(finished ? 0 : 1))
     })
   }
-  return server
 }
 
 /** Node would switch off every verification of upstreams, behind the configuration's back. */

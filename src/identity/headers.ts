@@ -136,21 +136,29 @@ function isNamed(name: string, named: ReadonlySet<string>): boolean {
 }
 
 /**
- * Remembers the verdict on each spelling, so that the common header costs one look-up. Bounded in count and length: names come from outside.
- * When it is full it starts afresh, since clients that send ever new names must not push the verdict on all others out for good.
+ * Remembers the verdict on each spelling. Bounded in count and length: names come from outside. What is full starts afresh, since clients that send
+ * ever new names must not push the verdict on all others out for good.
+ *
+ * By length, not in a Map: V8 makes one string of all equal ones before it looks into a Map, anew for each name of each message (docs/performance.md).
  */
 function rememberVerdicts(judge: (name: string) => boolean): (name: string) => boolean {
-  const verdicts = new Map<string, boolean>()
+  const byLength = Array.from({ length: MAX_REMEMBERED_LENGTH + 1 }, (): Verdict[] => [])
   return (name) => {
-    const known = verdicts.get(name)
-    if (known !== undefined) return known
-    const verdict = judge(name)
-    if (verdicts.size >= MAX_REMEMBERED) verdicts.clear()
+    const verdicts = byLength[name.length]
+    if (verdicts === undefined) return judge(name)
+    for (const known of verdicts) if (known.name === name) return known.passes
+    const passes = judge(name)
+    if (verdicts.length >= MAX_OF_ONE_LENGTH) verdicts.length = 0
     // A copy: the name may be a slice that would keep the whole head that it came in, with all that is secret there.
-    if (name.length <= MAX_REMEMBERED_LENGTH) verdicts.set(Buffer.from(name, 'latin1').toString('latin1'), verdict)
-    return verdict
+    verdicts.push({ name: Buffer.from(name, 'latin1').toString('latin1'), passes })
+    return passes
   }
 }
 
-const MAX_REMEMBERED = 1024
+interface Verdict {
+  readonly name: string
+  readonly passes: boolean
+}
+
 const MAX_REMEMBERED_LENGTH = 64
+const MAX_OF_ONE_LENGTH = 16

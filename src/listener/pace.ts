@@ -1,11 +1,13 @@
-/** Each costs about a millisecond of computing, at once and when the client's next message comes. */
+/** In a turn of the event loop. Each costs about half a millisecond of computing. */
 const MOST_AT_ONCE = 4
-/** How many may be unanswered at least: so many answers may come in together, and are then computed at one stretch. */
-const FEWEST_UNANSWERED = 48
+/** For so many microseconds of computing in the turn before, one more than one is begun: a loop that is busy with requests has fewer turns, and must let somebody in. */
+const ONE_MORE_AFTER = 4_000
+/** How many may be unanswered at least: so many answers may come in together, and are then computed at one stretch, about a millisecond each. */
+const FEWEST_UNANSWERED = 32
 /** How long a client is waited for, in milliseconds. */
 const PATIENCE = 100
 /** How many more may be unanswered for each client that did not answer in time. */
-const MORE_FOR_EACH_SLOW = 4
+const MORE_FOR_EACH_SLOW = 2
 /** From so many microseconds of computing on a turn of the event loop is too long: then half as many may be unanswered. */
 const LONG_TURN = 20_000
 /** More than a gateway can begin while it is patient. */
@@ -21,6 +23,8 @@ export interface Begun {
  * reports everything that has come in at once: when a thousand clients connect together, as after an outage, all of their ClientHellos would be answered
  * before the next request is looked at, and then all of their certificates would be checked.
  *
+ * How many that are is found as TCP finds how much can be under way in a network: one more for each turn in which somebody answered while others waited, half after a long one.
+ *
  * Nobody can hold the others up by not answering: who is slow is waited for no longer, and makes room for more than himself, so that a crowd of the slow, be
  * it far away or hostile, is begun as fast as the processor can.
  */
@@ -30,11 +34,14 @@ export class Pace {
   readonly #unanswered = new Set<Begun>()
   #mostUnanswered = FEWEST_UNANSWERED
   #begunInTurn = 0
+  #mostInTurn = MOST_AT_ONCE
+  /** Whether somebody answered in this turn who had taken the last room while others waited. */
+  #wasFull = false
   #counts = false
   /** When the system was last asked what had come in: what came later is not known yet. */
   #askedAt = 0
-  /** The computing time by then, in microseconds. */
-  #computed = 0
+  /** The computing time when this turn began, or the first thing in it that counts; in microseconds. */
+  #computedBefore = 0
   #timer: NodeJS.Timeout | undefined
 
   /** Calls back now, or in one of the next turns, in the order of the calls. `over` wants what it is called with. */
@@ -46,12 +53,14 @@ export class Pace {
   /** Once the client's answer was computed, or there will be none. */
   over(begun: Begun): void {
     if (!this.#unanswered.delete(begun)) return
-    this.#mostUnanswered = Math.max(FEWEST_UNANSWERED, this.#mostUnanswered - 1)
-    if (this.#waiting.length > 0) this.#count()
+    const othersWait = this.#waiting.length > 0
+    if (othersWait && this.#unanswered.size + 1 >= this.#mostUnanswered) this.#wasFull = true
+    if (!this.#wasFull) this.#mostUnanswered = Math.max(FEWEST_UNANSWERED, this.#mostUnanswered - 1)
+    if (othersWait) this.#count()
   }
 
   #goOn(): void {
-    while (this.#begunInTurn < MOST_AT_ONCE && this.#unanswered.size < this.#mostUnanswered) {
+    while (this.#begunInTurn < this.#mostInTurn && this.#unanswered.size < this.#mostUnanswered) {
       const handshake = this.#waiting.shift()
       if (!handshake) return
       this.#start(handshake)
@@ -70,6 +79,7 @@ export class Pace {
   #count(): void {
     if (this.#counts) return
     this.#counts = true
+    this.#computedBefore = computed()
     setImmediate(this.#nextTurn)
   }
 
@@ -78,19 +88,20 @@ export class Pace {
     this.#begunInTurn = 0
     if (this.#waiting.length === 0) {
       this.#askedAt = 0
+      this.#mostInTurn = MOST_AT_ONCE
       return
     }
-    const { user, system } = process.threadCpuUsage()
-    const computed = user + system
-    if (this.#askedAt > 0) this.#learn(computed - this.#computed)
-    this.#computed = computed
+    this.#learn(computed() - this.#computedBefore)
     this.#askedAt = performance.now()
     this.#goOn()
   }
 
   /** From the turn that ends. */
   #learn(computing: number): void {
+    this.#mostInTurn = Math.min(MOST_AT_ONCE, 1 + Math.floor(computing / ONE_MORE_AFTER))
     if (computing > LONG_TURN) this.#mostUnanswered = Math.max(FEWEST_UNANSWERED, this.#mostUnanswered >> 1)
+    else if (this.#wasFull) this.#mostUnanswered = Math.min(MOST_UNANSWERED, this.#mostUnanswered + 1)
+    this.#wasFull = false
     for (const begun of this.#unanswered) {
       if (this.#askedAt - begun.at < PATIENCE) break
       this.#unanswered.delete(begun)
@@ -110,4 +121,10 @@ export class Pace {
     this.#askedAt = performance.now()
     this.#count()
   }
+}
+
+/** By this thread so far, in microseconds. */
+function computed(): number {
+  const { user, system } = process.threadCpuUsage()
+  return user + system
 }

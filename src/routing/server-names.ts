@@ -1,4 +1,5 @@
 /** Which virtual server a name belongs to, in nginx's order (nginx.org/en/docs/http/server_names.html). */
+import type { Slices } from '../slices.ts'
 
 /** A table of names, `*.suffix`, `prefix.*` and `.suffix` (the name itself and everything below it); `''` is "no name was given". */
 export class ServerNames<T extends NonNullable<unknown>> {
@@ -18,6 +19,19 @@ export class ServerNames<T extends NonNullable<unknown>> {
   constructor(entries: Iterable<readonly [name: string, value: T]>, fallback: T) {
     this.#fallback = fallback
     for (const [name, value] of entries) this.#add(name, value)
+  }
+
+  /** The same of ten thousand names. */
+  static *of<T extends NonNullable<unknown>>(
+    entries: Iterable<readonly [name: string, value: T]>,
+    fallback: T,
+  ): Slices<ServerNames<T>> {
+    const names = new ServerNames<T>([], fallback)
+    for (const [name, value] of entries) {
+      names.#add(name, value)
+      yield
+    }
+    return names
   }
 
   /** Exact name, then longest `*.suffix`, then longest `prefix.*`, then the fallback. */

@@ -4,6 +4,7 @@ import { extendedKeyUsageIdentifier } from '../tls-cert-utils/extensions.ts'
 import type { TrustStore } from '../tls-cert-utils/trust-store.ts'
 import { digestOf, type Materials } from './materials.ts'
 import { compiledNameRules } from './name-rules.ts'
+import { rootlessAuthorities } from './never-works.ts'
 
 /** Whom a server trusts, and what it demands besides. */
 export interface ClientTrust extends TrustStore {
@@ -27,6 +28,9 @@ export function clientTrustOf(config: ServerConfig, materials: Materials): Clien
   const unannouncedPems = announced ? (stores[1]?.pems ?? []).filter((pem) => !told.has(pem)) : []
   const requirement = requirementOf(config, materials)
   const partialChain = config.allow_partial_chain
+  const trusted = named ?? unnamed
+  if (trusted && !partialChain && config.ssl_verify_client !== 'optional_no_ca')
+    for (const message of rootlessAuthorities(certificates)) materials.warn(trusted.setting, message)
   return {
     certificates,
     pems: certificates.map(({ pem }) => pem),

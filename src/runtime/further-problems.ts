@@ -9,7 +9,7 @@ import { Materials } from './materials.ts'
 import { Plugins } from './plugins.ts'
 import { prepareServers } from './policies.ts'
 import type { Lasting } from './runtime.ts'
-import { buildService } from './services.ts'
+import { buildService, ownPair } from './services.ts'
 
 /** People mend a file in one go only if keys and certificates are looked at even where something else is wrong. */
 export function furtherProblems(loaded: LoadedConfig & { config: undefined }, lasting: Lasting): readonly Problem[] {
@@ -20,6 +20,7 @@ export function furtherProblems(loaded: LoadedConfig & { config: undefined }, la
   const plugins = new Plugins(incomplete.docker_plugins, users)
   const mappers = new Mappers(incomplete, users, plugins, materials, lasting.usersFiles)
   const attempts = [
+    () => ownPair(incomplete, materials),
     ...incomplete.services.map((service) => () => {
       buildService(service, {
         config: incomplete,

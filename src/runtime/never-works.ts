@@ -34,6 +34,17 @@ export function deadAuthorities(authorities: readonly CertificateFacts[], now: n
   })
 }
 
+/** Of a trust store, what leads to no root in it. OpenSSL takes no other end of a chain, unless partial chains are allowed. As sentences. */
+export function rootlessAuthorities(authorities: readonly CertificateFacts[]): string[] {
+  const subjects = new Set(authorities.map(({ subject }) => subject))
+  return authorities
+    .filter(({ selfIssued, issuer }) => !selfIssued && !subjects.has(issuer))
+    .map(
+      ({ subject, issuer }) =>
+        `the issuer of ${subject}, ${issuer}, is not there: nobody whom ${subject} certified is let in, unless he sends it and it leads to another authority here; add it, or set allow_partial_chain`,
+    )
+}
+
 function iso(time: number): string {
   return Number.isFinite(time) ? new Date(time).toISOString() : 'an unreadable date'
 }

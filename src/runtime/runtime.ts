@@ -38,7 +38,7 @@ import { type ListenerServers, type PolicyRegistry, prepareServers } from './pol
 import { buildRealms } from './registry.ts'
 import { warnOfLostChallenges } from './registry-challenges.ts'
 import { RevocationFiles } from './revocation-files.ts'
-import { type BuiltService, buildService, type Services, watchPools } from './services.ts'
+import { type BuiltService, buildService, ownPair, type Services, watchPools } from './services.ts'
 import { type StoreInUse, storeOf } from './store.ts'
 import { createTokens } from './tokens.ts'
 import { UsersFiles } from './users/files.ts'
@@ -231,6 +231,7 @@ function* buildServices(config: Config, ingredients: ServiceIngredients): Slices
   const { materials, realms, identity, lasting, used } = ingredients
   const answerHeaders: AnswerHeaders = createResponseHeaderFilter({ ownedNames: ownedNamesOf(config), via: config.via })
   const built = new Map<string, BuiltService>()
+  ownPair(config, materials)
   for (const service of config.services) {
     const builtins = { realms, log: lasting.log, identity }
     const made = buildService(service, { config, materials, pools: lasting.pools, used, answerHeaders, builtins })

@@ -1,9 +1,10 @@
 /** The certificates that servers show, by the settings of a server or by Kong's `certificates` and `snis`. */
+import { createHash } from 'node:crypto'
 import type { CertificateConfig, PemSource, Secret, ServerConfig } from '../config/index.ts'
 import { ServerNames } from '../routing/server-names.ts'
 import type { Slices } from '../slices.ts'
 import type { KeyPair } from '../tls-cert-utils/key-pair.ts'
-import { digestOf, type Materials } from './materials.ts'
+import type { Materials } from './materials.ts'
 
 /** One certificate for each type of key. Empty for none. */
 export type KeyPairs = readonly KeyPair[]
@@ -21,23 +22,21 @@ export function* certificatesByName(
   certificates: readonly CertificateConfig[],
   materials: Materials,
 ): Slices<CertificatesByName> {
-  const entries: [string, KeyPairs][] = []
+  const entries: [string, { pairs: KeyPairs }][] = []
+  const hash = createHash('sha256')
   let fallback: KeyPairs | undefined
   for (const certificate of certificates) {
     yield
     const pairs = pairsOfCertificate(certificate, materials)
     if (pairs.length === 0) continue
     for (const sni of certificate.snis) {
+      hash.update(JSON.stringify([sni, fingerprintsOf(pairs)]))
       if (sni === '*') fallback = pairs
-      else entries.push([sni, pairs])
+      else entries.push([sni, { pairs }])
     }
   }
-  const digest = digestOf([entries.map(([sni, pairs]) => [sni, fingerprintsOf(pairs)]), fingerprintsOf(fallback ?? [])])
-  const names = new ServerNames<{ pairs: KeyPairs }>(
-    entries.map(([sni, pairs]) => [sni, { pairs }]),
-    { pairs: fallback ?? entries[0]?.[1] ?? NONE },
-  )
-  return { digest, find: (name) => names.find(name).pairs }
+  const names = yield* ServerNames.of(entries, { pairs: fallback ?? entries[0]?.[1].pairs ?? NONE })
+  return { digest: hash.digest('hex'), find: (name) => names.find(name).pairs }
 }
 
 export function fingerprintsOf(pairs: KeyPairs): string[] {

@@ -97,7 +97,7 @@ function trustOf(service: ServiceConfig, config: Config, materials: Materials): 
   return source && materials.trustStore(source, 'upstream')
 }
 
-function presentedPair(service: ServiceConfig, { proxy }: Config, materials: Materials): KeyPair | undefined {
+function presentedPair(service: ServiceConfig, config: Config, materials: Materials): KeyPair | undefined {
   const chosen = service.client_certificate
   if (chosen === 'none') return undefined
   if (chosen !== 'default') {
@@ -112,6 +112,11 @@ function presentedPair(service: ServiceConfig, { proxy }: Config, materials: Mat
       passphraseSetting,
     })
   }
+  return ownPair(config, materials)
+}
+
+/** The gateway's own, read also where no service presents it for now: a key that does not belong to it is told at the start. */
+export function ownPair({ proxy }: Config, materials: Materials): KeyPair | undefined {
   const { proxy_ssl_certificate: cert, proxy_ssl_certificate_key: key, proxy_ssl_password: passphrase } = proxy
   if (!cert || !key) return undefined
   const passphraseSetting = 'proxy_ssl_password (SECRET_CLIENT_KEY_PASSPHRASE)'

@@ -15,9 +15,9 @@ export function reasonPhrase(status: number, message: string | undefined): strin
 }
 
 /**
- * The head of an answer with a body of a known length, or with none, on a connection that is kept: as node:http would write it. Undefined where the headers
+ * The head of an answer with a body of a known length, or with none: as node:http would write it. Undefined where the headers
  * do not tell the length.
- * @param persistence header lines that say how long the connection is kept
+ * @param persistence header lines that say whether the connection is kept, and how long
  * @param isBodiless whether there cannot be a body (RFC 9112 6.3)
  * @throws GatewayError where a header could become another one
  */

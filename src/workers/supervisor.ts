@@ -3,6 +3,7 @@ import cluster, { type Worker } from 'node:cluster'
 import { randomBytes } from 'node:crypto'
 import type { Server as AdminServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { fileURLToPath } from 'node:url'
 import { portOf, startAdmin } from '../admin/start.ts'
 import { type LoadedConfig, type LoadOptions, loadConfigBeside, withSecrets } from '../config/index.ts'
 import { ConfigError } from '../errors.ts'
@@ -40,6 +41,8 @@ const MOST_INTERMEDIATES = 200
 const SHORT_LIFE = 1000
 /** Of glibc's malloc: one for the thread that serves, one for V8's. More would keep what its compiler needed for a moment (docs/performance.md, "Memory"). */
 const ARENAS = '2'
+/** What OpenSSL is told before it serves, unless whoever starts the gateway says otherwise. */
+const OPENSSL_CONFIGURATION = fileURLToPath(new URL('../../conf/openssl.cnf', import.meta.url))
 
 /**
  * Starts the workers, replaces those that die, and passes on reloads and the end. Connections are accepted here and handed to the workers in
@@ -173,7 +176,8 @@ export class Supervisor {
 
   /** @throws ConfigError where it refuses the configuration, Error where it ends before it serves */
   async #add(): Promise<Member> {
-    const worker = cluster.fork({ MALLOC_ARENA_MAX: process.env.MALLOC_ARENA_MAX ?? ARENAS })
+    const { MALLOC_ARENA_MAX = ARENAS, OPENSSL_CONF = OPENSSL_CONFIGURATION } = process.env
+    const worker = cluster.fork({ MALLOC_ARENA_MAX, OPENSSL_CONF })
     const member: Member = {
       worker,
       startedAt: Date.now(),

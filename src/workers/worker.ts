@@ -49,7 +49,9 @@ export function serveAsWorker(): void {
   process.on('message', (order: ToWorker) => void carryOut(order))
   process.on('SIGTERM', () => void stop())
   // A terminal sends these to the whole group; what they mean is for the supervisor to say.
-  for (const signal of ['SIGINT', 'SIGHUP', 'SIGUSR2'] as const) process.on(signal, () => {})
+  for (const signal of ['SIGINT', 'SIGQUIT', 'SIGHUP', 'SIGUSR2'] as const) process.on(signal, () => {})
+  // Node would open its debugger to everybody on this machine.
+  process.on('SIGUSR1', () => {})
 }
 
 async function start(

@@ -29,6 +29,19 @@ test('an authority that has expired', async () => {
   ])
 })
 
+test('an authority without its root, or a client where its authority should stand', async () => {
+  const department = scene.clients.authority('department')
+  const [alone, together] = [department.certificate, department.certificate + scene.clients.certificate]
+  expect(await warnings({ ssl_client_certificate: alone })).toEqual([
+    expect.stringMatching(/ssl_client_certificate.*the issuer of CN=department, CN=[^:]+, is not there: nobody/),
+  ])
+  expect(await warnings({ ssl_client_certificate: scene.ada.certificate })).toEqual([
+    expect.stringMatching(/ssl_client_certificate.*the issuer of CN=ada, /),
+  ])
+  expect(await warnings({ ssl_client_certificate: together })).toEqual([])
+  expect(await warnings({ ssl_client_certificate: alone, allow_partial_chain: 'on' })).toEqual([])
+})
+
 test('a list whose issuer nobody trusts', async () => {
   const strangers = authority('strangers')
   expect(await warnings({ ssl_crl: scene.clients.crl() + strangers.crl() })).toEqual([

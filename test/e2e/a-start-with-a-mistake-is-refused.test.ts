@@ -39,6 +39,11 @@ describe('from the environment, naming the variable and never its value', () => 
       /SECRET_CLIENT_(KEY|CERT)/,
       (s) => ({ SECRET_CLIENT_KEY: s.inside.client('other').key }),
     ],
+    [
+      'a key of another certificate where no API is asked for TLS',
+      /SECRET_CLIENT_KEY/,
+      (s) => ({ SECRET_CLIENT_KEY: s.inside.client('other').key, SALLYPORT_UPSTREAM_URL: 'http://127.0.0.1:9' }),
+    ],
     ['a key that is none', /SECRET_CLIENT_KEY/, () => ({ SECRET_CLIENT_KEY: 'c2VjcmV0LWJ1dC1uby1rZXktYXQtYWxs' })],
     ['a damaged key', /SECRET_CLIENT_KEY/, (s) => ({ SECRET_CLIENT_KEY: s.own.key.replace(/\n.{9}/, '\nAAAAAAAAA') })],
     ['a key cut off', /SECRET_CLIENT_KEY/, (s) => ({ SECRET_CLIENT_KEY: s.own.key.slice(0, 90) })],

@@ -87,9 +87,9 @@ test('a request that never ends is cut off after the timeout', async () => {
   expect(await waiting).toBe('cut off')
 })
 
-test('SIGINT does the same', async () => {
+test.each(['SIGINT', 'SIGQUIT'] as const)('%s does the same', async (signal) => {
   const gateway = await scene.start()
-  expect(await within(5, 'the end', gateway.stop('SIGINT'))).toMatchObject({ status: 0 })
+  expect(await within(5, 'the end', gateway.stop(signal))).toMatchObject({ status: 0 })
 })
 
 test('a reload while it drains does not make it ready again', async () => {

@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs'
 import { Agent } from 'node:https'
+import { connect } from 'node:tls'
 import { beforeAll, expect, test } from '@jest/globals'
-import type { Gateway } from '../support/gateway.ts'
+import { type Gateway, spawnGateway } from '../support/gateway.ts'
 import { Load } from '../support/load.ts'
 import { makeScene, type Scene } from '../support/scene.ts'
 import { waitFor, within } from '../support/wait.ts'
@@ -18,6 +19,21 @@ function workersOf(gateway: Gateway): number[] {
     .split(' ')
     .filter((text) => text !== '')
     .map(Number)
+}
+
+/** How many session tickets a client has been given by the time of its answer. */
+async function ticketsOf({ port }: Gateway): Promise<number> {
+  const { chain: cert, key } = scene.ada
+  const identity = { servername: 'localhost', rejectUnauthorized: false, cert, key }
+  const socket = connect({ port, host: '127.0.0.1', minVersion: 'TLSv1.3', ...identity })
+  let tickets = 0
+  socket.on('session', () => {
+    tickets += 1
+  })
+  socket.write('GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n')
+  const answer = Buffer.concat(await socket.toArray()).toString('latin1')
+  expect(answer.slice(0, 12)).toBe('HTTP/1.1 200')
+  return tickets
 }
 
 /** A request on a connection of its own. */
@@ -53,6 +69,15 @@ test('the C library keeps little memory that nobody uses, unless whoever starts 
   expect(await arenas({ MALLOC_ARENA_MAX: '3' })).toEqual(['3', '3'])
 })
 
+test('a full handshake gives one session ticket, unless whoever starts the gateway says otherwise', async () => {
+  const given = async (env: Record<string, string>) => {
+    const gateway = await scene.start({ workers: 2 }, { env })
+    return ticketsOf(gateway)
+  }
+  expect(await given({})).toBe(1)
+  expect(await given({ OPENSSL_CONF: '/dev/null' })).toBe(2)
+})
+
 test('one that dies is replaced; the connections of the others go on, and no count is forgotten', async () => {
   const gateway = await scene.start({ workers: 2 })
   const agents = Array.from({ length: 4 }, () => new Agent({ keepAlive: true, maxSockets: 1 }))
@@ -85,6 +110,27 @@ test('a reload reaches all of them, and a refused one reaches none', async () =>
   await gateway.reload('listeners: [{ lisstenn: 1 }]')
   expect(await some()).toEqual(Array(6).fill(200))
   expect(told('reload refused')).toHaveLength(1)
+})
+
+test('a reload that is asked for while they start comes once they have', async () => {
+  const gateway = spawnGateway({ config: scene.config({ workers: 2 }) })
+  await gateway.logged({ msg: 'ready', worker: 1 }, 15)
+  gateway.child.process.kill('SIGHUP')
+  await gateway.untilReady()
+  await gateway.logged({ msg: 'reloaded', reason: 'SIGHUP' }, 15)
+})
+
+test('SIGUSR1, by which nginx opens its logs anew, opens no debugger in any of them', async () => {
+  const gateway = await scene.start({ workers: 2 })
+  const workers = workersOf(gateway)
+  for (const pid of [gateway.child.pid, ...workers]) process.kill(pid, 'SIGUSR1')
+  await gateway.logged({
+    level: 'info',
+    msg: 'SIGUSR1: there is no log file to open anew, the log goes to standard output',
+  })
+  expect(await Promise.all([1, 2].map(() => status(gateway)))).toEqual([200, 200])
+  expect(workersOf(gateway)).toEqual(workers)
+  expect((await gateway.stop()).stderr).toBe('')
 })
 
 test('SIGUSR2 replaces all of them while no request is refused or lost, on new connections and on kept ones', async () => {

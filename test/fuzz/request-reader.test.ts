@@ -11,7 +11,7 @@ const CASES = Number(process.env.FUZZ_CASES ?? 3_000)
 const SEED = process.env.FUZZ_SEED === undefined ? {} : { seed: Number(process.env.FUZZ_SEED) }
 
 const HEADER_SIZES = [16 * 1024, 16 * 1024, 16 * 1024, 150]
-/** Sent behind the request: whoever reads it as this one has found the same end. */
+/** Sent behind a request that is not the last: whoever reads it as this one has found the same end. */
 const NEXT = 'GET /next HTTP/1.1\r\nX-Next: 1\r\n\r\n'
 const NEXT_READING = reading({ method: 'GET', url: '/next', headers: ['X-Next', '1'] })
 const SOCKET = new Socket()
@@ -24,12 +24,12 @@ function reading(read: Pick<RequestReading, 'method' | 'url' | 'headers'> & { re
 function ours(bytes: string, maxHeaderSize = 16 * 1024): { request: RequestReading; missing: number } | undefined {
   const request = readPlainRequest(SOCKET, Buffer.from(bytes, 'latin1'), maxHeaderSize)
   if (!request) return undefined
-  const { method, url, httpVersion: version, rawHeaders: headers, complete } = request
+  const { method, url, httpVersion: version, rawHeaders: headers, complete, isLast } = request
   const whole: Buffer | null = request.wholeBody ?? request.body.read()
   const body = whole?.toString('latin1') ?? ''
   const length = headers.findIndex((text, i) => i % 2 === 0 && text.toLowerCase() === 'content-length')
   const missing = length === -1 ? 0 : Number(headers[length + 1]) - body.length
-  return { request: { method, url, version, headers, body, complete, keepAlive: true }, missing }
+  return { request: { method, url, version, headers, body, complete, keepAlive: !isLast }, missing }
 }
 
 /** The same, with what is missing of its body put behind it. */
@@ -40,7 +40,8 @@ function completed(bytes: string, maxHeaderSize?: number): { request: RequestRea
   expect(missing === 0).toBe(request.complete)
   const rest = 'x'.repeat(Math.min(missing, MOST_MISSING))
   const complete = missing <= MOST_MISSING
-  return { request: { ...request, body: request.body + rest, complete }, bytes: bytes + rest + (complete ? NEXT : '') }
+  const next = complete && request.keepAlive ? NEXT : ''
+  return { request: { ...request, body: request.body + rest, complete }, bytes: bytes + rest + next }
 }
 
 /** More is not sent: a length may be anything. */
@@ -110,7 +111,16 @@ const line = fc.tuple(name, blanks, value, blanks).map(([n, before, v, after]) =
 const lines = fc.array(line, { maxLength: 6 })
 const target = characters(visible, 30).map((text) => `/${text.replaceAll('#', '')}`)
 const body = fc.oneof(fc.constant(undefined), fc.string({ unit: 'binary-ascii', maxLength: 60 }), nasty)
-const connection = fc.constantFrom('', '', 'Connection: keep-alive\r\n', 'connection:Keep-Alive\r\n')
+const connection = fc.constantFrom(
+  ...[
+    '',
+    '',
+    'Connection: keep-alive\r\n',
+    'connection:Keep-Alive\r\n',
+    'Connection: close\r\n',
+    'CONNECTION:Close \r\n',
+  ],
+)
 
 /** Requests that most clients would send. */
 const plain = fc
@@ -125,8 +135,7 @@ const plain = fc
   })
   .map((a) => {
     const length = a.body === undefined ? '' : `Content-Length: ${a.body.length}\r\n`
-    const connection = a.minor === 0 ? 'Connection: keep-alive\r\n' : a.connection
-    const fields = [...a.before, connection, length, ...a.after].join('')
+    const fields = [...a.before, a.connection, length, ...a.after].join('')
     return `${a.method} ${a.target} HTTP/1.${a.minor}\r\n${fields}\r\n${a.body ?? ''}`
   })
 
@@ -180,7 +189,8 @@ test('whatever is read without node:http, Node reads as the same request, with t
     taken += 1
     const { request } = read
     const node = await readWithNodeServer(read.bytes, maxHeaderSize)
-    expect(node).toEqual({ requests: request.complete ? [request, NEXT_READING] : [request], others: [] })
+    const isFollowed = request.complete && request.keepAlive
+    expect(node).toEqual({ requests: isFollowed ? [request, NEXT_READING] : [request], others: [] })
   })
   await fc.assert(property, { numRuns: CASES, ...SEED })
   // A reader that leaves everything to Node would agree too.
@@ -214,10 +224,12 @@ test('a request whose body has come in part is the same request, and waits for t
       const here = head + Math.floor(share * (bytes.length - head))
       const part = ours(bytes.slice(0, here))
       const missing = bytes.length - here
-      expect(part).toEqual({
-        request: { ...whole, body: bytes.slice(head, here), complete: missing === 0 },
-        missing,
-      })
+      if (missing > 0 && whole?.keepAlive === false) expect(part).toBeUndefined()
+      else
+        expect(part).toEqual({
+          request: { ...whole, body: bytes.slice(head, here), complete: missing === 0 },
+          missing,
+        })
     }),
     { numRuns: CASES, ...SEED },
   )
@@ -260,7 +272,6 @@ describe('is left to node:http', () => {
     ['a length of sixteen digits', `POST / HTTP/1.1\r\n${HOST}Content-Length: 1000000000000000\r\n\r\nhi`],
     ['bytes behind a request without length', `GET / HTTP/1.1\r\n${HOST}\r\nhi`],
     ['two requests', `GET / HTTP/1.1\r\n${HOST}\r\nGET / HTTP/1.1\r\n${HOST}\r\n`],
-    ['HTTP/1.0 whose connection ends', `GET / HTTP/1.0\r\n${HOST}\r\n`],
     ['HTTP/1.2', `GET / HTTP/1.2\r\n${HOST}\r\n`],
     ['http/1.1', `GET / http/1.1\r\n${HOST}\r\n`],
     ['a request without version', 'GET /\r\n\r\n'],
@@ -277,7 +288,13 @@ describe('is left to node:http', () => {
     ['HTTP2-Settings', `GET / HTTP/1.1\r\n${HOST}HTTP2-Settings: x\r\n\r\n`],
     ['h2c', `GET / HTTP/1.1\r\n${HOST}Upgrade: h2c\r\nHTTP2-Settings: x\r\n\r\n`],
     ["HTTP/2's preface", 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'],
-    ['the end of the connection', `GET / HTTP/1.1\r\n${HOST}Connection: close\r\n\r\n`],
+    [
+      'the end of the connection, and a body',
+      `POST / HTTP/1.1\r\n${HOST}Connection: close\r\nContent-Length: 3\r\n\r\nhi`,
+    ],
+    ['keep-alive and close', `GET / HTTP/1.1\r\n${HOST}Connection: keep-alive, close\r\n\r\n`],
+    ['keep-alive, then close', `GET / HTTP/1.1\r\n${HOST}Connection: keep-alive\r\nConnection: close\r\n\r\n`],
+    ['close, then keep-alive', `GET / HTTP/1.1\r\n${HOST}Connection: close\r\nConnection: keep-alive\r\n\r\n`],
     ['a connection that names a header', `GET / HTTP/1.1\r\n${HOST}Connection: keep-alive, x-user\r\n\r\n`],
     ['an expectation', `POST / HTTP/1.1\r\n${HOST}Expect: 100-continue\r\nContent-Length: 0\r\n\r\n`],
     ['TE', `GET / HTTP/1.1\r\n${HOST}TE: trailers\r\n\r\n`],

@@ -49,7 +49,14 @@ export async function refusedStart(options: GatewayOptions): Promise<Exit> {
   return gateway.child.exited
 }
 
-function spawnGateway({ config, env, args = [], cwd = temporaryFolder(), program = PROGRAM }: GatewayOptions): Gateway {
+/** Starts a gateway and does not wait for it. */
+export function spawnGateway({
+  config,
+  env,
+  args = [],
+  cwd = temporaryFolder(),
+  program = PROGRAM,
+}: GatewayOptions): Gateway {
   const file = config === undefined ? undefined : join(cwd, 'gateway.yaml')
   if (file !== undefined && config !== undefined) writeConfig(file, config)
   const chosen = file === undefined ? [] : ['-c', file]

@@ -30,7 +30,12 @@ test('the image runs as another user than root, on the Node that is pinned', () 
 })
 
 test('the image has the C library keep little memory that nobody uses', () => {
-  expect(dockerfile).toMatch(/^ENV .*\bMALLOC_ARENA_MAX=2$/m)
+  expect(dockerfile).toMatch(/^ENV .*\bMALLOC_ARENA_MAX=2\b/m)
+})
+
+test('the image has OpenSSL write one session ticket for a handshake', () => {
+  expect(dockerfile).toMatch(/^WORKDIR \/app\nCOPY package.json LICENSE .\/\nCOPY bin bin\nCOPY conf conf$/m)
+  expect(dockerfile).toMatch(/^ENV .*\bOPENSSL_CONF=\/app\/conf\/openssl.cnf$/m)
 })
 
 test('the licence is the one that package.json names, and whole', () => {

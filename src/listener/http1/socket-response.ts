@@ -3,6 +3,9 @@ import { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { headerValues } from '../../header-values.ts'
 import type { HttpRequest, HttpResponse } from '../../http-messages.ts'
+import type { PlainRequest } from './plain-request.ts'
+
+const LAST = 'Connection: close\r\n'
 
 /**
  * The answer to a request that was read without node:http. One that is sent whole goes straight to the socket; for any other, node:http's ServerResponse is
@@ -11,25 +14,34 @@ import type { HttpRequest, HttpResponse } from '../../http-messages.ts'
 export class SocketResponse extends EventEmitter implements HttpResponse {
   readonly req: HttpRequest
   statusCode = 200
-  shouldKeepAlive = true
+  shouldKeepAlive: boolean
   destroyed = false
   closed = false
-  /** Set by the listener. */
-  persistence = ''
   readonly #answered: (response: SocketResponse) => void
+  #keptLines = ''
   #framed: ServerResponse | undefined
   #whole = false
   #flushed = false
 
   /** @param answered called once all of it has left the process; not where the client is gone before */
-  constructor(req: HttpRequest, answered: (response: SocketResponse) => void) {
+  constructor(req: HttpRequest & Pick<PlainRequest, 'isLast'>, answered: (response: SocketResponse) => void) {
     super()
     this.req = req
+    this.shouldKeepAlive = !req.isLast
     this.#answered = answered
   }
 
   get socket(): Socket | null {
     return this.closed ? null : this.req.socket
+  }
+
+  get persistence(): string {
+    return this.shouldKeepAlive ? this.#keptLines : LAST
+  }
+
+  /** Set by the listener, for a connection that is kept. */
+  set persistence(lines: string) {
+    this.#keptLines = lines
   }
 
   get headersSent(): boolean {
@@ -53,7 +65,7 @@ export class SocketResponse extends EventEmitter implements HttpResponse {
   }
 
   get takesWhole(): boolean {
-    return this.shouldKeepAlive && !this.#whole && !this.#framed && this.req.socket.writable
+    return !this.#whole && !this.#framed && this.req.socket.writable
   }
 
   sendWhole(status: number, message: string | Buffer, done?: () => void): void {

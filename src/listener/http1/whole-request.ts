@@ -3,7 +3,7 @@ import { Readable } from 'node:stream'
 import type { HttpRequest } from '../../http-messages.ts'
 import { type PlainHead, PlainRequest } from './plain-request.ts'
 
-/** A request that was there as a whole when it was read, and whose connection is kept. */
+/** A request that was there as a whole when it was read. */
 export class WholeRequest extends PlainRequest implements HttpRequest {
   readonly complete = true
   readonly wholeBody: Buffer | undefined

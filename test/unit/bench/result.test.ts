@@ -33,6 +33,10 @@ describe('what got worse', () => {
     expect(gotWorse(before, now)).toEqual(['requests per second (more is better): 0.50 × nginx, was 0.70'])
     expect(gotWorse(now, before)).toEqual([])
   })
+  test('is nothing that only says how another figure is to be read', () => {
+    const waited = (sallyport: number) => runOf({ crowdWaited: { nginx: [100], sallyport: [sallyport] } }).result
+    expect(gotWorse(waited(100), waited(900))).toEqual([])
+  })
   test('cannot be said of what one of the runs did not measure', () => {
     expect(gotWorse(runOf({}).result, requestCpu([20], [90]))).toEqual([])
   })

@@ -45,6 +45,55 @@ describe('the pace of handshakes', () => {
   })
 })
 
+/** By this thread so far, in microseconds: what the tests' own computing takes says nothing. */
+let computed = 0
+
+/** A turn of the event loop takes a millisecond of the fake clock. */
+function fakeLoop() {
+  jest.useFakeTimers()
+  computed = 0
+  jest.spyOn(process, 'threadCpuUsage').mockImplementation(() => ({ user: computed, system: 0 }))
+}
+
+function realLoop() {
+  jest.restoreAllMocks()
+  jest.useRealTimers()
+}
+
+describe('how many handshakes begin in a turn of the event loop', () => {
+  beforeEach(fakeLoop)
+  afterEach(realLoop)
+
+  /** How many of a crowd whose clients all answer at once begin in a hundred turns, where each turn computes for so many milliseconds. */
+  function begunIn100Turns(busy: number): number {
+    const pace = new Pace()
+    let begun = 0
+    for (let i = 0; i < 1000; i++) {
+      pace.begin((one) => {
+        begun++
+        pace.over(one)
+      })
+    }
+    for (let i = 0; i < 100; i++) {
+      computed += busy * 1000
+      jest.advanceTimersByTime(1)
+    }
+    return begun
+  }
+
+  it('is one where turns are short, as a request waits for several of them', () => {
+    expect(begunIn100Turns(1)).toBeLessThan(110)
+  })
+
+  it('is more where turns are long anyway, or a loop that is busy with requests would let nobody in', () => {
+    expect(begunIn100Turns(9)).toBeGreaterThan(250)
+  })
+
+  it('is bounded however long they are', () => {
+    expect(begunIn100Turns(1000)).toBeLessThan(450)
+  })
+})
+
 describe('how many handshakes wait for their clients', () => {
   const unanswered: Begun[] = []
   let pace = new Pace()
@@ -53,13 +102,11 @@ describe('how many handshakes wait for their clients', () => {
   }
 
   beforeEach(() => {
-    jest.useFakeTimers()
+    fakeLoop()
     unanswered.length = 0
     pace = new Pace()
   })
-  afterEach(() => {
-    jest.useRealTimers()
-  })
+  afterEach(realLoop)
 
   it('is no more than whose answers may come together', () => {
     crowd(1000)
@@ -68,20 +115,20 @@ describe('how many handshakes wait for their clients', () => {
     expect(unanswered.length).toBeLessThan(60)
   })
 
-  it('lets one begin for each that has answered, or failed', () => {
+  it('lets one begin for each that has answered, or failed, and one more where that took no long turn', () => {
     crowd(1000)
     jest.advanceTimersByTime(50)
     const before = unanswered.length
     for (const one of unanswered.slice(0, 3)) pace.over(one)
-    jest.advanceTimersByTime(1)
-    expect(unanswered).toHaveLength(before + 3)
+    jest.advanceTimersByTime(10)
+    expect(unanswered).toHaveLength(before + 4)
   })
 
   it('grows with a crowd that never answers, as clients behind it would wait for strangers', () => {
     crowd(2000)
     let honest = 0
     pace.begin(() => honest++)
-    jest.advanceTimersByTime(1000)
+    jest.advanceTimersByTime(2500)
     expect(honest).toBe(1)
   })
 
@@ -111,12 +158,46 @@ describe('how many handshakes wait for their clients', () => {
 
   it('is small again once clients answer', () => {
     crowd(1000)
-    jest.advanceTimersByTime(1000)
+    jest.advanceTimersByTime(1500)
     for (const one of unanswered.splice(0)) pace.over(one)
     for (let i = 0; i < 1100; i++) pace.begin((one) => pace.over(one))
-    jest.advanceTimersByTime(1000)
+    jest.advanceTimersByTime(1200)
     crowd(1000)
     jest.advanceTimersByTime(90)
     expect(unanswered.length).toBeLessThan(60)
+  })
+
+  /** Clients that all answer together, every 50 ms. */
+  function answeredTogether(times: number, msEach: number): number {
+    for (let i = 0; i < times; i++) {
+      jest.advanceTimersByTime(49)
+      for (const one of unanswered.splice(0)) {
+        pace.over(one)
+        computed += msEach * 1000
+      }
+      jest.advanceTimersByTime(1)
+    }
+    jest.advanceTimersByTime(49)
+    return unanswered.length
+  }
+
+  it('grows while clients that are far away answer in turns that are short', () => {
+    crowd(5000)
+    expect(answeredTogether(10, 0)).toBeGreaterThan(38)
+  })
+
+  it('does not where their answers come together and take long', () => {
+    crowd(5000)
+    expect(answeredTogether(10, 1)).toBeLessThan(35)
+  })
+
+  it('is not held against those who answer what else the loop computed while nobody did', () => {
+    crowd(1000)
+    jest.advanceTimersByTime(60)
+    const before = unanswered.length
+    computed += 1_000_000
+    pace.over(unanswered[0] as Begun)
+    jest.advanceTimersByTime(5)
+    expect(unanswered).toHaveLength(before + 2)
   })
 })

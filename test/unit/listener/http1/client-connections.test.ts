@@ -212,6 +212,22 @@ describe('what comes while an answer is on its way', () => {
   })
 })
 
+test.each([
+  ['says so', 'GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n'],
+  ['speaks HTTP/1.0', 'GET / HTTP/1.0\r\nHost: a\r\n\r\n'],
+])(
+  'the connection of a client that %s ends with the answer, and nothing behind the request is read',
+  async (_who, last) => {
+    const { wire } = open()
+    await says(wire, last)
+    await says(wire, GET)
+    expect([responses.length, wire.destroyed]).toEqual([1, false])
+    await answer()
+    await says(wire, GET)
+    expect([responses.length, handedOver, wire.destroyed]).toEqual([1, [], true])
+  },
+)
+
 describe('a body that comes after its head', () => {
   const POST = (length: number) => `POST /1 HTTP/1.1\r\nHost: a\r\nContent-Length: ${length}\r\n\r\n`
 

@@ -72,6 +72,14 @@ async function exchange(port: number, method = 'GET', version = '1.1'): Promise<
   return received
 }
 
+/** Everything that comes back for one request, after which the server ends the connection. */
+async function lastExchange(port: number, method: string, version: string, lines: string): Promise<string> {
+  const socket = connect({ port, host: '127.0.0.1' }).setEncoding('latin1')
+  sockets.add(socket)
+  socket.write(`${method} / HTTP/${version}\r\nHost: a\r\n${lines}\r\n`)
+  return (await socket.toArray()).join('')
+}
+
 const withoutTime = (received: string) => received.replaceAll(/Date: [^\r]*/g, 'Date: now')
 
 const HEADERS = ['X-Name', 'J\xf6rg', 'Set-Cookie', 'a=b', 'Set-Cookie', 'c=d']
@@ -130,6 +138,33 @@ describe('an answer is the same to the byte', () => {
       const node = await exchange(await withNode(answer), method, version)
       const ours = await exchange(await withoutNode(answer), method, version)
       expect(withoutTime(ours)).toBe(withoutTime(node))
+    })
+  })
+
+  describe.each([
+    ['1.1', 'Connection: close\r\n'],
+    ['1.0', 'Connection: close\r\n'],
+    ['1.0', ''],
+  ])('to the last request, HTTP/%s, %j', (version, lines) => {
+    test.each(ANSWERS)('%s', async (_what, method, answer) => {
+      const node = await lastExchange(await withNode(answer), method, version, lines)
+      const ours = await lastExchange(await withoutNode(answer), method, version, lines)
+      expect(withoutTime(ours)).toBe(withoutTime(node))
+    })
+
+    test('sent whole', async () => {
+      const whole: Answer = (response) => {
+        expect(response.takesWhole).toBe(true)
+        response.sendWhole(200, `HTTP/1.1 200 OK\r\nDate: now\r\nContent-Length: 3\r\n${response.persistence}\r\nabc`)
+      }
+      const node = await lastExchange(
+        await withNode(answering(200, undefined, ['Date', 'now', 'Content-Length', '3'], 'abc')),
+        'GET',
+        version,
+        lines,
+      )
+      expect(await lastExchange(await withoutNode(whole), 'GET', version, lines)).toBe(node)
+      expect(node).toContain('\r\nConnection: close\r\n')
     })
   })
 

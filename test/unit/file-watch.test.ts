@@ -1,0 +1,38 @@
+import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { afterAll, expect, test } from '@jest/globals'
+import { FileWatch } from '../../src/file-watch.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'sallyport-watch-'))
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+/** More than are begun with at once. */
+const files = Array.from({ length: 350 }, (_, i) => join(folder, `${i}`))
+
+function replace(file: string, text: string): void {
+  writeFileSync(`${file}.new`, text)
+  renameSync(`${file}.new`, file)
+}
+
+test('of hundreds of files a change of any is told, and of none that is not watched any more', async () => {
+  for (const file of files.slice(0, -1)) replace(file, 'before')
+  const [first, last, forgotten] = [files[0] as string, files.at(-1) as string, files[200] as string]
+  let changes = 0
+  const watch = new FileWatch(() => changes++)
+  try {
+    watch.watch(files)
+    watch.watch(files.filter((file) => file !== forgotten))
+    await sleep(1000)
+    replace(forgotten, 'after')
+    await sleep(1500)
+    expect(changes).toBe(0)
+    replace(last, 'it was not there before')
+    while (changes < 1) await sleep(20)
+    replace(first, 'after')
+    while (changes < 2) await sleep(20)
+  } finally {
+    watch.stop()
+  }
+}, 20_000)
