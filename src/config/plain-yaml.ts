@@ -70,6 +70,7 @@ class PlainReader {
   *read(expand: Expand): Slices<PlainYaml> {
     this.#toNextLine()
     const tree = yield* this.#next() === '{' ? this.#wholeFlow() : this.#map(0, '', 0)
+    // A line that is indented in any other way than those before it ends everything.
     if (this.#indent !== -1) throw new NotPlain()
     for (const { inside, key, path } of this.#expandable) inside[key] = expand(inside[key] as string, path)
     return { tree, spots: this.#spots }
@@ -93,7 +94,6 @@ class PlainReader {
       this.#spots.end(spot)
       yield
     }
-    if (this.#indent > indent) throw new NotPlain()
     return tree
   }
 
@@ -118,7 +118,6 @@ class PlainReader {
       this.#spots.end(spot)
       yield
     }
-    if (this.#indent > indent) throw new NotPlain()
     return items
   }
 
