@@ -1,9 +1,10 @@
 /**
- * YAML as configurations are mostly written: maps and lists on lines of their own or in brackets, with texts that fit on one line. Everything else is left to
+ * YAML as configurations are mostly written: maps and lists on lines of their own or in brackets, with texts that fit on one line or stand behind `|`. Everything else is left to
  * the YAML library, and so is each file with anything wrong in it; ten thousand routes are read in a tenth of the time that the library takes.
  */
 import type { Slices } from '../slices.ts'
 import { pathTo } from './place.ts'
+import { plainScalar } from './plain-scalar.ts'
 import { Spots } from './spots.ts'
 
 export interface PlainYaml {
@@ -25,20 +26,11 @@ const UNUSUAL = /[^\n\x20-\x7e\p{L}\p{M}\p{N}\p{P}\p{S}]/u
 const FIRST = String.raw`(?!\.\.\.)[\w/.~^$+(;=\p{L}]`
 const BLOCK_TEXT = new RegExp(String.raw`${FIRST}(?:[^\n:#]|:(?=\S))*`, 'uy')
 const FLOW_TEXT = new RegExp(String.raw`${FIRST}(?:[^\n:#,[\]{}]|:(?=[^\s,[\]{}]))*`, 'uy')
+/** What stands before the first line of a block of text. */
+const BLOCK_HEAD = /\| *\n( +)(?=[^ \n])/y
 const QUOTED = /"([^"\\\n]*)"|'([^'\n]*)'(?!')/y
 const KEY = /([A-Za-z_][\w./-]*):(?=[ \n])/y
 const QUOTED_KEY = /(?:"([^"\\\n]*)"|'([^'\n]*)'):/y
-
-const NUMBER = /^(?:0|[1-9]\d{0,14})$/
-/** What YAML 1.2's core schema (10.3.2) does not take for text. */
-const NO_TEXT =
-  /^(?:~|null|true|false|[-+]?(?:0o[0-7]+|0x[\da-f]+|(?:\.\d+|\d+(?:\.\d*)?)(?:e[-+]?\d+)?|\.inf)|\.nan)$/i
-const WORDS = new Map<string, boolean | null>([
-  ['true', true],
-  ['false', false],
-  ['null', null],
-  ['~', null],
-])
 
 class NotPlain extends Error {}
 
@@ -138,9 +130,27 @@ class PlainReader {
   }
 
   *#restOfLine(indent: number, path: string, depth: number): Slices<unknown> {
+    if (this.#next() === '|') return this.#blockText(indent)
     const value = yield* this.#value(BLOCK_TEXT, indent, path, depth)
     this.#endLine()
     return value
+  }
+
+  /** As PEM stands in a file: on deeper lines, with one line break at the end. `#at` is then on the next line of something else. */
+  #blockText(indent: number): string {
+    const [, margin = ''] = this.#take(BLOCK_HEAD) ?? []
+    if (margin.length <= indent) throw new NotPlain()
+    this.#at -= margin.length
+    const lines: string[] = []
+    for (let end = 0; this.#at < this.#text.length; this.#at = end + 1) {
+      end = this.#text.indexOf('\n', this.#at)
+      const line = this.#text.slice(this.#at, end)
+      if (line !== '' && !line.startsWith(margin)) break
+      if (end === -1 || /^ +$/.test(line)) throw new NotPlain()
+      lines.push(line.slice(margin.length))
+    }
+    this.#toNextLine()
+    return `${lines.join('\n').replace(/\n+$/, '')}\n`
   }
 
   *#value(pattern: RegExp, indent: number, path: string, depth: number): Slices<unknown> {
@@ -150,7 +160,9 @@ class PlainReader {
     const quoted = this.#take(QUOTED)
     if (quoted) return quoted[1] ?? quoted[2]
     const [text = ''] = this.#take(pattern) ?? []
-    return typed(text.trimEnd())
+    const value = plainScalar(text.trimEnd())
+    if (value === undefined) throw new NotPlain()
+    return value
   }
 
   *#flowList(indent: number, path: string, depth: number): Slices<unknown[]> {
@@ -208,7 +220,7 @@ class PlainReader {
 
   #key(): string | undefined {
     const key = this.#take(KEY)?.[1]
-    if (key !== undefined && (key.length > LONGEST_KEY || NO_TEXT.test(key))) throw new NotPlain()
+    if (key !== undefined && (key.length > LONGEST_KEY || typeof plainScalar(key) !== 'string')) throw new NotPlain()
     return key
   }
 
@@ -241,7 +253,7 @@ class PlainReader {
   }
 
   #skipBlanks(): void {
-    while (this.#text.charCodeAt(this.#at) === BLANK) this.#at++
+    while (this.#next() === ' ') this.#at++
   }
 
   /** Nothing but a comment may follow on the line. */
@@ -284,14 +296,4 @@ class PlainReader {
     this.#toNextLine()
     if (this.#indent <= indent) throw new NotPlain()
   }
-}
-
-const BLANK = 0x20
-
-function typed(text: string): unknown {
-  const word = WORDS.get(text)
-  if (word !== undefined) return word
-  if (NUMBER.test(text)) return Number(text)
-  if (text === '' || NO_TEXT.test(text)) throw new NotPlain()
-  return text
 }

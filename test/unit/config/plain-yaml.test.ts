@@ -6,7 +6,7 @@ import { readPlainYaml } from '../../../src/config/plain-yaml.ts'
 import { readByLibrary, readYaml } from '../../../src/config/yaml-reader.ts'
 import { atOnce } from '../../../src/slices.ts'
 
-const RUNS = Number(process.env.PLAIN_RUNS ?? 1000)
+const RUNS = Number(process.env.PLAIN_RUNS ?? 500)
 
 // biome-ignore lint/suspicious/noTemplateCurlyInString: it is what a user writes.
 const expand = (text: string, path: string) => text.replaceAll('${X}', `x at ${path}`)
@@ -45,6 +45,10 @@ const PLAIN = [
   ['comments', '# first\n\na: 1 # one\n  # deeper\nb: # nothing\nc:\n# before\n  - d\n # between\n  - e\n# last'],
   ['JSON', '{"a":1,"b":[true,null,{"c":"d"}],\n"e" : "f"}'.replace(' :', ':')],
   ['items below their dashes', 'a:\n  -\n    b: 1\n    c: 2\n  - # so\n\n   d: 3\ne: 4'],
+  [
+    'texts of several lines',
+    'a: |\n  one\n   two\n\n  # three\n  four \n\n# five\nb:\n  - |\n   x\n  - c: | \n      y: z\n    d: 1\n',
+  ],
   ['nothing', '# nothing'],
   ['keys with dots', 'a.b: 1\n"c d": 2\n__proto__: 3\nconstructor: { toString: 4 }'],
 ] as const
@@ -67,7 +71,13 @@ describe('plain YAML', () => {
     ['texts over lines in quotes', 'a: "one\n  two"'],
     ['escapes', 'a: "\\n"'],
     ['a quote in single quotes', "a: 'it''s'"],
-    ['block texts', 'a: |\n  one'],
+    ['texts of several lines without an end', 'a: |\n  one'],
+    ['texts of several lines that are folded', 'a: >\n  one\n'],
+    ['texts of several lines without the last break', 'a: |-\n  one\n'],
+    ['texts of several lines that begin with an empty one', 'a: |\n\n  one\n'],
+    ['texts of several lines with blanks alone on one', 'a: |\n  one\n   \n  two\n'],
+    ['texts of several lines that end deeper than their key', 'a:\n  b: |\n     one\n   c: 1\n'],
+    ['texts of several lines as far left as their key', 'a:\n  b: |\n  one\n'],
     ['tabs', 'a:\n\t- 1'],
     ['line breaks of Windows', 'a: 1\r\nb: 2'],
     ['blanks that look like one', 'a:\u00a0 1'],
