@@ -19,7 +19,7 @@ export interface HttpRequest
   readonly body: RequestStream
 }
 
-/** A body as it comes, which may be had past its stream: what a Readable does for each chunk is a fifth of a large upload (docs/performance.md). */
+/** A body as it comes, which may be had past its stream: what a Readable does for each chunk is a twelfth of a large upload (docs/performance.md). */
 export interface RequestStream extends Readable {
   /**
    * Hands each chunk to `taker` in the turn that reads it; `pause` and `resume` then hold back the client itself, without a queue in between.
