@@ -14,7 +14,6 @@ import {
 import type { Problem } from '../errors.ts'
 import type { Slices } from '../slices.ts'
 import { type Places, type Position, pathTo } from './place.ts'
-import { readPlainYaml } from './plain-yaml.ts'
 import { Spots } from './spots.ts'
 import { parseDocument } from './yaml-document.ts'
 
@@ -44,17 +43,6 @@ export function* readYaml(bytes: Uint8Array, options: YamlOptions): Slices<YamlR
   const text = decode(bytes)
   if (text === undefined)
     return { tree: undefined, problems: [{ path: '', source, message: 'is not UTF-8; save it in that encoding' }] }
-  const plain = yield* readPlainYaml(text, options.expand)
-  if (plain) {
-    const lines = linesOf(text)
-    options.places.stand(plain.spots, (offset) => positionAt(lines, offset))
-    return { tree: plain.tree, problems: [] }
-  }
-  return yield* readByLibrary(text, options)
-}
-
-export function* readByLibrary(text: string, options: YamlOptions): Slices<YamlRead> {
-  const { source } = options
   const lines = new LineCounter()
   let document: Document.Parsed
   try {
@@ -83,13 +71,6 @@ function decode(bytes: Uint8Array): string | undefined {
   } catch {
     return undefined
   }
-}
-
-function linesOf(text: string): LineCounter {
-  const lines = new LineCounter()
-  for (let start = 0; start !== 0 || lines.lineStarts.length === 0; start = text.indexOf('\n', start) + 1)
-    lines.addNewLine(start)
-  return lines
 }
 
 /** Our words for the library's codes, because its messages quote the file. */
