@@ -41,6 +41,8 @@ ${job === 'many' ? '    max_connections: 100000\n    keepalive_timeout: 1h' : ''
 ${namesOf(job) ? '' : ownCertificate(pki)}
         ssl_client_certificate: ${pki.ca}
         ssl_verify_client: "on"
+        # All sessions end with each such time: one that is measured just then would not be resumed.
+        ssl_session_timeout: 1d
 ${crl ? `        ssl_crl: ${crl}` : ''}
 ${job === 'mapping' ? USERS : ''}
 services:
