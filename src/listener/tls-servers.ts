@@ -96,7 +96,8 @@ export class TlsServers {
         requestCert: options.requestCert,
         // What is wrong with a certificate is told only where the handshake goes on regardless; who comes in is decided after it.
         rejectUnauthorized: false,
-        ALPNProtocols: ['http/1.1'],
+        // As nginx: old clients offer nothing but http/1.0, and who is offered nothing he knows has to be refused (RFC 7301 3.2).
+        ALPNProtocols: ['http/1.1', 'http/1.0'],
         handshakeTimeout: options.handshakeTimeout,
         sessionTimeout: Math.max(1, Math.round(options.sessionTimeout / 1000)),
       })
