@@ -21,7 +21,7 @@ export function reasonPhrase(status: number, message: string | undefined): strin
  * @param isBodiless whether there cannot be a body (RFC 9112 6.3)
  * @throws GatewayError where a header could become another one
  */
-export function keptHeadText(
+export function wholeHeadText(
   status: number,
   message: string | undefined,
   headers: readonly string[],

@@ -2,7 +2,7 @@ import type { Socket } from 'node:net'
 import { GatewayError } from '../errors.ts'
 import type { HttpResponse } from '../http-messages.ts'
 import type { AnswerHeaders, Call } from '../types.ts'
-import { headersFor, keptHeadText, reasonPhrase } from './answer-head.ts'
+import { headersFor, reasonPhrase, wholeHeadText } from './answer-head.ts'
 import type { AnswerHandler, UpstreamConnection } from './http1/connection.ts'
 import type { AnswerHead } from './http1/head-reader.ts'
 import type { ReadBuffer } from './http1/read-buffer.ts'
@@ -143,7 +143,7 @@ export class Exchange implements AnswerHandler {
 
   #sendWhole({ status, message, headers }: Head, body: Buffer, buffer: ReadBuffer): void {
     const response = this.#response
-    const text = response.takesWhole ? keptHeadText(status, message, headers, response.persistence) : undefined
+    const text = response.takesWhole ? wholeHeadText(status, message, headers, response.persistence) : undefined
     if (text === undefined) {
       this.#writeHead()
       response.end(body.toString('latin1'), 'latin1')
@@ -161,7 +161,7 @@ export class Exchange implements AnswerHandler {
     const response = this.#response
     if (this.#head && response.takesWhole) {
       const { status, message, headers } = this.#head
-      const text = keptHeadText(status, message, headers, response.persistence)
+      const text = wholeHeadText(status, message, headers, response.persistence)
       if (text && buffer.takeGatheredBehind(text, (bytes, done) => response.sendWhole(status, bytes, done))) {
         this.#head = undefined
         this.#answered = true
@@ -186,7 +186,7 @@ export class Exchange implements AnswerHandler {
     const { method, httpVersion } = response.req
     // Who speaks HTTP/1.0 gets to know the end of whatever has no length by the end of the connection.
     const isBodiless = (status === 204 || status === 304 || method === 'HEAD') && httpVersion !== '1.0'
-    const text = keptHeadText(status, message, headers, response.persistence, isBodiless)
+    const text = wholeHeadText(status, message, headers, response.persistence, isBodiless)
     if (text === undefined) return false
     this.#head = undefined
     this.#answered = true

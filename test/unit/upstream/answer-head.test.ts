@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals'
-import { headersFor, headText, keptHeadText, reasonPhrase } from '../../../src/upstream/answer-head.ts'
+import { headersFor, headText, reasonPhrase, wholeHeadText } from '../../../src/upstream/answer-head.ts'
 
 describe('the reason phrase', () => {
   test.each([
@@ -43,15 +43,15 @@ describe('a head on a connection that is kept', () => {
   const persistence = 'Connection: keep-alive\r\n'
   test('tells so, and the date where the upstream did not', () => {
     const dated = ['content-length', '1', 'DATE', 'now']
-    expect(keptHeadText(200, undefined, dated, persistence)).toBe(
+    expect(wholeHeadText(200, undefined, dated, persistence)).toBe(
       'HTTP/1.1 200 OK\r\ncontent-length: 1\r\nDATE: now\r\nConnection: keep-alive\r\n\r\n',
     )
-    expect(keptHeadText(200, undefined, ['Content-Length', '1'], persistence)).toMatch(
+    expect(wholeHeadText(200, undefined, ['Content-Length', '1'], persistence)).toMatch(
       /^HTTP\/1\.1 200 OK\r\nContent-Length: 1\r\nDate: \w{3}, \d\d \w{3} \d{4} [\d:]{8} GMT\r\nConnection: keep-alive\r\n\r\n$/,
     )
   })
   test('is none where its length is not told', () => {
-    expect(keptHeadText(200, undefined, ['A', 'content-length'], persistence)).toBeUndefined()
+    expect(wholeHeadText(200, undefined, ['A', 'content-length'], persistence)).toBeUndefined()
   })
 })
 
