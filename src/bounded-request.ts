@@ -32,6 +32,11 @@ export function boundedRequest(question: Question, body: string | Buffer | undef
       reject(signal.aborted ? new Error(`no answer within ${bounds.timeout} ms`, { cause: error }) : error)
     send(question, body, signal)
       .on('error', failed)
+      // Nobody asked for another protocol. Without a listener Node ends such a request and tells nobody, not even when the time is over.
+      .on('upgrade', (_response, socket) => {
+        socket.destroy()
+        reject(new Error('the answer is 101: it turns to another protocol'))
+      })
       .on('response', (response) => {
         const { statusCode: status = 0, headers } = response
         bodyOf(response, bounds.most).then((whole) => resolve({ status, headers, body: whole }), failed)

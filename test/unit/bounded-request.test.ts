@@ -68,6 +68,12 @@ test.each<[string, (socket: Socket) => void, number, RegExp]>([
   ['nothing', () => {}, 50, /^no answer within 50 ms$/],
   ['a head and no body', (socket) => socket.write(whole('xy').slice(0, -1)), 50, /^no answer within 50 ms$/],
   ['half a body', (socket) => socket.end(whole('xy').slice(0, -1)), 20_000, /aborted/],
+  [
+    'another protocol',
+    (socket) => socket.write('HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n'),
+    20_000,
+    /the answer is 101/,
+  ],
   ['no HTTP', (socket) => socket.write('hello there\r\n\r\n'), 20_000, /Parse Error/],
 ])('%s is an error, and the connection is closed', async (_what, answer, timeout, reason) => {
   const { url, closed } = await serve(answer)
