@@ -2,7 +2,14 @@
 import { randomBytes } from 'node:crypto'
 import { boundedRequest } from '../bounded-request.ts'
 import type { CertificateFacts } from '../tls-cert-utils/certificate.ts'
-import { OcspError, type OcspStatus, ocspRequest, readOcspResponse, responderOf } from '../tls-cert-utils/ocsp.ts'
+import {
+  LIFE_WITHOUT_TIME,
+  OcspError,
+  type OcspStatus,
+  ocspRequest,
+  readOcspResponse,
+  responderOf,
+} from '../tls-cert-utils/ocsp.ts'
 import { type Demand, type Failure, failed, type Opinion, type Shown } from './demand.ts'
 
 export interface OcspOptions {
@@ -30,8 +37,6 @@ interface Known {
 /** A certificate and its issuer. */
 type Link = readonly [CertificateFacts, CertificateFacts]
 
-/** nginx's, for responders that name no time; in milliseconds. */
-export const LIFE_WITHOUT_TIME = 3_600_000
 /** nginx's OCSP_MAX_RESPONSE_TIME: how far clocks may differ, in milliseconds. */
 export const SKEW = 300_000
 const LARGEST_ANSWER = 64 * 1024

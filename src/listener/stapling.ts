@@ -1,7 +1,7 @@
 /** OCSP stapling (RFC 6066 8): the status of our own certificate, shown in the handshake so that clients need not ask for it. */
 import type { CertificateFacts } from '../tls-cert-utils/certificate.ts'
-import { OcspError, ocspRequest, readOcspResponse, responderOf } from '../tls-cert-utils/ocsp.ts'
-import { LIFE_WITHOUT_TIME, postOcsp, SKEW } from './ocsp.ts'
+import { LIFE_WITHOUT_TIME, OcspError, ocspRequest, readOcspResponse, responderOf } from '../tls-cert-utils/ocsp.ts'
+import { postOcsp, SKEW } from './ocsp.ts'
 
 export interface StapleOptions {
   readonly certificate: CertificateFacts

@@ -25,6 +25,9 @@ export interface OcspFinding {
 /** An answer that says nothing that could be believed; the message says why, for the log. */
 export class OcspError extends Error {}
 
+/** How long an answer counts that names no next update, in milliseconds: nginx's hour. */
+export const LIFE_WITHOUT_TIME = 3_600_000
+
 const SHA1 = '1.3.14.3.2.26'
 const OCSP = '1.3.6.1.5.5.7.48.1'
 const BASIC = '1.3.6.1.5.5.7.48.1.1'
@@ -186,8 +189,10 @@ function findingOf(
     const extensions = [...(rest.find(({ tag }) => tag === 0xa1)?.children() ?? [])][0]
     checkExtensions(extensions, undefined)
     const nextUpdate = next && millisecondsOf(next)
-    if (millisecondsOf(thisUpdate) > now + skew) throw new OcspError('the answer is of the future')
-    if (nextUpdate !== undefined && nextUpdate < now - skew) throw new OcspError('the answer is out of date')
+    const since = millisecondsOf(thisUpdate)
+    if (since > now + skew) throw new OcspError('the answer is of the future')
+    // RFC 6960 3.2 5: without an end it must be recent, or whoever is on the way could show it for ever.
+    if ((nextUpdate ?? since + LIFE_WITHOUT_TIME) < now - skew) throw new OcspError('the answer is out of date')
     const known = STATUSES[status.tag & 0x1f]
     if (known === undefined) throw new OcspError('the answer has no known status')
     return { status: known, nextUpdate }

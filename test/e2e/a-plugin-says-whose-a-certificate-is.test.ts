@@ -1,4 +1,5 @@
 import { writeFileSync } from 'node:fs'
+import type { ServerResponse } from 'node:http'
 import { Agent } from 'node:https'
 import { join } from 'node:path'
 import { beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
@@ -64,6 +65,11 @@ describe('a plugin on a Unix socket', () => {
 
   test.each([
     ['hangs', () => {}],
+    [
+      'turns to another protocol',
+      (_body: string, response: ServerResponse) =>
+        response.socket?.write('HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n'),
+    ],
     ['fails', { Err: 'the directory is away' }],
     ['answers with junk', { AuthedUser: 'root' }],
   ])('that %s means 503, and the log says which and why', async (_how, answer) => {

@@ -110,6 +110,13 @@ describe('what is no list of the authority refuses', () => {
       'the answer is 302',
     ],
     ['no answer in time', () => (respond = () => {}), 'no answer within 1000 ms'],
+    [
+      'another protocol',
+      () =>
+        (respond = (_request, { socket }) =>
+          socket?.write('HTTP/1.1 101 x\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n')),
+      'the answer is 101',
+    ],
     ['too many bytes', () => serve(Buffer.alloc(5000)), 'more than 4096 bytes'],
     ['garbage', () => serve('no list'), 'no PEM block'],
     [

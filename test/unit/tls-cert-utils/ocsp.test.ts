@@ -111,6 +111,12 @@ describe('an answer of openssl', () => {
     expect(() => read(der, ada, { now: NOW + 2 * HOUR })).toThrow(/out of date/)
   })
 
+  test('that names no end is believed for an hour after its beginning', async () => {
+    const der = await answer(ada, { args: [] })
+    expect(read(der, ada, { now: NOW + HOUR - 60_000 }).status).toBe('good')
+    expect(() => read(der, ada, { now: NOW + HOUR + 60_000 })).toThrow(/out of date/)
+  })
+
   test('must have our nonce where it has one, and may have none', async () => {
     const nonce = Buffer.from('0123456789abcdef')
     const der = await answer(ada, { nonce })
