@@ -86,7 +86,12 @@ function policyOf({ ca, server: pair }: Pki): TrustPolicy {
       ...{ sessionTickets: true, sessionTimeout: 300_000 },
     },
     {
-      ...{ inForce: { demands: [] }, intermediates: new Intermediates(), sessionContext: '', stapleFor: undefined },
+      ...{
+        inForce: { demands: [], basis: '' },
+        intermediates: new Intermediates(),
+        sessionContext: '',
+        stapleFor: undefined,
+      },
       ticketSecret: { bytes: Buffer.alloc(32), since: 0 },
     },
     () => pairs,

@@ -164,7 +164,8 @@ export const server = block('One virtual server.', {
   ssl_session_timeout: field(duration, {
     default: '5m',
     env: 'SALLYPORT_SSL_SESSION_TIMEOUT',
-    about: 'A session can be resumed for so long.',
+    about:
+      'A session can be resumed for so long, counted from its full handshake, and no longer once what is trusted changes.',
   }),
   verify_and_map: field(onOff, {
     default: 'off',

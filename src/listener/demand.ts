@@ -38,6 +38,8 @@ export interface Demand {
 /** What the policies of one id ask, whenever they were made. */
 export interface DemandsInForce {
   demands: readonly Demand[]
+  /** What their data come to, as lists of whom is revoked, by a text that differs where they do: a session is good for that alone which it was made under. */
+  basis: string
 }
 
 export function failed(

@@ -68,10 +68,13 @@ export class TlsServers {
     for (const server of this.#servers.values()) made(server)
   }
 
-  /** Begins the handshake on an accepted socket. @throws what node:tls throws where the certificates cannot be used */
-  accept(socket: Socket, pairs: ServerKeyPairs): void {
+  /**
+   * Begins the handshake on an accepted socket. @throws what node:tls throws where the certificates cannot be used
+   * @param basis sessions that were made under another one are not resumed
+   */
+  accept(socket: Socket, pairs: ServerKeyPairs, basis: string): void {
     const server = this.#servers.get(pairs) ?? this.#add(pairs)
-    const keys = this.#ticketKeys.renewed(Date.now())
+    const keys = this.#ticketKeys.renewed(Date.now(), basis)
     if (keys) {
       this.#keys = keys
       for (const each of this.#servers.values()) each.setTicketKeys(keys)

@@ -6,15 +6,7 @@ import { readCertificates } from '../tls-cert-utils/certificates.ts'
 import { findPath, intermediatesOf, isSoundPath } from '../tls-cert-utils/chain.ts'
 import { FORGIVEN_BY_OPTIONAL_NO_CA } from '../tls-cert-utils/verify-errors.ts'
 import type { Verification, VerifyMode } from '../types.ts'
-import {
-  type Demand,
-  type DemandsInForce,
-  type Failure,
-  failed,
-  type Shown,
-  unverified,
-  type VerifiedChain,
-} from './demand.ts'
+import { type DemandsInForce, type Failure, failed, type Shown, unverified, type VerifiedChain } from './demand.ts'
 import type { Intermediates } from './intermediates.ts'
 import type { Requirement } from './requirements.ts'
 import { seeSent, sentWith } from './sent-certificates.ts'
@@ -111,12 +103,12 @@ export class TrustPolicy {
 
   /** Begins the handshake on an accepted socket. */
   accept(socket: Socket, serverName: string | undefined): void {
-    this.servers.accept(socket, this.#pairsFor(serverName))
+    this.servers.accept(socket, this.#pairsFor(serverName), this.#inForce.basis)
   }
 
   /** Exchanges what all policies of this id ask beyond OpenSSL's verification. Open connections must be judged again then. */
-  demand(demands: readonly Demand[]): void {
-    this.#inForce.demands = demands
+  demand(demands: DemandsInForce): void {
+    Object.assign(this.#inForce, demands)
   }
 
   /** What the client showed in this handshake, or in the one that it resumes; undefined where that is no certificate. */

@@ -1,4 +1,4 @@
-import type { Demand, DemandsInForce } from '../listener/demand.ts'
+import type { DemandsInForce } from '../listener/demand.ts'
 
 /**
  * What policies demand now, by policy id. A renewed server certificate makes another policy of the same id, while the connections of
@@ -8,12 +8,12 @@ import type { Demand, DemandsInForce } from '../listener/demand.ts'
 export class Demands {
   readonly #byId = new Map<string, WeakRef<DemandsInForce>>()
 
-  /** @param demands what nobody has by this id yet begins with */
-  of(id: string, demands: readonly Demand[]): DemandsInForce {
+  /** @param first what nobody has by this id yet begins with */
+  of(id: string, first: DemandsInForce): DemandsInForce {
     const known = this.#byId.get(id)?.deref()
     if (known) return known
     for (const [gone, reference] of this.#byId) if (!reference.deref()) this.#byId.delete(gone)
-    const made: DemandsInForce = { demands }
+    const made = { ...first }
     this.#byId.set(id, new WeakRef(made))
     return made
   }

@@ -1,6 +1,6 @@
 import type { SecureVersion } from 'node:tls'
 import type { CertificateConfig, ListenerConfig, ServerConfig } from '../config/index.ts'
-import type { Demand } from '../listener/demand.ts'
+import type { DemandsInForce } from '../listener/demand.ts'
 import type { Intermediates } from '../listener/intermediates.ts'
 import { notRevoked } from '../listener/not-revoked.ts'
 import type { Staple } from '../listener/stapling.ts'
@@ -32,7 +32,7 @@ interface Prepared {
   readonly config: ServerConfig
   readonly virtual: VirtualServer
   readonly options: TrustPolicyOptions
-  readonly demands: readonly Demand[]
+  readonly demands: DemandsInForce
   /** Of its own. */
   readonly pairs: KeyPairs
   /** By the DER of the certificate of each. */
@@ -163,12 +163,15 @@ function prepareServer(
   const revocation = trust && revocationOf(config, trust, materials, fetcher)
   const statuses = trust && ocsp.statusesOf(config)
   const options = policyOptions(config, listener, trust, `${revocation?.name ?? ''} ${statuses?.name ?? ''}`)
-  const demands = [
-    ...(revocation
-      ? [notRevoked(revocation.lists, { tell: ignoredListTeller(log, metrics), prepare: revocation.prepare })]
-      : []),
-    ...(statuses ? [statuses.statuses.demand] : []),
-  ]
+  const demands = {
+    demands: [
+      ...(revocation
+        ? [notRevoked(revocation.lists, { tell: ignoredListTeller(log, metrics), prepare: revocation.prepare })]
+        : []),
+      ...(statuses ? [statuses.statuses.demand] : []),
+    ],
+    basis: revocation?.statement ?? '',
+  }
   const virtual = {
     name: config.server_names[0] ?? '_',
     policy: config.ssl_reject_handshake ? REJECTED : options.id,

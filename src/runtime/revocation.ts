@@ -15,6 +15,8 @@ export interface ServerRevocation {
   readonly lists: Revocation
   /** Servers with the same name share their lists, and keep it when the lists are replaced. */
   readonly name: string
+  /** What the lists say together: another text where somebody else is revoked, the same where a list was only renewed. */
+  readonly statement: string
   /** Fetches what a chain lacks. */
   readonly prepare: ((chain: readonly CertificateFacts[]) => Promise<void> | undefined) | undefined
 }
@@ -38,6 +40,7 @@ export function revocationOf(
   return {
     lists: new Revocation(found.lists, { certificates, mode, fetched }),
     name: digestOf([found.name, certificates, mode, fetches]),
+    statement: digestOf([...new Set(found.lists.map((list) => list.statement))].sort()),
     prepare: fetches ? fetcher?.prepare.bind(fetcher) : undefined,
   }
 }

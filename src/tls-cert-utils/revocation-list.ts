@@ -34,6 +34,7 @@ interface ListFacts {
   readonly nextUpdate: number | undefined
   readonly serials: SerialSet
   readonly digest: string
+  readonly statement: string
 }
 
 /** A complete certificate revocation list (RFC 5280 5): one that is not indirect, no delta, and for all reasons. */
@@ -99,6 +100,14 @@ export class RevocationList {
     return this.#facts.digest
   }
 
+  /**
+   * Who is revoked, by whom and among which certificates, as SHA-256. A list that only renews another has the same: dates, numbers, reasons and the signature
+   * are not in it.
+   */
+  get statement(): string {
+    return this.#facts.statement
+  }
+
   isCurrent(time: number): boolean {
     return this.thisUpdate <= time && time < this.nextUpdate
   }
@@ -159,7 +168,7 @@ function readList(der: Buffer, position: number): RevocationList {
     signatureCheck(algorithm)
     const facts = readContent(content.expect(TAG.SEQUENCE, "the list's content"), algorithm)
     return new RevocationList(
-      { ...facts, digest: createHash('sha256').update(der).digest('hex') },
+      { ...facts, digest: createHash('sha256').update(der).digest('hex'), statement: statementOf(facts) },
       {
         content: content.raw,
         algorithm: Buffer.from(algorithm.raw),
@@ -172,7 +181,9 @@ function readList(der: Buffer, position: number): RevocationList {
   }
 }
 
-function readContent(content: DerElement, outerAlgorithm: DerElement): Omit<ListFacts, 'digest'> {
+type ListContent = Omit<ListFacts, 'digest' | 'statement'>
+
+function readContent(content: DerElement, outerAlgorithm: DerElement): ListContent {
   const fields = [...content.children()]
   if (fields[0]?.tag === TAG.INTEGER) fields.shift() // the version, which nothing here depends on
   const [algorithm, issuer, thisUpdate, ...rest] = fields
@@ -193,6 +204,18 @@ function readContent(content: DerElement, outerAlgorithm: DerElement): Omit<List
       ? readRevokedSerials(revoked.bytes, revoked.contentStart, revoked.contentEnd)
       : SerialSet.withRoomFor(0, 0),
   }
+}
+
+function statementOf({ rawIssuer, authorityKeyId, scope, serials }: ListContent): string {
+  const { certificates, pointNames } = scope
+  const parts = [rawIssuer, authorityKeyId, ...(pointNames ?? [])].map((bytes) => bytes && hex(bytes))
+  return createHash('sha256')
+    .update(JSON.stringify([certificates, parts, serials.digest]))
+    .digest('hex')
+}
+
+function hex(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString('hex')
 }
 
 /** Of a BIT STRING that has no unused bits, as its first byte tells. */

@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto'
+import { createHash, randomBytes } from 'node:crypto'
 
 /** Slots for each serial number: a look-up then compares fewer than two of them on average. */
 const SLOTS_PER_SERIAL = 1.6
@@ -49,6 +49,11 @@ export class SerialSet {
 
   get size(): number {
     return this.#size
+  }
+
+  /** SHA-256, lower-case hex. Sets that were filled alike have the same, whatever their seeds; the order counts. */
+  get digest(): string {
+    return createHash('sha256').update(this.#bytes).digest('hex')
   }
 
   get parts(): SerialSetParts {

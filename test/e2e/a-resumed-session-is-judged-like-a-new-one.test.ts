@@ -20,7 +20,8 @@ beforeAll(async () => {
 
 interface Started {
   readonly gateway: Gateway
-  /** Replaces the list and waits until every worker has it. */
+  /** Replaces the lists of home.test and waits until every worker has them. */
+  replace(lists: string): Promise<void>
   revoke(...revoked: Issued[]): Promise<void>
 }
 
@@ -37,14 +38,12 @@ async function start(workers: number, fields: object = {}): Promise<Started> {
   }
   const gateway = await scene.start(config)
   const reloads = () => gateway.log.filter(({ msg }) => msg === 'reloaded').length
-  return {
-    gateway,
-    async revoke(...revoked) {
-      const before = reloads()
-      writeFileSync(file, home.crl(revoked))
-      await waitFor('every worker to reload', () => reloads() >= before + workers)
-    },
+  const replace = async (lists: string) => {
+    const before = reloads()
+    writeFileSync(file, lists)
+    await waitFor('every worker to reload', () => reloads() >= before + workers)
   }
+  return { gateway, replace, revoke: (...revoked) => replace(home.crl(revoked)) }
 }
 
 type Tls = 'tls1_2' | 'tls1_3'
@@ -74,10 +73,10 @@ function outcome({ resumed, answers }: SessionResult): string {
 
 const ROWS = [
   // client, name, before, after
-  ['a certificate', 'home.test', 'resumed 200 SUCCESS CN=ada', 'resumed 400'],
+  ['a certificate', 'home.test', 'resumed 200 SUCCESS CN=ada', 'full 400'],
   ['a certificate', 'other.test', 'full 200 NONE', 'full 200 NONE'],
   ['a certificate', undefined, 'full 200 NONE', 'full 200 NONE'],
-  ['no certificate', 'home.test', 'resumed 200 NONE', 'resumed 200 NONE'],
+  ['no certificate', 'home.test', 'resumed 200 NONE', 'full 200 NONE'],
   ['no certificate', 'other.test', 'full 200 NONE', 'full 200 NONE'],
   ['no certificate', undefined, 'full 200 NONE', 'full 200 NONE'],
 ] as const
@@ -101,13 +100,34 @@ describeWith(['openssl'], 'a session', () => {
           const again = { tls, host: name ?? 'default.test', resume: keep, ...(name ? { servername: name } : {}) }
           expect(outcome(await connect(started, again))).toBe(before)
           await started.revoke(ada)
-          expect(outcome(await connect(started, again))).toBe(after)
-          if (after === 'resumed 400') {
+          const shown = name === 'home.test' ? as : {}
+          expect(outcome(await connect(started, { ...again, ...shown, keep }))).toBe(after)
+          if (after === 'full 400') {
+            // The session that this handshake made.
+            expect(outcome(await connect(started, again))).toBe('resumed 400')
             await started.gateway.logged({ status: 400, verify_reason: 'certificate revoked', subject: 'CN=ada' })
           }
-          await started.revoke()
         },
       )
+    })
+
+    test('outlives a list that only renews the one before, and a new list of another policy; it is judged by both', async () => {
+      await started.revoke()
+      const session = async (host: string, as = {}) => {
+        const options = { tls: 'tls1_3', servername: host, host } as const
+        const resume = join(temporaryFolder(), 'session.pem')
+        await connect(started, { ...options, ...as, keep: resume })
+        return () => connect(started, { ...options, resume })
+      }
+      const atHome = await session('home.test', { as: home.client('ada').files() })
+      const elsewhere = await session('other.test')
+      await started.revoke()
+      expect(outcome(await atHome())).toBe('resumed 200 SUCCESS CN=ada')
+      await started.replace(home.crl([], { nextUpdate: -0.5 }))
+      expect(outcome(await atHome())).toBe('resumed 400')
+      await started.revoke(home.client('bob'))
+      expect(outcome(await atHome())).toBe('full 200 NONE')
+      expect(outcome(await elsewhere())).toBe('resumed 200 NONE')
     })
   })
 
@@ -128,14 +148,16 @@ describeWith(['openssl'], 'a session', () => {
       expect(outcome(await connect(started, { ...options, resume: keep }))).toBe('resumed 200 SUCCESS CN=eve')
       writeFileSync(file, home.crl([department]) + department.crl())
       await started.gateway.reload()
+      expect(outcome(await connect(started, { ...options, as, resume: keep, keep }))).toBe('full 400')
       expect(outcome(await connect(started, { ...options, resume: keep }))).toBe('resumed 400')
     })
   })
 
   test('of a client below an intermediate is known to every worker, also to one that is started later', async () => {
     const department = home.authority('department')
-    const lists = { ssl_crl: temporaryFile('lists.crl', home.crl() + department.crl()) }
-    const started = await start(3, lists)
+    const started = await start(3)
+    // Whoever is started later has never known another list.
+    await started.replace(home.crl([home.client('bob')]) + department.crl())
     const keep = join(temporaryFolder(), 'session.pem')
     const options = { tls: 'tls1_3', servername: 'home.test', host: 'home.test' } as const
     const as = { ...department.client('eve').files(), chain: temporaryFile('chain.pem', department.certificate) }

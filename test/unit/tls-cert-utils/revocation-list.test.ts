@@ -56,6 +56,21 @@ describe('readRevocationLists', () => {
     }
   })
 
+  test('states the same as a list that it only renews, and something else where anything but dates, number and signature differs', async () => {
+    const later = { thisUpdate: new Date('2026-02-02T00:00:00Z'), nextUpdate: new Date('2056-02-02T00:00:00Z') }
+    const namesake = await createAuthority({ subject: 'CN=Test CA,O=Acme' })
+    const statement = async (list: Promise<string>) => readRevocationLists(await list)[0]?.statement
+    const first = await statement(authority.revocationList({ revoked: [revoked, '0abc'] }))
+    expect(await statement(authority.revocationList({ revoked: [revoked, '0abc'], ...later }))).toBe(first)
+    const others = await Promise.all([
+      statement(authority.revocationList({ revoked: [revoked] })),
+      statement(authority.revocationList({ revoked: [revoked, '0abd'] })),
+      statement(authority.revocationList()),
+      statement(namesake.revocationList({ revoked: [revoked, '0abc'] })),
+    ])
+    expect(new Set([first, ...others]).size).toBe(5)
+  })
+
   test('knows whom it revokes, by serial number', async () => {
     const [list] = readRevocationLists(await authority.revocationList({ revoked: [revoked] }))
     expect(list?.revokes(revoked.certificate.rawSerial)).toBe(true)

@@ -306,7 +306,12 @@ function policyTrusting(trusted: readonly CertificateFacts[]): TrustPolicy {
       ...{ sessionTickets: true, sessionTimeout: 1000, handshakeTimeout: 1000 },
     },
     {
-      ...{ inForce: { demands: [] }, intermediates: new Intermediates(), stapleFor: undefined, sessionContext: '' },
+      ...{
+        inForce: { demands: [], basis: '' },
+        intermediates: new Intermediates(),
+        stapleFor: undefined,
+        sessionContext: '',
+      },
       ticketSecret: { bytes: Buffer.alloc(32), since: 0 },
     },
     () => [{ certificatePem: identity.certificate, keyPem: identity.key }],
