@@ -32,7 +32,13 @@ const check = new PasswordCheck({
   kind: 'password',
   entries: new Map([['ada', { user, hash: hashPassword('secret', 'argon2id'), credential: undefined }]]),
   hasher: new Hasher({ threads: 1, queue: 10 }),
-  lockout: new Lockout(new MemoryStore(1000), { attempts: 5, window: 900_000, backoff: 1000, maxBackoff: 300_000 }),
+  lockout: new Lockout(new MemoryStore(1000), {
+    attempts: 5,
+    window: 900_000,
+    backoff: 1000,
+    maxBackoff: 300_000,
+    key: Buffer.alloc(32),
+  }),
   remember: 3_600_000,
 })
 const besideCertificate = { check, keyOf: () => undefined }

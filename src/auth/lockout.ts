@@ -1,5 +1,5 @@
 /** Against guessing: after a few failed attempts one more is allowed only from time to time, and ever more rarely. */
-import { createHmac, randomBytes } from 'node:crypto'
+import { createHmac } from 'node:crypto'
 import type { Store } from '../types.ts'
 
 export interface LockoutOptions {
@@ -11,6 +11,8 @@ export interface LockoutOptions {
   readonly backoff: number
   /** The longest that anybody has to wait, in milliseconds. */
   readonly maxBackoff: number
+  /** Whoever counts in the same store must have the same, or names that are not there would be counted in other places than those that are. */
+  readonly key: Buffer
 }
 
 /** Undefined: go ahead. Else the seconds to wait. */
@@ -19,7 +21,6 @@ export type Wait = number | undefined
 export class Lockout {
   readonly #store: Store
   readonly #options: LockoutOptions
-  readonly #secret = randomBytes(16)
 
   constructor(store: Store, options: LockoutOptions) {
     this.#store = store
@@ -52,7 +53,7 @@ export class Lockout {
 
   /** Who is not there is locked out like everybody else, or the difference would tell. Few keys, since names come from outside without end. */
   stranger(name: string): string {
-    const bucket = createHmac('sha256', this.#secret).update(name).digest().readUInt16BE() % STRANGERS
+    const bucket = createHmac('sha256', this.#options.key).update(name).digest().readUInt16BE() % STRANGERS
     return `?${bucket}`
   }
 }

@@ -1,14 +1,17 @@
-/** What a client asks for in `POST /v3/auth/tokens`, checked in Keystone's order: shape, payloads, methods, scope. */
+/** What a client asks for in `POST /v3/auth/tokens`, checked in Keystone's order: shape, payloads, methods. */
 import { objectAt, textAt } from '../auth/methods/payload.ts'
-import type { Directory, Domain, Project, Scope } from './directory.ts'
+import type { Directory, Domain, Named, Scope } from './directory.ts'
 import { UNSCOPED } from './directory.ts'
 import { expecting, KeystoneError, unauthorized } from './keystone-error.ts'
 
 export interface AuthRequest {
   /** Each once, in the client's order, with its payload. */
   readonly methods: readonly (readonly [name: string, payload: unknown])[]
-  /** Undefined where the client leaves it to us: the default project, if the user has one. */
-  readonly scope: Scope | undefined
+  /**
+   * Undefined where the client leaves it to us: the default project, if the user has one. An error where there is none of that name, for whoever has
+   * said who it is: told any sooner than a wrong password, it would tell strangers which projects there are.
+   */
+  readonly scope: Scope | KeystoneError | undefined
 }
 
 /** More would only be work for us. */
@@ -85,7 +88,7 @@ function unsupported(supported: readonly string[]): KeystoneError {
 
 const SCOPES = ['project', 'domain', 'unscoped', 'system', 'OS-TRUST:trust'] as const
 
-function scopeOf(auth: unknown, methods: readonly string[], directory: Directory): Scope | undefined {
+function scopeOf(auth: unknown, methods: readonly string[], directory: Directory): AuthRequest['scope'] {
   const scope = objectAt(auth, 'scope')
   if (methods.includes('application_credential') && scope !== undefined) {
     // It has the scope of its own, which nobody may widen.
@@ -104,33 +107,39 @@ function scopeOf(auth: unknown, methods: readonly string[], directory: Directory
     case 'system':
       return { kind: 'system' }
     case 'project':
-      return { kind: 'project', project: projectOf(objectAt(scope, 'project'), directory) }
+      return projectScope(objectAt(scope, 'project'), directory)
     case 'domain':
-      return { kind: 'domain', domain: domainOf(objectAt(scope, 'domain'), directory) }
+      return domainScope(objectAt(scope, 'domain'), directory)
     case 'OS-TRUST:trust':
-      throw unauthorized('trusts are not supported')
+      return unauthorized('trusts are not supported')
   }
 }
 
-function projectOf(given: unknown, directory: Directory): Project {
-  const named = { id: textAt(given, 'id'), name: textAt(given, 'name') }
-  const domain = named.name === undefined ? undefined : domainBeside(given, 'project', directory)
-  const found = directory.project(named, domain)
-  if (!found) throw unauthorized(`no project ${named.name ?? named.id}`)
-  return found
+function projectScope(given: unknown, directory: Directory): Scope | KeystoneError {
+  const { id, name } = namesIn(given)
+  const domain = name === undefined ? undefined : domainBeside(given, 'project', directory)
+  const project = directory.project({ id, name }, domain)
+  return project ? { kind: 'project', project } : unauthorized(`no project ${name ?? id}`)
 }
 
-/** The domain of what is named, which a name needs. */
-export function domainBeside(given: unknown, target: string, directory: Directory): Domain {
+function domainScope(given: unknown, directory: Directory): Scope | KeystoneError {
+  const domain = domainOf(given, directory)
+  return domain ? { kind: 'domain', domain } : unauthorized(`no domain ${namesIn(given).name ?? namesIn(given).id}`)
+}
+
+/** The domain of what is named, which a name needs; undefined where nobody knows it. @throws KeystoneError 400 where none is named */
+export function domainBeside(given: unknown, target: string, directory: Directory): Domain | undefined {
   const domain = objectAt(given, 'domain')
   if (domain === undefined) throw expecting('domain', target)
   return domainOf(domain, directory)
 }
 
-function domainOf(given: unknown, directory: Directory): Domain {
-  const named = { id: textAt(given, 'id'), name: textAt(given, 'name') }
+function domainOf(given: unknown, directory: Directory): Domain | undefined {
+  const named = namesIn(given)
   if (named.id === undefined && named.name === undefined) throw expecting('id or name', 'domain')
-  const found = directory.domain(named)
-  if (!found) throw unauthorized(`no domain ${named.name ?? named.id}`)
-  return found
+  return directory.domain(named)
+}
+
+function namesIn(given: unknown): Named {
+  return { id: textAt(given, 'id'), name: textAt(given, 'name') }
 }

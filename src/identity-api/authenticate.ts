@@ -84,7 +84,7 @@ function take(name: string, outcome: Outcome, progress: Progress): void {
 
 /**
  * Users by name become users by id, since a name means somebody only within a domain. One that nobody has stays in its place, so that the answer
- * takes as long.
+ * takes as long, and attempts at it are counted like those at a user's.
  */
 function payloadFor(name: string, payload: unknown, directory: Directory): unknown {
   if (name !== 'password' && name !== 'totp') return payload
@@ -94,7 +94,8 @@ function payloadFor(name: string, payload: unknown, directory: Directory): unkno
   if (named.id === undefined && named.name === undefined) throw expecting('id or name', 'user')
   const domain = named.name === undefined ? undefined : domainBeside(given, 'user', directory)
   const user = directory.user(named, domain)
-  return { ...(payload as object), user: { ...(given as object), name: undefined, id: user?.id ?? NOBODY } }
+  const id = user?.id ?? `${NOBODY}${named.name ?? named.id}`
+  return { ...(payload as object), user: { ...(given as object), name: undefined, id } }
 }
 
 /** A login name may be the id of somebody else: what was found must be who was named. */
@@ -104,7 +105,7 @@ function assertMeant(payload: unknown, outcome: Outcome): void {
   throw unauthorized(`${outcome.user.name} was found where ${id} was named`)
 }
 
-/** Not even a user of the configuration can have a name with NUL. */
+/** What begins the name of somebody who is not there. Not even a user of the configuration can have a name with NUL. */
 const NOBODY = '\0'
 
 function known(identity: Identity | undefined): Known | undefined {

@@ -54,6 +54,7 @@ const issue: Handler = async (ask, options) => {
     const body = receiptBody(identity, receipt, authentication.required, options.directory)
     return { status: 401, body, headers: [RECEIPT_HEADER, receipt.id] }
   }
+  if (request.scope instanceof KeystoneError) throw request.scope
   const { token, facts } = await issueToken(identity, request.scope, ask.call.connection, options)
   const body = tokenBody(facts, options.directory, catalogIn(ask, facts, options))
   return { status: 201, body, headers: ['X-Subject-Token', token] }

@@ -64,7 +64,8 @@ export function buildAuthentication(options: AuthenticationOptions): Authenticat
   const token = tokens
     ? [createTokenMethod({ tokens: tokens.tokens, issuers, users, realm, certificate, describe })]
     : []
-  const methods = buildMethods({ config, users, materials, store, others: [certificate, ...token, ...plugins.methods] })
+  const others = [certificate, ...token, ...plugins.methods]
+  const methods = buildMethods({ config, users, materials, store, secret: lasting.ticketSecret, others })
   const receipts = buildReceipts(config.auth, users, lasting.ticketSecret)
   const { byName, besideCertificate } = methods
   const authentication: Authentication = {

@@ -1,4 +1,5 @@
 /** The authentication methods that are set up, made of the configuration's users and their credentials. */
+import { hkdfSync } from 'node:crypto'
 import { Lockout } from '../auth/lockout.ts'
 import { createApiKeyMethod } from '../auth/methods/api-key.ts'
 import { createApplicationCredentialMethod } from '../auth/methods/application-credential.ts'
@@ -27,6 +28,8 @@ export interface MethodsOptions {
   readonly users: Users
   readonly materials: Materials
   readonly store: Store
+  /** Of this start of the gateway, the same in all workers. */
+  readonly secret: Buffer
   /** What is made elsewhere. */
   readonly others: readonly AuthMethod[]
 }
@@ -40,10 +43,11 @@ export interface Methods {
 }
 
 export function buildMethods(options: MethodsOptions): Methods {
-  const { config, users, store, others } = options
+  const { config, users, store, secret, others } = options
   const { auth } = config
   const { attempts, window, backoff, max_backoff: maxBackoff } = auth.lockout
-  const lockout = new Lockout(store, { attempts, window, backoff, maxBackoff })
+  const key = Buffer.from(hkdfSync('sha256', auth.receipt_secret?.reveal() ?? secret, '', 'sallyport lockout', 32))
+  const lockout = new Lockout(store, { attempts, window, backoff, maxBackoff, key })
   const { threads, queue, remember } = auth.password
   const checking = { hasher: new Hasher({ threads, queue }), lockout, remember }
   const password = passwordMethod(options, checking)

@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process'
 import { expect, test } from '@jest/globals'
+import { CLOUD, identityService, passwordOf } from '../support/identity.ts'
 import { makeScene } from '../support/scene.ts'
 
 test('after five wrong passwords the right one must wait too, and others need not', async () => {
@@ -25,4 +26,57 @@ test('after five wrong passwords the right one must wait too, and others need no
   expect((await gateway.line(locked)).detail).toBe('password: too many attempts for "ada"')
   expect((await log('bob', 'right')).status).toBe(200)
   expect(scene.backend.seen).toHaveLength(1)
+})
+
+test('at the Identity API a name that is not there is slowed down as one that is, for itself, in all workers together', async () => {
+  const scene = await makeScene()
+  const gateway = await scene.start({
+    ...{ ...CLOUD, workers: 2, services: [identityService(['/'])] },
+    auth: { methods: ['password', 'totp'], lockout: { backoff: '60s' } },
+  })
+  const attempt = async (method: 'password' | 'totp', user: object) => {
+    const body = JSON.stringify({ auth: { identity: { methods: [method], [method]: { user } } } })
+    const answer = await gateway.get('/v3/auth/tokens', { method: 'POST', body })
+    return [answer.status, answer.headers['retry-after'] !== undefined]
+  }
+  const domain = { id: 'default' }
+  const guess = {
+    password: (name: string) => (passwordOf(name, 'wrong') as { user: object }).user,
+    totp: (name: string) => ({ name, domain, passcode: '000000' }),
+  }
+  for (const method of ['password', 'totp'] as const) {
+    for (const name of ['ada', 'stranger', 'another']) {
+      const answers = []
+      for (let i = 0; i < 6; i++) answers.push(await attempt(method, guess[method](name)))
+      expect([name, ...answers]).toEqual([name, ...Array(5).fill([401, false]), [401, true]])
+    }
+  }
+})
+
+test('what a client wants to log in to is looked at once it is known who it is: no attempt is answered ahead of that', async () => {
+  const scene = await makeScene()
+  const gateway = await scene.start({
+    ...{ ...CLOUD, services: [identityService(['/'])] },
+    auth: { lockout: { attempts: 1, backoff: '60s' } },
+  })
+  const scopes = [
+    { project: { id: 'p-none' } },
+    { project: { name: 'demo', domain: { id: 'none' } } },
+    { domain: { id: 'none' } },
+  ]
+  const attempt = (user: object, scope: object) =>
+    gateway.get('/v3/auth/tokens', {
+      method: 'POST',
+      body: JSON.stringify({ auth: { identity: { methods: ['password'], password: { user } }, scope } }),
+    })
+  for (const [i, scope] of scopes.entries()) {
+    const user = { name: `stranger ${i}`, domain: { id: 'default' }, password: 'x' }
+    await attempt(user, scope)
+    expect((await attempt(user, scope)).headers['retry-after']).toBeDefined()
+    const known = await attempt({ id: 'u-ada', password: 'password of ada' }, scope)
+    expect([known.status, known.headers['retry-after']]).toEqual([401, undefined])
+  }
+  const elsewhere = { name: 'ada', domain: { id: 'none' }, password: 'password of ada' }
+  expect((await attempt(elsewhere, { project: { id: 'p-demo' } })).status).toBe(401)
+  expect((await attempt(elsewhere, { project: { id: 'p-demo' } })).headers['retry-after']).toBeDefined()
 })

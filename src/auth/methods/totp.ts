@@ -35,29 +35,30 @@ export function createTotpMethod(options: TotpOptions): AuthMethod {
       if (payload !== undefined) {
         const named = objectAt(payload, 'user')
         const name = textAt(named, 'id') ?? textAt(named, 'name') ?? ''
-        const user = users.byId(name) ?? users.byName(name)
         const code = textAt(named, 'passcode')
-        if (!user || code === undefined) return { status: 'denied', reason: 'no user who is known, or no passcode' }
-        return checkCode(options, user, code)
+        if (code === undefined) return { status: 'denied', reason: 'no passcode' }
+        return checkCode(options, users.byId(name) ?? users.byName(name), name, code)
       }
       const values = headerValues(request.rawHeaders, lowerCase)
       const code = values[0]
       if (code === undefined || !found?.user) return { status: 'absent' }
       if (values.length > 1) return { status: 'denied', reason: `more than one ${header}` }
-      return checkCode(options, found.user, code)
+      return checkCode(options, found.user, found.user.name, code)
     },
   }
 }
 
-async function checkCode(options: TotpOptions, user: User, code: string): Promise<Outcome> {
+/** Who is not there, or has no generator, is answered like everybody else: nobody shall find out who is. */
+async function checkCode(options: TotpOptions, user: User | undefined, name: string, code: string): Promise<Outcome> {
   const { secrets, store, lockout, previousWindows, now = Date.now } = options
-  const own = secrets.get(user.id)
-  if (!own) return { status: 'denied', reason: `${user.name} has no generator of codes` }
+  const own = user && secrets.get(user.id)
+  const named = JSON.stringify(name.slice(0, 64))
   if (!/^\d{6}$/.test(code)) return { status: 'denied', reason: 'the code is not six digits' }
-  const wait = await lockout.begin(`totp:${user.id}`)
+  const wait = await lockout.begin(`totp:${own ? user.id : lockout.stranger(name)}`)
   if (wait !== undefined) {
-    return { status: 'denied', reason: `too many codes for ${user.name}`, headers: ['Retry-After', `${wait}`] }
+    return { status: 'denied', reason: `too many codes for ${named}`, headers: ['Retry-After', `${wait}`] }
   }
+  if (!own) return { status: 'denied', reason: `${named} is nobody, or has no generator of codes` }
   const current = Math.floor(now() / STEP)
   const found = counterOf(code, own, current, previousWindows)
   if (found === undefined) return { status: 'denied', reason: `wrong code for ${user.name}` }

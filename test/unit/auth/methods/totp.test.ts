@@ -35,6 +35,7 @@ test.each(['', '===', 'MZXW6Y1', 'M&', 'ÄÖ'])('"%s" is no base32', (text) => {
 
 const SECRET = 'JBSWY3DPEHPK3PXP'
 const NOW = 1_700_000_010_000
+const key = Buffer.alloc(32)
 
 function make(options: Partial<TotpOptions> = {}) {
   const store = new MemoryStore(1000)
@@ -46,7 +47,7 @@ function make(options: Partial<TotpOptions> = {}) {
     byName: (name: string) => [ada, bob].find((user) => user.name === name),
     byId: (id: string) => [ada, bob].find((user) => user.id === id),
   }
-  const lockout = new Lockout(store, { attempts: 5, window: 60_000, backoff: 60_000, maxBackoff: 60_000 })
+  const lockout = new Lockout(store, { attempts: 5, window: 60_000, backoff: 60_000, maxBackoff: 60_000, key })
   const method = createTotpMethod({
     ...{ realm: 'r', header: 'X-OTP', previousWindows: 1, users, secrets, store, lockout, now: () => NOW },
     ...options,
@@ -106,12 +107,23 @@ test('a million codes cannot be tried: after five the right one must wait too', 
   })
 })
 
+test('nobody learns who is there, or has a generator: whoever is not there waits as long', async () => {
+  const check = make({ secrets: new Map() })
+  for (const name of ['ada', 'nobody']) {
+    for (let i = 0; i < 5; i++) expect(await check(byKeystone({ name }, '000000'))).not.toHaveProperty('headers')
+    expect(await check(byKeystone({ name }, '000000'))).toMatchObject({
+      status: 'denied',
+      headers: ['Retry-After', '60'],
+    })
+  }
+})
+
 test('a code of nobody in particular says nothing', () => {
   const store = new MemoryStore(10)
   const method = createTotpMethod({
     ...{ realm: 'r', header: 'X-OTP', previousWindows: 1, secrets: new Map(), store },
     users: { byName: () => undefined, byId: () => undefined },
-    lockout: new Lockout(store, { attempts: 0, window: 1, backoff: 1, maxBackoff: 1 }),
+    lockout: new Lockout(store, { attempts: 0, window: 1, backoff: 1, maxBackoff: 1, key }),
   })
   const nobody: Identity = { user: undefined, methods: [], credential: undefined, expiresAt: 0 }
   expect(method.authenticate(caller({ headers: ['X-OTP', '123456'] }), undefined, nobody)).toEqual({ status: 'absent' })

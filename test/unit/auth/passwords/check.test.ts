@@ -31,6 +31,7 @@ function make(options: Partial<PasswordCheckOptions> = {}, attempts = 0) {
     window: 60_000,
     backoff: 60_000,
     maxBackoff: 60_000,
+    key: Buffer.alloc(32),
   })
   const entries = new Map([
     ['ada', { user: ada, hash, credential: 'ada-login' }],
