@@ -3,9 +3,12 @@ import { z } from 'zod'
 import type { Slices } from '../slices.ts'
 import { openCrl } from './crl.ts'
 import { type Field, fields, kongEntities, natsBlocks, Unfit } from './field.ts'
+import { NO_VAULT, VAULT_REFERENCE } from './from-kong.ts'
 import { didYouMean } from './nearest.ts'
 import { openPem, type PemReader } from './pem.ts'
 import { pathTo } from './place.ts'
+import { UnknownSettings } from './unknown-settings.ts'
+import { unwrap } from './unwrap.ts'
 
 export interface CheckContext {
   report(path: string, message: string): void
@@ -17,29 +20,6 @@ export interface CheckContext {
 }
 
 const WRONG = Symbol('wrong')
-const MOST_SUGGESTIONS = 100
-
-/** Kong has these and we have not (yet): the message should not sound like a typing mistake. */
-const KONG_ONLY = new Set([
-  'plugins',
-  'vaults',
-  'keys',
-  'key_sets',
-  'filter_chains',
-  'healthchecks',
-  'hash_on_header',
-  'hash_on_cookie',
-  'hash_on_query_arg',
-  'hash_on_uri_capture',
-  'hash_fallback_header',
-  'hash_fallback_query_arg',
-  'hash_fallback_uri_capture',
-  'sources',
-  'destinations',
-  'use_srv_name',
-  'expression',
-  'priority',
-])
 
 /** Reads `value` as `schema` says and reports what is wrong with it. The result is whole only if nothing was reported. */
 export function* checkAgainst<S extends z.ZodType>(
@@ -47,15 +27,16 @@ export function* checkAgainst<S extends z.ZodType>(
   value: unknown,
   context: CheckContext,
 ): Slices<z.output<S>> {
-  return (yield* new Checker(context).value(declarationOf(schema), value, '', false)) as z.output<S>
+  return (yield* new Checker(context, schema).value(declarationOf(schema), value, '', false)) as z.output<S>
 }
 
 class Checker {
-  #suggestions = 0
   readonly #context: CheckContext
+  readonly #unknown: UnknownSettings
 
-  constructor(context: CheckContext) {
+  constructor(context: CheckContext, root: z.ZodType) {
     this.#context = context
+    this.#unknown = new UnknownSettings(root, context.report)
   }
 
   *value(declared: Declaration, written: unknown, path: string, ofKong: boolean): Slices<unknown> {
@@ -81,7 +62,7 @@ class Checker {
     const { ofKong, settings } = declarationOf(schema)
     const result: Record<string, unknown> = path.endsWith(']') ? { at: path } : {}
     for (const key of Object.keys(value)) {
-      if (!settings.has(key)) this.#unknown(key, schema, path)
+      if (!settings.has(key)) this.#unknown.tell(key, value[key], { schema, path })
     }
     for (const [key, declared] of settings) {
       const given = value[key]
@@ -111,23 +92,6 @@ class Checker {
     return path === '' || path.endsWith(']') ? WRONG : yield* this.#object(schema, {}, path)
   }
 
-  #unknown(key: string, schema: z.ZodObject, path: string): void {
-    const inner = pathTo(path, key)
-    const nats = natsBlocks.get(schema)
-    if (nats) {
-      this.#context.report(inner, `${nats.unknown(key)}; known: ${Object.keys(schema.shape).join(', ')}`)
-      return
-    }
-    if (KONG_ONLY.has(key)) {
-      this.#context.report(inner, 'is a setting of Kong that Sallyport does not support yet; remove it')
-      return
-    }
-    const known = Object.keys(schema.shape)
-    // Comparing takes time: a file full of unknown names is no file of ours.
-    const meant = this.#suggestions++ < MOST_SUGGESTIONS ? didYouMean(key, known) : ''
-    this.#context.report(inner, `is no setting here${meant || `; known: ${known.join(', ')}`}`)
-  }
-
   *#array(
     schema: z.ZodArray,
     field: Field | undefined,
@@ -139,7 +103,8 @@ class Checker {
     const declared = declarationOf(element)
     if (!Array.isArray(value)) {
       const of = field ? `, each ${field.kind.expected}` : ''
-      this.#wrong(path, `expected a list${of}: write [a, b], or one item a line after "- "`)
+      const example = this.#asList(value, field, path)
+      this.#wrong(path, `expected a list${of}: write ${example}, or one item a line after "- "`)
       return field ? WRONG : []
     }
     const items: unknown[] = []
@@ -172,6 +137,8 @@ class Checker {
   #leaf(schema: z.ZodType, field: Field | undefined, value: unknown, path: string): unknown {
     if (value === null)
       return this.#wrong(path, `has no value; expected ${field?.kind.expected ?? 'one'}, or remove it`)
+    if (typeof value === 'string' && VAULT_REFERENCE.test(value))
+      return this.#wrong(path, `is a reference to a vault of Kong's: ${NO_VAULT}`)
     if (field?.kind.pem) return this.#pem(field, field.kind.pem, value, path)
     const parsed = schema.safeParse(value)
     if (parsed.success) return parsed.data
@@ -196,19 +163,31 @@ class Checker {
     }
   }
 
+  /** What is written, as the list that it was meant to be: nginx separates by spaces. */
+  #asList(value: unknown, field: Field | undefined, path: string): string {
+    const mayShow = typeof value === 'string' && field && !field.secret && this.#context.mayShow(path)
+    const items = mayShow && value.length <= 100 && /^[\w.:/ -]+$/.test(value) ? value.trim().split(/ +/) : ['a', 'b']
+    return `[${items.join(', ')}]`
+  }
+
   /** `, not "…"`, where it helps and cannot be a secret. */
   #shown(value: unknown, field: Field | undefined, path: string): string {
     if (typeof value === 'object') return Array.isArray(value) ? ', not a list' : ', not a map'
     if (field?.secret || !this.#context.mayShow(path)) return ''
     const text = String(value)
     if (text.length > 60 || !/^[\x20-\x7e]*$/.test(text)) return ''
-    return `, not ${JSON.stringify(value)}${didYouMean(text, field?.kind.words ?? [])}`
+    return `, not ${JSON.stringify(value)}${didYouMean(text, others(field?.kind.words))}`
   }
 
   #wrong(path: string, message: string): typeof WRONG {
     this.#context.report(path, message)
     return WRONG
   }
+}
+
+/** The only word there is stands in the message already. */
+function others(words: readonly string[] = []): readonly string[] {
+  return words.length > 1 ? words : []
 }
 
 interface Declaration {
@@ -254,11 +233,4 @@ function standardOf(inner: z.ZodType, fallback: unknown, field: Field | undefine
 
 function isMap(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
-
-/** The schema beneath "optional" and "default", and the default as a user would write it. */
-export function unwrap(schema: z.ZodType): { inner: z.ZodType; fallback: unknown } {
-  if (schema instanceof z.ZodPrefault) return { inner: schema.unwrap() as z.ZodType, fallback: schema.def.defaultValue }
-  if (schema instanceof z.ZodOptional) return { inner: schema.unwrap() as z.ZodType, fallback: undefined }
-  return { inner: schema, fallback: undefined }
 }

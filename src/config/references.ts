@@ -1,9 +1,10 @@
-/** What is generated from the schema: the JSON Schema for editors, the default file, and the reference. */
+/** What is generated from the schema: the JSON Schema for editors, the default file, the reference, and the guide for those who come from elsewhere. */
 import { z } from 'zod'
 import { schema } from './config.ts'
 import { UPSTREAM_URL } from './environment.ts'
 import { IDENTITY_FIELDS } from './identity-fields.ts'
 import { IDENTITY_PRESETS } from './identity-headers.ts'
+import { migrationMarkdown } from './migration-guide.ts'
 import { REFERENCE_INTRODUCTION } from './reference-introduction.ts'
 import { allSettings, type Block, blockOf, type Setting } from './settings.ts'
 
@@ -191,4 +192,5 @@ export const GENERATED: Readonly<Record<string, () => string>> = {
   'conf/sallyport.yaml': defaultYaml,
   'conf/sallyport.schema.json': () => `${compact(JSON.stringify(jsonSchema(), null, 2))}\n`,
   'docs/configuration.md': referenceMarkdown,
+  'docs/migration.md': migrationMarkdown,
 }

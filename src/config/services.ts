@@ -15,7 +15,10 @@ import { choice, integer, onOff, text } from './scalars.ts'
 import type { TargetConfig, UpstreamConfig } from './upstreams.ts'
 
 /** Kong's bounds for its timeouts in milliseconds. */
-const milliseconds = integer(1, 2 ** 31 - 2)
+const milliseconds: Kind<number> = {
+  ...integer(1, 2 ** 31 - 2),
+  expected: 'a whole number of milliseconds, from 1 to 2147483646',
+}
 
 /** What Kong's `url` stands for. */
 export interface ServiceUrl {

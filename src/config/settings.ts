@@ -1,8 +1,8 @@
 /** The schema as a list of settings: for the environment's names and the references. */
 import { z } from 'zod'
-import { unwrap } from './check.ts'
 import { type Field, fields } from './field.ts'
 import { pathTo } from './place.ts'
+import { unwrap } from './unwrap.ts'
 
 export interface Setting {
   /** With `[]` for any index, as `listeners[].servers[].ssl_crl`. */

@@ -1,0 +1,66 @@
+/** What files for Kong hold that is not read here, and what to write in its place: for messages, and for docs/migration.md. */
+import type { Remedies } from './from-nginx.ts'
+
+/** Such a text taken as it is would be a password or a key that anybody can read. */
+export const VAULT_REFERENCE = /^\{vault:\/\//
+// biome-ignore lint/suspicious/noTemplateCurlyInString: it is what the user shall write.
+export const NO_VAULT = 'vaults are not asked; write ${NAME} for a variable of the environment'
+
+const WEIGHTS = 'remove it: targets take turns by weight, and an attempt that fails goes on to the next'
+const NO_METHOD = 'remove it: there is no such method; rules may name others, or a plugin of yours (docs/plugins.md)'
+const NO_RATE = 'leave it to the API: requests are not limited by rate; listeners limit new connections'
+const LOGGED = 'remove it: each request is one line of JSON on standard output (docs/operations.md)'
+const UNCHANGED = 'leave it to the API: requests and answers pass as they are'
+const OF_DECK = "remove it: it is a note of decK's"
+
+export const KONG_WORDS: Remedies = [
+  [
+    'healthchecks use_srv_name hash_on_header hash_on_cookie hash_on_query_arg hash_on_uri_capture hash_fallback_header hash_fallback_query_arg hash_fallback_uri_capture',
+    WEIGHTS,
+  ],
+  ['sources destinations', 'remove it: it is for TCP; allow and deny have addresses'],
+  ['expression priority', 'write hosts, paths, methods and headers: expressions are not read'],
+  ['tls_sans', "write proxy_ssl_name, the name that the API's certificate must hold"],
+  ['vaults', `remove it: ${NO_VAULT}`],
+  ['keys key_sets jwt_secrets', 'write auth.jwt_issuers, with the keys as a file or the jwks_uri'],
+  ['hmacauth_credentials oauth2_credentials', NO_METHOD],
+  ['ttl', 'remove it: keys have no end; application_credentials may have one (expires_at)'],
+  ['filter_chains', 'write a plugin (docs/plugins.md): authorization_plugins'],
+  ['_info _workspace _konnect _plugin_configs', OF_DECK],
+  ['rbac_roles rbac_users workspaces licenses', 'remove it: there is no API for administrators'],
+]
+
+export const KONG_PLUGINS: Remedies = [
+  [
+    'mtls-auth',
+    'write rules: [[certificate]] at the service or route, and ssl_verify_client, ssl_client_certificate and revocation_check_mode at the server',
+  ],
+  [
+    'header-cert-auth',
+    'write certificate_header_format and certificate_header_name at the server, trusted_ips, and rules: [[certificate]]',
+  ],
+  ['tls-handshake-modifier', 'write ssl_verify_client: optional at the server'],
+  ['tls-metadata-headers', 'write identity_presets: [kong]'],
+  ['key-auth key-auth-enc', 'write rules: [[api-key]] at the service or route; key_names is in auth.api-key'],
+  ['basic-auth', 'write rules: [[password]] at the service or route'],
+  ['jwt openid-connect', 'write rules: [[token]] at the service or route, and auth.jwt_issuers'],
+  ['acl', 'write allow: [{ groups: [name] }] or deny at the service or route'],
+  ['ip-restriction', 'write allow: [{ addresses: [10.0.0.0/8] }] or deny at the service or route'],
+  ['request-size-limiting', 'write client_max_body_size at the listener'],
+  ['correlation-id', 'remove it: X-Request-ID is always there'],
+  ['prometheus', 'remove it: admin.listen has /metrics'],
+  [
+    'cors',
+    'leave it to the API; where rules ask who is calling, write a route with methods: [OPTIONS] and anonymous: on',
+  ],
+  ['rate-limiting rate-limiting-advanced response-ratelimiting', NO_RATE],
+  ['request-transformer request-transformer-advanced response-transformer response-transformer-advanced', UNCHANGED],
+  ['file-log http-log tcp-log udp-log syslog loggly kafka-log datadog statsd zipkin opentelemetry', LOGGED],
+  ['hmac-auth oauth2 oauth2-introspection ldap-auth ldap-auth-advanced session vault-auth', NO_METHOD],
+  ['proxy-cache proxy-cache-advanced', 'remove it: nothing is cached'],
+  ['acme', 'write ssl_certificate at the server: files that another program renews are taken as they change'],
+  ['pre-function post-function opa', 'write a plugin (docs/plugins.md): authorization_plugins'],
+]
+
+/** What is said of a plugin that stands in no row. */
+export const OTHER_PLUGIN = 'remove it: there is nothing like it; one of yours may do it (docs/plugins.md)'

@@ -1,0 +1,137 @@
+/** docs/migration.md: what to write here for nginx's and Kong's words. The tables are those that messages are made of. */
+import { KONG_PLUGINS, KONG_WORDS } from './from-kong.ts'
+import { NGINX_WORDS, type Remedies } from './from-nginx.ts'
+
+const INTRODUCTION = `# Coming from nginx or Kong
+
+Generated from \`src/config\` by \`npm run docs\`. Write down what you have in the words that you know, and let \`sallyport check -c FILE\` say what is called otherwise here: it tells
+every word of the tables below by name, with its line and what to write in its place.
+
+## From nginx
+
+TLS keeps nginx's words and meanings; routing is Kong's: a \`location\` is a route, its \`proxy_pass\` a service. This server
+
+\`\`\`nginx
+server {
+  listen 443 ssl;
+  listen [::]:443 ssl;
+  server_name api.example.com;
+  ssl_certificate server.crt;
+  ssl_certificate_key server.key;
+  ssl_client_certificate ca.crt;
+  ssl_crl ca.crl;
+  ssl_verify_client optional;
+  ssl_verify_depth 2;
+  client_max_body_size 1k;
+
+  location / {
+    proxy_pass https://localhost:9443;
+    proxy_ssl_certificate gateway.crt;
+    proxy_ssl_certificate_key gateway.key;
+    proxy_ssl_trusted_certificate ca.crt;
+    proxy_ssl_verify on;
+    proxy_read_timeout 30s;
+    proxy_set_header VERIFIED $ssl_client_verify;
+    proxy_set_header DN $ssl_client_s_dn;
+
+    location /admin {
+      if ($ssl_client_verify != SUCCESS) { return 403; }
+      proxy_pass https://localhost:9443;
+    }
+    location /reports {
+      if ($ssl_client_s_dn != "CN=ada") { return 403; }
+      proxy_pass https://localhost:9443;
+    }
+  }
+}
+server {
+  listen 443 ssl;
+  listen [::]:443 ssl;
+  server_name partners.example.com;
+  ssl_certificate server.crt;
+  ssl_certificate_key server.key;
+  ssl_client_certificate partners.crt;
+  ssl_verify_client on;
+
+  location / {
+    proxy_pass https://localhost:9443;
+    proxy_ssl_certificate gateway.crt;
+    proxy_ssl_certificate_key gateway.key;
+    proxy_ssl_trusted_certificate ca.crt;
+    proxy_ssl_verify on;
+    proxy_set_header VERIFIED $ssl_client_verify;
+    proxy_set_header DN $ssl_client_s_dn;
+  }
+}
+\`\`\`
+
+is this file:
+
+\`\`\`yaml
+listeners:
+  - listen: "[::]:443" # IPv4 too
+    client_max_body_size: 1k
+    servers:
+      - server_names: [api.example.com]
+        ssl_certificate: server.crt
+        ssl_certificate_key: server.key
+        ssl_client_certificate: ca.crt
+        ssl_crl: ca.crl
+        ssl_verify_client: optional
+        ssl_verify_depth: 2
+      - server_names: [partners.example.com]
+        ssl_certificate: server.crt
+        ssl_certificate_key: server.key
+        ssl_client_certificate: partners.crt
+        ssl_verify_client: on
+proxy:
+  proxy_ssl_certificate: gateway.crt
+  proxy_ssl_certificate_key: gateway.key
+  proxy_ssl_trusted_certificate: ca.crt
+services:
+  - name: api
+    url: https://localhost:9443
+    read_timeout: 30000
+    routes:
+      - { name: everything, paths: [/], strip_path: false }
+      - { name: admin, hosts: [api.example.com], paths: [/admin], strip_path: false, ssl_verify_client: on }
+      - name: reports
+        hosts: [api.example.com]
+        paths: [/reports]
+        strip_path: false
+        allow: [{ certificate: [{ subject: { CN: ada } }] }]
+\`\`\`
+
+What is not the same with the same words:
+
+- The certificates of APIs are verified unless a setting that begins with \`unsafe_\` says otherwise; in nginx \`proxy_ssl_verify\` is off.
+- \`client_max_body_size\` has no limit where nothing is written; in nginx it is \`1m\`.
+- \`strip_path\` is on, as in Kong: \`strip_path: false\` is nginx's \`proxy_pass\` without a path.
+- A \`~\` path is anchored at its start. nginx's \`location ~ \\.php$\` is \`~/.*\\.php$\`.
+- A route with \`ssl_verify_client: on\` answers without a certificate what a server with it does, 400. \`allow\` answers 403.
+- Kong's timeouts (\`connect_timeout\`, \`read_timeout\`, \`write_timeout\`) are milliseconds.
+- Names of users that \`map $ssl_client_s_dn\` gave are [users](users.md) here.
+`
+
+const KONG = `## From Kong
+
+Services, routes, upstreams, targets, certificates, SNIs, CA certificates, consumers, groups and their credentials are read as Kong's \`kong.yml\` has them
+([conf/examples/kong.yaml](../conf/examples/kong.yaml)); [configuration.md](configuration.md#where-this-differs-from-kong) says what differs. Plugins are not read, since what they do about callers are settings of services and routes here.
+Listeners, which Kong has in \`kong.conf\`, are added to the file.
+`
+
+export function migrationMarkdown(): string {
+  const lines = [INTRODUCTION]
+  for (const [title, remedies] of Object.entries(NGINX_WORDS))
+    lines.push(`### ${title}`, '', ...table('nginx', remedies), '')
+  lines.push(KONG, ...table('plugin', KONG_PLUGINS), '', ...table('entity or field', KONG_WORDS))
+  return `${lines.join('\n')}\n`
+}
+
+function table(title: string, remedies: Remedies): string[] {
+  const rows = remedies.map(([words, remedy]) => {
+    const names = words.split(' ').map((word) => `\`${word}\``)
+    return `| ${names.join(', ')} | ${remedy.replaceAll('|', '\\|')} |`
+  })
+  return [`| ${title} | here |`, '| --- | --- |', ...rows]
+}

@@ -1,0 +1,113 @@
+/** What is said of a setting that does not exist: where it stands, what nginx's or Kong's word is here, or what was meant. */
+import type { z } from 'zod'
+import { kongEntities, natsBlocks } from './field.ts'
+import { KONG_PLUGINS, KONG_WORDS, OTHER_PLUGIN } from './from-kong.ts'
+import { NGINX_WORDS, type Remedies } from './from-nginx.ts'
+import { didYouMean } from './nearest.ts'
+import { pathTo } from './place.ts'
+import { type Block, blockOf } from './settings.ts'
+
+/** Comparing takes time: a file full of unknown names is no file of ours. */
+const MOST_SUGGESTIONS = 100
+
+const NGINX = byWord(Object.values(NGINX_WORDS).flat())
+const KONG = byWord(KONG_WORDS)
+const PLUGINS = byWord(KONG_PLUGINS)
+
+/** Blocks that stand for one of nginx's. */
+const OF_NGINX = new Set([
+  '',
+  'listeners[]',
+  'listeners[].servers[]',
+  'proxy',
+  'services[]',
+  'services[].routes[]',
+  'routes[]',
+  'upstreams[]',
+])
+
+function byWord(remedies: Remedies): ReadonlyMap<string, string> {
+  return new Map(remedies.flatMap(([words, remedy]) => words.split(' ').map((word) => [word, remedy] as const)))
+}
+
+interface Where {
+  readonly schema: z.ZodObject
+  readonly path: string
+}
+
+export class UnknownSettings {
+  #suggestions = 0
+  readonly #listed = new Set<z.ZodObject>()
+  #places: ReadonlyMap<string, readonly string[]> | undefined
+  readonly #root: z.ZodType
+  readonly #report: (path: string, message: string) => void
+
+  constructor(root: z.ZodType, report: (path: string, message: string) => void) {
+    this.#root = root
+    this.#report = report
+  }
+
+  /** Reports that `schema`, which stands at `path`, has no setting `key`. */
+  tell(key: string, value: unknown, { schema, path }: Where): void {
+    const inner = pathTo(path, key)
+    if (key === 'plugins' && Array.isArray(value) && value.length > 0 && !natsBlocks.has(schema)) {
+      for (const [index, plugin] of value.entries()) this.#report(pathTo(inner, index), aboutPlugin(plugin))
+    } else this.#report(inner, this.#about(key, { schema, path }))
+  }
+
+  #about(key: string, { schema, path }: Where): string {
+    const known = Object.keys(schema.shape)
+    const nats = natsBlocks.get(schema)
+    if (nats) return `${nats.unknown(key)}; known: ${known.join(', ')}`
+    if (key === 'plugins') return 'is of Kong, whose plugins are not read; remove it'
+    const foreign = foreignWord(key, { schema, path })
+    if (foreign !== undefined) return foreign
+    const meant = this.#suggestions++ < MOST_SUGGESTIONS ? didYouMean(key, known) : ''
+    const places = meant ? [] : this.#placesOf(key)
+    if (places.length > 0) return `is no setting here; it stands in ${places.join(', ')}`
+    if (meant || this.#listed.has(schema)) return `is no setting here${meant}`
+    this.#listed.add(schema)
+    return `is no setting here; known: ${known.join(', ')}`
+  }
+
+  /** The blocks that have a setting of this name, if its name is more than a usual word such as `user`. */
+  #placesOf(key: string): readonly string[] {
+    if (!key.includes('_')) return []
+    this.#places ??= placesByKey(blockOf(this.#root))
+    return this.#places.get(key) ?? []
+  }
+}
+
+/** Only where nginx or Kong have it: `user` is a directive of nginx, and a likely mistake in a rule. */
+function foreignWord(key: string, { schema, path }: Where): string | undefined {
+  const nginx = OF_NGINX.has(path.replaceAll(/\[\d+\]/g, '[]')) ? NGINX.get(key) : undefined
+  if (nginx !== undefined) return `is nginx's; ${nginx}`
+  const kong = path === '' || kongEntities.has(schema) ? KONG.get(key) : undefined
+  return kong === undefined ? undefined : `is Kong's; ${kong}`
+}
+
+function aboutPlugin(plugin: unknown): string {
+  const name = typeof plugin === 'object' && plugin !== null && 'name' in plugin ? plugin.name : undefined
+  if (typeof name !== 'string' || !/^[\w-]{1,64}$/.test(name))
+    return 'is of Kong, whose plugins are not read; remove it'
+  return `is Kong's plugin ${name}; ${PLUGINS.get(name) ?? OTHER_PLUGIN}`
+}
+
+function placesByKey(root: Block): ReadonlyMap<string, readonly string[]> {
+  const places = new Map<string, string[]>()
+  const add = (key: string, place: string) => {
+    const found = places.get(key)
+    if (found) found.push(place)
+    else places.set(key, [place])
+  }
+  const visit = (block: Block) => {
+    const place = block.path === '' ? 'the top level' : block.isList ? `${block.path}[]` : block.path
+    for (const { key } of block.settings) add(key, place)
+    for (const inner of block.blocks) {
+      add(inner.key, place)
+      visit(inner)
+    }
+  }
+  visit(root)
+  return places
+}

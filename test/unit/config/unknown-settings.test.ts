@@ -1,0 +1,57 @@
+import { describe, expect, test } from '@jest/globals'
+import { schema } from '../../../src/config/config.ts'
+import { KONG_PLUGINS, KONG_WORDS } from '../../../src/config/from-kong.ts'
+import { NGINX_WORDS, type Remedies } from '../../../src/config/from-nginx.ts'
+import { type Block, blockOf } from '../../../src/config/settings.ts'
+import { loadText, problemsOf, temporaryFolder } from './support.ts'
+
+const folder = temporaryFolder()
+const wordsOf = (remedies: Remedies) => remedies.flatMap(([words]) => words.split(' '))
+const nginx = Object.values(NGINX_WORDS).flat()
+
+function* keysOf(block: Block): Generator<string> {
+  for (const { key } of block.settings) yield key
+  for (const inner of block.blocks) {
+    yield inner.key
+    yield* keysOf(inner)
+  }
+}
+
+const problems = (yaml: string) => problemsOf(folder, loadText(folder, yaml))
+
+describe('what is said instead of nginx and Kong', () => {
+  test.each([nginx, KONG_WORDS, KONG_PLUGINS])('has each word once', (...remedies) => {
+    const words = remedies.flatMap((each) => wordsOf([each] as unknown as Remedies))
+    expect(words.filter((word, index) => words.indexOf(word) !== index)).toEqual([])
+  })
+
+  test('names only settings that are there', () => {
+    const known = new Set([...keysOf(blockOf(schema))])
+    // Of nginx and Kong, and of the environment.
+    const others = /^(ssl_client_|ssl_client_verify|SECRET_CLIENT_KEY_PASSPHRASE_FILE|unsafe_|jwks_uri)$/
+    for (const [, remedy] of [...nginx, ...KONG_WORDS, ...KONG_PLUGINS]) {
+      const named = remedy.match(/\b[A-Za-z]+_\w+/g) ?? []
+      expect([remedy, named.filter((name) => !known.has(name) && !others.test(name))]).toEqual([remedy, []])
+    }
+  })
+})
+
+test.each(wordsOf(nginx))("nginx's %s is told as such, in a server or where else it may stand", (word) => {
+  const tried = [`listeners: [{ servers: [{ ${word}: x }] }]`, `services: [{ ${word}: x }]`]
+  expect(tried.flatMap(problems)).toContainEqual(expect.stringContaining(`${word}: is nginx's; `))
+})
+
+test.each(wordsOf(KONG_WORDS))("Kong's %s is told as such", (word) => {
+  expect(problems(`${word}: x`)).toContainEqual(expect.stringContaining(`${word}: is Kong's; `))
+})
+
+test('a word that stands in another block is told with that block', () => {
+  expect(problems('proxy: { client_max_body_size: 1m }')).toEqual([
+    expect.stringContaining('client_max_body_size: is no setting here; it stands in listeners[]'),
+  ])
+})
+
+test('a file full of unknown settings lists the known ones of a block once', () => {
+  const text = Array.from({ length: 50 }, (_, index) => `zzz${index}zzzzzzzz: 1`).join('\n')
+  expect(problems(text).filter((each) => each.includes('known: '))).toHaveLength(1)
+})
