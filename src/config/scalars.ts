@@ -98,8 +98,15 @@ export const duration: Kind<number> = {
     if (typeof written !== 'string' || !/^\s*(\d{1,12}\s*(ms|[smhdw])\s*)+$|^\s*\d{1,12}\s*$/.test(written))
       throw new Unfit('')
     let total = 0
-    for (const [, count, unit] of written.matchAll(/(\d+)\s*(ms|[smhdw])?/g))
-      total += Number(count) * (MILLISECONDS[unit ?? 's'] ?? 0)
+    let last = Number.POSITIVE_INFINITY
+    for (const [, count, unit] of written.matchAll(/(\d+)\s*(ms|[smhdw])?/g)) {
+      const factor = MILLISECONDS[unit ?? 's'] ?? 0
+      // As in nginx: "75s 60s" is two times, of which nobody wants the sum.
+      if (factor >= last)
+        throw new Unfit('is more than one duration; expected one such as 1h 30m, the larger unit first')
+      last = factor
+      total += Number(count) * factor
+    }
     if (total > LONGEST) throw new Unfit('is too long; expected at most 24 days')
     return total
   },

@@ -36,6 +36,10 @@ describe('a duration', () => {
     },
   )
 
+  test.each(['75s 60s', '30m 1h', '1s 1s'])('%j is two times, as in nginx, and refused', (written) => {
+    expect(() => duration.parse(written)).toThrow('is more than one duration; expected one such as 1h 30m')
+  })
+
   test('that no timer can wait for is refused: it would fire at once', () => {
     expect(duration.parse('24d')).toBe(2_073_600_000)
     expect(() => duration.parse('25d')).toThrow('at most 24 days')
