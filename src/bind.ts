@@ -3,7 +3,7 @@ import { chmodSync, lstatSync, unlinkSync } from 'node:fs'
 import { type AddressInfo, connect, type Server } from 'node:net'
 
 export type Place =
-  | { readonly host: string; readonly port: number; readonly exclusive?: boolean }
+  | { readonly host: string; readonly port: number; readonly exclusive?: boolean; readonly ipv6Only?: boolean }
   | { readonly path: string }
 
 /** Owner and group may connect: whoever else should must be let in by the administrator. */

@@ -8,6 +8,8 @@ export interface PortAddress {
   readonly host: string
   /** 0 lets the system choose. */
   readonly port: number
+  /** `[::]` takes IPv4 too, unless another listener has the port for that. */
+  readonly ipv6Only?: true
 }
 
 /** A port, or the path of a Unix socket. */
@@ -15,7 +17,8 @@ export type ListenAddress = PortAddress | { readonly path: string }
 
 /** As it is written. */
 export function listenText(address: ListenAddress): string {
-  return 'path' in address ? `unix:${address.path}` : `${address.host}:${address.port}`
+  if ('path' in address) return `unix:${address.path}`
+  return address.host.includes(':') ? `[${address.host}]:${address.port}` : `${address.host}:${address.port}`
 }
 
 /** What fits into sockaddr_un with its final zero, on Linux (unix(7)) and on macOS. */
@@ -60,12 +63,17 @@ export const listenAddress: Kind<ListenAddress> = {
       : portAddress.parse(value),
 }
 
+/** nginx's `listen 443 ssl default_server`. */
+const NO_PARAMETERS =
+  'holds more than an address; write only that: listeners always speak TLS, servers have default_server, and proxy_protocol_from is a setting of the listener'
+
 const portAddress: Kind<PortAddress> = {
   expected: 'an address such as 0.0.0.0:8443, *:8443, [::1]:8443 or 8443',
   json: { type: ['string', 'integer'] },
   parse(value) {
     const written = typeof value === 'number' ? `${value}` : value
     if (typeof written !== 'string' || written === '') throw new Unfit('')
+    if (/^\S+\s+\S/.test(written)) throw new Unfit(NO_PARAMETERS)
     if (PORT.test(written)) return { host: '0.0.0.0', port: readPort(written, 0) }
     const { host, port } = splitPort(written)
     if (port === undefined) throw new Unfit('names no port; expected an address such as 0.0.0.0:8443')

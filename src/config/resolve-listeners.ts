@@ -1,8 +1,9 @@
 /** From the listeners as written to the listeners as used: one default server each, passphrases read. */
+import { isIP } from 'node:net'
 import { resolve } from 'node:path'
 import type { Problem } from '../errors.ts'
 import type { Slices } from '../slices.ts'
-import { listenText } from './addresses.ts'
+import { type ListenAddress, listenText } from './addresses.ts'
 import type { MappedUserConfig } from './authorization.ts'
 import type { Written } from './config.ts'
 import { Unfit } from './field.ts'
@@ -38,9 +39,18 @@ export function* resolveListeners(
       yield
     }
     const { tls: _, ...settings } = listener
-    resolved.push({ ...settings, servers })
+    resolved.push({ ...settings, listen: besideOthers(listener.listen, listeners), servers })
   }
   return resolved
+}
+
+/** nginx's pair of `listen 443` and `listen [::]:443`: the second must leave IPv4 to the first. */
+function besideOthers(listen: ListenAddress, all: readonly WrittenListener[]): ListenAddress {
+  if (!listen || 'path' in listen || listen.host !== '::' || listen.port === 0) return listen
+  const isTaken = all.some(({ listen: other }) => {
+    return other && 'port' in other && other.port === listen.port && isIP(other.host) !== 6
+  })
+  return isTaken ? { ...listen, ipv6Only: true } : listen
 }
 
 function reportSharedAddresses(listeners: readonly WrittenListener[], context: ResolveContext): void {

@@ -26,7 +26,12 @@ export function peerOf(socket: Socket, overUnix: boolean): Peer | undefined {
   if (overUnix) return UNIX_PEER
   const { remoteAddress, remotePort, localPort } = socket
   if (remoteAddress === undefined || remotePort === undefined || localPort === undefined) return undefined
-  return { remoteAddress, remotePort, localPort, serverName: undefined }
+  return { remoteAddress: withoutMapping(remoteAddress), remotePort, localPort, serverName: undefined }
+}
+
+/** A listener on `[::]` has IPv4 peers as `::ffff:192.0.2.1`; whoever reads logs or writes plugins wants the address itself. */
+function withoutMapping(address: string): string {
+  return address.startsWith('::ffff:') && address.includes('.') ? address.slice(7) : address
 }
 
 const NO_CHAIN: readonly CertificateFacts[] = Object.freeze([])
