@@ -59,9 +59,9 @@ export function createListenerHandler({ gateway, accessLog, metrics, log }: List
       const { reason, code } = verification.result === 'FAILED' ? refusalOf(verification) : NO_CERTIFICATE
       handshakeFailed(peer, reason, code)
     },
-    turnedAway: ({ reason, count, remoteAddress }) => {
+    turnedAway: ({ reason, count, last }) => {
       metrics.connectionsRefused(reason, count)
-      log.warn({ reason, count, remote_addr: remoteAddress }, 'connections refused')
+      log.warn({ reason, count, remote_addr: last }, 'connections refused')
     },
   }
 }

@@ -52,6 +52,10 @@ export interface Metrics {
   refused(code: ErrorCode): void
   /** Connections that a limit of their listener turned away. */
   connectionsRefused(limit: string, count: number): void
+  /** Requests that got no connection to an upstream, for a limit of ours. */
+  upstreamConnectionsRefused(limit: string, count: number): void
+  /** For a second there was no descriptor left to open anything with. */
+  openFilesExhausted(): void
   /** Cheap. The same object for the same names, also after a reload: counters never start again while the process lives. */
   route(route: string, service: string): RouteMetrics
   /** For requests that no route was found for; both labels are empty. */
@@ -159,8 +163,13 @@ const UPSTREAM_DURATION = 'sallyport_upstream_duration_seconds'
 
 function connectionMetrics(
   register: Register,
-): Pick<Metrics, 'connectionsOpen' | 'connectionsRefused' | 'upstreamConnections'> {
+): Pick<
+  Metrics,
+  'connectionsOpen' | 'connectionsRefused' | 'upstreamConnections' | 'upstreamConnectionsRefused' | 'openFilesExhausted'
+> {
   const refused = new Counts<string>((limit) => limit)
+  const upstreamRefused = new Counts<string>((limit) => limit)
+  let exhausted = 0
   const connectionsOpen = createLevel()
   const sources = new Set<UpstreamSource>()
   register('sallyport_connections_open', 'gauge', 'Connections of clients.', () => single(connectionsOpen.value))
@@ -170,10 +179,26 @@ function connectionMetrics(
     'Connections that a limit of their listener turned away before TLS.',
     () => refused.samples((limit) => ({ limit })),
   )
+  register(
+    'sallyport_upstream_connections_refused_total',
+    'counter',
+    'Requests that got no connection to an upstream, for a limit of the gateway.',
+    () => upstreamRefused.samples((limit) => ({ limit })),
+  )
+  register(
+    'sallyport_open_files_exhausted_total',
+    'counter',
+    'How often, looked at once a second, no more files or connections could be opened (ulimit -n).',
+    () => single(exhausted),
+  )
   register('sallyport_upstream_connections', 'gauge', 'Connections to upstreams.', () => upstreamSamples(sources))
   return {
     connectionsOpen,
     connectionsRefused: (limit, count) => refused.add(limit, count),
+    upstreamConnectionsRefused: (limit, count) => upstreamRefused.add(limit, count),
+    openFilesExhausted() {
+      exhausted += 1
+    },
     upstreamConnections(service, count) {
       const source = { service, count }
       sources.add(source)

@@ -11,6 +11,7 @@ import { Listener } from './listener/listener.ts'
 import { createListenerHandler } from './listener-handler.ts'
 import type { Log } from './log.ts'
 import { createMetrics, type Metrics } from './metrics.ts'
+import { watchOpenFiles } from './open-files-watch.ts'
 import {
   buildRuntime,
   buildRuntimeBeside,
@@ -78,6 +79,7 @@ export class Server {
   /** @throws ConfigError with all problems; Error where an address cannot be listened on */
   async start(loaded: LoadedConfig): Promise<void> {
     collectLate()
+    watchOpenFiles(this.#log, () => this.#metrics.openFilesExhausted())
     await this.#lasting.revocationFiles.prepare(loaded)
     const runtime = buildRuntime(loaded, this.#lasting)
     await orClose(runtime, async () => {
@@ -211,7 +213,7 @@ export class Server {
       metrics: this.#metrics,
       log: this.#log,
     })
-    const listener = new Listener(current.settings, handler)
+    const listener = new Listener(current.settings, handler, this.#lasting.openFiles.clients)
     const { at, listen } = current.config
     const address = await listener.listen(listen).catch((error: NodeJS.ErrnoException) => {
       throw listenProblem(`${at}.listen`, listenText(listen), error)

@@ -66,9 +66,10 @@ export const listener = block('One address to listen on, with TLS.', {
     about: 'The largest request body; beyond it 413. 0 sets no limit, as in Kong: bodies are streamed and never held.',
   }),
   max_connections: field(integer(1, 1_000_000), {
-    default: 16_384,
     env: 'SALLYPORT_MAX_CONNECTIONS',
-    about: 'The most connections at once; further ones are closed.',
+    otherwise: '16384',
+    about:
+      'The most connections at once; further ones are closed. Of all listeners together no more are accepted than the limit of open files (ulimit -n) has room for beside the connections to upstreams; a start warns where what is written here does not fit.',
   }),
   max_connections_per_address: field(integer(0, 1_000_000), {
     default: 0,

@@ -68,7 +68,8 @@ export const proxy = block('The way out: TLS to the upstreams and the connection
   upstream_max_connections: field(integer(1, 100_000), {
     default: 1024,
     env: 'SALLYPORT_UPSTREAM_MAX_CONNECTIONS',
-    about: 'How many connections to one target may be open at once.',
+    about:
+      'How many connections to one target may be open at once, as max_conns in nginx. A request goes to another target then; where all of them are at their limit it gets 503 at once and does not wait. Several workers share it out, so that it holds roughly.',
   }),
 })
 

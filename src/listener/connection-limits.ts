@@ -1,6 +1,9 @@
 import { isIPv4, isIPv6 } from 'node:net'
+import type { Places } from '../open-files.ts'
 
 export interface ConnectionLimitSettings {
+  /** Open connections. */
+  readonly maxConnections: number
   /** New connections per second, as NATS's `connection_rate_limit`; 0 for no limit. */
   readonly connectionRateLimit: number
   /** Open connections of one address; 0 for no limit. */
@@ -8,17 +11,21 @@ export interface ConnectionLimitSettings {
 }
 
 /** Why a connection was refused before anything was read from it. */
-export type LimitName = 'max_connections' | 'connection_rate_limit' | 'max_connections_per_address'
+export type LimitName = 'max_connections' | 'open_files' | 'connection_rate_limit' | 'max_connections_per_address'
 
 /** Counts what comes in, before TLS makes it dear. */
 export class ConnectionLimits {
   #settings: ConnectionLimitSettings
+  readonly #places: Places
+  #connections = 0
   readonly #open = new Map<string, number>()
   #tokens: number
   #filledAt = 0
 
-  constructor(settings: ConnectionLimitSettings) {
+  /** @param places of the connections of all listeners together */
+  constructor(settings: ConnectionLimitSettings, places: Places) {
     this.#settings = settings
+    this.#places = places
     this.#tokens = settings.connectionRateLimit
   }
 
@@ -27,15 +34,21 @@ export class ConnectionLimits {
     this.#tokens = Math.min(this.#tokens, settings.connectionRateLimit)
   }
 
-  /** Whether one more connection may come now. So many as the limit says may come at once; then they come one after the other. */
-  mayCome(now = performance.now()): boolean {
-    const limit = this.#settings.connectionRateLimit
-    if (limit === 0) return true
-    this.#tokens = Math.min(limit, this.#tokens + ((now - this.#filledAt) / 1000) * limit)
-    this.#filledAt = now
-    if (this.#tokens < 1) return false
-    this.#tokens -= 1
-    return true
+  /**
+   * Takes a place for one more connection, which `left` gives back; or says which limit leaves none. Not by node:net's own `maxConnections`: with node:cluster,
+   * whoever is beyond it is handed from worker to worker for as long as all of them are full.
+   */
+  come(now = performance.now()): LimitName | undefined {
+    if (this.#connections >= this.#settings.maxConnections) return 'max_connections'
+    if (!this.#rateAllows(now)) return 'connection_rate_limit'
+    if (!this.#places.enter()) return 'open_files'
+    this.#connections += 1
+    return undefined
+  }
+
+  left(): void {
+    this.#connections -= 1
+    this.#places.leave()
   }
 
   /** Takes a place for this address. What is returned gives it back; undefined where there is none left. */
@@ -50,6 +63,17 @@ export class ConnectionLimits {
       if (left === 0) this.#open.delete(client)
       else this.#open.set(client, left)
     }
+  }
+
+  /** So many as the limit says may come at once; then they come one after the other. */
+  #rateAllows(now: number): boolean {
+    const limit = this.#settings.connectionRateLimit
+    if (limit === 0) return true
+    this.#tokens = Math.min(limit, this.#tokens + ((now - this.#filledAt) / 1000) * limit)
+    this.#filledAt = now
+    if (this.#tokens < 1) return false
+    this.#tokens -= 1
+    return true
   }
 }
 

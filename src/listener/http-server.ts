@@ -26,12 +26,11 @@ export interface HttpLimits {
   readonly maxHeaderSize: number
   readonly headerTimeout: number
   readonly keepaliveTimeout: number
-  readonly maxConnections: number
 }
 
 export function applyLimits(server: HttpServer, limits: HttpLimits): void {
-  const { maxHeaderSize, headerTimeout, keepaliveTimeout, maxConnections } = limits
-  Object.assign(server, { maxHeaderSize, maxConnections })
+  const { maxHeaderSize, headerTimeout, keepaliveTimeout } = limits
+  Object.assign(server, { maxHeaderSize })
   server.headersTimeout = headerTimeout
   server.keepAliveTimeout = keepaliveTimeout
   // 0 shows every header to the count in readHead: a finite value here hides the rest but still frames by it (CVE-2026-58044).

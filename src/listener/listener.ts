@@ -5,6 +5,8 @@ import { bind, type Place } from '../bind.ts'
 import type { ClientRequest, ClientResponse } from '../client-messages.ts'
 import { GatewayError } from '../errors.ts'
 import type { HttpRequest } from '../http-messages.ts'
+import type { Places } from '../open-files.ts'
+import { Refusals, type Refused } from '../refusals.ts'
 import type { Connection, Verification } from '../types.ts'
 import { accepts } from './admission.ts'
 import { rejectHandshake } from './alerts.ts'
@@ -18,7 +20,6 @@ import type { SocketResponse } from './http1/socket-response.ts'
 import { Live, type LiveHandler } from './live.ts'
 import { malformedRequest } from './malformed-request.ts'
 import { awaitProxyHeader } from './proxy-protocol.ts'
-import { Refusals, type Refused } from './refusals.ts'
 import { type Ended, type Grounds, Sweeper } from './sweeper.ts'
 import type { TrustPolicy } from './trust-policy.ts'
 
@@ -35,7 +36,6 @@ export interface ListenerSettings extends ConnectionLimitSettings, Grounds {
   readonly keepaliveRequests: number
   /** Bytes of a request's head. */
   readonly maxHeaderSize: number
-  readonly maxConnections: number
   /** Whether a peer with this address is a proxy that begins with a PROXY header. */
   readonly sendsProxyHeader: (address: string) => boolean
 }
@@ -78,11 +78,12 @@ export class Listener {
   #overUnix = false
   #closing = false
 
-  constructor(settings: ListenerSettings, handler: ListenerHandler) {
+  /** @param places of the connections of all listeners together */
+  constructor(settings: ListenerSettings, handler: ListenerHandler, places: Places) {
     this.#handler = handler
     this.#settings = settings
     this.#sweeper = new Sweeper(this.#live, handler, (socket) => this.#settings.objection?.(socket))
-    this.#limits = new ConnectionLimits(settings)
+    this.#limits = new ConnectionLimits(settings, places)
     this.#refusals = new Refusals((refused) => handler.turnedAway(refused))
     this.#handshakes = new Handshakes({
       secured: (socket, handshake) => this.#secured(socket, handshake),
@@ -99,7 +100,6 @@ export class Listener {
     })
     this.#http.on('request', this.#request).on('checkContinue', this.#request).on('checkExpectation', this.#request)
     this.#http.on('upgrade', this.#upgrade).on('connect', this.#connect).on('clientError', this.#clientError)
-    this.#http.on('drop', (dropped) => this.#refusals.note('max_connections', dropped?.remoteAddress))
     this.apply(settings)
   }
 
@@ -161,13 +161,17 @@ export class Listener {
       socket.destroy()
       return
     }
-    if (!this.#limits.mayCome()) {
-      this.#turnAway(socket, 'connection_rate_limit', peer.remoteAddress)
+    const limit = this.#limits.come()
+    if (limit) {
+      this.#turnAway(socket, limit, peer.remoteAddress)
       return
     }
     this.#sockets.add(socket)
     socket.on('error', ignore)
-    socket.once('close', () => this.#sockets.delete(socket))
+    socket.once('close', () => {
+      this.#sockets.delete(socket)
+      this.#limits.left()
+    })
     if (this.#settings.sendsProxyHeader(peer.remoteAddress)) this.#hearProxy(socket, peer)
     else this.#begin(socket, peer)
   }

@@ -25,7 +25,8 @@ export function furtherProblems(loaded: LoadedConfig & { config: undefined }, la
       buildService(service, {
         config: incomplete,
         materials,
-        pools: new Pools(),
+        pools: new Pools(lasting.openFiles.upstreams),
+        workers: lasting.workers,
         used: new Set(),
         answerHeaders: NO_HEADERS,
         builtins: { realms: [], log: lasting.log, identity: undefined },

@@ -4,6 +4,17 @@ import { createPeerSet } from '../routing/addresses.ts'
 import type { ListenerServers } from './policies.ts'
 import type { Lasting } from './runtime.ts'
 
+/** Of which no more are accepted than the limit of open files has room for. */
+const DEFAULT_MAX_CONNECTIONS = 16_384
+
+/** For each of the workers. */
+export function maxConnectionsOf(
+  { max_connections = DEFAULT_MAX_CONNECTIONS }: ListenerConfig,
+  workers: number,
+): number {
+  return Math.ceil(max_connections / workers)
+}
+
 /** What a listener needs to know; limits of the whole gateway are divided by its workers. */
 export function settingsOf(
   listener: ListenerConfig,
@@ -22,7 +33,7 @@ export function settingsOf(
     lastRequestTime: Math.min(shutdown.keepalive_timeout, shutdown.timeout / 2),
     keepaliveRequests: listener.keepalive_requests,
     maxHeaderSize: listener.client_max_header_size,
-    maxConnections: Math.ceil(listener.max_connections / workers),
+    maxConnections: maxConnectionsOf(listener, workers),
     maxConnectionsPerAddress: Math.ceil(listener.max_connections_per_address / workers),
     connectionRateLimit: Math.ceil(listener.connection_rate_limit / workers),
     sendsProxyHeader: (address) => proxies.has(address),

@@ -12,7 +12,9 @@ import { Intermediates } from '../listener/intermediates.ts'
 import type { ListenerSettings } from '../listener/listener.ts'
 import type { Log } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
+import { limitOfOpenFiles, OpenFiles } from '../open-files.ts'
 import { createRecorder } from '../recorder.ts'
+import { Refusals } from '../refusals.ts'
 import type { Realm } from '../registry/realm.ts'
 import { createRouterInSlices, type RouteRule } from '../routing/router.ts'
 import { atOnce, inSlices, type Slices } from '../slices.ts'
@@ -32,13 +34,21 @@ import { settingsOf } from './listener-settings.ts'
 import { Mappers } from './mappers.ts'
 import { Materials } from './materials.ts'
 import { OcspAnswers } from './ocsp.ts'
+import { warnOfOpenFiles } from './open-files.ts'
 import { createPhases } from './phases.ts'
 import { Plugins } from './plugins.ts'
 import { type ListenerServers, type PolicyRegistry, prepareServers } from './policies.ts'
 import { buildRealms } from './registry.ts'
 import { warnOfLostChallenges } from './registry-challenges.ts'
 import { RevocationFiles } from './revocation-files.ts'
-import { type BuiltService, buildService, ownPair, type Services, watchPools } from './services.ts'
+import {
+  type BuiltService,
+  buildService,
+  ownPair,
+  type Services,
+  upstreamMaxConnections,
+  watchPools,
+} from './services.ts'
 import { type StoreInUse, storeOf } from './store.ts'
 import { createTokens } from './tokens.ts'
 import { UsersFiles } from './users/files.ts'
@@ -47,6 +57,7 @@ import { UsersFiles } from './users/files.ts'
 export interface Lasting extends Shared {
   readonly log: Log
   readonly metrics: Metrics
+  readonly openFiles: OpenFiles
   readonly pools: Pools
   readonly revocationFiles: RevocationFiles
   readonly keptMaterials: KeptMaterials
@@ -83,10 +94,12 @@ function alone(): Shared {
 
 export function createLasting(log: Log, metrics: Metrics, shared?: Shared): Lasting {
   const { workers, ticketSecret, startedAt, intermediates, memory } = shared ?? alone()
+  const openFiles = new OpenFiles(limitOfOpenFiles())
   return {
     log,
     metrics,
-    pools: new Pools(),
+    openFiles,
+    pools: createPools(openFiles, log, metrics),
     policies: new Map(),
     demands: new Demands(),
     revocationFiles: new RevocationFiles(),
@@ -101,6 +114,14 @@ export function createLasting(log: Log, metrics: Metrics, shared?: Shared): Last
     ...{ workers, ticketSecret, startedAt, intermediates, store: undefined, authentication: undefined },
     ...(memory && { memory }),
   }
+}
+
+function createPools({ upstreams }: OpenFiles, log: Log, metrics: Metrics): Pools {
+  const refusals = new Refusals<string>(({ reason, count, last }) => {
+    metrics.upstreamConnectionsRefused(reason, count)
+    log.warn({ reason, count, target: last }, 'connections to upstreams refused')
+  })
+  return new Pools(upstreams, (reason, origin) => refusals.note(reason, origin))
 }
 
 export interface ListenerRuntime {
@@ -185,6 +206,8 @@ function* compose(loaded: LoadedConfig, lasting: Lasting): Slices<Runtime> {
 
   const router = yield* createRouterInSlices(rulesOf(config, services, accesses.of, demands))
   warnOfLostChallenges(config, router, materials)
+  const mostUpstreams = usedPools.size * upstreamMaxConnections(config, lasting.workers)
+  warnOfOpenFiles(config, mostUpstreams, lasting, materials)
   const begin = createRecorder({ accessLog, metrics: lasting.metrics })
   const listeners = config.listeners.map((listener, i) => {
     const { virtualFor, ownUris, policyFor, policyIds, servers: own } = servers[i] as ListenerServers
@@ -212,6 +235,7 @@ function* compose(loaded: LoadedConfig, lasting: Lasting): Slices<Runtime> {
       lasting.usersFiles.forgetUnused()
       lasting.listFetcher.apply(config.crl_fetch)
       lasting.pools.retireAllBut(usedPools)
+      lasting.openFiles.shareOut(mostUpstreams)
       lasting.metrics.certificates(materials.certificatesInUse)
       lasting.metrics.crls(() => [...materials.crlsInUse, ...lasting.listFetcher.inUse])
       watchPools(services, lasting)
@@ -234,7 +258,15 @@ function* buildServices(config: Config, ingredients: ServiceIngredients): Slices
   ownPair(config, materials)
   for (const service of config.services) {
     const builtins = { realms, log: lasting.log, identity }
-    const made = buildService(service, { config, materials, pools: lasting.pools, used, answerHeaders, builtins })
+    const made = buildService(service, {
+      config,
+      materials,
+      pools: lasting.pools,
+      used,
+      answerHeaders,
+      builtins,
+      workers: lasting.workers,
+    })
     if (made) built.set(service.name, made)
     yield
   }

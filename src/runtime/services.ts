@@ -29,6 +29,8 @@ interface Surroundings {
   readonly used: Set<string>
   readonly answerHeaders: AnswerHeaders
   readonly builtins: BuiltinSurroundings
+  /** Who share the limits of the whole gateway. */
+  readonly workers: number
 }
 
 /** Undefined where a certificate or CA cannot be used; `materials` has the problems then. */
@@ -48,7 +50,7 @@ export function buildService(service: ServiceConfig, surroundings: Surroundings)
     readTimeout: service.read_timeout,
     idleTimeout: config.proxy.upstream_keepalive_idle_timeout,
     maxIdle: config.proxy.upstream_keepalive_pool_size,
-    maxConnections: config.proxy.upstream_max_connections,
+    maxConnections: upstreamMaxConnections(config, surroundings.workers),
   }
   const poolOf = new Map<Target, ConnectionPool>(
     service.targets.map((target) => {
@@ -70,6 +72,11 @@ export function buildService(service: ServiceConfig, surroundings: Surroundings)
   })
   const gate = gateOf(service, backend, surroundings.builtins)
   return gate && { service: gate, pools: [...new Set(poolOf.values())] }
+}
+
+/** For each of the workers. */
+export function upstreamMaxConnections({ proxy }: Config, workers: number): number {
+  return Math.ceil(proxy.upstream_max_connections / workers)
 }
 
 /** The backend itself, or what judges for it. Undefined where its realm cannot be used, which `materials` knows. */

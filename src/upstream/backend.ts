@@ -84,8 +84,20 @@ export class Backend implements Service {
       target = this.#options.balancer.pick(tried)
     }
     if (!target) throw new GatewayError('GW_NO_TARGET', `service ${this.name} has no target with a weight above 0`)
+    if (this.#options.poolOf(target).isFull) target = this.#passOver(target, tried)
     tried.add(target)
     return target
+  }
+
+  /** As nginx does where max_conns are in use. Where all are full, the one that was picked says so. */
+  #passOver(full: Target, tried: ReadonlySet<Target>): Target {
+    const { balancer, poolOf } = this.#options
+    const passed = new Set(tried)
+    for (let other: Target | undefined = full; other; other = balancer.pick(passed)) {
+      if (!poolOf(other).isFull) return other
+      passed.add(other)
+    }
+    return full
   }
 
   #outgoing(call: Call, target: Target, body: Buffer | RequestBody | null, upgrade?: string): OutgoingRequest {

@@ -8,12 +8,13 @@ const UNREACHABLE = new Set([
   'ENOTFOUND',
   'EAI_AGAIN',
   'EADDRNOTAVAIL',
-  'EMFILE',
   // Of a Unix socket that nobody has made yet, or that is not for us.
   'ENOENT',
   'EACCES',
   'ENOTSOCK',
 ])
+/** No descriptor is left, of the process or of the system: it is no target's doing, and another one would fare the same. */
+const EXHAUSTED = new Set(['EMFILE', 'ENFILE'])
 const RESETS = new Set(['ECONNRESET', 'EPIPE'])
 
 /**
@@ -38,6 +39,7 @@ function codeFor(error: SystemError): ErrorCode {
   if (CERTIFICATE_ALERT.test(code) || CERTIFICATE_ALERT.test(error.message)) return 'GW_UPSTREAM_REFUSED_CERTIFICATE'
   if (TIMEOUTS.has(code)) return 'GW_UPSTREAM_TIMEOUT'
   if (UNREACHABLE.has(code)) return 'GW_UPSTREAM_CONNECT'
+  if (EXHAUSTED.has(code)) return 'GW_OVERLOADED'
   if (RESETS.has(code)) return 'GW_UPSTREAM_RESET'
   if (isTlsFailure(code)) return 'GW_UPSTREAM_TLS'
   return 'GW_UPSTREAM_RESPONSE'

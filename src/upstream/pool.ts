@@ -1,4 +1,5 @@
 import { GatewayError } from '../errors.ts'
+import type { Places } from '../open-files.ts'
 import { type AnswerHandler, type ConnectionOwner, UpstreamConnection } from './http1/connection.ts'
 import type { OutgoingRequest } from './http1/outgoing-request.ts'
 import type { Connector } from './tls-identity.ts'
@@ -10,9 +11,19 @@ export interface PoolLimits {
   readonly idleTimeout: number
   /** How many idle connections are kept. */
   readonly maxIdle: number
-  /** How many connections there may be; one more request is refused with GW_OVERLOADED. */
+  /** How many connections there may be; one more request is refused. */
   readonly maxConnections: number
 }
+
+/** What all pools share. */
+export interface PoolOwner {
+  /** Of the connections of all of them. */
+  readonly places: Places
+  refused(reason: PoolLimit, origin: string): void
+}
+
+/** Why a request gets no connection. */
+export type PoolLimit = 'upstream_max_connections' | 'open_files'
 
 /** The connections to one target under one full TLS identity; nobody else uses them. */
 export class ConnectionPool implements ConnectionOwner {
@@ -22,12 +33,14 @@ export class ConnectionPool implements ConnectionOwner {
   readonly #connect: Connector
   readonly #origin: string
   readonly #limits: PoolLimits
+  readonly #owner: PoolOwner
   #retired = false
 
-  constructor(origin: string, connect: Connector, limits: PoolLimits) {
+  constructor(origin: string, connect: Connector, limits: PoolLimits, owner: PoolOwner) {
     this.#origin = origin
     this.#connect = connect
     this.#limits = limits
+    this.#owner = owner
   }
 
   /** Upgraded ones too. */
@@ -39,11 +52,24 @@ export class ConnectionPool implements ConnectionOwner {
     return this.#idle.length
   }
 
+  /** Whether another target should be asked. */
+  get isFull(): boolean {
+    return this.#idle.length === 0 && this.#all.size >= this.#limits.maxConnections
+  }
+
   /** Sends one request. @throws GatewayError GW_OVERLOADED */
   send(request: OutgoingRequest, handler: AnswerHandler): UpstreamConnection {
     const connection = this.#idle.pop() ?? this.#open()
     connection.send(request, handler)
     return connection
+  }
+
+  /** @returns whether there was one that carries no request */
+  closeOneIdle(): boolean {
+    // The one that was not used for the longest time.
+    const connection = this.#idle[0]
+    connection?.close()
+    return connection !== undefined
   }
 
   /** No new requests: idle connections close now, busy ones with the end of their exchange. */
@@ -60,25 +86,35 @@ export class ConnectionPool implements ConnectionOwner {
 
   /** ConnectionOwner */
   closed(connection: UpstreamConnection): void {
-    this.#all.delete(connection)
+    this.#leave(connection)
     const position = this.#idle.indexOf(connection)
     if (position !== -1) this.#idle.splice(position, 1)
   }
 
   /** ConnectionOwner: an upgraded connection counts until its socket closes. */
   released(connection: UpstreamConnection): void {
-    this.#all.delete(connection)
+    this.#leave(connection)
+  }
+
+  #leave(connection: UpstreamConnection): void {
+    if (this.#all.delete(connection)) this.#owner.places.leave()
   }
 
   #open(): UpstreamConnection {
-    if (this.#all.size >= this.#limits.maxConnections) {
-      throw new GatewayError(
-        'GW_OVERLOADED',
-        `${this.#origin}: upstream_max_connections, ${this.#limits.maxConnections}, are all in use`,
-      )
+    const { maxConnections } = this.#limits
+    if (this.#all.size >= maxConnections) {
+      throw this.#refusal('upstream_max_connections', `upstream_max_connections, ${maxConnections}, are all in use`)
+    }
+    if (!this.#owner.places.enter()) {
+      throw this.#refusal('open_files', 'the limit of open files has room for no more connections to upstreams')
     }
     const connection = new UpstreamConnection(this.#connect, this.#limits, this)
     this.#all.add(connection)
     return connection
+  }
+
+  #refusal(reason: PoolLimit, detail: string): GatewayError {
+    this.#owner.refused(reason, this.#origin)
+    return new GatewayError('GW_OVERLOADED', `${this.#origin}: ${detail}`)
   }
 }

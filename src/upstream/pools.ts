@@ -1,4 +1,5 @@
-import { ConnectionPool, type PoolLimits } from './pool.ts'
+import type { Places } from '../open-files.ts'
+import { ConnectionPool, type PoolLimit, type PoolLimits, type PoolOwner } from './pool.ts'
 import { createConnector, type UpstreamAddress, type UpstreamTls } from './tls-identity.ts'
 
 export interface PoolSpecification {
@@ -15,6 +16,13 @@ export interface PoolSpecification {
  */
 export class Pools {
   readonly #pools = new Map<string, ConnectionPool>()
+  readonly #owner: PoolOwner
+
+  /** @param places of the connections of all pools together. @param refused hears of each request that got none */
+  constructor(places: Places, refused: (reason: PoolLimit, origin: string) => void = () => {}) {
+    const enter = () => places.enter() || (this.#closeOneIdle() && places.enter())
+    this.#owner = { places: { enter, leave: () => places.leave() }, refused }
+  }
 
   /** The pool for exactly this; `used` collects its key for {@link retireAllBut}. */
   get(specification: PoolSpecification, used: Set<string>): ConnectionPool {
@@ -23,7 +31,7 @@ export class Pools {
     used.add(key)
     const known = this.#pools.get(key)
     if (known) return known
-    const pool = new ConnectionPool(textOf(address), createConnector(address, tls, connectTimeout), limits)
+    const pool = new ConnectionPool(textOf(address), createConnector(address, tls, connectTimeout), limits, this.#owner)
     this.#pools.set(key, pool)
     return pool
   }
@@ -35,6 +43,12 @@ export class Pools {
       this.#pools.delete(key)
       pool.retire()
     }
+  }
+
+  /** What another target keeps for later makes room for what is needed now. */
+  #closeOneIdle(): boolean {
+    for (const pool of this.#pools.values()) if (pool.closeOneIdle()) return true
+    return false
   }
 }
 

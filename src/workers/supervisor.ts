@@ -10,6 +10,7 @@ import { ConfigError } from '../errors.ts'
 import { FileWatch } from '../file-watch.ts'
 import { collectSoon } from '../garbage.ts'
 import type { Log } from '../log.ts'
+import { watchOpenFiles } from '../open-files-watch.ts'
 import { MemoryStore } from '../store/memory.ts'
 import { GatheredMetrics, type Snapshot } from './gathered-metrics.ts'
 import type { FromWorker, Intermediate, ToWorker } from './messages.ts'
@@ -81,6 +82,7 @@ export class Supervisor {
 
   /** @throws ConfigError with all problems */
   async start(loaded: LoadedConfig): Promise<void> {
+    watchOpenFiles(this.#log)
     this.#keepStore(loaded)
     // One alone first: where it cannot start, the others could not either, and each problem is told once.
     await this.#add()
@@ -195,7 +197,7 @@ export class Supervisor {
         } else if (message.kind === 'refused') reject(new ConfigError(message.problems))
         else this.#heard(member, message)
       })
-      worker.once('exit', () => reject(new Error('the worker ended before it served')))
+      worker.on('error', reject).once('exit', () => reject(new Error('the worker ended before it served')))
     })
     const { file, env, overrides } = this.#options.load
     const load = { file, env: { ...withSecrets(env) }, overrides }

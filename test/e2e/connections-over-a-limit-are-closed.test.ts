@@ -10,8 +10,8 @@ beforeAll(async () => {
   scene = await makeScene()
 })
 
-function start(limits: object): Promise<Gateway> {
-  return scene.start({ listeners: [{ listen: '127.0.0.1:0', servers: [scene.server()], ...limits }] })
+function start(limits: object, parts: object = {}): Promise<Gateway> {
+  return scene.start({ listeners: [{ listen: '127.0.0.1:0', servers: [scene.server()], ...limits }], ...parts })
 }
 
 interface Comer {
@@ -66,6 +66,15 @@ test('max_connections: the log tells of those that are closed', async () => {
   await untilClosed(all, 2)
   await gateway.logged({ msg: 'connections refused', reason: 'max_connections' })
   for (const { socket } of all) socket.destroy()
+})
+
+test('max_connections: several workers share it out, and close what is beyond', async () => {
+  const gateway = await start({ max_connections: 4 }, { workers: 2 })
+  const all = comers(10, gateway.port)
+  await untilClosed(all, 6)
+  await gateway.logged({ msg: 'connections refused', reason: 'max_connections' })
+  for (const { socket } of all) socket.destroy()
+  await waitFor('a free place', async () => (await gateway.get('/').catch(() => ({ status: 0 }))).status === 200)
 })
 
 test('a flood is a few lines in the log', async () => {

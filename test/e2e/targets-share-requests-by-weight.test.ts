@@ -2,6 +2,7 @@ import { beforeAll, expect, test } from '@jest/globals'
 import { type Backend, startBackend } from '../support/backend.ts'
 import { json } from '../support/client.ts'
 import { makeScene, type Scene } from '../support/scene.ts'
+import { waitFor } from '../support/wait.ts'
 
 let scene: Scene
 let first: Backend
@@ -59,4 +60,26 @@ test('where every target has weight 0, the client gets 503', async () => {
   const answer = await gateway.get('/')
   expect(answer.status).toBe(503)
   expect(json(answer)).toMatchObject({ code: 'GW_NO_TARGET' })
+})
+
+test('a target at its limit is passed over; where all are, the client gets 503 at once', async () => {
+  const config = { ...configuration([1000, 1]), proxy: { ...proxy, upstream_max_connections: 1 } }
+  const gateway = await scene.start(config as never)
+  const held: (() => void)[] = []
+  for (const backend of [first, second]) {
+    backend.reset()
+    backend.respond = (_request, response) => held.push(() => response.end('late'))
+  }
+  const one = gateway.get('/')
+  await waitFor('the first request', () => first.seen.length === 1)
+  const other = gateway.get('/')
+  await waitFor('the second request', () => second.seen.length === 1)
+  const refused = await gateway.get('/')
+  expect([refused.status, refused.text]).toEqual([503, expect.stringContaining('GW_OVERLOADED')])
+  const line = await gateway.logged({ msg: 'connections to upstreams refused', reason: 'upstream_max_connections' })
+  expect(line).toMatchObject({ level: 'warn', count: 1 })
+  for (const answer of held) answer()
+  expect([(await one).status, (await other).status]).toEqual([200, 200])
+  first.reset()
+  expect((await gateway.get('/')).status).toBe(200)
 })

@@ -21,6 +21,8 @@ export interface GatewayOptions {
   readonly cwd?: string
   /** Another copy of bin/sallyport.js. */
   readonly program?: string
+  /** The limit of open files, soft and hard. */
+  readonly openFiles?: number
 }
 
 /** One JSON line of the log. */
@@ -56,11 +58,15 @@ export function spawnGateway({
   args = [],
   cwd = temporaryFolder(),
   program = PROGRAM,
+  openFiles,
 }: GatewayOptions): Gateway {
   const file = config === undefined ? undefined : join(cwd, 'gateway.yaml')
   if (file !== undefined && config !== undefined) writeConfig(file, config)
   const chosen = file === undefined ? [] : ['-c', file]
-  const child = startChild(process.execPath, [program, 'run', ...chosen, ...args], { cwd, ...(env && { env }) })
+  const own = [process.execPath, program, 'run', ...chosen, ...args]
+  const [command = '', ...rest] =
+    openFiles === undefined ? own : ['sh', '-c', `ulimit -n ${openFiles} && exec "$@"`, 'sh', ...own]
+  const child = startChild(command, rest, { cwd, ...(env && { env }) })
   return new Gateway(child, file)
 }
 

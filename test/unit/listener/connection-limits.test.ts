@@ -1,28 +1,49 @@
 import { describe, expect, test } from '@jest/globals'
 import { ConnectionLimits } from '../../../src/listener/connection-limits.ts'
+import type { Places } from '../../../src/open-files.ts'
+
+const NONE = { maxConnections: 1_000_000, connectionRateLimit: 0, maxConnectionsPerAddress: 0 }
+const ROOM: Places = { enter: () => true, leave: () => {} }
+
+describe('max_connections', () => {
+  test('gives each place back, and takes none of the process for whoever is refused', () => {
+    const taken: number[] = []
+    const places = { enter: () => taken.push(1) > 0, leave: () => void taken.pop() }
+    const limits = new ConnectionLimits({ ...NONE, maxConnections: 2 }, places)
+    expect([limits.come(), limits.come(), limits.come()]).toEqual([undefined, undefined, 'max_connections'])
+    expect(taken).toHaveLength(2)
+    limits.left()
+    expect([limits.come(), limits.come()]).toEqual([undefined, 'max_connections'])
+    expect(taken).toHaveLength(2)
+  })
+  test('the process may have none left before that', () => {
+    const limits = new ConnectionLimits({ ...NONE, maxConnections: 1 }, { enter: () => false, leave: () => {} })
+    expect([limits.come(), limits.come()]).toEqual(['open_files', 'open_files'])
+  })
+})
 
 describe('connection_rate_limit', () => {
   test('lets so many come at once, and then so many per second', () => {
-    const limits = new ConnectionLimits({ connectionRateLimit: 3, maxConnectionsPerAddress: 0 })
-    const comers = (count: number, at: number) => Array.from({ length: count }, () => limits.mayCome(at))
+    const limits = new ConnectionLimits({ ...NONE, connectionRateLimit: 3 }, ROOM)
+    const comers = (count: number, at: number) => Array.from({ length: count }, () => limits.come(at) === undefined)
     expect(comers(5, 1000)).toEqual([true, true, true, false, false])
     expect(comers(2, 1334)).toEqual([true, false])
     expect(comers(5, 60_000)).toEqual([true, true, true, false, false])
   })
   test('0 lets everybody come', () => {
-    const limits = new ConnectionLimits({ connectionRateLimit: 0, maxConnectionsPerAddress: 0 })
-    expect(Array.from({ length: 1000 }, () => limits.mayCome(1)).every(Boolean)).toBe(true)
+    const limits = new ConnectionLimits(NONE, ROOM)
+    expect(Array.from({ length: 1000 }, () => limits.come(1)).every((limit) => limit === undefined)).toBe(true)
   })
   test('a reload does not fill it up', () => {
-    const limits = new ConnectionLimits({ connectionRateLimit: 2, maxConnectionsPerAddress: 0 })
-    expect([limits.mayCome(5), limits.mayCome(5), limits.mayCome(5)]).toEqual([true, true, false])
-    limits.apply({ connectionRateLimit: 2, maxConnectionsPerAddress: 0 })
-    expect(limits.mayCome(5)).toBe(false)
+    const limits = new ConnectionLimits({ ...NONE, connectionRateLimit: 2 }, ROOM)
+    expect([limits.come(5), limits.come(5), limits.come(5)]).toEqual([undefined, undefined, 'connection_rate_limit'])
+    limits.apply({ ...NONE, connectionRateLimit: 2 })
+    expect(limits.come(5)).toBe('connection_rate_limit')
   })
 })
 
 describe('max_connections_per_address', () => {
-  const of = (max: number) => new ConnectionLimits({ connectionRateLimit: 0, maxConnectionsPerAddress: max })
+  const of = (max: number) => new ConnectionLimits({ ...NONE, maxConnectionsPerAddress: max }, ROOM)
 
   test('counts each address by itself, and gives places back', () => {
     const limits = of(2)

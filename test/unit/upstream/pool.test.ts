@@ -2,9 +2,10 @@ import { connect, type Socket } from 'node:net'
 import { describe, expect, test } from '@jest/globals'
 import type { UpstreamConnection } from '../../../src/upstream/http1/connection.ts'
 import { ConnectionPool, type PoolLimits } from '../../../src/upstream/pool.ts'
+import { Pools } from '../../../src/upstream/pools.ts'
 import { waitFor } from '../../support/wait.ts'
 import { Answer, connectorThatFails, connectorTo, GET, OK } from './http1/exchanges.ts'
-import { startTcp } from './support.ts'
+import { ROOM, startTcp } from './support.ts'
 
 const LIMITS: PoolLimits = { readTimeout: 5000, idleTimeout: 5000, maxIdle: 8, maxConnections: 8 }
 
@@ -15,7 +16,7 @@ async function poolWith(serve: (socket: Socket) => void, limits: Partial<PoolLim
     accepted.push(socket)
     socket.on('data', () => serve(socket))
   })
-  return { pool: new ConnectionPool('api:80', connectorTo(port), { ...LIMITS, ...limits }), accepted }
+  return { pool: new ConnectionPool('api:80', connectorTo(port), { ...LIMITS, ...limits }, ROOM), accepted }
 }
 
 interface Exchange {
@@ -167,6 +168,7 @@ describe('why an exchange failed', () => {
         return socket
       },
       LIMITS,
+      ROOM,
     )
     expect(await exchange(pool).over).toBe(reason)
     expect(pool.size).toBe(0)
@@ -177,8 +179,36 @@ describe('why an exchange failed', () => {
   })
   test('a connection that could not be opened', async () => {
     const refused = Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED' })
-    const pool = new ConnectionPool('api:80', connectorThatFails(refused), LIMITS)
+    const pool = new ConnectionPool('api:80', connectorThatFails(refused), LIMITS, ROOM)
     expect(await exchange(pool).over).toBe(refused)
     expect([pool.size, pool.idleConnections]).toEqual([0, 0])
   })
+})
+
+test('the places of all pools are given back, and what another target keeps idle makes room', async () => {
+  let taken = 0
+  const places = {
+    enter: () => taken < 2 && ++taken > 0,
+    leave: () => {
+      taken -= 1
+    },
+  }
+  const refused: string[] = []
+  const pools = new Pools(places, (reason) => refused.push(reason))
+  const [one, other] = await Promise.all(
+    ['one', 'other'].map(async (serve) => {
+      const port = await startTcp((socket) => socket.on('data', () => serve === 'one' && socket.write(OK)))
+      const address = { host: '127.0.0.1', port }
+      return pools.get({ address, tls: undefined, connectTimeout: 5000, limits: LIMITS }, new Set())
+    }),
+  )
+  if (!one || !other) throw new Error('no pools')
+  await Promise.all([exchange(one).over, exchange(one).over])
+  expect([taken, one.idleConnections]).toEqual([2, 2])
+  const busy = [exchange(other), exchange(other)]
+  expect([taken, one.size, other.size]).toEqual([2, 0, 2])
+  expect(() => other.send(GET, new Answer())).toThrow(expect.objectContaining({ code: 'GW_OVERLOADED' }))
+  expect(refused).toEqual(['open_files'])
+  for (const { connection } of busy) connection.abort(new Error('enough'))
+  expect(taken).toBe(0)
 })

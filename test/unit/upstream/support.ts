@@ -2,6 +2,7 @@ import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { HttpRequest } from '../../../src/http-messages.ts'
 import type { Call, CallLimits } from '../../../src/types.ts'
+import type { PoolOwner } from '../../../src/upstream/pool.ts'
 import { whenFileEnds } from '../../support/cleanup.ts'
 import { fakeConnection } from '../../support/fake-connection.ts'
 
@@ -31,6 +32,9 @@ export function callOf(request: unknown, limits: Partial<CallLimits> = {}): Call
     identity: { user: undefined, methods: [], credential: undefined, expiresAt: Number.POSITIVE_INFINITY },
   }
 }
+
+/** What all pools share, with room for everybody. */
+export const ROOM: PoolOwner = { places: { enter: () => true, leave: () => {} }, refused: () => {} }
 
 /** A TCP server on a free port; its connections are cut when the file ends. */
 export async function startTcp(onConnection: (socket: Socket) => void): Promise<number> {

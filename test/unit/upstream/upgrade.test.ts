@@ -9,7 +9,7 @@ import { ConnectionPool } from '../../../src/upstream/pool.ts'
 import { carryUpgrade } from '../../../src/upstream/upgrade.ts'
 import { waitFor } from '../../support/wait.ts'
 import { connectorThatFails, connectorTo, GET } from './http1/exchanges.ts'
-import { callOf, socketPair, startTcp } from './support.ts'
+import { callOf, ROOM, socketPair, startTcp } from './support.ts'
 
 const ANSWER_HEADERS: AnswerHeaders = { forward: () => [], trailers: () => [] }
 const LIMITS = { readTimeout: 5000, idleTimeout: 5000, maxIdle: 8, maxConnections: 1 }
@@ -44,7 +44,7 @@ const failure = new Error('refused')
 test.each(['at once', 'later'] as const)(
   'a connection that fails %s holds no place in the pool, nor a listener on the socket',
   async (when) => {
-    const pool = new ConnectionPool('api:80', connectorThatFails(failure, when), LIMITS)
+    const pool = new ConnectionPool('api:80', connectorThatFails(failure, when), LIMITS, ROOM)
     const socket = new PassThrough()
     const before = listeners(socket)
     for (let i = 0; i < 2; i++) await expect(carry(pool, socket)).rejects.toBe(failure)
@@ -56,7 +56,7 @@ test.each(['at once', 'later'] as const)(
 test('a pool that is full leaves nothing on the socket', async () => {
   const socket = new PassThrough()
   const before = listeners(socket)
-  const pool = new ConnectionPool('api:80', connectorThatFails(failure), { ...LIMITS, maxConnections: 0 })
+  const pool = new ConnectionPool('api:80', connectorThatFails(failure), { ...LIMITS, maxConnections: 0 }, ROOM)
   await expect(carry(pool, socket)).rejects.toMatchObject({ code: 'GW_OVERLOADED' })
   expect(listeners(socket)).toEqual(before)
   expect(pool.size).toBe(0)
@@ -69,7 +69,7 @@ describe('a client that leaves before the answer', () => {
   ])('%s: the request is given up, and its connection closes', async (_how, leave) => {
     const upstream: Socket[] = []
     const port = await startTcp((socket) => upstream.push(socket.resume()))
-    const pool = new ConnectionPool('api:80', connectorTo(port), LIMITS)
+    const pool = new ConnectionPool('api:80', connectorTo(port), LIMITS, ROOM)
     const { near, far } = await socketPair()
     const over = carry(pool, near)
     const rejected = expect(over).rejects.toEqual(expect.any(GatewayError))

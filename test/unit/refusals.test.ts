@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, jest, test } from '@jest/globals'
-import { Refusals, type Refused } from '../../../src/listener/refusals.ts'
+import { Refusals, type Refused } from '../../src/refusals.ts'
 
 beforeEach(() => {
   jest.useFakeTimers()
@@ -14,11 +14,11 @@ test('the first refusal is told at once, a flood as a number now and then, and s
   for (let i = 0; i < 1000; i++) refusals.note('rate', `192.0.2.${i % 250}`)
   refusals.note('address', '::1')
   expect(told).toEqual([
-    { reason: 'rate', count: 1, remoteAddress: '192.0.2.0' },
-    { reason: 'address', count: 1, remoteAddress: '::1' },
+    { reason: 'rate', count: 1, last: '192.0.2.0' },
+    { reason: 'address', count: 1, last: '::1' },
   ])
   jest.advanceTimersByTime(10_000)
-  expect(told.slice(2)).toEqual([{ reason: 'rate', count: 999, remoteAddress: '192.0.2.249' }])
+  expect(told.slice(2)).toEqual([{ reason: 'rate', count: 999, last: '192.0.2.249' }])
   jest.advanceTimersByTime(100_000)
   expect(told).toHaveLength(3)
   refusals.note('rate', undefined)

@@ -1,36 +1,36 @@
 /** How often the same kind of refusal is told, in milliseconds: a flood must not become a flood of the log. */
 const INTERVAL = 10_000
 
-/** Connections that were refused for one reason, since that was last told. */
+/** Connections, or whatever else there may be too many of, that were refused for one reason since that was last told. */
 export interface Refused<Reason extends string> {
   readonly reason: Reason
   readonly count: number
-  /** Of the last one. */
-  readonly remoteAddress: string | undefined
+  /** Whom or what the last one was about, as the client's address. */
+  readonly last: string | undefined
 }
 
 /** Gathers refusals: the first one is told at once, those of the next seconds together. */
 export class Refusals<Reason extends string> {
   readonly #tell: (refused: Refused<Reason>) => void
-  readonly #gathered = new Map<Reason, { count: number; remoteAddress: string | undefined }>()
+  readonly #gathered = new Map<Reason, { count: number; last: string | undefined }>()
 
   constructor(tell: (refused: Refused<Reason>) => void) {
     this.#tell = tell
   }
 
-  note(reason: Reason, remoteAddress: string | undefined): void {
+  note(reason: Reason, last: string | undefined): void {
     const gathered = this.#gathered.get(reason)
     if (gathered) {
       gathered.count += 1
-      gathered.remoteAddress = remoteAddress
+      gathered.last = last
       return
     }
-    this.#tell({ reason, count: 1, remoteAddress })
+    this.#tell({ reason, count: 1, last })
     this.#gather(reason)
   }
 
   #gather(reason: Reason): void {
-    this.#gathered.set(reason, { count: 0, remoteAddress: undefined })
+    this.#gathered.set(reason, { count: 0, last: undefined })
     setTimeout(() => {
       const gathered = this.#gathered.get(reason)
       this.#gathered.delete(reason)
