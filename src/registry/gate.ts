@@ -13,6 +13,7 @@ import { type Demand, demandOf } from './demand.ts'
 import { denied, inRegistryWords, notFound, unauthorized } from './gate-refusals.ts'
 import type { GateTokens } from './gate-tokens.ts'
 import { forwardFiltered, type ListFilter } from './list-filter.ts'
+import { ListPages } from './list-pages.ts'
 import type { Realm } from './realm.ts'
 import type { Subject } from './rights.ts'
 import { type Resource, scopeText } from './scope.ts'
@@ -61,7 +62,10 @@ export class RegistryGate implements Service {
     const upstream = this.#callFor(call, visitor, demand)
     const { backend, filter } = this.#options
     if (!filter || !demand.list) return backend.forward(upstream, response)
-    return forwardFiltered(backend, upstream, response, this.#filterFor(visitor.subject, demand))
+    const shown = this.#filterFor(visitor.subject, demand, path)
+    const asked = await shown.pages.asked(query)
+    if (asked === undefined) throw notFound('a page that begins at a place of which the caller may not know')
+    return forwardFiltered(backend, { ...upstream, target: asked === '' ? path : `${path}?${asked}` }, response, shown)
   }
 
   tell(error: GatewayError): GatewayError {
@@ -126,8 +130,8 @@ export class RegistryGate implements Service {
     return waiting.length > 0 ? Promise.all(waiting).then(() => {}) : undefined
   }
 
-  #filterFor(subject: Subject, { list, access }: Demand): ListFilter {
-    const { rights } = this.#options.realm
+  #filterFor(subject: Subject, { list, access }: Demand, path: string): ListFilter {
+    const { rights, pageKey } = this.#options.realm
     const name = access[0]?.name ?? ''
     const mayShow = (entry: string) => {
       const [repository, tag] = list === 'catalog' ? [entry, ''] : [name, entry]
@@ -135,7 +139,7 @@ export class RegistryGate implements Service {
       const pulls = ({ granted }: { granted: readonly string[] }) => granted.includes('pull')
       return judgement instanceof Promise ? judgement.then(pulls) : pulls(judgement)
     }
-    return { list: list === 'catalog' ? 'repositories' : 'tags', mayShow }
+    return { list: list === 'catalog' ? 'repositories' : 'tags', mayShow, pages: new ListPages(pageKey, path, mayShow) }
   }
 
   /** The same request with our Authorization in place of the client's, which the registry has no business with. */

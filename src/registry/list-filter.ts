@@ -3,11 +3,14 @@ import { EventEmitter } from 'node:events'
 import { GatewayError } from '../errors.ts'
 import type { HttpRequest, HttpResponse } from '../http-messages.ts'
 import type { Call, Service } from '../types.ts'
+import type { ListPages } from './list-pages.ts'
 
 /** A page of ten thousand of the longest names is smaller. */
 const LARGEST_LIST = 8 * 1024 * 1024
 
 export interface ListFilter {
+  /** What its Link may tell. */
+  readonly pages: ListPages
   /** The member of the answer that holds the list. */
   readonly list: 'repositories' | 'tags'
   readonly mayShow: (entry: string) => boolean | Promise<boolean>
@@ -25,7 +28,7 @@ export async function forwardFiltered(
   response.once('close', () => answer.emit('close'))
   await backend.forward(call, answer)
   const body = answer.statusCode === 200 ? await filtered(answer.body(), filter) : answer.body()
-  const headers = [...withoutLength(answer.flat), 'Content-Length', String(body.length)]
+  const headers = [...(await headersOf(answer.flat, filter.pages)), 'Content-Length', String(body.length)]
   response.writeHead(answer.statusCode, undefined, headers)
   response.end(body)
 }
@@ -54,8 +57,16 @@ function unreadable(): GatewayError {
   return new GatewayError('GW_UPSTREAM_RESPONSE', 'the list of the registry is no JSON that can be filtered')
 }
 
-function withoutLength(flat: readonly string[]): string[] {
-  return flat.filter((_, i) => (flat[i - (i % 2)] as string).toLowerCase() !== 'content-length')
+/** Those of the answer without its length, and with the Link as the client may see it. */
+async function headersOf(flat: readonly string[], pages: ListPages): Promise<string[]> {
+  const kept: string[] = []
+  for (let i = 0; i + 1 < flat.length; i += 2) {
+    const [name, value] = [flat[i] as string, flat[i + 1] as string]
+    const folded = name.toLowerCase()
+    const shown = folded === 'link' ? await pages.linked(value) : value
+    if (folded !== 'content-length' && shown !== undefined) kept.push(name, shown)
+  }
+  return kept
 }
 
 /** Takes an answer in place of the client's response, within bounds. */

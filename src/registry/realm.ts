@@ -22,6 +22,8 @@ export interface Realm {
   readonly tokenLifetime: number
   /** How many resources one token may be asked for. */
   readonly maxScopes: number
+  /** Encrypts where the pages of filtered lists begin; the same in all gateways that have the realm's key. */
+  readonly pageKey: Buffer
   /** Whether the password of a user whose certificate has said so already is not looked at: `docker login` insists on one. */
   readonly certificateReplacesPassword: boolean
 }

@@ -1,5 +1,5 @@
 /** Realms for registries, from their configuration. */
-import { createPublicKey } from 'node:crypto'
+import { createPublicKey, hkdfSync } from 'node:crypto'
 import { isEnough } from '../auth/multi-factor.ts'
 import type {
   CertificateConfig,
@@ -63,6 +63,7 @@ function buildRealm(
     }),
     tokenLifetime: realm.token_lifetime,
     maxScopes: realm.max_scopes,
+    pageKey: Buffer.from(hkdfSync('sha256', pairs[0]?.keyPem ?? '', '', 'sallyport registry pages', 32)),
     certificateReplacesPassword: realm.certificate_replaces_password,
   }
 }

@@ -73,6 +73,61 @@ test('tags that may not be pulled are not listed', async () => {
   expect((await list('/v2/other/a/tags/list')).answer.status).toBe(403)
 })
 
+test('no page tells a name that its list does not hold: not in its Link, nor by what follows a name that the client makes up', async () => {
+  const names = ['other/a', 'other/b', 'public/b', 'secret/z', 'team/c']
+  scene.backend.respond = ({ url = '' }, response) => {
+    const asked = new URL(url, 'http://registry.test').searchParams
+    const after = names.filter((name) => name > (asked.get('last') ?? ''))
+    const [name] = after
+    const more = after.length > 1 && { link: `</v2/_catalog?last=${encodeURIComponent(name ?? '')}&n=1>; rel="next"` }
+    response.writeHead(200, more || {}).end(JSON.stringify({ repositories: after.slice(0, 1) }))
+  }
+  const seen: unknown[] = []
+  const links: string[] = []
+  let next: string | undefined = '/v2/_catalog?n=1'
+  while (next !== undefined && seen.length < 10) {
+    const { answer, list: found } = await list(next)
+    seen.push((found as { repositories: unknown }).repositories)
+    next = /^<(.*)>; rel="next"$/.exec(String(answer.headers.link))?.[1]
+    if (next !== undefined) links.push(next)
+  }
+  expect(seen).toEqual([[], [], ['public/b'], [], ['team/c']])
+  expect(links.join()).not.toMatch(/other|secret/)
+  expect(links[2]).toBe('/v2/_catalog?last=public%2Fb&n=1')
+
+  const statusOf = async (path: string) => (await list(path)).answer.status
+  const sealed = links[0] as string
+  const asked = scene.backend.seen.length
+  const damaged = sealed.replace(/(?<=~.{30})./, (letter) => (letter === 'A' ? 'B' : 'A'))
+  for (const path of [
+    '/v2/_catalog?last=other/a',
+    '/v2/_catalog?last=o',
+    '/v2/_catalog?l%61st=secret',
+    damaged,
+    '/v2/_catalog?last=~',
+  ])
+    expect([path, await statusOf(path)]).toEqual([path, 404])
+  expect(await statusOf(sealed.replace('_catalog', 'team/c/tags/list'))).toBe(404)
+  expect(scene.backend.seen).toHaveLength(asked)
+  expect(await statusOf('/v2/_catalog?last=team/a;last=other/a')).toBe(200)
+  expect(scene.backend.last.target).toBe('/v2/_catalog?last=team%2Fa%3Blast%3Dother%2Fa')
+  expect(await statusOf('/v2/_catalog?n=1&search=secret&last=team/a')).toBe(200)
+  expect(scene.backend.last.target).toBe('/v2/_catalog?n=1&last=team%2Fa')
+})
+
+test('a Link that cannot be read is not passed on, and one of another kind is sealed', async () => {
+  scene.backend.respond = (_request, response) => response.writeHead(200, { ...headers }).end(body)
+  body = JSON.stringify({ repositories: [] })
+  headers = { link: 'other/a' }
+  expect((await list('/v2/_catalog')).answer.headers).not.toHaveProperty('link')
+  headers = { link: '</v2/_catalog?page=other%2Fa>; rel=next' }
+  const { link } = (await list('/v2/_catalog')).answer.headers
+  expect(link).toMatch(/^<\/v2\/_catalog\?last=~[\w-]+>; rel="next"$/)
+  await list(String(link).slice(1, -'>; rel="next"'.length))
+  expect(scene.backend.last.target).toBe('/v2/_catalog?page=other%2Fa')
+  headers = {}
+})
+
 test('what cannot be filtered is not shown', async () => {
   for (const each of ['no JSON', '[]', '"x"', '{"repositories":"other/a"}', '{"other":["other/a"],"tags":[]}']) {
     body = each
