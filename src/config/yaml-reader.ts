@@ -108,7 +108,9 @@ class Reader {
 
   *read(): Slices<YamlRead> {
     const root = this.#document.contents
-    this.#options.places.stand(this.#spots, (offset) => positionAt(this.#lines, offset))
+    const lines = this.#lines
+    // Places last as long as the configuration: what they look up must not hold the document, many times the size of its file.
+    this.#options.places.stand(this.#spots, (offset) => positionAt(lines, offset))
     try {
       // A file with nothing in it, or only comments, is a configuration with every setting at its default.
       if (root === null || (isScalar(root) && root.value === null)) return { tree: emptyTree(), problems: [] }
