@@ -87,7 +87,7 @@ function policyOf({ ca, server: pair }: Pki): TrustPolicy {
     },
     {
       ...{
-        inForce: { demands: [], basis: '' },
+        inForce: { demands: [], basis: () => '' },
         intermediates: new Intermediates(),
         sessionContext: '',
         stapleFor: undefined,

@@ -98,6 +98,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   ],
   workers: [
     'server',
+    'runtime',
     'config',
     'admin',
     'file-watch',

@@ -39,7 +39,7 @@ export interface Demand {
 export interface DemandsInForce {
   demands: readonly Demand[]
   /** What their data come to, as lists of whom is revoked, by a text that differs where they do: a session is good for that alone which it was made under. */
-  basis: string
+  basis: () => string
 }
 
 export function failed(

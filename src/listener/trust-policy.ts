@@ -103,7 +103,7 @@ export class TrustPolicy {
 
   /** Begins the handshake on an accepted socket. */
   accept(socket: Socket, serverName: string | undefined): void {
-    this.servers.accept(socket, this.#pairsFor(serverName), this.#inForce.basis)
+    this.servers.accept(socket, this.#pairsFor(serverName), this.#inForce.basis())
   }
 
   /** Exchanges what all policies of this id ask beyond OpenSSL's verification. Open connections must be judged again then. */

@@ -5,7 +5,8 @@ import type { CertificateFacts } from '../tls-cert-utils/certificate.ts'
 import { readWhole } from '../tls-cert-utils/der.ts'
 import { CRL_DISTRIBUTION_POINTS, readDistributionPoints, readExtensions } from '../tls-cert-utils/extensions.ts'
 import { isNamedBy } from '../tls-cert-utils/revocation.ts'
-import type { RevocationList } from '../tls-cert-utils/revocation-list.ts'
+import { jointStatement, type RevocationList } from '../tls-cert-utils/revocation-list.ts'
+import type { FetchedStatements } from './fetched-statements.ts'
 import { downloadLists } from './list-download.ts'
 
 /** How often it is looked whether a list must be fetched again, in milliseconds. */
@@ -17,9 +18,13 @@ const RETRY_PAUSE = 5_000
 const LONGEST_ADDRESS = 2048
 
 interface Entry {
+  /** The same address under another issuer would be another list. */
+  readonly source: string
   readonly address: string
   readonly issuer: CertificateFacts
   lists: readonly RevocationList[]
+  /** What they say; nothing before there are any. */
+  statement: string
   usedAt: number
   fetchAgainAt: number
   pending: Promise<void> | undefined
@@ -32,6 +37,7 @@ interface Entry {
 export class ListFetcher {
   readonly #log: Log
   readonly #metrics: Pick<Metrics, 'crlFetched'>
+  readonly #statements: FetchedStatements
   readonly #entries = new Map<string, Entry>()
   readonly #addresses = new WeakMap<CertificateFacts, string | undefined>()
   #limits: CrlFetchConfig | undefined
@@ -39,9 +45,16 @@ export class ListFetcher {
   /** Called when a list has come that replaces another: open connections must be judged again. */
   onReplaced: (() => void) | undefined
 
-  constructor(log: Log, metrics: Pick<Metrics, 'crlFetched'>) {
+  constructor(log: Log, metrics: Pick<Metrics, 'crlFetched'>, statements: FetchedStatements) {
     this.#log = log
     this.#metrics = metrics
+    this.#statements = statements
+    statements.onChanged = (source, statement) => this.#catchUp(source, statement)
+  }
+
+  /** Sessions are good for one edition of what has been fetched. */
+  get edition(): number {
+    return this.#statements.edition
   }
 
   get inUse(): CrlInUse[] {
@@ -78,20 +91,21 @@ export class ListFetcher {
   #entryFor(certificate: CertificateFacts, issuer: CertificateFacts): Entry | undefined {
     const address = this.#addressOf(certificate)
     if (address === undefined || !this.#limits) return undefined
-    // The same address under another issuer would be another list.
-    const key = `${issuer.publicKeySha256} ${address}`
-    const entry = this.#entries.get(key) ?? {
+    const source = `${issuer.publicKeySha256} ${address}`
+    const entry = this.#entries.get(source) ?? {
+      source,
       address,
       issuer,
       lists: [],
+      statement: '',
       usedAt: 0,
       fetchAgainAt: 0,
       pending: undefined,
     }
     entry.usedAt = Date.now()
     // Whoever was used last stands last.
-    this.#entries.delete(key)
-    this.#entries.set(key, entry)
+    this.#entries.delete(source)
+    this.#entries.set(source, entry)
     const oldest = this.#entries.keys().next().value
     if (this.#entries.size > this.#limits.max_lists && oldest !== undefined) this.#entries.delete(oldest)
     return entry
@@ -135,7 +149,25 @@ export class ListFetcher {
     const isNew = lists.some(({ digest }) => !entry.lists.some((known) => known.digest === digest))
     const hadLists = entry.lists.length > 0
     entry.lists = lists
+    const statement = jointStatement(lists)
+    if (statement !== entry.statement) {
+      entry.statement = statement
+      this.#statements.fetched(entry.source, statement)
+    }
     if (isNew && hadLists) this.onReplaced?.()
+  }
+
+  /** Another worker has got something else from there, which is fetched here too; once, as mirrors need not agree. */
+  #catchUp(source: string, statement: string): void {
+    const entry = this.#entries.get(source)
+    if (!entry || entry.statement === statement) return
+    if (entry.pending) {
+      // What is under way may be from before.
+      void entry.pending.then(() => this.#catchUp(source, statement))
+    } else if (entry.lists.length > 0) {
+      entry.fetchAgainAt = 0
+      void this.#fetch(entry)
+    }
   }
 
   /** What nobody has used for long is not fetched again, but forgotten. */

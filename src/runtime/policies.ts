@@ -170,7 +170,7 @@ function prepareServer(
         : []),
       ...(statuses ? [statuses.statuses.demand] : []),
     ],
-    basis: revocation?.statement ?? '',
+    basis: revocation?.basis ?? NO_LISTS,
   }
   const virtual = {
     name: config.server_names[0] ?? '_',
@@ -220,6 +220,7 @@ function policyOptions(
 }
 
 const NOTHING_REQUIRED = () => undefined
+const NO_LISTS = () => ''
 
 function namesOf(servers: readonly Prepared[], fallback: Prepared): ServerNames<Prepared> {
   const entries = servers.flatMap((server) => server.config.server_names.map((name) => [name, server] as const))

@@ -3,7 +3,7 @@ import type { Log } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
 import type { CertificateFacts } from '../tls-cert-utils/certificate.ts'
 import { isNamedBy, Revocation, type RevocationFinding } from '../tls-cert-utils/revocation.ts'
-import type { RevocationList } from '../tls-cert-utils/revocation-list.ts'
+import { jointStatement, type RevocationList } from '../tls-cert-utils/revocation-list.ts'
 import type { TrustStore } from '../tls-cert-utils/trust-store.ts'
 import { opensslReason } from '../tls-cert-utils/verify-errors.ts'
 import { verifyResult } from '../verify-result.ts'
@@ -15,8 +15,8 @@ export interface ServerRevocation {
   readonly lists: Revocation
   /** Servers with the same name share their lists, and keep it when the lists are replaced. */
   readonly name: string
-  /** What the lists say together: another text where somebody else is revoked, the same where a list was only renewed. */
-  readonly statement: string
+  /** What sessions with this server rest on: another text where somebody else is revoked, the same where a list was only renewed. */
+  readonly basis: () => string
   /** Fetches what a chain lacks. */
   readonly prepare: ((chain: readonly CertificateFacts[]) => Promise<void> | undefined) | undefined
 }
@@ -37,10 +37,11 @@ export function revocationOf(
   if (source && certificates === 'chain' && mode === 'STRICT' && config.allow_partial_chain)
     warnOfRootless(source, trust, materials)
   const fetched = fetches ? (fetcher?.lists.bind(fetcher) ?? (() => [])) : undefined
+  const statement = jointStatement(found.lists)
   return {
     lists: new Revocation(found.lists, { certificates, mode, fetched }),
     name: digestOf([found.name, certificates, mode, fetches]),
-    statement: digestOf([...new Set(found.lists.map((list) => list.statement))].sort()),
+    basis: fetches && fetcher ? () => `${statement} ${fetcher.edition}` : () => statement,
     prepare: fetches ? fetcher?.prepare.bind(fetcher) : undefined,
   }
 }

@@ -25,6 +25,7 @@ import { authorizationsOf, forwardedHeadersOf } from './authorization.ts'
 import type { BuiltinSurroundings } from './builtins.ts'
 import { certificateDemandsOf } from './certificate-demands.ts'
 import { Demands } from './demands.ts'
+import { FetchedStatements } from './fetched-statements.ts'
 import { furtherProblems } from './further-problems.ts'
 import { ambiguousHeaders, ownedNamesOf } from './identity.ts'
 import { createDirectory } from './identity-api.ts'
@@ -84,16 +85,24 @@ export interface Shared {
   readonly startedAt: number
   /** The intermediate certificates that any of them has verified. */
   readonly intermediates: Intermediates
+  /** What the lists say that any of them has fetched. */
+  readonly statements: FetchedStatements
   /** The memory of all workers; undefined where one process has its own. */
   readonly memory?: Store
 }
 
 function alone(): Shared {
-  return { workers: 1, ticketSecret: randomBytes(32), startedAt: Date.now(), intermediates: new Intermediates() }
+  return {
+    workers: 1,
+    ticketSecret: randomBytes(32),
+    startedAt: Date.now(),
+    intermediates: new Intermediates(),
+    statements: new FetchedStatements(),
+  }
 }
 
 export function createLasting(log: Log, metrics: Metrics, shared?: Shared): Lasting {
-  const { workers, ticketSecret, startedAt, intermediates, memory } = shared ?? alone()
+  const common = shared ?? alone()
   const openFiles = new OpenFiles(limitOfOpenFiles())
   return {
     log,
@@ -105,14 +114,15 @@ export function createLasting(log: Log, metrics: Metrics, shared?: Shared): Last
     revocationFiles: new RevocationFiles(),
     keptMaterials: new KeptMaterials(),
     usersFiles: new UsersFiles(),
-    listFetcher: new ListFetcher(log, metrics),
+    listFetcher: new ListFetcher(log, metrics, common.statements),
     ocsp: new OcspAnswers(log),
     forgetPoolMetrics: [],
     mappedUsers: new MappedUsers((found) => log.debug({ ...found }, 'user found by certificate')),
     remoteKeys: new RemoteKeys(),
     admitted: new Admitted(),
-    ...{ workers, ticketSecret, startedAt, intermediates, store: undefined, authentication: undefined },
-    ...(memory && { memory }),
+    ...common,
+    store: undefined,
+    authentication: undefined,
   }
 }
 

@@ -136,6 +136,12 @@ export class RevocationList {
   }
 }
 
+/** The {@link RevocationList.statement} of several, whatever their order. */
+export function jointStatement(lists: readonly RevocationList[]): string {
+  const statements = [...new Set(lists.map(({ statement }) => statement))].sort()
+  return createHash('sha256').update(statements.join(' ')).digest('hex')
+}
+
 /**
  * Reads a PEM bundle of revocation lists, or one list in DER. Signatures are checked later, by {@link RevocationList.isSignedBy}.
  * @throws {CertificateError} NO_CRL, BAD_CRL

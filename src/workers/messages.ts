@@ -31,6 +31,23 @@ export interface Intermediate {
   readonly der: Uint8Array
 }
 
+/** A worker has fetched revocation lists: what they say, by a digest of where they come from. */
+export interface Fetched {
+  readonly kind: 'fetched'
+  readonly source: string
+  readonly statement: string
+}
+
+/** What workers tell for the sake of all. */
+export type ToKnow = StoreQuestion | Intermediate | Fetched
+
+/** What workers have told of before one is started. */
+export interface StartsWith {
+  readonly intermediates: readonly Intermediate[]
+  /** Of what fetched lists say. */
+  readonly edition: number
+}
+
 export type ToWorker =
   | StoreAnswer
   | {
@@ -42,10 +59,11 @@ export type ToWorker =
       readonly ticketSecret: string
       /** When the supervisor was started, in milliseconds since the epoch. */
       readonly startedAt: number
-      /** What workers have told of so far. */
-      readonly intermediates: readonly Intermediate[]
+      readonly soFar: StartsWith
     }
   | Intermediate
+  /** Fetched lists say something else than before. */
+  | { readonly kind: 'statement'; readonly edition: number; readonly source: string; readonly statement: string }
   | { readonly kind: 'reload'; readonly id: number; readonly reason: string }
   | { readonly kind: 'metrics'; readonly id: number }
   | { readonly kind: 'stop' }
@@ -53,8 +71,7 @@ export type ToWorker =
   | { readonly kind: 'exit' }
 
 export type FromWorker =
-  | StoreQuestion
-  | Intermediate
+  | ToKnow
   | { readonly kind: 'started'; readonly addresses: readonly AddressInfo[] }
   | { readonly kind: 'refused'; readonly problems: readonly Problem[] }
   | { readonly kind: 'reloaded'; readonly id: number; readonly accepted: boolean }

@@ -11,10 +11,10 @@ import { FileWatch } from '../file-watch.ts'
 import { collectSoon } from '../garbage.ts'
 import type { Log } from '../log.ts'
 import { watchOpenFiles } from '../open-files-watch.ts'
-import { MemoryStore } from '../store/memory.ts'
+import { CommonKnowledge } from './common-knowledge.ts'
 import { GatheredMetrics, type Snapshot } from './gathered-metrics.ts'
-import type { FromWorker, Intermediate, ToWorker } from './messages.ts'
-import { answerStore } from './supervisor-store.ts'
+import type { FromWorker, ToWorker } from './messages.ts'
+import { tell } from './tell.ts'
 
 export interface SupervisorOptions {
   readonly load: LoadOptions
@@ -36,8 +36,6 @@ interface Member {
 
 /** How long a worker may take for an answer before it is passed over, in milliseconds: a scrape or reload must not wait for one that hangs. */
 const ANSWER_TIME = 10_000
-/** As many as a worker remembers. */
-const MOST_INTERMEDIATES = 200
 /** A worker that lived no longer than this is replaced only after as long again: one that cannot live must not keep the machine busy. */
 const SHORT_LIFE = 1000
 /** Of glibc's malloc: one for the thread that serves, one for V8's. More would keep what its compiler needed for a moment (docs/performance.md, "Memory"). */
@@ -55,13 +53,11 @@ export class Supervisor {
   readonly #log: Log
   readonly #members = new Set<Member>()
   readonly #waiting = new Map<number, (answer: FromWorker | undefined) => void>()
-  #intermediates: readonly Intermediate[] = []
+  readonly #knowledge = new CommonKnowledge()
   /** The same for all workers. */
   readonly #shared = { ticketSecret: randomBytes(32).toString('hex'), startedAt: Date.now() }
   readonly #metrics = new GatheredMetrics(() => this.#snapshots())
   readonly #files = new FileWatch(() => void this.reload('files changed'))
-  /** The workers' memory, for what must be remembered by all of them. */
-  #store: MemoryStore | undefined
   #questions = 0
   #busy: Promise<unknown> = Promise.resolve()
   #watches = true
@@ -83,7 +79,7 @@ export class Supervisor {
   /** @throws ConfigError with all problems */
   async start(loaded: LoadedConfig): Promise<void> {
     watchOpenFiles(this.#log)
-    this.#keepStore(loaded)
+    this.#knowledge.apply(loaded)
     // One alone first: where it cannot start, the others could not either, and each problem is told once.
     await this.#add()
     try {
@@ -110,7 +106,7 @@ export class Supervisor {
         break
       }
       const loaded = await loadConfigBeside(this.#options.load)
-      if (accepted) this.#keepStore(loaded)
+      if (accepted) this.#knowledge.apply(loaded)
       this.#watch(loaded)
       collectSoon()
       return accepted
@@ -155,12 +151,6 @@ export class Supervisor {
     this.#admin = await startAdmin(config.admin, { metrics, ready: () => this.#readiness(), log })
   }
 
-  #keepStore({ config }: LoadedConfig): void {
-    if (!config) return
-    this.#store ??= new MemoryStore(config.store.max_entries)
-    this.#store.resize(config.store.max_entries)
-  }
-
   #active(): Member[] {
     return [...this.#members].filter(({ leaving }) => !leaving)
   }
@@ -202,7 +192,7 @@ export class Supervisor {
     const { file, env, overrides } = this.#options.load
     const load = { file, env: { ...withSecrets(env) }, overrides }
     const { workers } = this.#options
-    tell(worker, { kind: 'start', load, workers, ...this.#shared, intermediates: this.#intermediates })
+    tell(worker, { kind: 'start', load, workers, ...this.#shared, soFar: this.#knowledge.soFar })
     try {
       await started
     } catch (error) {
@@ -218,16 +208,9 @@ export class Supervisor {
     if (message.kind === 'ended') {
       Object.assign(member, { finished: message.finished, metrics: message.metrics })
       tell(member.worker, { kind: 'exit' })
-    } else if (message.kind === 'store') {
-      const { worker } = member
-      if (this.#store) void answerStore(this.#store, message).then((answer) => tell(worker, answer))
-    } else if (message.kind === 'intermediate') this.#share(message, member)
-    else if ('id' in message) this.#waiting.get(message.id)?.(message)
-  }
-
-  #share(intermediate: Intermediate, from: Member): void {
-    this.#intermediates = [...this.#intermediates, intermediate].slice(-MOST_INTERMEDIATES)
-    for (const member of this.#members) if (member !== from) tell(member.worker, intermediate)
+    } else if (message.kind === 'store' || message.kind === 'intermediate' || message.kind === 'fetched') {
+      this.#knowledge.heard(message, member.worker)
+    } else if ('id' in message) this.#waiting.get(message.id)?.(message)
   }
 
   #ended(member: Member, how: string | number): void {
@@ -297,9 +280,4 @@ export class Supervisor {
     this.#watches = loaded.config?.reload.watch ?? this.#watches
     this.#files.watch(this.#watches && !this.#draining ? loaded.files : [])
   }
-}
-
-/** One that has just ended is not told anything; its end is handled where it is noticed. */
-function tell(worker: Worker, message: ToWorker): void {
-  if (worker.isConnected()) worker.send(message, () => {})
 }

@@ -4,9 +4,9 @@ import { loadConfig } from '../config/index.ts'
 import { ConfigError } from '../errors.ts'
 import { Intermediates } from '../listener/intermediates.ts'
 import { createLog } from '../log.ts'
+import { FetchedStatements } from '../runtime/fetched-statements.ts'
 import { Server } from '../server.ts'
 import { readCertificate } from '../tls-cert-utils/certificate.ts'
-import type { Store } from '../types.ts'
 import type { FromWorker, ToWorker } from './messages.ts'
 import { SupervisorStore } from './supervisor-store.ts'
 
@@ -21,9 +21,7 @@ export function isWorker(): boolean {
 export function serveAsWorker(): void {
   const self = cluster.worker as Self
   const say = (message: FromWorker, then?: () => void) => self.send(message, then)
-  const store = new SupervisorStore(say)
-  const intermediates = new Intermediates()
-  intermediates.onNew = ({ raw }) => say({ kind: 'intermediate', der: raw })
+  const common = knowledgeOf(say)
   let server: Server | undefined
   let stopping = false
 
@@ -36,9 +34,10 @@ export function serveAsWorker(): void {
     say({ kind: 'ended', finished, metrics })
   }
   const carryOut = async (order: ToWorker): Promise<void> => {
-    if (order.kind === 'stored') store.answered(order)
-    else if (order.kind === 'start') server = await start(order, { store, intermediates, say })
-    else if (order.kind === 'intermediate') intermediates.learn(readCertificate(order.der))
+    if (order.kind === 'stored') common.memory.answered(order)
+    else if (order.kind === 'start') server = await start(order, common, say)
+    else if (order.kind === 'intermediate') common.intermediates.learn(readCertificate(order.der))
+    else if (order.kind === 'statement') common.statements.learn(order.edition, order.source, order.statement)
     else if (order.kind === 'stop') await stop()
     // Written last, so that node:cluster has given back every connection that came too late by the time this process ends.
     else if (order.kind === 'exit') say({ kind: 'gone' }, () => process.exit())
@@ -54,11 +53,26 @@ export function serveAsWorker(): void {
   process.on('SIGUSR1', () => {})
 }
 
-async function start(
-  order: Start,
-  { store, intermediates, say }: { store: Store; intermediates: Intermediates; say: (message: FromWorker) => void },
-): Promise<Server | undefined> {
-  for (const { der } of order.intermediates) intermediates.learn(readCertificate(der))
+type Say = (message: FromWorker) => void
+
+/** What this worker knows with the others, and tells them. */
+interface Common {
+  readonly memory: SupervisorStore
+  readonly intermediates: Intermediates
+  readonly statements: FetchedStatements
+}
+
+function knowledgeOf(say: Say): Common {
+  const intermediates = new Intermediates()
+  intermediates.onNew = ({ raw }) => say({ kind: 'intermediate', der: raw })
+  const statements = new FetchedStatements()
+  statements.onFetched = (source, statement) => say({ kind: 'fetched', source, statement })
+  return { memory: new SupervisorStore(say), intermediates, statements }
+}
+
+async function start(order: Start, common: Common, say: Say): Promise<Server | undefined> {
+  for (const { der } of order.soFar.intermediates) common.intermediates.learn(readCertificate(der))
+  common.statements.begin(order.soFar.edition)
   const { load, workers, startedAt } = order
   const ticketSecret = Buffer.from(order.ticketSecret, 'hex')
   const loaded = loadConfig(load)
@@ -70,7 +84,7 @@ async function start(
   const server = new Server({
     load,
     log,
-    shared: { workers, ticketSecret, startedAt, intermediates, memory: store },
+    shared: { workers, ticketSecret, startedAt, ...common },
   })
   try {
     await server.start(loaded)

@@ -28,7 +28,7 @@ const policy = new TrustPolicy(
     handshakeTimeout: 10_000,
   },
   {
-    inForce: { demands: [], basis: '' },
+    inForce: { demands: [], basis: () => '' },
     intermediates: new Intermediates(),
     ticketSecret: { bytes: Buffer.alloc(32), since: 0 },
     sessionContext: '',

@@ -1,14 +1,20 @@
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { afterEach, beforeEach, expect, jest, test } from '@jest/globals'
+import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals'
 import { createLog } from '../../../src/log.ts'
+import { FetchedStatements } from '../../../src/runtime/fetched-statements.ts'
 import { ListFetcher } from '../../../src/runtime/list-fetcher.ts'
 import { type CertificateFacts, readCertificate } from '../../../src/tls-cert-utils/certificate.ts'
 import { whenFileEnds } from '../../support/cleanup.ts'
 import { explicit, implicit, sequence } from '../../support/der.ts'
 import { type Authority, authority, extension, type Issued } from '../../support/pki.ts'
 
-const server = createServer((_request, response) => response.end(served))
+const server = createServer(({ url }, response) => {
+  asked.push(String(url))
+  response.end(served)
+})
+let asked: string[] = []
+let address: string
 let served = ''
 const root = authority('root')
 const issuer = readCertificate(root.der)
@@ -16,19 +22,27 @@ let bob: CertificateFacts
 let mallory: Issued
 let outcomes: boolean[]
 let fetcher: ListFetcher
+let statements: FetchedStatements
+
+function clientWith(path: string): CertificateFacts {
+  const place = explicit(0, explicit(0, implicit(6, Buffer.from(address + path, 'latin1'))))
+  return readCertificate(root.client('bob', { extensions: [extension('2.5.29.31', sequence(sequence(place)))] }).der)
+}
 
 beforeEach(async () => {
   if (!server.listening) {
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
     whenFileEnds(() => server.close())
   }
-  const { port } = server.address() as AddressInfo
-  const place = explicit(0, explicit(0, implicit(6, Buffer.from(`http://127.0.0.1:${port}/`, 'latin1'))))
-  bob = readCertificate(root.client('bob', { extensions: [extension('2.5.29.31', sequence(sequence(place)))] }).der)
+  asked = []
+  address = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  bob = clientWith('/')
   mallory = root.client('mallory')
   outcomes = []
   jest.useFakeTimers({ now: Date.now(), doNotFake: ['nextTick', 'setImmediate', 'queueMicrotask', 'setTimeout'] })
-  fetcher = new ListFetcher(createLog({ level: 'silent' }), { crlFetched: (succeeded) => outcomes.push(succeeded) })
+  statements = new FetchedStatements()
+  const metrics = { crlFetched: (succeeded: boolean) => outcomes.push(succeeded) }
+  fetcher = new ListFetcher(createLog({ level: 'silent' }), metrics, statements)
   fetcher.apply({ timeout: 5000, max_size: 65_536, max_lists: 10, interval: 10_000 })
 })
 
@@ -58,6 +72,59 @@ test.each<[string, () => string]>([
 ])('a list %s does not, so that nobody can make a revocation forgotten', async (_what, later) => {
   expect(await knownAfter(root.crl([mallory]), later())).toBe(true)
   expect(outcomes).toEqual([true, false])
+})
+
+test.each<[string, () => string, number]>([
+  ['revokes others ends sessions', () => root.crl([mallory], { thisUpdate: 0 }), 2],
+  ['only renews it leaves them', () => root.crl([], { thisUpdate: 0 }), 1],
+])('a list that %s', async (_what, later, edition) => {
+  await knownAfter(root.crl(), later())
+  expect(fetcher.edition).toBe(edition)
+})
+
+describe('a list that another worker has got', () => {
+  const sourceOfBob = () => `${issuer.publicKeySha256} ${address}/`
+
+  /** How many questions there were, how often others were told of an answer, and whether mallory is known to be revoked. */
+  async function afterNewsOf(statement: () => string, now: string): Promise<[number, number, boolean]> {
+    const told: string[] = []
+    statements.onFetched = (source, own) => source.endsWith('/') && told.push(source, own)
+    served = root.crl()
+    await fetcher.prepare([bob, issuer])
+    const [source, own = ''] = told
+    expect(source).toBe(sourceOfBob())
+    served = now
+    statements.learn(5, sourceOfBob(), statement() || own)
+    expect(fetcher.edition).toBe(5)
+    // Whatever is asked for has been asked before this.
+    await fetcher.prepare([clientWith('/last'), issuer])
+    const questions = asked.filter((path) => path === '/').length
+    while (outcomes.length < asked.length) await new Promise(setImmediate)
+    return [questions, told.length / 2, fetcher.lists(bob, issuer).some((list) => list.revokes(mallory.serial))]
+  }
+
+  test('is fetched at once', async () => {
+    expect(await afterNewsOf(() => 'another', root.crl([mallory], { thisUpdate: 0 }))).toEqual([2, 2, true])
+  })
+
+  test('is fetched also where an answer from before is under way', async () => {
+    served = root.crl()
+    const first = fetcher.prepare([bob, issuer])
+    while (asked.length < 1) await new Promise(setImmediate)
+    served = root.crl([mallory], { thisUpdate: 0 })
+    statements.learn(1, sourceOfBob(), 'another')
+    await first
+    while (outcomes.length < 2) await new Promise(setImmediate)
+    expect(fetcher.lists(bob, issuer).some((list) => list.revokes(mallory.serial))).toBe(true)
+  })
+
+  test('is not asked for where it is the same', async () => {
+    expect(await afterNewsOf(() => '', root.crl([mallory], { thisUpdate: 0 }))).toEqual([1, 1, false])
+  })
+
+  test('is asked for once where the address gives this worker another, and nobody is told of that again', async () => {
+    expect(await afterNewsOf(() => 'another', root.crl())).toEqual([2, 1, false])
+  })
 })
 
 test('a list of the future gives way to the one that mends it', async () => {

@@ -307,7 +307,7 @@ function policyTrusting(trusted: readonly CertificateFacts[]): TrustPolicy {
     },
     {
       ...{
-        inForce: { demands: [], basis: '' },
+        inForce: { demands: [], basis: () => '' },
         intermediates: new Intermediates(),
         stapleFor: undefined,
         sessionContext: '',

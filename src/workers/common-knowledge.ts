@@ -1,0 +1,50 @@
+import cluster, { type Worker } from 'node:cluster'
+import type { LoadedConfig } from '../config/index.ts'
+import { FetchedStatements } from '../runtime/fetched-statements.ts'
+import { MemoryStore } from '../store/memory.ts'
+import type { Intermediate, StartsWith, ToKnow } from './messages.ts'
+import { answerStore } from './supervisor-store.ts'
+import { tell } from './tell.ts'
+
+/** As many as a worker remembers. */
+const MOST_INTERMEDIATES = 200
+
+/** What all workers of a gateway know, and those that are started later: their supervisor keeps it. */
+export class CommonKnowledge {
+  readonly #statements = new FetchedStatements()
+  #intermediates: readonly Intermediate[] = []
+  #store: MemoryStore | undefined
+
+  constructor() {
+    this.#statements.onChanged = (source, statement) => {
+      const { edition } = this.#statements
+      for (const worker of everyWorker()) tell(worker, { kind: 'statement', edition, source, statement })
+    }
+  }
+
+  /** As much room for what must be remembered as a configuration gives. */
+  apply({ config }: LoadedConfig): void {
+    if (!config) return
+    this.#store ??= new MemoryStore(config.store.max_entries)
+    this.#store.resize(config.store.max_entries)
+  }
+
+  /** What a worker begins with. Whatever comes later reaches it too, in order. */
+  get soFar(): StartsWith {
+    return { intermediates: this.#intermediates, edition: this.#statements.edition }
+  }
+
+  heard(message: ToKnow, from: Worker): void {
+    if (message.kind === 'store') {
+      if (this.#store) void answerStore(this.#store, message).then((answer) => tell(from, answer))
+    } else if (message.kind === 'intermediate') {
+      this.#intermediates = [...this.#intermediates, message].slice(-MOST_INTERMEDIATES)
+      for (const worker of everyWorker()) if (worker !== from) tell(worker, message)
+    } else this.#statements.fetched(message.source, message.statement)
+  }
+}
+
+/** Also those that do not serve yet: they know only what there was when they were started. */
+function everyWorker(): Worker[] {
+  return Object.values(cluster.workers ?? {}).filter((worker) => worker !== undefined)
+}
