@@ -19,5 +19,5 @@ COPY --from=build /app/dist dist
 USER node
 EXPOSE 8443 9901
 HEALTHCHECK --interval=10s --timeout=3s --start-period=5s CMD ["node", "bin/healthcheck.js"]
-ENTRYPOINT ["node", "bin/sallyport.js"]
+ENTRYPOINT ["node", "--disable-sigusr1", "bin/sallyport.js"]
 CMD ["run"]

@@ -68,7 +68,9 @@ export class Supervisor {
     this.#options = options
     this.#log = options.log
     cluster.schedulingPolicy = cluster.SCHED_RR
-    cluster.setupPrimary({ silent: true, serialization: 'advanced' })
+    // Without a debugger to be opened by SIGUSR1, from the first moment (see bin/sallyport.js).
+    const execArgv = [...process.execArgv, '--disable-sigusr1']
+    cluster.setupPrimary({ silent: true, serialization: 'advanced', execArgv })
   }
 
   get addresses(): { readonly https: readonly AddressInfo[]; readonly admin: AddressInfo | undefined } {

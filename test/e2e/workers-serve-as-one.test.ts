@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { Agent } from 'node:https'
+import { constants } from 'node:os'
 import { connect } from 'node:tls'
 import { beforeAll, expect, test } from '@jest/globals'
 import { type Gateway, spawnGateway } from '../support/gateway.ts'
@@ -19,6 +20,13 @@ function workersOf(gateway: Gateway): number[] {
     .split(' ')
     .filter((text) => text !== '')
     .map(Number)
+}
+
+/** Whether a Node does not leave a signal to the kernel, which would end it. A process that is still a copy of its parent has one thread. */
+function listensFor(pid: number, signal: number): boolean {
+  const status = readFileSync(`/proc/${pid}/status`, 'utf8')
+  const caught = BigInt(`0x${/^SigCgt:\s*([0-9a-f]+)$/m.exec(status)?.[1]}`)
+  return Number(/^Threads:\s*(\d+)$/m.exec(status)?.[1]) > 1 && ((caught >> BigInt(signal - 1)) & 1n) === 1n
 }
 
 /** How many session tickets a client has been given by the time of its answer. */
@@ -130,6 +138,15 @@ test('SIGUSR1, by which nginx opens its logs anew, opens no debugger in any of t
   })
   expect(await Promise.all([1, 2].map(() => status(gateway)))).toEqual([200, 200])
   expect(workersOf(gateway)).toEqual(workers)
+  expect((await gateway.stop()).stderr).toBe('')
+})
+
+test('nor in a worker that has just been started', async () => {
+  const gateway = spawnGateway({ config: scene.config({ workers: 2 }) })
+  const worker = await waitFor('a worker', () => workersOf(gateway)[0])
+  await waitFor('somebody who listens for SIGUSR1', () => listensFor(worker, constants.signals.SIGUSR1))
+  process.kill(worker, 'SIGUSR1')
+  await gateway.untilReady()
   expect((await gateway.stop()).stderr).toBe('')
 })
 

@@ -29,6 +29,12 @@ test('the image runs as another user than root, on the Node that is pinned', () 
   )
 })
 
+test('the image, and whoever starts the program otherwise, opens no debugger by SIGUSR1', () => {
+  expect(dockerfile).toMatch(/^ENTRYPOINT \["node", "--disable-sigusr1", "bin\/sallyport.js"\]$/m)
+  const [first] = read('bin/sallyport.js').match(/^(?!#!|\/\/|$).*$/m) ?? []
+  expect(first).toBe("process.on('SIGUSR1', () => {})")
+})
+
 test('the image has the C library keep little memory that nobody uses', () => {
   expect(dockerfile).toMatch(/^ENV .*\bMALLOC_ARENA_MAX=2\b/m)
 })
