@@ -58,6 +58,7 @@ proxy:
   proxy_ssl_certificate_key: ${pki.gateway.key}
   proxy_ssl_trusted_certificate: ${pki.ca}
   proxy_ssl_name: localhost
+${job === 'many' ? '  # Few, so that nearly all of the limit of open files is left to the clients.\n  upstream_max_connections: 64' : ''}
 log:
   access_log: "${job === 'real' ? 'on' : 'off'}"
 admin:

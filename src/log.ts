@@ -1,6 +1,7 @@
 /** The one home of what is logged: pino for what happens to the gateway, one JSON line per request, one per failed handshake. */
-import { type DestinationStream, pino, destination as pinoDestination } from 'pino'
+import { type DestinationStream, pino } from 'pino'
 import { type AccessLog, createAccessLog, escapeControls } from './access-log.ts'
+import { StandardOutput } from './standard-output.ts'
 
 export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent'
 
@@ -41,12 +42,12 @@ export interface Log {
   accessLog(options: { readonly enabled: boolean; readonly secretParameters?: ReadonlySet<string> }): AccessLog
   /** Writes lines that another process of this gateway has made. */
   relay(lines: string): void
-  /** Writes what is buffered; blocks until it is written. Done by itself when the process exits. */
-  flush(): void
+  /** Resolves once what is buffered is written, or after a second. Done by itself, as far as it can be done at once, when the process exits. */
+  flush(): Promise<void>
 }
 
 export function createLog({ level, destination }: LogOptions): Log {
-  const sink: Sink = destination ? { write: (lines) => destination.write(lines), flushSync: () => {} } : stdout()
+  const sink: Sink = destination ? { write: (lines) => destination.write(lines) } : new StandardOutput(lost)
   const logger = pino(
     {
       level,
@@ -58,7 +59,16 @@ export function createLog({ level, destination }: LogOptions): Log {
     },
     sink as DestinationStream,
   )
+  function lost(count: number): void {
+    logger.warn({ count }, 'log lines were lost: standard output was not read, or its disk was full')
+  }
   return wrap(logger, sink)
+}
+
+interface Sink {
+  write(lines: string): unknown
+  flush?(): Promise<void>
+  flushSync?(): void
 }
 
 function wrap(logger: pino.Logger, sink: Sink): Log {
@@ -73,54 +83,9 @@ function wrap(logger: pino.Logger, sink: Sink): Log {
     accessLog: ({ enabled, secretParameters }) =>
       createAccessLog(enabled ? (line) => sink.write(line) : undefined, secretParameters),
     relay: (lines) => void sink.write(lines),
-    flush: () => sink.flushSync(),
+    flush: async () => sink.flush?.(),
   }
 }
-
-interface Sink {
-  write(lines: string): unknown
-  flushSync(): void
-}
-
-/**
- * Standard output in chunks: lines gather here for up to FLUSH_INTERVAL, as sonic-boom measures its whole buffer anew on each write. Bounded: where the reader does not
- * keep up, whole chunks are dropped, since a full pipe must not stop the gateway. A reader that is gone, or a full disk, does not end it either.
- */
-function stdout(): Sink {
-  const out = pinoDestination({ dest: 1, sync: false, maxLength: MAX_BUFFERED })
-  out.on('error', () => {})
-  let gathered = ''
-  let timer: NodeJS.Timeout | undefined
-
-  const flush = (): void => {
-    clearTimeout(timer)
-    timer = undefined
-    const lines = gathered
-    gathered = ''
-    if (lines !== '') out.write(lines)
-  }
-  const flushSync = (): void => {
-    flush()
-    try {
-      out.flushSync()
-    } catch {
-      // The reader is gone or will not read: nobody is left to tell.
-    }
-  }
-  process.on('exit', flushSync)
-  return {
-    write(lines) {
-      gathered += lines
-      if (gathered.length >= CHUNK) flush()
-      else timer ??= setTimeout(flush, FLUSH_INTERVAL).unref()
-    },
-    flushSync,
-  }
-}
-
-const CHUNK = 64 * 1024
-const FLUSH_INTERVAL = 50
-const MAX_BUFFERED = 16 * 1024 * 1024
 
 interface DescribedError {
   readonly type: string

@@ -125,7 +125,7 @@ export class Server {
     this.#admin?.close()
     this.#admin?.closeAllConnections()
     this.#log.info({ finished }, 'stopped')
-    this.#log.flush()
+    await this.#log.flush()
     return finished
   }
 

@@ -79,7 +79,7 @@ export async function run(load: LoadOptions): Promise<Running | undefined> {
     await starting
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error
-    log.flush()
+    await log.flush()
     return fail(error.problems)
   }
   stopBySignals(server)

@@ -143,7 +143,7 @@ export class Supervisor {
     await Promise.all(ends)
     this.#admin?.close()
     this.#admin?.closeAllConnections()
-    this.#log.flush()
+    await this.#log.flush()
     return members.every(({ finished }) => finished)
   }
 

@@ -1,8 +1,12 @@
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { closeSync, openSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { describe, expect, test } from '@jest/globals'
 import { createLog, type LogLevel } from '../../src/log.ts'
+import { temporaryFolder } from '../support/folder.ts'
+import { waitFor } from '../support/wait.ts'
 
 function collecting(level: LogLevel = 'info') {
   let written = ''
@@ -134,6 +138,75 @@ describe('standard output', () => {
       expect(await once(child, 'exit')).toEqual([0, null])
     } finally {
       child.kill('SIGKILL')
+    }
+  })
+
+  const MANY = "for (let i = 0; i < 1500; i++) log.info({ i, filler: 'x'.repeat(16000) }, 'line')"
+
+  test('may not be read for a long time: what waits is bounded, and whole lines are lost, which is told', async () => {
+    const child = spawn(
+      process.execPath,
+      started(`${MANY}; process.stderr.write('alive'); setInterval(() => {}, 1000)`),
+    )
+    try {
+      child.stdout.pause()
+      await once(child.stderr, 'data')
+      let text = ''
+      child.stdout.setEncoding('utf8').on('data', (more: string) => {
+        text += more
+      })
+      child.stdout.resume()
+      await waitFor('the end of the lines', () => text.includes('log lines were lost') && text.endsWith('\n'))
+      const lines = parsed(text)
+      const kept = lines.filter(({ msg }) => msg === 'line').map(({ i }) => i)
+      expect(kept).toEqual(Array.from({ length: kept.length }, (_, i) => i))
+      expect(kept.length).toBeGreaterThan(900)
+      expect(lines.at(-1)).toMatchObject({ level: 'warn', count: 1500 - kept.length })
+    } finally {
+      child.kill('SIGKILL')
+    }
+  })
+
+  test.each(['process.exit(3)', 'await log.flush(); process.exit(3)', "log.fatal({}, 'last'); process.exit(3)"])(
+    'may not be read at all: the process ends (%s)',
+    async (end) => {
+      const child = spawn(process.execPath, started(`${MANY}; ${end}`))
+      try {
+        child.stdout.pause()
+        expect(await once(child, 'exit')).toEqual([3, null])
+      } finally {
+        child.kill('SIGKILL')
+      }
+    },
+  )
+
+  test.each(['process.exit(3)', 'await log.flush(); process.exit(3)'])(
+    'may be a file on a full disk: the process goes on, and ends (%s)',
+    async (end) => {
+      const full = openSync('/dev/full', 'w')
+      const script = `log.info({}, 'line'); setTimeout(async () => { ${end} }, 100)`
+      const child = spawn(process.execPath, started(script), { stdio: ['ignore', full, 'inherit'] })
+      try {
+        expect(await once(child, 'exit')).toEqual([3, null])
+      } finally {
+        child.kill('SIGKILL')
+        closeSync(full)
+      }
+    },
+  )
+
+  test('may be a file: each line is there, in its order', async () => {
+    const file = join(temporaryFolder(), 'log')
+    const descriptor = openSync(file, 'a')
+    try {
+      const child = spawn(process.execPath, started(`${MANY}; await log.flush(); process.exit()`), {
+        stdio: ['ignore', descriptor, 'inherit'],
+      })
+      await once(child, 'exit')
+      const lines = parsed(readFileSync(file, 'utf8'))
+      expect(lines.slice(0, 900).map(({ i }) => i)).toEqual(Array.from({ length: 900 }, (_, i) => i))
+    } finally {
+      closeSync(descriptor)
     }
   })
 })
