@@ -1,11 +1,15 @@
 /** Where revocation lists are: files, folders, or text in the configuration. They are read later, as they may be large. */
-import { accessSync, constants, readdirSync, statSync } from 'node:fs'
+import { accessSync, constants, readdirSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import type { Problem } from '../errors.ts'
+import { errorCode, statOf } from './bounded-file.ts'
 import { type Kind, Unfit } from './field.ts'
-import { decodeBase64, errorCode, looksLikePath, type PemReader, withLineBreaks } from './pem.ts'
+import { decodeBase64, looksLikePath, type PemReader, withLineBreaks } from './pem.ts'
 
 const BEGIN = '-----BEGIN '
+/** Files of one folder: each is opened, read and watched. */
+const MOST_FILES = 10_000
+
 /** One place with lists: a file by its absolute path and its size in bytes, or PEM text. */
 export type CrlPart = { readonly file: string; readonly size: number } | { readonly text: string }
 
@@ -61,7 +65,7 @@ function openPlace(written: string, reader: PemReader): { name?: string; parts: 
   if (written.includes(BEGIN)) return { parts: [{ text: withLineBreaks(written) }] }
   const candidates = [...new Set(reader.folders.map((folder) => resolve(folder, written)))]
   for (const path of written.includes('\0') ? [] : candidates) {
-    const found = statSync(path, { throwIfNoEntry: false })
+    const found = statOf(path)
     if (!found) continue
     reader.files.add(path)
     return { name: path, parts: found.isDirectory() ? filesIn(path, reader) : [usable(path)] }
@@ -81,10 +85,15 @@ function filesIn(folder: string, reader: PemReader): CrlPart[] {
   } catch (error) {
     throw new Unfit(`names ${folder}, which cannot be read (${errorCode(error)})`)
   }
-  const files = names
-    .filter((name) => !name.startsWith('.'))
+  const shown = names.filter((name) => !name.startsWith('.'))
+  if (shown.length > MOST_FILES) {
+    throw new Unfit(
+      `names the folder ${folder}, which holds more than ${MOST_FILES} files; join lists in one file, or use several folders`,
+    )
+  }
+  const files = shown
     .map((name) => join(folder, name))
-    .filter((path) => statSync(path, { throwIfNoEntry: false })?.isFile())
+    .filter((path) => statOf(path)?.isFile())
     .sort()
   if (files.length === 0) throw new Unfit(`names the folder ${folder}, which holds no file`)
   for (const path of files) reader.files.add(path)
@@ -92,8 +101,8 @@ function filesIn(folder: string, reader: PemReader): CrlPart[] {
 }
 
 function usable(path: string): CrlPart {
-  const found = statSync(path)
-  if (!found.isFile()) throw new Unfit(`names ${path}, which is no file`)
+  const found = statOf(path)
+  if (!found?.isFile()) throw new Unfit(`names ${path}, which is no file`)
   try {
     accessSync(path, constants.R_OK)
   } catch {

@@ -1,8 +1,9 @@
 /** Others whose tokens are accepted: who they are, and where their keys are published. */
 import { z } from 'zod'
 import type { Problem } from '../errors.ts'
+import { readBounded } from './bounded-file.ts'
 import { block, field, type Kind, type Located, list, Unfit } from './field.ts'
-import { findFile, type PemReader, pem, readBounded } from './pem.ts'
+import { findFile, type PemReader, pem } from './pem.ts'
 import { choice, duration, onOff, text } from './scalars.ts'
 
 /** Signatures with a key pair only: who can check an HMAC can also make it. */

@@ -3,6 +3,7 @@ import { existsSync, statSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import type { Problem } from '../errors.ts'
 import { atOnce, inSlices, type Slices } from '../slices.ts'
+import { readBounded } from './bounded-file.ts'
 import { checkAgainst } from './check.ts'
 import { type Config, schema } from './config.ts'
 import {
@@ -17,7 +18,7 @@ import {
 } from './environment.ts'
 import { Unfit } from './field.ts'
 import { inNatsWords } from './nats-tls.ts'
-import { type PemReader, readBounded } from './pem.ts'
+import type { PemReader } from './pem.ts'
 import { type Place, Places } from './place.ts'
 import { resolveConfig } from './resolve.ts'
 import { substitute } from './substitution.ts'
@@ -108,7 +109,7 @@ class Load {
       if (!isFile) throw new Unfit('is no file')
       if (size > LARGEST) throw new Unfit(`is larger than ${LARGEST} bytes`)
       const expand = (text: string, at: string) => this.#expand(text, at)
-      const { tree, problems } = yield* readYaml(readBounded(path), { source, places: this.#places, expand })
+      const { tree, problems } = yield* readYaml(readBounded(path, LARGEST), { source, places: this.#places, expand })
       this.#problems.push(...problems)
       // Not before: as long as the file is being read, nobody can look up where something stands.
       for (const [at, message] of this.#incomplete) this.#tell(at, message)

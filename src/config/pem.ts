@@ -1,10 +1,9 @@
 /** Certificates and keys: a path, the PEM text itself, or its base64, as Kong takes them. */
-import { readFileSync, statSync } from 'node:fs'
 import { resolve } from 'node:path'
+import { LARGEST, readBounded, statOf } from './bounded-file.ts'
 import { type Kind, Unfit } from './field.ts'
 
 const BEGIN = '-----BEGIN '
-const LARGEST = 64 * 1024 * 1024
 
 /** PEM text and where it came from. Its text never shows in logs, JSON or `inspect`. */
 export class PemSource {
@@ -106,34 +105,6 @@ export function findFile(written: string, reader: PemReader, largest = LARGEST):
     return path
   }
   return undefined
-}
-
-function statOf(path: string) {
-  try {
-    return statSync(path)
-  } catch (error) {
-    const code = errorCode(error)
-    if (code === 'EACCES' || code === 'EPERM') throw new Unfit(`names ${path}, which this user may not read`)
-    return undefined
-  }
-}
-
-/** Reads a file that exists. @throws Unfit with the system's reason. */
-export function readBounded(path: string): Buffer {
-  try {
-    return readFileSync(path)
-  } catch (error) {
-    const code = errorCode(error)
-    throw new Unfit(
-      code === 'EACCES'
-        ? `names ${path}, which this user may not read`
-        : `names ${path}, which cannot be read (${code})`,
-    )
-  }
-}
-
-export function errorCode(error: unknown): string {
-  return typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : 'unknown error'
 }
 
 function pemOf(content: Buffer, file: string): string {

@@ -1,9 +1,10 @@
 /** From the realms as written to the realms as used: certificates looked up, docker_auth's file read. */
 import { parse } from 'yaml'
+import { readBounded } from './bounded-file.ts'
 import type { CertificateConfig } from './certificates.ts'
 import type { Written } from './config.ts'
 import { Unfit } from './field.ts'
-import { findFile, readBounded } from './pem.ts'
+import { findFile } from './pem.ts'
 import { Registry } from './registry.ts'
 import { checkRegistryRealm, type RegistryRealmConfig, type WrittenRegistryRealm } from './registry-realms.ts'
 import { located, passes, type ResolveContext } from './resolve-context.ts'

@@ -9,6 +9,7 @@ import {
   isSeq,
   LineCounter,
   type Node,
+  visit,
   type YAMLMap,
 } from 'yaml'
 import type { Problem } from '../errors.ts'
@@ -99,6 +100,7 @@ class Reader {
   readonly #problems: Problem[] = []
   readonly #spots = new Spots()
   #values = 0
+  #meanings: ReadonlyMap<Alias, Node | undefined> | undefined
 
   constructor(document: Document.Parsed, lines: LineCounter, options: YamlOptions) {
     this.#document = document
@@ -137,7 +139,8 @@ class Reader {
   }
 
   *#alias(alias: Alias, path: string, depth: number): Slices<unknown> {
-    const node = alias.resolve(this.#document)
+    this.#meanings ??= meaningsOf(this.#document)
+    const node = this.#meanings.get(alias)
     if (node) return yield* this.#value(node, path, depth + 1)
     this.#report(alias, path, SYNTAX.BAD_ALIAS ?? '')
     return null
@@ -195,6 +198,22 @@ class Reader {
     const position = start === undefined ? undefined : positionAt(this.#lines, start)
     this.#problems.push({ path, source: this.#options.source, ...position, message })
   }
+}
+
+/**
+ * What each alias stands for: the last node before it that has its anchor. The library's `resolve` goes through the whole document for each of them, so that a file of a
+ * few hundred kilobytes would take minutes.
+ */
+function meaningsOf(document: Document.Parsed): ReadonlyMap<Alias, Node | undefined> {
+  const anchored = new Map<string, Node>()
+  const meanings = new Map<Alias, Node | undefined>()
+  visit(document, {
+    Node(_key, node) {
+      if (isAlias(node)) meanings.set(node, anchored.get(node.source))
+      else if (node.anchor !== undefined) anchored.set(node.anchor, node)
+    },
+  })
+  return meanings
 }
 
 function startOf(node: unknown): number | undefined {

@@ -1,5 +1,6 @@
 /** What stands in a file of users, whichever way it is written. */
-import { createReadStream } from 'node:fs'
+import { constants } from 'node:fs'
+import { open } from 'node:fs/promises'
 import type { ReadRule } from '../../identity/mapping/filing.ts'
 
 /** How much of a file is read. */
@@ -40,7 +41,9 @@ const CHUNK = 64 * 1024
 /** @throws UsersFileError where it is larger than allowed, whatever its size seemed to be */
 export async function* chunksOf(file: string, { maxSize }: Bounds): AsyncGenerator<Buffer> {
   let size = 0
-  for await (const chunk of createReadStream(file, { highWaterMark: CHUNK }) as AsyncIterable<Buffer>) {
+  // A pipe that nobody writes to would block a thread of the process for good.
+  const opened = await open(file, constants.O_RDONLY | constants.O_NONBLOCK)
+  for await (const chunk of opened.createReadStream({ highWaterMark: CHUNK }) as AsyncIterable<Buffer>) {
     size += chunk.length
     if (size > maxSize) throw new UsersFileError(`has more than ${maxSize} bytes; raise users_file_max_size`)
     yield chunk

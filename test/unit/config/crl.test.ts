@@ -51,6 +51,12 @@ describe('ssl_crl', () => {
     expect(checkCrlSizes(undefined, 1024)).toEqual([])
   })
 
+  test('refuses a folder with more files than can be opened in any time that is worth waiting for', () => {
+    mkdirSync(place('crowded'))
+    for (let i = 0; i <= 10_000; i++) symlinkSync('../ca.crl', place('crowded', `${i}`))
+    expect(() => open('crowded')).toThrow(`names the folder ${place('crowded')}, which holds more than 10000 files`)
+  })
+
   test('refuses what is none of them, naming the path', () => {
     mkdirSync(place('empty'))
     expect(() => open('empty')).toThrow(`names the folder ${place('empty')}, which holds no file`)

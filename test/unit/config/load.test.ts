@@ -88,6 +88,20 @@ describe('hostile YAML', () => {
     expect(problems(levels.join('\n')).join()).toContain('more than 1000000 values once its aliases')
   })
 
+  test('with tens of thousands of aliases does not take quadratic time', () => {
+    const yaml = `log: &a { level: warn }\nx:\n${'  - *a\n'.repeat(40_000)}`
+    expect(problems(yaml).join()).toContain('is no setting here')
+  })
+
+  test('whose aliases mean the last anchor before them', () => {
+    const yaml = 'shutdown: { delay: &a 1s, timeout: *a, keepalive_timeout: &a 3s }'
+    expect(usable(loadText(folder, yaml)).shutdown).toMatchObject({
+      delay: 1000,
+      timeout: 1000,
+      keepalive_timeout: 3000,
+    })
+  })
+
   test('that is nested deeply, or within itself, is bounded', () => {
     expect(problems(`log: ${'['.repeat(100)}${']'.repeat(100)}`).join()).toContain('nested more than 64 deep')
     expect(problems(`log: ${'['.repeat(200_000)}`).join()).not.toBe('')

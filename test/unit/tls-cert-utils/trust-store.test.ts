@@ -33,6 +33,10 @@ describe('readTrustStore', () => {
     expect(() => readTrustStore(make())).toThrow(expect.objectContaining({ code: 'NO_CERTIFICATE' }))
   })
 
+  test('refuses a bundle of more certificates than could be read while requests wait', () => {
+    expect(() => readTrustStore(one.pem.repeat(10_001))).toThrow('more than 10000 certificates')
+  })
+
   test('refuses a bundle of which one block is damaged, wherever it stands', () => {
     const damaged = other.pem.replace(/\nMI/, '\nAI')
     for (const bundle of [damaged + one.pem, one.pem + damaged, one.pem + other.pem.slice(0, -40)]) {

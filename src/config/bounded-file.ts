@@ -1,0 +1,81 @@
+/** Reads files that a configuration names. Whoever may change one of them must not stop or exhaust a gateway that serves: both bytes and time are bounded. */
+import { closeSync, constants, fstatSync, openSync, readSync, type Stats, statSync } from 'node:fs'
+import { Unfit } from './field.ts'
+
+/** Bytes. */
+export const LARGEST = 64 * 1024 * 1024
+/** Milliseconds that a pipe may keep us waiting. Nobody is served meanwhile. */
+const PIPE_TIME = 5000
+const PIPE_INTERVAL = 20
+const CHUNK = 64 * 1024
+
+/** Undefined where nothing is there. A chain of links without end, or a name that is too long for one, names nothing. @throws Unfit where we may not look */
+export function statOf(path: string): Stats | undefined {
+  try {
+    return statSync(path)
+  } catch (error) {
+    const code = errorCode(error)
+    if (code === 'EACCES' || code === 'EPERM') throw new Unfit(`names ${path}, which this user may not read`)
+    return undefined
+  }
+}
+
+/**
+ * Reads a file, or what is written to a pipe. It is judged by what was opened, whatever the path named before, and never waited for without end: opening a pipe
+ * that nobody writes to would block.
+ * @throws Unfit with the reason
+ */
+export function readBounded(path: string, largest = LARGEST): Buffer {
+  let descriptor: number | undefined
+  try {
+    descriptor = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK)
+    const opened = fstatSync(descriptor)
+    if (!opened.isFile() && !opened.isFIFO()) throw new Unfit(`names ${path}, which is no file`)
+    return readAll(descriptor, path, largest, opened.isFIFO())
+  } catch (error) {
+    if (error instanceof Unfit) throw error
+    const code = errorCode(error)
+    throw new Unfit(
+      code === 'EACCES'
+        ? `names ${path}, which this user may not read`
+        : `names ${path}, which cannot be read (${code})`,
+    )
+  } finally {
+    if (descriptor !== undefined) closeSync(descriptor)
+  }
+}
+
+/** A file may grow while it is read, and some of /proc have no size at all. */
+function readAll(descriptor: number, path: string, largest: number, isPipe: boolean): Buffer {
+  const pieces: Buffer[] = []
+  const room = Buffer.allocUnsafe(CHUNK)
+  const until = Date.now() + PIPE_TIME
+  let size = 0
+  for (;;) {
+    const length = readInto(room, descriptor)
+    // A pipe is at its end before its writer has come, too.
+    if (length === 0 && (!isPipe || size > 0)) return Buffer.concat(pieces, size)
+    if (length === undefined || length === 0) {
+      if (Date.now() > until) throw new Unfit(`names ${path}, a pipe that was not written within ${PIPE_TIME} ms`)
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, PIPE_INTERVAL)
+      continue
+    }
+    size += length
+    if (size > largest) throw new Unfit(`names ${path}, which is larger than ${largest} bytes`)
+    pieces.push(Buffer.from(room.subarray(0, length)))
+  }
+}
+
+/** 0 at the end; undefined where there is nothing yet. */
+function readInto(room: Buffer, descriptor: number): number | undefined {
+  try {
+    return readSync(descriptor, room)
+  } catch (error) {
+    if (errorCode(error) === 'EAGAIN') return undefined
+    throw error
+  }
+}
+
+export function errorCode(error: unknown): string {
+  return typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : 'unknown error'
+}
