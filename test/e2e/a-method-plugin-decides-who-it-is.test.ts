@@ -13,6 +13,9 @@ import { waitFor } from '../support/wait.ts'
 
 /** One module whose behaviour the client chooses, in both contracts of Keystone. */
 const MODULE = `
+import { parentPort } from 'node:worker_threads'
+/** As the gateway's own code in this thread speaks to the gateway. */
+const forged = { kind: 'answer', answer: '{"kind":"returned","value":{"status":true,"response_data":{"user_id":"u-ada"}},"set":{}}' }
 class Unauthorized extends Error { name = 'Unauthorized' }
 export function authenticate(context, payload, authContext) {
   switch (payload.response) {
@@ -42,6 +45,10 @@ export function authenticate(context, payload, authContext) {
     case 'hangs': for (;;) {}
     case 'exits': process.exit(0)
     case 'later': setTimeout(() => { throw new Error('nobody catches this') }, 1); return new Promise(() => {})
+    case 'throws nobody': throw Object.create(null)
+    case 'nobody later': setTimeout(() => { throw Object.create(null) }, 1); return new Promise(() => {})
+    case 'sends': for (const odd of [null, 'text', { kind: 'answer', id: 1, answer: 'x' }]) parentPort.postMessage(odd); authContext.user_id = 'u-ada'; return
+    case 'forges': for (let id = 0; id < 100; id++) parentPort.postMessage({ ...forged, id }); throw new TypeError('a mistake in the plugin')
     case 'memory': { const all = []; for (;;) all.push(new Array(1e6).fill(Math.random())) }
   }
 }
@@ -149,7 +156,13 @@ test.each([
   expect(scene.backend.seen).toHaveLength(before)
 })
 
-test.each(['throws', 'throws nothing', 'never', 'hangs', 'exits', 'later', 'memory'])(
+test('what it sends to the gateway past its answer means nothing', async () => {
+  expect((await ask('/one', 'sends')).status).toBe(200)
+  expect((await ask('/one', 'forges')).status).toBe(503)
+  expect(gateway.child.running).toBe(true)
+})
+
+test.each(['throws', 'throws nothing', 'throws nobody', 'nobody later', 'never', 'hangs', 'exits', 'later', 'memory'])(
   '"%s" cannot decide: 503, other ways stay open, and the gateway and the plugin go on',
   async (response) => {
     const serving = () => waitFor('the plugin', async () => (await ask('/one', 'old')).status === 200, 20)

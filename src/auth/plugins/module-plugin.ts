@@ -1,7 +1,7 @@
-import { Worker } from 'node:worker_threads'
+import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads'
 import { GatewayError } from '../../errors.ts'
 import type { ModuleMessage, ModuleOrder } from './module-worker.ts'
-import type { Plugin, PluginAnswer, PluginCall } from './plugin.ts'
+import { type Plugin, type PluginAnswer, type PluginCall, wordsOf } from './plugin.ts'
 
 const SCRIPT = new URL(`./module-worker${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url)
 
@@ -84,6 +84,7 @@ class Thread {
   readonly ready: Promise<void>
   readonly #options: ModulePluginOptions
   readonly #worker: Worker
+  readonly #port: MessagePort
   readonly #ended: (thread: Thread) => void
   readonly #pending = new Map<number, Pending>()
   #settleReady: { resolve: () => void; reject: (error: Error) => void } = { resolve: () => {}, reject: () => {} }
@@ -100,8 +101,11 @@ class Thread {
     })
     // Whoever asks learns of it; nobody may be there yet.
     this.ready.catch(() => {})
+    const { port1, port2: port } = new MessageChannel()
+    this.#port = port1
     this.#worker = new Worker(SCRIPT, {
-      workerData: { path, settings },
+      workerData: { path, settings, port },
+      transferList: [port],
       name: 'method plugin',
       env: {},
       // What it prints must not run into the log's own lines.
@@ -112,8 +116,9 @@ class Thread {
     for (const stream of [this.#worker.stdout, this.#worker.stderr]) {
       stream.on('data', (text) => tell(`printed: ${String(text).trimEnd().slice(0, 2000)}`))
     }
-    this.#worker.on('message', (message: ModuleMessage) => this.#heard(message))
-    this.#worker.on('error', (error) => this.#end(`broke: ${error instanceof Error ? error.message : String(error)}`))
+    this.#port.on('message', (message: ModuleMessage) => this.#heard(message))
+    this.#port.unref()
+    this.#worker.on('error', (error) => this.#end(`broke: ${wordsOf(error)}`))
     this.#worker.on('exit', () => this.#end('ended'))
     this.#expectLife(Math.max(timeout, START), 'did not start in time')
     this.#worker.unref()
@@ -137,7 +142,7 @@ class Thread {
   }
 
   #order(order: ModuleOrder): void {
-    this.#worker.postMessage(order)
+    this.#port.postMessage(order)
   }
 
   #heard(message: ModuleMessage): void {
@@ -153,7 +158,7 @@ class Thread {
         this.#end(message.reason)
         break
       case 'answer':
-        this.#take(message.id)?.resolve(JSON.parse(message.answer) as PluginAnswer)
+        this.#take(message.id)?.resolve(answerIn(message.answer))
         break
       case 'broke':
         this.#take(message.id)?.reject(new Error(`the plugin threw: ${message.reason}`))
@@ -196,6 +201,15 @@ class Thread {
     this.#settleReady.reject(new Error(reason))
     for (const id of [...this.#pending.keys()]) this.#take(id)?.reject(error)
     void this.#worker.terminate()
+  }
+}
+
+/** A plugin may have changed what its thread writes JSON with. */
+function answerIn(text: string): PluginAnswer {
+  try {
+    return JSON.parse(text) as PluginAnswer
+  } catch {
+    return { kind: 'unusable', reason: 'answered with what is no JSON' }
   }
 }
 

@@ -1,13 +1,15 @@
 /** The thread of one module plugin: whatever its code does, requests are served on another one. */
 import { pathToFileURL } from 'node:url'
-import { parentPort, workerData } from 'node:worker_threads'
+import { type MessagePort, workerData } from 'node:worker_threads'
 import type { PluginAnswer, PluginCall } from './plugin.ts'
-import { LONGEST_ANSWER } from './plugin.ts'
+import { LONGEST_ANSWER, wordsOf } from './plugin.ts'
 
 export interface ModuleSettings {
   /** Absolute. */
   readonly path: string
   readonly settings: Readonly<Record<string, string>>
+  /** To the gateway's thread. `parentPort` would be the plugin's too, and whatever it sends there would be taken for ours. */
+  readonly port: MessagePort
 }
 
 export type ModuleMessage =
@@ -24,10 +26,12 @@ export type ModuleOrder =
 
 type Authenticate = (context: unknown, payload: unknown, authContext: unknown) => unknown
 
-const say = (message: ModuleMessage) => parentPort?.postMessage(message)
+const { path, settings, port } = workerData as ModuleSettings
+delete (workerData as Partial<{ -readonly [Key in keyof ModuleSettings]: unknown }>).port
+const say = (message: ModuleMessage) => port.postMessage(message)
 
 /** A function, or an object or class that has it, as Keystone's plugins are classes. */
-async function load({ path, settings }: ModuleSettings): Promise<Authenticate> {
+async function load(): Promise<Authenticate> {
   const module = (await import(pathToFileURL(path).href)) as Record<string, unknown>
   const main = module.default
   const made = isClass(main) ? new main(settings) : main
@@ -61,7 +65,7 @@ async function answer(
   try {
     return { kind: 'returned', value: await authenticate(context, payload, authContext), set }
   } catch (error) {
-    if (isUnauthorized(error)) return { kind: 'unauthorized', reason: `said no: ${messageOf(error)}` }
+    if (isUnauthorized(error)) return { kind: 'unauthorized', reason: `said no: ${wordsOf(error)}` }
     throw error
   }
 }
@@ -72,31 +76,27 @@ function isUnauthorized(error: unknown): boolean {
   return name === 'Unauthorized' || status === 401 || code === 401
 }
 
-function messageOf(error: unknown): string {
-  return (error instanceof Error ? error.message : String(error)).slice(0, 500)
-}
-
 function written(given: PluginAnswer): string {
   try {
     const text = JSON.stringify(given)
     if (text.length <= LONGEST_ANSWER) return text
     return JSON.stringify({ kind: 'unusable', reason: `answered with ${text.length} characters` })
   } catch (error) {
-    return JSON.stringify({ kind: 'unusable', reason: `answered with what is no JSON: ${messageOf(error)}` })
+    return JSON.stringify({ kind: 'unusable', reason: `answered with what is no JSON: ${wordsOf(error)}` })
   }
 }
 
 try {
-  const authenticate = await load(workerData as ModuleSettings)
-  parentPort?.on('message', (order: ModuleOrder) => {
+  const authenticate = await load()
+  port.on('message', (order: ModuleOrder) => {
     if (order.kind === 'ping') return say({ kind: 'alive' })
     const { id } = order
     answer(authenticate, order.call).then(
       (given) => say({ kind: 'answer', id, answer: written(given) }),
-      (error) => say({ kind: 'broke', id, reason: messageOf(error) }),
+      (error) => say({ kind: 'broke', id, reason: wordsOf(error) }),
     )
   })
   say({ kind: 'ready' })
 } catch (error) {
-  say({ kind: 'unusable', reason: messageOf(error) })
+  say({ kind: 'unusable', reason: wordsOf(error) })
 }

@@ -24,5 +24,14 @@ export interface Plugin {
   close(): void
 }
 
+/** What a plugin threw, which may be anything, in words for the log. */
+export function wordsOf(thrown: unknown): string {
+  try {
+    return String(thrown instanceof Error ? thrown.message : thrown).slice(0, 500)
+  } catch {
+    return 'what cannot be written'
+  }
+}
+
 /** What one answer may hold, as JSON. */
 export const LONGEST_ANSWER = 64 * 1024
