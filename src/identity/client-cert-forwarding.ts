@@ -21,8 +21,16 @@ export function writesElement(mode: ForwardMode): boolean {
 }
 
 export interface ClientCertForwarding {
-  /** Appends the peer's header to `out` as one line. `append` is after the client's headers were filtered, and before ours. */
-  append(out: string[], connection: Connection, rawHeaders: readonly string[]): void
+  /**
+   * Appends the peer's header to `out`, with our own element behind it in the same line: some readers take the first line for all of it. Returns what is left
+   * of `ours`, the identity headers of this connection.
+   */
+  append(
+    out: string[],
+    connection: Connection,
+    rawHeaders: readonly string[],
+    ours: readonly string[],
+  ): readonly string[]
 }
 
 export interface ClientCertForwardingOptions {
@@ -32,25 +40,24 @@ export interface ClientCertForwardingOptions {
   readonly maxSize: number
 }
 
-/**
- * Undefined for the modes that forward nothing. The elements of a trusted peer come before ours, in a line of their own: a list in several
- * lines is the same list (RFC 9110 5.3).
- */
+/** Undefined for the modes that forward nothing. */
 export function createClientCertForwarding(options: ClientCertForwardingOptions): ClientCertForwarding | undefined {
   const { mode, trusted, maxSize } = options
   const keeps = KEEPS[mode]
   if (!keeps) return undefined
   return {
-    append(out, connection, rawHeaders) {
-      if (!keeps(connection) || !trusted.has(plainAddress(connection.remoteAddress))) return
+    append(out, connection, rawHeaders, ours) {
+      if (!keeps(connection) || !trusted.has(plainAddress(connection.remoteAddress))) return ours
       const text = joined(rawHeaders, XFCC.toLowerCase())
-      if (text === undefined || text === '') return
+      if (text === undefined || text === '') return ours
       if (text.length > maxSize)
         throw new GatewayError('GW_IDENTITY_TOO_LARGE', `the peer's ${XFCC} has ${text.length} bytes`)
       if (!/^[\t\x20-\x7e]*$/.test(text) || !parseXfcc(text)) {
         throw new GatewayError('GW_BAD_REQUEST', `the peer's ${XFCC} cannot be read in one way only`)
       }
-      out.push(XFCC, text)
+      const at = ours.findIndex((item, i) => i % 2 === 0 && item === XFCC)
+      out.push(XFCC, at < 0 ? text : `${text},${ours[at + 1]}`)
+      return at < 0 ? ours : ours.toSpliced(at, 2)
     },
   }
 }

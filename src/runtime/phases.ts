@@ -77,8 +77,8 @@ export function createPhases(options: PhasesOptions): Phases {
         authority: head.destination.authority,
         strippedPrefix: match.strippedPrefix,
       })
-      clientCert?.append(own, connection, request.rawHeaders)
-      return { own, constant: [origin, identity.for(connection, who)] }
+      const told = identity.for(connection, who)
+      return { own, constant: [origin, clientCert?.append(own, connection, request.rawHeaders, told) ?? told] }
     },
     limits: {
       maxBodySize: listener.client_max_body_size,
