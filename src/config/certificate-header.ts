@@ -5,12 +5,12 @@ import { headerName } from './identity-headers.ts'
 import { choice } from './scalars.ts'
 
 export const certificateHeaderSettings = {
-  certificate_header_format: field(choice('off', 'url_encoded', 'base64_encoded', 'rfc9440', 'xfcc'), {
+  certificate_header_format: field(choice('off', 'url_encoded', 'base64_encoded', 'pem', 'rfc9440', 'xfcc'), {
     default: 'off',
     env: 'SALLYPORT_CERTIFICATE_HEADER_FORMAT',
     about:
       "Whether load balancers in trusted_ips tell the client's certificate in a header, for each request, instead of the one of their own connection. It is verified like one that " +
-      'came by TLS. url_encoded: PEM, as of nginx and AWS; base64_encoded: DER, as of Traefik and Cloudflare; rfc9440: Client-Cert and Client-Cert-Chain; xfcc: Cert and Chain, as of Envoy.',
+      'came by TLS. url_encoded: PEM, as of nginx and AWS; base64_encoded: DER, as of Traefik and Cloudflare; pem: PEM on one line, as of Apache; rfc9440: Client-Cert and Client-Cert-Chain; xfcc: Cert and Chain, as of Envoy.',
   }),
   certificate_header_name: field(headerName, {
     env: 'SALLYPORT_CERTIFICATE_HEADER_NAME',
@@ -19,19 +19,24 @@ export const certificateHeaderSettings = {
   }),
 }
 
+type CertificateHeaderFormat = 'url_encoded' | 'base64_encoded' | 'pem' | 'rfc9440' | 'xfcc'
+
+/** Everybody calls it otherwise. */
+const LEAVES_NAME_OPEN: ReadonlySet<string> = new Set(['url_encoded', 'base64_encoded', 'pem'])
+
 interface CertificateHeaderConfig {
   readonly at: string
-  readonly certificate_header_format: 'off' | 'url_encoded' | 'base64_encoded' | 'rfc9440' | 'xfcc'
+  readonly certificate_header_format: 'off' | CertificateHeaderFormat
   readonly certificate_header_name?: string | undefined
 }
 
 /** @param mode the server's ssl_verify_client */
 export function checkCertificateHeader(given: CertificateHeaderConfig, mode: string): Problem[] {
   const { at, certificate_header_format: format, certificate_header_name: name } = given
-  const isOpen = format === 'url_encoded' || format === 'base64_encoded'
+  const isOpen = LEAVES_NAME_OPEN.has(format)
   const path = `${at}.certificate_header_name`
   if (name !== undefined && !isOpen) {
-    const message = `belongs to url_encoded and base64_encoded; remove it, as certificate_header_format is ${format}`
+    const message = `belongs to url_encoded, base64_encoded and pem; remove it, as certificate_header_format is ${format}`
     return [{ path, message }]
   }
   if (name === undefined && isOpen) {

@@ -6,7 +6,7 @@ import { PemError, readPemBlocks } from '../tls-cert-utils/pem.ts'
 import { fold } from './fold.ts'
 import { parseXfcc, type XfccPair } from './xfcc.ts'
 
-export type CertificateHeaderFormat = 'url_encoded' | 'base64_encoded' | 'rfc9440' | 'xfcc'
+export type CertificateHeaderFormat = 'url_encoded' | 'base64_encoded' | 'pem' | 'rfc9440' | 'xfcc'
 
 /** The client's own certificate first. */
 export type SentCertificates = readonly [CertificateFacts, ...CertificateFacts[]]
@@ -20,6 +20,9 @@ export interface CertificateHeader {
   read(values: readonly string[]): SentCertificates
 }
 
+/** What mod_headers writes for a variable of mod_ssl that is empty. */
+const APACHES_NOTHING = '(null)'
+
 /** More is no client's chain, and each costs a signature to check. */
 const MOST = 10
 
@@ -30,7 +33,8 @@ export function createCertificateHeader(format: CertificateHeaderFormat, name: s
   return {
     names,
     valuesIn(rawHeaders) {
-      const values = folded.map((each, i) => onlyValue(rawHeaders, each, names[i] as string))
+      const found = folded.map((each, i) => onlyValue(rawHeaders, each, names[i] as string))
+      const values = format === 'pem' ? found.map((value) => value?.replaceAll(APACHES_NOTHING, '').trim()) : found
       if (values.some((value) => value !== undefined && value !== '')) return values.map((value) => value ?? '')
       return undefined
     },
@@ -82,6 +86,7 @@ function certificateOf(der: Buffer): CertificateFacts {
 const READERS: Readonly<Record<CertificateHeaderFormat, (values: readonly string[]) => Buffer[]>> = {
   url_encoded: ([value = '']) => fromEscapedPem(value),
   base64_encoded: ([value = '']) => value.split(',').map((each) => fromBase64(each.trim())),
+  pem: ([value = '']) => fromOneLine(value),
   rfc9440: ([certificate = '', chain = '']) => [
     fromByteSequence(certificate),
     ...(chain === '' ? [] : chain.split(',').map((each) => fromByteSequence(each.trim()))),
@@ -99,6 +104,14 @@ function fromEscapedPem(value: string): Buffer[] {
     throw new Malformed('holds something besides certificates')
   }
   return blocks.map(({ der }) => der)
+}
+
+const ONE_LINE = /-----BEGIN CERTIFICATE----- ([A-Za-z0-9+/= ]+) -----END CERTIFICATE-----/g
+
+/** Apache's `%{SSL_CLIENT_CERT}s`: the line ends have become blanks. */
+function fromOneLine(value: string): Buffer[] {
+  if (value.replaceAll(ONE_LINE, '').trim() !== '') throw new Malformed('is no PEM of certificates on one line')
+  return [...value.matchAll(ONE_LINE)].map(([, content = '']) => fromBase64(content.replaceAll(' ', '')))
 }
 
 function unescaped(value: string): string {

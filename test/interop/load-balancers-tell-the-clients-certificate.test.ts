@@ -1,5 +1,6 @@
-// The real nginx, HAProxy and Caddy end the client's TLS and tell its certificate in a header: the backend must learn the same as from TLS with the gateway itself.
+// The real nginx, HAProxy, Apache and Caddy end the client's TLS and tell its certificate in a header: the backend must learn the same as from TLS with the gateway itself.
 import { beforeAll, beforeEach, expect, test } from '@jest/globals'
+import { startApache } from '../support/apache.ts'
 import { startCaddy } from '../support/caddy.ts'
 import { ask } from '../support/client.ts'
 import { temporaryFile } from '../support/folder.ts'
@@ -130,6 +131,32 @@ describeWith(['haproxy'], 'HAProxy, in the words of RFC 9440', () => {
         server gateway 127.0.0.1:${gateway.port} ssl verify none sni str(localhost)`,
     )
     return { balancer, gateway, judges: false }
+  })
+})
+
+describeWith(['apache2'], 'Apache, on one line', () => {
+  behaves(async () => {
+    const gateway = await gatewayReading({
+      certificate_header_format: 'pem',
+      certificate_header_name: 'X-Client-Certificate',
+    })
+    const balancer = await freePort()
+    const front = scene.front.files()
+    await startApache(
+      balancer,
+      `SSLEngine on
+      SSLCertificateFile ${front.certificate}
+      SSLCertificateKeyFile ${front.key}
+      SSLVerifyClient optional_no_ca
+      SSLProxyEngine on
+      SSLProxyVerify none
+      SSLProxyCheckPeerName off
+      ProxyPreserveHost on
+      RequestHeader set X-Client-Certificate "%{SSL_CLIENT_CERT}s %{SSL_CLIENT_CERT_CHAIN_0}s"
+      ProxyPass / https://127.0.0.1:${gateway.port}/`,
+    )
+    // It forgives what nginx forgives.
+    return { balancer, gateway, judges: true }
   })
 })
 

@@ -12,6 +12,8 @@ const escaped = (pem: string) => encodeURIComponent(pem)
 const amazon = (pem: string) =>
   encodeURIComponent(pem).replaceAll('%2B', '+').replaceAll('%2F', '/').replaceAll('%3D', '=')
 const base64 = (der: Buffer) => der.toString('base64')
+/** As mod_headers does. */
+const oneLine = (pem: string) => pem.replaceAll('\n', ' ')
 const item = (der: Buffer) => `:${base64(der)}:`
 const sha256 = ada.x509.fingerprint256.replaceAll(':', '')
 
@@ -28,6 +30,8 @@ describe('reads what load balancers write', () => {
     ['AWS’s, with safe characters', 'url_encoded', ['X-Cert', amazon(ada.chain)]],
     ['Traefik’s base64', 'base64_encoded', ['X-Cert', `${base64(ada.der)},${base64(between.der)}`]],
     ['Cloudflare’s base64', 'base64_encoded', ['X-Cert', base64(ada.der)]],
+    ['Apache’s PEM on one line', 'pem', ['X-Cert', oneLine(ada.certificate)]],
+    ['a chain of it', 'pem', ['X-Cert', `${oneLine(ada.certificate)} ${oneLine(between.certificate)} (null)`]],
     ['RFC 9440', 'rfc9440', ['Client-Cert', item(ada.der)]],
     [
       'with a chain',
@@ -50,6 +54,8 @@ describe('reads what load balancers write', () => {
   test.each<[CertificateHeaderFormat, string[]]>([
     ['url_encoded', []],
     ['url_encoded', ['X-Cert', '']],
+    ['pem', ['X-Cert', '(null)']],
+    ['pem', ['X-Cert', '(null) (null)']],
     ['rfc9440', ['X-Cert', 'x']],
     ['xfcc', ['X-Certificate', 'x']],
   ])('no certificate where the header is not there, or empty: %s %j', (format, rawHeaders) => {
@@ -76,6 +82,12 @@ describe('refuses with 400', () => {
     ['base64 with a blank in it', 'base64_encoded', ['X-Cert', base64(ada.der).replace(/^(.{9})/, '$1 ')]],
     ['an empty item', 'base64_encoded', ['X-Cert', `${base64(ada.der)},`]],
     ['PEM that is not escaped', 'url_encoded', ['X-Cert', ada.certificate.replaceAll('\n', ' ')]],
+    ['nothing of Apache’s, in a dialect of others', 'base64_encoded', ['X-Cert', '(null)']],
+    ['PEM on one line with a key', 'pem', ['X-Cert', oneLine(ada.certificate + ada.key)]],
+    ['half a PEM', 'pem', ['X-Cert', oneLine(ada.certificate).slice(0, 200)]],
+    ['two copies of it', 'pem', ['X-Cert', oneLine(ada.certificate), 'X_Cert', '(null)']],
+    ['text around it', 'pem', ['X-Cert', `${oneLine(ada.certificate)},x`]],
+    ['base64 that is none', 'pem', ['X-Cert', oneLine(ada.certificate).replace('MII', 'M=I')]],
     ['half an escape', 'url_encoded', ['X-Cert', `${escaped(ada.certificate)}%0`]],
     ['no UTF-8', 'url_encoded', ['X-Cert', '%FF%FE']],
     ['text around the PEM', 'url_encoded', ['X-Cert', `x${escaped(ada.certificate)}`]],
@@ -97,10 +109,13 @@ describe('refuses with 400', () => {
   })
 
   test('anything else, and never with an error that nobody foresaw', () => {
-    const formats = fc.constantFrom<CertificateHeaderFormat>('url_encoded', 'base64_encoded', 'rfc9440', 'xfcc')
+    const formats = fc.constantFrom<CertificateHeaderFormat>(
+      ...(['url_encoded', 'base64_encoded', 'pem', 'rfc9440', 'xfcc'] as const),
+    )
     const pieces = fc.constantFrom(
       escaped(ada.certificate),
       base64(ada.der),
+      oneLine(ada.certificate),
       item(ada.der),
       '%0A',
       '"',
