@@ -4,15 +4,11 @@ import { ConfigError, describeProblem, type Problem } from '../errors.ts'
 import { createLog } from '../log.ts'
 import { createMetrics } from '../metrics.ts'
 import { buildRuntime, createLasting, type Runtime } from '../runtime/runtime.ts'
+import { withConfigOption } from './config-option.ts'
 
 export function addCheck(program: Command): void {
-  program
-    .command('check')
+  withConfigOption(program.command('check'))
     .description('Say whether the gateway would start: files read, keys matched, dates shown. Exit status 0 or 1.')
-    .option(
-      '-c, --config <file>',
-      'the configuration (default: SALLYPORT_CONFIG, else conf/sallyport.yaml if it is there)',
-    )
     .action(async ({ config: file }: { config?: string }) => {
       process.exitCode = (await check(file, process.env)) ? 0 : 1
     })

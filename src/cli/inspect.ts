@@ -8,6 +8,7 @@ import { pemOf } from '../tls-cert-utils/pem.ts'
 import type { VerifyOptions } from '../tls-cert-utils/verify.ts'
 import type { CheckResult } from './checks.ts'
 import { CommandError, fileTrouble, reporting } from './command-error.ts'
+import { withConfigOption } from './config-option.ts'
 import type { Decision } from './decision.ts'
 import { decisionReport } from './decision-report.ts'
 import type { DescribedCertificate, ServerJudgement } from './inspection.ts'
@@ -24,16 +25,11 @@ interface InspectOptions {
 }
 
 export function addInspect(program: Command): void {
-  program
-    .command('inspect')
+  withConfigOption(program.command('inspect'))
     .description('Show what the gateway would make of a client certificate: its facts, its verification, the headers.')
     .argument(
       '[file]',
       'the certificate, PEM or DER, with the intermediates that the client sends; - for standard input',
-    )
-    .option(
-      '-c, --config <file>',
-      'the configuration (default: SALLYPORT_CONFIG, else conf/sallyport.yaml if it is there)',
     )
     .option(
       '--for <request>',

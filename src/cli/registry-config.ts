@@ -6,6 +6,7 @@ import { describeProblem } from '../errors.ts'
 import { readCertificates } from '../tls-cert-utils/certificates.ts'
 import { CertificateError } from '../tls-cert-utils/key-pair.ts'
 import { CommandError, fileTrouble, reporting } from './command-error.ts'
+import { withConfigOption } from './config-option.ts'
 
 interface RegistryConfigOptions {
   readonly config?: string
@@ -17,13 +18,8 @@ interface RegistryConfigOptions {
 }
 
 export function addRegistryConfig(program: Command): void {
-  program
-    .command('registry-config')
+  withConfigOption(program.command('registry-config'))
     .description('Print what a Docker registry needs to take the tokens of a realm, and write its rootcertbundle.')
-    .option(
-      '-c, --config <file>',
-      'the configuration (default: SALLYPORT_CONFIG, else conf/sallyport.yaml if it is there)',
-    )
     .option('--realm <name>', 'the realm, where there are several')
     .option('--service <name>', 'the registry, where the realm has several')
     .option('--url <url>', "where clients reach the gateway (default: the realm's url)")

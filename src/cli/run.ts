@@ -5,17 +5,13 @@ import { createLog, type Log } from '../log.ts'
 import { Server } from '../server.ts'
 import { Supervisor } from '../workers/supervisor.ts'
 import { isWorker, serveAsWorker } from '../workers/worker.ts'
+import { withConfigOption } from './config-option.ts'
 import { checkNatsFlags, type NatsFlags, natsOverrides } from './nats-flags.ts'
 
 export function addRun(program: Command): void {
-  program
-    .command('run')
+  withConfigOption(program.command('run'))
     .description(
       'Start the gateway. SIGHUP and changed files reload it, SIGTERM drains and stops it, SIGUSR2 replaces its workers one by one.',
-    )
-    .option(
-      '-c, --config <file>',
-      'the configuration (default: SALLYPORT_CONFIG, else conf/sallyport.yaml if it is there)',
     )
     .option(
       '--authn-opt <name=value>',

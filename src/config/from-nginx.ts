@@ -3,6 +3,15 @@
 /** Words that share a remedy, separated by spaces. The remedy completes "…: is nginx's; ". */
 export type Remedies = readonly (readonly [words: string, remedy: string])[]
 
+export const FILE_OF_NGINX =
+  "is a file of nginx's; write YAML in its words: docs/migration.md has an example and says what is called otherwise here"
+
+/** Of a file that is no YAML. */
+export function isOfNginx(bytes: Uint8Array): boolean {
+  const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1')
+  return /^[ \t]*(http|server|events|stream|location|upstream)\b[^\n{};]*\{/m.test(text) && /^[^#\n]*;/m.test(text)
+}
+
 const STREAMS = 'remove it: bodies stream in both directions and are never held'
 const OPENSSL = "remove it: OpenSSL's own choice holds; ssl_protocols and ssl_ciphers can be set"
 const UNTOUCHED = 'leave it to the API: bodies and headers of its answers pass as they are'

@@ -3,7 +3,7 @@ import { existsSync, statSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import type { Problem } from '../errors.ts'
 import { atOnce, inSlices, type Slices } from '../slices.ts'
-import { readBounded } from './bounded-file.ts'
+import { errorCode, readBounded } from './bounded-file.ts'
 import { checkAgainst } from './check.ts'
 import { type Config, schema } from './config.ts'
 import {
@@ -17,6 +17,7 @@ import {
   verbatimSetting,
 } from './environment.ts'
 import { Unfit } from './field.ts'
+import { FILE_OF_NGINX, isOfNginx } from './from-nginx.ts'
 import { inNatsWords } from './nats-tls.ts'
 import type { PemReader } from './pem.ts'
 import { type Place, Places } from './place.ts'
@@ -106,10 +107,12 @@ class Load {
     this.#pems.files.add(path)
     try {
       const { size, isFile } = statOf(path)
-      if (!isFile) throw new Unfit('is no file')
+      if (!isFile) throw new Unfit('is no file; name a YAML file')
       if (size > LARGEST) throw new Unfit(`is larger than ${LARGEST} bytes`)
       const expand = (text: string, at: string) => this.#expand(text, at)
-      const { tree, problems } = yield* readYaml(readBounded(path, LARGEST), { source, places: this.#places, expand })
+      const bytes = readBounded(path, LARGEST)
+      const { tree, problems } = yield* readYaml(bytes, { source, places: this.#places, expand })
+      if (!tree && isOfNginx(bytes)) throw new Unfit(FILE_OF_NGINX)
       this.#problems.push(...problems)
       // Not before: as long as the file is being read, nobody can look up where something stands.
       for (const [at, message] of this.#incomplete) this.#tell(at, message)
@@ -180,8 +183,10 @@ function statOf(path: string): { size: number; isFile: boolean } {
   try {
     const found = statSync(path)
     return { size: found.size, isFile: found.isFile() }
-  } catch {
-    throw new Unfit('names no file that can be read')
+  } catch (error) {
+    const code = errorCode(error)
+    if (code === 'ENOENT' || code === 'ENOTDIR') throw new Unfit(`is not there (looked for ${path})`)
+    throw new Unfit(code === 'EACCES' ? 'is in a folder that this user may not read' : `cannot be read (${code})`)
   }
 }
 

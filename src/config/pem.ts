@@ -2,6 +2,7 @@
 import { resolve } from 'node:path'
 import { LARGEST, readBounded, statOf } from './bounded-file.ts'
 import { type Kind, Unfit } from './field.ts'
+import { insteadOfPem } from './no-pem.ts'
 
 const BEGIN = '-----BEGIN '
 
@@ -111,7 +112,7 @@ function pemOf(content: Buffer, file: string): string {
   if (content.includes(BEGIN)) return content.toString('utf8')
   const decoded = decodeBase64(content.toString('latin1'))
   if (decoded?.includes(BEGIN)) return decoded
-  throw new Unfit(`names ${file}, which holds no PEM (no line begins with ${BEGIN.trim()})`)
+  throw new Unfit(`names ${file}, which ${insteadOfPem(content)}`)
 }
 
 export function decodeBase64(written: string): string | undefined {

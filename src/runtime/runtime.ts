@@ -181,7 +181,7 @@ function* compose(loaded: LoadedConfig, lasting: Lasting): Slices<Runtime> {
   if (config.services.length === 0) {
     materials.problem(
       'services',
-      'there is nothing to serve: declare a service with a route, or set SALLYPORT_UPSTREAM_URL',
+      `there is nothing to serve: ${loaded.file === undefined ? 'name a configuration with -c FILE' : 'declare a service with a route'}, or set SALLYPORT_UPSTREAM_URL`,
     )
   }
   const accessLog = lasting.log.accessLog({

@@ -1,6 +1,6 @@
 import { type CertificateFacts, readCertificate } from './certificate.ts'
 import { CertificateError } from './certificate-error.ts'
-import { type PemBlock, PemError, readPemBlocks } from './pem.ts'
+import { labelsInstead, type PemBlock, PemError, readPemBlocks } from './pem.ts'
 
 /** Each takes a third of a millisecond to read, and nobody is served meanwhile. */
 const MOST_CERTIFICATES = 10_000
@@ -10,13 +10,17 @@ const MOST_CERTIFICATES = 10_000
  * @throws {CertificateError} NO_CERTIFICATE, BAD_CERTIFICATE; the message counts the certificates from 1
  */
 export function readCertificates(pem: string): CertificateFacts[] {
-  const blocks = blocksOf(pem).filter((block) => block.label === 'CERTIFICATE')
+  const all = blocksOf(pem)
+  const blocks = all.filter((block) => block.label === 'CERTIFICATE')
   if (blocks.length > MOST_CERTIFICATES) {
     throw new CertificateError('BAD_CERTIFICATE', `There are more than ${MOST_CERTIFICATES} certificates in it.`)
   }
   const certificates = blocks.map((block, index) => checked(block, index + 1))
   if (certificates.length === 0) {
-    throw new CertificateError('NO_CERTIFICATE', 'There is no PEM block of a certificate in it.')
+    throw new CertificateError(
+      'NO_CERTIFICATE',
+      `There is no PEM block of a certificate in it${labelsInstead(all)}.`,
+    )
   }
   return certificates
 }

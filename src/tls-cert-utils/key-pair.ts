@@ -2,7 +2,7 @@ import { createPrivateKey, type KeyObject } from 'node:crypto'
 import type { CertificateFacts } from './certificate.ts'
 import { CertificateError } from './certificate-error.ts'
 import { readCertificates } from './certificates.ts'
-import { type PemBlock, PemError, readPemBlocks } from './pem.ts'
+import { labelsInstead, type PemBlock, PemError, readPemBlocks } from './pem.ts'
 
 /** Re-exported because most callers meet it here. */
 export { CertificateError, type CertificateErrorCode } from './certificate-error.ts'
@@ -79,9 +79,16 @@ function assertMatch(certificates: readonly CertificateFacts[], key: KeyObject):
 }
 
 function privateKeyBlock(text: string): PemBlock {
-  const keys = keyBlocks(text).filter((block) => block.label.endsWith('PRIVATE KEY'))
+  const blocks = keyBlocks(text)
+  const keys = blocks.filter((block) => block.label.endsWith('PRIVATE KEY'))
   const [key] = keys
-  if (key === undefined) throw new CertificateError('NO_KEY', 'There is no PEM block of a private key in it.')
+  if (key === undefined)
+    throw new CertificateError('NO_KEY', `There is no PEM block of a private key in it${labelsInstead(blocks)}.`)
+  if (key.label.startsWith('OPENSSH'))
+    throw new CertificateError(
+      'BAD_KEY',
+      'The private key is in OpenSSH\'s format; "ssh-keygen -p -m PKCS8 -f FILE" makes PEM of it.',
+    )
   if (keys.length > 1) throw new CertificateError('BAD_KEY', `There are ${keys.length} private keys in it; give one.`)
   return key
 }

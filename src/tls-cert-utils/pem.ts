@@ -53,6 +53,12 @@ export function readPemBlocks(text: string): PemBlock[] {
   return blocks
 }
 
+/** `, only PRIVATE KEY`: what stands in a text in place of what was looked for. The labels are of a file, and may be anything. */
+export function labelsInstead(blocks: readonly PemBlock[]): string {
+  const labels = [...new Set(blocks.map(({ label }) => label.slice(0, 40)))].slice(0, 3)
+  return labels.length === 0 ? '' : `, only ${labels.join(', ')}`
+}
+
 /** PEM text of DER: lines of 64 characters, and a line end last. */
 export function pemOf(label: string, der: Uint8Array): string {
   const base64 = Buffer.from(der.buffer, der.byteOffset, der.byteLength).toString('base64')

@@ -171,6 +171,5 @@ test('a plugin that we do not have is refused by name and line', async () => {
     '_format_version: "3.0"\nplugins:\n- name: key-auth\nservices:\n- name: a\n  url: http://a\n',
   )
   expect(status).toBe(1)
-  expect(output).toContain(`${file}:2`)
-  expect(output).toContain('plugins')
+  expect(output).toContain(`${file}:3:3: plugins[0]: is Kong's plugin key-auth; write rules: [[api-key]]`)
 })

@@ -24,3 +24,15 @@ test.each([[['frobnicate']], [['run', '--frobnicate']]])('%j is refused with a h
   expect(status).not.toBe(0)
   expect(stderr).toMatch(/frobnicate/)
 })
+
+test.each([['run'], ['check'], ['registry-config']])('%s FILE, without -c, is told of -c', async (command) => {
+  const { status, stderr } = await sallyport([command, 'sallyport.yaml'])
+  expect(status).toBe(1)
+  expect(stderr).toContain(`sallyport ${command} -c FILE names the configuration`)
+})
+
+test('-c with nothing, as of a variable that is not set, is refused instead of starting from another file', async () => {
+  const { status, stderr } = await sallyport(['check', '-c', ''])
+  expect(status).toBe(1)
+  expect(stderr).toContain("argument '' is invalid. It is empty; name a file, or leave the option out.")
+})

@@ -3,6 +3,7 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
+import { FILE_OF_NGINX } from '../../../src/config/from-nginx.ts'
 import { loadConfig, loadConfigBeside } from '../../../src/config/index.ts'
 import { describeProblem } from '../../../src/errors.ts'
 import { loadText, problemsOf, temporaryFolder, usable } from './support.ts'
@@ -39,8 +40,8 @@ describe('what stands later wins', () => {
 
 describe('a file that cannot be used is refused with one clear problem', () => {
   test.each([
-    ['missing', () => undefined, 'names no file that can be read'],
-    ['a folder', (path: string) => mkdirSync(path), 'is no file'],
+    ['missing', () => undefined, 'is not there (looked for FILE)'],
+    ['a folder', (path: string) => mkdirSync(path), 'is no file; name a YAML file'],
     [
       'too large',
       (path: string) => writeFileSync(path, `# ${'x'.repeat(10 * 1024 * 1024)}`),
@@ -61,12 +62,17 @@ describe('a file that cannot be used is refused with one clear problem', () => {
       (path: string) => writeFileSync(path, 'hello'),
       'holds no settings; expected lines such as "listeners:"',
     ],
+    [
+      "nginx's",
+      (path: string) => writeFileSync(path, 'http {\n  server {\n    listen 443 ssl;\n  }\n}\n'),
+      FILE_OF_NGINX,
+    ],
   ])('%s', (name, make, message) => {
     const file = join(folder, `unusable ${name}`)
     make(file)
     const loaded = loadConfig({ file, env: {} })
     expect(loaded.config).toBeUndefined()
-    expect(loaded.problems.map((each) => each.message)).toEqual([message])
+    expect(loaded.problems.map((each) => each.message)).toEqual([message.replace('FILE', file)])
     expect(loaded.problems[0]?.source).toBe(file)
     expect(loaded.files).toContain(file)
   })

@@ -38,10 +38,26 @@ describe('a PEM setting', () => {
   test('refuses DER, a folder, a device and a file without PEM, naming the path', () => {
     mkdirSync(join(folder, 'folder'))
     writeFileSync(join(folder, 'text.pem'), 'nothing')
-    expect(() => open('ca.crl')).toThrow(`names ${join(folder, 'ca.crl')}, which holds no PEM`)
+    expect(() => open('ca.crl')).toThrow(`names ${join(folder, 'ca.crl')}, which is DER`)
     expect(() => open('text.pem')).toThrow('which holds no PEM')
     expect(() => open('folder')).toThrow('names a folder')
     expect(() => open('/dev/zero')).toThrow('is no file')
+  })
+
+  test.each([
+    ['nothing', [], 'is empty'],
+    ['UTF-16', [...Buffer.from('\ufeff-----BEGIN', 'utf16le')], 'is UTF-16; save it as UTF-8'],
+    [
+      'a certificate in DER',
+      [0x30, 0x82, 1, 0, 0x30, 0x81, 0x80],
+      'is DER; make PEM of a certificate with: openssl x509',
+    ],
+    ['a key in DER', [0x30, 0x45, 2, 1, 0], 'is a private key in DER; make PEM of it with: openssl pkey'],
+    ['PKCS #12', [0x30, 0x82, 9, 9, 2, 1, 3, 0x30], 'is PKCS #12; make PEM of it with: openssl pkcs12'],
+    ['one byte of DER', [0x30], 'is DER'],
+  ])('that names a file with %s says so, and how to make PEM of it', (_what, bytes, message) => {
+    writeFileSync(join(folder, 'no.pem'), Buffer.from(bytes))
+    expect(() => open('no.pem')).toThrow(`names ${join(folder, 'no.pem')}, which ${message}`)
   })
 
   test('that names no file says where it was looked for', () => {

@@ -91,6 +91,15 @@ describe('readKeyPair', () => {
     expect(pair.leaf.subject).toBe('CN=ada')
   })
 
+  test('says what stands there in place of what was looked for, as of swapped files', () => {
+    const openssh = ec.keyPem.replaceAll('PRIVATE KEY', 'OPENSSH PRIVATE KEY')
+    expect(() => readKeyPair({ certificate: ec.keyPem, key: ec.pem })).toThrow(
+      /certificate in it, only (EC )?PRIVATE KEY\.$/,
+    )
+    expect(() => readKeyPair({ certificate: ec.pem, key: ec.pem })).toThrow('private key in it, only CERTIFICATE.')
+    expect(() => readKeyPair({ certificate: ec.pem, key: openssh })).toThrow('ssh-keygen -p -m PKCS8')
+  })
+
   test.each([
     ['no certificate', () => ({ certificate: '', key: ec.keyPem }), 'NO_CERTIFICATE'],
     ['a key where the certificate should be', () => ({ certificate: ec.keyPem, key: ec.keyPem }), 'NO_CERTIFICATE'],
