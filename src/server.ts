@@ -131,8 +131,9 @@ export class Server {
 
   async #reload(reason: string): Promise<boolean> {
     if (this.#draining) return false
-    const loaded = await loadConfigBeside(this.#options.load)
+    let loaded: LoadedConfig | undefined
     try {
+      loaded = await loadConfigBeside(this.#options.load)
       await this.#lasting.revocationFiles.prepare(loaded)
       const runtime = await buildRuntimeBeside(loaded, this.#lasting)
       await orClose(runtime, async () => {
@@ -147,7 +148,7 @@ export class Server {
     } catch (error) {
       this.#metrics.reloaded(false)
       // The files that were looked for are watched, so that mending them is enough.
-      this.#watch(loaded)
+      if (loaded) this.#watch(loaded)
       const problems = error instanceof ConfigError ? error.problems.map(describeProblem) : [String(error)]
       this.#log.error({ reason, problems }, 'reload refused: the configuration in use was kept')
       return false

@@ -17,10 +17,7 @@ export function readCertificates(pem: string): CertificateFacts[] {
   }
   const certificates = blocks.map((block, index) => checked(block, index + 1))
   if (certificates.length === 0) {
-    throw new CertificateError(
-      'NO_CERTIFICATE',
-      `There is no PEM block of a certificate in it${labelsInstead(all)}.`,
-    )
+    throw new CertificateError('NO_CERTIFICATE', `There is no PEM block of a certificate in it${labelsInstead(all)}.`)
   }
   return certificates
 }
