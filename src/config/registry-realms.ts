@@ -126,6 +126,11 @@ export const registryRealm = block('A realm: the users and rights of one or more
     default: '14d',
     about: 'How long a refresh token is good for, which docker login keeps in place of the password.',
   }),
+  max_refresh_tokens: field(integer(1, 1_000_000), {
+    default: 1000,
+    about:
+      'How many refresh tokens a user gets within the life of one; more would take the place of those of others in the store. Further log-ins come without one, so that clients keep the password.',
+  }),
   not_before: field(moment, { about: 'Refresh tokens that were issued before this time are refused.' }),
   max_scopes: field(integer(1, 200), { default: 50, about: 'How many repositories one token may be asked for.' }),
   certificate_replaces_password: field(onOff, {

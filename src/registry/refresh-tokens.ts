@@ -13,7 +13,8 @@ export interface Grant {
 }
 
 export interface RefreshTokens {
-  issue(grant: Grant): Promise<string>
+  /** Undefined for a user who has been given too many. */
+  issue(grant: Grant): Promise<string | undefined>
   /** Undefined for a token that was never issued, has expired or was revoked. */
   find(token: string): Promise<Grant | undefined>
   revoke(token: string): Promise<void>
@@ -24,15 +25,21 @@ export interface RefreshTokenOptions {
   readonly realm: string
   /** Milliseconds. */
   readonly lifetime: number
+  /** How many a user gets within the life of one. */
+  readonly mostOfUser: number
   /** Milliseconds since the epoch: what was issued before is no good any more (Keycloak's `notBefore`). */
   readonly notBefore: number
 }
 
-export function createRefreshTokens({ store, realm, lifetime, notBefore }: RefreshTokenOptions): RefreshTokens {
+export function createRefreshTokens(options: RefreshTokenOptions): RefreshTokens {
+  const { store, realm, lifetime, mostOfUser, notBefore } = options
   // Only the hash is kept: whoever reads the store cannot log in.
   const keyOf = (token: string) => `registry-refresh:${realm}:${createHash('sha256').update(token).digest('base64url')}`
   return {
     async issue(grant) {
+      // The store has room for so many, of all users together.
+      const count = await store.increment(`registry-refreshes:${realm}:${grant.user}`, lifetime)
+      if (count > mostOfUser) return undefined
       const token = randomBytes(32).toString('base64url')
       await store.set(keyOf(token), JSON.stringify(grant), lifetime)
       return token

@@ -87,8 +87,9 @@ export class TokenService implements Service {
     if (!identity && access.length === 0) return this.#denied(call, request, identified)
     call.record.user = identity?.user?.name
     const issued = issue(realm, service, identity, access, now)
+    // One that was got for another would outlive its end, and its revocation.
     const refreshToken =
-      request.offline && identity?.user
+      request.offline && identity?.user && credentials.kind !== 'refresh'
         ? await realm.refreshTokens.issue({
             user: identity.user.name,
             service,

@@ -59,6 +59,7 @@ function buildRealm(
       store,
       realm: name,
       lifetime: realm.refresh_token_lifetime,
+      mostOfUser: realm.max_refresh_tokens,
       notBefore: realm.not_before ?? 0,
     }),
     tokenLifetime: realm.token_lifetime,

@@ -196,6 +196,13 @@ describe('OAuth 2', () => {
     expect(await use()).toMatchObject({ status: 401, text: expect.stringContaining('invalid_grant') })
   })
 
+  test('a refresh token is exchanged for no other, which would outlive its end and its revocation', async () => {
+    const { refresh_token = '' } = tokenOf(await get('service=registry.test&offline_token=true', robot))
+    const exchange = { grant_type: 'refresh_token', service: 'registry.test', refresh_token, access_type: 'offline' }
+    const answer = tokenOf(await post(exchange, {}, '/token'))
+    expect([typeof answer.access_token, answer.refresh_token]).toEqual(['string', undefined])
+  })
+
   test('a wrong password, an unknown refresh token and another grant are refused', async () => {
     expect((await post({ ...password, password: 'wrong' })).status).toBe(401)
     const unknown = { grant_type: 'refresh_token', service: 'registry.test', refresh_token: 'x' }
