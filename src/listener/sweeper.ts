@@ -6,8 +6,11 @@ import { type Objection, StreamWatch } from './stream-watch.ts'
 
 /** How often connections are looked at that outlive what let them in, in milliseconds. */
 const SWEEP_INTERVAL = 500
-/** How long an answer that has begun, or a request that is still being sent, may go on when the trust policy of its connection is gone. */
-const RETIREMENT_GRACE = 1000
+/**
+ * How long an answer that has begun, or a request that is still being sent, may go on when the trust policy of its connection is gone. The sweep that follows
+ * ends it, within a second of the reload.
+ */
+const RETIREMENT_GRACE = 400
 /** How long many connections may be judged at a stretch, in milliseconds. A request takes some turns of the event loop, and so waits for as many slices. */
 const SLICE = 2
 

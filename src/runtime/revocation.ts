@@ -29,7 +29,14 @@ export function revocationOf(
   fetcher?: ListFetcher,
 ): ServerRevocation | undefined {
   const { ssl_crl: source, ssl_crl_check: certificates, revocation_check_mode: mode, ssl_crl_fetch: fetches } = config
-  if ((!source && !fetches) || mode === 'SKIP') return undefined
+  if (!source && !fetches) return undefined
+  if (mode === 'SKIP') {
+    materials.warn(
+      `${config.at}.revocation_check_mode`,
+      'is SKIP: nobody looks at lists, and whoever is revoked is let in',
+    )
+    return undefined
+  }
   const found = source ? materials.revocationLists(source) : { lists: [], name: '' }
   if (!found) return undefined
   if (source) checkLists(found.lists, { source, mode }, trust, materials)
@@ -49,7 +56,7 @@ export function revocationOf(
 /** Refuses lists that their CA has not signed, and warns of those that are of little use. */
 function checkLists(
   lists: readonly RevocationList[],
-  { source, mode }: { source: CrlSource; mode: ServerConfig['revocation_check_mode'] },
+  { source, mode }: { source: CrlSource; mode: keyof typeof MEANING },
   trust: TrustStore,
   materials: Materials,
 ): void {
@@ -66,23 +73,29 @@ function checkLists(
         `the list of ${list.issuer} is not signed by the CA of that name in ssl_client_certificate; get it anew from the CA`,
       )
     }
-    if (mode === 'STRICT') warnOfDates(list, source, materials)
+    warnOfDates(list, source, MEANING[mode], materials)
   }
 }
 
-function warnOfDates(list: RevocationList, source: CrlSource, materials: Materials): void {
+/** Of a list that is not current. */
+const MEANING = {
+  STRICT: 'every client of this CA is refused',
+  IGNORE_CA_ERROR: 'clients of this CA are let in unless it revokes them (revocation_check_mode IGNORE_CA_ERROR)',
+} as const
+
+function warnOfDates(list: RevocationList, source: CrlSource, meaning: string, materials: Materials): void {
   const now = Date.now()
   const iso = (time: number) => new Date(time).toISOString()
   if (list.nextUpdate < now) {
     materials.warn(
       source.setting,
-      `the list of ${list.issuer} was to be replaced by ${iso(list.nextUpdate)}: until it is, every client of this CA is refused`,
+      `the list of ${list.issuer} was to be replaced by ${iso(list.nextUpdate)}: until it is, ${meaning}`,
     )
   }
   if (list.thisUpdate > now) {
     materials.warn(
       source.setting,
-      `the list of ${list.issuer} is not valid before ${iso(list.thisUpdate)}: until then every client of this CA is refused`,
+      `the list of ${list.issuer} is not valid before ${iso(list.thisUpdate)}: until then ${meaning}`,
     )
   }
 }

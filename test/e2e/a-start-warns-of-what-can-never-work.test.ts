@@ -59,6 +59,18 @@ test('a list that is over, and one that is not valid yet', async () => {
   ])
 })
 
+test('lists that are not looked at, and one that is over where its clients are let in all the same', async () => {
+  expect(await warnings({ ssl_crl: scene.clients.crl(), revocation_check_mode: 'SKIP' })).toEqual([
+    expect.stringMatching(/revocation_check_mode: is SKIP: nobody looks at lists, and whoever is revoked is let in/),
+  ])
+  const over = { ssl_crl: scene.clients.crl([], { nextUpdate: -0.5 }), revocation_check_mode: 'IGNORE_CA_ERROR' }
+  expect(await warnings(over)).toEqual([
+    expect.stringMatching(
+      /ssl_crl.*was to be replaced by \d{4}-.*clients of this CA are let in unless it revokes them/,
+    ),
+  ])
+})
+
 test('an authority of whom there is no list, where that refuses everybody whom it certified', async () => {
   const department = scene.clients.authority('department')
   const bundle = { ssl_client_certificate: scene.clients.certificate + department.certificate }

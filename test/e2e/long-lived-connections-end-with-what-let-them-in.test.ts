@@ -53,7 +53,9 @@ describe.each(Object.entries(KINDS))('%s', (_name, bytes) => {
     const gateway = await scene.start(listenerOf(scene.server({ ssl_crl: scene.clients.crl() })))
     const client = await begin(gateway, bytes, scene.ada)
     await gateway.reload(scene.config(listenerOf(scene.server({ ssl_crl: scene.clients.crl([scene.ada]) }))))
+    const reloaded = performance.now()
     await untilEnded(client)
+    expect(performance.now() - reloaded).toBeLessThan(1000)
     expect(await gateway.logged({ msg: 'connection ended', subject: 'CN=ada' })).toHaveProperty('reason')
   })
 
