@@ -1,5 +1,5 @@
 /** Rights from docker_auth's `acl`, as it is: the first entry that matches decides, and its meaning is docker_auth's, down to globs and variables. */
-import { quoted } from './pattern.ts'
+import { goExpression, goGlob } from './go-patterns.ts'
 import type { Judgement, Rights, Subject } from './rights.ts'
 import type { Resource } from './scope.ts'
 
@@ -175,34 +175,10 @@ function expressionOf(pattern: string): RegExp {
   const known = compiled.get(pattern)
   if (known) return known
   if (compiled.size >= MOST_COMPILED) compiled.clear()
-  const made = isExpression(pattern) ? goExpression(pattern.slice(1, -1)) : new RegExp(`^${globSource(pattern)}$`)
+  const made = isExpression(pattern) ? goExpression(pattern.slice(1, -1)) : goGlob(pattern)
   compiled.set(pattern, made)
   return made
 }
 
 const MOST_COMPILED = 10_000
 const compiled = new Map<string, RegExp>()
-
-/** Go writes flags in front. */
-function goExpression(source: string): RegExp {
-  const flags = /^\(\?([is]+)\)/.exec(source)
-  return flags ? new RegExp(source.slice(flags[0].length), flags[1]) : new RegExp(source)
-}
-
-/** Go's path.Match: `*` and `?` stop at a slash, classes in brackets, a backslash escapes. */
-function globSource(pattern: string): string {
-  let source = ''
-  for (let i = 0; i < pattern.length; i++) {
-    const character = pattern[i] as string
-    if (character === '*') source += '[^/]*'
-    else if (character === '?') source += '[^/]'
-    else if (character === '\\' && i + 1 < pattern.length) source += quoted(pattern[++i] as string)
-    else if (character === '[') {
-      const end = pattern.indexOf(']', i + 2)
-      if (end < 0) throw new SyntaxError('a bracket is not closed')
-      source += pattern.slice(i, end + 1)
-      i = end
-    } else source += quoted(character)
-  }
-  return source
-}

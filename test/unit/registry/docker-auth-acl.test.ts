@@ -77,6 +77,39 @@ describe('who gets what', () => {
   })
 })
 
+describe('a pattern means what it means in Go', () => {
+  test.each([
+    ['/\\Ateam\\/.+\\z/', 'team/a', 'my-team/a'],
+    ['/^(?P<group>[a-z]+)\\/[\\w.-]+$/', 'team/a.b', 'team'],
+    ['/(?i)^TEAM[a[]?\\//', 'team/a', 'x'],
+    ['team/[\\d]', 'team/d', 'team/5'],
+    ['team/[^a-c]', 'team/d', 'team/b'],
+  ])('%s', (name, fitting, other) => {
+    // An entry that refuses, ahead of one that allows, as people write them.
+    const acl = [{ match: { name }, actions: [] }, { actions: ['*'] }]
+    expect(granted(acl, as('ada'), `repository:${fitting}:pull`)).toEqual([])
+    expect(granted(acl, as('ada'), `repository:${other}:pull`)).toEqual(['pull'])
+  })
+
+  test.each([
+    ...[
+      '/[[:alpha:]]+/',
+      '/[]a]/',
+      '/[^]a]/',
+      '/\\pL/',
+      '/\\Qa.b\\E/',
+      '/(?i:a)/',
+      '/(?m)^a/',
+      '/\\x{41}/',
+      '/(a)\\1/',
+      '/[\\b]/',
+    ],
+    ...['/(?=a)/', '/(?!a)/', '/(?<=a)b/', '/(?<!a)b/', '/[a[]x(?=a)/', '/a\\/', '[]a]', '[a-]', '[a'],
+  ])('%s, which does not in JavaScript or means nothing, is refused', (name) => {
+    expect(() => rightsOf([{ match: { name }, actions: [] }])).toThrow('a name that is no pattern')
+  })
+})
+
 test.each([
   ['text', 'is no map'],
   [{ match: [] }, 'a match that is no map'],
