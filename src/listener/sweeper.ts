@@ -10,7 +10,7 @@ const SWEEP_INTERVAL = 500
  * How long an answer that has begun, or a request that is still being sent, may go on when the trust policy of its connection is gone. The sweep that follows
  * ends it, within a second of the reload.
  */
-const RETIREMENT_GRACE = 400
+const RETIREMENT_GRACE = 300
 /** How long many connections may be judged at a stretch, in milliseconds. A request takes some turns of the event loop, and so waits for as many slices. */
 const SLICE = 2
 

@@ -1,7 +1,7 @@
 import { beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
 import { freePort } from '../support/free-port.ts'
 import type { Gateway } from '../support/gateway.ts'
-import type { Issued } from '../support/pki.ts'
+import { authority, type Issued } from '../support/pki.ts'
 import { openRaw, type RawConnection } from '../support/raw.ts'
 import { type GatewayConfig, listenerOf, makeScene, type Scene } from '../support/scene.ts'
 import { pause, waitFor, within } from '../support/wait.ts'
@@ -11,6 +11,7 @@ beforeAll(async () => {
   scene = await makeScene()
 })
 
+const OTHERS = authority('others').certificate
 const UPGRADED = 'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n'
 const REQUEST = 'GET / HTTP/1.1\r\nHost: localhost\r\n'
 const KINDS = {
@@ -49,14 +50,20 @@ describe.each(Object.entries(KINDS))('%s', (_name, bytes) => {
     lasting.destroy()
   })
 
-  test('ends when the trust policy that let it in is replaced', async () => {
-    const gateway = await scene.start(listenerOf(scene.server({ ssl_crl: scene.clients.crl() })))
+  test.each<[string, () => object, RegExp]>([
+    ['its client is revoked', () => ({ ssl_crl: scene.clients.crl([scene.ada]) }), /certificate revoked/],
+    ['its key is not pinned any more', () => ({ pinned_certs: ['0'.repeat(64)] }), /trust policy .* not in use/],
+    ['its authority is not trusted any more', () => ({ ssl_client_certificate: OTHERS }), /trust policy .* not in use/],
+  ])('ends within a second when %s', async (_why, changed, reason) => {
+    const fields = { ssl_crl: scene.clients.crl() }
+    const gateway = await scene.start(listenerOf(scene.server(fields)))
     const client = await begin(gateway, bytes, scene.ada)
-    await gateway.reload(scene.config(listenerOf(scene.server({ ssl_crl: scene.clients.crl([scene.ada]) }))))
+    await gateway.reload(scene.config(listenerOf(scene.server({ ...fields, ...changed() }))))
     const reloaded = performance.now()
     await untilEnded(client)
     expect(performance.now() - reloaded).toBeLessThan(1000)
-    expect(await gateway.logged({ msg: 'connection ended', subject: 'CN=ada' })).toHaveProperty('reason')
+    const line = await gateway.logged({ msg: 'connection ended', subject: 'CN=ada' })
+    expect(line.reason).toMatch(reason)
   })
 
   test('ends when its certificate does not belong to its user any more, and when the groups of the user are others', async () => {
