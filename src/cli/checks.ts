@@ -4,7 +4,7 @@ import type { Failure } from '../listener/demand.ts'
 import type { ClientTrust } from '../runtime/client-trust.ts'
 import { CHECKS, type ChainVerdict, type Check, type VerifyOptions } from '../tls-cert-utils/verify.ts'
 import { opensslReason } from '../tls-cert-utils/verify-errors.ts'
-import { remedyOf } from './remedies.ts'
+import { remedyOf, remedyOfDemand } from './remedies.ts'
 
 export interface CheckResult {
   readonly check: Check | 'demands'
@@ -47,7 +47,7 @@ const ABOUT: Readonly<Record<Check | 'demands', string>> = {
 }
 
 interface Judged extends ChainVerdict {
-  readonly unmet: Failure | undefined
+  readonly unmet: readonly Failure[]
 }
 
 export function checksOf(
@@ -75,14 +75,11 @@ export function checksOf(
       skipped,
     )
   })
-  return [...results, demandsOf(unmet)]
+  return [...results, resultOf('demands', unmet.map(demandFinding))]
 }
 
-function demandsOf(unmet: Failure | undefined): CheckResult {
-  if (!unmet) return resultOf('demands', [])
-  const { code, reason, hint } = unmet
-  const remedy = 'have a certificate issued that meets it, or change the demand of the server'
-  return resultOf('demands', [{ code, subject: undefined, reason: withDetail(reason, hint), remedy }])
+function demandFinding({ code, reason, hint }: Failure): CheckFinding {
+  return { code, subject: undefined, reason: withDetail(reason, hint), remedy: remedyOfDemand(code) }
 }
 
 function resultOf(check: CheckResult['check'], findings: readonly CheckFinding[], skipped = false): CheckResult {

@@ -131,12 +131,8 @@ export function verdictOf(
   if (!trust) return undefined
   const revocation = revocationOf(server, trust, materials)?.lists
   const verdict = judge({ sent, revocation, depth: server.ssl_verify_depth }, trust)
-  const unmet = trust.requirement({
-    certificate: sent[0],
-    chain: verdict.chain.slice(1),
-    sent: [],
-    error: verdict.code,
-  })
+  const shown = { certificate: sent[0], chain: verdict.chain.slice(1), sent: [], error: verdict.code }
+  const unmet = trust.requirements.flatMap((requirement) => requirement(shown) ?? [])
   return { ...verdict, unmet, trust }
 }
 
@@ -153,7 +149,7 @@ function judge(
 
 /** What OpenSSL would find, and what the server demands besides. */
 interface Verdict extends ChainVerdict {
-  readonly unmet: Failure | undefined
+  readonly unmet: readonly Failure[]
   readonly trust: ClientTrust
 }
 
@@ -186,7 +182,8 @@ export function connectionOf(
 
 function verificationOf(verdict: Verdict | undefined): Verification {
   if (!verdict) return { result: 'NONE' }
-  const { code, unmet } = verdict
+  const { code } = verdict
+  const [unmet] = verdict.unmet
   if (unmet && (code === undefined || FORGIVEN_BY_OPTIONAL_NO_CA.has(code))) return unmet
   return code === undefined ? { result: 'SUCCESS' } : { result: 'FAILED', code, reason: opensslReason(code) }
 }
@@ -212,7 +209,7 @@ function outcomeOf(
 }
 
 export function sentences({ findings, chain, unmet }: Verdict): string[] {
-  const demanded = unmet ? [unmet.hint === undefined ? unmet.reason : `${unmet.reason} (${unmet.hint})`] : []
+  const demanded = unmet.map(({ reason, hint }) => (hint === undefined ? reason : `${reason} (${hint})`))
   const found = findings.map(({ code, at, detail }) => {
     const reason = `${chain[at]?.subject || '(empty subject)'}: ${opensslReason(code)}`
     return detail === undefined ? reason : `${reason} (${detail})`

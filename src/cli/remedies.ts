@@ -66,6 +66,19 @@ export function remedyOf(finding: Finding, circumstances: Circumstances): string
   return BY_CHECK[finding.check] ?? 'have a new one issued'
 }
 
+const DEMANDS: Readonly<Record<string, string>> = {
+  CERT_NOT_PINNED: 'add that to pinned_certs if this key may come in',
+  EXTENDED_KEY_USAGE_MISSING: 'have it issued with that usage, or take it out of ssl_verify_extended_key_usage',
+  NO_EXPLICIT_POLICY:
+    'have it issued under one of ssl_verify_policies, which every authority below the root must allow',
+  CERT_NAME_NOT_ALLOWED: 'have one issued that is called as a rule of ssl_verify_allow says, or add a rule for it',
+}
+
+/** @param code of what a server demands besides the chain */
+export function remedyOfDemand(code: string): string {
+  return DEMANDS[code] ?? 'have a certificate issued that meets it, or change the demand of the server'
+}
+
 function missingIssuer(
   _finding: Finding,
   { rawIssuer, issuer }: CertificateFacts,

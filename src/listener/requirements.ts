@@ -23,20 +23,43 @@ export interface RequirementOptions {
 /** What is wrong with a certificate for a server that demands this of it. Its answer never changes. */
 export type Requirement = (shown: Shown) => Failure | undefined
 
-export function createRequirement({ pins, extendedKeyUsage, policies, isAllowed }: RequirementOptions): Requirement {
+/** One for each thing that is demanded. */
+export function createRequirements({
+  pins,
+  extendedKeyUsage,
+  policies,
+  isAllowed,
+}: RequirementOptions): readonly Requirement[] {
   const pinned = new Set(pins)
-  return (shown) => {
-    const { certificate } = shown
-    if (pinned.size > 0 && !pinned.has(certificate.publicKeySha256)) return notPinned(certificate)
+  const pin: Requirement = ({ certificate }) =>
+    pinned.has(certificate.publicKeySha256) ? undefined : notPinned(certificate)
+  const usage: Requirement = ({ certificate }) => {
     const missing = missingUsage(certificate, extendedKeyUsage)
-    if (missing !== undefined) return usageMissing(missing)
-    // In OpenSSL's word, which node:tls never makes it say.
-    if (policies.length > 0 && !wasIssuedUnder(policies, shown)) {
-      return failed('NO_EXPLICIT_POLICY', { reason: 'no explicit policy' })
+    return missing === undefined ? undefined : usageMissing(missing)
+  }
+  const policy: Requirement = (shown) => (wasIssuedUnder(policies, shown) ? undefined : NO_POLICY)
+  const name: Requirement = ({ certificate }) => (isAllowed?.(certificate) ? undefined : nameNotAllowed(certificate))
+  return [
+    ...(pinned.size > 0 ? [pin] : []),
+    ...(extendedKeyUsage.length > 0 ? [usage] : []),
+    ...(policies.length > 0 ? [policy] : []),
+    ...(isAllowed ? [name] : []),
+  ]
+}
+
+/** All of them: the first that is not met is what is wrong. */
+export function allOf(requirements: readonly Requirement[]): Requirement {
+  return (shown) => {
+    for (const requirement of requirements) {
+      const failure = requirement(shown)
+      if (failure) return failure
     }
-    return isAllowed && !isAllowed(certificate) ? nameNotAllowed(certificate) : undefined
+    return undefined
   }
 }
+
+/** In OpenSSL's word, which node:tls never makes it say. */
+const NO_POLICY = failed('NO_EXPLICIT_POLICY', { reason: 'no explicit policy' })
 
 /** In NATS's word. */
 function notPinned({ publicKeySha256 }: CertificateFacts): Failure {
@@ -61,7 +84,6 @@ function wasIssuedUnder(policies: readonly string[], { certificate, chain, error
 
 /** Without the extension a certificate is good for anything, which is not what was required. */
 function missingUsage(certificate: CertificateFacts, required: readonly string[]): string | undefined {
-  if (required.length === 0) return undefined
   try {
     const extension = readExtensions(certificate.raw).find(({ oid }) => oid === EXTENDED_KEY_USAGE)
     const usages = extension ? readExtendedKeyUsage(extension.value) : []

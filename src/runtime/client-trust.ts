@@ -1,5 +1,5 @@
 import type { ServerConfig } from '../config/index.ts'
-import { createRequirement, type Requirement } from '../listener/requirements.ts'
+import { createRequirements, type Requirement } from '../listener/requirements.ts'
 import { extendedKeyUsageIdentifier } from '../tls-cert-utils/extensions.ts'
 import type { TrustStore } from '../tls-cert-utils/trust-store.ts'
 import { digestOf, type Materials } from './materials.ts'
@@ -13,7 +13,7 @@ export interface ClientTrust extends TrustStore {
   /** Of `pems`, those that are not sent although others are. */
   readonly unannouncedPems: readonly string[]
   readonly partialChain: boolean
-  readonly requirement: Requirement
+  readonly requirements: readonly Requirement[]
 }
 
 /** Undefined where the server asks for no certificate. What cannot be used is noted in `materials`. */
@@ -26,7 +26,7 @@ export function clientTrustOf(config: ServerConfig, materials: Materials): Clien
   const announced = named !== undefined && config.send_ca_dn !== false
   const told = new Set(stores[0]?.pems)
   const unannouncedPems = announced ? (stores[1]?.pems ?? []).filter((pem) => !told.has(pem)) : []
-  const requirement = requirementOf(config, materials)
+  const { requirements, digest } = requirementsOf(config, materials)
   const partialChain = config.allow_partial_chain
   const trusted = named ?? unnamed
   if (trusted && !partialChain && config.ssl_verify_client !== 'optional_no_ca')
@@ -37,16 +37,19 @@ export function clientTrustOf(config: ServerConfig, materials: Materials): Clien
     announced,
     unannouncedPems,
     partialChain,
-    requirement: requirement.check,
+    requirements,
     digest: digestOf([
       announced ? stores.map((store) => store?.digest) : certificates.map((each) => each.fingerprintSha256).sort(),
       [announced, partialChain],
-      requirement.digest,
+      digest,
     ]),
   }
 }
 
-function requirementOf(config: ServerConfig, materials: Materials): { check: Requirement; digest: string } {
+function requirementsOf(
+  config: ServerConfig,
+  materials: Materials,
+): { requirements: readonly Requirement[]; digest: string } {
   const { ssl_verify_allow: rules, at } = config
   const options = {
     pins: config.pinned_certs.map((pin) => pin.toLowerCase()).sort(),
@@ -54,5 +57,5 @@ function requirementOf(config: ServerConfig, materials: Materials): { check: Req
     extendedKeyUsage: config.ssl_verify_extended_key_usage.map(extendedKeyUsageIdentifier),
   }
   const isAllowed = rules && compiledNameRules(rules, `${at}.ssl_verify_allow`, materials)
-  return { check: createRequirement({ ...options, isAllowed }), digest: digestOf([options, rules]) }
+  return { requirements: createRequirements({ ...options, isAllowed }), digest: digestOf([options, rules]) }
 }

@@ -3,6 +3,7 @@ import type { CertificateConfig, ListenerConfig, ServerConfig } from '../config/
 import type { DemandsInForce } from '../listener/demand.ts'
 import type { Intermediates } from '../listener/intermediates.ts'
 import { notRevoked } from '../listener/not-revoked.ts'
+import { allOf } from '../listener/requirements.ts'
 import type { Staple } from '../listener/stapling.ts'
 import type { StapleFor } from '../listener/tls-servers.ts'
 import { TrustPolicy, type TrustPolicyOptions } from '../listener/trust-policy.ts'
@@ -208,7 +209,7 @@ function policyOptions(
     unannounced,
     announced: trust?.announced ?? true,
     partialChain: trust?.partialChain ?? false,
-    requirement: trust?.requirement ?? NOTHING_REQUIRED,
+    requirement: allOf(trust?.requirements ?? []),
     demands,
     verifyDepth,
     minVersion,
@@ -219,7 +220,6 @@ function policyOptions(
   }
 }
 
-const NOTHING_REQUIRED = () => undefined
 const NO_LISTS = () => ''
 
 function namesOf(servers: readonly Prepared[], fallback: Prepared): ServerNames<Prepared> {

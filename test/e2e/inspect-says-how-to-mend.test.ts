@@ -17,8 +17,19 @@ const front = authority('servers').server('localhost')
 const revoked = clients.client('revoked')
 
 let config: string
+let demanding: string
 
 beforeAll(() => {
+  config = configWith({})
+  demanding = configWith({
+    pinned_certs: ['0'.repeat(64)],
+    ssl_verify_extended_key_usage: ['emailProtection'],
+    ssl_verify_policies: ['1.3.6.1.4.1.1'],
+    ssl_verify_allow: [{ subject: { CN: 'bob' } }],
+  })
+})
+
+function configWith(demands: object): string {
   const server = {
     server_names: ['localhost'],
     ssl_certificate: front.chain,
@@ -26,24 +37,19 @@ beforeAll(() => {
     ssl_client_certificate: clients.certificate,
     ssl_crl: clients.crl([revoked]),
     ssl_verify_client: 'on',
+    ...demands,
   }
-  config = temporaryFile(
+  return temporaryFile(
     'gateway.yaml',
     JSON.stringify({
       listeners: [{ listen: '127.0.0.1:0', servers: [server] }],
       services: [{ name: 'api', url: 'https://api.internal', routes: [{ name: 'all', paths: ['/'] }] }],
     }),
   )
-})
+}
 
-async function inspect(pem: string, ...args: string[]): Promise<string> {
-  const { status, stdout, stderr } = await sallyport([
-    'inspect',
-    temporaryFile('client.pem', pem),
-    '-c',
-    config,
-    ...args,
-  ])
+async function inspect(pem: string, { by = config, args = [] as string[] } = {}): Promise<string> {
+  const { status, stdout, stderr } = await sallyport(['inspect', temporaryFile('client.pem', pem), '-c', by, ...args])
   expect([status, stderr]).toEqual([0, ''])
   return stdout
 }
@@ -128,9 +134,25 @@ test.each<[string, () => string, RegExp, RegExp]>([
   expect(text).toMatch(/refused with 400 GW_CLIENT_CERTIFICATE_INVALID/)
 })
 
+test('everything that a server demands besides, and not the first of it alone', async () => {
+  const ada = clients.client('ada')
+  const text = await inspect(ada.chain, { by: demanding })
+  expect(text.match(/^ {2}(wrong|ok: what).*$|^ +mend: .*$/gm)).toEqual([
+    expect.stringMatching(/wrong: certificate not pinned \(the SHA-256 of its public key is [0-9a-f]{64}\) \[CERT_NOT/),
+    '    mend: add that to pinned_certs if this key may come in',
+    '  wrong: certificate lacks a required extended key usage (it lacks emailProtection) [EXTENDED_KEY_USAGE_MISSING]',
+    '    mend: have it issued with that usage, or take it out of ssl_verify_extended_key_usage',
+    '  wrong: no explicit policy [NO_EXPLICIT_POLICY]',
+    expect.stringContaining('have it issued under one of ssl_verify_policies'),
+    '  wrong: certificate name not allowed (no rule of ssl_verify_allow fits CN=ada) [CERT_NAME_NOT_ALLOWED]',
+    expect.stringContaining('add a rule for it'),
+  ])
+  expect(text).toContain('VERIFIED: FAILED:certificate not pinned')
+})
+
 test('--json has it for scripts, with the codes of the log', async () => {
   const old: Issued = deep.client('old', { validFrom: -9, validUntil: -1 })
-  const [server] = JSON.parse(await inspect(old.chain, '--json')).servers
+  const [server] = JSON.parse(await inspect(old.chain, { args: ['--json'] })).servers
   expect(server.policy).toEqual({
     setting: 'listeners[0].servers[0]',
     authorities: ['CN=clients'],
