@@ -5,6 +5,7 @@ import { createLog } from '../log.ts'
 import { createMetrics } from '../metrics.ts'
 import { buildRuntime, createLasting, type Runtime } from '../runtime/runtime.ts'
 import { withConfigOption } from './config-option.ts'
+import { unsafeEnvironment } from './unsafe-environment.ts'
 
 export function addCheck(program: Command): void {
   withConfigOption(program.command('check'))
@@ -17,16 +18,18 @@ export function addCheck(program: Command): void {
 async function check(file: string | undefined, env: NodeJS.ProcessEnv): Promise<boolean> {
   const loaded = loadConfig({ file, env })
   const name = loaded.file ?? 'the environment'
+  const unsafe = unsafeEnvironment(env)
   let runtime: Runtime | undefined
   try {
     const log = createLog({ level: 'silent' })
     runtime = buildRuntime(loaded, createLasting(log, createMetrics()))
     await runtime.ready()
+    if (unsafe.length > 0) throw new ConfigError([])
     print(name, runtime)
     return true
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error
-    printProblems(name, error.problems)
+    printProblems(name, [...unsafe, ...error.problems])
     return false
   } finally {
     runtime?.close()

@@ -7,6 +7,7 @@ import { Supervisor } from '../workers/supervisor.ts'
 import { isWorker, serveAsWorker } from '../workers/worker.ts'
 import { withConfigOption } from './config-option.ts'
 import { checkNatsFlags, type NatsFlags, natsOverrides } from './nats-flags.ts'
+import { unsafeEnvironment } from './unsafe-environment.ts'
 
 export function addRun(program: Command): void {
   withConfigOption(program.command('run'))
@@ -59,7 +60,11 @@ export type Running = Pick<Server, 'addresses' | 'reload' | 'stop'>
  * @returns what runs, or undefined where it did not start
  */
 export async function run(load: LoadOptions): Promise<Running | undefined> {
-  refuseUnsafeEnvironment(load.env)
+  const unsafe = unsafeEnvironment(load.env)
+  if (unsafe.length > 0) {
+    fail(unsafe)
+    process.exit(1)
+  }
   const loaded = loadConfig(load)
   const log = createLog({ level: loaded.config?.log.level ?? 'info' })
   process.on('uncaughtException', (err) => {
@@ -121,19 +126,6 @@ function stopBySignals(server: Running): void {
 }
 
 /** Node would switch off every verification of upstreams, behind the configuration's back. */
-function refuseUnsafeEnvironment(env: NodeJS.ProcessEnv): void {
-  if (env.NODE_TLS_REJECT_UNAUTHORIZED !== '0') return
-  fail([
-    {
-      path: 'NODE_TLS_REJECT_UNAUTHORIZED',
-      source: 'environment',
-      message:
-        'is 0, which switches off all verification; unset it, and use unsafe_skip_verify for the one service that is meant',
-    },
-  ])
-  process.exit(1)
-}
-
 function fail(problems: readonly Problem[]): undefined {
   const count = problems.length === 1 ? 'one problem' : `${problems.length} problems`
   process.stderr.write(`sallyport cannot start: ${count}\n`)

@@ -10,6 +10,7 @@ import { didYouMean } from './nearest.ts'
 import { looksLikePath, type PemReader } from './pem.ts'
 import type { Places } from './place.ts'
 import { allSettings, blockOf, type Setting } from './settings.ts'
+import { remedyOfNginx } from './unknown-settings.ts'
 import type { Tree } from './yaml-reader.ts'
 
 export type Variables = NodeJS.ProcessEnv
@@ -38,6 +39,11 @@ const NEVER_EMPTY = [
   'SALLYPORT_SSL_VERIFY_POLICIES',
   'SALLYPORT_VERIFY_AND_MAP',
 ].flatMap((name) => [name, `${name}_FILE`])
+
+/** Settings without a variable. */
+const ONLY_IN_FILES = new Set(
+  [...allSettings(blockOf(schema))].filter(({ field }) => field.env.length === 0).map(({ key }) => key),
+)
 
 /** Kubernetes gives every pod such variables for a Service that happens to be named "sallyport". */
 const KUBERNETES =
@@ -82,6 +88,10 @@ export function applyEnvironment(tree: Tree, context: EnvironmentContext): Probl
     if (setting.field.secret) for (const name of names) takeOut(context.env, name)
     if (!found) continue
     const path = setting.path.replace('servers[]', `servers[${server}]`).replace('listeners[]', 'listeners[0]')
+    if (setting.shape === 'list' && !setting.field.kind.pem && /[^,\s]\s+[^,\s]/.test(found.value)) {
+      problems.push({ path: found.name, source: SOURCE, message: 'expected values that are separated by commas' })
+      continue
+    }
     const value = setting.shape === 'list' ? splitList(found.value) : found.value
     if (value.length === 0) {
       problems.push({ path: found.name, source: SOURCE, message: EMPTY })
@@ -152,12 +162,22 @@ function splitList(written: string): string[] {
 /** A misspelt variable must not be ignored: it may be the one that demands certificates. */
 function unknownVariables(env: Variables): Problem[] {
   return Object.keys(env)
-    .filter((name) => /^(SALLYPORT_|SECRET_CLIENT_)/.test(name) && !KNOWN.has(name) && !KUBERNETES.test(name))
-    .map((name) => ({
-      path: name,
-      source: SOURCE,
-      message: `is no variable that Sallyport knows${didYouMean(name, KNOWN)}`,
-    }))
+    .filter((name) => /^(SALLYPORT_|SECRET_CLIENT_)/.test(name) && !KNOWN.has(name) && !isOfKubernetes(name, env[name]))
+    .map((name) => ({ path: name, source: SOURCE, message: aboutUnknown(name) }))
+}
+
+function isOfKubernetes(name: string, value = ''): boolean {
+  // SALLYPORT_PORT is theirs only as tcp://10.0.0.1:8443; a mere number was meant for us.
+  return KUBERNETES.test(name) && (name !== 'SALLYPORT_PORT' || value.includes('://'))
+}
+
+function aboutUnknown(name: string): string {
+  if (name === 'SALLYPORT_PORT') return 'is no variable that Sallyport knows; SALLYPORT_LISTEN sets address and port'
+  const word = name.replace(/^SALLYPORT_/, '').toLowerCase()
+  const foreign = remedyOfNginx(word)
+  if (foreign !== undefined) return `is no variable that Sallyport knows; ${word} is nginx's: ${foreign}`
+  if (ONLY_IN_FILES.has(word)) return `is no variable: write ${word} in a file (-c)`
+  return `is no variable that Sallyport knows${didYouMean(name, KNOWN)}`
 }
 
 function emptyVariables(env: Variables): Problem[] {

@@ -30,6 +30,11 @@ function byWord(remedies: Remedies): ReadonlyMap<string, string> {
   return new Map(remedies.flatMap(([words, remedy]) => words.split(' ').map((word) => [word, remedy] as const)))
 }
 
+/** What to write in place of a word of nginx's. */
+export function remedyOfNginx(word: string): string | undefined {
+  return NGINX.get(word)
+}
+
 interface Where {
   readonly schema: z.ZodObject
   readonly path: string

@@ -20,6 +20,9 @@ export class PemError extends Error {
 
 const BEGIN = /^-----BEGIN ([A-Z0-9 ]+)-----$/
 const BOUNDARY = /^\s*-----\s*(BEGIN|END)/
+/** As a shell makes it of `$(cat FILE)` without quotes. */
+const WITHOUT_BREAKS = /^\s*-----BEGIN [A-Z0-9 ]+-----\s*[A-Za-z0-9+/]/
+const KEEP_BREAKS = 'write \\n for each, or base64 of the whole, or a path; in a shell quote "$(cat FILE)"'
 /** Classes without groups: V8 repeats a group on its stack, which ends at some megabytes of text. */
 const NO_BASE64 = /[^A-Za-z0-9+/]/
 const PADDING = /={1,2}$/
@@ -39,6 +42,7 @@ export function readPemBlocks(text: string): PemBlock[] {
     const line = lines[index]?.trim() ?? ''
     const label = BEGIN.exec(line)?.[1]
     if (label === undefined) {
+      if (WITHOUT_BREAKS.test(line)) throw new PemError(`the line breaks of line ${index + 1} are lost; ${KEEP_BREAKS}`)
       if (BOUNDARY.test(line)) throw new PemError(`line ${index + 1} is a damaged or misplaced PEM boundary`)
       continue
     }

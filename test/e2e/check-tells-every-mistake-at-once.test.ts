@@ -166,6 +166,12 @@ certificates:
   expect(status).toBe(0)
 })
 
+test('what run refuses of the environment, check refuses too', async () => {
+  const { status, stderr } = await sallyport(['check'], { env: { NODE_TLS_REJECT_UNAUTHORIZED: '0' } })
+  expect(status).toBe(1)
+  expect(stderr).toContain('NODE_TLS_REJECT_UNAUTHORIZED: is 0, which switches off all verification')
+})
+
 test('a plugin that we do not have is refused by name and line', async () => {
   const { status, output, file } = await check(
     '_format_version: "3.0"\nplugins:\n- name: key-auth\nservices:\n- name: a\n  url: http://a\n',

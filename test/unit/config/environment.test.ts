@@ -215,8 +215,23 @@ test('an unknown variable is refused with the nearest name, but not those that K
     'PORT_8443_TCP_ADDR',
     'ADMIN_SERVICE_HOST',
   ]
-  expect(messages(Object.fromEntries(kubernetes.map((name) => [`SALLYPORT_${name}`, 'x'])))).toEqual([])
+  expect(messages(Object.fromEntries(kubernetes.map((name) => [`SALLYPORT_${name}`, 'tcp://10.0.0.1:8443'])))).toEqual(
+    [],
+  )
   expect(messages({ SALLYPORT_SERVICE_HOSTS: 'x', SECRET_CLIENT_CRT: 'x' })).toHaveLength(2)
+})
+
+test.each([
+  ['SALLYPORT_PORT', '8443', 'is no variable that Sallyport knows; SALLYPORT_LISTEN sets address and port'],
+  [
+    'SALLYPORT_PROXY_SSL_VERIFY',
+    'off',
+    "is no variable that Sallyport knows; proxy_ssl_verify is nginx's: remove it: ",
+  ],
+  ['SALLYPORT_IDENTITY_HEADERS', 'x', 'is no variable: write identity_headers in a file (-c)'],
+  ['SALLYPORT_SSL_PROTOCOLS', 'TLSv1.2 TLSv1.3', 'expected values that are separated by commas'],
+])('%s=%s is told what to write instead', (name, value, message) => {
+  expect(messages({ [name]: value })).toEqual([expect.stringContaining(`environment: ${name}: ${message}`)])
 })
 
 test('an empty variable counts as not set, except where that would let everybody in', () => {

@@ -97,6 +97,10 @@ describe('readKeyPair', () => {
       /certificate in it, only (EC )?PRIVATE KEY\.$/,
     )
     expect(() => readKeyPair({ certificate: ec.pem, key: ec.pem })).toThrow('private key in it, only CERTIFICATE.')
+    const flat = ec.keyPem.replaceAll('\n', ' ')
+    expect(() => readKeyPair({ certificate: ec.pem, key: flat })).toThrow(
+      'the line breaks of line 1 are lost; write \\n for each',
+    )
     expect(() => readKeyPair({ certificate: ec.pem, key: openssh })).toThrow('ssh-keygen -p -m PKCS8')
   })
 
