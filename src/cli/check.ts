@@ -57,10 +57,17 @@ function print(name: string, { config, materials, warnings }: Runtime): void {
   process.stdout.write(`${[...new Set(lines)].join('\n')}\n`)
 }
 
-function destinationOf({ builtin, protocol, host, port, targets }: ServiceConfig): string {
+/** Of more targets, nobody wants to read all. */
+const MOST_TARGETS = 3
+
+function destinationOf({ builtin, protocol, path = '', upstream, targets }: ServiceConfig): string {
   if (builtin !== undefined) return `the gateway's own ${builtin}`
-  const socket = targets.find((target) => target.socket !== undefined)
-  return `${protocol}://${socket ? socket.name : `${host}:${port}`}`
+  const names = targets.slice(0, MOST_TARGETS).map(({ name }) => name)
+  // nginx's form of a path behind a socket's.
+  if (!upstream) return `${protocol}://${names.join()}${path && targets[0]?.socket ? ':' : ''}${path}`
+  const more = targets.length - names.length
+  if (more > 0) names.push(`${more} more`)
+  return `${protocol}://${upstream.name}${path} (${names.join(', ') || 'no targets'})`
 }
 
 function printProblems(name: string, problems: readonly Problem[]): void {

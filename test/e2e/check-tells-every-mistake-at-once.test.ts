@@ -166,6 +166,22 @@ certificates:
   expect(status).toBe(0)
 })
 
+test('it says where each route leads, with the targets of an upstream', async () => {
+  const targets = ['10.0.0.1:1', '10.0.0.2:2', '[fd00::3]:3', '10.0.0.4:4'].map((target) => ({ target }))
+  const services = [
+    { name: 'a', url: 'https://pool/v1', routes: [{ name: 'pool', paths: ['/a'] }] },
+    { name: 'b', url: 'http://unix:/run/app.sock:/v2', routes: [{ name: 'socket', paths: ['/b'] }] },
+    { name: 'c', url: 'https://[::1]/v3', routes: [{ name: 'one', paths: ['/c'] }] },
+  ]
+  const server = { ssl_certificate: 'front.crt', ssl_certificate_key: 'front.key' }
+  const { output } = await check(
+    JSON.stringify({ listeners: [{ servers: [server] }], services, upstreams: [{ name: 'pool', targets }] }),
+  )
+  expect(output).toContain('route pool -> https://pool/v1 (10.0.0.1:1, 10.0.0.2:2, [fd00::3]:3, 1 more)\n')
+  expect(output).toContain('route socket -> http://unix:/run/app.sock:/v2\n')
+  expect(output).toContain('route one -> https://[::1]:443/v3\n')
+})
+
 test('what run refuses of the environment, check refuses too', async () => {
   const { status, stderr } = await sallyport(['check'], { env: { NODE_TLS_REJECT_UNAUTHORIZED: '0' } })
   expect(status).toBe(1)
