@@ -2,10 +2,11 @@ import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { endGently } from '../end-gently.ts'
 import { GatewayError } from '../errors.ts'
+import { headerValues } from '../header-values.ts'
 import type { AnswerHeaders, Call } from '../types.ts'
 import { headersFor, headText } from './answer-head.ts'
 import type { AnswerHandler, UpstreamConnection } from './http1/connection.ts'
-import type { AnswerHead } from './http1/head-reader.ts'
+import { type AnswerHead, malformed } from './http1/head-reader.ts'
 import type { OutgoingRequest } from './http1/outgoing-request.ts'
 import type { ConnectionPool } from './pool.ts'
 import { watchUnread } from './unread.ts'
@@ -80,6 +81,7 @@ class Upgrade implements AnswerHandler {
     this.#over = true
     this.#ignoreClient()
     try {
+      if (!turnsTo(protocol, head)) throw malformed(`101 to another protocol than ${protocol}`)
       this.#writeHead(head, undefined, ['Connection', 'Upgrade', 'Upgrade', protocol])
     } catch (error) {
       upstream.on('error', ignore).destroy()
@@ -161,6 +163,11 @@ class Upgrade implements AnswerHandler {
   readonly #left = (): void => {
     this.#connection?.abort(new GatewayError('GW_CLIENT_CLOSED', 'the client left before the upgrade was answered'))
   }
+}
+
+/** RFC 9110 7.8: only to what was asked for. The client would take the bytes of the one for the other. */
+function turnsTo(protocol: string, { headers }: AnswerHead): boolean {
+  return headerValues(headers, 'upgrade').join().toLowerCase() === protocol
 }
 
 const NOTHING = Buffer.alloc(0)

@@ -95,6 +95,16 @@ describe.each([
   })
 })
 
+test.each(['h2c', 'websocket, h2c', 'websocket\r\nUpgrade: h2c', 'xwebsocket'])(
+  'an upgrade to another protocol than the one that was asked for (%j) is refused',
+  async (protocol) => {
+    const answer = `HTTP/1.1 101 Switching\r\nUpgrade: ${protocol}\r\nConnection: Upgrade\r\n\r\n`
+    const received = await relay(answer, UPGRADE)
+    expect(received).toMatch(/^HTTP\/1\.1 502 /)
+    expect(received).toContain('GW_UPSTREAM_RESPONSE')
+  },
+)
+
 test('the answer to an upgrade comes without Content-Length', async () => {
   upstream.onBytes = (connection) => {
     if (!connection.received.endsWith('\r\n\r\n')) return

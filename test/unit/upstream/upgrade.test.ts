@@ -16,7 +16,7 @@ const LIMITS = { readTimeout: 5000, idleTimeout: 5000, maxIdle: 8, maxConnection
 const SWITCHED: AnswerHead = {
   status: 101,
   reason: 'Switching Protocols',
-  headers: [],
+  headers: ['Connection', 'Upgrade', 'Upgrade', 'WebSocket'],
   keepAlive: true,
   chunked: false,
   length: undefined,
