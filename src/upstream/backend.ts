@@ -2,12 +2,12 @@ import type { Duplex } from 'node:stream'
 import { type ErrorCode, GatewayError } from '../errors.ts'
 import type { HttpResponse } from '../http-messages.ts'
 import type { AnswerHeaders, Balancer, Call, Service, Target } from '../types.ts'
-import { Exchange, type ExchangeOutcome } from './exchange.ts'
+import { Exchange, type ExchangeOutcome, type FailedExchange } from './exchange.ts'
 import { upstreamFailure } from './failures.ts'
 import type { OutgoingRequest } from './http1/outgoing-request.ts'
 import type { ConnectionPool } from './pool.ts'
 import { RequestBody } from './request-body.ts'
-import { carryUpgrade } from './upgrade.ts'
+import { carryUpgrade, type UpgradeAttempt } from './upgrade.ts'
 
 export interface BackendOptions {
   readonly name: string
@@ -63,16 +63,22 @@ export class Backend implements Service {
   }
 
   async upgrade(call: Call, protocol: string, socket: Duplex, head: Buffer): Promise<void> {
-    const target = this.#pick(new Set())
-    const pool = this.#options.poolOf(target)
-    note(call, this.name, target)
-    try {
-      const outgoing = this.#outgoing(call, target, null, protocol)
-      const { answerHeaders, readTimeout } = this.#options
-      await carryUpgrade({ pool, outgoing, protocol, call, answerHeaders, readTimeout, socket, head })
-    } catch (error) {
-      throw upstreamFailure(error as Error, target.name)
+    const { answerHeaders, readTimeout, poolOf } = this.#options
+    const tried = new Set<Target>()
+    let retries = this.#options.retries
+    let target = this.#pick(tried)
+    const attempt = (): UpgradeAttempt => {
+      note(call, this.name, target)
+      return { pool: poolOf(target), outgoing: this.#outgoing(call, target, null, protocol) }
     }
+    const again = (outcome: FailedExchange): UpgradeAttempt => {
+      const failure = upstreamFailure(outcome.error, target.name)
+      if (retries === 0 || !mayTryAgain(call, outcome, failure, null)) throw failure
+      retries -= 1
+      target = this.#pick(tried, failure)
+      return attempt()
+    }
+    await carryUpgrade({ ...attempt(), again, protocol, call, answerHeaders, readTimeout, socket, head })
   }
 
   /** Once every target has been tried, they are tried again: with one target, a retry means the same one. */

@@ -14,14 +14,16 @@ const ONE_WRITE_LIMIT = 16 * 1024
 /** Bytes that may wait for the client before the upstream is paused: stopping and starting a TLS socket costs as much as reading from it. */
 const MAX_UNSENT = 256 * 1024
 
-export interface ExchangeOutcome {
-  /** Undefined where the answer was passed on whole. */
-  readonly error: Error | undefined
+export interface FailedExchange {
+  readonly error: Error
   /** Whether the request may have reached the upstream. */
   readonly sent: boolean
   /** Whether the client has seen any of the answer. */
   readonly answered: boolean
 }
+
+/** `error` is undefined where the answer was passed on whole. */
+export type ExchangeOutcome = Omit<FailedExchange, 'error'> & { readonly error: Error | undefined }
 
 /**
  * One request on one connection to an upstream: it streams the answer into the client's response as it arrives, with

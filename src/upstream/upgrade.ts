@@ -5,6 +5,7 @@ import { GatewayError } from '../errors.ts'
 import { headerValues } from '../header-values.ts'
 import type { AnswerHeaders, Call } from '../types.ts'
 import { headersFor, headText } from './answer-head.ts'
+import type { FailedExchange } from './exchange.ts'
 import type { AnswerHandler, UpstreamConnection } from './http1/connection.ts'
 import { type AnswerHead, malformed } from './http1/head-reader.ts'
 import type { OutgoingRequest } from './http1/outgoing-request.ts'
@@ -14,9 +15,14 @@ import { watchUnread } from './unread.ts'
 /** Bytes that are kept of a client that does not wait for the answer; then it must. */
 const EARLY_LIMIT = 64 * 1024
 
-export interface UpgradeRequest {
+export interface UpgradeAttempt {
   readonly pool: ConnectionPool
   readonly outgoing: OutgoingRequest
+}
+
+export interface UpgradeRequest extends UpgradeAttempt {
+  /** What to try after a failure. @throws what the client is refused with, where nothing may be tried any more */
+  readonly again: (outcome: FailedExchange) => UpgradeAttempt
   /** The protocol that was asked for. */
   readonly protocol: string
   readonly call: Call
@@ -40,7 +46,10 @@ class Upgrade implements AnswerHandler {
   readonly #request: UpgradeRequest
   readonly #resolve: () => void
   readonly #reject: (error: Error) => void
-  readonly #startedAt = performance.now()
+  #startedAt = 0
+  #attempts = 0
+  #sent = false
+  #answered = false
   readonly #early: Buffer[]
   #earlySize = 0
   #connection: UpstreamConnection | undefined
@@ -56,20 +65,16 @@ class Upgrade implements AnswerHandler {
   }
 
   start(): void {
-    const { pool, outgoing, socket } = this.#request
+    const { socket } = this.#request
     // A socket that is not read never tells that its peer has left.
     socket.on('data', this.#keep).once('end', this.#left).once('close', this.#left)
     socket.resume()
-    try {
-      this.#connection = pool.send(outgoing, this)
-    } catch (error) {
-      this.#ignoreClient()
-      this.#reject(error as Error)
-    }
+    this.#try(() => this.#request)
   }
 
   sent(): void {
     if (this.#request.socket.destroyed || this.#request.socket.readableEnded) this.#left()
+    else this.#sent = true
   }
 
   interim(): void {}
@@ -78,16 +83,15 @@ class Upgrade implements AnswerHandler {
 
   upgraded(head: AnswerHead, upstream: Socket, rest: Buffer): void {
     const { protocol, socket, readTimeout } = this.#request
-    this.#over = true
-    this.#ignoreClient()
     try {
       if (!turnsTo(protocol, head)) throw malformed(`101 to another protocol than ${protocol}`)
       this.#writeHead(head, undefined, ['Connection', 'Upgrade', 'Upgrade', protocol])
     } catch (error) {
       upstream.on('error', ignore).destroy()
-      this.#reject(error as Error)
+      this.failed(error as Error)
       return
     }
+    this.#finish()
     if (rest.length > 0) socket.write(rest)
     for (const chunk of this.#early) upstream.write(chunk)
     join(socket, upstream, readTimeout, this.#resolve)
@@ -127,8 +131,24 @@ class Upgrade implements AnswerHandler {
 
   failed(error: Error): void {
     if (this.#over) return
-    this.#finish()
-    this.#reject(error)
+    this.#try(() => this.#request.again({ error, sent: this.#sent, answered: this.#answered }))
+  }
+
+  /** What the client sends meanwhile is kept over all attempts. */
+  #try(next: () => UpgradeAttempt): void {
+    try {
+      const { pool, outgoing } = next()
+      this.#attempts += 1
+      const attempt = this.#attempts
+      this.#startedAt = performance.now()
+      this.#sent = false
+      const connection = pool.send(outgoing, this)
+      // It may have failed by now, and another one have taken its place.
+      if (attempt === this.#attempts) this.#connection = connection
+    } catch (error) {
+      this.#finish()
+      this.#reject(error as Error)
+    }
   }
 
   #writeHead(head: AnswerHead, reason: string | undefined, ours: readonly string[]): void {
@@ -138,6 +158,7 @@ class Upgrade implements AnswerHandler {
     // Not before the head is known to be good: where a status stands here, the client has begun to receive an answer.
     call.record.upstreamStatus = head.status
     call.record.upstreamTime = performance.now() - this.#startedAt
+    this.#answered = true
     socket.write(text, 'latin1')
   }
 

@@ -5,6 +5,7 @@ import { freePort } from '../support/free-port.ts'
 import type { Gateway } from '../support/gateway.ts'
 import { type RawBackend, startRawBackend } from '../support/raw-backend.ts'
 import { makeScene, type Scene } from '../support/scene.ts'
+import { waitFor } from '../support/wait.ts'
 
 let scene: Scene
 let healthy: Backend
@@ -126,4 +127,34 @@ test.each([
 test('a target whose certificate is wrong does not take the others with it', async () => {
   for (let i = 0; i < 4; i++) expect((await gateway.get('/half-misnamed')).status).toBe(200)
   expect(healthy.seen).toHaveLength(4)
+})
+
+test.each(['half-dead', 'half-broken'])(
+  'a WebSocket finds the next target too (%s), with all that its client has sent meanwhile',
+  async (name) => {
+    healthy.upgrade = (_request, socket, head) => {
+      socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n')
+      socket.write(head)
+      socket.pipe(socket)
+    }
+    for (let i = 0; i < 4; i++) {
+      const connection = await gateway.open()
+      connection.write(
+        `GET /${name} HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\nearly`,
+      )
+      await waitFor('the echo', () => connection.isClosed || connection.received.endsWith('early'))
+      expect(connection.received).toMatch(/^HTTP\/1\.1 101 .*\r\n\r\nearly$/s)
+      connection.destroy()
+    }
+  },
+)
+
+test('a WebSocket that no target takes is refused once, and the log tells how often it was tried', async () => {
+  const [answer] = await gateway.talk(
+    'GET /all-dead HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n',
+  )
+  expect(answer?.status).toBe(502)
+  expect(answer && JSON.parse(answer.body)).toMatchObject({ code: 'GW_UPSTREAM_CONNECT' })
+  const line = await gateway.logged({ request_id: JSON.parse(answer?.body ?? '').request_id })
+  expect(line.attempts).toBe(6)
 })

@@ -26,6 +26,9 @@ function carry(pool: ConnectionPool, socket: Duplex = new PassThrough()): Promis
   return carryUpgrade({
     pool,
     outgoing: { ...GET, upgrade: true },
+    again: ({ error }) => {
+      throw error
+    },
     protocol: 'websocket',
     call: callOf(undefined),
     answerHeaders: ANSWER_HEADERS,
