@@ -26,6 +26,8 @@ export interface HttpLimits {
   readonly maxHeaderSize: number
   readonly headerTimeout: number
   readonly keepaliveTimeout: number
+  /** Milliseconds between two reads of a body that nobody waits for any more. */
+  readonly bodyTimeout: number
 }
 
 export function applyLimits(server: HttpServer, limits: HttpLimits): void {

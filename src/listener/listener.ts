@@ -30,6 +30,7 @@ export interface ListenerSettings extends ConnectionLimitSettings, Grounds {
   readonly handshakeTimeout: number
   readonly headerTimeout: number
   readonly keepaliveTimeout: number
+  readonly bodyTimeout: number
   /** How long an idle connection stays for one more request once the listener closes. */
   readonly lastRequestTime: number
   /** After so many requests a connection is closed. */

@@ -29,6 +29,7 @@ export function settingsOf(
     handshakeTimeout: listener.handshake_timeout,
     headerTimeout: listener.client_header_timeout,
     keepaliveTimeout: listener.keepalive_timeout,
+    bodyTimeout: listener.client_body_timeout,
     // With more of the time, idle connections would be counted among those that are cut.
     lastRequestTime: Math.min(shutdown.keepalive_timeout, shutdown.timeout / 2),
     keepaliveRequests: listener.keepalive_requests,

@@ -88,6 +88,16 @@ describe('the client', () => {
       .untilClosed(10)
     expect([408, 504]).toContain(answers[0]?.status)
   })
+  test.each(['Content-Length: 10', 'Connection: keep-alive\r\nContent-Length: 10', 'Transfer-Encoding: chunked'])(
+    'that stops within a body that was answered before its end is closed: %j',
+    async (framing) => {
+      const connection = await gateway.open()
+      const answers = await connection
+        .write(`POST /nowhere HTTP/1.1\r\nHost: localhost\r\n${framing}\r\n\r\n5\r\nh`)
+        .untilClosed(10)
+      expect(answers.map(({ status }) => status)).toEqual([404])
+    },
+  )
   test('that says nothing after the handshake is closed', async () => {
     const connection = await gateway.open()
     await within(10, 'the end', connection.closed)

@@ -46,9 +46,14 @@ export class ClientConnection {
     return this.#hasAsked
   }
 
-  /** Whether it is the client's turn. */
+  /** Whether it is the client's turn. As long as there is no answer, whoever reads the body has an eye on it. */
   get isWaiting(): boolean {
-    return this.#response === undefined && this.#body === undefined
+    return this.#response === undefined
+  }
+
+  /** Whether more of the body is to come of a request that was answered before its end. */
+  get owesBody(): boolean {
+    return this.#body !== undefined
   }
 
   readonly #data = (read: Buffer): void => {
@@ -63,9 +68,9 @@ export class ClientConnection {
   /** @returns what is behind the body, if anything */
   #takeBody(body: CountedBody, bytes: Buffer): Buffer | undefined {
     const taken = body.receive(bytes)
+    if (!this.#response) this.waitingSince = performance.now()
     if (!body.complete) return undefined
     this.#body = undefined
-    this.waitingSince = performance.now()
     return taken < bytes.length ? bytes.subarray(taken) : undefined
   }
 

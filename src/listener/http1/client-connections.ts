@@ -63,12 +63,13 @@ export class ClientConnections implements ClientConnectionOwner {
   }
 
   #look(now: number): void {
-    const { headerTimeout, keepaliveTimeout } = this.settings
+    const { headerTimeout, keepaliveTimeout, bodyTimeout } = this.settings
     for (const connection of this.#open) {
       if (connection.handedOver && this.#handler.hasAsked(connection.socket)) this.#open.delete(connection)
       else if (!connection.isWaiting) continue
       else if (connection.hasAsked) {
-        if (now - connection.waitingSince >= keepaliveTimeout + UNDER_WAY) connection.socket.destroy()
+        const patience = connection.owesBody ? bodyTimeout : keepaliveTimeout + UNDER_WAY
+        if (now - connection.waitingSince >= patience) connection.socket.destroy()
       } else if (now - connection.waitingSince >= headerTimeout) {
         this.#open.delete(connection)
         this.#handler.late(connection.socket)

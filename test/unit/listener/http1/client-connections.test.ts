@@ -32,7 +32,7 @@ beforeEach(() => {
   handedOver = []
   asked = new Set()
   connections = new ClientConnections(
-    { maxHeaderSize: 16_384, headerTimeout: 10_000, keepaliveTimeout: 5000 },
+    { maxHeaderSize: 16_384, headerTimeout: 10_000, keepaliveTimeout: 5000, bodyTimeout: 3000 },
     {
       request: (response) => responses.push(response),
       handOver: (socket) => handedOver.push(socket),
@@ -262,18 +262,36 @@ describe('a body that comes after its head', () => {
     expect(responses.map(({ req }) => req.url)).toEqual(['/1', '/'])
   })
 
-  test('may take its time where it was answered already; the next request has its own from its end on', async () => {
+  test('may pause for client_body_timeout where it was answered already; the next request has its own time from its end on', async () => {
     const { wire } = open()
-    await says(wire, POST(4))
+    await says(wire, POST(8))
+    jest.advanceTimersByTime(60_000)
     await answer()
     responses[0]?.req.body.resume()
-    jest.advanceTimersByTime(60_000)
-    await says(wire, 'body')
+    for (const half of ['half', 'body']) {
+      jest.advanceTimersByTime(2500)
+      await says(wire, half)
+    }
     jest.advanceTimersByTime(5500)
     expect(wire.destroyed).toBe(false)
     jest.advanceTimersByTime(1000)
     expect(wire.destroyed).toBe(true)
   })
+
+  test.each([true, false])(
+    'that never ends holds its connection no longer where it was answered already, whether anybody reads it (%s)',
+    async (isRead) => {
+      const { wire } = open()
+      await says(wire, POST(1_000_000))
+      await answer()
+      if (isRead) responses[0]?.req.body.resume()
+      await says(wire, 'half')
+      jest.advanceTimersByTime(2500)
+      expect(wire.destroyed).toBe(false)
+      jest.advanceTimersByTime(1000)
+      expect(wire.destroyed).toBe(true)
+    },
+  )
 
   test('is not read faster than it is taken', async () => {
     const { wire } = open()
