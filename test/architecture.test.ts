@@ -49,7 +49,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   identity: ['tls-cert-utils'],
   auth: ['tls-cert-utils', 'tokens', 'bounded-request', 'header-values'],
   routing: ['slices'],
-  upstream: ['tls-cert-utils', 'open-files', 'end-gently', 'field-lines'],
+  upstream: ['tls-cert-utils', 'open-files', 'end-gently', 'field-lines', 'header-values'],
   store: [],
   plugins: ['tls-cert-utils', 'bounded-request'],
   'listen-problem': [],
