@@ -35,7 +35,10 @@ export const NGINX_WORDS: Readonly<Record<string, Remedies>> = {
   'TLS with clients': [
     ['ssl_session_cache', 'remove it: sessions are kept in tickets; see ssl_session_tickets and ssl_session_timeout'],
     ['ssl_session_ticket_key', 'remove it: the keys of tickets are made at the start, and all workers share them'],
-    ['ssl_prefer_server_ciphers', "remove it: the server's order always counts"],
+    [
+      'ssl_prefer_server_ciphers',
+      "remove it: the server's order counts, but for ChaCha20 where a client asks for it first",
+    ],
     ['ssl_ecdh_curve ssl_dhparam ssl_buffer_size ssl_conf_command ssl_engine', OPENSSL],
     ['ssl_early_data', 'remove it: early data can be replayed and is not taken'],
     ['ssl_stapling_verify', 'remove it: answers are always verified'],

@@ -154,7 +154,8 @@ export const server = block('One virtual server.', {
   ssl_ciphers: field(cipherList, {
     default: SOUND_CIPHERS,
     env: 'SALLYPORT_SSL_CIPHERS',
-    about: "The cipher suites, in OpenSSL's format.",
+    about:
+      "The cipher suites, in OpenSSL's format. The first of them that a client has too is agreed upon; ChaCha20 where the client asks for that first.",
   }),
   ssl_session_tickets: field(onOff, {
     default: 'on',
