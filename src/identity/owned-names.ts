@@ -28,6 +28,7 @@ const IDENTITY_NAMES = new Set([
   'x-authenticated-scope',
   'x-arr-clientcert',
   'x-ssl',
+  'x-ssl-cert',
   'x-ssl-issuer',
   'x-ssl-issuer-dn',
   'x-client-verify',

@@ -1,4 +1,5 @@
 // {TLS 1.2, 1.3} × {certificate, none} × {same name, other name, no name} × {before, after revocation} × {one worker, two}
+import { createHash } from 'node:crypto'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, test } from '@jest/globals'
@@ -23,27 +24,33 @@ interface Started {
   /** Replaces the lists of home.test and waits until every worker has them. */
   replace(lists: string): Promise<void>
   revoke(...revoked: Issued[]): Promise<void>
+  /** Reloads with other settings of home.test. */
+  change(fields: object): Promise<unknown>
 }
 
 async function start(workers: number, fields: object = {}): Promise<Started> {
   const file = temporaryFile('home.crl', home.crl())
   const strangers = { ssl_client_certificate: abroad.certificate, ssl_crl: abroad.crl() }
-  const config = {
+  const trust = { ssl_client_certificate: home.certificate, ssl_crl: file, ...fields }
+  const configWith = (changed: object) => ({
     workers,
     ...listenerOf(
       scene.server({ server_names: ['default.test'], ...strangers, ssl_verify_depth: 2 }),
-      scene.server({ server_names: ['home.test'], ssl_client_certificate: home.certificate, ssl_crl: file, ...fields }),
+      scene.server({ server_names: ['home.test'], ...trust, ...changed }),
       scene.server({ server_names: ['other.test'], ...strangers }),
     ),
-  }
-  const gateway = await scene.start(config)
+  })
+  const gateway = await scene.start(configWith({}))
   const reloads = () => gateway.log.filter(({ msg }) => msg === 'reloaded').length
   const replace = async (lists: string) => {
     const before = reloads()
     writeFileSync(file, lists)
     await waitFor('every worker to reload', () => reloads() >= before + workers)
   }
-  return { gateway, replace, revoke: (...revoked) => replace(home.crl(revoked)) }
+  return {
+    ...{ gateway, replace, revoke: (...revoked) => replace(home.crl(revoked)) },
+    change: (changed) => gateway.reload(scene.config(configWith(changed))),
+  }
 }
 
 type Tls = 'tls1_2' | 'tls1_3'
@@ -129,6 +136,28 @@ describeWith(['openssl'], 'a session', () => {
       expect(outcome(await atHome())).toBe('full 200 NONE')
       expect(outcome(await elsewhere())).toBe('resumed 200 NONE')
     })
+  })
+
+  test('ends when pins, names, authorities or the mode are changed, also for whoever is let in by the new ones too', async () => {
+    const started = await start(1)
+    const ada = home.client('ada')
+    const options = { tls: 'tls1_3', servername: 'home.test', host: 'home.test', as: ada.files() } as const
+    const keep = join(temporaryFolder(), 'session.pem')
+    expect(outcome(await connect(started, { ...options, keep }))).toBe('full 200 SUCCESS CN=ada')
+    const pin = createHash('sha256')
+      .update(ada.x509.publicKey.export({ type: 'spki', format: 'der' }))
+      .digest('hex')
+    const authorities = { ssl_client_certificate: home.certificate + authority('new').certificate }
+    for (const changed of [
+      { pinned_certs: [pin] },
+      { ssl_verify_allow: [{ subject: { CN: 'ada' } }] },
+      { ...authorities, revocation_check_mode: 'IGNORE_CA_ERROR' },
+      { ssl_verify_client: 'on' },
+    ]) {
+      await started.change(changed)
+      expect(outcome(await connect(started, { ...options, resume: keep, keep }))).toBe('full 200 SUCCESS CN=ada')
+      expect(outcome(await connect(started, { ...options, resume: keep }))).toBe('resumed 200 SUCCESS CN=ada')
+    }
   })
 
   describe('of a client below an intermediate that it sends', () => {

@@ -39,7 +39,7 @@ describe('the request header filter', () => {
     ...['X-Remote-Extra-Scopes', 'X-Forwarded-Tls-Client-Cert', 'X-Forwarded-Tls-Client-Cert-Info'],
     ...['X-Amzn-Mtls-Clientcert-Subject', 'Cf-Client-Cert-Sha256', 'X-ARR-ClientCert', 'X-Auth-Request-User'],
     ...['X-Forwarded-User', 'X-Forwarded-For', 'X-Forwarded-Proto', 'X-Forwarded-Anything', 'Forwarded'],
-    ...['X-Real-IP', 'X-Request-ID', 'X-SSL-Issuer', 'X-Client-Verify', 'X-Client-DN'],
+    ...['X-Real-IP', 'X-Request-ID', 'X-SSL-Issuer', 'X-SSL-Cert', 'X-Client-Verify', 'X-Client-DN'],
   ])('drops every spelling of %s, which is not the client’s to say', (name) => {
     for (const spelling of spellings(name)) {
       expect(through([spelling, 'forged', 'A', 'b', spelling, 'again'])).toEqual(['A', 'b'])
