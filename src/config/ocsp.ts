@@ -1,10 +1,16 @@
 /** Asking responders whether certificates are revoked, with the words of nginx's ssl module. */
 import type { Problem } from '../errors.ts'
-import { field } from './field.ts'
+import { field, type Kind } from './field.ts'
 import { choice, integer, matching, onOff, positiveDuration } from './scalars.ts'
 
 /** Answers are signed, so that they may come in clear; TLS would need a status of its own first. */
 const responderUrl = matching(/^http:\/\/[^\s/]+(\/\S*)?$/, 'a URL such as http://ocsp.example.com/')
+
+/** Where nginx has the name and the size of a zone, as shared:ocsp:10m. */
+const answerCount: Kind<number> = {
+  ...integer(1, 10_000_000),
+  expected: 'how many answers, a whole number from 1 to 10000000',
+}
 
 /** Of a virtual server. */
 export const ocspSettings = {
@@ -20,7 +26,7 @@ export const ocspSettings = {
     otherwise: 'what the certificate names',
     about: 'The responder that is asked in place of those that certificates name.',
   }),
-  ssl_ocsp_cache: field(integer(1, 10_000_000), {
+  ssl_ocsp_cache: field(answerCount, {
     default: 10_000,
     env: 'SALLYPORT_SSL_OCSP_CACHE',
     about: 'How many answers are remembered, each until its next update (one hour where it names none).',

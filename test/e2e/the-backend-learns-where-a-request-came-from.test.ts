@@ -1,6 +1,10 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
 import type { Seen } from '../support/backend.ts'
-import type { Gateway } from '../support/gateway.ts'
+import { curl } from '../support/curl.ts'
+import { temporaryFile } from '../support/folder.ts'
+import { type Gateway, PROJECT } from '../support/gateway.ts'
 import { makeScene, type Scene } from '../support/scene.ts'
 
 let scene: Scene
@@ -45,6 +49,29 @@ describe('from a client that nobody vouches for', () => {
     expect(seen.header('forwarded')).toEqual([])
     expect(seen.header('via').join()).toMatch(/1\.1 sallyport/)
     expect(JSON.stringify(seen.rawHeaders)).not.toMatch(/203\.0\.113|claimed/)
+  })
+
+  test('the README shows what arrives from curl, name by name', async () => {
+    const readme = readFileSync(join(PROJECT, 'README.md'), 'utf8')
+    const shown = /^GET \/hello HTTP\/1\.1\n([\s\S]*?)```/m.exec(readme)?.[1] ?? ''
+    const certificate = [
+      '--cert',
+      temporaryFile('ada.pem', scene.ada.chain),
+      '--key',
+      temporaryFile('ada.key', scene.ada.key),
+    ]
+    const { status } = await curl(['--insecure', ...certificate, `https://localhost:${gateway.port}/hello`])
+    expect(status).toBe(0)
+    const { headers } = scene.backend.last
+    expect(headers.map(([name]) => name)).toEqual(
+      shown
+        .trim()
+        .split('\n')
+        .map((line) => line.replace(/: .*/, '')),
+    )
+    expect(shown).toContain(
+      `VERIFIED: ${scene.backend.last.header('VERIFIED')}\nDN: ${scene.backend.last.header('DN')}\n`,
+    )
   })
 
   test('in other spellings they are not believed either', async () => {
