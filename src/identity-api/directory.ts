@@ -1,4 +1,5 @@
 /** Domains, projects and roles, and who has which role where. Made once per configuration. */
+import { hash } from 'node:crypto'
 import type { User, Users } from '../types.ts'
 
 export interface Domain {
@@ -63,6 +64,8 @@ export interface DirectoryOptions {
   readonly accounts: ReadonlyMap<string, Account>
   /** By their ids. */
   readonly applicationCredentials: ReadonlyMap<string, ApplicationCredential>
+  /** The proofs of the secrets that the user of an id has now. */
+  proofsOf(user: string): readonly string[]
 }
 
 /** How clients name things: by id, or by name and domain. */
@@ -110,6 +113,11 @@ export class Directory {
     return this.#options.applicationCredentials.get(id)
   }
 
+  /** The digests of the passwords and secrets that a user has now, as tokens name them. */
+  proofDigestsOf({ id }: User): readonly string[] {
+    return this.#options.proofsOf(id).map(digestOf)
+  }
+
   /** Each role once, in the order in which they were assigned. */
   rolesOf(user: User, scope: Scope): readonly Role[] {
     const found = this.#assignmentsOf(user).filter((assignment) => sameScope(assignment.scope, scope))
@@ -130,6 +138,10 @@ export class Directory {
         assignment.user === user.id || (assignment.group !== undefined && user.groups.includes(assignment.group)),
     )
   }
+}
+
+export function digestOf(proof: string): string {
+  return hash('sha256', proof, 'base64url')
 }
 
 function sameScope(one: Scope, other: Scope): boolean {

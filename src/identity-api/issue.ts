@@ -4,7 +4,7 @@ import { newTokenId, type Tokens } from '../tokens/tokens.ts'
 import type { Connection, Users } from '../types.ts'
 import type { Known } from './authenticate.ts'
 import type { TokenFacts } from './bodies.ts'
-import { type Directory, type Scope, UNSCOPED } from './directory.ts'
+import { type Directory, digestOf, type Scope, UNSCOPED } from './directory.ts'
 import { forbidden, unauthorized } from './keystone-error.ts'
 import { claimsOfScope, type TokenClaims } from './token-scope.ts'
 
@@ -27,12 +27,14 @@ export async function issueToken(
   const scope = scopeFor(identity, asked, directory)
   if (scope.kind !== 'unscoped' && directory.rolesOf(user, scope).length === 0)
     throw unauthorized(`${user.name} has no role in the ${scope.kind} that was asked for`)
+  const shown = await proofDigests(identity, tokens, directory)
   const id = newTokenId()
   const parent = attributes?.audit_id
   const wanted = {
     ...claimsOfUser(user, users),
     ...claimsOfScope(scope),
     ...(methods.includes('application_credential') && { app_cred_id: credential }),
+    ...(shown.length > 0 && { proofs: shown }),
     jti: id,
     methods,
     audit_ids: parent === undefined ? [id] : [id, parent],
@@ -41,6 +43,19 @@ export async function issueToken(
   const expiresAt = Math.min(Date.now() + expiration, identity.expiresAt)
   const { token, claims } = await tokens.issue(wanted, wholeSeconds(expiresAt, identity.expiresAt), connection)
   return { token, facts: { claims: claims as TokenClaims, user, scope } }
+}
+
+/** Of the proofs that were shown, and of those that go back further, behind a token that is exchanged. */
+async function proofDigests(
+  { user, proofs = [] }: Known,
+  tokens: Tokens,
+  directory: Directory,
+): Promise<readonly string[]> {
+  const token = proofs.find(({ method }) => method === 'token')?.of
+  const before = token === undefined ? undefined : await tokens.inspect(token)
+  const inherited = before?.status === 'valid' ? ((before.claims as TokenClaims).proofs ?? []) : []
+  const shown = proofs.map(({ of }) => digestOf(of))
+  return [...new Set([...inherited, ...directory.proofDigestsOf(user).filter((digest) => shown.includes(digest))])]
 }
 
 /** Without a scope of the client's choice, the user's default project, if he may use it. */

@@ -71,8 +71,13 @@ export function factsOf(claims: TokenClaims, user: User, directory: Directory): 
   const scope = scopeOfClaims(claims, directory)
   if (!scope) return undefined
   if (claims.app_cred_id !== undefined && !directory.applicationCredential(claims.app_cred_id)) return undefined
+  if (claims.proofs && !isSubset(claims.proofs, directory.proofDigestsOf(user))) return undefined
   const roles = directory.rolesOf(user, scope)
   return roles.length === 0 && scope.kind !== 'unscoped' ? undefined : { user, scope, roles, claims }
+}
+
+function isSubset(some: readonly string[], all: readonly string[]): boolean {
+  return some.every((each) => all.includes(each))
 }
 
 async function withoutToken(caller: Caller, options: RequesterOptions): Promise<Requester | undefined> {

@@ -12,6 +12,8 @@ export interface TokenClaims extends Claims {
   readonly system?: true
   /** The id of the application credential that it was got with. */
   readonly app_cred_id?: string
+  /** The digests of the passwords and secrets that it was got with: it ends when one of them is changed or taken back. */
+  readonly proofs?: readonly string[]
 }
 
 export function claimsOfScope(scope: Scope): Pick<TokenClaims, 'project_id' | 'domain_id' | 'system'> {

@@ -1,5 +1,7 @@
 /** The Identity API of a configuration: its directory of domains, projects and roles, and the service that answers with them. */
 import { createHash } from 'node:crypto'
+import { proofOf } from '../auth/passwords/check.ts'
+import { looksLikeHash } from '../auth/passwords/hash.ts'
 import type { Receipts } from '../auth/receipts.ts'
 import type { Config, ConsumerConfig } from '../config/index.ts'
 import type { CatalogEntry } from '../identity-api/catalog.ts'
@@ -65,7 +67,20 @@ export function createDirectory({ identity_api: settings, consumers }: Config, u
       .map(({ id, name = id, project }) => [id, { id, name, project: projectOf(project) }]),
   )
   const accounts = new Map(consumers.map((consumer) => [consumer.id, accountOf(consumer)]))
-  return new Directory({ users, domains: [first, ...more], projects, assignments, accounts, applicationCredentials })
+  const byId = new Map(consumers.map((consumer) => [consumer.id, consumer]))
+  const proofsOf = (id: string) => secretProofs(byId.get(id))
+  return new Directory({
+    ...{ users, domains: [first, ...more], projects, assignments, accounts, applicationCredentials, proofsOf },
+  })
+}
+
+/** Of what is there in clear nothing goes into a token, where it could be guessed at. */
+function secretProofs(consumer: ConsumerConfig | undefined): readonly string[] {
+  const { basicauth_credentials: passwords = [], application_credentials: programs = [] } = consumer ?? {}
+  return [
+    ...passwords.map(({ username, password }) => [username, password.reveal()] as const),
+    ...programs.map(({ id, secret }) => [id, secret.reveal()] as const),
+  ].flatMap(([name, hash]) => (looksLikeHash(hash) ? [proofOf(name, hash)] : []))
 }
 
 function finder<T extends Domain>(known: readonly T[]): (reference: string | undefined) => T | undefined {

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process'
 import { beforeAll, describe, expect, test } from '@jest/globals'
 import { type Ask, json } from '../support/client.ts'
 import type { Gateway } from '../support/gateway.ts'
@@ -16,6 +17,8 @@ beforeAll(async () => {
   config = {
     ...CLOUD,
     identity_presets: ['keystone'],
+    // Each reload is then the one that the test has asked for.
+    reload: { watch: 'off' },
     services: [
       identityService(['/identity']),
       api('api', { rules: [['token']] }),
@@ -125,6 +128,45 @@ describe('a route that demands a token', () => {
     await gateway.reload(scene.config(config))
     expect(await status('/api', headers)).toBe(200)
   })
+})
+
+test('a token ends with the password or the program that it was got with, also one that it was exchanged for; one that was got otherwise does not', async () => {
+  const hashOf = (text: string) => execFileSync('openssl', ['passwd', '-6', text], { encoding: 'utf8' }).trim()
+  const consumerOf = (password: string, secret: string) => ({
+    ...{ id: 'u-eva', username: 'eva', groups: ['watchers'] },
+    basicauth_credentials: [{ username: 'eva', password }],
+    application_credentials: [{ id: 'app-eva', secret, project: 'demo' }],
+  })
+  const withEva = (password: string, secret: string) =>
+    scene.config({ ...config, consumers: [...CLOUD.consumers, consumerOf(password, secret)] })
+  const [password, secret] = [hashOf('password of eva'), hashOf('secret')]
+  await gateway.reload(withEva(password, secret))
+  const tokenOf = async (identity: object, scope?: object) => {
+    const body = JSON.stringify({ auth: { identity, ...(scope && { scope }) } })
+    const answer = await gateway.get('/identity/v3/auth/tokens', { method: 'POST', body })
+    expect([answer.status, answer.text]).toEqual([201, expect.any(String)])
+    return String(answer.headers['x-subject-token'])
+  }
+  const project = { project: { id: 'p-demo' } }
+  const byPassword = await issueToken(gateway, 'eva')
+  const exchanged = await tokenOf({ methods: ['token'], token: { id: byPassword } }, project)
+  const again = await tokenOf({ methods: ['token'], token: { id: exchanged } }, project)
+  const program = { id: 'app-eva', secret: 'secret' }
+  const byProgram = await tokenOf({ methods: ['application_credential'], application_credential: program })
+  const statuses = () =>
+    Promise.all([byPassword, exchanged, again, byProgram].map((token) => status('/api', { 'x-auth-token': token })))
+  const shown = async (token: string) =>
+    (await gateway.get('/identity/v3/auth/tokens', { headers: { 'x-auth-token': token, 'x-subject-token': token } }))
+      .status
+
+  await gateway.reload(withEva(password, secret))
+  expect(await statuses()).toEqual([200, 200, 200, 200])
+  await gateway.reload(withEva(hashOf('password of eva'), secret))
+  expect(await statuses()).toEqual([401, 401, 401, 200])
+  expect([await shown(again), await shown(byProgram)]).toEqual([401, 200])
+  await gateway.reload(withEva(password, hashOf('another')))
+  expect(await statuses()).toEqual([200, 200, 200, 401])
+  await gateway.reload(scene.config(config))
 })
 
 describe('whoever is not known', () => {

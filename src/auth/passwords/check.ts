@@ -125,7 +125,7 @@ export class PasswordCheck {
 const UNUSED = `$argon2id$v=19$m=19456,t=2,p=1$${'A'.repeat(22)}$${'A'.repeat(43)}`
 
 /** No name holds a NUL. The hash itself stays here: it could be guessed at. */
-function proofOf(name: string, hash: string): string {
+export function proofOf(name: string, hash: string): string {
   return `${name}\0${digestOf('sha256', hash, 'base64')}`
 }
 

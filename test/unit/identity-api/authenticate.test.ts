@@ -29,6 +29,7 @@ function attempt({ methods, asked = methods.map(({ name }) => name), rules = [],
     ...{ users, domains: [DOMAIN], projects: [], assignments: [] },
     accounts: new Map([[ada.id, account]]),
     applicationCredentials: new Map(),
+    proofsOf: () => [],
   })
   const payloads = asked.map((name) => [name, { user: { id: ada.id } }] as const)
   const byName = new Map(methods.map((each) => [each.name, each]))
