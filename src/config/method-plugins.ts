@@ -86,7 +86,7 @@ export function checkMethodPlugin(plugin: WrittenMethodPlugin): Problem[] {
 /** @throws Unfit where the module's file is not there */
 export function addressOf({ module, url }: WrittenMethodPlugin, pems: PemReader): PluginAddress {
   if (module === undefined) return url as PluginAddress
-  const path = findFile(module, pems)
+  const path = findFile(module, pems, 'plain')
   if (path === undefined) throw new Unfit('names no readable file')
   return { kind: 'module', path }
 }

@@ -92,8 +92,17 @@ export function withLineBreaks(written: string): string {
   return written.trim().includes('\n') ? written : written.replaceAll('\\n', '\n')
 }
 
-/** The first existing file of that name, as an absolute path. @throws Unfit for what is no readable file. */
-export function findFile(written: string, reader: PemReader, largest = LARGEST): string | undefined {
+/**
+ * The first existing file of that name, as an absolute path.
+ * @param kind `plain` for what is read more than once, or by others than us: a pipe would keep them waiting for ever
+ * @throws Unfit for what is no readable file
+ */
+export function findFile(
+  written: string,
+  reader: PemReader,
+  kind: 'any' | 'plain' = 'any',
+  largest = LARGEST,
+): string | undefined {
   if (written.includes('\0')) return undefined
   for (const folder of reader.folders) {
     const path = resolve(folder, written)
@@ -101,7 +110,7 @@ export function findFile(written: string, reader: PemReader, largest = LARGEST):
     if (!found) continue
     reader.files.add(path)
     if (found.isDirectory()) throw new Unfit(`names a folder (${path}); expected a file`)
-    if (!found.isFile() && !found.isFIFO()) throw new Unfit(`names ${path}, which is no file`)
+    if (!found.isFile() && !(found.isFIFO() && kind === 'any')) throw new Unfit(`names ${path}, which is no file`)
     if (found.size > largest) throw new Unfit(`names ${path}, which is larger than ${largest} bytes`)
     return path
   }

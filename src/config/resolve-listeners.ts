@@ -134,7 +134,7 @@ function usersFileOf({ at, authorization }: WrittenServer, context: ResolveConte
   if (written === undefined) return undefined
   const path = `${at}.authorization.users_file`
   try {
-    const file = findFile(written, context.pems, authorization.users_file_max_size)
+    const file = findFile(written, context.pems, 'plain', authorization.users_file_max_size)
     if (file !== undefined) return file
     const missing = [...new Set(context.pems.folders.map((folder) => resolve(folder, written)))]
     for (const each of missing) context.pems.files.add(each)

@@ -15,6 +15,8 @@ let pipe: string
 let silent: string
 let writer: number
 let loop: string
+/** What is said of a start with it; it takes its time, and the others need not wait. */
+let told: Promise<string>
 
 beforeAll(async () => {
   scene = await makeScene()
@@ -25,6 +27,7 @@ beforeAll(async () => {
   execFileSync('mkfifo', [pipe, silent])
   writer = openSync(silent, constants.O_RDWR)
   symlinkSync('loop.pem', loop)
+  told = refused(listenerOf(scene.server({ ssl_client_certificate: silent })))
 })
 
 afterAll(() => closeSync(writer))
@@ -37,8 +40,7 @@ const refused = async (config: GatewayConfig, env: Record<string, string> = {}) 
 
 describe('a start is refused', () => {
   test('where an authority is a pipe whose writer is silent', async () => {
-    const stderr = await refused(listenerOf(scene.server({ ssl_client_certificate: silent })))
-    expect(stderr).toContain(`ssl_client_certificate: names ${silent}, a pipe that was not written within 5000 ms`)
+    expect(await told).toContain(`ssl_client_certificate: names ${silent}, a pipe that was not written within 5000 ms`)
   })
 
   test.each(['/dev/zero', '/dev/full'])('where a variable names the endless %s', async (SECRET_CLIENT_KEY_FILE) => {
@@ -55,9 +57,14 @@ describe('a start is refused', () => {
     },
   )
 
+  test('where a method plugin is a pipe', async () => {
+    const stderr = await refused({ method_plugins: [{ name: 'own', module: pipe }] })
+    expect(stderr).toContain(`module: names ${pipe}, which is no file`)
+  })
+
   test('where users stand in a pipe', async () => {
     const users = { ssl_verify_client: 'on', verify_and_map: true, authorization: { users_file: pipe } }
-    expect(await refused(listenerOf(scene.server(users)))).toContain(pipe)
+    expect(await refused(listenerOf(scene.server(users)))).toContain(`users_file: names ${pipe}, which is no file`)
   })
 })
 
