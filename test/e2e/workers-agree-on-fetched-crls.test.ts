@@ -11,7 +11,7 @@ import { sClient } from '../support/openssl.ts'
 import { describeWith } from '../support/peers.ts'
 import { authority, extension, type Issued } from '../support/pki.ts'
 import { listenerOf, makeScene, type Scene } from '../support/scene.ts'
-import { waitFor } from '../support/wait.ts'
+import { waitFor, within } from '../support/wait.ts'
 
 let scene: Scene
 let list = ''
@@ -52,7 +52,7 @@ async function replaceOneOf(gateway: Gateway): Promise<void> {
 }
 
 describeWith(['openssl'], 'with two workers', () => {
-  test('a list that one worker fetches is soon known to all, and ends the sessions of all', async () => {
+  test('a list that one worker fetches is soon known to all, and ends sessions and connections in all', async () => {
     list = root.crl()
     const fields = { ssl_client_certificate: root.certificate, ssl_crl_fetch: 'on' }
     const gateway = await scene.start({ workers: 2, ...listenerOf(scene.server(fields)) })
@@ -76,9 +76,13 @@ describeWith(['openssl'], 'with two workers', () => {
     expect(asked).toBe(3)
 
     list = root.crl([ada], { thisUpdate: 0 })
+    const idle = [await gateway.open({ as: ada }), await gateway.open({ as: ada })]
     await replaceOneOf(gateway)
     await waitFor('ada to be revoked', async () => (await fourTimes(() => get(ada))).every((status) => status === 400))
     expect(asked).toBe(5)
+    // One of them has died with its worker; the other worker has judged again.
+    await within(5, 'the end of what she had open', Promise.all(idle.map((client) => client.closed)))
+    await gateway.logged({ msg: 'connection ended', subject: 'CN=ada' })
     expect(await fourTimes(() => connect({ resume: first }))).toEqual(Array(4).fill('full 200'))
     expect(await connect({ keep: second })).toBe('full 200')
     expect(await fourTimes(() => connect({ resume: second }))).toEqual(Array(4).fill('resumed 200'))
