@@ -55,26 +55,34 @@ async function ask(plugin: Plugin, question: object): Promise<Record<string, unk
   }
 }
 
-/** The keys of moby's code; its documentation writes some of them differently. */
-function questionOf({ request, connection, method }: Caller, { user, methods }: Identity, withheld: Withheld): object {
+/** The keys of moby's code; its documentation writes some of them differently. Of each request there is one spelling, or another would go around what a plugin looks for. */
+function questionOf(caller: Caller, { user, methods }: Identity, withheld: Withheld): object {
+  const { connection, method, destination } = caller
   const { certificate, verification } = connection
-  const headers: Record<string, string> = {}
-  for (let i = 0; i + 1 < request.rawHeaders.length; i += 2) {
-    const name = request.rawHeaders[i] as string
-    const value = request.rawHeaders[i + 1] as string
-    const lower = name.toLowerCase()
-    if (!WITHHELD.has(lower) && !withheld.isHeader(lower, value)) headers[name] = value
-  }
   return {
     ...(user && { User: user.name }),
     ...(methods.length > 0 && { UserAuthNMethod: methods.join(',') === 'certificate' ? 'TLS' : methods.join(',') }),
     RequestMethod: method,
-    RequestUri: withheld.target(request.url ?? ''),
-    RequestHeaders: headers,
+    RequestUri: withheld.target(destination.path + destination.query),
+    RequestHeaders: headersOf(caller, withheld),
     // Base64 of PEM text here, where the certificate mapper's question has base64 of DER.
     ...(certificate &&
       verification.result === 'SUCCESS' && {
         RequestPeerCertificates: [Buffer.from(certificate.pem).toString('base64')],
       }),
   }
+}
+
+/** Names as Go writes them, whatever the client wrote. Of several values moby tells the last; here a plugin sees all that the backend will. */
+function headersOf({ request: { rawHeaders } }: Caller, withheld: Withheld): Record<string, string> {
+  const headers = new Map<string, string>()
+  for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
+    const lower = (rawHeaders[i] as string).toLowerCase()
+    const value = rawHeaders[i + 1] as string
+    if (WITHHELD.has(lower) || withheld.isHeader(lower, value)) continue
+    const name = lower.replace(/(?<=^|-)[a-z]/g, (letter) => letter.toUpperCase())
+    const before = headers.get(name)
+    headers.set(name, before === undefined ? value : `${before}, ${value}`)
+  }
+  return Object.fromEntries(headers)
 }

@@ -1,5 +1,6 @@
 import { beforeAll, beforeEach, expect, test } from '@jest/globals'
 import { type FakePlugin, type PluginAnswer, startPlugin } from '../support/plugin.ts'
+import { talk } from '../support/raw.ts'
 import { makeScene, type Scene } from '../support/scene.ts'
 
 const METHOD = 'AuthZPlugin.AuthZReq'
@@ -34,6 +35,25 @@ test('it is told the request and the certificate, without credentials, and may l
   expect(JSON.stringify(question)).not.toContain('secret')
   // Base64 of PEM text, as Docker sends it.
   expect(Buffer.from(question.RequestPeerCertificates[0], 'base64').toString()).toBe(scene.ada.certificate)
+})
+
+test('it is told the path that the backend gets, and each header under one name, however the client spells them', async () => {
+  const { plugin, gateway } = await startWith({ Allow: true })
+  const spelled = ['/admin/x?y=%41', '/%61dmin/x?y=%41', '//admin///x?y=%41', 'https://localhost/admin/x?y=%41']
+  for (const target of spelled) {
+    await talk(gateway.port, `GET ${target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n`)
+    expect(scene.backend.last.target).toBe('/admin/x?y=%41')
+  }
+  const headers = 'x-tIER: gold\r\nX-Tier: none\r\n__proto__: hidden\r\n'
+  await talk(gateway.port, `GET / HTTP/1.1\r\nHost: localhost\r\n${headers}Connection: close\r\n\r\n`)
+  const asked = plugin.calls.slice(1).map(({ body }) => JSON.parse(body))
+  expect(asked.map(({ RequestUri }) => RequestUri)).toEqual([...Array(4).fill('/admin/x?y=%41'), '/'])
+  expect(Object.entries(asked[4].RequestHeaders)).toEqual(
+    expect.arrayContaining([
+      ['X-Tier', 'gold, none'],
+      ['__proto__', 'hidden'],
+    ]),
+  )
 })
 
 test('where it denies, the answer is 403 and its words stand in the log', async () => {
