@@ -27,6 +27,23 @@ export const KONG_WORDS: Remedies = [
   ['ttl', 'remove it: keys have no end; application_credentials may have one (expires_at)'],
   ['filter_chains', 'write a plugin (docs/plugins.md): authorization_plugins'],
   ['_info _workspace _konnect _plugin_configs', OF_DECK],
+  ['declarative_config database', 'name the file by -c or SALLYPORT_CONFIG'],
+  ['proxy_listen', 'write listen in listeners (SALLYPORT_LISTEN)'],
+  ['admin_listen status_listen', 'write listen in admin (SALLYPORT_ADMIN_LISTEN)'],
+  [
+    'ssl_cert ssl_cert_key',
+    'write ssl_certificate and ssl_certificate_key at a server of listeners (SALLYPORT_SSL_CERTIFICATE, SALLYPORT_SSL_CERTIFICATE_KEY)',
+  ],
+  [
+    'client_ssl client_ssl_cert client_ssl_cert_key',
+    'write proxy_ssl_certificate and proxy_ssl_certificate_key in proxy (KONG_CLIENT_SSL_CERT, KONG_CLIENT_SSL_CERT_KEY)',
+  ],
+  [
+    'lua_ssl_trusted_certificate lua_ssl_verify_depth',
+    'write proxy_ssl_trusted_certificate and proxy_ssl_verify_depth in proxy (SALLYPORT_PROXY_SSL_TRUSTED_CERTIFICATE)',
+  ],
+  ['nginx_worker_processes', 'write workers at the top level (SALLYPORT_WORKERS)'],
+  ['log_level', 'write level in log (SALLYPORT_LOG_LEVEL)'],
   ['rbac_roles rbac_users workspaces licenses', 'remove it: there is no API for administrators'],
 ]
 

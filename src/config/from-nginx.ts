@@ -1,6 +1,6 @@
 /** What administrators of nginx write first, and what to write here in its place: for messages, and for docs/migration.md. */
 
-/** Words that share a remedy, separated by spaces. The remedy completes "…: is nginx's; ". */
+/** Words that share a remedy, separated by spaces; `proxy_cache_*` is all that begin so. The remedy completes "…: is nginx's; ". */
 export type Remedies = readonly (readonly [words: string, remedy: string])[]
 
 export const FILE_OF_NGINX =
@@ -23,7 +23,7 @@ export const NGINX_WORDS: Readonly<Record<string, Remedies>> = {
     ['listen', 'write it at the listener, in whose servers this one stands'],
     ['server_name', 'write server_names, a list'],
     ['ssl', 'remove it: every listener speaks TLS'],
-    ['http2 http3 quic', 'remove it: clients are served with HTTP/1.1'],
+    ['http2 http2_* http3 quic', 'remove it: clients are served with HTTP/1.1'],
     ['proxy_protocol', 'write proxy_protocol_from at the listener, a list of the load balancers'],
     ['set_real_ip_from real_ip_header real_ip_recursive', 'write trusted_ips at the top level, a list of the proxies'],
     [
@@ -52,9 +52,9 @@ export const NGINX_WORDS: Readonly<Record<string, Remedies>> = {
     ],
     ['client_body_buffer_size client_body_temp_path client_body_in_file_only client_body_in_single_buffer', STREAMS],
     ['worker_connections', 'write max_connections at the listener'],
-    ['limit_conn limit_conn_zone', 'write max_connections_per_address at the listener'],
+    ['limit_conn limit_conn_*', 'write max_connections_per_address at the listener'],
     [
-      'limit_req limit_req_zone limit_rate limit_rate_after',
+      'limit_req limit_req_* limit_rate limit_rate_after proxy_limit_rate',
       'remove it: requests are not limited by rate; connection_rate_limit at the listener limits new connections',
     ],
     ['keepalive_time keepalive_disable', 'write keepalive_timeout and keepalive_requests at the listener'],
@@ -83,6 +83,8 @@ export const NGINX_WORDS: Readonly<Record<string, Remedies>> = {
       'write rules: [[password]] at a service or route, and the lines of the file as basicauth_credentials of consumers',
     ],
     ['auth_jwt auth_jwt_key_file', 'write rules: [[token]] at a service or route, and auth.jwt_issuers'],
+    ['auth_delay', 'write lockout in auth: failed attempts make wait, the longer the more there are'],
+    ['limit_except', 'write allow: [{ methods: [GET] }] at a service or route: other methods are refused'],
     ['auth_request', 'write a plugin (docs/plugins.md): method_plugins or authorization_plugins'],
     ['rewrite set break', 'remove it: requests keep their path, apart from strip_path and the path of a service'],
     ['root alias index try_files autoindex', 'remove it: files are served by an API behind the gateway'],
@@ -126,9 +128,9 @@ export const NGINX_WORDS: Readonly<Record<string, Remedies>> = {
       'least_conn ip_hash hash random max_fails fail_timeout',
       'remove it: targets take turns by weight, and an attempt that fails goes on to the next',
     ],
-    ['proxy_cache proxy_cache_path proxy_cache_valid proxy_cache_key proxy_no_cache', 'remove it: nothing is cached'],
+    ['proxy_cache proxy_cache_* proxy_no_cache proxy_store', 'remove it: nothing is cached'],
     [
-      'proxy_redirect proxy_cookie_domain proxy_cookie_path proxy_hide_header proxy_pass_header add_header expires sub_filter gzip gzip_types brotli',
+      'proxy_redirect proxy_cookie_domain proxy_cookie_path proxy_cookie_flags proxy_hide_header proxy_pass_header proxy_ignore_headers add_header add_trailer expires etag if_modified_since sub_filter sub_filter_* gzip gzip_* brotli brotli_*',
       UNTOUCHED,
     ],
     [
@@ -136,7 +138,7 @@ export const NGINX_WORDS: Readonly<Record<string, Remedies>> = {
       'remove it: answers of APIs pass as they are, and refusals look as docs/errors.md says',
     ],
     [
-      'proxy_bind proxy_method proxy_set_body proxy_pass_request_headers proxy_pass_request_body',
+      'proxy_bind proxy_method proxy_set_body proxy_pass_request_headers proxy_pass_request_body mirror internal secure_link secure_link_* userid userid_* dav_methods ssi',
       'remove it: there is nothing like it',
     ],
     ['resolver resolver_timeout', 'remove it: names are looked up as the system does'],
@@ -149,11 +151,11 @@ export const NGINX_WORDS: Readonly<Record<string, Remedies>> = {
     ['log_format', 'remove it: each request is one line of JSON (docs/operations.md)'],
     ['stub_status', 'write listen in admin: /metrics has the numbers'],
     [
-      'user pid daemon master_process load_module worker_cpu_affinity worker_priority worker_rlimit_nofile',
+      'user pid daemon master_process load_module worker_cpu_affinity worker_priority worker_rlimit_nofile worker_rlimit_core lock_file debug_points',
       'leave it to what starts the gateway, as systemd or a container',
     ],
     [
-      'sendfile tcp_nopush tcp_nodelay aio directio output_buffers postpone_output proxy_socket_keepalive reset_timedout_connection lingering_close lingering_time lingering_timeout server_tokens default_type types charset merge_slashes proxy_ignore_client_abort open_file_cache',
+      'sendfile sendfile_max_chunk multi_accept accept_mutex use thread_pool worker_aio_requests timer_resolution server_names_hash_* types_hash_* variables_hash_* map_hash_* proxy_headers_hash_* log_not_found absolute_redirect port_in_redirect server_name_in_redirect chunked_transfer_encoding max_ranges tcp_nopush tcp_nodelay aio directio output_buffers postpone_output proxy_socket_keepalive reset_timedout_connection lingering_close lingering_time lingering_timeout server_tokens default_type types charset merge_slashes proxy_ignore_client_abort open_file_cache open_file_cache_*',
       'remove it: nothing here needs it',
     ],
   ],

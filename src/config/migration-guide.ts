@@ -117,14 +117,14 @@ const KONG = `## From Kong
 
 Services, routes, upstreams, targets, certificates, SNIs, CA certificates, consumers, groups and their credentials are read as Kong's \`kong.yml\` has them
 ([conf/examples/kong.yaml](../conf/examples/kong.yaml)); [configuration.md](configuration.md#where-this-differs-from-kong) says what differs. Plugins are not read, since what they do about callers are settings of services and routes here.
-Listeners, which Kong has in \`kong.conf\`, are added to the file.
+Listeners, which Kong has in \`kong.conf\`, are added to the file, as what else stands there. Of Kong's variables only \`KONG_CLIENT_SSL_CERT\` and \`KONG_CLIENT_SSL_CERT_KEY\` are read; others, as \`KONG_PROXY_LISTEN\`, do nothing here.
 `
 
 export function migrationMarkdown(): string {
   const lines = [INTRODUCTION]
   for (const [title, remedies] of Object.entries(NGINX_WORDS))
     lines.push(`### ${title}`, '', ...table('nginx', remedies), '')
-  lines.push(KONG, ...table('plugin', KONG_PLUGINS), '', ...table('entity or field', KONG_WORDS))
+  lines.push(KONG, ...table('plugin', KONG_PLUGINS), '', ...table('in kong.yml or kong.conf', KONG_WORDS))
   return `${lines.join('\n')}\n`
 }
 

@@ -26,8 +26,13 @@ const OF_NGINX = new Set([
   'upstreams[]',
 ])
 
-function byWord(remedies: Remedies): ReadonlyMap<string, string> {
-  return new Map(remedies.flatMap(([words, remedy]) => words.split(' ').map((word) => [word, remedy] as const)))
+function byWord(remedies: Remedies): { get(word: string): string | undefined } {
+  const pairs = remedies.flatMap(([words, remedy]) => words.split(' ').map((word) => [word, remedy] as const))
+  const exact = new Map(pairs)
+  const families = pairs
+    .filter(([word]) => word.endsWith('*'))
+    .map(([word, remedy]) => [word.slice(0, -1), remedy] as const)
+  return { get: (word) => exact.get(word) ?? families.find(([start]) => word.startsWith(start))?.[1] }
 }
 
 /** What to write in place of a word of nginx's. */

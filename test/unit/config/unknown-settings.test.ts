@@ -1,5 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
 import { schema } from '../../../src/config/config.ts'
+import { BY_VARIABLE, CONFIG_FILE } from '../../../src/config/environment.ts'
 import { KONG_PLUGINS, KONG_WORDS } from '../../../src/config/from-kong.ts'
 import { NGINX_WORDS, type Remedies } from '../../../src/config/from-nginx.ts'
 import { type Block, blockOf } from '../../../src/config/settings.ts'
@@ -8,6 +9,8 @@ import { loadText, problemsOf, temporaryFolder } from './support.ts'
 const folder = temporaryFolder()
 const wordsOf = (remedies: Remedies) => remedies.flatMap(([words]) => words.split(' '))
 const nginx = Object.values(NGINX_WORDS).flat()
+/** Of a family, one. */
+const nginxWords = wordsOf(nginx).map((word) => word.replace('*', 'any'))
 
 function* keysOf(block: Block): Generator<string> {
   for (const { key } of block.settings) yield key
@@ -26,7 +29,7 @@ describe('what is said instead of nginx and Kong', () => {
   })
 
   test('names only settings that are there', () => {
-    const known = new Set([...keysOf(blockOf(schema))])
+    const known = new Set([...keysOf(blockOf(schema)), ...BY_VARIABLE.keys(), CONFIG_FILE])
     // Of nginx and Kong, and of the environment.
     const others = /^(ssl_client_|ssl_client_verify|SECRET_CLIENT_KEY_PASSPHRASE_FILE|unsafe_|jwks_uri)$/
     for (const [, remedy] of [...nginx, ...KONG_WORDS, ...KONG_PLUGINS]) {
@@ -36,7 +39,7 @@ describe('what is said instead of nginx and Kong', () => {
   })
 })
 
-test.each(wordsOf(nginx))("nginx's %s is told as such, in a server or where else it may stand", (word) => {
+test.each(nginxWords)("nginx's %s is told as such, in a server or where else it may stand", (word) => {
   const tried = [`listeners: [{ servers: [{ ${word}: x }] }]`, `services: [{ ${word}: x }]`]
   expect(tried.flatMap(problems)).toContainEqual(expect.stringContaining(`${word}: is nginx's; `))
 })
