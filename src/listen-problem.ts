@@ -9,7 +9,7 @@ export function listenProblem(setting: string, where: string, error: NodeJS.Errn
 }
 
 const REMEDIES: Readonly<Record<string, string>> = {
-  EADDRINUSE: 'something else listens there already; stop it or choose another port',
+  EADDRINUSE: 'something else listens there already, on [::] for IPv4 too; stop it or choose another port',
   EACCES: 'this user may not listen there; choose a port above 1023 or give the process CAP_NET_BIND_SERVICE',
   EADDRNOTAVAIL: 'this machine has no such address',
 }

@@ -8,7 +8,7 @@ import { CertificateError, type KeyPair, readKeyPair } from '../tls-cert-utils/k
 import type { RevocationList } from '../tls-cert-utils/revocation-list.ts'
 import { readTrustStore, type TrustStore } from '../tls-cert-utils/trust-store.ts'
 import { KeptMaterials } from './kept.ts'
-import { deadAuthorities } from './never-works.ts'
+import { deadAuthorities, notForClients } from './never-works.ts'
 import { RevocationFiles } from './revocation-files.ts'
 
 /** The certificate and key settings of one entity, and what to call the pair in logs and metrics. */
@@ -69,6 +69,8 @@ export class Materials {
     if (leaf) {
       this.certificatesInUse.push({ role, name, notAfter: leaf.notAfter })
       this.#warnOfDates(cert.setting, leaf.notBefore, leaf.notAfter)
+      const unfit = role === 'client' && notForClients(leaf)
+      if (unfit) this.warn(cert.setting, unfit)
     }
     return pair
   }

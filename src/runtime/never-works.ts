@@ -1,6 +1,7 @@
 /** What a configuration asks for although it can never work: told at the start, where nobody has to find out from clients. */
 import { isIP } from 'node:net'
 import type { CertificateFacts } from '../tls-cert-utils/certificate.ts'
+import { useOf } from '../tls-cert-utils/certificate-use.ts'
 
 /** Server names that their certificate does not hold. */
 export function uncoveredNames(
@@ -32,6 +33,12 @@ export function deadAuthorities(authorities: readonly CertificateFacts[], now: n
       ]
     return []
   })
+}
+
+/** What is presented to APIs and says of itself that it is for something else. As a sentence. */
+export function notForClients(certificate: CertificateFacts): string | undefined {
+  if (useOf(certificate).mayBeClient) return undefined
+  return `${certificate.subject} is not meant for TLS clients (extended key usage clientAuth, key usage digitalSignature): an API that demands a certificate will refuse it; have one issued that is`
 }
 
 /** Of a trust store, what leads to no root in it. OpenSSL takes no other end of a chain, unless partial chains are allowed. As sentences. */

@@ -175,3 +175,24 @@ test('check tells it too, with the line', async () => {
     expect.stringMatching(/warning: .*gateway\.yaml:\d+:\d+: .*server name x\.test/),
   ])
 })
+
+test("a certificate for APIs that is a server's alone", async () => {
+  const { inside, own } = scene
+  const both = inside.server('gateway', { purposes: ['serverAuth', 'clientAuth'] })
+  const warned = async ({ chain, key }: { chain: string; key: string }) => {
+    const proxy = {
+      proxy_ssl_certificate: chain,
+      proxy_ssl_certificate_key: key,
+      proxy_ssl_trusted_certificate: inside.certificate,
+    }
+    const gateway = await scene.start({ proxy })
+    const lines = gateway.log.filter(({ level }) => level === 'warn').map((line) => JSON.stringify(line))
+    await gateway.stop()
+    return lines
+  }
+  expect(await warned(inside.server('gateway'))).toEqual([
+    expect.stringMatching(/proxy_ssl_certificate: CN=gateway is not meant for TLS clients/),
+  ])
+  expect(await warned(both)).toEqual([])
+  expect(await warned(own)).toEqual([])
+})
