@@ -14,6 +14,9 @@ const ONE_WRITE_LIMIT = 16 * 1024
 /** Bytes that may wait for the client before the upstream is paused: stopping and starting a TLS socket costs as much as reading from it. */
 const MAX_UNSENT = 256 * 1024
 
+/** Of one read, smaller pieces leave in one write: each that waits for the client costs some hundred bytes, however small it is. */
+const SMALL = 1024
+
 export interface FailedExchange {
   readonly error: Error
   /** Whether the request may have reached the upstream. */
@@ -47,6 +50,8 @@ export class Exchange implements AnswerHandler {
   #gathered: ReadBuffer | undefined
   #flushing: NodeJS.Immediate | undefined
   #clientLeft = false
+  /** What came in small pieces of the read under way; they lie in its buffer. */
+  #pieces: Buffer[] = []
 
   constructor(
     call: Call,
@@ -88,7 +93,25 @@ export class Exchange implements AnswerHandler {
       return
     }
     if (head) this.#writeHead()
+    if (chunk.length < SMALL) {
+      this.#pieces.push(chunk)
+      return
+    }
+    this.#writePieces()
     buffer.lend(chunk, this.#write)
+    this.#holdBack()
+  }
+
+  #writePieces(): void {
+    if (this.#pieces.length === 0) return
+    const pieces = this.#pieces
+    this.#pieces = []
+    this.#write(Buffer.concat(pieces))
+    this.#holdBack()
+  }
+
+  /** The upstream waits where the client takes too little. */
+  #holdBack(): void {
     if (this.#stalled || this.#response.writableLength < MAX_UNSENT) return
     this.#stalled = true
     this.connection?.pause()
@@ -102,6 +125,7 @@ export class Exchange implements AnswerHandler {
   }
 
   end(trailers: string[]): void {
+    this.#writePieces()
     if (this.#gathered) this.#sendGathered(this.#gathered)
     else if (this.#head && !(trailers.length === 0 && this.#sendEmpty(this.#head))) this.#writeHead()
     if (!this.#response.writableEnded) {
@@ -115,6 +139,8 @@ export class Exchange implements AnswerHandler {
 
   failed(error: Error): void {
     this.#head = undefined
+    // It has come before the fault, in the same read.
+    this.#writePieces()
     this.#finish(this.#clientLeft ? clientLeft() : error)
   }
 
@@ -138,6 +164,7 @@ export class Exchange implements AnswerHandler {
 
   /** The client must not wait for a head whose body takes its time (server-sent events). */
   pending(): void {
+    this.#writePieces()
     if (!this.#head || this.#gathered) return
     this.#writeHead()
     this.#response.flushHeaders()

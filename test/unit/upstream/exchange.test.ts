@@ -1,5 +1,5 @@
 import { EventEmitter } from 'node:events'
-import { expect, test } from '@jest/globals'
+import { describe, expect, test } from '@jest/globals'
 import type { HttpResponse } from '../../../src/http-messages.ts'
 import { Exchange } from '../../../src/upstream/exchange.ts'
 import { ReadBuffer } from '../../../src/upstream/http1/read-buffer.ts'
@@ -54,6 +54,7 @@ function exchangeOf(buffer: ReadBuffer, byte: number, records: number) {
   const headers = ['Content-Length', String(records * RECORD)]
   let left = records
   return {
+    exchange,
     told: response.told,
     begin: () =>
       exchange.head({ status: 200, reason: 'OK', headers, length: records * RECORD, chunked: false, keepAlive: true }),
@@ -111,4 +112,48 @@ test('a large answer leaves as it comes', async () => {
   begin()
   read(9)
   expect(told).toEqual(['head 200', ...new Array(9).fill(`write ${RECORD} of 1`), 'end'])
+})
+
+describe('small pieces of a body without a length', () => {
+  const CHUNKED = { status: 200, reason: 'OK', headers: [], length: undefined, chunked: true, keepAlive: true }
+
+  /** One read of pieces with these lengths, each filled with its place. */
+  function readInto({ exchange }: ReturnType<typeof exchangeOf>, buffer: ReadBuffer, lengths: readonly number[]): void {
+    const room = buffer.next()
+    let at = 0
+    for (const [i, length] of lengths.entries()) {
+      exchange.data(room.subarray(at, at + length).fill(i), buffer, 0)
+      at += length
+    }
+  }
+
+  test('leave in one write for each read, in their order with larger ones', () => {
+    const buffer = new ReadBuffer()
+    const asked = exchangeOf(buffer, 1, 1)
+    asked.exchange.head(CHUNKED)
+    readInto(asked, buffer, [2, 3, 4])
+    asked.exchange.pending()
+    readInto(asked, buffer, [5, 2000, 6, 7])
+    asked.exchange.pending()
+    readInto(asked, buffer, [8])
+    asked.exchange.end([])
+    expect(asked.told).toEqual([
+      'head 200',
+      'write 9 of 0,1,2',
+      'write 5 of 0',
+      'write 2000 of 1',
+      'write 13 of 2,3',
+      'write 8 of 0',
+      'end',
+    ])
+  })
+
+  test('that came before a fault are not lost', () => {
+    const buffer = new ReadBuffer()
+    const asked = exchangeOf(buffer, 1, 1)
+    asked.exchange.head(CHUNKED)
+    readInto(asked, buffer, [2, 3])
+    asked.exchange.failed(new Error('reset'))
+    expect(asked.told).toEqual(['head 200', 'write 5 of 0,1'])
+  })
 })
