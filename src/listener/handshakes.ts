@@ -3,6 +3,7 @@ import type { Socket } from 'node:net'
 import type { Server, TLSSocket } from 'node:tls'
 import { endGently } from '../end-gently.ts'
 import { GatewayError } from '../errors.ts'
+import { Arrivals } from './arrivals.ts'
 import type { Peer } from './connection.ts'
 import { awaitHello, type Hello } from './hello.ts'
 import { type Begun, Pace } from './pace.ts'
@@ -35,6 +36,7 @@ const CLOSED = 'the client closed the connection in the handshake'
 
 /** Of all listeners: they share the event loop. */
 const pace = new Pace()
+const arrivals = new Arrivals()
 
 /** A fatal alert, unrecognized_name (RFC 8446 6.2), as a record of its own: nothing is encrypted before the ServerHello. */
 const UNRECOGNIZED_NAME = Buffer.from([21, 3, 3, 0, 2, 2, 112])
@@ -132,7 +134,11 @@ function wireServer(server: Server, policy: TrustPolicy): void {
     if (handshake.begun) pace.over(handshake.begun)
     // The end of the client's side comes as an event then, and what is being written is not cut off by it.
     socket.allowHalfOpen = true
-    handshake.handler.secured(socket, handshake)
+    // Whom it may reject gets an alert, which must be the first that follows the client's last message.
+    if (policy.rejects) handshake.handler.secured(socket, handshake)
+    else arrivals.add(() => current.run(handshake, takeIn, socket, handshake))
+    // Nobody else hears its errors until it is served.
+    socket.on('error', ignore)
   })
   server.on('tlsClientError', (error: Error & { code?: string }, socket) => {
     const handshake = current.getStore()
@@ -144,6 +150,13 @@ function wireServer(server: Server, policy: TrustPolicy): void {
   })
   if (policy.rejects) keepTrafficSecrets(server)
 }
+
+function takeIn(socket: TLSSocket, handshake: Handshake & { readonly handler: HandshakeHandler }): void {
+  if (socket.destroyed) handshake.handler.failed(handshake.peer, CLOSED, undefined)
+  else handshake.handler.secured(socket, handshake)
+}
+
+function ignore(): void {}
 
 const TRAFFIC_SECRET = /^SERVER_TRAFFIC_SECRET_0 [0-9a-f]+ ([0-9a-f]+)\s*$/
 

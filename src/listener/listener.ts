@@ -186,11 +186,8 @@ export class Listener {
         socket.destroy()
         return
       }
-      const { address: remoteAddress, port: remotePort } = header.source ?? {
-        address: peer.remoteAddress,
-        port: peer.remotePort,
-      }
-      this.#begin(socket, { ...peer, remoteAddress, remotePort }, performance.now() - begun)
+      const { address, port } = header.source ?? { address: peer.remoteAddress, port: peer.remotePort }
+      this.#begin(socket, { ...peer, remoteAddress: address, remotePort: port }, performance.now() - begun)
     })
   }
 
@@ -219,8 +216,6 @@ export class Listener {
         this.#admit(socket, handshake, shown, true)
         return
       }
-      // Nobody else hears its errors until it is served.
-      socket.on('error', ignore)
       void wait.then(() => this.#orRefuse(socket, handshake, () => this.#admit(socket, handshake, shown, false)))
     })
   }

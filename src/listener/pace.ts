@@ -1,3 +1,5 @@
+import { computed } from './computing-time.ts'
+
 /** In a turn of the event loop. Each costs about half a millisecond of computing. */
 const MOST_AT_ONCE = 4
 /** For so many microseconds of computing in the turn before, one more than one is begun: a loop that is busy with requests has fewer turns, and must let somebody in. */
@@ -121,10 +123,4 @@ export class Pace {
     this.#askedAt = performance.now()
     this.#count()
   }
-}
-
-/** By this thread so far, in microseconds. */
-function computed(): number {
-  const { user, system } = process.threadCpuUsage()
-  return user + system
 }
