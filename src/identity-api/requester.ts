@@ -49,7 +49,7 @@ async function withToken(token: string, caller: Caller, options: RequesterOption
 type TokenFacts = Requester & { readonly claims: TokenClaims }
 
 /**
- * What a token comes to today; undefined where its user, scope, roles or credential are gone. Whose its certificate is now can only be told where
+ * What a token comes to today; undefined where its user, scope, roles or credential are gone, or its methods are not enough. Whose its certificate is now can only be told where
  * the caller shows that certificate: others who look at the token learn to whom it was issued.
  * @throws GatewayError GW_UNDECIDED
  */
@@ -63,7 +63,8 @@ export async function factsToday(
   const isShown = claims.cnf?.['x5t#S256'] === thumbprintOf(caller.connection)
   const { methods = [] } = claims
   const user = isShown ? await userOfCertificate({ user: issuedTo, methods }, caller, certificate) : issuedTo
-  return user && factsOf(claims, user, directory)
+  // By rules that are newer than the token, too: a route would ask for what it lacks, here nothing else is shown.
+  return user && isEnough(directory.multiFactorRulesOf(user), methods) ? factsOf(claims, user, directory) : undefined
 }
 
 /** The same for a user who is known already. */
