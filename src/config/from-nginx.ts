@@ -98,7 +98,7 @@ export const NGINX_WORDS: Readonly<Record<string, Remedies>> = {
     ['upstream', 'write upstreams with targets, and the name of the upstream as host of a service'],
     [
       'proxy_set_header',
-      'write identity_headers for $ssl_client_… (docs/identity.md), and preserve_host: true at the route for Host; X-Real-IP, X-Forwarded-* and Upgrade are sent anyway; others cannot be set',
+      'write identity_headers for $ssl_client_… (docs/identity.md), and preserve_host: true at the route for Host $http_host; X-Real-IP, X-Forwarded-* and Upgrade are sent anyway; others cannot be set',
     ],
     [
       'proxy_ssl_verify',

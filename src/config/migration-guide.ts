@@ -107,6 +107,8 @@ What is not the same with the same words:
 - The certificates of APIs are verified unless a setting that begins with \`unsafe_\` says otherwise; in nginx \`proxy_ssl_verify\` is off.
 - \`client_max_body_size\` has no limit where nothing is written; in nginx it is \`1m\`.
 - \`strip_path\` is on, as in Kong: \`strip_path: false\` is nginx's \`proxy_pass\` without a path.
+- \`location /api/\` of nginx answers \`/api\` with 301 to \`/api/\`; a route with \`paths: [/api/]\` does not take it.
+- \`preserve_host: true\` is \`proxy_set_header Host $http_host\`, with the port; \`$host\` has none.
 - A \`~\` path is anchored at its start. nginx's \`location ~ \\.php$\` is \`~/.*\\.php$\`.
 - A route with \`ssl_verify_client: on\` answers without a certificate what a server with it does, 400. \`allow\` answers 403.
 - Kong's timeouts (\`connect_timeout\`, \`read_timeout\`, \`write_timeout\`) are milliseconds.

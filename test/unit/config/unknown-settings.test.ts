@@ -31,7 +31,7 @@ describe('what is said instead of nginx and Kong', () => {
   test('names only settings that are there', () => {
     const known = new Set([...keysOf(blockOf(schema)), ...BY_VARIABLE.keys(), CONFIG_FILE])
     // Of nginx and Kong, and of the environment.
-    const others = /^(ssl_client_|ssl_client_verify|SECRET_CLIENT_KEY_PASSPHRASE_FILE|unsafe_|jwks_uri)$/
+    const others = /^(ssl_client_|ssl_client_verify|http_host|SECRET_CLIENT_KEY_PASSPHRASE_FILE|unsafe_|jwks_uri)$/
     for (const [, remedy] of [...nginx, ...KONG_WORDS, ...KONG_PLUGINS]) {
       const named = remedy.match(/\b[A-Za-z]+_\w+/g) ?? []
       expect([remedy, named.filter((name) => !known.has(name) && !others.test(name))]).toEqual([remedy, []])
