@@ -54,7 +54,7 @@ export interface Metrics {
   connectionsRefused(limit: string, count: number): void
   /** Requests that got no connection to an upstream, for a limit of ours. */
   upstreamConnectionsRefused(limit: string, count: number): void
-  /** For a second there was no descriptor left to open anything with. */
+  /** When it was looked, there was no descriptor left to open anything with. */
   openFilesExhausted(): void
   /** Cheap. The same object for the same names, also after a reload: counters never start again while the process lives. */
   route(route: string, service: string): RouteMetrics
@@ -188,7 +188,7 @@ function connectionMetrics(
   register(
     'sallyport_open_files_exhausted_total',
     'counter',
-    'How often, looked at once a second, no more files or connections could be opened (ulimit -n).',
+    'How often, looked at five times a second, no more files or connections could be opened (ulimit -n).',
     () => single(exhausted),
   )
   register('sallyport_upstream_connections', 'gauge', 'Connections to upstreams.', () => upstreamSamples(sources))
