@@ -3,7 +3,7 @@ import { GatewayError } from '../errors.ts'
 import type { Call, Identity, User } from '../types.ts'
 import type { Credentials } from './credentials.ts'
 import type { Realm } from './realm.ts'
-import { secretMatches } from './robots.ts'
+import { proofOfRobot, secretMatches } from './robots.ts'
 
 /** `reason` is for the log. */
 export type Identified =
@@ -59,8 +59,9 @@ async function byPassword(
   const outcome = await realm.password?.authenticate(call, { user: { name, password } })
   if (outcome?.status === 'denied') return denied(outcome.reason, outcome.headers)
   if (outcome?.status !== 'accepted') return denied('no password says who that is')
-  const { user, credential, expiresAt = Number.POSITIVE_INFINITY } = outcome
-  return agreed(shown, { user, methods: ['password'], credential, expiresAt })
+  const { user, credential, expiresAt = Number.POSITIVE_INFINITY, proof } = outcome
+  const proofs = proof === undefined ? [] : [{ method: 'password', of: proof, user }]
+  return agreed(shown, { user, methods: ['password'], credential, expiresAt, proofs })
 }
 
 function byRobot({ robots }: Realm, shown: Identity | undefined, name: string, secret: string): Identified {
@@ -68,7 +69,8 @@ function byRobot({ robots }: Realm, shown: Identity | undefined, name: string, s
   if (!robot) return denied(`the robot ${name} has expired`)
   if (!secretMatches(robot, secret)) return denied(`wrong secret for the robot ${name}`)
   const { user, expiresAt } = robot
-  return agreed(shown, { user, methods: ['robot'], credential: undefined, expiresAt })
+  const proofs = [{ method: 'robot', of: proofOfRobot(robot), user }]
+  return agreed(shown, { user, methods: ['robot'], credential: undefined, expiresAt, proofs })
 }
 
 async function byRefreshToken(
@@ -86,6 +88,9 @@ async function byRefreshToken(
   if (grant.methods.includes('certificate') && !shown) return denied('a refresh token that wants its certificate')
   const user = robot?.user ?? (shown?.user?.name === grant.user ? shown.user : realm.users.byName(grant.user))
   if (!user) return denied(`the user ${grant.user} is gone`)
+  const secrets = realm.secretsOf(user)
+  if (grant.secrets?.some((secret) => !secrets.includes(secret)))
+    return denied(`a refresh token from before the password of ${grant.user} was changed`)
   const expiresAt = robot?.expiresAt ?? Number.POSITIVE_INFINITY
   return agreed(shown, { user, methods: [...grant.methods, 'refresh_token'], credential: undefined, expiresAt })
 }

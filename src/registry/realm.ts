@@ -1,5 +1,5 @@
 /** One of Keycloak's realms, as far as registries know it: who may log in where, and what they get. */
-import type { AuthMethod, Identity, Users } from '../types.ts'
+import type { AuthMethod, Identity, User, Users } from '../types.ts'
 import type { RefreshTokens } from './refresh-tokens.ts'
 import type { Rights } from './rights.ts'
 import type { Robots } from './robots.ts'
@@ -18,6 +18,10 @@ export interface Realm {
   /** Whether a user may log in by these methods alone, where he is set up to need several. */
   isEnough(identity: Identity): boolean
   readonly refreshTokens: RefreshTokens
+  /** Digests of the passwords and secrets that a user or a robot has now. */
+  secretsOf(user: User): readonly string[]
+  /** Those of them that somebody has just shown. */
+  secretsShown(identity: Identity): readonly string[]
   /** Milliseconds. */
   readonly tokenLifetime: number
   /** How many resources one token may be asked for. */

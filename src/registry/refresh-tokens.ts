@@ -8,6 +8,8 @@ export interface Grant {
   readonly service: string
   /** How the user logged in. */
   readonly methods: readonly string[]
+  /** Digests of the passwords and secrets that it was got with: it is of no use once one of them is another. */
+  readonly secrets?: readonly string[]
   /** Milliseconds since the epoch. */
   readonly issuedAt: number
 }

@@ -32,6 +32,11 @@ export function secretMatches({ secretDigest }: Robot, secret: string): boolean 
   return timingSafeEqual(secretDigest, digestOfSecret(secret))
 }
 
+/** What it has proved by its secret. */
+export function proofOfRobot({ secretDigest }: Robot): string {
+  return secretDigest.toString('hex')
+}
+
 export function digestOfSecret(secret: string): Buffer {
   return createHash('sha256').update(secret).digest()
 }

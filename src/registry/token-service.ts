@@ -94,6 +94,7 @@ export class TokenService implements Service {
             user: identity.user.name,
             service,
             methods: identity.methods,
+            secrets: realm.secretsShown(identity),
             issuedAt: now,
           })
         : undefined

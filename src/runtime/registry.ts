@@ -7,18 +7,18 @@ import type {
   RegistryRobotConfig,
   WrittenRegistryRule,
 } from '../config/index.ts'
-import type { Directory } from '../identity-api/directory.ts'
+import { type Directory, digestOf } from '../identity-api/directory.ts'
 import { type CertificateField, createCertificateDemand } from '../registry/certificate-demand.ts'
 import { AclError, createAclRights } from '../registry/docker-auth-acl.ts'
 import { createExternalRights } from '../registry/external-rights.ts'
 import type { Realm } from '../registry/realm.ts'
 import { createRefreshTokens } from '../registry/refresh-tokens.ts'
 import { createRights, type Rights, type RightsRule } from '../registry/rights.ts'
-import { createRobots, digestOfSecret, type Robot } from '../registry/robots.ts'
+import { createRobots, digestOfSecret, proofOfRobot, type Robot } from '../registry/robots.ts'
 import { algorithmOf, createTokenSigner } from '../registry/token-signer.ts'
 import { createAddressSet } from '../routing/addresses.ts'
 import type { KeyPair } from '../tls-cert-utils/key-pair.ts'
-import type { AuthMethod, Store, Users } from '../types.ts'
+import type { AuthMethod, Store, User, Users } from '../types.ts'
 import type { Materials } from './materials.ts'
 
 export interface RealmSurroundings {
@@ -45,12 +45,21 @@ function buildRealm(
   { materials, store, users, password, directory }: RealmSurroundings,
 ): Realm {
   const { name, issuer } = realm
+  const robots = createRobots(realm.robots.map(robotOf))
+  const secretsOf = (user: User) => {
+    const robot = robots.find(user.name, Date.now())
+    return robot ? [digestOf(proofOfRobot(robot))] : directory.proofDigestsOf(user)
+  }
   return {
     name,
     services: new Set(realm.services),
     signer: createTokenSigner({ issuer, pairs, keyIdForm: realm.key_id }),
     rights: rightsOf(realm, materials),
-    robots: createRobots(realm.robots.map(robotOf)),
+    ...{ robots, secretsOf },
+    secretsShown: ({ user, proofs = [] }) => {
+      const shown = proofs.map(({ of }) => digestOf(of))
+      return user ? secretsOf(user).filter((secret) => shown.includes(secret)) : []
+    },
     users,
     password,
     isEnough: ({ user, methods }) =>

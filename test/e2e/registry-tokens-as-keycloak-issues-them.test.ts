@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process'
 import { beforeAll, describe, expect, test } from '@jest/globals'
 import { decodeJwt, decodeProtectedHeader } from 'jose'
 import { type Answer, json } from '../support/client.ts'
@@ -242,4 +243,34 @@ test('a log line says who got what, and why somebody did not', async () => {
     reason: 'the robot robot$old has expired',
   })
   expect(gateway.child.stdout).not.toContain('made at random')
+})
+
+test('a refresh token ends with the password or the secret that it was got with', async () => {
+  const hashOf = (text: string) => execFileSync('openssl', ['passwd', '-6', text], { encoding: 'utf8' }).trim()
+  const parts = realms(scene.inside.client('signer'))
+  const configWith = (password: string, secret: string) => ({
+    ...parts,
+    reload: { watch: 'off' },
+    consumers: [{ username: 'ada', basicauth_credentials: [{ username: 'ada', password }] }],
+    registry_realms: [{ ...parts.registry_realms[0], robots: [{ name: 'robot$ci', secret }] }],
+  })
+  const password = hashOf('password of ada')
+  const own = await scene.start(configWith(password, 'made at random'))
+  const tokens: string[] = []
+  for (const who of ['ada:password of ada', 'robot$ci:made at random']) {
+    const answer = await own.get('/auth/token?service=registry.test&offline_token=true', { headers: basic(who) })
+    tokens.push(tokenOf(answer).refresh_token ?? '')
+  }
+  const statuses = async () => {
+    const form = (refresh_token: string) => ({ grant_type: 'refresh_token', service: 'registry.test', refresh_token })
+    const ask = (token: string) =>
+      own.get('/auth/token', { method: 'POST', body: new URLSearchParams(form(token)).toString() })
+    return (await Promise.all(tokens.map(ask))).map(({ status }) => status)
+  }
+  await own.reload(scene.config(configWith(password, 'made at random')))
+  expect(await statuses()).toEqual([200, 200])
+  await own.reload(scene.config(configWith(hashOf('password of ada'), 'made at random')))
+  expect(await statuses()).toEqual([401, 200])
+  await own.reload(scene.config(configWith(password, 'made anew')))
+  expect(await statuses()).toEqual([200, 401])
 })
