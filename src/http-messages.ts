@@ -70,7 +70,8 @@ export interface HttpResponse {
   flushHeaders(): void
   addTrailers(trailers: readonly [string, string][]): void
   writeContinue(): void
-  writeInformation(status: number, headers: Record<string, string[]>): unknown
+  /** @param headers flat name, value list: in an object node:http would make one line of several, which no cookie survives */
+  writeInformation(status: number, headers: string[]): unknown
   destroy(): unknown
   on(event: 'close' | 'drain', listener: () => void): this
   once(event: 'close' | 'drain', listener: () => void): this

@@ -155,11 +155,7 @@ export class Exchange implements AnswerHandler {
     if (status === 100 || req.httpVersion === '1.0') return
     // They are hints, and writeInformation has no back-pressure: a client that does not read goes without.
     if (!socket || socket.writableNeedDrain) return
-    const headers: Record<string, string[]> = Object.create(null)
-    for (const [name, value] of pairs(this.#answerHeaders.trailers(received))) {
-      headers[name] = [...(headers[name] ?? []), value]
-    }
-    this.#response.writeInformation(status, headers)
+    this.#response.writeInformation(status, this.#answerHeaders.trailers(received))
   }
 
   /** The client must not wait for a head whose body takes its time (server-sent events). */

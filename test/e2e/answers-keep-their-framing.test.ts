@@ -97,6 +97,13 @@ test('interim answers do not end the exchange', async () => {
   expect(answers.at(-1)).toMatchObject({ status: 200, body: 'ok' })
 })
 
+test('headers of interim answers pass line by line, but none of ours', async () => {
+  const { received } = await relay(
+    'HTTP/1.1 103 Early Hints\r\nSet-Cookie: a=1\r\nSet-Cookie: b=2\r\nDN: CN=x\r\nConnection: X-Hop\r\nX-Hop: 1\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok',
+  )
+  expect(received.split('\r\n\r\n')[0]).toBe('HTTP/1.1 103 Early Hints\r\nSet-Cookie: a=1\r\nSet-Cookie: b=2')
+})
+
 test('header names and values pass as they are, doubled ones and Latin-1 included', async () => {
   const { received } = await relay(
     'HTTP/1.1 200 Fine\r\nSet-Cookie: a=1\r\nset-cookie: b=2\r\nX-Name: caf\xe9\r\nContent-Length: 0\r\n\r\n',

@@ -110,7 +110,7 @@ export class SocketResponse extends EventEmitter implements HttpResponse {
     this.#frame().writeContinue()
   }
 
-  writeInformation(status: number, headers: Record<string, string[]>): void {
+  writeInformation(status: number, headers: string[]): void {
     this.#frame().writeInformation(status, headers)
   }
 

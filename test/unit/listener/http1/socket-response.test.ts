@@ -104,7 +104,7 @@ const ANSWERS: readonly (readonly [what: string, method: string, answer: Answer]
     'after hints',
     'GET',
     (response) => {
-      response.writeInformation(103, { Link: ['</a>', '</b>'] })
+      response.writeInformation(103, ['Link', '</a>', 'Link', '</b>'])
       answering(200, undefined, LENGTH, 'abc')(response, [])
     },
   ],
