@@ -97,7 +97,7 @@ describeRegistry('uploads to a real registry', () => {
   }, 30_000)
 
   test('a token that ends during an upload of 1 GB: the upload goes on, the next request needs a new one', async () => {
-    await scene.gateway.reload(scene.config({ ...realm, token_lifetime: '2s' }))
+    await scene.gateway.reload(scene.config({ ...realm, token_lifetime: '5s' }))
     const login = async () => {
       const query = 'service=registry.test&scope=repository:team/large:push'
       const answer = await ask(`/auth/realms/acme/protocol/docker-v2/auth?${query}`, {
@@ -106,7 +106,7 @@ describeRegistry('uploads to a real registry', () => {
       return { authorization: `Bearer ${json<{ token: string }>(answer).token}` }
     }
     const headers = await login()
-    const ends = Date.now() + 2000
+    const ends = Date.now() + 5000
     const path = await begin('team/large', { headers })
     const hash = createHash('sha256')
     const sent = await ask(path, { method: 'PATCH', headers, body: Readable.from(gigabyte(hash, ends)) })
