@@ -87,6 +87,23 @@ test('hundreds at once are all answered', async () => {
   client.destroy()
 })
 
+// What the client sends meanwhile fills every buffer on the way: it is read in pieces, by us and by node:http.
+test.each([0, 100, 300, 600, 1000])(
+  'hundreds behind one whose answer takes its time, with bodies of %d more',
+  async (more) => {
+    const client = await gateway.open()
+    client.write(get('/held/1'))
+    await scene.backend.request('the first', ({ target }) => target === '/held/1')
+    const body = (i: number) => 'body'.repeat(i + more)
+    client.write(Array.from({ length: 500 }, (_, i) => (i % 2 ? post(`/${i}`, body(i)) : get(`/${i}`))).join(''))
+    await gateway.get('/other')
+    await answerHeld('/held/1')
+    const answers = await client.answers(501)
+    expect(answers.map(({ body }) => body)).toEqual(['/held/1', ...Array.from({ length: 500 }, (_, i) => `/${i}`)])
+    client.destroy()
+  },
+)
+
 test('when the client leaves, the request in flight is aborted and those behind it never begin', async () => {
   const client = await gateway.open()
   client.write(get('/held/1') + get('/2') + get('/3'))

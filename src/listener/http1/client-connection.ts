@@ -116,6 +116,9 @@ export class ClientConnection {
     socket.pause()
     socket.unshift(bytes)
     this.#owner.handOver(this)
+    // node:http takes what the system reads from now on past the stream, and goes on reading for a request's body even where the stream is paused: what waits in the
+    // stream behind these bytes would be taken after it. As soon as anybody else listens, everything comes by the stream.
+    if (socket.readableLength > bytes.length) socket.on('data', ignore)
     socket.resume()
   }
 
