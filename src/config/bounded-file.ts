@@ -7,7 +7,8 @@ export const LARGEST = 64 * 1024 * 1024
 /** Milliseconds that a pipe may keep us waiting. Nobody is served meanwhile. */
 const PIPE_TIME = 5000
 const PIPE_INTERVAL = 20
-const CHUNK = 64 * 1024
+/** Where each read goes first: ten thousand certificates and keys are read at a time, and a buffer of their own for each would be hundreds of megabytes of garbage. */
+const room = Buffer.allocUnsafeSlow(64 * 1024)
 
 /** Undefined where nothing is there. A chain of links without end, or a name that is too long for one, names nothing. @throws Unfit where we may not look */
 export function statOf(path: string): Stats | undefined {
@@ -48,7 +49,6 @@ export function readBounded(path: string, largest = LARGEST): Buffer {
 /** A file may grow while it is read, and some of /proc have no size at all. */
 function readAll(descriptor: number, path: string, largest: number, isPipe: boolean): Buffer {
   const pieces: Buffer[] = []
-  const room = Buffer.allocUnsafe(CHUNK)
   const until = Date.now() + PIPE_TIME
   let size = 0
   for (;;) {
