@@ -2,7 +2,7 @@
 // Plain and old syntax only: this file must run on a Node that is too old, to say so.
 
 // Ahead of everything else: whoever rotates nginx's logs sends it, and Node would open its debugger, and with it our keys, to everybody on this machine.
-// Only `node --disable-sigusr1` closes the first twenty milliseconds too.
+// Only `node --disable-sigusr1` closes the moments before this line too.
 process.on('SIGUSR1', () => {})
 
 const MINIMUM = [24, 18, 1]
