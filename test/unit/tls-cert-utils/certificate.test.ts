@@ -93,7 +93,17 @@ describe('readCertificate', () => {
     }
   })
 
-  test('no getter throws, whatever Node still accepts as a certificate', () => {
+  test.each(['rawIssuer', 'rawSubject'] as const)(
+    'refuses a primitive SEQUENCE (0x10) that OpenSSL takes: %s',
+    (field) => {
+      const mutated = Buffer.from(authority.der)
+      mutated[mutated[field === 'rawIssuer' ? 'indexOf' : 'lastIndexOf'](authority.certificate[field])] = 0x10
+      expect(isAccepted(mutated)).toBe(true)
+      expect(() => readCertificate(mutated)).toThrow(CertificateError)
+    },
+  )
+
+  test('no getter throws, whatever Node still accepts as a certificate and is not refused as a whole', () => {
     const original = authority.der
     let accepted = 0
     fc.assert(
@@ -101,8 +111,9 @@ describe('readCertificate', () => {
         const mutated = Buffer.from(original)
         mutated[position] = byte
         if (!isAccepted(mutated)) return
+        const facts = readOrRefuse(mutated)
+        if (!facts) return
         accepted++
-        const facts = readCertificate(mutated)
         for (const getter of GETTERS) void facts[getter as keyof CertificateFacts]
       }),
       { numRuns: 1500 },
@@ -198,5 +209,14 @@ function isAccepted(der: Buffer): boolean {
     return new X509Certificate(der).raw.length > 0
   } catch {
     return false
+  }
+}
+
+function readOrRefuse(der: Buffer): CertificateFacts | undefined {
+  try {
+    return readCertificate(der)
+  } catch (error) {
+    if (!(error instanceof CertificateError)) throw error
+    return undefined
   }
 }
