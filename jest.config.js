@@ -6,5 +6,5 @@ export default {
   transform: { '\\.ts$': '<rootDir>/test/strip-types.js' },
   // Jest leaves a core alone by default, which on two doubles the time; most tests wait for processes that they started.
   maxWorkers: '100%',
-  testTimeout: 60_000,
+  testTimeout: 120_000,
 }

@@ -76,7 +76,7 @@ export function begin(port: number, path: string, options: Ask = {}): Promise<In
     if (body === undefined || typeof body === 'string' || Buffer.isBuffer(body)) request.end(body)
     else body.pipe(request)
   })
-  return within(20, `an answer to ${method} ${path}`, answered)
+  return within(30, `an answer to ${method} ${path}`, answered)
 }
 
 /** The JSON of an answer; throws with the text where it is none. */

@@ -106,7 +106,7 @@ export class Gateway {
   }
 
   /** The access-log line of a request, or any other line that has all of these fields. */
-  logged(fields: Readonly<Record<string, unknown>>, seconds = 5): Promise<LogLine> {
+  logged(fields: Readonly<Record<string, unknown>>, seconds = 30): Promise<LogLine> {
     const wanted = Object.entries(fields)
     const fits = (line: LogLine) => wanted.every(([name, value]) => line[name] === value)
     return waitFor(`a log line with ${JSON.stringify(fields)}`, () => this.log.find(fits), seconds)
@@ -120,7 +120,7 @@ export class Gateway {
   async untilReady(): Promise<void> {
     // Each worker has such a line of its own; the supervisor's comes last.
     const up = () => !this.child.running || this.log.some(({ msg, worker }) => msg === 'ready' && worker === undefined)
-    await waitFor('the gateway to be ready', up, 15)
+    await waitFor('the gateway to be ready', up, 45)
     if (!this.child.running) {
       const { status, signal, stdout, stderr } = await this.child.exited
       throw new Error(`the gateway ended at once (${signal ?? status})\n${stderr}\n${stdout}`)
@@ -163,7 +163,7 @@ export class Gateway {
     const before = this.log.length
     if (config !== undefined && this.configFile !== undefined) writeConfig(this.configFile, config)
     this.child.process.kill('SIGHUP')
-    return waitFor('the outcome of a reload', () => this.log.slice(before).find(isReloadOutcome), 10)
+    return waitFor('the outcome of a reload', () => this.log.slice(before).find(isReloadOutcome))
   }
 
   stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<Exit> {

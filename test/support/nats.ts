@@ -57,7 +57,7 @@ authorization { users = [ ${users.map((user) => `{ user: ${JSON.stringify(user)}
 /** The server speaks first: INFO, then TLS, then CONNECT and PING. */
 async function connect(child: Child, port: number, as: Issued): Promise<NatsVerdict> {
   const before = child.stderr.length
-  const answer = await within(10, 'an answer of nats-server', exchange(port, as))
+  const answer = await within(30, 'an answer of nats-server', exchange(port, as))
   const accepted = answer.includes('PONG')
   if (!accepted && !answer.includes('-ERR')) throw new Error(`nats-server said ${JSON.stringify(answer)}`)
   const lines = () => child.stderr.slice(before)

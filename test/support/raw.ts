@@ -51,7 +51,7 @@ export class RawConnection {
   }
 
   /** Waits for this many complete answers; fewer where the connection closes. Interim answers (1xx) count. */
-  async answers(count = 1, seconds = 10): Promise<readonly RawAnswer[]> {
+  async answers(count = 1, seconds = 30): Promise<readonly RawAnswer[]> {
     await waitFor(
       `${count} answers`,
       () => this.isClosed || parseAnswers(this.received, false).length >= count,
@@ -60,7 +60,7 @@ export class RawConnection {
     return parseAnswers(this.received, this.isClosed)
   }
 
-  async untilClosed(seconds = 10): Promise<readonly RawAnswer[]> {
+  async untilClosed(seconds = 30): Promise<readonly RawAnswer[]> {
     await within(seconds, 'the end of the connection', this.closed)
     return parseAnswers(this.received, true)
   }

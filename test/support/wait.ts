@@ -1,10 +1,10 @@
-/** Waiting for conditions, never for times. */
+/** Waiting for conditions, never for times: the limits only end what will not come, so they leave room for a machine that is busy with other things. */
 
 /** Resolves with the first value of `probe` that is neither undefined nor false; rejects after `seconds`, naming `what` was awaited. */
 export async function waitFor<T>(
   what: string,
   probe: () => T | Promise<T>,
-  seconds = 10,
+  seconds = 30,
 ): Promise<Exclude<T, undefined | false>> {
   const deadline = performance.now() + seconds * 1000
   for (;;) {
