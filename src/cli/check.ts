@@ -29,7 +29,7 @@ async function check(file: string | undefined, env: NodeJS.ProcessEnv): Promise<
     return true
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error
-    printProblems(name, [...unsafe, ...error.problems])
+    printProblems(name, [...unsafe, ...error.problems], loaded.warnings)
     return false
   } finally {
     runtime?.close()
@@ -70,10 +70,11 @@ function destinationOf({ builtin, protocol, path = '', upstream, targets }: Serv
   return `${protocol}://${upstream.name}${path} (${names.join(', ') || 'no targets'})`
 }
 
-function printProblems(name: string, problems: readonly Problem[]): void {
+function printProblems(name: string, problems: readonly Problem[], warnings: readonly Problem[]): void {
   const count = problems.length === 1 ? 'one problem' : `${problems.length} problems`
   process.stderr.write(`${name}: the gateway would not start: ${count}\n`)
   for (const problem of problems) process.stderr.write(`  ${describeProblem(problem)}\n`)
+  for (const warning of warnings) process.stderr.write(`  warning: ${describeProblem(warning)}\n`)
 }
 
 function remaining(notAfter: number): string {

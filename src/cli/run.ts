@@ -81,7 +81,7 @@ export async function run(load: LoadOptions): Promise<Running | undefined> {
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error
     await log.flush()
-    return fail(error.problems)
+    return fail(error.problems, loaded.warnings)
   }
   stopBySignals(server)
   return server
@@ -125,11 +125,12 @@ function stopBySignals(server: Running): void {
   }
 }
 
-/** Node would switch off every verification of upstreams, behind the configuration's back. */
-function fail(problems: readonly Problem[]): undefined {
+function fail(problems: readonly Problem[], warnings: readonly Problem[] = []): undefined {
   const count = problems.length === 1 ? 'one problem' : `${problems.length} problems`
   process.stderr.write(`sallyport cannot start: ${count}\n`)
   for (const problem of problems) process.stderr.write(`  ${describeProblem(problem)}\n`)
+  // One of them may be why: whoever moves from Kong has written there what is missing here.
+  for (const warning of warnings) process.stderr.write(`  warning: ${describeProblem(warning)}\n`)
   process.exitCode = 1
   return undefined
 }

@@ -15,7 +15,7 @@ import type { Tree } from './yaml-reader.ts'
 
 export type Variables = NodeJS.ProcessEnv
 
-const SOURCE = 'environment'
+export const ENVIRONMENT = 'environment'
 const EMPTY = 'is empty; give it a value, or do not set it at all'
 export const CONFIG_FILE = 'SALLYPORT_CONFIG'
 export const UPSTREAM_URL = 'SALLYPORT_UPSTREAM_URL'
@@ -45,9 +45,9 @@ const ONLY_IN_FILES = new Set(
   [...allSettings(blockOf(schema))].filter(({ field }) => field.env.length === 0).map(({ key }) => key),
 )
 
-/** Kubernetes gives every pod such variables for a Service that happens to be named "sallyport". */
+/** Kubernetes gives every pod such variables for a Service that happens to be named "sallyport", or "kong-proxy". */
 const KUBERNETES =
-  /^SALLYPORT_([A-Z0-9_]+_)?(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)$/
+  /^(?:SALLYPORT|KONG)_([A-Z0-9_]+_)?(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)$/
 
 /** What was taken out of an environment, so that a reload finds it again. */
 const taken = new WeakMap<Variables, Map<string, string>>()
@@ -89,15 +89,15 @@ export function applyEnvironment(tree: Tree, context: EnvironmentContext): Probl
     if (!found) continue
     const path = setting.path.replace('servers[]', `servers[${server}]`).replace('listeners[]', 'listeners[0]')
     if (setting.shape === 'list' && !setting.field.kind.pem && /[^,\s]\s+[^,\s]/.test(found.value)) {
-      problems.push({ path: found.name, source: SOURCE, message: 'expected values that are separated by commas' })
+      problems.push({ path: found.name, source: ENVIRONMENT, message: 'expected values that are separated by commas' })
       continue
     }
     const value = setting.shape === 'list' ? splitList(found.value) : found.value
     if (value.length === 0) {
-      problems.push({ path: found.name, source: SOURCE, message: EMPTY })
+      problems.push({ path: found.name, source: ENVIRONMENT, message: EMPTY })
       continue
     }
-    if (assign(tree, path, value)) context.places.given(path, { path: found.name, source: SOURCE })
+    if (assign(tree, path, value)) context.places.given(path, { path: found.name, source: ENVIRONMENT })
   }
   const url = readSetting([UPSTREAM_URL], context, problems)
   if (url) addUpstream(tree, url.value, context.places)
@@ -121,7 +121,7 @@ function readSetting(
   const [first, second] = found
   if (!first) return undefined
   if (second) {
-    problems.push({ path: second.name, source: SOURCE, message: `stands beside ${first.name}; set one of them` })
+    problems.push({ path: second.name, source: ENVIRONMENT, message: `stands beside ${first.name}; set one of them` })
     return undefined
   }
   if (!first.isFile) return first
@@ -129,14 +129,14 @@ function readSetting(
     // A key that was put here by mistake must not come back in the message.
     if (!looksLikePath(first.value) && !existsSync(first.value)) throw new Unfit('names no file that can be read')
     const path = resolve(first.value)
+    // A PEM's file is named on, and not read before: it may be a pipe, which can be read once.
+    if (isPem) return { name: first.name, value: path }
     context.pems.files.add(path)
     const content = readBounded(path)
-    // A PEM's file is named on, so that it is known as a file and may be DER where that is allowed.
-    if (isPem) return { name: first.name, value: path }
     return { name: first.name, value: content.toString('utf8').replace(/\r?\n$/, '') }
   } catch (error) {
     if (!(error instanceof Unfit)) throw error
-    problems.push({ path: first.name, source: SOURCE, message: error.message })
+    problems.push({ path: first.name, source: ENVIRONMENT, message: error.message })
     return undefined
   }
 }
@@ -163,10 +163,10 @@ function splitList(written: string): string[] {
 function unknownVariables(env: Variables): Problem[] {
   return Object.keys(env)
     .filter((name) => /^(SALLYPORT_|SECRET_CLIENT_)/.test(name) && !KNOWN.has(name) && !isOfKubernetes(name, env[name]))
-    .map((name) => ({ path: name, source: SOURCE, message: aboutUnknown(name) }))
+    .map((name) => ({ path: name, source: ENVIRONMENT, message: aboutUnknown(name) }))
 }
 
-function isOfKubernetes(name: string, value = ''): boolean {
+export function isOfKubernetes(name: string, value = ''): boolean {
   // SALLYPORT_PORT is theirs only as tcp://10.0.0.1:8443; a mere number was meant for us.
   return KUBERNETES.test(name) && (name !== 'SALLYPORT_PORT' || value.includes('://'))
 }
@@ -183,7 +183,7 @@ function aboutUnknown(name: string): string {
 function emptyVariables(env: Variables): Problem[] {
   return NEVER_EMPTY.filter((name) => env[name] === '').map((name) => ({
     path: name,
-    source: SOURCE,
+    source: ENVIRONMENT,
     message: EMPTY,
   }))
 }
@@ -217,7 +217,7 @@ function addUpstream(tree: Tree, url: string, places: Places): void {
   tree.services ??= []
   const services = tree.services
   if (!Array.isArray(services)) return
-  places.given(`services[${services.length}]`, { path: UPSTREAM_URL, source: SOURCE })
+  places.given(`services[${services.length}]`, { path: UPSTREAM_URL, source: ENVIRONMENT })
   services.push({ name: 'upstream', url, routes: [{ name: 'upstream', paths: ['/'], strip_path: false }] })
 }
 

@@ -26,8 +26,10 @@ export const KONG_WORDS: Remedies = [
   ['hmacauth_credentials oauth2_credentials', NO_METHOD],
   ['ttl', 'remove it: keys have no end; application_credentials may have one (expires_at)'],
   ['filter_chains', 'write a plugin (docs/plugins.md): authorization_plugins'],
-  ['_info _workspace _konnect _plugin_configs', OF_DECK],
-  ['declarative_config database', 'name the file by -c or SALLYPORT_CONFIG'],
+  ['_workspace _konnect', OF_DECK],
+  ['_info', `${OF_DECK}; where it has defaults, write them into the services, routes and upstreams`],
+  ['_plugin_configs', 'remove it: plugins are not read'],
+  ['declarative_config declarative_config_string database', 'name the file by -c or SALLYPORT_CONFIG'],
   ['proxy_listen', 'write listen in listeners (SALLYPORT_LISTEN)'],
   ['admin_listen status_listen', 'write listen in admin (SALLYPORT_ADMIN_LISTEN)'],
   [
@@ -35,7 +37,11 @@ export const KONG_WORDS: Remedies = [
     'write ssl_certificate and ssl_certificate_key at a server of listeners (SALLYPORT_SSL_CERTIFICATE, SALLYPORT_SSL_CERTIFICATE_KEY)',
   ],
   [
-    'client_ssl client_ssl_cert client_ssl_cert_key',
+    'client_ssl',
+    'remove it: a certificate is presented wherever proxy_ssl_certificate is set in proxy (KONG_CLIENT_SSL_CERT)',
+  ],
+  [
+    'client_ssl_cert client_ssl_cert_key',
     'write proxy_ssl_certificate and proxy_ssl_certificate_key in proxy (KONG_CLIENT_SSL_CERT, KONG_CLIENT_SSL_CERT_KEY)',
   ],
   [
@@ -44,6 +50,25 @@ export const KONG_WORDS: Remedies = [
   ],
   ['nginx_worker_processes', 'write workers at the top level (SALLYPORT_WORKERS)'],
   ['log_level', 'write level in log (SALLYPORT_LOG_LEVEL)'],
+  [
+    'proxy_access_log admin_access_log status_access_log',
+    'write access_log: on or off in log (SALLYPORT_ACCESS_LOG); lines go to standard output',
+  ],
+  [
+    'proxy_error_log admin_error_log status_error_log',
+    'write level in log (SALLYPORT_LOG_LEVEL); lines go to standard output',
+  ],
+  ['ssl_cipher_suite', 'write ssl_ciphers at the server (SALLYPORT_SSL_CIPHERS)'],
+  [
+    'ssl_session_cache_size',
+    'remove it: sessions are kept in tickets; see ssl_session_tickets and ssl_session_timeout',
+  ],
+  [
+    'admin_ssl_cert admin_ssl_cert_key status_ssl_cert status_ssl_cert_key',
+    'remove it: the admin listener speaks plain HTTP; keep it on loopback or on a network of your own',
+  ],
+  ['stream_listen', 'leave it to another server: only HTTP is forwarded'],
+  ['dns_* resolver_*', 'remove it: names are looked up as the system does'],
   ['rbac_roles rbac_users workspaces licenses', 'remove it: there is no API for administrators'],
 ]
 

@@ -124,8 +124,10 @@ export const NGINX_WORDS: Readonly<Record<string, Remedies>> = {
     ],
     ['proxy_next_upstream proxy_next_upstream_tries proxy_next_upstream_timeout', 'write retries at the service'],
     ['keepalive', 'write upstream_keepalive_pool_size in proxy'],
+    ['max_conns', 'write upstream_max_connections in proxy, for each target'],
+    ['down', 'write weight: 0 at the target'],
     [
-      'least_conn ip_hash hash random max_fails fail_timeout',
+      'least_conn ip_hash hash random max_fails fail_timeout backup slow_start',
       'remove it: targets take turns by weight, and an attempt that fails goes on to the next',
     ],
     ['proxy_cache proxy_cache_* proxy_no_cache proxy_store', 'remove it: nothing is cached'],

@@ -18,6 +18,7 @@ import {
 } from './environment.ts'
 import { Unfit } from './field.ts'
 import { FILE_OF_NGINX, isOfNginx } from './from-nginx.ts'
+import { unreadOfKong } from './kong-environment.ts'
 import { inNatsWords } from './nats-tls.ts'
 import type { PemReader } from './pem.ts'
 import { type Place, Places } from './place.ts'
@@ -47,6 +48,8 @@ interface Loaded {
   readonly files: readonly string[]
   /** The configuration file, absolute. */
   readonly file: string | undefined
+  /** What stops nothing, but may not be what was meant. */
+  readonly warnings: readonly Problem[]
   /** For problems that are found later: where a setting such as `services[0].url` stands. `{...locate(path), message}` is a Problem. */
   locate(path: string): Place
 }
@@ -149,6 +152,7 @@ class Load {
     const loaded: Loaded = {
       files: [...this.#pems.files],
       file: source === undefined ? undefined : resolve(source),
+      warnings: unreadOfKong(this.#env),
       locate: (path) => this.#places.locate(path),
     }
     const sorted = this.#problems.toSorted(byLine)

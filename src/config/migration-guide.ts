@@ -119,7 +119,11 @@ const KONG = `## From Kong
 
 Services, routes, upstreams, targets, certificates, SNIs, CA certificates, consumers, groups and their credentials are read as Kong's \`kong.yml\` has them
 ([conf/examples/kong.yaml](../conf/examples/kong.yaml)); [configuration.md](configuration.md#where-this-differs-from-kong) says what differs. Plugins are not read, since what they do about callers are settings of services and routes here.
-Listeners, which Kong has in \`kong.conf\`, are added to the file, as what else stands there. Of Kong's variables only \`KONG_CLIENT_SSL_CERT\` and \`KONG_CLIENT_SSL_CERT_KEY\` are read; others, as \`KONG_PROXY_LISTEN\`, do nothing here.
+Listeners, which Kong has in \`kong.conf\`, are added to the file, as what else stands there. Of Kong's variables only \`KONG_CLIENT_SSL_CERT\` and \`KONG_CLIENT_SSL_CERT_KEY\` are read; a start warns of
+the others by name, as \`KONG_PROXY_LISTEN\`, with what to write here, and so does \`sallyport check\`.
+
+What a dump of decK's holds at Kong's defaults stays as it is: \`healthchecks\` that check nothing, \`use_srv_name: false\`, \`_info\` without \`defaults\`, \`_workspace\`, words without a value (\`ttl: null\`, \`vaults: []\`), and
+plugins that are there with \`enabled: false\`. With another value each is refused, with its line and its remedy, since it would change what happens in Kong and nothing here.
 `
 
 export function migrationMarkdown(): string {

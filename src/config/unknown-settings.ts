@@ -3,6 +3,7 @@ import type { z } from 'zod'
 import { kongEntities, natsBlocks } from './field.ts'
 import { KONG_PLUGINS, KONG_WORDS, OTHER_PLUGIN } from './from-kong.ts'
 import { NGINX_WORDS, type Remedies } from './from-nginx.ts'
+import { changesNothing, isDisabled } from './kong-defaults.ts'
 import { didYouMean } from './nearest.ts'
 import { pathTo } from './place.ts'
 import { type Block, blockOf } from './settings.ts'
@@ -24,6 +25,8 @@ const OF_NGINX = new Set([
   'services[].routes[]',
   'routes[]',
   'upstreams[]',
+  'upstreams[].targets[]',
+  'targets[]',
 ])
 
 function byWord(remedies: Remedies): { get(word: string): string | undefined } {
@@ -38,6 +41,11 @@ function byWord(remedies: Remedies): { get(word: string): string | undefined } {
 /** What to write in place of a word of nginx's. */
 export function remedyOfNginx(word: string): string | undefined {
   return NGINX.get(word)
+}
+
+/** What to write in place of a word of kong.yml or kong.conf. */
+export function remedyOfKong(word: string): string | undefined {
+  return KONG.get(word)
 }
 
 interface Where {
@@ -57,11 +65,14 @@ export class UnknownSettings {
     this.#report = report
   }
 
-  /** Reports that `schema`, which stands at `path`, has no setting `key`. */
+  /** Reports that `schema`, which stands at `path`, has no setting `key`, unless that changes nothing in Kong either. */
   tell(key: string, value: unknown, { schema, path }: Where): void {
     const inner = pathTo(path, key)
+    const isOfKong = ofKong({ schema, path }) && (key === 'plugins' || KONG.get(key) !== undefined)
+    if (isOfKong && changesNothing(key, value)) return
     if (key === 'plugins' && Array.isArray(value) && value.length > 0 && !natsBlocks.has(schema)) {
-      for (const [index, plugin] of value.entries()) this.#report(pathTo(inner, index), aboutPlugin(plugin))
+      for (const [index, plugin] of value.entries())
+        if (!isDisabled(plugin)) this.#report(pathTo(inner, index), aboutPlugin(plugin))
     } else this.#report(inner, this.#about(key, { schema, path }))
   }
 
@@ -90,10 +101,16 @@ export class UnknownSettings {
 
 /** Only where nginx or Kong have it: `user` is a directive of nginx, and a likely mistake in a rule. */
 function foreignWord(key: string, { schema, path }: Where): string | undefined {
-  const nginx = OF_NGINX.has(path.replaceAll(/\[\d+\]/g, '[]')) ? NGINX.get(key) : undefined
+  // `map $ssl_client_s_dn $user` and `location /api` are written down as they stand in an nginx.conf.
+  const directive = key.split(' ', 1)[0] as string
+  const nginx = OF_NGINX.has(path.replaceAll(/\[\d+\]/g, '[]')) ? NGINX.get(directive) : undefined
   if (nginx !== undefined) return `is nginx's; ${nginx}`
-  const kong = path === '' || kongEntities.has(schema) ? KONG.get(key) : undefined
+  const kong = ofKong({ schema, path }) ? KONG.get(key) : undefined
   return kong === undefined ? undefined : `is Kong's; ${kong}`
+}
+
+function ofKong({ schema, path }: Where): boolean {
+  return path === '' || kongEntities.has(schema)
 }
 
 function aboutPlugin(plugin: unknown): string {

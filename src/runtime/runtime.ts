@@ -231,7 +231,7 @@ function* compose(loaded: LoadedConfig, lasting: Lasting): Slices<Runtime> {
     config,
     listeners,
     accessLog,
-    warnings: materials.warnings,
+    warnings: [...loaded.warnings, ...materials.warnings],
     materials,
     ready: () => mappers.ready().then(() => authentication.ready()),
     close: () => authentication.close(),

@@ -196,3 +196,22 @@ test("a certificate for APIs that is a server's alone", async () => {
   expect(await warned(both)).toEqual([])
   expect(await warned(own)).toEqual([])
 })
+
+test("a variable of Kong's that is not read, at the start and in check", async () => {
+  const env = { KONG_NGINX_PROXY_SSL_VERIFY_CLIENT: 'on', KONG_PG_PASSWORD: 'hunter2' }
+  const gateway = await scene.start({}, { env })
+  const lines = gateway.log.filter(({ level }) => level === 'warn').map((line) => JSON.stringify(line))
+  await gateway.stop()
+  const expected = [
+    /KONG_NGINX_PROXY_SSL_VERIFY_CLIENT: .*write SALLYPORT_SSL_VERIFY_CLIENT/,
+    /KONG_PG_PASSWORD: .*nothing/,
+  ]
+  expect(lines).toEqual(expected.map((each) => expect.stringMatching(each)))
+  expect(lines.join()).not.toContain('hunter2')
+  const file = temporaryFile('gateway.yaml', JSON.stringify(scene.config()))
+  const { status, stdout } = await sallyport(['check', '-c', file], { env })
+  expect([status, stdout]).toEqual([
+    0,
+    expect.stringMatching(/warning: environment: KONG_NGINX_PROXY_SSL_VERIFY_CLIENT/),
+  ])
+})

@@ -154,3 +154,10 @@ describe('at start', () => {
     expect(stderr + stdout).toContain('NODE_TLS_REJECT_UNAUTHORIZED')
   })
 })
+
+test("what Kong's variables say is told beside what is missing", async () => {
+  const { SALLYPORT_SSL_CERTIFICATE: _, SALLYPORT_SSL_CERTIFICATE_KEY: _key, ...env } = environment({})
+  const { stderr } = await refusedStart({ env: { ...env, KONG_SSL_CERT: scene.front.chain } })
+  expect(stderr).toMatch(/ssl_certificate: is missing/)
+  expect(stderr).toMatch(/warning: environment: KONG_SSL_CERT: .*SALLYPORT_SSL_CERTIFICATE/)
+})

@@ -70,7 +70,10 @@ describeWith(['nginx', PHP_FPM, 'curl'], 'docker-compose up', () => {
   }
 
   /** What compose makes of the environment in docker-compose.yml, with the shell's variables. */
-  function start(shell: Readonly<Record<string, string>>): Promise<Gateway> {
+  function start(
+    shell: Readonly<Record<string, string>>,
+    more: Readonly<Record<string, string>> = {},
+  ): Promise<Gateway> {
     const value = (written: string) =>
       written
         .replace(/\$\{(\w+):-\}/g, (_, name: string) => shell[name] ?? '')
@@ -78,7 +81,7 @@ describeWith(['nginx', PHP_FPM, 'curl'], 'docker-compose up', () => {
         .replace('0.0.0.0:8443', '127.0.0.1:0')
         .replace('//api:8443', `//localhost:${apiPort}`)
     const env = Object.fromEntries(Object.entries(environment).map(([name, written]) => [name, value(written)]))
-    return startGateway({ env: { ...env, SALLYPORT_ADMIN_LISTEN: '127.0.0.1:0' } })
+    return startGateway({ env: { ...env, SALLYPORT_ADMIN_LISTEN: '127.0.0.1:0', ...more } })
   }
 
   /** Runs the very command line, with a docker-compose that tells what it was given. */
@@ -156,5 +159,13 @@ describeWith(['nginx', PHP_FPM, 'curl'], 'docker-compose up', () => {
     expect((await check()).status).toBe(0)
     await gateway.stop()
     expect((await check()).status).toBe(1)
+  })
+
+  test('the health check knows a Unix socket', async () => {
+    const env = { SALLYPORT_ADMIN_LISTEN: `unix:${join(temporaryFolder(), 'admin.sock')}` }
+    const check = () => run(process.execPath, [join(PROJECT, 'bin/healthcheck.js')], { env })
+    expect((await check()).status).toBe(1)
+    gateway = await start({}, env)
+    expect(await check()).toMatchObject({ status: 0, stderr: '' })
   })
 })

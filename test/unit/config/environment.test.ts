@@ -1,4 +1,5 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: it is what users write in a configuration.
+import { execFileSync, spawn } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from '@jest/globals'
@@ -186,6 +187,23 @@ describe('the _FILE twin', () => {
     expect(both).not.toHaveProperty('KONG_CLIENT_SSL_CERT_KEY')
   })
 
+  test('may name a pipe, which can be read only once', () => {
+    execFileSync('mkfifo', [inFolder('pipe')])
+    const writer = spawn('sh', ['-c', 'cat "$0" > "$1"', inFolder('server.key'), inFolder('pipe')])
+    try {
+      const config = usable(load({ SECRET_CLIENT_CERT: CERTIFICATE, SECRET_CLIENT_KEY_FILE: inFolder('pipe') }))
+      expect(config.proxy.proxy_ssl_certificate_key?.read()).toBe(KEY)
+    } finally {
+      writer.kill()
+    }
+  })
+
+  test('that is not there is one problem, and not also a certificate without its key', () => {
+    expect(messages({ SECRET_CLIENT_CERT: CERTIFICATE, SECRET_CLIENT_KEY_FILE: '/nowhere/key' })).toEqual([
+      expect.stringContaining('SECRET_CLIENT_KEY_FILE: names no readable file (looked for /nowhere/key)'),
+    ])
+  })
+
   test('that names no file is refused, and so is a key put there itself, unseen', () => {
     expect(messages({ SALLYPORT_LISTEN_FILE: '/nowhere' })[0]).toContain(
       'SALLYPORT_LISTEN_FILE: names /nowhere, which cannot be read (ENOENT)',
@@ -275,4 +293,53 @@ test('a setting is located by the variable that gave it', () => {
   })
   expect(loaded.locate('listeners[0].listen')).toEqual({ path: 'SALLYPORT_LISTEN', source: 'environment' })
   expect(loaded.locate('log.level')).toEqual({ path: 'log.level', source: inFolder('empty.yaml') })
+})
+
+describe("Kong's variables that are not read", () => {
+  const warnings = (env: NodeJS.ProcessEnv) => load(env).warnings.map(describeProblem)
+
+  test('are warned of by name, with what to write here', () => {
+    const env = {
+      KONG_PROXY_LISTEN: '0.0.0.0:8443 ssl',
+      KONG_TRUSTED_IPS: '10.0.0.0/8',
+      KONG_NGINX_PROXY_SSL_VERIFY_CLIENT: 'on',
+      KONG_NGINX_HTTP_LARGE_CLIENT_HEADER_BUFFERS: '8 64k',
+      KONG_DNS_RESOLVER: '10.0.0.2',
+    }
+    expect(warnings(env)).toEqual([
+      "environment: KONG_PROXY_LISTEN: is Kong's and not read; write listen in listeners (SALLYPORT_LISTEN)",
+      "environment: KONG_TRUSTED_IPS: is Kong's and not read; write SALLYPORT_TRUSTED_IPS",
+      "environment: KONG_NGINX_PROXY_SSL_VERIFY_CLIENT: is Kong's and not read; write SALLYPORT_SSL_VERIFY_CLIENT",
+      expect.stringMatching(/KONG_NGINX_HTTP_LARGE_CLIENT_HEADER_BUFFERS: .*; write client_max_header_size and/),
+      expect.stringMatching(/KONG_DNS_RESOLVER: .*; remove it: names are looked up as the system does$/),
+    ])
+  })
+
+  test('are told together where there is nothing like them, and never with their values', () => {
+    const told = warnings({ KONG_PG_PASSWORD: 'hunter2', KONG_PREFIX: '/hunter2', KONG_SSL_CERT_KEY: 'hunter2' })
+    expect(told).toEqual([
+      expect.stringMatching(/^environment: KONG_SSL_CERT_KEY: /),
+      "environment: KONG_PG_PASSWORD, KONG_PREFIX: are Kong's and do nothing here",
+    ])
+    expect(told.join()).not.toContain('hunter2')
+    expect(warnings({ KONG_PREFIX: '/x' })).toEqual(["environment: KONG_PREFIX: is Kong's and does nothing here"])
+  })
+
+  test('are no matter where they are read, empty, of Kubernetes, or say what is so anyway', () => {
+    const env = {
+      ...{
+        KONG_CLIENT_SSL: 'on',
+        KONG_CLIENT_SSL_CERT: CERTIFICATE,
+        KONG_CLIENT_SSL_CERT_KEY_FILE: inFolder('server.key'),
+      },
+      ...{ KONG_DATABASE: 'off', KONG_ADMIN_LISTEN: '', KONG_PROXY_ACCESS_LOG: '/dev/stdout' },
+      ...{
+        KONG_PROXY_SERVICE_HOST: '10.0.0.1',
+        KONG_PROXY_PORT_8443_TCP_ADDR: '10.0.0.1',
+        KONG_PORT: 'tcp://10.0.0.1:80',
+      },
+    }
+    expect(warnings(env)).toEqual([])
+    expect(warnings({ KONG_DATABASE: 'postgres', KONG_CLIENT_SSL: 'off' })).toHaveLength(2)
+  })
 })

@@ -1,0 +1,43 @@
+/** Kong's variables: what each of those that are not read is called here. Left without a word, one of them may be what demanded certificates. */
+import type { Problem } from '../errors.ts'
+import { BY_VARIABLE, ENVIRONMENT, isOfKubernetes, type Variables } from './environment.ts'
+import { remedyOfKong, remedyOfNginx } from './unknown-settings.ts'
+
+/** Kong's way to write nginx's directives. */
+const DIRECTIVE = /^nginx_(?:main|events|http|proxy|status|admin|upstream|location)_(\w+)$/
+
+/** What is so anyway: Kong's image and its charts set these. */
+const SO_ANYWAY: ReadonlySet<string> = new Set([
+  'KONG_DATABASE=off',
+  'KONG_CLIENT_SSL=on',
+  'KONG_NGINX_DAEMON=off',
+  'KONG_PROXY_ACCESS_LOG=/dev/stdout',
+  'KONG_PROXY_ERROR_LOG=/dev/stderr',
+  'KONG_ADMIN_ACCESS_LOG=/dev/stdout',
+  'KONG_ADMIN_ERROR_LOG=/dev/stderr',
+])
+
+/** A warning for each variable that has an equivalent, and one for all others. No value is told: some are passwords. */
+export function unreadOfKong(env: Variables): Problem[] {
+  const others: string[] = []
+  const warnings: Problem[] = []
+  for (const [name, value = ''] of Object.entries(env)) {
+    if (!name.startsWith('KONG_') || value === '' || BY_VARIABLE.has(name.replace(/_FILE$/, ''))) continue
+    if (isOfKubernetes(name, value) || SO_ANYWAY.has(`${name}=${value}`)) continue
+    const remedy = remedyFor(name.slice('KONG_'.length))
+    if (remedy === undefined) others.push(name)
+    else warnings.push({ path: name, source: ENVIRONMENT, message: `is Kong's and not read; ${remedy}` })
+  }
+  if (others.length === 0) return warnings
+  const message = others.length === 1 ? "is Kong's and does nothing here" : "are Kong's and do nothing here"
+  return [...warnings, { path: others.join(', '), source: ENVIRONMENT, message }]
+}
+
+function remedyFor(name: string): string | undefined {
+  const word = name.toLowerCase()
+  const told = remedyOfKong(word)
+  if (told !== undefined) return told
+  const directive = DIRECTIVE.exec(word)?.[1] ?? word
+  const ours = `SALLYPORT_${directive.toUpperCase()}`
+  return BY_VARIABLE.has(ours) ? `write ${ours}` : remedyOfNginx(directive)
+}
