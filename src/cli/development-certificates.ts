@@ -1,5 +1,5 @@
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { readCertificates } from '../tls-cert-utils/certificates.ts'
 import {
   type Authority,
@@ -57,6 +57,13 @@ const SET: Readonly<Record<string, Wanted>> = {
   },
 }
 
+/** Node's `recursive` never ends where mkdir says ENOENT of a folder whose parent is there, as in /proc: it makes the parent again. */
+function makeFolder(folder: string): void {
+  const missing: string[] = []
+  for (let path = resolve(folder); !existsSync(path); path = dirname(path)) missing.unshift(path)
+  for (const path of missing) mkdirSync(path, { mode: 0o700 })
+}
+
 /**
  * Makes what is missing of a development set in `folder`, which is made if need be; what is there stays as it is.
  * @throws {CommandError} where what is there cannot be built upon; the system's error where the folder cannot be written
@@ -68,7 +75,7 @@ export async function makeDevelopmentCertificates(
   if (name !== undefined && (name === 'ca' || Object.hasOwn(SET, name))) {
     throw new CommandError(`--name ${name} is one of the set itself; choose another name`)
   }
-  mkdirSync(folder, { recursive: true, mode: 0o700 })
+  makeFolder(folder)
   const notAfter = new Date(Date.now() + days * DAY)
   const store = new Store(folder, force)
   const authority = await theAuthority(store, days)

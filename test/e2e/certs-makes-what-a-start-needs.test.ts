@@ -91,11 +91,18 @@ test('no private key is printed', async () => {
   expect(stdout + stderr).not.toContain('PRIVATE KEY')
 })
 
-test('a folder that cannot be written is told in a sentence', async () => {
-  const { status, stderr } = await sallyport(['certs', '/dev/null/certs'])
-  expect(status).toBe(1)
-  expect(stderr).toContain('/dev/null')
-  expect(stderr).not.toMatch(/^\s+at /m)
+test.each(['/dev/null/certs', '/proc/certs/here', '/proc/version'])(
+  'a folder that cannot be written is told in a sentence: %s',
+  async (place) => {
+    const { status, stderr } = await sallyport(['certs', place])
+    expect([status, stderr]).toEqual([1, expect.stringMatching(/^sallyport certs: \/\S+ .*\((ENOENT|ENOTDIR)\)\n$/)])
+  },
+)
+
+test('folders above it are made too, for their owner alone', async () => {
+  const above = join(temporaryFolder(), 'a')
+  expect((await sallyport(['certs', join(above, 'b')])).status).toBe(0)
+  for (const made of [above, join(above, 'b')]) expect(statSync(made).mode & 0o777).toBe(0o700)
 })
 
 describeWith(['openssl'], 'OpenSSL finds nothing to complain about', () => {
