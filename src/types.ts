@@ -94,6 +94,8 @@ export interface User {
 export interface Users {
   byName(name: string): User | undefined
   byId(id: string): User | undefined
+  /** Whether a name or an id is that of a user whom nothing lets in, whoever else may know him: `enabled: false`. */
+  isDisabled(nameOrId: string): boolean
 }
 
 /** Who is calling, as far as the route asked. Frozen, and the same object while nothing changes, so that what follows from it is made once. */
@@ -235,6 +237,8 @@ export type Mapping =
   | {
       readonly status: 'unmapped'
       readonly reason: string
+      /** It belongs to a user whom nothing lets in: nobody else is looked for. */
+      readonly disabled?: true | undefined
       readonly headers?: readonly string[] | undefined
       readonly until?: number | undefined
     }

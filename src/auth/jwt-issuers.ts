@@ -116,7 +116,7 @@ export class JwtIssuers {
     if (!isName(name)) return `${userClaim} is no name`
     const known = this.#users.byName(name) ?? this.#users.byId(name)
     if (known) return known
-    if (!ephemeralUsers)
+    if (!ephemeralUsers || this.#users.isDisabled(name))
       return `${userClaim} is ${JSON.stringify(name.slice(0, 64))}, whom the configuration does not know`
     const groups = groupsClaim === undefined ? [] : payload[groupsClaim]
     const usable = Array.isArray(groups) ? groups.filter(isName).filter((group) => !group.includes(',')) : []

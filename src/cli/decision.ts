@@ -159,7 +159,10 @@ class Walk {
   #assumed(): Identity | undefined {
     const { user: name } = this.#question
     if (name === undefined) return undefined
-    const known = createUsers(this.#at.runtime.config.consumers).byName(name)
+    const { consumers, disabled_consumers: disabled } = this.#at.runtime.config
+    const users = createUsers(consumers, disabled)
+    if (users.isDisabled(name)) throw new GatewayError('GW_UNAUTHENTICATED', `${name} is not enabled`)
+    const known = users.byName(name)
     const user = known ?? { id: name, name, groups: [], customId: undefined }
     return { user, methods: ['--user'], credential: undefined, expiresAt: Number.POSITIVE_INFINITY }
   }

@@ -57,7 +57,7 @@ export async function registryRights(
   if (!loaded.config) throw unusable(loaded, loaded.problems)
   const { config } = loaded
   if (config.registry_realms.length === 0) throw new CommandError('the configuration has no registry_realms')
-  const users = createUsers(config.consumers)
+  const users = createUsers(config.consumers, config.disabled_consumers)
   const materials = new Materials(loaded.locate)
   const certificates = 'sent' in asker ? await candidatesOf(loaded, config, users, asker.sent, materials) : undefined
   const found: RegistryRights[] = []
@@ -84,6 +84,8 @@ function unusable(loaded: LoadedConfig, problems: ConfigError['problems']): Comm
 
 function named(name: string, realm: RegistryRealmConfig, users: Users): Candidate {
   const robot = realm.robots.find((each) => each.name === name)
+  if (!robot && users.isDisabled(name))
+    throw new CommandError(`${name} is not enabled, so that nothing lets this user in`)
   const user = robot ? robotOf(robot).user : users.byName(name)
   // Names that only certificates or plugins bring have their rights too; their groups are not known here.
   const unlisted = Object.freeze({ id: name, name, groups: Object.freeze([]), customId: undefined })

@@ -128,6 +128,8 @@ export interface Config {
   readonly ca_certificates: readonly CaCertificateConfig[]
   /** The users who are enabled. */
   readonly consumers: readonly ConsumerConfig[]
+  /** Those who are not: nothing lets them in, even where a certificate, a plugin or another issuer names them. */
+  readonly disabled_consumers: readonly Pick<ConsumerConfig, 'id' | 'name'>[]
   readonly identity_headers: Written['identity_headers']
   readonly identity_presets: Written['identity_presets']
   readonly identity_headers_max_size: number

@@ -62,7 +62,10 @@ export const consumer = entity('A user.', {
   username: field(text, { about: 'The name, unique. It or custom_id must be there.' }),
   custom_id: field(text, { about: 'What another system calls the user, unique.' }),
   groups: list(groupName, { default: [], about: 'The groups that it belongs to.' }),
-  enabled: field(onOff, { default: true, about: 'false: nothing lets this user in.' }),
+  enabled: field(onOff, {
+    default: true,
+    about: 'false: nothing lets this user in, even where a certificate, a plugin or another issuer names him.',
+  }),
   domain: field(text, { otherwise: 'the first of identity_api.domains', about: 'The id or name of its domain.' }),
   multi_factor_auth_rules: list(rule, {
     default: [],
@@ -141,7 +144,7 @@ export interface ApplicationCredentialConfig extends Located {
   readonly project: string | undefined
 }
 
-/** A user as it is used. Those that are not enabled are left out. */
+/** A user as it is used. */
 export interface ConsumerConfig extends Located {
   /** Its id, else its name. */
   readonly id: string

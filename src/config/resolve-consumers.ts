@@ -1,5 +1,5 @@
 /** From the consumers as written to the users that there are: groups and credentials gathered from wherever they stand. */
-import type { Written } from './config.ts'
+import type { Config, Written } from './config.ts'
 import { type ConsumerConfig, checkConsumer, type WrittenConsumer } from './consumers.ts'
 import type { Located } from './field.ts'
 import { Registry } from './registry.ts'
@@ -17,9 +17,13 @@ type Lists = { -readonly [K in (typeof CREDENTIALS)[number]]: ConsumerConfig[K][
 type WrittenCredential = Owned<Record<string, unknown>>
 type Owned<T> = T & Located & { readonly id?: string | undefined; readonly consumer?: string }
 
-export function resolveConsumers(written: Written, context: ResolveContext): ConsumerConfig[] {
+export function resolveConsumers(
+  written: Written,
+  context: ResolveContext,
+): Pick<Config, 'consumers' | 'disabled_consumers'> {
   const registry = new Registry<Lists>('consumers', context.report, 'username')
   const consumers: ConsumerConfig[] = []
+  const disabled_consumers: Config['disabled_consumers'][number][] = []
   const customIds = new Registry<true>('consumers', context.report, 'custom_id')
   for (const entity of located<WrittenConsumer>(written.consumers)) {
     const sound = passes(entity, checkConsumer, context)
@@ -27,15 +31,22 @@ export function resolveConsumers(written: Written, context: ResolveContext): Con
     // Without a username the custom_id is the name, and so what references say.
     registry.add({ at: entity.at, id: entity.id, username: entity.username ?? entity.custom_id }, lists)
     if (entity.custom_id !== undefined) customIds.add({ at: entity.at, custom_id: entity.custom_id }, true)
-    if (!sound || !entity.enabled) continue
+    if (!sound) continue
     const name = entity.username ?? entity.custom_id ?? ''
     const { at, id = name, custom_id, domain, default_project } = entity
+    if (!entity.enabled) {
+      disabled_consumers.push({ id, name })
+      continue
+    }
     const multi_factor_auth_rules = entity.multi_factor_auth_enabled ? entity.multi_factor_auth_rules : []
     consumers.push({ at, id, name, custom_id, domain, default_project, multi_factor_auth_rules, ...lists })
   }
   addFromTopLevel(written, registry, context)
   reportSharedCredentials(consumers, context)
-  return consumers.map((consumer) => ({ ...consumer, groups: [...new Set(consumer.groups)] }))
+  return {
+    consumers: consumers.map((consumer) => ({ ...consumer, groups: [...new Set(consumer.groups)] })),
+    disabled_consumers,
+  }
 }
 
 function ownLists(entity: WrittenConsumer): Lists {

@@ -46,7 +46,7 @@ export function* resolveConfig(written: Written, context: ResolveContext): Slice
   const { identity_headers, identity_presets, identity_headers_max_size } = written
   const { forward_client_cert_details, set_current_client_cert_details } = written
   const { trusted_ips, forwarded, via, proxy, store, tokens, workers, admin, log, shutdown, reload } = written
-  const consumers = resolveConsumers(written, context)
+  const { consumers, disabled_consumers } = resolveConsumers(written, context)
   checkDefaultConsumers(written, consumers, context)
   const listeners = yield* resolveListeners(written, services.values(), context)
   for (const problem of checkAgainstServers(routes, listeners)) context.report(problem)
@@ -60,7 +60,7 @@ export function* resolveConfig(written: Written, context: ResolveContext): Slice
     upstreams: upstreams.values(),
     certificates: certificates.values(),
     ca_certificates: authorities.values(),
-    consumers,
+    ...{ consumers, disabled_consumers },
     identity_api: resolveIdentityApi(written, consumers, authentication.auth.methods, context),
     registry_realms: realms.values(),
     ...authentication,

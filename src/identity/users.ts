@@ -9,8 +9,14 @@ export interface UserSettings {
   readonly groups: readonly string[]
 }
 
-/** One frozen User each, so that whatever follows from a user can be remembered with it. */
-export function createUsers(settings: readonly UserSettings[]): Users {
+/**
+ * One frozen User each, so that whatever follows from a user can be remembered with it.
+ * @param disabled those whom nothing lets in
+ */
+export function createUsers(
+  settings: readonly UserSettings[],
+  disabled: readonly Pick<UserSettings, 'id' | 'name'>[] = [],
+): Users {
   const byName = new Map<string, User>()
   const byId = new Map<string, User>()
   for (const { id, name, custom_id: customId, groups } of settings) {
@@ -18,5 +24,10 @@ export function createUsers(settings: readonly UserSettings[]): Users {
     byName.set(name, user)
     byId.set(id, user)
   }
-  return { byName: (name) => byName.get(name), byId: (id) => byId.get(id) }
+  const barred = new Set(disabled.flatMap(({ id, name }) => [id, name]))
+  return {
+    byName: (name) => byName.get(name),
+    byId: (id) => byId.get(id),
+    isDisabled: (nameOrId) => barred.has(nameOrId),
+  }
 }

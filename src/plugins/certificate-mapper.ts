@@ -80,7 +80,10 @@ export class PluginMapper implements CertificateMapper {
     const form = await this.#formOf(plugin)
     const answer = await plugin.call(form.method, form.request(certificate.raw.toString('base64'), options))
     const user = userOf(answer, users)
-    if (user) return { status: 'mapped', user, reason: `plugin ${this.name} says ${user.name}` }
+    const reason = user && `plugin ${this.name} says ${user.name}`
+    if (user && users.isDisabled(user.name))
+      return { status: 'unmapped', reason: `${reason}, who is not enabled`, disabled: true }
+    if (user) return { status: 'mapped', user, reason: `${reason}` }
     return {
       status: 'unmapped',
       reason: `plugin ${this.name} knows nobody with this certificate`,

@@ -16,7 +16,7 @@ export function furtherProblems(loaded: LoadedConfig & { config: undefined }, la
   const { incomplete } = loaded
   const materials = new Materials(loaded.locate, lasting.revocationFiles, lasting.keptMaterials)
   if (!incomplete) return []
-  const users = createUsers(incomplete.consumers)
+  const users = createUsers(incomplete.consumers, incomplete.disabled_consumers)
   const plugins = new Plugins(incomplete.docker_plugins, users)
   const mappers = new Mappers(incomplete, users, plugins, materials, lasting.usersFiles)
   const attempts = [

@@ -192,7 +192,7 @@ function* compose(loaded: LoadedConfig, lasting: Lasting): Slices<Runtime> {
   const usedPolicies: PolicyRegistry = new Map()
   const store = storeOf(config.store, lasting.store, lasting.log, lasting.memory)
   const tokens = createTokens(config.tokens, store.store, lasting.ticketSecret, materials)
-  const users = createUsers(config.consumers)
+  const users = createUsers(config.consumers, config.disabled_consumers)
   const directory = createDirectory(config, users)
   const forwarded = forwardedHeadersOf(config)
   const authorizations = authorizationsOf(config.routes, forwarded, materials)

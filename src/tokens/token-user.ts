@@ -22,9 +22,10 @@ export function claimsOfUser(user: User, users: Users): UserClaims {
   }
 }
 
-/** Undefined for a user of the configuration who is gone. */
+/** Undefined for a user of the configuration who is gone, and for one whom nothing lets in any more. */
 export function userOfClaims({ sub, user }: UserClaims, users: Users): User | undefined {
   const same = users.byId(sub)
   if (!user || (user.known && !same)) return same
+  if (users.isDisabled(sub) || users.isDisabled(user.name)) return undefined
   return { id: sub, name: user.name, groups: user.groups, customId: user.custom_id }
 }

@@ -65,7 +65,7 @@ function outcomeOf(mapping: Mapping, { expiresAt }: Connection, fallback: User |
     const { user, credential, requires } = mapping
     return { status: 'accepted', user, credential, requires, expiresAt }
   }
-  if (fallback) return { status: 'accepted', user: fallback, expiresAt }
+  if (fallback && !mapping.disabled) return { status: 'accepted', user: fallback, expiresAt }
   return denied(mapping.reason, mapping.headers)
 }
 

@@ -57,6 +57,8 @@ function userOf(data: Members, found: Identity | undefined, { users, ephemeralUs
   if (known) return known
   if (!ephemeralUsers) return `found ${JSON.stringify(id.slice(0, 64))}, whom the configuration does not know`
   if (!isText(name) || users.byName(name)) return 'set a user_name that is no text, or that of another user'
+  if ([id, name].some((each) => users.isDisabled(each)))
+    return `found ${JSON.stringify(name.slice(0, 64))}, who is not enabled`
   if (
     !Array.isArray(groups) ||
     groups.length > 1000 ||

@@ -66,7 +66,8 @@ export function createNatsMapper({ rules, users }: Omit<MapperSettings, 'trusted
           reason: `User in cert [${JSON.stringify(goSubject(certificate.subjectAttributes))}], not found`,
         }
       const { user, by } = found
-      return mapped(userOf(user.name, user.settings, users, certificate), user.settings, `Using ${by} for auth`)
+      const { name, settings } = user
+      return mapped(userOf(name, settings, users, certificate), settings, `Using ${by} for auth`, users)
     },
     *trials(certificate: CertificateFacts): Generator<Trial> {
       const found = search(certificate)

@@ -63,7 +63,9 @@ export function userOf(
 }
 
 /** What a rule that matched comes to. */
-export function mapped(user: User, rule: RuleSettings, reason: string): Mapping {
+export function mapped(user: User, rule: RuleSettings, reason: string, users: Users): Mapping {
+  if (users.isDisabled(user.name))
+    return Object.freeze({ status: 'unmapped', reason: `${user.name} is not enabled (${rule.at})`, disabled: true })
   return Object.freeze({
     status: 'mapped',
     user,

@@ -4,7 +4,7 @@ type Asked = Parameters<CertificateMapper['map']>
 
 /**
  * Docker's `certmap=a,b`: in order, the first that knows the certificate. Where none does, the headers of all of them go to the client. One that cannot
- * tell ends it, unlike in Docker: it might have named another user than those after it.
+ * tell ends it, unlike in Docker: it might have named another user than those after it; so does one that names a user whom nothing lets in.
  */
 export class MapperSequence implements CertificateMapper {
   readonly name: string
@@ -27,8 +27,11 @@ export class MapperSequence implements CertificateMapper {
     const mapper = this.#mappers[index]
     if (!mapper) return before
     const mapping = mapper.map(...asked)
-    const next = (found: Mapping) =>
-      found.status === 'mapped' ? noLonger(found, before) : this.#from(index + 1, together(before, found), asked)
+    const next = (found: Mapping) => {
+      if (found.status === 'mapped') return noLonger(found, before)
+      const neither = together(before, found)
+      return found.disabled ? { ...neither, disabled: true as const } : this.#from(index + 1, neither, asked)
+    }
     return mapping instanceof Promise ? mapping.then(next) : next(mapping)
   }
 }

@@ -54,7 +54,7 @@ export function createStrictMapper({ rules: given, users, trusted }: MapperSetti
     chain: Chain,
   ): Mapping | undefined => {
     const { user, reason } = judge(rule, key, certificate, chain)
-    return user && mapped(user, rule, reason)
+    return user && mapped(user, rule, reason, users)
   }
 
   const everyRule = function* (): Generator<RuleSettings> {

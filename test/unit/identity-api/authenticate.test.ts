@@ -11,6 +11,7 @@ import { absent, accepted, ada, bob, caller, denied, method } from '../auth/supp
 const users: Users = {
   byId: (id) => [ada, bob].find((user) => user.id === id),
   byName: (name) => [ada, bob].find((user) => user.name === name),
+  isDisabled: () => false,
 }
 const receipts = createReceipts({ key: Buffer.alloc(32, 7), ttl: 300_000, users })
 const DOMAIN = { id: 'default', name: 'Default' }

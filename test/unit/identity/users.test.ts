@@ -18,3 +18,9 @@ test('neither a name in another case nor a name of every object finds anybody', 
   expect(users.byName('constructor')).toBeUndefined()
   expect(users.byId('ada')).toBeUndefined()
 })
+
+test('a user who is not enabled is known as such by name and by id, and by nothing else', () => {
+  const users = createUsers([{ id: 'eve', name: 'eve', custom_id: undefined, groups: [] }], [ADA])
+  expect(['ada', '5f1d', 'eve', 'Ada', 'constructor'].map(users.isDisabled)).toEqual([true, true, false, false, false])
+  expect([users.byName('ada'), users.byId('5f1d')]).toEqual([undefined, undefined])
+})

@@ -1,9 +1,9 @@
 import { describe, expect, test } from '@jest/globals'
+import { createUsers } from '../../../src/identity/users.ts'
 import { parseAddress } from '../../../src/plugins/address.ts'
 import { PluginMapper, type PluginMapperOptions } from '../../../src/plugins/certificate-mapper.ts'
 import { Plugin } from '../../../src/plugins/plugin.ts'
 import { readCertificate } from '../../../src/tls-cert-utils/certificate.ts'
-import type { User, Users } from '../../../src/types.ts'
 import { authority } from '../../support/pki.ts'
 import { type FakePlugin, type PluginAnswer, startPlugin } from '../../support/plugin.ts'
 
@@ -11,7 +11,7 @@ const METHOD = 'ClientCertificateMapper.MapClientCertificateToUser'
 const ca = authority('ca')
 const ada = readCertificate(ca.client('ada').der)
 const bob = readCertificate(ca.client('bob').der)
-const NOBODY_KNOWN: Users = { byName: () => undefined, byId: () => undefined }
+const NOBODY_KNOWN = createUsers([])
 
 async function mapperOf(
   answers: Record<string, PluginAnswer>,
@@ -65,10 +65,15 @@ describe('a plugin that maps certificates', () => {
   })
 
   test('names a consumer of the configuration with its id and the groups of both', async () => {
-    const known: User = { id: '7', name: 'ada', groups: ['ops'], customId: 'c7' }
-    const users: Users = { byName: (name) => (name === 'ada' ? known : undefined), byId: () => undefined }
+    const users = createUsers([{ id: '7', name: 'ada', groups: ['ops'], custom_id: 'c7' }])
     const { mapper } = await mapperOf({ [METHOD]: { AuthedUser: { Name: 'ada', Groups: ['dev', 'ops'] } } }, { users })
     expect(await mapper.map(ada)).toMatchObject({ user: { id: '7', groups: ['ops', 'dev'], customId: 'c7' } })
+  })
+
+  test('names nobody where it names a consumer who is not enabled', async () => {
+    const users = createUsers([], [{ id: '7', name: 'ada' }])
+    const { mapper } = await mapperOf({ [METHOD]: { AuthedUser: { Name: 'ada' } } }, { users })
+    expect(await mapper.map(ada)).toMatchObject({ status: 'unmapped', disabled: true })
   })
 
   test.each([{}, { AuthedUser: {} }, { AuthedUser: null }, { AuthedUser: { Name: '' } }, { AuthedUser: { UID: 7 } }])(

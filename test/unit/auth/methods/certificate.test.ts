@@ -95,4 +95,10 @@ describe('the certificate as the proof of a user', () => {
       status: 'absent',
     })
   })
+
+  test('default_consumer is nobody whom the configuration lets in no more', () => {
+    const disabled = mapperOf(() => ({ status: 'unmapped', reason: 'not enabled', disabled: true }))
+    const lenient = createCertificateMethod({ fallback: ADA })
+    expect(lenient.authenticate(callerOf(fakeConnection(VERIFIED), disabled))).toMatchObject({ status: 'denied' })
+  })
 })

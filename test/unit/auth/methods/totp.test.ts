@@ -1,6 +1,7 @@
 import { expect, test } from '@jest/globals'
 import { Lockout } from '../../../../src/auth/lockout.ts'
 import { createTotpMethod, decodeBase32, type TotpOptions, totp } from '../../../../src/auth/methods/totp.ts'
+import { createUsers } from '../../../../src/identity/users.ts'
 import { MemoryStore } from '../../../../src/store/memory.ts'
 import type { Identity } from '../../../../src/types.ts'
 import { totpCode } from '../../../support/totp.ts'
@@ -46,6 +47,7 @@ function make(options: Partial<TotpOptions> = {}) {
   const users = {
     byName: (name: string) => [ada, bob].find((user) => user.name === name),
     byId: (id: string) => [ada, bob].find((user) => user.id === id),
+    isDisabled: () => false,
   }
   const lockout = new Lockout(store, { attempts: 5, window: 60_000, backoff: 60_000, maxBackoff: 60_000, key })
   const method = createTotpMethod({
@@ -122,7 +124,7 @@ test('a code of nobody in particular says nothing', () => {
   const store = new MemoryStore(10)
   const method = createTotpMethod({
     ...{ realm: 'r', header: 'X-OTP', previousWindows: 1, secrets: new Map(), store },
-    users: { byName: () => undefined, byId: () => undefined },
+    users: createUsers([]),
     lockout: new Lockout(store, { attempts: 0, window: 1, backoff: 1, maxBackoff: 1, key }),
   })
   const nobody: Identity = { user: undefined, methods: [], credential: undefined, expiresAt: 0 }

@@ -8,6 +8,7 @@ import { ada, bob } from '../support.ts'
 const users = {
   byId: (id: string) => [ada, bob].find((user) => user.id === id),
   byName: (name: string) => [ada, bob].find((user) => user.name === name),
+  isDisabled: (nameOrId: string) => ['eve', 'id of eve'].includes(nameOrId),
 }
 const returned = (value: unknown, set: Record<string, unknown> = {}): PluginAnswer => ({ kind: 'returned', value, set })
 const success = (response_data: object) => returned({ status: true, response_body: null, response_data })
@@ -92,4 +93,15 @@ test('whatever comes, it throws nothing, and lets nobody in who is not known', (
       },
     ),
   )
+})
+
+test.each([
+  ['by the id', { user_id: 'id of eve', user_name: 'somebody' }],
+  ['by the name', { user_id: 'somebody', user_name: 'eve' }],
+  ['by an id that is the name', { user_id: 'eve' }],
+])('a user of the configuration who is not enabled cannot be brought, named %s', (_, data) => {
+  expect(verdict(success(data), true)).toMatchObject({
+    status: 'denied',
+    reason: expect.stringContaining('not enabled'),
+  })
 })

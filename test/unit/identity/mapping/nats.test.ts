@@ -252,3 +252,10 @@ test('the first user in the file wins of those with the same name in another ord
   expect(found(users, { subject })).toBe(users[0])
   expect(found(users.toReversed(), { subject })).toBe(users[1])
 })
+
+test('whoever is not enabled is nobody, although the certificate names him', () => {
+  const users = createUsers([], [{ id: '7', name: 'derek@nats.io' }])
+  const mapper = createNatsMapper({ rules: [{ at: 'users[0]', user: 'derek@nats.io' }], users })
+  const derek = factsOf(root.client('x', { emails: ['derek@nats.io'] }))
+  expect(mapper.map(derek, fakeConnection())).toMatchObject({ status: 'unmapped', disabled: true })
+})

@@ -5,7 +5,7 @@ import { fakeCertificate, fakeConnection } from '../../../support/fake-connectio
 
 const ada = { id: '1', name: 'ada', groups: [], customId: undefined }
 const mapped: Mapping = { status: 'mapped', user: ada, reason: 'yes' }
-const unmapped = (reason: string, ...headers: string[]): Mapping => ({ status: 'unmapped', reason, headers })
+const unmapped = (reason: string, ...headers: string[]) => ({ status: 'unmapped', reason, headers }) as const
 
 function sequence(...answers: (Mapping | Promise<Mapping>)[]): {
   map: () => Mapping | Promise<Mapping>
@@ -46,4 +46,10 @@ test('one that cannot tell ends it: it might have named somebody else', async ()
   const { map, asked } = sequence(Promise.reject(new Error('down')), mapped)
   await expect(map()).rejects.toThrow('down')
   expect(asked).toEqual(['m0'])
+})
+
+test('one that knows it as that of a user whom nothing lets in ends it too', () => {
+  const { map, asked } = sequence(unmapped('no', 'A', '1'), { ...unmapped('off'), disabled: true }, mapped)
+  expect(map()).toEqual({ ...unmapped('no; off', 'A', '1'), disabled: true })
+  expect(asked).toEqual(['m0', 'm1'])
 })

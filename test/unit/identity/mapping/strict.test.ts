@@ -251,3 +251,23 @@ describe('of rules of all types, written in the configuration or in a file', () 
     )
   })
 })
+
+describe('a user who is not enabled', () => {
+  const users = createUsers([], [{ id: '7', name: 'ada' }])
+  const map = (...rules: Omit<RuleSettings, 'at'>[]) =>
+    createStrictMapper({
+      ...{ rules: rules.map((rule, i) => ({ at: `users[${i}]`, ...rule })), users, trusted: [factsOf(root)] },
+    }).map(factsOf(root.client('ada', { emails: ['ada@example.com'] })), CONNECTION)
+
+  test.each<[string, Omit<RuleSettings, 'at'>]>([
+    ['a rule names', { user: 'ada', certificates: ['email:ada@example.com'] }],
+    ['the certificate itself names', { user: { from: 'subject.cn' } }],
+  ])('whom %s is nobody', (_, rule) => {
+    expect(map(rule)).toEqual({ status: 'unmapped', reason: 'ada is not enabled (users[0])', disabled: true })
+  })
+
+  test('is no other user of a later rule either', () => {
+    const later = { user: 'bob', certificates: ['cn:ada'] }
+    expect(map({ user: 'ada', certificates: ['email:ada@example.com'] }, later)).toMatchObject({ disabled: true })
+  })
+})
