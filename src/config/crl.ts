@@ -5,6 +5,7 @@ import type { Problem } from '../errors.ts'
 import { errorCode, statOf } from './bounded-file.ts'
 import { type Kind, Unfit } from './field.ts'
 import { decodeBase64, looksLikePath, type PemReader, withLineBreaks } from './pem.ts'
+import { choice, size } from './scalars.ts'
 
 const BEGIN = '-----BEGIN '
 /** Files of one folder: each is opened, read and watched. */
@@ -111,11 +112,17 @@ function usable(path: string): CrlPart {
   return { file: path, size: found.size }
 }
 
+/** How large a file of lists may be, in bytes. */
+export const listSize = size(1024, 2047 * 1024 * 1024)
+
+/** Kong's words. */
+export const revocationCheckMode = choice('STRICT', 'IGNORE_CA_ERROR', 'SKIP')
+
 /** Files that are larger than a list may be. */
-export function checkCrlSizes(source: CrlSource | undefined, most: number): Problem[] {
+export function checkCrlSizes(source: CrlSource | undefined, most: number, setting: string): Problem[] {
   return (source?.parts ?? []).flatMap((part) => {
     if (!('file' in part) || part.size <= most) return []
-    const message = `names ${part.file}, which has ${part.size} bytes; ssl_crl_max_size allows ${most}`
+    const message = `names ${part.file}, which has ${part.size} bytes; ${setting} allows ${most}`
     return [{ path: source?.setting ?? '', message }]
   })
 }

@@ -107,7 +107,7 @@ export const NGINX_WORDS: Readonly<Record<string, Remedies>> = {
     ['proxy_ssl_server_name proxy_ssl_session_reuse', 'remove it: it is always so'],
     ['proxy_ssl_conf_command', 'write proxy_ssl_protocols and proxy_ssl_ciphers in proxy'],
     ['proxy_ssl_password_file', 'write proxy_ssl_password in proxy, or SECRET_CLIENT_KEY_PASSPHRASE_FILE'],
-    ['proxy_ssl_crl', 'remove it: revocation lists are not looked at for the certificates of APIs'],
+    ['proxy_ssl_crl', 'write it in proxy, for all services; one goes without by proxy_revocation_check_mode: SKIP'],
     [
       'proxy_ssl_certificate proxy_ssl_certificate_key',
       'write it in proxy, for all services; for one, client_certificate with an entry of certificates',

@@ -105,6 +105,7 @@ services:
 What is not the same with the same words:
 
 - The certificates of APIs are verified unless a setting that begins with \`unsafe_\` says otherwise; in nginx \`proxy_ssl_verify\` is off.
+- \`proxy_ssl_crl\` is looked at for each connection to an API, resumed sessions too; nginx looks at it in full handshakes only, and \`location\`s share the sessions of one upstream, also with another list or none.
 - \`client_max_body_size\` has no limit where nothing is written; in nginx it is \`1m\`.
 - \`strip_path\` is on, as in Kong: \`strip_path: false\` is nginx's \`proxy_pass\` without a path.
 - \`location /api/\` of nginx answers \`/api\` with 301 to \`/api/\`; a route with \`paths: [/api/]\` does not take it.

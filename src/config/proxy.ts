@@ -2,6 +2,7 @@
 import type { z } from 'zod'
 import type { Problem } from '../errors.ts'
 import { host } from './addresses.ts'
+import { checkCrlSizes, crl, listSize, revocationCheckMode } from './crl.ts'
 import { block, field, list } from './field.ts'
 import { pem } from './pem.ts'
 import { duration, integer, onOff } from './scalars.ts'
@@ -38,6 +39,23 @@ export const proxy = block('The way out: TLS to the upstreams and the connection
     default: 1,
     env: 'SALLYPORT_PROXY_SSL_VERIFY_DEPTH',
     about: "How many intermediate certificates may stand between the upstream's certificate and the authority.",
+  }),
+  proxy_ssl_crl: field(crl, {
+    env: 'SALLYPORT_PROXY_SSL_CRL',
+    about:
+      'Revocation lists for the certificates of upstreams, as ssl_crl has for those of clients. Every authority of a chain needs one, as in nginx.',
+  }),
+  proxy_ssl_crl_max_size: field(listSize, {
+    default: '512m',
+    env: 'SALLYPORT_PROXY_SSL_CRL_MAX_SIZE',
+    about: 'How large a file of proxy_ssl_crl may be, in bytes.',
+  }),
+  proxy_revocation_check_mode: field(revocationCheckMode, {
+    default: 'STRICT',
+    env: 'SALLYPORT_PROXY_REVOCATION_CHECK_MODE',
+    about:
+      'What a list of proxy_ssl_crl means that is missing or past its next update. STRICT: its upstreams are refused, as in nginx. ' +
+      'IGNORE_CA_ERROR: they are asked unless an old list has them, and the log says so. SKIP: nobody looks at lists.',
   }),
   proxy_ssl_protocols: list(tlsProtocol, {
     default: ['TLSv1.2', 'TLSv1.3'],
@@ -77,7 +95,7 @@ export type ProxyConfig = z.output<typeof proxy>
 
 export function checkProxy(given: ProxyConfig): Problem[] {
   const { proxy_ssl_certificate: certificate, proxy_ssl_certificate_key: key, proxy_ssl_password: password } = given
-  const problems: Problem[] = []
+  const problems = checkCrlSizes(given.proxy_ssl_crl, given.proxy_ssl_crl_max_size, 'proxy_ssl_crl_max_size')
   if (certificate && !key) {
     problems.push({
       path: 'proxy.proxy_ssl_certificate',

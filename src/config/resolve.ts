@@ -218,6 +218,7 @@ function resolveService(
       return found ? [found] : []
     }),
     proxy_ssl_name: entity.proxy_ssl_name ?? proxy.proxy_ssl_name,
+    proxy_revocation_check_mode: entity.proxy_revocation_check_mode ?? proxy.proxy_revocation_check_mode,
     targets: upstream?.targets ?? [itself],
     ...{ rules: entity.rules, anonymous: entity.anonymous, hide_credentials: entity.hide_credentials },
     ...{ ssl_verify_client: entity.ssl_verify_client, ssl_verify_allow: entity.ssl_verify_allow },

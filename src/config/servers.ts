@@ -4,12 +4,12 @@ import type { Problem } from '../errors.ts'
 import { wildcardName } from './addresses.ts'
 import { type AuthorizationConfig, authorization } from './authorization.ts'
 import { certificateHeaderSettings, checkCertificateHeader } from './certificate-header.ts'
-import { checkCrlSizes, crl } from './crl.ts'
+import { checkCrlSizes, crl, listSize, revocationCheckMode } from './crl.ts'
 import { block, field, type Located, list } from './field.ts'
 import { checkNameRules, nameRule } from './name-rules.ts'
 import { checkOcsp, ocspSettings } from './ocsp.ts'
 import { pem, pems } from './pem.ts'
-import { choice, duration, integer, matching, onOff, size, text } from './scalars.ts'
+import { choice, duration, integer, matching, onOff, text } from './scalars.ts'
 import { type Secret, secret } from './secret.ts'
 import { checkServerKey } from './server-keys.ts'
 import { cipherList, SOUND_CIPHERS, tlsProtocol } from './tls.ts'
@@ -120,7 +120,7 @@ export const server = block('One virtual server.', {
       'Revocation lists, PEM (several in one file) or DER, in one file, several or a folder. Every authority of a chain ' +
       'needs one, as in nginx.',
   }),
-  ssl_crl_max_size: field(size(1024, 2047 * 1024 * 1024), {
+  ssl_crl_max_size: field(listSize, {
     default: '512m',
     env: 'SALLYPORT_SSL_CRL_MAX_SIZE',
     about: 'How large a file of ssl_crl may be, in bytes. The default is enough for more than ten million entries.',
@@ -138,7 +138,7 @@ export const server = block('One virtual server.', {
     about:
       'Whether lists that ssl_crl does not have are fetched from where the certificates say (see crl_fetch). Roots need none then.',
   }),
-  revocation_check_mode: field(choice('STRICT', 'IGNORE_CA_ERROR', 'SKIP'), {
+  revocation_check_mode: field(revocationCheckMode, {
     default: 'STRICT',
     env: 'SALLYPORT_REVOCATION_CHECK_MODE',
     about:
@@ -250,7 +250,7 @@ function checkTrust(given: WrittenServer): Problem[] {
     const value = given[name]
     return value !== undefined && !(Array.isArray(value) && value.length === 0)
   })
-  problems.push(...checkOcsp(given, mode), ...checkCrlSizes(given.ssl_crl, given.ssl_crl_max_size))
+  problems.push(...checkOcsp(given, mode), ...checkCrlSizes(given.ssl_crl, given.ssl_crl_max_size, 'ssl_crl_max_size'))
   for (const name of mode === 'off' ? written : []) {
     problems.push({
       path: `${at}.${name}`,

@@ -7,8 +7,10 @@ import { host, hostOrSocket, readSocketPath, UNIX } from './addresses.ts'
 import { demands } from './auth.ts'
 import { type CertificateDemands, certificateDemands } from './certificate-demands.ts'
 import { type CaCertificateConfig, type CertificateConfig, NO_CERTIFICATE } from './certificates.ts'
+import { revocationCheckMode } from './crl.ts'
 import { block, entity, field, type Kind, type Located, list, Unfit } from './field.ts'
 import { foreignKey } from './foreign-key.ts'
+import type { ProxyConfig } from './proxy.ts'
 import type { RegistryRealmConfig } from './registry-realms.ts'
 import { nestedRoute } from './routes.ts'
 import { choice, integer, onOff, text } from './scalars.ts'
@@ -142,6 +144,11 @@ export const service = entity('An API behind the gateway.', {
     otherwise: 'proxy.proxy_ssl_name, else the host',
     about: "The name that is sent as server name and that the API's certificate must hold.",
   }),
+  proxy_revocation_check_mode: field(revocationCheckMode, {
+    otherwise: 'proxy.proxy_revocation_check_mode',
+    about:
+      "What a list of proxy.proxy_ssl_crl means for this API's certificate that is missing or past its next update: STRICT, IGNORE_CA_ERROR or SKIP.",
+  }),
   unsafe_skip_verify: field(onOff, {
     default: 'off',
     about: "Do not verify the API's certificate: anybody in between can read and change everything. For tests only.",
@@ -195,6 +202,8 @@ export interface ServiceConfig extends Located, CertificateDemands, AccessRulesC
   readonly ca_certificates: readonly CaCertificateConfig[] | undefined
   /** Already `proxy.proxy_ssl_name` where the service has none; undefined: the host. */
   readonly proxy_ssl_name: string | undefined
+  /** Already `proxy.proxy_revocation_check_mode` where the service has none. */
+  readonly proxy_revocation_check_mode: ProxyConfig['proxy_revocation_check_mode']
   readonly upstream: UpstreamConfig | undefined
   readonly registry: RegistryGateConfig | undefined
   /** The upstream's, else host and port. Empty where an upstream has none. */
@@ -205,7 +214,14 @@ export interface ServiceConfig extends Located, CertificateDemands, AccessRulesC
   readonly hide_credentials: boolean | undefined
 }
 
-const TLS_ONLY = ['client_certificate', 'tls_verify', 'tls_verify_depth', 'ca_certificates', 'proxy_ssl_name'] as const
+const TLS_ONLY = [
+  'client_certificate',
+  'tls_verify',
+  'tls_verify_depth',
+  'ca_certificates',
+  'proxy_ssl_name',
+  'proxy_revocation_check_mode',
+] as const
 
 const PLACE = ['url', 'protocol', 'host', 'port', 'path'] as const
 

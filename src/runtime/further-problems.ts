@@ -10,6 +10,7 @@ import { Plugins } from './plugins.ts'
 import { prepareServers } from './policies.ts'
 import type { Lasting } from './runtime.ts'
 import { buildService, ownPair } from './services.ts'
+import { UpstreamRevocations } from './upstream-revocation.ts'
 
 /** People mend a file in one go only if keys and certificates are looked at even where something else is wrong. */
 export function furtherProblems(loaded: LoadedConfig & { config: undefined }, lasting: Lasting): readonly Problem[] {
@@ -19,12 +20,14 @@ export function furtherProblems(loaded: LoadedConfig & { config: undefined }, la
   const users = createUsers(incomplete.consumers, incomplete.disabled_consumers)
   const plugins = new Plugins(incomplete.docker_plugins, users)
   const mappers = new Mappers(incomplete, users, plugins, materials, lasting.usersFiles)
+  const revocations = new UpstreamRevocations(incomplete, materials, lasting.log)
   const attempts = [
     () => ownPair(incomplete, materials),
     ...incomplete.services.map((service) => () => {
       buildService(service, {
         config: incomplete,
         materials,
+        revocations,
         pools: new Pools(lasting.openFiles.upstreams),
         workers: lasting.workers,
         used: new Set(),

@@ -1,6 +1,6 @@
 import { readFileSync, statSync } from 'node:fs'
 import { Worker } from 'node:worker_threads'
-import type { Config, CrlSource, LoadedConfig } from '../config/index.ts'
+import type { Config, CrlSource, LoadedConfig, PemSource } from '../config/index.ts'
 import { CertificateError } from '../tls-cert-utils/certificate-error.ts'
 import { RevocationList, type RevocationListParts, readRevocationLists } from '../tls-cert-utils/revocation-list.ts'
 
@@ -67,20 +67,44 @@ export class RevocationFiles {
   }
 }
 
-function wantedBy({ listeners }: Config): FileWanted[] {
+function wantedBy(config: Config): FileWanted[] {
   const authoritiesOf = new Map<string, Set<string>>()
-  for (const server of listeners.flatMap(({ servers }) => servers)) {
-    if (server.ssl_verify_client === 'off' || server.revocation_check_mode === 'SKIP') continue
-    for (const part of server.ssl_crl?.parts ?? []) {
+  for (const { source, trusted } of [...askedAboutClients(config), ...askedAboutUpstreams(config)]) {
+    for (const part of source.parts) {
       if (!('file' in part)) continue
       const authorities = authoritiesOf.get(part.file) ?? new Set()
       authoritiesOf.set(part.file, authorities)
-      for (const trusted of [server.ssl_client_certificate, server.ssl_trusted_certificate]) {
-        if (trusted) authorities.add(trusted.read())
-      }
+      for (const authority of trusted) if (authority) authorities.add(authority.read())
     }
   }
   return [...authoritiesOf].map(([file, authorities]) => ({ file, authorities: [...authorities] }))
+}
+
+interface ListsAsked {
+  readonly source: CrlSource
+  /** Who may have signed them. */
+  readonly trusted: readonly (PemSource | undefined)[]
+}
+
+function askedAboutClients({ listeners }: Config): ListsAsked[] {
+  return listeners.flatMap(({ servers }) =>
+    servers.flatMap((server) => {
+      const { ssl_crl: source, ssl_client_certificate: announced, ssl_trusted_certificate: trusted } = server
+      const isAsked = server.ssl_verify_client !== 'off' && server.revocation_check_mode !== 'SKIP'
+      return source && isAsked ? [{ source, trusted: [announced, trusted] }] : []
+    }),
+  )
+}
+
+function askedAboutUpstreams({ proxy, services }: Config): ListsAsked[] {
+  const { proxy_ssl_crl: source, proxy_ssl_trusted_certificate: trusted } = proxy
+  if (!source) return []
+  return [
+    {
+      source,
+      trusted: [trusted, ...services.flatMap((service) => service.ca_certificates ?? []).map(({ cert }) => cert)],
+    },
+  ]
 }
 
 function stampOf({ ino, size, mtimeMs, ctimeMs }: { ino: number; size: number; mtimeMs: number; ctimeMs: number }) {

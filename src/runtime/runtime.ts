@@ -52,6 +52,7 @@ import {
 } from './services.ts'
 import { type StoreInUse, storeOf } from './store.ts'
 import { createTokens } from './tokens.ts'
+import { UpstreamRevocations } from './upstream-revocation.ts'
 import { UsersFiles } from './users/files.ts'
 
 /** What outlives a configuration: sessions, connections and counters go on where a reload does not concern them. */
@@ -266,11 +267,13 @@ function* buildServices(config: Config, ingredients: ServiceIngredients): Slices
   const answerHeaders: AnswerHeaders = createResponseHeaderFilter({ ownedNames: ownedNamesOf(config), via: config.via })
   const built = new Map<string, BuiltService>()
   ownPair(config, materials)
+  const revocations = new UpstreamRevocations(config, materials, lasting.log)
   for (const service of config.services) {
     const builtins = { realms, log: lasting.log, identity }
     const made = buildService(service, {
       config,
       materials,
+      revocations,
       pools: lasting.pools,
       used,
       answerHeaders,

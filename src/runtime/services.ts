@@ -10,9 +10,11 @@ import { Backend } from '../upstream/backend.ts'
 import { createRoundRobin } from '../upstream/balancer.ts'
 import type { ConnectionPool } from '../upstream/pool.ts'
 import type { Pools } from '../upstream/pools.ts'
+import type { UpstreamRevocation } from '../upstream/revocation.ts'
 import type { UpstreamTls } from '../upstream/tls-identity.ts'
 import { type BuiltinSurroundings, createBuiltin } from './builtins.ts'
 import { digestOf, type Materials } from './materials.ts'
+import type { UpstreamRevocations } from './upstream-revocation.ts'
 
 export interface BuiltService {
   readonly service: Service
@@ -24,6 +26,7 @@ export type Services = ReadonlyMap<string, BuiltService>
 interface Surroundings {
   readonly config: Config
   readonly materials: Materials
+  readonly revocations: UpstreamRevocations
   readonly pools: Pools
   /** Collects the keys of the pools that this configuration uses. */
   readonly used: Set<string>
@@ -43,9 +46,10 @@ export function buildService(service: ServiceConfig, surroundings: Surroundings)
   const before = materials.problems.length
   const trust = service.protocol === 'https' ? trustOf(service, config, materials) : undefined
   const pair = service.protocol === 'https' ? presentedPair(service, config, materials) : undefined
+  const revocation = service.protocol === 'https' ? surroundings.revocations.of(service, trust) : undefined
   if (materials.problems.length > before) return undefined
 
-  const tlsFor = upstreamTlsOf(service, surroundings, trust, pair)
+  const tlsFor = upstreamTlsOf(service, surroundings, { trust, pair, revocation })
   const limits = {
     readTimeout: service.read_timeout,
     idleTimeout: config.proxy.upstream_keepalive_idle_timeout,
@@ -137,11 +141,16 @@ export function ownPair({ proxy }: Config, materials: Materials): KeyPair | unde
   })
 }
 
+interface UpstreamParties {
+  readonly trust: TrustStore | undefined
+  readonly pair: KeyPair | undefined
+  readonly revocation: UpstreamRevocation | undefined
+}
+
 function upstreamTlsOf(
   service: ServiceConfig,
   { config: { proxy }, materials }: Pick<Surroundings, 'config' | 'materials'>,
-  trust: TrustStore | undefined,
-  pair: KeyPair | undefined,
+  { trust, pair, revocation }: UpstreamParties,
 ): (target: TargetConfig) => UpstreamTls {
   const protocols = proxy.proxy_ssl_protocols as readonly SecureVersion[]
   const minVersion = protocols.includes('TLSv1.2') ? 'TLSv1.2' : 'TLSv1.3'
@@ -149,6 +158,7 @@ function upstreamTlsOf(
   const ciphers = proxy.proxy_ssl_ciphers
   const common = { minVersion, maxVersion, ciphers } as const
   const parties = { trust: trust?.digest ?? 'public', certificate: pair?.chainFingerprint ?? 'none' }
+  const asked = { revocation: revocation?.identity ?? 'none' }
   const context = materials.secureContext([parties, common], () => ({
     ...(trust ? { ca: [...trust.pems] } : {}),
     ...(pair ? { cert: pair.certificatePem, key: pair.keyPem } : {}),
@@ -157,8 +167,8 @@ function upstreamTlsOf(
   return (target) => {
     const verifyName = service.proxy_ssl_name ?? withoutPort(service.upstream?.host_header) ?? target.host
     const { tls_verify: verify, tls_verify_depth: verifyDepth } = service
-    const identity = JSON.stringify({ ...parties, verifyName, verify, verifyDepth, ...common })
-    return { identity, context, verifyName, verifyDepth, verify }
+    const identity = JSON.stringify({ ...parties, ...asked, verifyName, verify, verifyDepth, ...common })
+    return { identity, context, verifyName, verifyDepth, verify, revocation }
   }
 }
 

@@ -1,4 +1,5 @@
-import type { CertificateFacts } from './certificate.ts'
+import type { X509Certificate } from 'node:crypto'
+import { type CertificateFacts, readCertificate } from './certificate.ts'
 
 /** A certificate and its issuers, as far as they were found. */
 export interface Path {
@@ -12,6 +13,24 @@ export interface Path {
 
 /** OpenSSL's own limit. */
 const MAX_CHAIN = 102
+
+/** ssl_verify_depth allows 64 intermediates; it bounds what one handshake can make us look at. */
+const MOST_SENT = 66
+
+/** The certificates that a peer sent along with its own. */
+export function sentWith(
+  leaf: X509Certificate,
+  { most = MOST_SENT, read = ({ raw }: X509Certificate) => readCertificate(raw) } = {},
+): CertificateFacts[] {
+  const sent: CertificateFacts[] = []
+  let next = leaf.issuerCertificate
+  while (next && sent.length < most) {
+    const facts = read(next)
+    sent.push(facts)
+    next = facts.selfIssued ? undefined : next.issuerCertificate
+  }
+  return sent
+}
 
 /**
  * The path that OpenSSL takes from what a peer sends to the trust store: issuers from the trust store come first, and once one of them is

@@ -47,7 +47,7 @@ function codeFor(error: SystemError): ErrorCode {
 
 /** Node's names for a failed verification are OpenSSL's (`CERT_HAS_EXPIRED`, `SELF_SIGNED_CERT_IN_CHAIN` …), besides its own for the name. */
 function isTlsFailure(code: string): boolean {
-  return /^(ERR_TLS_|ERR_SSL_|CERT_|CRL_|UNABLE_TO_|SELF_SIGNED|DEPTH_ZERO|INVALID_(CA|PURPOSE)|PATH_LENGTH|HOSTNAME_MISMATCH|EPROTO)/.test(
+  return /^(ERR_TLS_|ERR_SSL_|CERT_|CRL_|KEYUSAGE_|UNABLE_TO_|SELF_SIGNED|DEPTH_ZERO|INVALID_(CA|PURPOSE)|PATH_LENGTH|HOSTNAME_MISMATCH|EPROTO)/.test(
     code,
   )
 }

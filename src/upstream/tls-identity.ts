@@ -3,6 +3,7 @@ import { isIP, connect as tcpConnect } from 'node:net'
 import type { ConnectionOptions, DetailedPeerCertificate, PeerCertificate, SecureContext, TLSSocket } from 'node:tls'
 import { checkServerIdentity, connect as tlsConnect } from 'node:tls'
 import { GatewayError } from '../errors.ts'
+import type { UpstreamChain, UpstreamRevocation } from './revocation.ts'
 
 /** Everything that decides who we are to an upstream and whom we believe there. */
 export interface UpstreamTls {
@@ -15,6 +16,8 @@ export interface UpstreamTls {
   readonly verifyDepth: number
   /** Only ever false where a setting that begins with `unsafe_` says so. */
   readonly verify: boolean
+  /** The revocation lists that are asked about each connection's chain; undefined where none is. */
+  readonly revocation: UpstreamRevocation | undefined
 }
 
 /** A port, or a Unix socket. */
@@ -44,8 +47,9 @@ export function createConnector(address: UpstreamAddress, tls: UpstreamTls | und
       )
   }
   const servername = isIP(tls.verifyName) === 0 ? tls.verifyName : ''
-  let session: Buffer | undefined
+  let kept: KeptSession | undefined
   return (done, onread) => {
+    const offered = kept
     const options: ConnectionOptions & { onread?: OnReadOpts } = {
       ...address,
       servername,
@@ -53,22 +57,42 @@ export function createConnector(address: UpstreamAddress, tls: UpstreamTls | und
       ALPNProtocols: ['http/1.1'],
       rejectUnauthorized: tls.verify,
       checkServerIdentity: (_host, certificate) => identityError(tls, certificate),
-      ...(session ? { session } : {}),
+      ...(offered ? { session: offered.session } : {}),
       ...(onread && { onread }),
     }
     const socket = tlsConnect(options)
     socket.setNoDelay(true)
     socket.setKeepAlive(true, 60_000)
     return settle(socket, 'secureConnect', timeout, (error, connected) => {
-      // A session of a refused peer must not be offered again: a resumed handshake skips the check of the name.
-      if (error) session = undefined
-      else
-        rememberSessions(socket, (fresh) => {
-          session = fresh
-        })
-      done(error, connected)
+      const chain = error ? undefined : chainBehind(socket, offered, tls.revocation)
+      const refusal = error ?? tls.revocation?.refusalOf(chain)
+      if (refusal) {
+        // A session of a refused peer must not be offered again: a resumed handshake skips the check of the name.
+        kept = undefined
+        socket.on('error', ignore).destroy()
+        done(refusal, null)
+        return
+      }
+      rememberSessions(socket, (session) => {
+        kept = { session, chain }
+      })
+      done(null, connected)
     })
   }
+}
+
+interface KeptSession {
+  readonly session: Buffer
+  /** Of the handshake that began it; known where lists are asked about it. */
+  readonly chain: UpstreamChain | undefined
+}
+
+function chainBehind(
+  socket: TLSSocket,
+  offered: KeptSession | undefined,
+  revocation: UpstreamRevocation | undefined,
+): UpstreamChain | undefined {
+  return socket.isSessionReused() ? offered?.chain : revocation?.chainOf(socket)
 }
 
 function rememberSessions(socket: TLSSocket, keep: (session: Buffer) => void): void {
@@ -133,3 +157,5 @@ function settle(socket: Socket, ready: 'connect' | 'secureConnect', timeout: num
   socket.once('error', () => socket.off('close', closed))
   return socket
 }
+
+function ignore(): void {}

@@ -44,11 +44,11 @@ describe('ssl_crl', () => {
   test('refuses a file that is larger than allowed, by its name, whichever of them it is', () => {
     writeFileSync(place('large.crl'), PEM.repeat(20))
     const source = open(['ca.crl', 'large.crl', PEM.repeat(20)])
-    expect(checkCrlSizes(source, 1024)).toEqual([
+    expect(checkCrlSizes(source, 1024, 'ssl_crl_max_size')).toEqual([
       { path: 'ssl_crl', message: `names ${place('large.crl')}, which has 1140 bytes; ssl_crl_max_size allows 1024` },
     ])
-    expect(checkCrlSizes(source, 1140)).toEqual([])
-    expect(checkCrlSizes(undefined, 1024)).toEqual([])
+    expect(checkCrlSizes(source, 1140, 'ssl_crl_max_size')).toEqual([])
+    expect(checkCrlSizes(undefined, 1024, 'ssl_crl_max_size')).toEqual([])
   })
 
   test('refuses a folder with more files than can be opened in any time that is worth waiting for', () => {

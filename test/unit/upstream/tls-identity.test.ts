@@ -1,6 +1,9 @@
 import type { AddressInfo, Socket } from 'node:net'
 import { createSecureContext, createServer, type TLSSocket, type TlsOptions } from 'node:tls'
 import { describe, expect, test } from '@jest/globals'
+import { readCertificates } from '../../../src/tls-cert-utils/certificates.ts'
+import type { RevocationFinding } from '../../../src/tls-cert-utils/revocation.ts'
+import { UpstreamRevocation } from '../../../src/upstream/revocation.ts'
 import { createConnector, type UpstreamTls } from '../../../src/upstream/tls-identity.ts'
 import { whenFileEnds } from '../../support/cleanup.ts'
 import { authority, type Issued } from '../../support/pki.ts'
@@ -13,7 +16,15 @@ const own = clients.client('gateway')
 
 function identity(fields: Partial<UpstreamTls> = {}, trusted = root.certificate): UpstreamTls {
   const context = createSecureContext({ ca: [trusted], cert: own.chain, key: own.key })
-  return { identity: 'test', context, verifyName: 'localhost', verifyDepth: 1, verify: true, ...fields }
+  return {
+    identity: 'test',
+    context,
+    verifyName: 'localhost',
+    verifyDepth: 1,
+    verify: true,
+    revocation: undefined,
+    ...fields,
+  }
 }
 
 interface Upstream {
@@ -138,6 +149,27 @@ describe.each(['TLSv1.2', 'TLSv1.3'] as const)('a session of %s', (version) => {
     const connector = createConnector({ host: '127.0.0.1', port }, identity(), 5000)
     expect([await reused(connector), await reused(connector)]).toEqual([false, true])
     expect(await reused(createConnector({ host: '127.0.0.1', port }, identity(), 5000))).toBe(false)
+  })
+
+  test('is judged by the lists with the chain of the handshake that began it', async () => {
+    const issuer = root.authority('department')
+    const { port, accepted } = await upstreamWith(issuer.server('localhost'), versions)
+    const judged: number[] = []
+    let findings: RevocationFinding[] = []
+    const judge = (chain: readonly unknown[]) => {
+      judged.push(chain.length)
+      return { findings, ignored: [], until: 0 }
+    }
+    const trusted = readCertificates(root.certificate)
+    const revocation = new UpstreamRevocation({ judge }, { identity: '', trusted, tell: () => {} })
+    const connector = createConnector({ host: '127.0.0.1', port }, identity({ revocation }), 5000)
+    expect([await reused(connector), await reused(connector)]).toEqual([false, true])
+    findings = [{ code: 'CRL_HAS_EXPIRED', at: 0 }]
+    expect([await reused(connector), await reused(connector)]).toEqual(['CRL_HAS_EXPIRED', 'CRL_HAS_EXPIRED'])
+    expect(judged).toEqual([3, 3, 3, 3])
+    findings = []
+    expect(await reused(connector)).toBe(false)
+    expect(accepted.at(-1)?.isSessionReused()).toBe(false)
   })
 
   test('of a peer that was refused is never offered again', async () => {

@@ -1,0 +1,91 @@
+import type { CrlSource } from '../config/index.ts'
+import type { CertificateFacts } from '../tls-cert-utils/certificate.ts'
+import { isNamedBy } from '../tls-cert-utils/revocation.ts'
+import type { RevocationList } from '../tls-cert-utils/revocation-list.ts'
+import type { TrustStore } from '../tls-cert-utils/trust-store.ts'
+import type { Materials } from './materials.ts'
+
+/** Lists that are asked about somebody's certificates, in the words for these. */
+export interface ListUse {
+  readonly lists: readonly RevocationList[]
+  readonly source: CrlSource
+  readonly mode: 'STRICT' | 'IGNORE_CA_ERROR'
+  readonly certificates: 'leaf' | 'chain'
+  readonly peer: 'client' | 'upstream'
+  /** The setting with the authorities that are trusted. */
+  readonly authorities: string
+  /** The setting of `mode`. */
+  readonly modeSetting: string
+}
+
+/** Refuses lists that their CA has not signed, and warns of those that are of little use. */
+export function checkLists(use: ListUse, trust: TrustStore, materials: Materials): void {
+  const { lists, source, authorities } = use
+  for (const list of lists) {
+    const issuers = trust.certificates.filter((authority) => isNamedBy(list, authority))
+    if (issuers.length === 0) {
+      materials.warn(
+        source.setting,
+        `the list of ${list.issuer} belongs to no CA in ${authorities}: it is of use only for an intermediate of that name`,
+      )
+    } else if (!issuers.some((issuer) => list.isSignedBy(issuer))) {
+      materials.problem(
+        source.setting,
+        `the list of ${list.issuer} is not signed by the CA of that name in ${authorities}; get it anew from the CA`,
+      )
+    }
+    warnOfDates(list, use, materials)
+  }
+}
+
+function warnOfDates(list: RevocationList, use: ListUse, materials: Materials): void {
+  const now = Date.now()
+  const iso = (time: number) => new Date(time).toISOString()
+  if (list.nextUpdate < now) {
+    materials.warn(
+      use.source.setting,
+      `the list of ${list.issuer} was to be replaced by ${iso(list.nextUpdate)}: until it is, ${meaningOf(use)}`,
+    )
+  }
+  if (list.thisUpdate > now) {
+    materials.warn(
+      use.source.setting,
+      `the list of ${list.issuer} is not valid before ${iso(list.thisUpdate)}: until then ${meaningOf(use)}`,
+    )
+  }
+}
+
+/** Of a list that is not current. */
+function meaningOf({ mode, peer, modeSetting }: ListUse): string {
+  if (mode === 'STRICT') return `every ${peer} of this CA is refused`
+  const accepted = { client: 'clients of this CA are let in', upstream: 'upstreams of this CA are asked' }[peer]
+  return `${accepted} unless it revokes them (${modeSetting} IGNORE_CA_ERROR)`
+}
+
+/** Authorities that certify nobody who is accepted, as no list speaks of those whom they certify. */
+export function warnOfUnlisted(use: ListUse, trust: TrustStore, materials: Materials): void {
+  const { lists, source, certificates, peer, modeSetting } = use
+  const unlisted = trust.certificates.filter((authority) => !lists.some((list) => isNamedBy(list, authority)))
+  // With `leaf`, an authority whose intermediates have lists needs none itself.
+  if (certificates === 'leaf' && lists.length > 0) return
+  for (const { subject } of unlisted) {
+    materials.warn(
+      source.setting,
+      `there is no list of ${subject}: until there is one, every ${peer} of this CA is refused (${modeSetting} STRICT)`,
+    )
+  }
+}
+
+/** Authorities that are trusted without the one above them, whose list would have to speak of them. */
+export function warnOfRootless(
+  { source }: ListUse,
+  certificates: readonly CertificateFacts[],
+  materials: Materials,
+): void {
+  for (const { subject } of certificates.filter(({ selfIssued }) => !selfIssued)) {
+    materials.warn(
+      source.setting,
+      `${subject} is trusted without its issuer, whose list it needs (ssl_crl_check chain): every client that it ends the chain of is refused; set ssl_crl_check: leaf`,
+    )
+  }
+}
