@@ -71,5 +71,7 @@ test('a user who is disabled is let in by no certificate, no default_consumer an
   const disabled = { certificate: 401, default_consumer: 401, token: 401 }
   expect(await answers()).toEqual({ ...disabled, "bob's certificate": 200, "bob's token": 200 })
   await within(5, 'the end of the WebSocket', socket.closed)
-  expect(gateway.log.some((line) => JSON.stringify(line).includes('ada is not enabled'))).toBe(true)
+  await waitFor('the reason in the log', () =>
+    gateway.log.some((line) => JSON.stringify(line).includes('ada is not enabled')),
+  )
 })
