@@ -17,6 +17,7 @@ import {
   verbatimSetting,
 } from './environment.ts'
 import { Unfit } from './field.ts'
+import { FILE_OF_NATS, isOfNats } from './from-nats.ts'
 import { FILE_OF_NGINX, isOfNginx } from './from-nginx.ts'
 import { unreadOfKong } from './kong-environment.ts'
 import { inNatsWords } from './nats-tls.ts'
@@ -116,6 +117,7 @@ class Load {
       const bytes = readBounded(path, LARGEST)
       const { tree, problems } = yield* readYaml(bytes, { source, places: this.#places, expand })
       if (!tree && isOfNginx(bytes)) throw new Unfit(FILE_OF_NGINX)
+      if (!tree && isOfNats(bytes)) throw new Unfit(FILE_OF_NATS)
       this.#problems.push(...problems)
       // Not before: as long as the file is being read, nobody can look up where something stands.
       for (const [at, message] of this.#incomplete) this.#tell(at, message)

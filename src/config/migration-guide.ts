@@ -1,8 +1,9 @@
-/** docs/migration.md: what to write here for nginx's and Kong's words. The tables are those that messages are made of. */
+/** docs/migration.md: what to write here for the words of nginx, Kong and NATS. The tables are those that messages are made of. */
 import { KONG_PLUGINS, KONG_WORDS } from './from-kong.ts'
+import { NATS_AUTHORIZATION_WORDS, NATS_WORDS } from './from-nats.ts'
 import { NGINX_WORDS, type Remedies } from './from-nginx.ts'
 
-const INTRODUCTION = `# Coming from nginx or Kong
+const INTRODUCTION = `# Coming from nginx, Kong or NATS
 
 Generated from \`src/config\` by \`npm run docs\`. Write down what you have in the words that you know, and let \`sallyport check -c FILE\` say what is called otherwise here: it tells
 every word of the tables below by name, with its line and what to write in its place.
@@ -127,11 +128,58 @@ What a dump of decK's holds at Kong's defaults stays as it is: \`healthchecks\` 
 plugins that are there with \`enabled: false\`. With another value each is refused, with its line and its remedy, since it would change what happens in Kong and nothing here.
 `
 
+const NATS = `## From NATS
+
+What a nats.conf says of TLS and of users,
+
+\`\`\`
+listen: "0.0.0.0:8443"
+tls {
+  cert_file: "server.crt"
+  key_file: "server.key"
+  ca_file: "ca.crt"
+  verify_and_map: true
+  timeout: 2
+}
+authorization {
+  users = [
+    { user: "CN=ada", permissions: { publish: ">" } }
+    { user: "bob@example.com", permissions: { subscribe: "reports.>" } }
+  ]
+}
+\`\`\`
+
+is this file; permissions, which are about subjects, are \`allow\` and \`deny\` of routes here:
+
+\`\`\`yaml
+listeners:
+  - listen: 0.0.0.0:8443
+    tls: # NATS's words; servers[] has nginx's
+      cert_file: server.crt
+      key_file: server.key
+      ca_file: ca.crt
+      verify_and_map: true
+      timeout: 2
+    servers:
+      - authorization:
+          users: [{ user: "CN=ada" }, { user: "bob@example.com" }]
+services:
+  - name: api
+    url: http://127.0.0.1:3000
+    routes:
+      - { name: everything, paths: [/], strip_path: false, allow: [{ users: ["CN=ada"] }] }
+      - { name: reports, paths: [/reports], strip_path: false, allow: [{ users: ["CN=ada", "bob@example.com"], methods: [GET] }] }
+\`\`\`
+
+Users are found in NATS's order ([users.md](users.md#as-nats-does)).
+`
+
 export function migrationMarkdown(): string {
   const lines = [INTRODUCTION]
   for (const [title, remedies] of Object.entries(NGINX_WORDS))
     lines.push(`### ${title}`, '', ...table('nginx', remedies), '')
-  lines.push(KONG, ...table('plugin', KONG_PLUGINS), '', ...table('in kong.yml or kong.conf', KONG_WORDS))
+  lines.push(KONG, ...table('plugin', KONG_PLUGINS), '', ...table('in kong.yml or kong.conf', KONG_WORDS), '')
+  lines.push(NATS, ...table('nats.conf', NATS_WORDS), '', ...table('in authorization', NATS_AUTHORIZATION_WORDS))
   return `${lines.join('\n')}\n`
 }
 

@@ -1,7 +1,8 @@
-/** What is said of a setting that does not exist: where it stands, what nginx's or Kong's word is here, or what was meant. */
+/** What is said of a setting that does not exist: where it stands, what nginx's, Kong's or NATS's word is here, or what was meant. */
 import type { z } from 'zod'
 import { kongEntities, natsBlocks } from './field.ts'
 import { KONG_PLUGINS, KONG_WORDS, OTHER_PLUGIN } from './from-kong.ts'
+import { NATS_AUTHORIZATION_WORDS, NATS_WORDS } from './from-nats.ts'
 import { NGINX_WORDS, type Remedies } from './from-nginx.ts'
 import { changesNothing, isDisabled } from './kong-defaults.ts'
 import { didYouMean } from './nearest.ts'
@@ -14,6 +15,8 @@ const MOST_SUGGESTIONS = 100
 const NGINX = byWord(Object.values(NGINX_WORDS).flat())
 const KONG = byWord(KONG_WORDS)
 const PLUGINS = byWord(KONG_PLUGINS)
+const NATS = byWord(NATS_WORDS)
+const NATS_AUTHORIZATION = byWord(NATS_AUTHORIZATION_WORDS)
 
 /** Blocks that stand for one of nginx's. */
 const OF_NGINX = new Set([
@@ -28,6 +31,8 @@ const OF_NGINX = new Set([
   'upstreams[].targets[]',
   'targets[]',
 ])
+
+const IN_AUTHORIZATION = new Set(['listeners[].servers[].authorization', 'listeners[].servers[].authorization.users[]'])
 
 function byWord(remedies: Remedies): { get(word: string): string | undefined } {
   const pairs = remedies.flatMap(([words, remedy]) => words.split(' ').map((word) => [word, remedy] as const))
@@ -99,14 +104,17 @@ export class UnknownSettings {
   }
 }
 
-/** Only where nginx or Kong have it: `user` is a directive of nginx, and a likely mistake in a rule. */
+/** Only where nginx, Kong or NATS have it: `user` is a directive of nginx, and a likely mistake in a rule. */
 function foreignWord(key: string, { schema, path }: Where): string | undefined {
   // `map $ssl_client_s_dn $user` and `location /api` are written down as they stand in an nginx.conf.
   const directive = key.split(' ', 1)[0] as string
-  const nginx = OF_NGINX.has(path.replaceAll(/\[\d+\]/g, '[]')) ? NGINX.get(directive) : undefined
+  const block = path.replaceAll(/\[\d+\]/g, '[]')
+  const nginx = OF_NGINX.has(block) ? NGINX.get(directive) : undefined
   if (nginx !== undefined) return `is nginx's; ${nginx}`
   const kong = ofKong({ schema, path }) ? KONG.get(key) : undefined
-  return kong === undefined ? undefined : `is Kong's; ${kong}`
+  if (kong !== undefined) return `is Kong's; ${kong}`
+  const nats = (IN_AUTHORIZATION.has(block) ? NATS_AUTHORIZATION : path === '' ? NATS : undefined)?.get(key)
+  return nats === undefined ? undefined : `is NATS's; ${nats}`
 }
 
 function ofKong({ schema, path }: Where): boolean {

@@ -1,10 +1,8 @@
 /** The real nats-server, which verifies client certificates and maps them to users, and what it makes of a client. */
-import { writeFileSync } from 'node:fs'
 import { connect as connectTcp } from 'node:net'
-import { join } from 'node:path'
 import { connect as connectTls } from 'node:tls'
 import { type Child, startChild } from './children.ts'
-import { temporaryFile, temporaryFolder } from './folder.ts'
+import { temporaryFile } from './folder.ts'
 import { accepts, freePort } from './free-port.ts'
 import { findCommand } from './peers.ts'
 import type { Authority, Issued } from './pki.ts'
@@ -30,12 +28,10 @@ export interface NatsOptions {
 }
 
 export async function startNats({ clients, server, users }: NatsOptions): Promise<NatsServer> {
-  const folder = temporaryFolder()
   const { certificate, key } = server.files()
   const port = await freePort()
-  const file = join(folder, 'nats.conf')
-  writeFileSync(
-    file,
+  return startConfiguredNats(
+    port,
     `
 listen: "127.0.0.1:${port}"
 tls {
@@ -48,7 +44,15 @@ tls {
 authorization { users = [ ${users.map((user) => `{ user: ${JSON.stringify(user)} }`).join('\n')} ] }
 `,
   )
-  const child = startChild(findCommand('nats-server') ?? 'nats-server', ['-c', file, '-DV'])
+}
+
+/** @param configuration must listen on 127.0.0.1 and that port */
+export async function startConfiguredNats(port: number, configuration: string): Promise<NatsServer> {
+  const child = startChild(findCommand('nats-server') ?? 'nats-server', [
+    '-c',
+    temporaryFile('nats.conf', configuration),
+    '-DV',
+  ])
   await waitFor('nats-server', async () => !child.running || (await accepts(port)))
   if (!child.running) throw new Error(`nats-server did not start: ${(await child.exited).stderr}`)
   return { connect: (as) => connect(child, port, as) }

@@ -2,6 +2,7 @@ import { describe, expect, test } from '@jest/globals'
 import { schema } from '../../../src/config/config.ts'
 import { BY_VARIABLE, CONFIG_FILE } from '../../../src/config/environment.ts'
 import { KONG_PLUGINS, KONG_WORDS } from '../../../src/config/from-kong.ts'
+import { NATS_AUTHORIZATION_WORDS, NATS_WORDS } from '../../../src/config/from-nats.ts'
 import { NGINX_WORDS, type Remedies } from '../../../src/config/from-nginx.ts'
 import { type Block, blockOf } from '../../../src/config/settings.ts'
 import { loadText, problemsOf, temporaryFolder } from './support.ts'
@@ -23,17 +24,20 @@ function* keysOf(block: Block): Generator<string> {
 
 const problems = (yaml: string) => problemsOf(folder, loadText(folder, yaml))
 
-describe('what is said instead of nginx and Kong', () => {
-  test.each([nginx, KONG_WORDS, KONG_PLUGINS])('has each word once', (...remedies) => {
-    const words = remedies.flatMap((each) => wordsOf([each] as unknown as Remedies))
-    expect(words.filter((word, index) => words.indexOf(word) !== index)).toEqual([])
-  })
+describe('what is said instead of nginx, Kong and NATS', () => {
+  test.each([nginx, KONG_WORDS, KONG_PLUGINS, NATS_WORDS, NATS_AUTHORIZATION_WORDS])(
+    'has each word once',
+    (...remedies) => {
+      const words = remedies.flatMap((each) => wordsOf([each] as unknown as Remedies))
+      expect(words.filter((word, index) => words.indexOf(word) !== index)).toEqual([])
+    },
+  )
 
   test('names only settings that are there', () => {
     const known = new Set([...keysOf(blockOf(schema)), ...BY_VARIABLE.keys(), CONFIG_FILE])
     // Of nginx and Kong, and of the environment.
     const others = /^(ssl_client_|ssl_client_verify|http_host|SECRET_CLIENT_KEY_PASSPHRASE_FILE|unsafe_|jwks_uri)$/
-    for (const [, remedy] of [...nginx, ...KONG_WORDS, ...KONG_PLUGINS]) {
+    for (const [, remedy] of [...nginx, ...KONG_WORDS, ...KONG_PLUGINS, ...NATS_WORDS, ...NATS_AUTHORIZATION_WORDS]) {
       const named = remedy.match(/\b[A-Za-z]+_\w+/g) ?? []
       expect([remedy, named.filter((name) => !known.has(name) && !others.test(name))]).toEqual([remedy, []])
     }
@@ -47,6 +51,21 @@ test.each(nginxWords)("nginx's %s is told as such, in a server or where else it 
 
 test.each(kongWords)("Kong's %s is told as such", (word) => {
   expect(problems(`${word}: 1`)).toContainEqual(expect.stringContaining(`${word}: is Kong's; `))
+})
+
+test.each(wordsOf(NATS_WORDS))("NATS's %s is told as such", (word) => {
+  expect(problems(`${word}: 1`)).toContainEqual(expect.stringMatching(`${word}: is (NATS|nginx)'s; `))
+})
+
+test.each(wordsOf(NATS_AUTHORIZATION_WORDS))("NATS's %s is told as such, in authorization and at a user", (word) => {
+  const at = (authorization: string) => problems(`listeners: [{ servers: [{ authorization: ${authorization} }] }]`)
+  for (const told of [at(`{ ${word}: 1 }`), at(`{ users: [{ user: ada, ${word}: 1 }] }`)])
+    expect(told).toContainEqual(expect.stringContaining(`${word}: is NATS's; `))
+})
+
+test("a file of NATS's is told as such, once", () => {
+  const told = problems('listen: "0.0.0.0:4222"\ntls {\n  cert_file: "a"\n}\nauthorization = { token: "secret" }\n')
+  expect(told).toEqual([expect.stringContaining("is a file of NATS's; write YAML")])
 })
 
 test('a word that stands in another block is told with that block', () => {
