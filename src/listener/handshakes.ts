@@ -3,6 +3,7 @@ import type { Socket } from 'node:net'
 import type { Server, TLSSocket } from 'node:tls'
 import { endGently } from '../end-gently.ts'
 import { GatewayError } from '../errors.ts'
+import { boundRenewals } from '../tls-cert-utils/renewals.ts'
 import { Arrivals } from './arrivals.ts'
 import type { Peer } from './connection.ts'
 import { awaitHello, type Hello } from './hello.ts'
@@ -18,11 +19,15 @@ export interface Handshake {
   /** Of TLS 1.3, where the policy rejects: what the server's first record after the handshake is encrypted with. */
   trafficSecret: Buffer | undefined
   begun: Begun | undefined
+  /** Why it was closed before it was taken in; undefined where the client left. */
+  failure: string | undefined
 }
 
 export interface HandshakeHandler {
   secured(socket: TLSSocket, handshake: Handshake): void
   failed(peer: Peer, reason: string, code: string | undefined): void
+  /** The client has the keys renewed again and again. */
+  exhausting(socket: TLSSocket, reason: string): void
   /** What to send to a client that speaks plain HTTP; it is logged there. */
   plain(error: GatewayError, peer: Peer): Buffer
 }
@@ -71,6 +76,7 @@ export class Handshakes {
         transport: socket,
         trafficSecret: undefined,
         begun: undefined,
+        failure: undefined,
       }
       if (handshake) pace.begin((begun) => this.#hand(handshake, begun))
       else this.#reject(socket, known)
@@ -132,6 +138,10 @@ function wireServer(server: Server, policy: TrustPolicy): void {
       return
     }
     if (handshake.begun) pace.over(handshake.begun)
+    boundRenewals(socket, (reason) => {
+      handshake.failure = reason
+      handshake.handler.exhausting(socket, reason)
+    })
     // The end of the client's side comes as an event then, and what is being written is not cut off by it.
     socket.allowHalfOpen = true
     // Whom it may reject gets an alert, which must be the first that follows the client's last message.
@@ -152,7 +162,7 @@ function wireServer(server: Server, policy: TrustPolicy): void {
 }
 
 function takeIn(socket: TLSSocket, handshake: Handshake & { readonly handler: HandshakeHandler }): void {
-  if (socket.destroyed) handshake.handler.failed(handshake.peer, CLOSED, undefined)
+  if (socket.destroyed) handshake.handler.failed(handshake.peer, handshake.failure ?? CLOSED, undefined)
   else handshake.handler.secured(socket, handshake)
 }
 

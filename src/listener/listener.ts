@@ -89,6 +89,7 @@ export class Listener {
     this.#handshakes = new Handshakes({
       secured: (socket, handshake) => this.#secured(socket, handshake),
       failed: (peer, reason, code) => handler.handshakeFailed(peer, reason, code),
+      exhausting: (socket, reason) => this.#sweeper.cut(socket, reason),
       plain: (error, peer) => handler.plain(error, peer),
     })
     this.#http = createHttpServer((request) => this.#live.get(request.socket)?.mayUpgrade(request) === true)

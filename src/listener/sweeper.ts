@@ -1,3 +1,4 @@
+import type { Duplex } from 'node:stream'
 import type { Connection, Verification } from '../types.ts'
 import { accepts } from './admission.ts'
 import { failed } from './demand.ts'
@@ -116,6 +117,13 @@ export class Sweeper {
       this.#undecided.add(live)
       this.#askAgainAt = Date.now() + ASK_AGAIN
     }
+  }
+
+  /** At once, whatever it carries. */
+  cut(socket: Duplex, reason: string): void {
+    const live = this.#live.get(socket)
+    if (live) this.#ended(live.connection, reason)
+    socket.destroy()
   }
 
   #askAgain(now: number): void {

@@ -3,6 +3,7 @@ import { isIP, connect as tcpConnect } from 'node:net'
 import type { ConnectionOptions, DetailedPeerCertificate, PeerCertificate, SecureContext, TLSSocket } from 'node:tls'
 import { checkServerIdentity, connect as tlsConnect } from 'node:tls'
 import { GatewayError } from '../errors.ts'
+import { boundRenewals } from '../tls-cert-utils/renewals.ts'
 import type { UpstreamChain, UpstreamRevocation } from './revocation.ts'
 
 /** Everything that decides who we are to an upstream and whom we believe there. */
@@ -76,6 +77,7 @@ export function createConnector(address: UpstreamAddress, tls: UpstreamTls | und
       rememberSessions(socket, (session) => {
         kept = { session, chain }
       })
+      boundRenewals(socket, (reason) => socket.destroy(new GatewayError('GW_UPSTREAM_RESPONSE', reason)))
       done(null, connected)
     })
   }

@@ -17,6 +17,8 @@ export interface ChildOptions {
   /** The whole environment, PATH apart: nothing of ours leaks in, so that "from the environment alone" means what it says. */
   readonly env?: Readonly<Record<string, string>>
   readonly input?: string | Buffer
+  /** Standard input stays open, for the test to write to `process.stdin`. */
+  readonly interactive?: boolean
 }
 
 /** A running process and what it has printed so far. */
@@ -36,7 +38,7 @@ export class Child {
       this.stderr += text
     })
     this.process.stdin.on('error', () => {})
-    this.process.stdin.end(options.input)
+    if (!options.interactive) this.process.stdin.end(options.input)
     this.exited = new Promise((resolve, reject) => {
       this.process.once('error', reject)
       this.process.once('close', (status, signal) => {

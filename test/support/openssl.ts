@@ -66,6 +66,24 @@ function answersIn(output: string): readonly RawAnswer[] {
   return start < 0 ? [] : parseAnswers(output.slice(start).replace(/\nclosed\n$/, ''), true)
 }
 
+/** A connection whose other side is `openssl s_client`, which does what is written to its standard input: `K` alone on a line renews the keys (RFC 8446 4.6.3). */
+export async function interactiveClient(port: number, servername: string): Promise<Child> {
+  const args = ['s_client', '-connect', `127.0.0.1:${port}`, '-servername', servername, '-tls1_3', '-crlf']
+  const child = startChild('openssl', args, { interactive: true })
+  await waitFor('the handshake of s_client', () => child.stdout.includes('Verify return code'))
+  return child
+}
+
+/** `openssl s_server` alone: it prints what it gets, and answers with what is written to its standard input. `K` alone on a line renews the keys. */
+export async function interactiveServer(certificate: Issued): Promise<SServer> {
+  const port = await freePort()
+  const { certificate: cert, key } = certificate.files()
+  const args = ['s_server', '-accept', String(port), '-cert', cert, '-key', key]
+  const child = startChild('openssl', args, { interactive: true })
+  await waitFor('openssl s_server', () => child.stdout.includes('ACCEPT'))
+  return { port, url: `https://localhost:${port}`, child }
+}
+
 export interface SServer {
   readonly port: number
   readonly url: string
