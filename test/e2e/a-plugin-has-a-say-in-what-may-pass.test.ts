@@ -22,7 +22,7 @@ function startOf(plugin: FakePlugin, route: object) {
   const routes = [{ name: 'everything', paths: ['/'], ...route }]
   return scene.start({
     services: [{ name: 'api', url: scene.backend.url, authorization_plugins: ['opa'], routes }],
-    docker_plugins: { socket_directories: [plugin.folder], spec_directories: [], timeout: '500ms' },
+    docker_plugins: { socket_directories: [plugin.folder], spec_directories: [], timeout: '2s' },
   })
 }
 

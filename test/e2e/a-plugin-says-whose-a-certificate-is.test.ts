@@ -26,7 +26,7 @@ function start(certmap: readonly string[], plugins: object, server: object = {})
   const users = { verify_and_map: true, ssl_verify_client: 'on', certmap, ...server }
   return scene.start({
     ...listenerOf(scene.server(users)),
-    docker_plugins: { socket_directories: [], spec_directories: [], timeout: '500ms', rest: '50ms', ...plugins },
+    docker_plugins: { socket_directories: [], spec_directories: [], timeout: '2s', rest: '50ms', ...plugins },
     identity_headers: { 'X-User': 'user', 'X-Groups': 'groups' },
   })
 }

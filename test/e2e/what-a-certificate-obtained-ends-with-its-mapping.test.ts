@@ -103,7 +103,7 @@ test('while the plugin that maps certificates cannot tell, a token is neither go
     'Plugin.Activate': { Implements: ['ClientCertificateMapper'] },
     [METHOD]: { AuthedUser: { Name: 'zed', Groups: ['admins'] } },
   })
-  const docker_plugins = { socket_directories: [plugin.folder], spec_directories: [], timeout: '500ms', rest: '50ms' }
+  const docker_plugins = { socket_directories: [plugin.folder], spec_directories: [], timeout: '2s', rest: '50ms' }
   const gateway = await scene.start(mapping([], [], { certmap: ['people'] }, { docker_plugins }))
   const token = await tokenOf(gateway)
   expect(await use(gateway, token)).toMatchObject({ status: 200 })

@@ -5,6 +5,7 @@ import { type ConnectionOptions, connect } from 'node:tls'
 import { beforeAll, describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { type ClientHelloResult, MAX_CLIENT_HELLO, readClientHello } from '../../../src/tls-cert-utils/client-hello.ts'
+import { processorTime } from '../../support/processor-time.ts'
 
 /** The first flight that a client sends to a server that never answers. */
 async function capture(start: (port: number) => () => void): Promise<Buffer> {
@@ -169,9 +170,10 @@ describe('a ClientHello in pieces', () => {
 describe('a hostile ClientHello', () => {
   test('in thousands of one-byte records, read again at each byte, costs little', () => {
     const bytes = fragmented(handmade(extension(0xfafa, Buffer.alloc(61_000))), 1).subarray(0, 24_000)
-    const started = performance.now()
-    for (let length = 1; length < bytes.length; length++) readClientHello(bytes.subarray(0, length))
-    expect(performance.now() - started).toBeLessThan(1000)
+    const time = processorTime(() => {
+      for (let length = 1; length < bytes.length; length++) readClientHello(bytes.subarray(0, length))
+    })
+    expect(time).toBeLessThan(1000)
   })
 })
 

@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { compileNamePattern } from '../../../src/tls-cert-utils/name-pattern.ts'
+import { processorTime } from '../../support/processor-time.ts'
 
 const fits = (pattern: string, name: string, separator = '') =>
   compileNamePattern(pattern, separator || undefined)(name)
@@ -58,9 +59,10 @@ describe('a pattern', () => {
   })
 
   test('takes no time to speak of, whatever name a stranger brings', () => {
-    const started = performance.now()
-    expect(fits('*a*a*a*a*a*a*a*b', 'a'.repeat(4096))).toBe(false)
-    expect(fits('**a**a**a**a**b', 'a'.repeat(10_000_000))).toBe(false)
-    expect(performance.now() - started).toBeLessThan(2000)
+    const time = processorTime(() => {
+      expect(fits('*a*a*a*a*a*a*a*b', 'a'.repeat(4096))).toBe(false)
+      expect(fits('**a**a**a**a**b', 'a'.repeat(10_000_000))).toBe(false)
+    })
+    expect(time).toBeLessThan(2000)
   })
 })

@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals'
 import { createAuthority } from '../../../src/tls-cert-utils/development-pki.ts'
 import { PemError, pemOf, readPemBlocks } from '../../../src/tls-cert-utils/pem.ts'
+import { processorTime } from '../../support/processor-time.ts'
 import { openssl } from './openssl.ts'
 
 const A = pemOf('CERTIFICATE', Buffer.from('a'.repeat(100)))
@@ -71,8 +72,7 @@ describe('readPemBlocks', () => {
   })
 
   test('reads ten thousand blocks in well under a second', () => {
-    const started = performance.now()
-    expect(readPemBlocks(A.repeat(10_000))).toHaveLength(10_000)
-    expect(performance.now() - started).toBeLessThan(2000)
+    const many = A.repeat(10_000)
+    expect(processorTime(() => expect(readPemBlocks(many)).toHaveLength(10_000))).toBeLessThan(2000)
   })
 })

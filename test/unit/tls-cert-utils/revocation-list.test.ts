@@ -6,6 +6,7 @@ import {
   type Issued,
 } from '../../../src/tls-cert-utils/development-pki.ts'
 import { readRevocationLists } from '../../../src/tls-cert-utils/revocation-list.ts'
+import { processorTime } from '../../support/processor-time.ts'
 import { openssl } from './openssl.ts'
 
 let authority: Authority
@@ -122,12 +123,10 @@ describe('readRevocationLists', () => {
     expect(list?.isSignedBy(authority.certificate)).toBe(true)
   })
 
-  test('reads a list of fifty thousand within two seconds', async () => {
+  test('reads a list of fifty thousand within two seconds of computing', async () => {
     const serials = Array.from({ length: 50_000 }, (_, index) => (index + 1).toString(16))
     const pem = await authority.revocationList({ revoked: serials })
-    const started = performance.now()
-    expect(readRevocationLists(pem)[0]?.revokedCount).toBe(50_000)
-    expect(performance.now() - started).toBeLessThan(2000)
+    expect(processorTime(() => expect(readRevocationLists(pem)[0]?.revokedCount).toBe(50_000))).toBeLessThan(2000)
   })
 
   test.each([
