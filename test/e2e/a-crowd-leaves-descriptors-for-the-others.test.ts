@@ -34,7 +34,7 @@ function isTurnedAway(port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect(port, '127.0.0.1')
     socket.on('error', () => {}).once('close', () => resolve(true))
-    socket.setTimeout(2000, () => {
+    socket.setTimeout(20_000, () => {
       resolve(false)
       socket.destroy()
     })

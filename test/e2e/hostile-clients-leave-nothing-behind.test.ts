@@ -35,13 +35,12 @@ beforeAll(async () => {
   await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve))
   hello = await clientHello()
   const { url } = scene.backend
-  const times = ['handshake', 'client_header', 'client_body', 'send', 'keepalive'].map((name) => [
-    `${name}_timeout`,
-    '1s',
-  ])
+  const times = ['client_header', 'client_body', 'send', 'keepalive'].map((name) => [`${name}_timeout`, '1s'])
   const route = (name: string) => [{ name, paths: [`/${name}`] }]
   gateway = await scene.start({
-    listeners: [{ listen: '127.0.0.1:0', ...Object.fromEntries(times), servers: [scene.server()] }],
+    listeners: [
+      { listen: '127.0.0.1:0', ...Object.fromEntries(times), handshake_timeout: '3s', servers: [scene.server()] },
+    ],
     services: [
       { name: 'api', url, read_timeout: 2000, routes: [{ name: 'everything', paths: ['/'] }] },
       { name: 'dead', url: `https://localhost:${await freePort()}`, routes: route('dead') },

@@ -16,13 +16,13 @@ beforeAll(async () => {
 beforeEach(() => scene.backend.reset())
 
 test('readiness fails first, while requests are still served; then the listener closes', async () => {
-  const gateway = await scene.start({ shutdown: { delay: '1500ms', timeout: '10s' } })
+  const gateway = await scene.start({ shutdown: { delay: '3s', timeout: '10s' } })
   const { port } = gateway
   gateway.child.process.kill('SIGTERM')
   await waitFor('readiness to fail', async () => (await gateway.getAdmin('/readyz')).status === 503)
   expect((await gateway.getAdmin('/healthz')).status).toBe(200)
   expect((await gateway.get('/')).status).toBe(200)
-  expect((await within(10, 'the end', gateway.child.exited)).status).toBe(0)
+  expect((await within(15, 'the end', gateway.child.exited)).status).toBe(0)
   await expect(gateway.get('/', {})).rejects.toThrow(/ECONNREFUSED/)
   expect(port).toBeGreaterThan(0)
 })
@@ -47,7 +47,7 @@ test('a request in flight finishes, and then the gateway ends with status 0', as
   expect(gateway.child.running).toBe(true)
   answer?.end('last')
   expect(await waiting).toMatchObject({ status: 200, text: 'first last' })
-  expect(await within(5, 'the end', gateway.child.exited)).toMatchObject({ status: 0, signal: null })
+  expect(await within(15, 'the end', gateway.child.exited)).toMatchObject({ status: 0, signal: null })
 })
 
 test('idle connections do not hold it up', async () => {
@@ -55,7 +55,7 @@ test('idle connections do not hold it up', async () => {
   const agent = new Agent({ keepAlive: true })
   await gateway.get('/', { agent })
   const idle = await gateway.open()
-  expect(await within(5, 'the end', gateway.stop())).toMatchObject({ status: 0 })
+  expect(await within(15, 'the end', gateway.stop())).toMatchObject({ status: 0 })
   await idle.closed
   agent.destroy()
 })
@@ -71,7 +71,7 @@ test('a request that is under way to a kept connection is answered, and its answ
   expect(first?.headers).not.toContainEqual(['connection', 'close'])
   expect(last).toMatchObject({ status: 200 })
   expect(last?.headers).toContainEqual(['connection', 'close'])
-  expect(await within(5, 'the end', gateway.child.exited)).toMatchObject({ status: 0 })
+  expect(await within(15, 'the end', gateway.child.exited)).toMatchObject({ status: 0 })
 })
 
 test('a request that never ends is cut off after the timeout', async () => {
@@ -89,11 +89,11 @@ test('a request that never ends is cut off after the timeout', async () => {
 
 test.each(['SIGINT', 'SIGQUIT'] as const)('%s does the same', async (signal) => {
   const gateway = await scene.start()
-  expect(await within(5, 'the end', gateway.stop(signal))).toMatchObject({ status: 0 })
+  expect(await within(15, 'the end', gateway.stop(signal))).toMatchObject({ status: 0 })
 })
 
 test('a reload while it drains does not make it ready again', async () => {
-  const gateway = await scene.start({ shutdown: { delay: '1s', timeout: '5s' } })
+  const gateway = await scene.start({ shutdown: { delay: '2s', timeout: '5s' } })
   gateway.child.process.kill('SIGTERM')
   await waitFor('readiness to fail', async () => (await gateway.getAdmin('/readyz')).status === 503)
   gateway.child.process.kill('SIGHUP')
@@ -126,10 +126,10 @@ describe('a kept connection with a request in flight', () => {
     await gateway.logged({ msg: 'draining' })
     await pause(200)
     answer.end('whole')
-    const [received] = await within(5, 'the end of the connection', client.untilClosed())
+    const [received] = await within(15, 'the end of the connection', client.untilClosed())
     expect(received).toMatchObject({ status: 200, body: 'whole' })
     expect(received?.headers).toContainEqual(['connection', 'close'])
-    expect(await within(5, 'the end', gateway.child.exited)).toMatchObject({ status: 0 })
+    expect(await within(15, 'the end', gateway.child.exited)).toMatchObject({ status: 0 })
   })
 
   test('ends after its answer where that had begun', async () => {
@@ -141,7 +141,7 @@ describe('a kept connection with a request in flight', () => {
     await gateway.logged({ msg: 'draining' })
     await pause(200)
     answer.end(' last')
-    expect(await within(5, 'the end', gateway.child.exited)).toMatchObject({ status: 0 })
+    expect(await within(15, 'the end', gateway.child.exited)).toMatchObject({ status: 0 })
     expect((await client.untilClosed())[0]).toMatchObject({ status: 200, body: 'first last' })
   })
 
@@ -155,8 +155,8 @@ describe('a kept connection with a request in flight', () => {
     slow.write('GET / HTTP/1.1\r\n')
     await gateway.reload(config(kept))
     answer.end('whole')
-    expect((await within(5, 'the end of the connection', client.untilClosed()))[0]).toMatchObject({ body: 'whole' })
-    await within(5, 'the end of the slow connection', slow.closed)
+    expect((await within(15, 'the end of the connection', client.untilClosed()))[0]).toMatchObject({ body: 'whole' })
+    await within(15, 'the end of the slow connection', slow.closed)
   })
 })
 
@@ -169,7 +169,7 @@ test('a reload that is under way ends before the drain begins', async () => {
   writeFileSync(gateway.configFile as string, JSON.stringify(config(after)))
   gateway.child.process.kill('SIGHUP')
   gateway.child.process.kill('SIGTERM')
-  expect(await within(5, 'the end', gateway.child.exited)).toMatchObject({ status: 0 })
+  expect(await within(15, 'the end', gateway.child.exited)).toMatchObject({ status: 0 })
   const messages = gateway.log.map(({ msg }) => msg)
   expect(messages.slice(messages.indexOf('draining'))).toEqual(['draining', 'stopped'])
 })

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { json } from '../support/client.ts'
 import type { Gateway } from '../support/gateway.ts'
 import { makeScene, type Scene } from '../support/scene.ts'
-import { waitFor, within } from '../support/wait.ts'
+import { waitFor } from '../support/wait.ts'
 
 let scene: Scene
 let gateway: Gateway
@@ -21,7 +21,7 @@ beforeAll(async () => {
         listen: '127.0.0.1:0',
         client_header_timeout: '1s',
         client_body_timeout: '1s',
-        handshake_timeout: '1s',
+        handshake_timeout: '3s',
         keepalive_timeout: '1s',
         servers: [scene.server()],
       },
@@ -69,7 +69,7 @@ describe('the upstream', () => {
 describe('the client', () => {
   test('that never ends its header: 408', async () => {
     const connection = await gateway.open()
-    const answers = await connection.write('GET / HTTP/1.1\r\nHost: localhost\r\nX: ').untilClosed(10)
+    const answers = await connection.write('GET / HTTP/1.1\r\nHost: localhost\r\nX: ').untilClosed()
     expect(answers).toMatchObject([{ status: 408 }])
     expect(JSON.parse(answers[0]?.body ?? '')).toMatchObject({ code: 'GW_REQUEST_TIMEOUT' })
   })
@@ -77,7 +77,7 @@ describe('the client', () => {
     const connection = await gateway.open()
     connection.write('GET / HTTP/1.1\r\nHost: localhost\r\n')
     const trickle = setInterval(() => connection.write('X: y\r\n'), 200)
-    const answers = await connection.untilClosed(10).finally(() => clearInterval(trickle))
+    const answers = await connection.untilClosed().finally(() => clearInterval(trickle))
     expect(answers[0]?.status).toBe(408)
   })
   test('that stops in the middle of its body: 408', async () => {
@@ -85,7 +85,7 @@ describe('the client', () => {
     const connection = await gateway.open()
     const answers = await connection
       .write('POST /slow/ HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\nhalf')
-      .untilClosed(10)
+      .untilClosed()
     expect([408, 504]).toContain(answers[0]?.status)
   })
   test.each(['Content-Length: 10', 'Connection: keep-alive\r\nContent-Length: 10', 'Transfer-Encoding: chunked'])(
@@ -94,24 +94,24 @@ describe('the client', () => {
       const connection = await gateway.open()
       const answers = await connection
         .write(`POST /nowhere HTTP/1.1\r\nHost: localhost\r\n${framing}\r\n\r\n5\r\nh`)
-        .untilClosed(10)
+        .untilClosed()
       expect(answers.map(({ status }) => status)).toEqual([404])
     },
   )
   test('that says nothing after the handshake is closed', async () => {
     const connection = await gateway.open()
-    await within(10, 'the end', connection.closed)
+    await connection.untilClosed()
   })
   test('that does not shake hands is closed, and the log has a line', async () => {
     const connection = await gateway.open({ plain: true })
-    await within(10, 'the end', connection.closed)
+    await connection.untilClosed()
     expect(await gateway.logged({ msg: 'handshake failed' })).toHaveProperty('remote_addr', '127.0.0.1')
   })
   test('that keeps an idle connection loses it after keepalive_timeout', async () => {
     scene.backend.reset()
     const connection = await gateway.open()
     await connection.write('GET /slow/ HTTP/1.1\r\nHost: localhost\r\n\r\n').answers(1)
-    await within(10, 'the end', connection.closed)
+    await connection.untilClosed()
     expect(connection.received.match(/HTTP\/1\.1/g)).toHaveLength(1)
   })
 })

@@ -177,6 +177,11 @@ export class Gateway {
   }
 }
 
+/** When a line was logged, in milliseconds. */
+export function timeOf({ time }: LogLine): number {
+  return Date.parse(String(time))
+}
+
 function isReloadOutcome({ msg }: LogLine): boolean {
   return msg !== undefined && /\breload(ed)?\b/.test(msg)
 }
