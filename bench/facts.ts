@@ -12,6 +12,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type ConnectionOptions, connect, createServer, type TLSSocket } from 'node:tls'
 import { describeConnection } from '../src/listener/connection.ts'
+import type { Shown } from '../src/listener/demand.ts'
 import { Intermediates } from '../src/listener/intermediates.ts'
 import { TrustPolicy } from '../src/listener/trust-policy.ts'
 import { readClientHello } from '../src/tls-cert-utils/client-hello.ts'
@@ -36,15 +37,19 @@ const policy = policyOf(pki)
 const peer = { remoteAddress: '127.0.0.1', remotePort: 1, localPort: 2, serverName: 'localhost' }
 
 report('reading the ClientHello', () => readClientHello(hello))
-report('the facts of a certificate that was seen before', () => policy.see(alone))
+report('the facts of a certificate that was seen before', () => see(alone))
 report('… judging it, and the facts of the connection', () => {
-  const shown = policy.see(alone)
+  const shown = see(alone)
   const { verification } = policy.judge(shown)
   describeConnection(alone, { policy: policy.id, peer, shown, verification })
 })
-report('the facts where its issuer comes with it', () => policy.see(withIssuer))
+report('the facts where its issuer comes with it', () => see(withIssuer))
 report('… of which node:tls takes for copying each', () => withIssuer.getPeerX509Certificate())
 process.exit(0)
+
+function see(socket: TLSSocket): Shown | undefined {
+  return policy.see(socket, policy.certificateOf(socket))
+}
 
 function report(what: string, call: () => unknown): void {
   let best = Number.POSITIVE_INFINITY

@@ -30,6 +30,8 @@ const REMEDIES: Readonly<Record<string, Remedy>> = {
     at === 0
       ? `it ended on ${day(notAfter)}; have ${issuer} issue a new one`
       : `this authority ended on ${day(notAfter)}; replace it by its renewal, in the chain file or in ssl_client_certificate`,
+  ERROR_IN_CERT_NOT_BEFORE_FIELD: unreadableDate,
+  ERROR_IN_CERT_NOT_AFTER_FIELD: unreadableDate,
   INVALID_PURPOSE: ({ at }) =>
     at === 0
       ? 'have it issued with the extended key usage clientAuth and the key usage digitalSignature'
@@ -52,7 +54,7 @@ const REMEDIES: Readonly<Record<string, Remedy>> = {
 
 /** Where OpenSSL has one code for several things. */
 const BY_CHECK: Readonly<Partial<Record<Finding['check'], string>>> = {
-  strength: 'have it issued with ECDSA P-256 or RSA of 2048 bits and more, and signed with SHA-256',
+  strength: 'have it issued with ECDSA (P-256, by its name) or RSA of 2048 bits and more, and signed with SHA-256',
   extensions: 'have it issued without that extension, or with one that is not critical',
   authorities: 'its key usage lacks keyCertSign; have it renewed with it',
   names: 'have it issued with names that the name constraints of its authorities permit, or by another authority',
@@ -77,6 +79,10 @@ const DEMANDS: Readonly<Record<string, string>> = {
 /** @param code of what a server demands besides the chain */
 export function remedyOfDemand(code: string): string {
   return DEMANDS[code] ?? 'have a certificate issued that meets it, or change the demand of the server'
+}
+
+function unreadableDate(_finding: Finding, { issuer }: CertificateFacts): string {
+  return `have ${issuer} issue it anew with dates as RFC 5280 wants them: in UTC, with seconds, without fractions`
 }
 
 function missingIssuer(

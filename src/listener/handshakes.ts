@@ -1,4 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
+import type { X509Certificate } from 'node:crypto'
 import type { Socket } from 'node:net'
 import type { Server, TLSSocket } from 'node:tls'
 import { endGently } from '../end-gently.ts'
@@ -18,6 +19,8 @@ export interface Handshake {
   readonly transport: Socket
   /** Of TLS 1.3, where the policy rejects: what the server's first record after the handshake is encrypted with. */
   trafficSecret: Buffer | undefined
+  /** What the client showed, until it is judged. */
+  certificate: X509Certificate | undefined
   begun: Begun | undefined
   /** Why it was closed before it was taken in; undefined where the client left. */
   failure: string | undefined
@@ -75,6 +78,7 @@ export class Handshakes {
         policy,
         transport: socket,
         trafficSecret: undefined,
+        certificate: undefined,
         begun: undefined,
         failure: undefined,
       }
@@ -144,6 +148,8 @@ function wireServer(server: Server, policy: TrustPolicy): void {
     })
     // The end of the client's side comes as an event then, and what is being written is not cut off by it.
     socket.allowHalfOpen = true
+    // At once: what OpenSSL could not read of a certificate waits in its queue of errors, and node:tls would take it for a failure of the next read. Asking empties it.
+    handshake.certificate = policy.certificateOf(socket)
     // Whom it may reject gets an alert, which must be the first that follows the client's last message.
     if (policy.rejects) handshake.handler.secured(socket, handshake)
     else arrivals.add(() => current.run(handshake, takeIn, socket, handshake))

@@ -211,7 +211,7 @@ export class Listener {
 
   #secured(socket: TLSSocket, handshake: Handshake): void {
     this.#orRefuse(socket, handshake, () => {
-      const shown = handshake.policy.see(socket)
+      const shown = handshake.policy.see(socket, handshake.certificate)
       const wait = handshake.policy.prepare(shown)
       if (!wait) {
         this.#admit(socket, handshake, shown, true)
@@ -231,7 +231,7 @@ export class Listener {
       rejectHandshake(socket, verification, { ...handshake, isUnanswered })
       return
     }
-    handshake.trafficSecret = undefined
+    Object.assign(handshake, { trafficSecret: undefined, certificate: undefined })
     const connection = describeConnection(socket, { policy: policy.id, peer, shown, verification })
     this.#open(new Live(socket, { policy, shown, connection, until }, this.#handler))
   }

@@ -52,6 +52,8 @@ const FOUND_LAST: ReadonlySet<string> = new Set([
   'CERT_SIGNATURE_FAILURE',
   'CERT_NOT_YET_VALID',
   'CERT_HAS_EXPIRED',
+  'ERROR_IN_CERT_NOT_BEFORE_FIELD',
+  'ERROR_IN_CERT_NOT_AFTER_FIELD',
 ])
 
 /** What OpenSSL says where it lacks an issuer that we may know. */
@@ -111,9 +113,13 @@ export class TrustPolicy {
     Object.assign(this.#inForce, demands)
   }
 
-  /** What the client showed in this handshake, or in the one that it resumes; undefined where that is no certificate. */
-  see(socket: TLSSocket): Shown | undefined {
-    const x509 = this.verify === 'off' ? undefined : socket.getPeerX509Certificate()
+  /** The client's own certificate in this handshake, or in the one that it resumes. */
+  certificateOf(socket: TLSSocket): X509Certificate | undefined {
+    return this.verify === 'off' ? undefined : socket.getPeerX509Certificate()
+  }
+
+  /** What the client showed together with that certificate, if any. */
+  see(socket: TLSSocket, x509: X509Certificate | undefined): Shown | undefined {
     if (!x509) return undefined
     const fingerprint = x509.fingerprint256
     const certificate = this.#factsOf(x509, fingerprint)

@@ -1,6 +1,6 @@
 import type { KeyObject } from 'node:crypto'
 import type { CertificateFacts } from './certificate.ts'
-import { readElement } from './der.ts'
+import { readElement, readOid, TAG } from './der.ts'
 import {
   BASIC_CONSTRAINTS,
   CLIENT_AUTHENTICATION,
@@ -28,6 +28,8 @@ export interface CertificateUse {
   readonly unknownCritical: string | undefined
   /** Less than 112 bits of security: RSA and DSA below 2048 bits, curves below 224. */
   readonly hasWeakKey: boolean
+  /** A curve of its own making, under whatever name, could have been made to be weak. */
+  readonly describesCurve: boolean
   /** MD5 or SHA-1. */
   readonly hasWeakSignature: boolean
 }
@@ -57,7 +59,12 @@ export function useOf(certificate: CertificateFacts): CertificateUse {
   const { signatureAlgorithm = '' } = certificate.x509
   const hasWeakSignature = /md[245]|sha-?1(?!\d)/i.test(signatureAlgorithm)
   try {
-    return { ...extensionsOf(certificate), hasWeakKey: isWeak(certificate.x509.publicKey), hasWeakSignature }
+    return {
+      ...extensionsOf(certificate),
+      hasWeakKey: isWeak(certificate.x509.publicKey),
+      describesCurve: describesCurve(certificate),
+      hasWeakSignature,
+    }
   } catch {
     return { ...NOTHING, hasWeakSignature }
   }
@@ -72,9 +79,12 @@ const NOTHING = {
   pathLength: undefined,
   unknownCritical: undefined,
   hasWeakKey: true,
+  describesCurve: false,
 }
 
-function extensionsOf(certificate: CertificateFacts): Omit<CertificateUse, 'hasWeakKey' | 'hasWeakSignature'> {
+function extensionsOf(
+  certificate: CertificateFacts,
+): Omit<CertificateUse, 'hasWeakKey' | 'hasWeakSignature' | 'describesCurve'> {
   const extensions = readExtensions(certificate.raw)
   const contentOf = (oid: string) => extensions.find((extension) => extension.oid === oid)?.value
   const [constraints, usage, purposes] = [BASIC_CONSTRAINTS, KEY_USAGE, EXTENDED_KEY_USAGE].map(contentOf)
@@ -111,4 +121,13 @@ function isWeak(key: KeyObject): boolean {
   const { modulusLength, namedCurve } = key.asymmetricKeyDetails ?? {}
   if (modulusLength !== undefined) return modulusLength < 2048
   return /^(secp|prime|sect)(112|113|128|131|160|163|192|193)/.test(namedCurve ?? '')
+}
+
+const EC_PUBLIC_KEY = '1.2.840.10045.2.1'
+
+/** The parameters of RFC 5480 2.1.1: an identifier, or anything else. */
+function describesCurve({ publicKeyInfo }: CertificateFacts): boolean {
+  const [algorithm] = readElement(publicKeyInfo).children()
+  const [type, parameters] = algorithm?.children() ?? []
+  return type !== undefined && readOid(type.content) === EC_PUBLIC_KEY && parameters?.tag !== TAG.OID
 }

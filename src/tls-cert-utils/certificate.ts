@@ -94,14 +94,16 @@ export class CertificateFacts {
     return this.#once('publicKeySha256', () => hash('sha256', this.#outline.publicKey), '')
   }
 
-  /** Milliseconds since the epoch; Infinity where unreadable. */
+  /** Milliseconds since the epoch; Infinity where OpenSSL could not compare it. */
   get notBefore(): number {
-    return this.#notBefore.milliseconds ?? Number.POSITIVE_INFINITY
+    const { milliseconds, isComparable } = this.#notBefore
+    return isComparable && milliseconds !== undefined ? milliseconds : Number.POSITIVE_INFINITY
   }
 
-  /** Milliseconds since the epoch; 0 where unreadable. */
+  /** Milliseconds since the epoch; 0 where OpenSSL could not compare it. */
   get notAfter(): number {
-    return this.#notAfter.milliseconds ?? 0
+    const { milliseconds, isComparable } = this.#notAfter
+    return isComparable && milliseconds !== undefined ? milliseconds : 0
   }
 
   /** Nginx's `$ssl_client_v_start`, as `Feb  3 00:55:52 2015 GMT`. */
@@ -185,7 +187,7 @@ export class CertificateFacts {
 }
 
 /** What OpenSSL prints for a time that it cannot read. */
-const UNREADABLE: Moment = { milliseconds: undefined, text: 'Bad time value' }
+const UNREADABLE: Moment = { milliseconds: undefined, isComparable: false, text: 'Bad time value' }
 
 /**
  * Reads the outline of a certificate; nothing else is looked at until asked for.

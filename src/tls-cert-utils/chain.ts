@@ -1,5 +1,6 @@
 import type { X509Certificate } from 'node:crypto'
 import { type CertificateFacts, readCertificate } from './certificate.ts'
+import { useOf } from './certificate-use.ts'
 
 /** A certificate and its issuers, as far as they were found. */
 export interface Path {
@@ -81,9 +82,10 @@ export function isSoundPath({ chain, sentCount, isAnchored }: Path): boolean {
   return isAnchored && chain.slice(1, sentCount).every((issuer, i) => isSignedBy(chain[i] as CertificateFacts, issuer))
 }
 
-/** By name and key identifier. Node's checkIssued also wants keyCertSign, which OpenSSL asks for only later. */
+/** By name, key identifier and extensions that can be read. Node's checkIssued also wants keyCertSign, which OpenSSL asks for only later. */
 function isIssuedBy(certificate: CertificateFacts, issuer: CertificateFacts): boolean {
   if (certificate.x509.checkIssued(issuer.x509)) return true
+  if (useOf(issuer).maySign) return false
   return certificate.rawIssuer.equals(issuer.rawSubject) && isSignedBy(certificate, issuer)
 }
 

@@ -231,5 +231,7 @@ function wholeBytes(content: Buffer): Buffer {
 }
 
 function milliseconds(time: DerElement): number {
-  return readTime(time).milliseconds as number
+  const { milliseconds: read, isComparable } = readTime(time)
+  if (read === undefined || !isComparable) throw new DerError('a date is not written as RFC 5280 demands')
+  return read
 }

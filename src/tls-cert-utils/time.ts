@@ -4,6 +4,8 @@ import { type DerElement, DerError, TAG } from './der.ts'
 export interface Moment {
   /** Since the epoch; undefined where the time is not readable. */
   readonly milliseconds: number | undefined
+  /** Whether it is in one of the two forms of RFC 5280 4.1.2.5, the only ones that OpenSSL compares in certificates and lists (X509_cmp_time). */
+  readonly isComparable: boolean
   /** As OpenSSL prints it: `Feb  3 00:55:52 2015 GMT`. */
   readonly text: string
 }
@@ -13,6 +15,9 @@ const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', '
 /** BER lets seconds and fractions be absent and has offsets (X.680 46, 47); OpenSSL reads them all, but wants a zone. */
 const UTC_TIME = /^(\d{2})(\d{2})(\d{2})(\d{2})(\d{2})(\d{2})?()(?:Z|([+-])(\d{2})(\d{2}))$/
 const GENERALIZED_TIME = /^(\d{4})(\d{2})(\d{2})(\d{2})(\d{2})(\d{2})?(\.\d+)?(?:Z|([+-])(\d{2})(\d{2}))$/
+
+/** `YYMMDDHHMMSSZ` and `YYYYMMDDHHMMSSZ`: nothing else that is a time has as many characters. */
+const COMPARABLE = { utc: 13, generalized: 15 }
 
 /**
  * Reads a Time of RFC 5280 4.1.2.5: UTCTime (years 1950 to 2049) or GeneralizedTime.
@@ -30,6 +35,7 @@ export function readTime(element: DerElement): Moment {
   const utc = new Date(written - offset(sign, Number(offsetHours), Number(offsetMinutes)))
   return {
     milliseconds: utc.getTime() + Math.floor(Number(`0${fraction || '.0'}`) * 1000),
+    isComparable: element.content.length === (isUtcTime ? COMPARABLE.utc : COMPARABLE.generalized),
     text: formatTime(utc, fraction),
   }
 }

@@ -60,7 +60,7 @@ export interface ChainVerdict {
 }
 
 /**
- * Not looked at: policies, and RFC 3779's addresses.
+ * Not looked at: policies, RFC 3779's addresses, Netscape's types, and that proxy certificates are refused.
  */
 export function verifyChain(options: VerifyOptions): ChainVerdict {
   const { time = Date.now(), revocation, depth = Number.POSITIVE_INFINITY } = options
@@ -125,7 +125,10 @@ function useFindings(chain: readonly CertificateFacts[], uses: readonly Certific
 /** OpenSSL's security level 2, which is Node's default: 112 bits. The root's own signature does not matter. */
 function strengthFindings(uses: readonly CertificateUse[]): Finding[] {
   const findings: Finding[] = []
-  for (const [at, { hasWeakKey, hasWeakSignature }] of uses.entries()) {
+  for (const [at, { hasWeakKey, hasWeakSignature, describesCurve }] of uses.entries()) {
+    if (describesCurve) {
+      findings.push({ check: 'strength', code: 'UNSPECIFIED', at, detail: 'its key describes a curve and names none' })
+    }
     if (hasWeakKey) findings.push({ check: 'strength', code: 'UNSPECIFIED', at, detail: 'its key is too small' })
     if (hasWeakSignature && at < uses.length - 1) {
       findings.push({ check: 'strength', code: 'UNSPECIFIED', at, detail: 'it is signed with a weak digest' })
@@ -153,8 +156,16 @@ function signatureFindings({ chain, isAnchored }: Path, uses: readonly Certifica
     }
     if (issuer && !isSignedBy(certificate, issuer))
       findings.push({ check: 'signatures', code: 'CERT_SIGNATURE_FAILURE', at })
-    if (certificate.notBefore > time) findings.push({ check: 'validity', code: 'CERT_NOT_YET_VALID', at })
-    if (certificate.notAfter <= time) findings.push({ check: 'validity', code: 'CERT_HAS_EXPIRED', at })
+    findings.push(...validityFindings(certificate, time).map((code) => ({ check: 'validity', code, at }) as const))
   }
   return findings
+}
+
+function validityFindings({ notBefore, notAfter }: CertificateFacts, time: number): string[] {
+  const codes: string[] = []
+  if (notBefore === Number.POSITIVE_INFINITY) codes.push('ERROR_IN_CERT_NOT_BEFORE_FIELD')
+  else if (notBefore > time) codes.push('CERT_NOT_YET_VALID')
+  if (notAfter === 0) codes.push('ERROR_IN_CERT_NOT_AFTER_FIELD')
+  else if (notAfter <= time) codes.push('CERT_HAS_EXPIRED')
+  return codes
 }

@@ -1,6 +1,8 @@
 // Behind a load balancer that ends TLS: the certificate comes in a header, from trusted_ips only, and counts as if it had come by TLS.
+import { generateKeyPairSync } from 'node:crypto'
 import { Agent } from 'node:https'
 import { beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
+import { utcTime } from '../support/der.ts'
 import { type Gateway, refusedStart } from '../support/gateway.ts'
 import { type Authority, authority, type Issued, selfSigned } from '../support/pki.ts'
 import { listenerOf, makeScene, type Scene } from '../support/scene.ts'
@@ -11,6 +13,7 @@ let between: Authority
 let ada: Issued
 let eve: Issued
 let revoked: Issued
+const ownCurve = generateKeyPairSync('ec', { namedCurve: 'P-256', paramEncoding: 'explicit' })
 
 beforeAll(async () => {
   scene = await makeScene()
@@ -98,6 +101,16 @@ describe('refused with 400, and with the reason in the log', () => {
     ['an expired one', () => header(scene.clients.client('old', { validFrom: -9, validUntil: -1 })), 'expired'],
     ['one that is not valid yet', () => header(scene.clients.client('early', { validFrom: 1 })), 'not yet valid'],
     ['one for servers', () => header(scene.clients.server('www.test')), 'purpose|CRL'],
+    [
+      'one whose dates OpenSSL could not compare',
+      () => header(scene.clients.client('odd', { dates: [utcTime('260101000000+0000'), utcTime('490101000000Z')] })),
+      "format error in certificate's notBefore field",
+    ],
+    [
+      'one whose key describes a curve instead of naming it',
+      () => header(scene.clients.client('odd', { keys: ownCurve })),
+      'unspecified|CRL',
+    ],
     ['a revoked one', () => header(revoked), 'revoked'],
     ['a chain that lacks its intermediate', () => header(ada), 'unable to'],
     [

@@ -1,6 +1,6 @@
 // `sallyport inspect`: which policy judges, each check with its result, what is wrong, and what to do about it.
 import { beforeAll, expect, test } from '@jest/globals'
-import { explicit, sequence } from '../support/der.ts'
+import { explicit, implicit, sequence, utcTime } from '../support/der.ts'
 import { temporaryFile } from '../support/folder.ts'
 import { sallyport } from '../support/gateway.ts'
 import { nameOf } from '../support/names.ts'
@@ -11,6 +11,7 @@ const between = clients.authority('between')
 const deep = between.authority('deep')
 const acmeOnly = sequence(explicit(0, sequence(explicit(4, nameOf(['O', 'Acme'])))))
 const narrow = clients.authority('narrow', { extensions: [extension('2.5.29.30', acmeOnly, true)] })
+const otherKey = extension('2.5.29.35', sequence(implicit(0, Buffer.alloc(20, 7))))
 const strangers = authority('strangers')
 const renewed = authority('clients')
 const front = authority('servers').server('localhost')
@@ -105,6 +106,18 @@ test.each<[string, () => string, RegExp, RegExp]>([
     () => clients.client('old', { validFrom: -9, validUntil: -1 }).chain,
     /CN=old: certificate has expired \[CERT_HAS_EXPIRED\]/,
     /it ended on \d{4}-\d\d-\d\dT.*; have CN=clients issue a new one/,
+  ],
+  [
+    'one with a date that OpenSSL cannot compare',
+    () => clients.client('odd', { dates: [utcTime('260101000000+0000'), utcTime('490101000000Z')] }).chain,
+    /\[ERROR_IN_CERT_NOT_BEFORE_FIELD\]/,
+    /have CN=clients issue it anew with dates as RFC 5280 wants them: in UTC, with seconds/,
+  ],
+  [
+    'one that names another key of its issuer',
+    () => clients.client('odd', { onlyExtensions: [otherKey] }).chain,
+    /\[UNABLE_TO_GET_ISSUER_CERT_LOCALLY\]/,
+    /ssl_client_certificate has another CN=clients, with another key/,
   ],
   ['one for servers', () => clients.server('www.test').chain, /\[INVALID_PURPOSE\]/, /clientAuth/],
   ['a revoked one', () => revoked.chain, /\[CERT_REVOKED\]/, /CN=clients took it back/],

@@ -50,10 +50,13 @@ function base128(value: number): number[] {
   return bytes
 }
 
+export const utcTime = (text: string): Buffer => tlv(0x17, Buffer.from(text))
+export const generalizedTime = (text: string): Buffer => tlv(0x18, Buffer.from(text))
+
 /** UTCTime until 2049, GeneralizedTime from 2050 (RFC 5280 4.1.2.5). */
 export function time(date: Date): Buffer {
   const digits = date.toISOString().replace(/[-:T]|\.\d+/g, '')
-  return date.getUTCFullYear() < 2050 ? tlv(0x17, Buffer.from(digits.slice(2))) : tlv(0x18, Buffer.from(digits))
+  return date.getUTCFullYear() < 2050 ? utcTime(digits.slice(2)) : generalizedTime(digits)
 }
 
 export function pem(label: string, der: Buffer): string {

@@ -43,6 +43,8 @@ export interface CertificateOptions {
   readonly validFrom?: number
   /** In days from now; 30 by default. */
   readonly validUntil?: number
+  /** The two dates in DER, in place of the days. */
+  readonly dates?: readonly [notBefore: Buffer, notAfter: Buffer]
   /** No extended key usage at all where empty. */
   readonly purposes?: readonly (keyof typeof PURPOSES)[]
   /** DNS names and IP addresses. */
@@ -52,10 +54,19 @@ export interface CertificateOptions {
   /** The INTEGER's bytes as they are; 16 random ones, positive, by default. */
   readonly serial?: Buffer
   readonly keyType?: 'ec' | 'rsa' | 'ed25519'
+  /** A key pair that is there already, of whatever type. */
+  readonly keys?: KeyPair
   /** For authorities: how many intermediates may follow. */
   readonly pathLength?: number
   /** Extensions in DER, beside the usual ones. */
   readonly extensions?: readonly Buffer[]
+  /** All extensions, in place of the usual ones; null writes a certificate of version 1, which has none. */
+  readonly onlyExtensions?: readonly Buffer[] | null
+}
+
+export interface KeyPair {
+  readonly privateKey: KeyObject
+  readonly publicKey: KeyObject
 }
 
 /** A certificate with its key, all as PEM. */
@@ -96,8 +107,8 @@ export class Issued {
 export interface CrlOptions {
   /** In days from now; -1 by default. */
   readonly thisUpdate?: number
-  /** In days from now; 7 by default. */
-  readonly nextUpdate?: number
+  /** In days from now; 7 by default; null leaves it out. */
+  readonly nextUpdate?: number | null
   /** Entries in DER, beside those of the revoked certificates. */
   readonly entries?: readonly Buffer[]
   /** Extensions in DER, beside the usual ones. */
@@ -149,7 +160,7 @@ export class Authority extends Issued {
       signatureAlgorithm(signer.privateKey),
       this.subject,
       time(fromNow(thisUpdate)),
-      time(fromNow(nextUpdate)),
+      ...(nextUpdate === null ? [] : [time(fromNow(nextUpdate))]),
       ...(entries.length > 0 ? [sequence(...entries)] : []),
       explicit(
         0,
@@ -199,31 +210,36 @@ interface Request {
 }
 
 function issueCertificate({ name, options, extensions, issuer, signer, intermediates }: Request): Issued {
-  const { privateKey, publicKey } = keyPair(options.keyType ?? 'ec')
+  const { privateKey, publicKey } = options.keys ?? keyPair(options.keyType ?? 'ec')
   const signingKey = signer ?? privateKey
   const subject = options.subject ?? nameOf(['CN', name])
   const serial = options.serial ?? randomSerial()
-  const all = [
+  const [notBefore, notAfter] = options.dates ?? [
+    time(fromNow(options.validFrom ?? -1)),
+    time(fromNow(options.validUntil ?? 30)),
+  ]
+  const usual = [
     ...extensions,
     ...namedExtensions(options),
     extension('2.5.29.14', octetString(keyIdentifier(privateKey))),
     extension('2.5.29.35', sequence(implicit(0, keyIdentifier(signingKey)))),
     ...(options.extensions ?? []),
   ]
+  const all = options.onlyExtensions === undefined ? usual : options.onlyExtensions
   const body = sequence(
-    explicit(0, rawInteger(Buffer.from([2]))),
+    ...(all ? [explicit(0, rawInteger(Buffer.from([2])))] : []),
     rawInteger(serial),
     signatureAlgorithm(signingKey),
     issuer ?? subject,
-    sequence(time(fromNow(options.validFrom ?? -1)), time(fromNow(options.validUntil ?? 30))),
+    sequence(notBefore, notAfter),
     subject,
     publicKey.export({ type: 'spki', format: 'der' }),
-    explicit(3, sequence(...all)),
+    ...(all ? [explicit(3, sequence(...all))] : []),
   )
   return new Issued(name, signed(body, signingKey), privateKey, intermediates, serial)
 }
 
-function keyPair(type: 'ec' | 'rsa' | 'ed25519'): { privateKey: KeyObject; publicKey: KeyObject } {
+function keyPair(type: 'ec' | 'rsa' | 'ed25519'): KeyPair {
   if (type === 'ed25519') return generateKeyPairSync('ed25519')
   return type === 'ec'
     ? generateKeyPairSync('ec', { namedCurve: 'prime256v1' })

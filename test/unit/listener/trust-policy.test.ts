@@ -50,7 +50,10 @@ function socketOf(as: Issued, error: string | undefined, resumed: boolean, issue
   return socket as TLSSocket
 }
 
-const judge = (...facts: Parameters<typeof socketOf>) => policy.judge(policy.see(socketOf(...facts))).verification
+function judge(...facts: Parameters<typeof socketOf>) {
+  const socket = socketOf(...facts)
+  return policy.judge(policy.see(socket, policy.certificateOf(socket))).verification
+}
 
 describe('a resumed session', () => {
   test('of a client that was verified says SUCCESS', () => {

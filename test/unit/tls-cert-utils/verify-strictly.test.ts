@@ -14,12 +14,14 @@ import {
   bitString,
   boolean,
   explicit,
+  generalizedTime,
   implicit,
   objectIdentifier,
   octetString,
   rawInteger,
   sequence,
   time,
+  utcTime,
 } from '../../support/der.ts'
 import { nameOf } from '../../support/names.ts'
 import { authority, extension, selfSigned } from '../../support/pki.ts'
@@ -317,7 +319,11 @@ test('a policy lets nobody in by an authority that is not announced whom OpenSSL
   await fc.assert(
     fc.asyncProperty(chains, async (chain) => {
       const policy = policyTrusting(chain.trusted)
-      const result = await handshake(chain, { trusted: [] }, (socket) => policy.judge(policy.see(socket)).verification)
+      const result = await handshake(
+        chain,
+        { trusted: [] },
+        (socket) => policy.judge(policy.see(socket, policy.certificateOf(socket))).verification,
+      )
       fc.pre(result?.result === 'SUCCESS')
       expect(await handshakeVerdict(chain)).toBe(null)
     }),
@@ -400,7 +406,7 @@ describe('refused, one by one', () => {
     [
       'a negative path length',
       judged(below, { issuers: [between([...BASIC['ca with length -1'], ...USAGE.issues])] }),
-      'INVALID_CA',
+      'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
     ],
     [
       'an issuer that the root lets issue nobody',
@@ -434,6 +440,29 @@ describe('refused, one by one', () => {
     const facts = [mallory, client].map(({ der }) => readCertificate(der)) as [CertificateFacts, CertificateFacts]
     const root = authority('root')
     expect(verifyStrictly({ sent: facts, trusted: [readCertificate(root.der)] }).code).toBeDefined()
+  })
+
+  const soon = time(new Date(Date.now() + DAY))
+  const past = time(new Date(Date.now() - DAY))
+  test.each<[string, readonly [Buffer, Buffer], string]>([
+    ['a beginning with an offset', [utcTime('2001010000+0100'), soon], 'ERROR_IN_CERT_NOT_BEFORE_FIELD'],
+    ['an end with an offset', [past, generalizedTime('20400101000000+0000')], 'ERROR_IN_CERT_NOT_AFTER_FIELD'],
+    ['an end with a fraction', [past, generalizedTime('20400101000000.5Z')], 'ERROR_IN_CERT_NOT_AFTER_FIELD'],
+  ])('%s, which OpenSSL cannot read', (_what, dates, code) => {
+    const root = authority('root')
+    const client = readCertificate(root.client('ada', { dates }).der)
+    const options = { sent: [client], trusted: [readCertificate(root.der)] } as const
+    expect([verifyChain(options).code, verifyStrictly(options).code]).toEqual([code, code])
+  })
+
+  test('a key that describes its curve instead of naming it', () => {
+    const keys = generateKeyPairSync('ec', { namedCurve: 'P-256', paramEncoding: 'explicit' })
+    const root = authority('root')
+    const options = {
+      sent: [readCertificate(root.client('ada', { keys }).der)],
+      trusted: [readCertificate(root.der)],
+    } as const
+    expect([verifyChain(options).code, verifyStrictly(options).code]).toEqual(['UNSPECIFIED', 'UNSPECIFIED'])
   })
 
   test('a signature that was changed', () => {
