@@ -31,7 +31,7 @@ async function askTwice(host: string, as: Issued): Promise<readonly (readonly [s
   try {
     const first = await connection.write(get(host)).answers(1)
     if (first[0]?.status === 200) await connection.write(get(host)).answers(2)
-    else await connection.untilClosed(5)
+    else await connection.untilClosed()
     return (await connection.answers(first[0]?.status === 200 ? 2 : 1)).map(({ status, body }) => [status, body.length])
   } finally {
     connection.destroy()
@@ -65,5 +65,5 @@ test('where bad ones are rejected in TLS, so is it', async () => {
     servername: 'rejects.test',
   }).catch(() => undefined)
   connection?.write(get('rejects.test'))
-  expect((await connection?.untilClosed(5)) ?? []).toEqual([])
+  expect((await connection?.untilClosed()) ?? []).toEqual([])
 })
