@@ -6,6 +6,15 @@ export interface Sample {
   readonly metricName?: string
 }
 
+export type MetricType = 'counter' | 'gauge' | 'histogram'
+/** Makes one metric known; `read` is asked at each scrape. */
+export type Register = (name: string, type: MetricType, help: string, read: () => Sample[]) => void
+
+/** A metric without labels. */
+export function single(value: number | undefined): Sample[] {
+  return value === undefined ? [] : [{ labels: {}, value }]
+}
+
 /** A number that goes up and down. */
 export interface Level {
   increment(): void
@@ -33,8 +42,10 @@ export class Counts<Key> {
   readonly #counts = new Map<string, { readonly key: Key; value: number }>()
   readonly #identify: (key: Key) => string
 
-  constructor(identify: (key: Key) => string) {
+  /** @param known counted from 0: Prometheus's `rate` does not see the step from nothing to 1, which an alarm may be about */
+  constructor(identify: (key: Key) => string, known: readonly Key[] = []) {
     this.#identify = identify
+    for (const key of known) this.add(key, 0)
   }
 
   add(key: Key, count = 1): void {

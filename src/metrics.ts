@@ -3,9 +3,20 @@
  * nor by anything else that a client can choose: each value would be a series of its own.
  */
 import { collectDefaultMetrics, type Metric, Registry } from 'prom-client'
-import type { ErrorCode } from './errors.ts'
-import { Counts, createLevel, type FinishedRequest, type Level, RouteCounts, type Sample } from './metric-counts.ts'
-import type { ClientVerifyResult } from './verify-result.ts'
+import { type ConnectionMetrics, connectionMetrics } from './connection-metrics.ts'
+import { ERROR_CODES, type ErrorCode } from './errors.ts'
+import {
+  Counts,
+  createLevel,
+  type FinishedRequest,
+  type Level,
+  type MetricType,
+  type Register,
+  RouteCounts,
+  type Sample,
+  single,
+} from './metric-counts.ts'
+import { CLIENT_VERIFY_RESULTS, type ClientVerifyResult } from './verify-result.ts'
 
 export interface HandshakeLabels {
   readonly result: 'success' | 'error' | 'timeout'
@@ -17,11 +28,6 @@ export interface HandshakeLabels {
 /** The counters of one route. */
 export interface RouteMetrics {
   finished(request: FinishedRequest): void
-}
-
-export interface UpstreamConnections {
-  readonly active: number
-  readonly idle: number
 }
 
 export interface CertificateInUse {
@@ -37,7 +43,7 @@ export interface CrlInUse {
   readonly nextUpdate: number
 }
 
-export interface Metrics {
+export interface Metrics extends ConnectionMetrics {
   readonly contentType: string
   /** Everything in Prometheus's text format. */
   text(): Promise<string>
@@ -50,20 +56,11 @@ export interface Metrics {
   crlErrorIgnored(result: ClientVerifyResult): void
   crlFetched(succeeded: boolean): void
   refused(code: ErrorCode): void
-  /** Connections that a limit of their listener turned away. */
-  connectionsRefused(limit: string, count: number): void
-  /** Requests that got no connection to an upstream, for a limit of ours. */
-  upstreamConnectionsRefused(limit: string, count: number): void
-  /** When it was looked, there was no descriptor left to open anything with. */
-  openFilesExhausted(): void
   /** Cheap. The same object for the same names, also after a reload: counters never start again while the process lives. */
   route(route: string, service: string): RouteMetrics
   /** For requests that no route was found for; both labels are empty. */
   readonly unrouted: RouteMetrics
   readonly requestsInFlight: Level
-  readonly connectionsOpen: Level
-  /** `count` is asked at each scrape. Returns what takes it out again, for a service that a reload has retired. */
-  upstreamConnections(service: string, count: () => UpstreamConnections): () => void
   /** Replaces what was said before, so that what a reload has removed is gone. */
   certificates(inUse: readonly CertificateInUse[]): void
   /** Replaces what was said before; asked at each scrape, as lists are fetched in between. */
@@ -84,7 +81,7 @@ export function createMetrics(): Metrics {
   return {
     registry,
     contentType: registry.contentType,
-    text: () => registry.metrics(),
+    text: () => textOf(registry),
     ...handshakeMetrics(register),
     ...requestMetrics(register),
     ...connectionMetrics(register),
@@ -94,8 +91,10 @@ export function createMetrics(): Metrics {
   }
 }
 
-type MetricType = 'counter' | 'gauge' | 'histogram'
-type Register = (name: string, type: MetricType, help: string, read: () => Sample[]) => void
+/** prom-client writes `Nan`, which is no word of the format, where an event loop is asked twice in a row for its lag. */
+export async function textOf(registry: Pick<Registry, 'metrics'>): Promise<string> {
+  return (await registry.metrics()).replaceAll(/ Nan$/gm, ' NaN')
+}
 
 /**
  * What prom-client's Registry asks of a metric: `get`. Over several workers levels and counters are summed up, while of dates
@@ -109,7 +108,7 @@ function scraped(name: string, type: MetricType, help: string, read: () => Sampl
 
 function handshakeMetrics(register: Register): Pick<Metrics, 'handshake' | 'clientVerified'> {
   const handshakes = new Counts<HandshakeLabels>(({ result, version, resumed }) => `${result} ${version} ${resumed}`)
-  const verified = new Counts<ClientVerifyResult>((result) => result)
+  const verified = new Counts<ClientVerifyResult>((result) => result, CLIENT_VERIFY_RESULTS)
   register('sallyport_tls_handshakes_total', 'counter', 'TLS handshakes of clients.', () =>
     handshakes.samples(({ result, version, resumed }) => ({ result, version, resumed: String(resumed) })),
   )
@@ -124,7 +123,7 @@ function handshakeMetrics(register: Register): Pick<Metrics, 'handshake' | 'clie
 
 function requestMetrics(register: Register): Pick<Metrics, 'route' | 'unrouted' | 'refused' | 'requestsInFlight'> {
   const routes = new Map<string, Map<string, RouteCounts>>()
-  const refusals = new Counts<ErrorCode>((code) => code)
+  const refusals = new Counts<ErrorCode>((code) => code, Object.keys(ERROR_CODES) as ErrorCode[])
   const requestsInFlight = createLevel()
   const route = (name: string, service: string): RouteCounts => {
     const services = routes.get(name) ?? new Map<string, RouteCounts>()
@@ -161,73 +160,6 @@ function requestMetrics(register: Register): Pick<Metrics, 'route' | 'unrouted' 
 const REQUEST_DURATION = 'sallyport_http_request_duration_seconds'
 const UPSTREAM_DURATION = 'sallyport_upstream_duration_seconds'
 
-function connectionMetrics(
-  register: Register,
-): Pick<
-  Metrics,
-  'connectionsOpen' | 'connectionsRefused' | 'upstreamConnections' | 'upstreamConnectionsRefused' | 'openFilesExhausted'
-> {
-  const refused = new Counts<string>((limit) => limit)
-  const upstreamRefused = new Counts<string>((limit) => limit)
-  let exhausted = 0
-  const connectionsOpen = createLevel()
-  const sources = new Set<UpstreamSource>()
-  register('sallyport_connections_open', 'gauge', 'Connections of clients.', () => single(connectionsOpen.value))
-  register(
-    'sallyport_connections_refused_total',
-    'counter',
-    'Connections that a limit of their listener turned away before TLS.',
-    () => refused.samples((limit) => ({ limit })),
-  )
-  register(
-    'sallyport_upstream_connections_refused_total',
-    'counter',
-    'Requests that got no connection to an upstream, for a limit of the gateway.',
-    () => upstreamRefused.samples((limit) => ({ limit })),
-  )
-  register(
-    'sallyport_open_files_exhausted_total',
-    'counter',
-    'How often, looked at five times a second, no more files or connections could be opened (ulimit -n).',
-    () => single(exhausted),
-  )
-  register('sallyport_upstream_connections', 'gauge', 'Connections to upstreams.', () => upstreamSamples(sources))
-  return {
-    connectionsOpen,
-    connectionsRefused: (limit, count) => refused.add(limit, count),
-    upstreamConnectionsRefused: (limit, count) => upstreamRefused.add(limit, count),
-    openFilesExhausted() {
-      exhausted += 1
-    },
-    upstreamConnections(service, count) {
-      const source = { service, count }
-      sources.add(source)
-      return () => {
-        sources.delete(source)
-      }
-    },
-  }
-}
-
-interface UpstreamSource {
-  readonly service: string
-  readonly count: () => UpstreamConnections
-}
-
-/** While a reload drains the old service there are two of one name, but a series may stand there only once. */
-function upstreamSamples(sources: Iterable<UpstreamSource>): Sample[] {
-  const totals = new Map<string, UpstreamConnections>()
-  for (const { service, count } of sources) {
-    const { active, idle } = count()
-    const before = totals.get(service)
-    totals.set(service, { active: active + (before?.active ?? 0), idle: idle + (before?.idle ?? 0) })
-  }
-  return [...totals].flatMap(([service, { active, idle }]) => [
-    { labels: { service, state: 'active' }, value: active },
-    { labels: { service, state: 'idle' }, value: idle },
-  ])
-}
-
 function certificateMetrics(register: Register): Pick<Metrics, 'certificates'> {
   let certificates: readonly CertificateInUse[] = []
   register(
@@ -246,8 +178,11 @@ function certificateMetrics(register: Register): Pick<Metrics, 'certificates'> {
 
 function revocationMetrics(register: Register): Pick<Metrics, 'crls' | 'crlErrorIgnored' | 'crlFetched'> {
   let inUse: () => readonly CrlInUse[] = () => []
-  const ignored = new Counts<ClientVerifyResult>((result) => result)
-  const fetches = new Counts<boolean>(String)
+  const ignored = new Counts<ClientVerifyResult>(
+    (result) => result,
+    ['crl_missing', 'crl_expired', 'crl_not_yet_valid'],
+  )
+  const fetches = new Counts<boolean>(String, [true, false])
   register(
     'sallyport_crl_next_update_timestamp_seconds',
     'gauge',
@@ -304,8 +239,4 @@ function reloadMetrics(register: Register): Pick<Metrics, 'reloaded'> {
       if (succeeded) lastSuccess = Date.now() / 1000
     },
   }
-}
-
-function single(value: number | undefined): Sample[] {
-  return value === undefined ? [] : [{ labels: {}, value }]
 }

@@ -1,17 +1,20 @@
 /** How clients' certificates were judged, in few enough words for a label of metrics. */
 
-export type ClientVerifyResult =
-  | 'success'
-  | 'none'
-  | 'expired'
-  | 'not_yet_valid'
-  | 'revoked'
-  | 'untrusted'
-  | 'purpose'
-  | 'crl_missing'
-  | 'crl_expired'
-  | 'crl_not_yet_valid'
-  | 'other'
+export const CLIENT_VERIFY_RESULTS = [
+  'success',
+  'none',
+  'expired',
+  'not_yet_valid',
+  'revoked',
+  'untrusted',
+  'purpose',
+  'crl_missing',
+  'crl_expired',
+  'crl_not_yet_valid',
+  'other',
+] as const
+
+export type ClientVerifyResult = (typeof CLIENT_VERIFY_RESULTS)[number]
 
 const VERIFY_RESULTS: ReadonlyMap<string, ClientVerifyResult> = new Map<string, ClientVerifyResult>([
   ['CERT_HAS_EXPIRED', 'expired'],

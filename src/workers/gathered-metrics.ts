@@ -1,4 +1,5 @@
 import { AggregatorRegistry, type MetricObjectWithValues, type MetricValue } from 'prom-client'
+import { textOf } from '../metrics.ts'
 
 export type Snapshot = readonly MetricObjectWithValues<MetricValue<string>>[]
 
@@ -16,7 +17,7 @@ export class GatheredMetrics {
 
   /** Prometheus's text format. */
   async text(): Promise<string> {
-    return sum([this.#ended, ...(await this.#ask())]).metrics()
+    return textOf(sum([this.#ended, ...(await this.#ask())]))
   }
 
   /** Keeps what a worker had counted when it ended. */

@@ -58,6 +58,19 @@ describe('metrics', () => {
     ])
   })
 
+  test('what an alarm may be about is counted from 0, since a rate does not see the step from nothing to 1', async () => {
+    const text = await createMetrics().text()
+    for (const labels of ['refusals_total{code="GW_UPSTREAM_TLS"}', 'tls_client_verify_total{result="crl_expired"}'])
+      expect(text).toContain(`sallyport_${labels} 0\n`)
+    for (const limit of ['max_connections', 'open_files', 'max_connections_per_address', 'connection_rate_limit'])
+      expect(text).toContain(`sallyport_connections_refused_total{limit="${limit}"} 0\n`)
+    for (const limit of ['upstream_max_connections', 'open_files'])
+      expect(text).toContain(`sallyport_upstream_connections_refused_total{limit="${limit}"} 0\n`)
+    for (const result of ['crl_missing', 'crl_expired', 'crl_not_yet_valid'])
+      expect(text).toContain(`sallyport_crl_errors_ignored_total{result="${result}"} 0\n`)
+    expect(text).toContain('sallyport_crl_fetches_total{result="error"} 0\n')
+  })
+
   test('the counters of a route go on after a reload', async () => {
     const metrics = createMetrics()
     expect(metrics.route('a', 's')).toBe(metrics.route('a', 's'))
@@ -89,12 +102,12 @@ describe('metrics', () => {
     const metrics = createMetrics()
     const remove = metrics.upstreamConnections('api', () => ({ active: 1, idle: 2 }))
     metrics.upstreamConnections('api', () => ({ active: 10, idle: 20 }))
-    expect(await series(metrics, 'sallyport_upstream_connections')).toEqual([
+    expect(await series(metrics, 'sallyport_upstream_connections{')).toEqual([
       'sallyport_upstream_connections{service="api",state="active"} 11',
       'sallyport_upstream_connections{service="api",state="idle"} 22',
     ])
     remove()
-    expect(await series(metrics, 'sallyport_upstream_connections')).toContain(
+    expect(await series(metrics, 'sallyport_upstream_connections{')).toContain(
       'sallyport_upstream_connections{service="api",state="active"} 10',
     )
   })
