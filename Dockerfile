@@ -16,7 +16,8 @@ COPY bin bin
 COPY conf conf
 COPY --from=build /app/node_modules node_modules
 COPY --from=build /app/dist dist
-USER node
+# The user node, by number: Kubernetes' runAsNonRoot looks up no names.
+USER 1000
 EXPOSE 8443 9901
 HEALTHCHECK --interval=10s --timeout=3s --start-period=5s CMD ["node", "bin/healthcheck.js"]
 ENTRYPOINT ["node", "--disable-sigusr1", "bin/sallyport.js"]

