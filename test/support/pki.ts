@@ -115,6 +115,12 @@ export interface CrlOptions {
   readonly extensions?: readonly Buffer[]
   /** Who signs it in the authority's place. */
   readonly signer?: Issued
+  /** The issuer's name in another spelling, DER. */
+  readonly issuer?: Buffer
+  /** Two dates in DER, in place of the days. */
+  readonly dates?: readonly Buffer[]
+  /** A list of version 1 has no extensions. */
+  readonly version?: 1 | 2
 }
 
 /** A certification authority; `certificate` is its own, for the trust stores of others. */
@@ -152,20 +158,17 @@ export class Authority extends Issued {
 
   /** A CRL that revokes the given certificates, as PEM. */
   crl(revoked: readonly Issued[] = [], options: CrlOptions = {}): string {
-    const { thisUpdate = -1, nextUpdate = 7, extensions = [], signer = this } = options
+    const { thisUpdate = -1, nextUpdate = 7, extensions = [], signer = this, version = 2 } = options
     const entries = [...revoked.map(({ serial }) => revokedEntry(serial)), ...(options.entries ?? [])]
     const number = extension('2.5.29.20', rawInteger(Buffer.from([++this.crlNumber])))
+    const keyId = extension('2.5.29.35', sequence(implicit(0, keyIdentifier(this.privateKey))))
     const list = sequence(
-      rawInteger(Buffer.from([1])),
+      ...(version === 1 ? [] : [rawInteger(Buffer.from([1]))]),
       signatureAlgorithm(signer.privateKey),
-      this.subject,
-      time(fromNow(thisUpdate)),
-      ...(nextUpdate === null ? [] : [time(fromNow(nextUpdate))]),
+      options.issuer ?? this.subject,
+      ...(options.dates ?? [time(fromNow(thisUpdate)), ...(nextUpdate === null ? [] : [time(fromNow(nextUpdate))])]),
       ...(entries.length > 0 ? [sequence(...entries)] : []),
-      explicit(
-        0,
-        sequence(extension('2.5.29.35', sequence(implicit(0, keyIdentifier(this.privateKey)))), number, ...extensions),
-      ),
+      ...(version === 1 ? [] : [explicit(0, sequence(keyId, number, ...extensions))]),
     )
     return pem('X509 CRL', signed(list, signer.privateKey))
   }
