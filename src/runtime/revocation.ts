@@ -3,7 +3,7 @@ import type { Log } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
 import type { CertificateFacts } from '../tls-cert-utils/certificate.ts'
 import { Revocation, type RevocationFinding } from '../tls-cert-utils/revocation.ts'
-import { jointStatement } from '../tls-cert-utils/revocation-list.ts'
+import { jointStatement, type RevocationList } from '../tls-cert-utils/revocation-list.ts'
 import type { TrustStore } from '../tls-cert-utils/trust-store.ts'
 import { opensslReason } from '../tls-cert-utils/verify-errors.ts'
 import { verifyResult } from '../verify-result.ts'
@@ -16,7 +16,10 @@ export interface ServerRevocation {
   readonly lists: Revocation
   /** Servers with the same name share their lists, and keep it when the lists are replaced. */
   readonly name: string
-  /** What sessions with this server rest on: another text where somebody else is revoked, the same where a list was only renewed. */
+  /**
+   * What sessions with this server rest on: another text where somebody else is revoked or a list is over, the same where one was only renewed in time.
+   * Who is refused for a list that is over gets a full handshake then, and its alert: in a resumed one of TLS 1.2 there is none.
+   */
   readonly basis: () => string
   /** Fetches what a chain lacks. */
   readonly prepare: ((chain: readonly CertificateFacts[]) => Promise<void> | undefined) | undefined
@@ -51,11 +54,23 @@ export function revocationOf(
   }
   const fetched = fetches ? (fetcher?.lists.bind(fetcher) ?? (() => [])) : undefined
   const statement = jointStatement(found.lists)
+  const lapsed = mode === 'STRICT' ? counterOfLapsed(found.lists) : () => 0
   return {
     lists: new Revocation(found.lists, { certificates, mode, fetched }),
     name: digestOf([found.name, certificates, mode, fetches]),
-    basis: fetches && fetcher ? () => `${statement} ${fetcher.edition}` : () => statement,
+    basis: () => `${statement} ${lapsed()} ${fetches && fetcher ? fetcher.edition : ''}`,
     prepare: fetches ? fetcher?.prepare.bind(fetcher) : undefined,
+  }
+}
+
+/** How many of the lists are over now. */
+function counterOfLapsed(lists: readonly RevocationList[]): () => number {
+  const ends = lists.map(({ nextUpdate }) => nextUpdate).toSorted((a, b) => a - b)
+  let passed = 0
+  return () => {
+    const now = Date.now()
+    while ((ends[passed] ?? Number.POSITIVE_INFINITY) <= now) passed++
+    return passed
   }
 }
 
