@@ -217,6 +217,21 @@ describe('anonymous', () => {
   })
 })
 
+test('anonymous does not let pass who brings a receipt, and else says nothing', async () => {
+  const password = method('password', accepted(ada))
+  const begun = await refusalOf(() => chain([[password, method('totp', absent)]])())
+  const brings = caller({ headers: ['Openstack-Auth-Receipt', receiptOf(begun)] })
+  const error = await refusalOf(() => chain([[method('api-key', absent)]], { anonymous: true })(brings))
+  expect(error.code).toBe('GW_UNAUTHENTICATED')
+})
+
+test('a method that adds to a user is not asked where none was found, and lets nobody in', async () => {
+  const code = method('totp', accepted(ada), { needsUser: true })
+  const error = await refusalOf(() => chain([[code], [method('password', absent), code]])())
+  expect(error.code).toBe('GW_UNAUTHENTICATED')
+  expect(code.asked).toEqual([])
+})
+
 describe('anonymous, where an earlier method of the rule had nothing to go by', () => {
   const places = { isHeader: (name: string) => name === 'authorization', queryKeys: new Set(['apikey']) }
   const key = method('api-key', denied(), { credential: places })

@@ -1,41 +1,48 @@
 import type { TLSSocket } from 'node:tls'
 import { describe, expect, test } from '@jest/globals'
+import { failed } from '../../../src/listener/demand.ts'
 import { Intermediates } from '../../../src/listener/intermediates.ts'
-import { TrustPolicy } from '../../../src/listener/trust-policy.ts'
+import { TrustPolicy, type TrustPolicyOptions } from '../../../src/listener/trust-policy.ts'
+import { factsOf } from '../../support/facts.ts'
 import { authority, type Issued, selfSigned } from '../../support/pki.ts'
 
 const root = authority('root')
 const ada = root.client('ada')
 const front = root.server('localhost')
 const pairs = [{ certificatePem: front.chain, keyPem: front.key }]
-const policy = new TrustPolicy(
-  {
-    id: 'a'.repeat(64),
-    verify: 'optional_no_ca',
-    ca: [root.certificate],
-    unannounced: [],
-    demands: '',
-    rejects: false,
-    announced: true,
-    partialChain: false,
-    requirement: () => undefined,
-    verifyDepth: 1,
-    minVersion: 'TLSv1.2',
-    maxVersion: 'TLSv1.3',
-    ciphers: 'HIGH',
-    sessionTickets: true,
-    sessionTimeout: 300_000,
-    handshakeTimeout: 10_000,
-  },
-  {
-    inForce: { demands: [], basis: () => '' },
-    intermediates: new Intermediates(),
-    ticketSecret: { bytes: Buffer.alloc(32), since: 0 },
-    sessionContext: '',
-    stapleFor: undefined,
-  },
-  () => pairs,
-)
+function policyOf(options: Partial<TrustPolicyOptions> = {}): TrustPolicy {
+  return new TrustPolicy(
+    {
+      id: 'a'.repeat(64),
+      verify: 'optional_no_ca',
+      ca: [root.certificate],
+      unannounced: [],
+      demands: '',
+      rejects: false,
+      announced: true,
+      partialChain: false,
+      requirement: () => undefined,
+      verifyDepth: 1,
+      minVersion: 'TLSv1.2',
+      maxVersion: 'TLSv1.3',
+      ciphers: 'HIGH',
+      sessionTickets: true,
+      sessionTimeout: 300_000,
+      handshakeTimeout: 10_000,
+      ...options,
+    },
+    {
+      inForce: { demands: [], basis: () => '' },
+      intermediates: new Intermediates(),
+      ticketSecret: { bytes: Buffer.alloc(32), since: 0 },
+      sessionContext: '',
+      stapleFor: undefined,
+    },
+    () => pairs,
+  )
+}
+
+const policy = policyOf()
 
 /** What `judge` looks at: the certificate, what OpenSSL said of it, and whether the session is an old one. */
 function socketOf(as: Issued, error: string | undefined, resumed: boolean, issuers: readonly Issued[] = []): TLSSocket {
@@ -96,4 +103,33 @@ test('strangers take no place in the memory, so that they cannot evict those who
   judge(stranger, 'DEPTH_ZERO_SELF_SIGNED_CERT', false)
   // Had the failure been remembered, it would be told here.
   expect(judge(stranger, undefined, true)).toMatchObject({ code: 'SESSION_FORGOTTEN' })
+})
+
+test('a certificate of the chain that has expired since the handshake refuses, whatever OpenSSL found then', () => {
+  const brief = root.authority('brief', { validUntil: 1 })
+  const shown = policy.see(socketOf(brief.client('lasting', { validUntil: 7 }), undefined, false, [brief]))
+  const tomorrow = factsOf(brief).notAfter
+  expect(policy.judge(shown, tomorrow - 1)).toEqual({ verification: { result: 'SUCCESS' }, until: tomorrow })
+  expect(policy.judge(shown, tomorrow).verification).toMatchObject({ result: 'FAILED', code: 'CERT_HAS_EXPIRED' })
+})
+
+test('a chain that OpenSSL has verified, but that cannot be found again, is not trusted', () => {
+  expect(judge(root.authority('unsent').client('ada'), undefined, false)).toMatchObject({
+    ...{ result: 'FAILED', code: 'UNABLE_TO_GET_ISSUER_CERT_LOCALLY' },
+  })
+})
+
+describe('what is demanded of a certificate beyond its authority', () => {
+  const strict = policyOf({ requirement: () => failed('CERT_NOT_PINNED', { reason: 'certificate not pinned' }) })
+  const verdict = (error: string | undefined) =>
+    strict.judge(strict.see(socketOf(error === undefined ? ada : selfSigned('mallory'), error, false))).verification
+
+  test('is demanded of strangers too, whom optional_no_ca would forgive', () => {
+    expect(verdict(undefined)).toMatchObject({ code: 'CERT_NOT_PINNED' })
+    expect(verdict('DEPTH_ZERO_SELF_SIGNED_CERT')).toMatchObject({ code: 'CERT_NOT_PINNED' })
+  })
+
+  test('hides no other reason, which nothing forgives', () => {
+    expect(verdict('CERT_SIGNATURE_FAILURE')).toMatchObject({ code: 'CERT_SIGNATURE_FAILURE' })
+  })
 })

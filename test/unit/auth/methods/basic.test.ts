@@ -38,6 +38,16 @@ test.each([
   expect(readBasic(['Authorization', value]).status).toBe('denied')
 })
 
+test.each([
+  ['two names', [basic('ada', 'secret'), basic('bob', 'secret')]],
+  ['the same twice', [basic('ada', 'secret'), basic('ada', 'secret')]],
+  ['another scheme before it', ['Bearer abc', basic('ada', 'secret')]],
+  ['another scheme after it', [basic('ada', 'secret'), 'Bearer abc']],
+])('%s in two headers are denied: which of them counts somebody else may see otherwise', (_, values) => {
+  const headers = values.flatMap((value) => ['Authorization', value])
+  expect(readBasic(headers)).toMatchObject({ status: 'denied', reason: 'more than one Authorization' })
+})
+
 test('whatever is accepted has one reading only, and nothing throws', () => {
   fc.assert(
     fc.property(fc.oneof(fc.string(), fc.base64String()), (text) => {

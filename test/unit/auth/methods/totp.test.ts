@@ -38,7 +38,7 @@ const SECRET = 'JBSWY3DPEHPK3PXP'
 const NOW = 1_700_000_010_000
 const key = Buffer.alloc(32)
 
-function make(options: Partial<TotpOptions> = {}) {
+function made(options: Partial<TotpOptions> = {}) {
   const store = new MemoryStore(1000)
   const secrets = new Map([
     [ada.id, [Buffer.from('another secret'), decodeBase32(SECRET) as Buffer]],
@@ -50,10 +50,14 @@ function make(options: Partial<TotpOptions> = {}) {
     isDisabled: () => false,
   }
   const lockout = new Lockout(store, { attempts: 5, window: 60_000, backoff: 60_000, maxBackoff: 60_000, key })
-  const method = createTotpMethod({
+  return createTotpMethod({
     ...{ realm: 'r', header: 'X-OTP', previousWindows: 1, users, secrets, store, lockout, now: () => NOW },
     ...options,
   })
+}
+
+function make(options: Partial<TotpOptions> = {}) {
+  const method = made(options)
   return (payload: object) => method.authenticate(caller(), payload)
 }
 
@@ -118,6 +122,20 @@ test('nobody learns who is there, or has a generator: whoever is not there waits
       headers: ['Retry-After', '60'],
     })
   }
+})
+
+test('two codes in one request are denied, even where one of them is right', async () => {
+  const found: Identity = { user: ada, methods: ['password'], credential: undefined, expiresAt: NOW }
+  const asked = (...codes: string[]) =>
+    made().authenticate(caller({ headers: codes.flatMap((code) => ['X-OTP', code]) }), undefined, found)
+  const right = totpCode(SECRET, 0, NOW)
+  expect(await asked(right)).toMatchObject({ status: 'accepted' })
+  for (const codes of [
+    ['000000', right],
+    [right, '000000'],
+    [right, right],
+  ])
+    expect(await asked(...codes)).toEqual({ status: 'denied', reason: 'more than one X-OTP' })
 })
 
 test('a code of nobody in particular says nothing', () => {

@@ -73,6 +73,15 @@ describe('a name that is not there', () => {
 })
 
 describe('a password that was right', () => {
+  test('is hashed again once its time is over', async () => {
+    const { check, hasher } = make({ remember: 1 })
+    await check.check('ada', 'right')
+    const known = Date.now()
+    while (Date.now() < known + 2) await new Promise((resolve) => setTimeout(resolve, 1))
+    await check.check('ada', 'right')
+    expect(hasher.costs).toHaveLength(2)
+  })
+
   test('is not hashed again for a while, and gives the same outcome', async () => {
     const { check, hasher } = make({ remember: 60_000 })
     const first = await check.check('ada', 'right')
