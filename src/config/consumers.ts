@@ -1,6 +1,7 @@
 /** Kong's consumers: the users that may be found by a certificate or a credential, and their groups. */
 import { z } from 'zod'
 import type { Problem } from '../errors.ts'
+import { apiKey } from './api-key.ts'
 import { rule } from './auth.ts'
 import { entity, field, type Kind, type Located, list, Unfit } from './field.ts'
 import { foreignKey } from './foreign-key.ts'
@@ -34,7 +35,9 @@ const basicFields = {
   username: field(text, { required: true, about: 'The name to log in with.' }),
   password: field(secret, { required: true, secret: true, about: 'The password.' }),
 }
-const keyFields = { key: field(secret, { required: true, secret: true, about: 'The key.' }) }
+const keyFields = {
+  key: field(apiKey, { required: true, secret: true, about: 'The key, or sha256: and its digest in hexadecimal.' }),
+}
 const totpFields = { secret: field(secret, { required: true, secret: true, about: 'The shared secret, base32.' }) }
 const applicationFields = {
   name: field(text, { about: "Its name, unique among the consumer's." }),

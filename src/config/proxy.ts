@@ -114,5 +114,7 @@ export function checkProxy(given: ProxyConfig): Problem[] {
       message: 'is a passphrase without a key: set proxy_ssl_certificate_key too (SECRET_CLIENT_KEY)',
     })
   }
+  if (given.proxy_ssl_protocols.length === 0)
+    problems.push({ path: 'proxy.proxy_ssl_protocols', message: 'is empty; expected TLSv1.2, TLSv1.3 or both' })
   return problems
 }

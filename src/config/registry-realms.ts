@@ -176,13 +176,12 @@ export function checkRegistryRealm({ at, ...given }: WrittenRegistryRealm): Prob
   if (first !== undefined && second !== undefined) {
     problems.push({ path: `${at}.${second}`, message: `stands beside ${first}; rights come from one place, keep one` })
   }
-  for (const each of given.rules) problems.push(...checkRule(each))
-  for (const each of given.robots) problems.push(...checkRobot(each))
   return problems
 }
 
-function checkRule({ at, repositories, catalog, certificate = {} }: WrittenRegistryRule): Problem[] {
-  const problems: Problem[] = []
+export function checkRegistryRule(written: WrittenRegistryRule): Problem[] {
+  const { at, repositories, catalog, certificate = {} } = written
+  const problems = emptyDemands(written)
   if (repositories.length === 0 && !catalog) {
     problems.push({ path: `${at}.repositories`, message: 'names nothing; write repositories: ["**"] for all of them' })
   }
@@ -194,7 +193,16 @@ function checkRule({ at, repositories, catalog, certificate = {} }: WrittenRegis
   return problems
 }
 
-function checkRobot({ at, secret: plain, secret_sha256: digest }: RegistryRobotConfig): Problem[] {
+/** Of a rule that a list without values would make hold for everybody, or for nobody. */
+function emptyDemands({ at, users, groups, addresses, tags, actions, certificate }: WrittenRegistryRule): Problem[] {
+  const fields = Object.entries(certificate ?? {}).map(([name, values]) => [`certificate.${name}`, values] as const)
+  const lists = Object.entries({ users, groups, addresses, tags, actions, certificate: certificate && fields })
+  return [...lists, ...fields]
+    .filter(([, values]) => values?.length === 0)
+    .map(([name]) => ({ path: `${at}.${name}`, message: 'is empty; write a value, or remove it' }))
+}
+
+export function checkRobot({ at, secret: plain, secret_sha256: digest }: RegistryRobotConfig): Problem[] {
   if ((plain === undefined) !== (digest === undefined)) return []
   return [{ path: `${at}.secret`, message: 'write either secret or secret_sha256' }]
 }

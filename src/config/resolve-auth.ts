@@ -1,7 +1,7 @@
 /** The methods that rules may name: those that Sallyport brings, and those of plugins. */
 import { AUTH_METHODS, type AuthConfig, checkAuth, checkDemands, type Demands } from './auth.ts'
 import type { Written } from './config.ts'
-import { Unfit } from './field.ts'
+import { type Located, Unfit } from './field.ts'
 import { checkJwtIssuer, type JwtIssuerConfig, keysOf, type WrittenJwtIssuer } from './jwt-issuers.ts'
 import { addressOf, checkMethodPlugin, type MethodPluginConfig, type WrittenMethodPlugin } from './method-plugins.ts'
 import { Registry } from './registry.ts'
@@ -20,7 +20,11 @@ export function resolveAuth(written: Written, context: ResolveContext): Resolved
     const sound = passes(plugin, checkMethodPlugin, context)
     registry.add(plugin, sound ? resolvePlugin(plugin, context) : undefined)
   }
-  const known = [...AUTH_METHODS, ...located<WrittenMethodPlugin>(written.method_plugins).map(({ name }) => name)]
+  // Of one whose own name is wrong there is none.
+  const named = located<Partial<WrittenMethodPlugin> & Located>(written.method_plugins).flatMap(
+    ({ name }) => name ?? [],
+  )
+  const known = [...AUTH_METHODS, ...named]
   passes(written.auth, (auth) => checkAuth(auth, known), context)
   const methods = written.auth.methods ?? known
   for (const demands of eachDemands(written)) {

@@ -82,7 +82,7 @@ function addFromTopLevel(written: Written, registry: Registry<Lists>, context: R
   }
 }
 
-/** Two users with one login name, or one key: nobody could say who came. */
+/** Two users with one login name, or one key in whichever spelling: nobody could say who came. */
 function reportSharedCredentials(consumers: readonly ConsumerConfig[], context: ResolveContext): void {
   const logins = new Map<string, string>()
   const keys = new Map<string, string>()

@@ -6,7 +6,13 @@ import type { Written } from './config.ts'
 import { Unfit } from './field.ts'
 import { findFile } from './pem.ts'
 import { Registry } from './registry.ts'
-import { checkRegistryRealm, type RegistryRealmConfig, type WrittenRegistryRealm } from './registry-realms.ts'
+import {
+  checkRegistryRealm,
+  checkRegistryRule,
+  checkRobot,
+  type RegistryRealmConfig,
+  type WrittenRegistryRealm,
+} from './registry-realms.ts'
 import { located, passes, type ResolveContext } from './resolve-context.ts'
 import type { RegistryGateConfig, WrittenService } from './services.ts'
 
@@ -18,7 +24,12 @@ export function resolveRegistryRealms(
   const realms = new Registry<RegistryRealmConfig>('registry_realms', context.report)
   const services = new Map<string, string>()
   for (const realm of located<WrittenRegistryRealm>(written.registry_realms)) {
-    const sound = passes(realm, checkRegistryRealm, context)
+    const parts = [
+      passes(realm, checkRegistryRealm, context),
+      ...(realm.rules ?? []).map((rule) => passes(rule, checkRegistryRule, context)),
+      ...(realm.robots ?? []).map((robot) => passes(robot, checkRobot, context)),
+    ]
+    const sound = parts.every((isSound) => isSound)
     reportRobotsOfOneName(realm, context)
     for (const [i, service] of (realm.services ?? []).entries()) {
       const other = services.get(service)

@@ -8,7 +8,7 @@ const BY_CERTIFICATE = { user: ada, methods: ['password', 'certificate'] }
 test('a user in whom no certificate had a part is who he was', () => {
   const certificate = method('certificate', accepted(bob))
   expect(userOfCertificate({ user: ada, methods: ['password'] }, caller(), certificate)).toBe(ada)
-  expect(certificate.asked).toEqual([])
+  expect(certificate.asked).toStrictEqual([])
 })
 
 test('the user of a certificate is as it is mapped now', async () => {

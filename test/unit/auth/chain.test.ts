@@ -68,14 +68,14 @@ describe('one rule', () => {
   test('asks nobody after a method that the request says nothing to', async () => {
     const password = method('password', accepted(ada))
     await refusalOf(() => chain([[method('certificate', absent), password]])())
-    expect(password.asked).toEqual([])
+    expect(password.asked).toStrictEqual([])
   })
 
   test('asks nobody after a denial', async () => {
     const code = method('totp', accepted(ada))
     const error = await refusalOf(() => chain([[method('password', denied('wrong password')), code]])())
     expect(error).toMatchObject({ code: 'GW_UNAUTHENTICATED', detail: 'password: wrong password' })
-    expect(code.asked).toEqual([])
+    expect(code.asked).toStrictEqual([])
   })
 
   test('of no methods lets nobody in', async () => {
@@ -229,7 +229,7 @@ test('a method that adds to a user is not asked where none was found, and lets n
   const code = method('totp', accepted(ada), { needsUser: true })
   const error = await refusalOf(() => chain([[code], [method('password', absent), code]])())
   expect(error.code).toBe('GW_UNAUTHENTICATED')
-  expect(code.asked).toEqual([])
+  expect(code.asked).toStrictEqual([])
 })
 
 describe('anonymous, where an earlier method of the rule had nothing to go by', () => {
@@ -247,7 +247,7 @@ describe('anonymous, where an earlier method of the rule had nothing to go by', 
   ])('does not let pass who shows a credential of a later method in %s', async (_, facts) => {
     const error = await refusalOf(async () => authenticate(caller(facts)))
     expect(error.code).toBe('GW_UNAUTHENTICATED')
-    expect(key.asked).toEqual([])
+    expect(key.asked).toStrictEqual([])
   })
 })
 
