@@ -25,8 +25,11 @@ export function resolveIdentityApi(
       ({ enabled, id, username, custom_id }) => !enabled && [id, username ?? custom_id].includes(reference),
     )
   const { public_url, region, trusted_issuers, catalog } = written
-  const domains = written.domains.map(({ id, name }) => ({ id: id ?? derivedId('domain', name), name }))
-  if (domains.length === 0)
+  const domains = written.domains.flatMap((domain) => {
+    const { id, name } = domain
+    return context.broken.has(domain) ? [] : { id: id ?? derivedId('domain', name), name }
+  })
+  if (written.domains.length === 0)
     context.report({ path: 'identity_api.domains', message: 'is empty; write one, or remove the setting' })
   const lookup = new Lookup(domains, context)
   const projects = located<WrittenProject>(written.projects).flatMap((project) => lookup.project(project))

@@ -107,7 +107,8 @@ test('strangers take no place in the memory, so that they cannot evict those who
 
 test('a certificate of the chain that has expired since the handshake refuses, whatever OpenSSL found then', () => {
   const brief = root.authority('brief', { validUntil: 1 })
-  const shown = policy.see(socketOf(brief.client('lasting', { validUntil: 7 }), undefined, false, [brief]))
+  const socket = socketOf(brief.client('lasting', { validUntil: 7 }), undefined, false, [brief])
+  const shown = policy.see(socket, policy.certificateOf(socket))
   const tomorrow = factsOf(brief).notAfter
   expect(policy.judge(shown, tomorrow - 1)).toEqual({ verification: { result: 'SUCCESS' }, until: tomorrow })
   expect(policy.judge(shown, tomorrow).verification).toMatchObject({ result: 'FAILED', code: 'CERT_HAS_EXPIRED' })
@@ -121,8 +122,10 @@ test('a chain that OpenSSL has verified, but that cannot be found again, is not 
 
 describe('what is demanded of a certificate beyond its authority', () => {
   const strict = policyOf({ requirement: () => failed('CERT_NOT_PINNED', { reason: 'certificate not pinned' }) })
-  const verdict = (error: string | undefined) =>
-    strict.judge(strict.see(socketOf(error === undefined ? ada : selfSigned('mallory'), error, false))).verification
+  const verdict = (error: string | undefined) => {
+    const socket = socketOf(error === undefined ? ada : selfSigned('mallory'), error, false)
+    return strict.judge(strict.see(socket, strict.certificateOf(socket))).verification
+  }
 
   test('is demanded of strangers too, whom optional_no_ca would forgive', () => {
     expect(verdict(undefined)).toMatchObject({ code: 'CERT_NOT_PINNED' })
