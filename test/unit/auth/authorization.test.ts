@@ -105,3 +105,16 @@ describe('who may pass', () => {
     )
   })
 })
+
+test.each<[string, (answer: () => boolean) => Conditions[number]]>([
+  ['times', (answer) => ({ times: answer })],
+  ['addresses', (answer) => ({ addresses: { has: answer } })],
+])('%s are looked at for each request of a connection', (_, condition) => {
+  let holds = true
+  const rules = [limits('r', { allow: [{ ...users('ada'), ...condition(() => holds) }] })]
+  const { decide } = createAuthorization({ limits: rules, addressOf: () => '192.0.2.7' })
+  const [request, who] = [caller(), identity('ada')]
+  expect(decide(request, who).passes).toBe(true)
+  holds = false
+  expect(decide(request, who).passes).toBe(false)
+})

@@ -68,6 +68,7 @@ describe('refuses with 400', () => {
   test.each<[string, CertificateHeaderFormat, string[]]>([
     ['two copies', 'url_encoded', ['X-Cert', escaped(ada.certificate), 'X-Cert', escaped(ada.certificate)]],
     ['two copies in different spellings', 'url_encoded', ['X-Cert', escaped(ada.certificate), 'x_cert', other]],
+    ['one in another spelling, which no load balancer removes', 'url_encoded', ['X_Cert', escaped(ada.certificate)]],
     ['a second one that is empty', 'base64_encoded', ['X-Cert', base64(ada.der), 'X.Cert', '']],
     [
       'two chains',

@@ -1,0 +1,118 @@
+import { describe, expect, test } from '@jest/globals'
+import { Revocation, type RevocationOptions } from '../../../src/tls-cert-utils/revocation.ts'
+import { readRevocationLists } from '../../../src/tls-cert-utils/revocation-list.ts'
+import { bitString, boolean, objectIdentifier, octetString, sequence } from '../../support/der.ts'
+import { factsOf } from '../../support/facts.ts'
+import { type Authority, authority, type Issued } from '../../support/pki.ts'
+
+const NOW = Date.now()
+const DAY = 86_400_000
+const root = authority('root')
+const between = root.authority('between')
+const ada = between.client('ada')
+const eve = between.client('eve')
+const CHAIN = [ada, between, root]
+
+function judge(lists: readonly string[], options: Partial<RevocationOptions> = {}, chain: readonly Issued[] = CHAIN) {
+  const read = lists.flatMap((list) => readRevocationLists(list))
+  return new Revocation(read, { certificates: 'chain', mode: 'STRICT', ...options }).judge(chain.map(factsOf), NOW)
+}
+
+/** What refuses, as `code of the certificate at`. */
+const refusals = (...asked: Parameters<typeof judge>) => judge(...asked).findings.map(({ code, at }) => `${code} ${at}`)
+
+/** An authority whose key usage lets it sign certificates alone. */
+function withoutCrlSign(name: string): Authority {
+  const extension = (oid: string, value: Buffer) => sequence(objectIdentifier(oid), boolean(true), octetString(value))
+  const onlyExtensions = [
+    extension('2.5.29.19', sequence(boolean(true))),
+    extension('2.5.29.15', bitString(Buffer.from([0x04]), 2)),
+  ]
+  return root.authority(name, { onlyExtensions })
+}
+
+describe('every certificate of a chain, the root too, needs the list of its issuer', () => {
+  test('and with all of them whoever is in none is let in', () => {
+    expect(refusals([root.crl(), between.crl([eve])])).toEqual([])
+  })
+
+  test.each<[string, () => string[], string[]]>([
+    ['none at all', () => [], ['UNABLE_TO_GET_CRL 0', 'UNABLE_TO_GET_CRL 1', 'UNABLE_TO_GET_CRL 2']],
+    ["none of the root's", () => [between.crl()], ['UNABLE_TO_GET_CRL 1', 'UNABLE_TO_GET_CRL 2']],
+    ["none of the intermediate's", () => [root.crl()], ['UNABLE_TO_GET_CRL 0']],
+  ])('%s', (_, lists, expected) => {
+    expect(refusals(lists())).toEqual(expected)
+  })
+
+  test('but for the root where lists are fetched, which nobody else could revoke', () => {
+    expect(refusals([root.crl()], { fetched: () => readRevocationLists(between.crl()) })).toEqual([])
+    expect(refusals([], { fetched: () => [] })).toEqual(['UNABLE_TO_GET_CRL 0', 'UNABLE_TO_GET_CRL 1'])
+  })
+
+  test('and with leaf only the first does', () => {
+    expect(refusals([between.crl()], { certificates: 'leaf' })).toEqual([])
+  })
+})
+
+describe('refuses', () => {
+  test.each<[string, () => string[], string[]]>([
+    ['whoever is revoked', () => [root.crl(), between.crl([ada])], ['CERT_REVOKED 0']],
+    ['whose issuer is revoked', () => [root.crl([between]), between.crl()], ['CERT_REVOKED 1']],
+    ['by a list that is over', () => [root.crl(), between.crl([], { nextUpdate: -0.5 })], ['CRL_HAS_EXPIRED 0']],
+    ['by a list of the future', () => [root.crl(), between.crl([], { thisUpdate: 1 })], ['CRL_NOT_YET_VALID 0']],
+    [
+      'by a list that somebody else has signed in the name of the authority',
+      () => [root.crl(), between.crl([], { signer: root })],
+      ['CRL_SIGNATURE_FAILURE 0'],
+    ],
+  ])('%s', (_, lists, expected) => {
+    expect(refusals(lists())).toEqual(expected)
+  })
+
+  test('by the list of an authority that may not sign lists', () => {
+    const issuer = withoutCrlSign('no lists')
+    const chain = [issuer.client('bob'), issuer, root]
+    expect(refusals([root.crl(), issuer.crl()], {}, chain)).toEqual(['KEYUSAGE_NO_CRL_SIGN 0'])
+  })
+})
+
+describe('IGNORE_CA_ERROR', () => {
+  const lenient = { mode: 'IGNORE_CA_ERROR' } as const
+
+  test('tells what is missing or over, and refuses nobody for it', () => {
+    const { findings, ignored } = judge([between.crl([], { nextUpdate: -0.5 })], lenient)
+    expect(findings).toEqual([])
+    expect(ignored.map(({ code, at }) => `${code} ${at}`)).toEqual([
+      ...['CRL_HAS_EXPIRED 0', 'UNABLE_TO_GET_CRL 1', 'UNABLE_TO_GET_CRL 2'],
+    ])
+  })
+
+  test('refuses whom an old list revokes, and what nobody but a forger can have made', () => {
+    const old = [root.crl(), between.crl([ada], { nextUpdate: -0.5 })]
+    expect(refusals(old, lenient)).toEqual(['CERT_REVOKED 0'])
+    expect(refusals([root.crl(), between.crl([], { signer: root })], lenient)).toEqual(['CRL_SIGNATURE_FAILURE 0'])
+  })
+})
+
+test('of several lists a current one counts, and of those the newest', () => {
+  const older = between.crl([ada], { thisUpdate: -2 })
+  const newer = between.crl([eve], { thisUpdate: -1 })
+  const over = between.crl([ada], { thisUpdate: -0.5, nextUpdate: -0.1 })
+  for (const lists of [
+    [older, newer, over],
+    [over, newer, older],
+  ])
+    expect(refusals([root.crl(), ...lists])).toEqual([])
+})
+
+test('it must be judged again when a list begins or ends, whichever comes first', () => {
+  const { until } = judge([root.crl([], { nextUpdate: 3 }), between.crl([], { nextUpdate: 2 })])
+  expect(Math.abs(until - (NOW + 2 * DAY))).toBeLessThan(60_000)
+  const later = judge([root.crl(), between.crl([], { thisUpdate: 1, nextUpdate: 5 })]).until
+  expect(Math.abs(later - (NOW + DAY))).toBeLessThan(60_000)
+})
+
+test('a stranger is told that no list speaks of him', () => {
+  const lists = new Revocation(readRevocationLists(between.crl()), { certificates: 'chain', mode: 'STRICT' })
+  expect(lists.judgeStranger(factsOf(ada)).findings).toMatchObject([{ code: 'UNABLE_TO_GET_CRL', at: 0 }])
+})
