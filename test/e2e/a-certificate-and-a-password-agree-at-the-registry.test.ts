@@ -54,7 +54,7 @@ beforeAll(async () => {
   stranger = scene.clients.client('stranger')
   strict = await scene.start(config(false))
   lenient = await scene.start(config(true))
-}, 30_000)
+})
 
 const login = (gateway: Gateway, as: Issued | undefined, headers = {}, more = '') =>
   gateway.get(`/auth/token?service=registry.test&scope=${SCOPE}${more}`, { headers, ...(as && { as }) })

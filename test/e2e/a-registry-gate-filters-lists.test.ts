@@ -40,7 +40,7 @@ beforeAll(async () => {
       },
     ],
   })
-}, 30_000)
+})
 
 const list = async (path: string, options: object = { as: builder }) => {
   const answer = await gateway.get(path, options)

@@ -48,7 +48,7 @@ beforeAll(async () => {
   builder = scene.clients.client('builder')
   gateway = await scene.start(parts(true))
   open = await scene.start(parts(false))
-}, 30_000)
+})
 
 /** Every Authorization that the registry saw with the request of this answer. */
 function authorizationsUpstream({ status, text }: Answer): string[] {

@@ -207,4 +207,4 @@ test('a responder that is none lets nobody in, however often it is asked', async
   )
   expect(refused).toEqual(HOSTILE.map(([what]) => ({ what, verdicts: [BUSY, BUSY], reason: 'as expected' })))
   expect(gateway.log.filter(({ level }) => level === 'error')).toEqual([])
-}, 30_000)
+})

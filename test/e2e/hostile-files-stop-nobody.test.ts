@@ -102,7 +102,7 @@ describe('a reload is refused, and who was served is served on', () => {
     expect(line).toMatchObject({ level: 'error' })
     await isServed()
     renameSync(`${authorities}.kept`, authorities)
-  }, 20_000)
+  })
 
   test('where a link to itself did', async () => {
     rmSync(lists, { recursive: true })

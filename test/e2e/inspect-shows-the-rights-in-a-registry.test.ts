@@ -44,7 +44,7 @@ beforeAll(async () => {
     ],
   }
   file = temporaryFile('gateway.yaml', JSON.stringify(config))
-}, 30_000)
+})
 
 const inspect = (...args: string[]) => sallyport(['inspect', ...args, '-c', file])
 const certificate = () => temporaryFile('client.pem', scene.ada.chain)

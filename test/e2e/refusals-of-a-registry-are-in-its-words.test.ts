@@ -47,7 +47,7 @@ beforeAll(async () => {
       { name: 'api', url: scene.backend.url, routes: [{ name: 'api', hosts: ['api.test'], rules: [['password']] }] },
     ],
   })
-}, 30_000)
+})
 
 const ask = (name: string, path: string, { headers, ...options }: Ask = {}) =>
   gateway.get(path, { servername: 'localhost', headers: { host: `${name}.test`, ...headers }, ...options })

@@ -39,7 +39,7 @@ function realms(signer: { chain: string; key: string }) {
 beforeAll(async () => {
   scene = await makeScene()
   gateway = await scene.start(realms(scene.inside.client('signer')))
-}, 30_000)
+})
 
 const get = (query: string, headers: Record<string, string> = {}, path = AUTH) =>
   gateway.get(query === '' ? path : `${path}?${query}`, { headers })

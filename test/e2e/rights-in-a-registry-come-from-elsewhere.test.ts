@@ -13,7 +13,7 @@ let scene: Scene
 
 beforeAll(async () => {
   scene = await makeScene()
-}, 30_000)
+})
 
 function parts(realm: object) {
   const signer = scene.inside.client('signer')

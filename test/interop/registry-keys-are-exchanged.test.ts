@@ -12,7 +12,7 @@ describeRegistry('the keys of tokens', () => {
 
   beforeAll(async () => {
     scene = await makeRegistryScene({ mode: 'tokens', realm })
-  }, 30_000)
+  })
 
   const token = async () => {
     const path = '/auth/token?service=registry.test&scope=repository:public/app:pull'
@@ -54,11 +54,11 @@ describeRegistry('the keys of tokens', () => {
     for (const each of [first, second, third]) expect(await accepted(each)).toBe(true)
     const answer = await scene.gateway.get('/auth/jwks.json', { host: `${HOST}:${scene.port}` })
     expect(json<{ keys: object[] }>(answer).keys).toHaveLength(2)
-  }, 30_000)
+  })
 
   test('a key that the registry does not know is refused by it, so what stands above means something', async () => {
     const { authority } = await import('../support/pki.ts')
     await scene.gateway.reload(configWith(authority('elsewhere').client('signer'), [], {}))
     expect(await accepted(await token())).toBe(false)
-  }, 30_000)
+  })
 })

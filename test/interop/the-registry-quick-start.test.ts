@@ -31,5 +31,5 @@ describeWith(['docker-registry', 'curl'], 'the quick start of docs/registry.md',
       env: { PATH: `${join(folder, 'bin')}:${process.env.PATH}`, SALLYPORT_ADMIN_LISTEN: `127.0.0.1:${admin}` },
     })
     expect([status, stdout, stderr]).toEqual([0, expect.stringContaining('{"repositories":[]}\n'), expect.any(String)])
-  }, 60_000)
+  })
 })

@@ -60,22 +60,18 @@ describeWith(['nginx'], 'nginx', () => {
 
   const told = ({ status, text }: Answer) => `${status} ${status === 200 ? text : ''}`
 
-  test.each(['root', 'all'])(
-    'counts the same intermediates where the trust store holds: %s',
-    async (store) => {
-      const [ours, theirs]: [Record<string, string>, Record<string, string>] = [{}, {}]
-      for (const depth of DEPTHS) {
-        for (const [name, as] of clients) {
-          const host = `${store}${depth}.test`
-          ours[`${host}, ${name}`] = told(await gateway.get('/', { as, host }))
-          theirs[`${host}, ${name}`] = told(await ask(nginx, '/', { as, host }))
-        }
+  test.each(['root', 'all'])('counts the same intermediates where the trust store holds: %s', async (store) => {
+    const [ours, theirs]: [Record<string, string>, Record<string, string>] = [{}, {}]
+    for (const depth of DEPTHS) {
+      for (const [name, as] of clients) {
+        const host = `${store}${depth}.test`
+        ours[`${host}, ${name}`] = told(await gateway.get('/', { as, host }))
+        theirs[`${host}, ${name}`] = told(await ask(nginx, '/', { as, host }))
       }
-      expect(ours).toEqual(theirs)
-      expect(ours[`${store}0.test, none`]).toBe('200 SUCCESS')
-      expect(ours[`${store}1.test, two`]).toBe('400 ')
-      expect(ours[`${store}2.test, two`]).toBe('200 SUCCESS')
-    },
-    60_000,
-  )
+    }
+    expect(ours).toEqual(theirs)
+    expect(ours[`${store}0.test, none`]).toBe('200 SUCCESS')
+    expect(ours[`${store}1.test, two`]).toBe('400 ')
+    expect(ours[`${store}2.test, two`]).toBe('200 SUCCESS')
+  })
 })

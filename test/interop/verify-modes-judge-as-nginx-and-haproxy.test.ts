@@ -146,13 +146,13 @@ describeWith(['nginx'], 'nginx', () => {
   test('lets in the same clients, and says the same of them', async () => {
     await startBoth(undefined)
     await compare(CLIENTS.filter((name) => name !== 'revoked'))
-  }, 120_000)
+  })
 
   test('does so with a revocation list, too', async () => {
     const gone = clients.get('revoked') as Issued
     await startBoth(scene.clients.crl([gone]))
     await compare(CLIENTS.filter(revocation))
-  }, 120_000)
+  })
 })
 
 describeWith(['haproxy'], 'HAProxy', () => {
@@ -201,5 +201,5 @@ describeWith(['haproxy'], 'HAProxy', () => {
       }
     }
     expect(ours).toEqual(theirs)
-  }, 120_000)
+  })
 })

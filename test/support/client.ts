@@ -21,6 +21,8 @@ export interface Ask {
   readonly plain?: boolean
   /** Where to connect; 127.0.0.1 by default. */
   readonly address?: string
+  /** How long the head of the answer is waited for; 30 by default. */
+  readonly seconds?: number
 }
 
 export interface Answer {
@@ -57,6 +59,7 @@ export function begin(port: number, path: string, options: Ask = {}): Promise<In
     tls,
     plain,
     address = '127.0.0.1',
+    seconds = 30,
   } = options
   const answered = new Promise<IncomingMessage>((resolve, reject) => {
     const request = (plain ? httpRequest : httpsRequest)({
@@ -76,7 +79,7 @@ export function begin(port: number, path: string, options: Ask = {}): Promise<In
     if (body === undefined || typeof body === 'string' || Buffer.isBuffer(body)) request.end(body)
     else body.pipe(request)
   })
-  return within(30, `an answer to ${method} ${path}`, answered)
+  return within(seconds, `an answer to ${method} ${path}`, answered)
 }
 
 /** The JSON of an answer; throws with the text where it is none. */

@@ -158,7 +158,7 @@ test('names of every make are judged as OpenSSL judges them', async () => {
   )
   // Or nothing would have been compared.
   expect(Math.min(seen.good, seen.bad)).toBeGreaterThan(50)
-}, 120_000)
+})
 
 const acme = nameOf(['O', 'Acme'], ['CN', 'ada'])
 

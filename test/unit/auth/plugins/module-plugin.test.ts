@@ -79,7 +79,7 @@ describe('what costs nobody else', () => {
   })
 
   test('an answer that never comes is waited for so long, and others are answered meanwhile', async () => {
-    const plugin = pluginOf(OBEDIENT, { timeout: 300 })
+    const plugin = pluginOf(OBEDIENT, { timeout: 1000 })
     await plugin.ready()
     const never = plugin.ask(callWith('never'))
     expect(await plugin.ask(callWith('set'))).toMatchObject({ kind: 'returned' })

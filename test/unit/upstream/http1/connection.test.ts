@@ -218,7 +218,7 @@ describe('time', () => {
   })
 
   test('an idle connection closes after the idle timeout, in which the read timeout has no part', async () => {
-    const line = await lineTo(answerAll, { readTimeout: 50, idleTimeout: 1000 })
+    const line = await lineTo(answerAll, { readTimeout: 50, idleTimeout: 2000 })
     await line.send().over
     await pause(200)
     expect(line.connection.closed).toBe(false)
