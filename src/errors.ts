@@ -124,7 +124,7 @@ const CODES = {
     fault: 'client',
     closes: true,
     title: 'Request Header Fields Too Large',
-    remedy: 'Send fewer or shorter header fields and cookies.',
+    remedy: 'Send fewer or shorter header fields and cookies, or a shorter URL.',
   },
   GW_CLIENT_CLOSED: {
     status: 400,

@@ -13,8 +13,12 @@ export function malformedRequest(
   return undefined
 }
 
-/** nginx tells a request line that is too long (414) from headers that are too large (400, 431 here). */
+/**
+ * nginx tells a request line that is too long (414) from headers that are too large (400, 431 here). The packet is the last one that came: where it begins like a
+ * request, the longer of its two parts is to blame; of a later packet, a cookie or a token is likelier.
+ */
 function overflowCode(packet: Buffer | undefined): ErrorCode {
-  const lineEnds = packet?.indexOf('\n') ?? 0
-  return lineEnds === -1 ? 'GW_URI_TOO_LONG' : 'GW_HEADERS_TOO_LARGE'
+  if (packet === undefined || !/^[A-Z]+ \S/.test(packet.toString('latin1', 0, 64))) return 'GW_HEADERS_TOO_LARGE'
+  const lineEnds = packet.indexOf('\n')
+  return lineEnds === -1 || lineEnds > packet.length / 2 ? 'GW_URI_TOO_LONG' : 'GW_HEADERS_TOO_LARGE'
 }

@@ -32,6 +32,8 @@ test.each<[what: string, bytes: string, status: number, code: string]>([
   ['a body too large, as its length says', head('Content-Length: 10241\r\n'), 413, 'GW_BODY_TOO_LARGE'],
   ['a URL too long', head('Content-Length: 0\r\n', `/${'x'.repeat(1100)}`), 414, 'GW_URI_TOO_LONG'],
   ['a header too large', head(`X: ${'x'.repeat(9000)}\r\n`), 431, 'GW_HEADERS_TOO_LARGE'],
+  ['a header too large for one record of TLS', head(`X: ${'x'.repeat(40_000)}\r\n`), 431, 'GW_HEADERS_TOO_LARGE'],
+  ['a URL too long for any head', head('', `/${'x'.repeat(12_000)}`), 414, 'GW_URI_TOO_LONG'],
   ['headers too many', head('X: x\r\n'.repeat(60)), 431, 'GW_HEADERS_TOO_LARGE'],
   ['more headers than Node counts', head(`${'a:\r\n'.repeat(1500)}Content-Length: 5\r\n`), 431, 'GW_HEADERS_TOO_LARGE'],
 ])('%s', async (_what, bytes, status, code) => {
