@@ -4,8 +4,9 @@ import { KEYSTONE_ONLY } from './keystone.ts'
 import { headersOf, PRESETS, type PresetName } from './presets.ts'
 
 /**
- * Names by which gateways tell backends who is calling: nginx, HAProxy, Apache, Envoy, Traefik, Kong, AWS, Azure, Cloudflare,
- * oauth2-proxy, Kubernetes, RFC 9440. A backend that once stood behind another gateway may still believe them, so they
+ * Names by which gateways tell backends who is calling: nginx, HAProxy, Apache, Envoy, Traefik, Kong, AWS, Azure, Google, Cloudflare,
+ * Tailscale, oauth2-proxy, Authelia, authentik, Pomerium, Vouch, SiteMinder, WebSEAL, Kubernetes, RFC 9440. Not among them are assertions that
+ * a backend verifies by their signature. A backend that once stood behind another gateway may still believe them, so they
  * never come from outside (RFC 9440 section 4: also where no client certificate is asked for).
  */
 const IDENTITY_NAMES = new Set([
@@ -16,13 +17,28 @@ const IDENTITY_NAMES = new Set([
   'client-cert',
   'client-cert-chain',
   'remote-user',
+  'remote-groups',
+  'remote-email',
+  'remote-name',
   'x-remote-user',
   'x-remote-group',
   'x-remote-uid',
   'x-webauth-user',
+  'x-vouch-user',
+  'x-userinfo',
+  'x-amzn-oidc-identity',
+  'cf-access-authenticated-user-email',
+  'sm-user',
+  'sm-userdn',
+  'sm-universalid',
+  'iv-user',
+  'iv-user-l',
+  'iv-groups',
+  'iv-creds',
   'x-credential-identifier',
   'x-credential-username',
   'x-anonymous-consumer',
+  'x-authenticated-user',
   'x-authenticated-userid',
   'x-authenticated-groups',
   'x-authenticated-scope',
@@ -50,6 +66,13 @@ const IDENTITY_PREFIXES = [
   'x-auth-request-',
   'x-amzn-mtls-',
   'cf-client-cert-',
+  'cf-cert-',
+  'x-clientcert-',
+  'x-ms-client-principal',
+  'x-goog-authenticated-user-',
+  'tailscale-user-',
+  'x-pomerium-claim-',
+  'x-authentik-',
 ]
 
 /** Whether a folded name says who is calling, in any gateway's words. */

@@ -125,6 +125,9 @@ test.each([
   'X-Remote-User',
   'X-Auth-Request-User',
   'Cf-Client-Cert-Sha256',
+  'X-MS-CLIENT-PRINCIPAL-NAME',
+  'X-Goog-Authenticated-User-Email',
+  'Tailscale-User-Login',
 ])("another gateway's %s never arrives either", async (name) => {
   const seen = await send(`${name}: forged\r\n`)
   expect(JSON.stringify(seen?.rawHeaders)).not.toContain('forged')

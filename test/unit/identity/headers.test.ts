@@ -40,12 +40,23 @@ describe('the request header filter', () => {
     ...['X-Amzn-Mtls-Clientcert-Subject', 'Cf-Client-Cert-Sha256', 'X-ARR-ClientCert', 'X-Auth-Request-User'],
     ...['X-Forwarded-User', 'X-Forwarded-For', 'X-Forwarded-Proto', 'X-Forwarded-Anything', 'Forwarded'],
     ...['X-Real-IP', 'X-Request-ID', 'X-SSL-Issuer', 'X-SSL-Cert', 'X-Client-Verify', 'X-Client-DN'],
+    ...['X-MS-CLIENT-PRINCIPAL', 'X-MS-CLIENT-PRINCIPAL-NAME', 'X-Goog-Authenticated-User-Email', 'Cf-Cert-Verified'],
+    ...['Tailscale-User-Login', 'Remote-Groups', 'Remote-Email', 'X-Amzn-Oidc-Identity', 'SM_USER', 'IV-User'],
+    ...['X-ClientCert-Subject', 'X-Authenticated-User', 'X-Pomerium-Claim-Email', 'X-Authentik-Username'],
+    ...['X-Vouch-User', 'X-Userinfo', 'Cf-Access-Authenticated-User-Email'],
   ])('drops every spelling of %s, which is not the client’s to say', (name) => {
     for (const spelling of spellings(name)) {
       expect(through([spelling, 'forged', 'A', 'b', spelling, 'again'])).toEqual(['A', 'b'])
       expect(through([spelling, 'forged', 'A', 'b', spelling, 'again'], undefined, lenient)).toEqual(['A', 'b'])
     }
   })
+
+  test.each(['X-Goog-IAP-JWT-Assertion', 'X-Amzn-Oidc-Data', 'Cf-Access-Jwt-Assertion'])(
+    'lets %s pass, which a backend verifies by its signature',
+    (name) => {
+      expect(through([name, 'signed'])).toEqual([name, 'signed'])
+    },
+  )
 
   test('drops what Connection names, in any case and spelling, but no more', () => {
     const rawHeaders = ['X-Secret', '1', 'x-secret', '2', 'X-Other', '3']
