@@ -40,7 +40,9 @@ export const schema = block('The configuration of Sallyport.', {
     default: '3.0',
     about: "The version of Kong's declarative format.",
   }),
-  _transform: field(onOff, { about: 'Accepted and not used.' }),
+  _transform: field(onOff, {
+    about: "off, as in what Kong exports: passwords are Kong's own hashes, which are refused here.",
+  }),
   _comment: field(anything, { about: 'A remark.' }),
   _ignore: field(anything, { about: 'Anything; not read.' }),
   workers: field(workerCount, {

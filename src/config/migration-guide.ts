@@ -126,6 +126,7 @@ the others by name, as \`KONG_PROXY_LISTEN\`, with what to write here, and so do
 
 What a dump of decK's holds at Kong's defaults stays as it is: \`healthchecks\` that check nothing, \`use_srv_name: false\`, \`_info\` without \`defaults\`, \`_workspace\`, words without a value (\`ttl: null\`, \`vaults: []\`), and
 plugins that are there with \`enabled: false\`. With another value each is refused, with its line and its remedy, since it would change what happens in Kong and nothing here.
+Passwords of \`basicauth_credentials\` are Kong's own hashes in what Kong and decK export: hash them anew by \`sallyport hash\`, since nobody checks SHA-1 here.
 `
 
 const NATS = `## From NATS

@@ -43,6 +43,7 @@ export function resolveConsumers(
   }
   addFromTopLevel(written, registry, context)
   reportSharedCredentials(consumers, context)
+  if (written._transform === false) reportKongsHashes(consumers, context)
   return {
     consumers: consumers.map((consumer) => ({ ...consumer, groups: [...new Set(consumer.groups)] })),
     disabled_consumers,
@@ -80,6 +81,14 @@ function addFromTopLevel(written: Written, registry: Registry<Lists>, context: R
     const group = groups.find(member.consumer_group, `${member.at}.consumer_group`, 'consumer_group')
     if (group !== undefined) ownerOf(member)?.groups.push(group)
   }
+}
+
+/** Kong exports its own hashes (SHA-1): taken as they are, each would be a password that anybody can read. All that are checked here begin with `$`. */
+function reportKongsHashes(consumers: readonly ConsumerConfig[], context: ResolveContext): void {
+  const message =
+    'is Kong\'s own hash, as _transform is false, and would be the password itself here; write what "sallyport hash" makes of the password'
+  for (const { at, password } of consumers.flatMap(({ basicauth_credentials }) => basicauth_credentials))
+    if (!password.reveal().startsWith('$')) context.report({ path: `${at}.password`, message })
 }
 
 /** Two users with one login name, or one key in whichever spelling: nobody could say who came. */

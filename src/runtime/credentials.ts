@@ -7,6 +7,9 @@ import type { Config } from '../config/index.ts'
 import type { Users } from '../types.ts'
 import type { Materials } from './materials.ts'
 
+/** SHA-1 in hex, as decK dumps it. */
+const KONGS_HASH = /^[0-9a-f]{40}$/
+
 type CredentialKind = 'basicauth_credentials' | 'keyauth_credentials' | 'application_credentials'
 
 export function eachCredential<K extends CredentialKind>({ consumers }: Config, users: Users, kind: K) {
@@ -60,10 +63,8 @@ export function mappedKey(server: string, user: string): string {
 
 function usableHash(written: string, setting: string, materials: Materials): string | undefined {
   if (!looksLikeHash(written)) {
-    materials.warn(
-      setting,
-      'is a password in clear, which whoever reads it can use; write what "sallyport hash" makes of it',
-    )
+    const what = KONGS_HASH.test(written) ? "a password in clear, or Kong's hash of one," : 'a password in clear,'
+    materials.warn(setting, `is ${what} which whoever reads it can use; write what "sallyport hash" makes of it`)
     return hashOfClear(written)
   }
   try {
