@@ -1,3 +1,4 @@
+import { setDefaultHighWaterMark } from 'node:stream'
 import { type Command, InvalidArgumentError } from 'commander'
 import { type LoadOptions, loadConfig } from '../config/index.ts'
 import { ConfigError, describeProblem, type Problem } from '../errors.ts'
@@ -26,6 +27,7 @@ export function addRun(program: Command): void {
     .option('--tlscacert <file>', "NATS's: the authorities of the clients")
     .option('--tlsverify', "NATS's: demand a client certificate", false)
     .action(async ({ config: file, authnOpt, ...tls }: { config?: string; authnOpt: Overrides } & NatsFlags) => {
+      setDefaultHighWaterMark(false, STREAM_BYTES)
       if (isWorker()) {
         serveAsWorker()
         return
@@ -39,6 +41,12 @@ export function addRun(program: Command): void {
       }
     })
 }
+
+/**
+ * What a stream keeps before it reads no further, while nobody takes it. Node's 64 KiB are 64 Ki pieces where a client sends byte by byte, each of which takes more than a
+ * hundred bytes. As much as one TLS record holds.
+ */
+const STREAM_BYTES = 16 * 1024
 
 type Overrides = NonNullable<LoadOptions['overrides']>
 

@@ -1,6 +1,7 @@
 import { GatewayError } from '../errors.ts'
 import type { Call } from '../types.ts'
 import type { BodySink, OutgoingBody } from './http1/outgoing-request.ts'
+import { SmallPieces } from './small-pieces.ts'
 
 /** What is worth a copy to leave in one write with the head: two writes cost a third of a small request (docs/performance.md). */
 const MAX_WHOLE = 16 * 1024
@@ -19,6 +20,19 @@ export class RequestBody implements OutgoingBody {
   readonly #call: Call
   readonly #writeTimeout: number
   readonly #begin: () => void
+  readonly #pieces = new SmallPieces({
+    write: (bytes) => this.#sink?.data(bytes),
+    hold: () => {
+      this.#holds = true
+      // What the system reads, not the stream: that would keep what is under way piece by piece.
+      this.#call.request.socket.pause()
+    },
+    goOn: () => {
+      if (!this.#paused) this.#letGo()
+    },
+  })
+  /** Whether the client's connection is not read for the moment. */
+  #holds = false
 
   /**
    * @param writeTimeout milliseconds between two reads of the upstream
@@ -67,14 +81,23 @@ export class RequestBody implements OutgoingBody {
     this.#paused = false
     this.#expectClient()
     this.#call.request.body.resume()
+    this.#letGo()
   }
 
   giveUp(): void {
     clearTimeout(this.#timer)
+    this.#pieces.drop()
+    this.#letGo()
     this.#sink = undefined
     const stream = this.#call.request.body
     stream.off('data', this.#data).off('end', this.#end).off('close', this.#closed)
     stream.takeBack?.()
+  }
+
+  #letGo(): void {
+    if (!this.#holds) return
+    this.#holds = false
+    this.#call.request.socket.resume()
   }
 
   #fail(error: GatewayError): void {
@@ -96,15 +119,17 @@ export class RequestBody implements OutgoingBody {
     this.#received += chunk.length
     const { maxBodySize } = this.#call.limits
     if (maxBodySize > 0 && this.#received > maxBodySize) {
+      this.#pieces.flush()
       this.#fail(new GatewayError('GW_BODY_TOO_LARGE', `the body exceeds client_max_body_size, ${maxBodySize} bytes`))
       return
     }
     // While it is paused, the timer waits for the upstream.
     if (!this.#paused) this.#timer?.refresh()
-    this.#sink?.data(chunk)
+    this.#pieces.add(chunk)
   }
 
   readonly #end = (): void => {
+    this.#pieces.flush()
     const sink = this.#sink
     this.giveUp()
     sink?.end()

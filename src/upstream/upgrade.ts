@@ -10,10 +10,13 @@ import type { AnswerHandler, UpstreamConnection } from './http1/connection.ts'
 import { type AnswerHead, malformed } from './http1/head-reader.ts'
 import type { OutgoingRequest } from './http1/outgoing-request.ts'
 import type { ConnectionPool } from './pool.ts'
+import { SmallPieces } from './small-pieces.ts'
 import { watchUnread } from './unread.ts'
 
 /** Bytes that are kept of a client that does not wait for the answer; then it must. */
 const EARLY_LIMIT = 64 * 1024
+/** What each read of it costs besides, about: a client may send byte by byte. */
+const COST_OF_READ = 256
 
 export interface UpgradeAttempt {
   readonly pool: ConnectionPool
@@ -93,7 +96,7 @@ class Upgrade implements AnswerHandler {
     }
     this.#finish()
     if (rest.length > 0) socket.write(rest)
-    for (const chunk of this.#early) upstream.write(chunk)
+    if (this.#early.length > 0) upstream.write(Buffer.concat(this.#early))
     join(socket, upstream, readTimeout, this.#resolve)
   }
 
@@ -177,7 +180,7 @@ class Upgrade implements AnswerHandler {
 
   readonly #keep = (chunk: Buffer): void => {
     this.#early.push(chunk)
-    this.#earlySize += chunk.length
+    this.#earlySize += chunk.length + COST_OF_READ
     if (this.#earlySize >= EARLY_LIMIT) this.#request.socket.pause()
   }
 
@@ -213,6 +216,25 @@ function join(client: Duplex, upstream: Socket, idleTimeout: number, over: () =>
   upstream.once('close', closed(upstream, client))
   // A timeout of the socket counts what passes in either direction.
   upstream.setTimeout(idleTimeout, () => upstream.destroy())
-  client.pipe(upstream)
-  upstream.pipe(client)
+  carry(client, upstream)
+  carry(upstream, client)
+}
+
+/** As `from.pipe(to)`, with small pieces together. */
+function carry(from: Duplex, to: Duplex): void {
+  const goOn = () => {
+    if (!to.writableNeedDrain) from.resume()
+  }
+  const write = (bytes: Buffer) => {
+    if (!to.write(bytes)) from.pause()
+  }
+  const pieces = new SmallPieces({ write, hold: () => from.pause(), goOn })
+  from.on('data', (chunk: Buffer) => pieces.add(chunk))
+  to.on('drain', goOn)
+  from.once('end', () => {
+    pieces.flush()
+    to.end()
+  })
+  from.once('close', () => pieces.drop())
+  from.resume()
 }

@@ -10,7 +10,7 @@ export class CountedBody extends Readable implements RequestStream {
   #taker: BodyTaker | undefined
 
   constructor(socket: Socket, length: number) {
-    super({ highWaterMark: 64 * 1024 })
+    super()
     this.#socket = socket
     this.#remaining = length
   }
