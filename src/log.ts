@@ -37,8 +37,10 @@ export interface Log {
   readonly fatal: Write
   child(fields: Readonly<Record<string, unknown>>): Log
   handshakeFailed(failure: HandshakeFailure): void
-  /** One line per request, whatever the level, or none at no cost. */
-  /** @param options.secretParameters of the query, whose values are not logged */
+  /**
+   * One line per request, whatever the level, or none at no cost.
+   * @param options.secretParameters of the query, whose values are not logged
+   */
   accessLog(options: { readonly enabled: boolean; readonly secretParameters?: ReadonlySet<string> }): AccessLog
   /** Writes lines that another process of this gateway has made. */
   relay(lines: string): void
@@ -68,7 +70,6 @@ export function createLog({ level, destination }: LogOptions): Log {
 interface Sink {
   write(lines: string): unknown
   flush?(): Promise<void>
-  flushSync?(): void
 }
 
 function wrap(logger: pino.Logger, sink: Sink): Log {

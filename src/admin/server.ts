@@ -14,8 +14,6 @@ export interface AdminOptions {
   readonly ready: () => Readiness
   /** Told of what nobody foresaw; the client only learns that it happened. */
   readonly failed?: (error: unknown) => void
-  /** Further names by which the listener may be asked where it listens on loopback. */
-  readonly allowedHosts?: readonly string[]
 }
 
 /** Not listening yet: the caller says where, and closes it. */
@@ -49,11 +47,11 @@ const ENDPOINTS: Readonly<Record<string, string>> = {
 
 async function answer(
   server: Server,
-  { metrics, ready, allowedHosts = [] }: AdminOptions,
+  { metrics, ready }: AdminOptions,
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
-  if (!mayAsk(server, request.headers.host, allowedHosts)) {
+  if (!mayAsk(server, request.headers.host)) {
     return send(response, 403, {
       message: 'the Host of this request is not a name of this listener; use localhost or its address',
     })
@@ -74,13 +72,13 @@ async function answer(
  * Guards a loopback listener against DNS rebinding: a page in a browser on this machine may point its own domain name to 127.0.0.1 and would then be
  * allowed to read the answers. Its Host is then that name, while an address or `localhost` cannot be taken over.
  */
-function mayAsk(server: Server, host: string | undefined, allowedHosts: readonly string[]): boolean {
+function mayAsk(server: Server, host: string | undefined): boolean {
   const address = server.address()
   // A browser cannot reach a Unix socket, and always sends Host.
   if (host === undefined || address === null || typeof address === 'string' || !isLoopback(address.address)) return true
   const name = host.replace(/:\d*$/, '').toLowerCase()
   const bare = name.startsWith('[') && name.endsWith(']') ? name.slice(1, -1) : name
-  return isIP(bare) !== 0 || name === 'localhost' || allowedHosts.includes(name)
+  return isIP(bare) !== 0 || name === 'localhost'
 }
 
 function isLoopback(address: string): boolean {

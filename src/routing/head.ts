@@ -16,9 +16,6 @@ export interface HeadLimits {
   readonly maxTarget: number
 }
 
-/** nginx's own. */
-export const DEFAULT_HEAD_LIMITS: HeadLimits = Object.freeze({ maxHeaders: 1000, maxTarget: 8192 })
-
 export interface HeadWithUpgrade extends RequestHead {
   /** Upgrade's value in lower case, only where Connection lists it too and the version is 1.1 (RFC 9110 7.8). */
   readonly upgrade: string | undefined

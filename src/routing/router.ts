@@ -14,7 +14,6 @@ export interface RouteQuery {
   readonly rawHeaders: readonly string[]
   /** The connection's TLS server name, lower case. */
   readonly serverName?: string | undefined
-  readonly protocol: 'https'
 }
 
 export interface Router {

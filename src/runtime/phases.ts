@@ -61,7 +61,7 @@ export function createPhases(options: PhasesOptions): Phases {
     admit,
     verify,
     route: (method, { destination }, request, { serverName }) =>
-      router.match({ destination, method, rawHeaders: request.rawHeaders, serverName, protocol: 'https' }),
+      router.match({ destination, method, rawHeaders: request.rawHeaders, serverName }),
     authenticate: (route, caller) => accessOf(route, caller.server)?.authenticate(caller) ?? NOBODY,
     authorize: (route, caller, identity) => accessOf(route, caller.server)?.authorize(caller, identity),
     admitted: ({ socket }, identity) => options.admitted.note(socket, identity),

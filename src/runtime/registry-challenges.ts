@@ -41,7 +41,6 @@ function leadsToTokens(router: Router, authority: string, path: string): boolean
     method: 'GET',
     rawHeaders: ['Host', authority],
     serverName: host,
-    protocol: 'https',
-  } as const
+  }
   return router.match(query)?.route.service instanceof TokenService
 }

@@ -96,7 +96,7 @@ export class Supervisor {
     this.#log.info({ workers: this.#members.size }, 'ready')
   }
 
-  /** One worker after the other; where the first refuses, the others keep what they have too. */
+  /** One worker after the other; where the first refuses, the others keep what they have too. One that says nothing is passed over. */
   reload(reason: string): Promise<boolean> {
     return this.#inTurn(async () => {
       if (this.#draining) return false
@@ -105,7 +105,8 @@ export class Supervisor {
         const answer = await this.#ask(member, (id) => ({ kind: 'reload', id, reason }))
         if (answer?.kind === 'reloaded' && answer.accepted) continue
         accepted = false
-        break
+        if (answer) break
+        this.#log.error({ worker: member.worker.id, reason }, 'a worker does not say whether it has reloaded')
       }
       const loaded = await loadConfigBeside(this.#options.load)
       if (accepted) this.#knowledge.apply(loaded)
@@ -203,6 +204,8 @@ export class Supervisor {
     }
     this.#members.add(member)
     worker.once('exit', (code, signal) => this.#ended(member, signal ?? code))
+    // A stop that came while it started knew nothing of it.
+    if (this.#draining) this.#dismiss(member)
     return member
   }
 

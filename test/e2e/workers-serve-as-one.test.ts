@@ -164,6 +164,32 @@ test('SIGUSR2 replaces all of them while no request is refused or lost, on new c
   expect(workersOf(gateway).filter((pid) => before.includes(pid))).toEqual([])
 })
 
+test('SIGTERM while they are replaced leaves none that takes new connections, and loses no request', async () => {
+  const gateway = await scene.start({ workers: 2, shutdown: { timeout: '5m' } })
+  const held = Promise.withResolvers<void>()
+  scene.backend.respond = (_request, response) => void held.promise.then(() => response.end('late'))
+  const asked = gateway.get('/', { as: scene.ada })
+  await waitFor('the request', () => scene.backend.seen.length > 0)
+  gateway.child.process.kill('SIGUSR2')
+  await waitFor('a third worker', () => workersOf(gateway).length === 3)
+  gateway.child.process.kill('SIGTERM')
+  // It has started by then, or is not going to.
+  await gateway.logged({ msg: 'draining', worker: 3 })
+  await waitFor('nobody who listens', () =>
+    gateway.open({ as: scene.ada }).then(
+      (connection) => {
+        connection.destroy()
+        return false
+      },
+      () => true,
+    ),
+  )
+  held.resolve()
+  expect((await asked).text).toBe('late')
+  scene.backend.reset()
+  expect(await gateway.child.exited).toMatchObject({ status: 0 })
+})
+
 test('SIGTERM drains all of them, and the gateway ends with status 0', async () => {
   const gateway = await scene.start({ workers: 2 })
   const pids = workersOf(gateway)

@@ -79,13 +79,13 @@ test.each(['POST', 'PUT', 'DELETE', 'OPTIONS'])('%s is not allowed', async (meth
 })
 
 test('on loopback a page that points its own name here learns nothing (DNS rebinding)', async () => {
-  const port = await started({ allowedHosts: ['gateway.internal'] })
+  const port = await started()
   for (const host of ['evil.test', `evil.test:${port}`, 'localhost.evil.test', '127.0.0.1.evil.test', '[evil]']) {
     const { status, body } = await ask(port, '/metrics', 'GET', { host })
     expect({ host, status }).toEqual({ host, status: 403 })
     expect(body).not.toContain('up 1')
   }
-  for (const host of ['localhost', `LOCALHOST:${port}`, '127.0.0.1', '[::1]:1', 'gateway.internal:80']) {
+  for (const host of ['localhost', `LOCALHOST:${port}`, '127.0.0.1', '[::1]:1']) {
     expect({ host, ...(await ask(port, '/metrics', 'GET', { host })) }).toMatchObject({ host, status: 200 })
   }
 })

@@ -144,7 +144,7 @@ test('what is forwarded is what was matched, below the service’s path and with
         stripPath,
       }))
       const destination = { host: 'h', port: undefined, authority: 'h', path, query: '' }
-      const match = createRouter(open).match({ destination, method: 'GET', rawHeaders: [], protocol: 'https' })
+      const match = createRouter(open).match({ destination, method: 'GET', rawHeaders: [] })
       if (match === undefined) return
       const { upstreamPath, strippedPrefix } = match
       const { servicePath = '/' } = match.route as RouteRule

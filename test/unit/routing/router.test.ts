@@ -19,7 +19,7 @@ function ask(rules: readonly RouteRule[], url: string, { method = 'GET', headers
   const target = new URL(url).host === '' ? url : url.replace(/^https:\/\/[^/?]*/, '') || '/'
   const authority = /^https:\/\/([^/?]*)/.exec(url)?.[1]
   const destination = readDestination({ url: target, method, httpVersionMajor: 1, httpVersionMinor: 1 }, authority)
-  return createRouter(rules).match({ destination, method, rawHeaders: headers, serverName: sni, protocol: 'https' })
+  return createRouter(rules).match({ destination, method, rawHeaders: headers, serverName: sni })
 }
 
 const found = (rules: readonly RouteRule[], url: string, asked?: Asked) => ask(rules, url, asked)?.route.name
@@ -137,7 +137,7 @@ describe('conditions', () => {
   test('a route without conditions takes everything but OPTIONS *', () => {
     expect(found([rule('any', {})], 'https://h/x')).toBe('any')
     const destination = readDestination({ url: '*', method: 'OPTIONS', httpVersionMajor: 1, httpVersionMinor: 1 }, 'h')
-    const query = { destination, method: 'OPTIONS', rawHeaders: [], protocol: 'https' as const }
+    const query = { destination, method: 'OPTIONS', rawHeaders: [] }
     expect(createRouter([rule('any', {})]).match(query)).toBeUndefined()
   })
 
