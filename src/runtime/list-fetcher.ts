@@ -9,8 +9,10 @@ import { jointStatement, type RevocationList } from '../tls-cert-utils/revocatio
 import type { FetchedStatements } from './fetched-statements.ts'
 import { downloadLists } from './list-download.ts'
 
-/** How often it is looked whether a list must be fetched again, in milliseconds. */
+/** How often it is looked whether a list must be fetched again, in milliseconds, where `interval` is not shorter. */
 const TICK = 15_000
+/** Until all connections have been judged again, in milliseconds and with much to spare. */
+const SEEKING = 30_000
 /** A list is fetched again so long before its next update. */
 const MARGIN = 60_000
 /** An address that gave no list is left alone for so long: handshakes would ask it again and again. */
@@ -26,6 +28,8 @@ interface Entry {
   /** What they say; nothing before there are any. */
   statement: string
   usedAt: number
+  /** Since when it is asked whether a connection still rests on it. */
+  soughtAt: number | undefined
   fetchAgainAt: number
   pending: Promise<void> | undefined
 }
@@ -42,7 +46,7 @@ export class ListFetcher {
   readonly #addresses = new WeakMap<CertificateFacts, string | undefined>()
   #limits: CrlFetchConfig | undefined
   #timer: NodeJS.Timeout | undefined
-  /** Called when a list has come that replaces another: open connections must be judged again. */
+  /** Called when open connections must be judged again: a list has come that replaces another, or it must be known which of them still rest on one. */
   onReplaced: (() => void) | undefined
 
   constructor(log: Log, metrics: Pick<Metrics, 'crlFetched'>, statements: FetchedStatements) {
@@ -68,7 +72,8 @@ export class ListFetcher {
   /** Takes the limits of a new configuration. */
   apply(limits: CrlFetchConfig): void {
     this.#limits = limits
-    this.#timer ??= setInterval(() => this.#tick(), TICK).unref()
+    clearInterval(this.#timer)
+    this.#timer = setInterval(() => this.#tick(), Math.min(TICK, limits.interval)).unref()
   }
 
   /** What has been fetched for a certificate; what has not will be. */
@@ -99,10 +104,12 @@ export class ListFetcher {
       lists: [],
       statement: '',
       usedAt: 0,
+      soughtAt: undefined,
       fetchAgainAt: 0,
       pending: undefined,
     }
     entry.usedAt = Date.now()
+    entry.soughtAt = undefined
     // Whoever was used last stands last.
     this.#entries.delete(source)
     this.#entries.set(source, entry)
@@ -127,7 +134,7 @@ export class ListFetcher {
       .then(
         (lists) => {
           const nextUpdate = Math.min(...lists.map((list) => list.nextUpdate))
-          const soonest = Date.now() + RETRY_PAUSE
+          const soonest = Date.now() + Math.min(RETRY_PAUSE, interval)
           entry.fetchAgainAt = Math.max(soonest, Math.min(Date.now() + interval, nextUpdate - MARGIN))
           this.#take(entry, lists)
           this.#metrics.crlFetched(true)
@@ -170,14 +177,23 @@ export class ListFetcher {
     }
   }
 
-  /** What nobody has used for long is not fetched again, but forgotten. */
   #tick(): void {
     if (!this.#limits) return
     const now = Date.now()
+    let isToSeek = false
     for (const [key, entry] of this.#entries) {
-      if (now - entry.usedAt > 2 * this.#limits.interval && !entry.pending) this.#entries.delete(key)
+      isToSeek = this.#isToSeek(entry, now) || isToSeek
+      if (now - (entry.soughtAt ?? now) > SEEKING && !entry.pending) this.#entries.delete(key)
       else if (now >= entry.fetchAgainAt) void this.#fetch(entry)
     }
+    if (isToSeek) this.onReplaced?.()
+  }
+
+  /** What no handshake has used for long is not fetched again, but forgotten; unless a connection rests on it, whose client may be revoked any day. */
+  #isToSeek(entry: Entry, now: number): boolean {
+    if (!this.#limits || entry.soughtAt !== undefined || now - entry.usedAt <= 2 * this.#limits.interval) return false
+    entry.soughtAt = now
+    return true
   }
 }
 

@@ -6,7 +6,7 @@ import { explicit, implicit, sequence } from '../support/der.ts'
 import type { Gateway } from '../support/gateway.ts'
 import { type Authority, authority, extension, type Issued } from '../support/pki.ts'
 import { listenerOf, makeScene, type Scene } from '../support/scene.ts'
-import { pause, waitFor } from '../support/wait.ts'
+import { pause, waitFor, within } from '../support/wait.ts'
 
 let scene: Scene
 let address: string
@@ -148,6 +148,19 @@ describe('what is no list of the authority refuses', () => {
     const gateway = await startFetching({ revocation_check_mode: 'IGNORE_CA_ERROR' })
     expect((await gateway.get('/', { as: client('bob') })).status).toBe(200)
   })
+})
+
+test('a list that an open connection rests on is fetched again and again, though nobody else comes: its client is cut off once he is on it', async () => {
+  const ada = client('ada')
+  serve(root.crl([], { thisUpdate: -2 }))
+  const gateway = await startFetching({}, { interval: '500ms' })
+  const open = await gateway.open({ as: ada })
+  // Several times longer ago than what nobody needs is remembered.
+  await waitFor('eight questions', () => asked.length >= 8)
+  expect(open.isClosed).toBe(false)
+  serve(root.crl([ada]))
+  await within(10, 'the end of the connection', open.closed)
+  await gateway.logged({ msg: 'connection ended', subject: 'CN=ada' })
 })
 
 test('a failure is not kept: the next handshake after a moment asks again', async () => {

@@ -130,3 +130,27 @@ describe('a list that another worker has got', () => {
 test('a list of the future gives way to the one that mends it', async () => {
   expect(await knownAfter(root.crl([], { thisUpdate: 3 }), root.crl([mallory]))).toBe(true)
 })
+
+describe('a list that no handshake has needed for two intervals', () => {
+  /** After twenty of them. Last in this file: what is under way then may be answered later. */
+  async function later(onIdle: () => void): Promise<void> {
+    served = root.crl()
+    fetcher.onReplaced = onIdle
+    await fetcher.prepare([bob, issuer])
+    for (let i = 0; i < 20; i++) {
+      jest.advanceTimersByTime(10_000)
+      await new Promise(setImmediate)
+    }
+  }
+
+  test('is forgotten where no connection rests on it either', async () => {
+    let judged = 0
+    await later(() => judged++)
+    expect([judged, fetcher.inUse]).toEqual([1, []])
+  })
+
+  test('stays where one does, which is asked by judging all of them again', async () => {
+    await later(() => void fetcher.lists(bob, issuer))
+    expect(fetcher.inUse).toHaveLength(1)
+  })
+})
