@@ -1,4 +1,4 @@
-import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads'
+import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from 'node:worker_threads'
 import { GatewayError } from '../../errors.ts'
 import type { ModuleMessage, ModuleOrder } from './module-worker.ts'
 import { type Plugin, type PluginAnswer, type PluginCall, wordsOf } from './plugin.ts'
@@ -118,8 +118,8 @@ class Thread {
     }
     this.#port.on('message', (message: ModuleMessage) => this.#heard(message))
     this.#port.unref()
-    this.#worker.on('error', (error) => this.#end(`broke: ${wordsOf(error)}`))
-    this.#worker.on('exit', () => this.#end('ended'))
+    this.#worker.on('error', (error) => this.#gone(`broke: ${wordsOf(error)}`))
+    this.#worker.on('exit', () => this.#gone('ended'))
     this.#expectLife(Math.max(timeout, START), 'did not start in time')
     this.#worker.unref()
   }
@@ -190,6 +190,14 @@ class Thread {
   #alive(): void {
     clearTimeout(this.#lifeSign)
     this.#lifeSign = undefined
+  }
+
+  /** What it said last may still be on its way: the end of a thread overtakes messages through another channel. */
+  #gone(reason: string): void {
+    for (let last = receiveMessageOnPort(this.#port); last; last = receiveMessageOnPort(this.#port)) {
+      this.#heard(last.message as ModuleMessage)
+    }
+    this.#end(reason)
   }
 
   #end(reason: string): void {
