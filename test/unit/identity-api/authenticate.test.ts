@@ -54,6 +54,11 @@ describe('the methods that a client names', () => {
     expect(await refusalOf({ methods: [says('password'), says('totp', absent)] })).toMatchObject({ status: 401 })
   })
 
+  test('must find whom the client named: a login name may be the id of somebody else', async () => {
+    const refusal = await refusalOf({ methods: [says('password', accepted(bob))] })
+    expect(refusal.status).toBe(401)
+  })
+
   test('must find the same user', async () => {
     const refusal = await refusalOf({ methods: [says('token'), says('saml2', accepted(bob))] })
     expect(refusal.status).toBe(401)

@@ -70,6 +70,11 @@ describe('a plugin that maps certificates', () => {
     expect(await mapper.map(ada)).toMatchObject({ user: { id: '7', groups: ['ops', 'dev'], customId: 'c7' } })
   })
 
+  test('is believed for no longer than the certificate is valid', async () => {
+    const { mapper } = await mapperOf({ [METHOD]: { AuthedUser: { Name: 'ada' } } }, { cacheTime: 1e15 })
+    expect(await mapper.map(ada)).toMatchObject({ status: 'mapped', until: ada.notAfter })
+  })
+
   test('names nobody where it names a consumer who is not enabled', async () => {
     const users = createUsers([], [{ id: '7', name: 'ada' }])
     const { mapper } = await mapperOf({ [METHOD]: { AuthedUser: { Name: 'ada' } } }, { users })
