@@ -38,6 +38,8 @@ const SERVER_NAME = 0
 const ALPN = 16
 const SUPPORTED_VERSIONS = 43
 
+/** Of a load balancer that the receiver does not know as one (haproxy.org/download/2.8/doc/proxy-protocol.txt). */
+const PROXY_HEADER = /^(?:PROXY (?:TCP[46]|UNKNOWN)|\r\n\r\n\0\r\nQUIT\n)/
 const HTTP_START = /^[A-Z]{3,20} /
 const HTTP_START_SO_FAR = /^[A-Z]{1,20}$/
 const LABEL = /^(?!-)[a-z0-9_-]{1,63}(?<!-)$/
@@ -61,6 +63,8 @@ export function readClientHello(bytes: Buffer): ClientHelloResult {
 
 function readOther(bytes: Buffer): ClientHelloResult {
   const start = bytes.toString('latin1', 0, 24)
+  if (PROXY_HEADER.test(start))
+    return { status: 'not_tls', reason: 'it begins with a PROXY header, which nobody from that address may send' }
   if (HTTP_START.test(start)) return { status: 'plain_http' }
   if (HTTP_START_SO_FAR.test(start)) return { status: 'incomplete', needs: bytes.length + 1 }
   return { status: 'not_tls', reason: 'the first byte is no TLS handshake record' }

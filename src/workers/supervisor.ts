@@ -34,8 +34,10 @@ interface Member {
   metrics: Snapshot
 }
 
-/** How long a worker may take for an answer before it is passed over, in milliseconds: a scrape or reload must not wait for one that hangs. */
+/** How long a worker may take for an answer before it is passed over, in milliseconds: a reload must not wait for one that hangs. */
 const ANSWER_TIME = 10_000
+/** The same for a scrape, for which Prometheus waits no longer than ten seconds: then what the worker had counted when it was last asked has to do. */
+const SNAPSHOT_TIME = 2000
 /** A worker that lived no longer than this is replaced only after as long again: one that cannot live must not keep the machine busy. */
 const SHORT_LIFE = 1000
 /** Of glibc's malloc: one for the thread that serves, one for V8's. More would keep what its compiler needed for a moment (docs/performance.md, "Memory"). */
@@ -247,7 +249,7 @@ export class Supervisor {
   }
 
   /** Undefined where it does not answer in time, or ends. */
-  #ask({ worker }: Member, question: (id: number) => ToWorker): Promise<FromWorker | undefined> {
+  #ask({ worker }: Member, question: (id: number) => ToWorker, time = ANSWER_TIME): Promise<FromWorker | undefined> {
     const id = ++this.#questions
     return new Promise((resolve) => {
       const answered = (answer?: FromWorker) => {
@@ -257,7 +259,7 @@ export class Supervisor {
         resolve(answer)
       }
       const gone = () => answered()
-      const timer = setTimeout(answered, ANSWER_TIME)
+      const timer = setTimeout(answered, time)
       worker.once('exit', gone)
       this.#waiting.set(id, answered)
       tell(worker, question(id))
@@ -268,7 +270,7 @@ export class Supervisor {
     const members = [...this.#members]
     await Promise.all(
       members.map(async (member) => {
-        const answer = await this.#ask(member, (id) => ({ kind: 'metrics', id }))
+        const answer = await this.#ask(member, (id) => ({ kind: 'metrics', id }), SNAPSHOT_TIME)
         if (answer?.kind === 'metrics') member.metrics = answer.metrics
       }),
     )

@@ -83,6 +83,8 @@ describe.each([
   test('nobody else may send it', async () => {
     expect(await statusAfter(header, '127.0.0.1')).toBeUndefined()
     expect(await statusAfter(header, '127.0.0.3')).toBeUndefined()
+    const { reason } = await gateway.logged({ msg: 'handshake failed', remote_addr: '127.0.0.3' })
+    expect(reason).toContain('PROXY header')
   })
 })
 

@@ -101,6 +101,13 @@ test('one that dies is replaced; the connections of the others go on, and no cou
   // Round robin gave each worker two of the four.
   expect(after.filter(({ status: kept }) => kept === 'fulfilled').length).toBeGreaterThanOrEqual(2)
   await waitFor('the count', async () => (await counted(gateway)) >= 6)
+  // Nor do those of one that hangs keep Prometheus waiting, which gives up after ten seconds.
+  process.kill(other as number, 'SIGSTOP')
+  try {
+    expect(await within(9, 'the metrics', counted(gateway))).toBeGreaterThanOrEqual(6)
+  } finally {
+    process.kill(other as number, 'SIGCONT')
+  }
   for (const agent of agents) agent.destroy()
 })
 
