@@ -88,7 +88,7 @@ function reportKongsHashes(consumers: readonly ConsumerConfig[], context: Resolv
   const message =
     'is Kong\'s own hash, as _transform is false, and would be the password itself here; write what "sallyport hash" makes of the password'
   for (const { at, password } of consumers.flatMap(({ basicauth_credentials }) => basicauth_credentials))
-    if (!password.reveal().startsWith('$')) context.report({ path: `${at}.password`, message })
+    if (password && !password.reveal().startsWith('$')) context.report({ path: `${at}.password`, message })
 }
 
 /** Two users with one login name, or one key in whichever spelling: nobody could say who came. */

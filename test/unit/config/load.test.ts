@@ -127,6 +127,12 @@ describe('hostile YAML', () => {
     expect(costOf(100_000) / costOf(10_000)).toBeLessThan(50)
   })
 
+  test("may be a dump of Kong's whose password is no text", () => {
+    const credential = '{ username: ada, password: 5 }'
+    const yaml = `_transform: false\nconsumers: [{ username: ada, basicauth_credentials: [${credential}] }]`
+    expect(problems(yaml).join('\n')).toMatch(/basicauth_credentials\[0\]\.password: expected/)
+  })
+
   test('cannot reach a prototype', () => {
     expect(problems('__proto__: { polluted: 1 }\nconstructor: 1').map((each) => each.replace(/;.*/, ''))).toEqual([
       'test.yaml:1:1: __proto__: is no setting here',
