@@ -66,6 +66,7 @@ test('a value of another kind in any place is read or refused, and nothing throw
       const { config, problems } = loadConfig({ file, env: {} })
       expect(config === undefined).toBe(problems.length > 0)
     }),
-    { numRuns: 250 },
+    // The same places in each run: one that nobody has met yet shall not fail somebody else's change.
+    { numRuns: 250, seed: 20_261_126 },
   )
 })
