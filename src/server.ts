@@ -12,15 +12,8 @@ import { createListenerHandler } from './listener-handler.ts'
 import type { Log } from './log.ts'
 import { createMetrics, type Metrics } from './metrics.ts'
 import { watchOpenFiles } from './open-files-watch.ts'
-import {
-  buildRuntime,
-  buildRuntimeBeside,
-  createLasting,
-  type Lasting,
-  type ListenerRuntime,
-  type Runtime,
-  type Shared,
-} from './runtime/runtime.ts'
+import { createLasting, type Lasting, type Shared } from './runtime/lasting.ts'
+import { buildRuntime, buildRuntimeBeside, type ListenerRuntime, type Runtime } from './runtime/runtime.ts'
 
 export interface ServerOptions {
   /** Where the configuration comes from, at the start and on each reload. */

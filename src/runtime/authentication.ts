@@ -13,11 +13,11 @@ import { tokenAttributes } from '../identity-api/token-attributes.ts'
 import type { Claims } from '../tokens/tokens.ts'
 import type { Store, User, Users } from '../types.ts'
 import { type Accesses, type AccessOptions, buildReceipts, createAccesses } from './access.ts'
+import type { Lasting } from './lasting.ts'
 import type { Materials } from './materials.ts'
 import { createMethodPlugins } from './method-plugins.ts'
 import { buildMethods, type Methods } from './methods.ts'
 import type { Plugins } from './plugins.ts'
-import type { Lasting } from './runtime.ts'
 import type { createTokens } from './tokens.ts'
 
 export interface AuthenticationOptions {

@@ -1,8 +1,8 @@
 import type { Config, ListenerConfig } from '../config/index.ts'
 import type { ListenerSettings } from '../listener/listener.ts'
 import { createPeerSet } from '../routing/addresses.ts'
+import type { Lasting } from './lasting.ts'
 import type { ListenerServers } from './policies.ts'
-import type { Lasting } from './runtime.ts'
 
 /** Of which no more are accepted than the limit of open files has room for. */
 const DEFAULT_MAX_CONNECTIONS = 16_384

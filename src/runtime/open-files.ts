@@ -1,9 +1,9 @@
 /** Whether the connections that the configuration allows fit into what the system lets the process open: told at the start, as by nginx. */
 import type { Config } from '../config/index.ts'
 import { OpenFiles } from '../open-files.ts'
+import type { Lasting } from './lasting.ts'
 import { maxConnectionsOf } from './listener-settings.ts'
 import type { Materials } from './materials.ts'
-import type { Lasting } from './runtime.ts'
 
 /** Room for fewer clients than this is worth a warning also where nobody has said how many there should be. */
 const FEW_CLIENTS = 1024

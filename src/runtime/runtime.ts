@@ -1,47 +1,32 @@
-import { randomBytes } from 'node:crypto'
 import type { AccessLog } from '../access-log.ts'
-import { Admitted } from '../auth/admitted.ts'
-import { MappedUsers } from '../auth/mapped-users.ts'
-import { RemoteKeys } from '../auth/remote-keys.ts'
 import type { Config, ListenerConfig, LoadedConfig, RouteConfig } from '../config/index.ts'
 import { ConfigError, type Problem } from '../errors.ts'
 import { Gateway } from '../gateway.ts'
 import { createResponseHeaderFilter } from '../identity/headers.ts'
 import { createUsers } from '../identity/users.ts'
-import { Intermediates } from '../listener/intermediates.ts'
 import type { ListenerSettings } from '../listener/listener.ts'
-import type { Log } from '../log.ts'
-import type { Metrics } from '../metrics.ts'
-import { limitOfOpenFiles, OpenFiles } from '../open-files.ts'
 import { createRecorder } from '../recorder.ts'
-import { Refusals } from '../refusals.ts'
 import type { Realm } from '../registry/realm.ts'
 import { createRouterInSlices, type RouteRule } from '../routing/router.ts'
 import { atOnce, inSlices, type Slices } from '../slices.ts'
-import type { Access, AnswerHeaders, CertificateDemand, Phases, Store } from '../types.ts'
-import { Pools } from '../upstream/pools.ts'
-import { type Authentication, buildAuthentication } from './authentication.ts'
+import type { Access, AnswerHeaders, CertificateDemand, Phases } from '../types.ts'
+import { buildAuthentication } from './authentication.ts'
 import { authorizationsOf, forwardedHeadersOf } from './authorization.ts'
 import type { BuiltinSurroundings } from './builtins.ts'
 import { certificateDemandsOf } from './certificate-demands.ts'
-import { Demands } from './demands.ts'
-import { FetchedStatements } from './fetched-statements.ts'
 import { furtherProblems } from './further-problems.ts'
 import { ambiguousHeaders, ownedNamesOf } from './identity.ts'
 import { createDirectory } from './identity-api.ts'
-import { KeptMaterials } from './kept.ts'
-import { ListFetcher } from './list-fetcher.ts'
+import type { Lasting } from './lasting.ts'
 import { settingsOf } from './listener-settings.ts'
 import { Mappers } from './mappers.ts'
 import { Materials } from './materials.ts'
-import { OcspAnswers } from './ocsp.ts'
 import { warnOfOpenFiles } from './open-files.ts'
 import { createPhases } from './phases.ts'
 import { Plugins } from './plugins.ts'
 import { type ListenerServers, type PolicyRegistry, prepareServers } from './policies.ts'
 import { buildRealms } from './registry.ts'
 import { warnOfLostChallenges } from './registry-challenges.ts'
-import { RevocationFiles } from './revocation-files.ts'
 import {
   type BuiltService,
   buildService,
@@ -50,90 +35,9 @@ import {
   upstreamMaxConnections,
   watchPools,
 } from './services.ts'
-import { type StoreInUse, storeOf } from './store.ts'
+import { storeOf } from './store.ts'
 import { createTokens } from './tokens.ts'
 import { UpstreamRevocations } from './upstream-revocation.ts'
-import { UsersFiles } from './users/files.ts'
-
-/** What outlives a configuration: sessions, connections and counters go on where a reload does not concern them. */
-export interface Lasting extends Shared {
-  readonly log: Log
-  readonly metrics: Metrics
-  readonly openFiles: OpenFiles
-  readonly pools: Pools
-  readonly revocationFiles: RevocationFiles
-  readonly keptMaterials: KeptMaterials
-  readonly usersFiles: UsersFiles
-  readonly listFetcher: ListFetcher
-  readonly ocsp: OcspAnswers
-  policies: PolicyRegistry
-  readonly demands: Demands
-  store: StoreInUse | undefined
-  authentication: Authentication | undefined
-  readonly forgetPoolMetrics: (() => void)[]
-  readonly mappedUsers: MappedUsers
-  readonly remoteKeys: RemoteKeys
-  readonly admitted: Admitted
-}
-
-/** What the workers of one gateway have in common. */
-export interface Shared {
-  /** Limits of the whole gateway are divided by it. */
-  readonly workers: number
-  /** What session ticket keys and token keys are derived from, so that what one worker issues is good for all. */
-  readonly ticketSecret: Buffer
-  /** When the gateway was started, in milliseconds since the epoch: what is renewed at intervals is so in all workers at the same time. */
-  readonly startedAt: number
-  /** The intermediate certificates that any of them has verified. */
-  readonly intermediates: Intermediates
-  /** What the lists say that any of them has fetched. */
-  readonly statements: FetchedStatements
-  /** The memory of all workers; undefined where one process has its own. */
-  readonly memory?: Store
-}
-
-function alone(): Shared {
-  return {
-    workers: 1,
-    ticketSecret: randomBytes(32),
-    startedAt: Date.now(),
-    intermediates: new Intermediates(),
-    statements: new FetchedStatements(),
-  }
-}
-
-export function createLasting(log: Log, metrics: Metrics, shared?: Shared): Lasting {
-  const common = shared ?? alone()
-  const openFiles = new OpenFiles(limitOfOpenFiles())
-  return {
-    log,
-    metrics,
-    openFiles,
-    pools: createPools(openFiles, log, metrics),
-    policies: new Map(),
-    demands: new Demands(),
-    revocationFiles: new RevocationFiles(),
-    keptMaterials: new KeptMaterials(),
-    usersFiles: new UsersFiles(),
-    listFetcher: new ListFetcher(log, metrics, common.statements),
-    ocsp: new OcspAnswers(log),
-    forgetPoolMetrics: [],
-    mappedUsers: new MappedUsers((found) => log.debug({ ...found }, 'user found by certificate')),
-    remoteKeys: new RemoteKeys(),
-    admitted: new Admitted(),
-    ...common,
-    store: undefined,
-    authentication: undefined,
-  }
-}
-
-function createPools({ upstreams }: OpenFiles, log: Log, metrics: Metrics): Pools {
-  const refusals = new Refusals<string>(({ reason, count, last }) => {
-    metrics.upstreamConnectionsRefused(reason, count)
-    log.warn({ reason, count, target: last }, 'connections to upstreams refused')
-  })
-  return new Pools(upstreams, (reason, origin) => refusals.note(reason, origin))
-}
 
 export interface ListenerRuntime {
   readonly config: ListenerConfig

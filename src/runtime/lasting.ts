@@ -1,0 +1,102 @@
+/** What outlives a configuration: made once for a process, and handed to each runtime. */
+import { randomBytes } from 'node:crypto'
+import { Admitted } from '../auth/admitted.ts'
+import { MappedUsers } from '../auth/mapped-users.ts'
+import { RemoteKeys } from '../auth/remote-keys.ts'
+import { Intermediates } from '../listener/intermediates.ts'
+import type { Log } from '../log.ts'
+import type { Metrics } from '../metrics.ts'
+import { limitOfOpenFiles, OpenFiles } from '../open-files.ts'
+import { Refusals } from '../refusals.ts'
+import type { Store } from '../types.ts'
+import { Pools } from '../upstream/pools.ts'
+import type { Authentication } from './authentication.ts'
+import { Demands } from './demands.ts'
+import { FetchedStatements } from './fetched-statements.ts'
+import { KeptMaterials } from './kept.ts'
+import { ListFetcher } from './list-fetcher.ts'
+import { OcspAnswers } from './ocsp.ts'
+import type { PolicyRegistry } from './policies.ts'
+import { RevocationFiles } from './revocation-files.ts'
+import type { StoreInUse } from './store.ts'
+import { UsersFiles } from './users/files.ts'
+
+/** Sessions, connections and counters go on where a reload does not concern them. */
+export interface Lasting extends Shared {
+  readonly log: Log
+  readonly metrics: Metrics
+  readonly openFiles: OpenFiles
+  readonly pools: Pools
+  readonly revocationFiles: RevocationFiles
+  readonly keptMaterials: KeptMaterials
+  readonly usersFiles: UsersFiles
+  readonly listFetcher: ListFetcher
+  readonly ocsp: OcspAnswers
+  policies: PolicyRegistry
+  readonly demands: Demands
+  store: StoreInUse | undefined
+  authentication: Authentication | undefined
+  readonly forgetPoolMetrics: (() => void)[]
+  readonly mappedUsers: MappedUsers
+  readonly remoteKeys: RemoteKeys
+  readonly admitted: Admitted
+}
+
+/** What the workers of one gateway have in common. */
+export interface Shared {
+  /** Limits of the whole gateway are divided by it. */
+  readonly workers: number
+  /** What session ticket keys and token keys are derived from, so that what one worker issues is good for all. */
+  readonly ticketSecret: Buffer
+  /** When the gateway was started, in milliseconds since the epoch: what is renewed at intervals is so in all workers at the same time. */
+  readonly startedAt: number
+  /** The intermediate certificates that any of them has verified. */
+  readonly intermediates: Intermediates
+  /** What the lists say that any of them has fetched. */
+  readonly statements: FetchedStatements
+  /** The memory of all workers; undefined where one process has its own. */
+  readonly memory?: Store
+}
+
+function alone(): Shared {
+  return {
+    workers: 1,
+    ticketSecret: randomBytes(32),
+    startedAt: Date.now(),
+    intermediates: new Intermediates(),
+    statements: new FetchedStatements(),
+  }
+}
+
+export function createLasting(log: Log, metrics: Metrics, shared?: Shared): Lasting {
+  const common = shared ?? alone()
+  const openFiles = new OpenFiles(limitOfOpenFiles())
+  return {
+    log,
+    metrics,
+    openFiles,
+    pools: createPools(openFiles, log, metrics),
+    policies: new Map(),
+    demands: new Demands(),
+    revocationFiles: new RevocationFiles(),
+    keptMaterials: new KeptMaterials(),
+    usersFiles: new UsersFiles(),
+    listFetcher: new ListFetcher(log, metrics, common.statements),
+    ocsp: new OcspAnswers(log),
+    forgetPoolMetrics: [],
+    mappedUsers: new MappedUsers((found) => log.debug({ ...found }, 'user found by certificate')),
+    remoteKeys: new RemoteKeys(),
+    admitted: new Admitted(),
+    ...common,
+    store: undefined,
+    authentication: undefined,
+  }
+}
+
+function createPools({ upstreams }: OpenFiles, log: Log, metrics: Metrics): Pools {
+  const refusals = new Refusals<string>(({ reason, count, last }) => {
+    metrics.upstreamConnectionsRefused(reason, count)
+    log.warn({ reason, count, target: last }, 'connections to upstreams refused')
+  })
+  return new Pools(upstreams, (reason, origin) => refusals.note(reason, origin))
+}
