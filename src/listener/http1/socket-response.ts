@@ -1,4 +1,3 @@
-import { EventEmitter } from 'node:events'
 import { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { headerValues } from '../../header-values.ts'
@@ -11,7 +10,7 @@ const LAST = 'Connection: close\r\n'
  * The answer to a request that was read without node:http. One that is sent whole goes straight to the socket; for any other, node:http's ServerResponse is
  * made, which knows how to frame it.
  */
-export class SocketResponse extends EventEmitter implements HttpResponse {
+export class SocketResponse implements HttpResponse {
   readonly req: HttpRequest
   statusCode = 200
   shouldKeepAlive: boolean
@@ -22,10 +21,11 @@ export class SocketResponse extends EventEmitter implements HttpResponse {
   #framed: ServerResponse | undefined
   #whole = false
   #flushed = false
+  /** No EventEmitter: its table of listeners, made and thrown away with each answer, is a twentieth of a small request (docs/performance.md). */
+  #listeners: Listener[] | undefined
 
   /** @param answered called once all of it has left the process; not where the client is gone before */
   constructor(req: HttpRequest & Pick<PlainRequest, 'isLast'>, answered: (response: SocketResponse) => void) {
-    super()
     this.req = req
     this.shouldKeepAlive = !req.isLast
     this.#answered = answered
@@ -125,6 +125,31 @@ export class SocketResponse extends EventEmitter implements HttpResponse {
     this.#close()
   }
 
+  on(event: Listener['event'], heard: () => void): this {
+    this.#listeners ??= []
+    this.#listeners.push({ event, heard })
+    return this
+  }
+
+  once(event: Listener['event'], heard: () => void): this {
+    const first = () => {
+      this.off(event, first)
+      heard()
+    }
+    return this.on(event, first)
+  }
+
+  off(event: Listener['event'], heard: () => void): this {
+    const at = this.#listeners?.findIndex((listener) => listener.event === event && listener.heard === heard) ?? -1
+    if (at >= 0) this.#listeners?.splice(at, 1)
+    return this
+  }
+
+  /** Those who listen as it begins. */
+  #tell(event: Listener['event']): void {
+    for (const listener of this.#listeners?.slice() ?? []) if (listener.event === event) listener.heard()
+  }
+
   #frame(): ServerResponse {
     if (this.#framed) return this.#framed
     const { method, httpVersion, httpVersionMajor, httpVersionMinor, socket } = this.req
@@ -138,7 +163,7 @@ export class SocketResponse extends EventEmitter implements HttpResponse {
     this.#framed = framed
     framed.assignSocket(socket)
     // It never hears itself that its socket has drained: node:http's server is who listens to that.
-    const drained = () => this.emit('drain')
+    const drained = () => this.#tell('drain')
     framed.on('drain', drained)
     socket.on('drain', drained)
     framed.once('finish', () => {
@@ -163,8 +188,13 @@ export class SocketResponse extends EventEmitter implements HttpResponse {
   #close(): void {
     if (this.closed) return
     this.closed = true
-    this.emit('close')
+    this.#tell('close')
   }
+}
+
+interface Listener {
+  readonly event: 'close' | 'drain'
+  readonly heard: () => void
 }
 
 function has(headers: readonly string[], name: string): boolean {

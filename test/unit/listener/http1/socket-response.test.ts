@@ -202,6 +202,28 @@ test('what it says of itself is what node:http says', async () => {
 test.each([
   ['by node:http', withNode],
   ['without it', withoutNode],
+])('whoever listens is told in turn, and whoever does not listen any more is not, %s', async (_who, start) => {
+  const events: string[] = []
+  const answer: Answer = (response) => {
+    const note = (who: string) => () => events.push(who)
+    const gone = note('gone')
+    response.on('close', gone).on('drain', note('drain'))
+    response.once('close', () => {
+      events.push('once')
+      response.off('close', later)
+      response.on('close', note('too late'))
+    })
+    const later = note('later')
+    response.on('close', later).off('close', gone).off('close', note('unknown'))
+    answering(200, undefined, LENGTH, 'abc')(response, [])
+  }
+  await exchange(await start(answer))
+  expect(events).toEqual(['once', 'later', 'once', 'later'])
+})
+
+test.each([
+  ['by node:http', withNode],
+  ['without it', withoutNode],
 ])('whoever writes more than the client takes is told when it has taken it, %s', async (_who, start) => {
   const size = 8 * 1024 * 1024
   const events: string[] = []
