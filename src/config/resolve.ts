@@ -25,7 +25,7 @@ import { resolveIdentityApi } from './resolve-identity-api.ts'
 import { resolveListeners } from './resolve-listeners.ts'
 import { resolveRegistryGate, resolveRegistryRealms } from './resolve-registry.ts'
 import { checkRoute, type RouteConfig, type WrittenRoute } from './routes.ts'
-import { checkService, type ServiceConfig, type WrittenService } from './services.ts'
+import { checkRevocationMode, checkService, type ServiceConfig, type WrittenService } from './services.ts'
 import { checkTokens } from './tokens.ts'
 import type { TargetConfig, UpstreamConfig, WrittenTarget, WrittenUpstream } from './upstreams.ts'
 
@@ -170,6 +170,7 @@ function* resolveServices(
   for (const entity of located<WrittenService>(written.services)) {
     const check = (each: WrittenService) => [
       ...checkService(each),
+      ...checkRevocationMode(each, written.proxy),
       ...checkCertificateDemands(each),
       ...checkAccessRules(each),
     ]

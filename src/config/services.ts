@@ -252,6 +252,16 @@ export function checkService(given: WrittenService): Problem[] {
   return [...problems, ...checkVerification(given)]
 }
 
+/** Somebody would believe that lists are asked. */
+export function checkRevocationMode(
+  { at, proxy_revocation_check_mode: mode }: WrittenService,
+  { proxy_ssl_crl: lists }: ProxyConfig,
+): Problem[] {
+  if (lists || mode === undefined || mode === 'SKIP') return []
+  const message = 'has no effect without lists; set proxy.proxy_ssl_crl, or remove it'
+  return [{ path: `${at}.proxy_revocation_check_mode`, message }]
+}
+
 function checkVerification({ at, tls_verify: verify, unsafe_skip_verify: skip }: WrittenService): Problem[] {
   if (verify === false && !skip) {
     return [
