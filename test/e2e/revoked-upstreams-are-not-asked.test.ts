@@ -124,6 +124,15 @@ test('a service of its own can do without, and the start warns of it', async () 
   expect(JSON.stringify(gateway.log)).toMatch(/is SKIP: nobody asks whether the upstream of revoked was revoked/)
 })
 
+test('a stricter mode holds for connections that were kept under the laxer one', async () => {
+  const lax = scene.config(configuration({}, { proxy_revocation_check_mode: 'IGNORE_CA_ERROR' }))
+  const gateway = await startGateway({ config: lax })
+  const status = async () => (await gateway.get('/without-a-list/')).status
+  expect([await status(), await status()]).toEqual([200, 200])
+  await gateway.reload(scene.config(configuration()))
+  expect(await status()).toBe(502)
+})
+
 describe('a list that is replaced', () => {
   const api = root.server('localhost')
   let backend: Backend
