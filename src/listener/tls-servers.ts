@@ -8,6 +8,8 @@ import {
   type Server,
   type TlsOptions as TlsServerOptions,
 } from 'node:tls'
+import type { CertificateFacts } from '../tls-cert-utils/certificate.ts'
+import { withKnownIssuers } from '../tls-cert-utils/chain.ts'
 import { trustingUnannounced } from '../tls-cert-utils/unannounced-trust.ts'
 import type { TicketKeys } from './ticket-keys.ts'
 
@@ -18,6 +20,8 @@ export interface TlsOptions {
   readonly requestCert: boolean
   /** PEM, one certificate each. Empty trusts nobody; it is never left out, as Node then trusts the public CAs. */
   readonly ca: readonly string[]
+  /** What stands in `ca`. */
+  readonly authorities: readonly CertificateFacts[]
   /** Whether clients are told the names of `ca`; of the others that a policy trusts they are not. */
   readonly announced: boolean
   /** Whether any certificate of `ca` is trusted without its root. */
@@ -36,7 +40,8 @@ export interface TlsOptions {
 export type StapleFor = (certificate: Buffer) => Buffer | undefined
 
 export interface ServerKeyPair {
-  readonly certificatePem: string
+  /** Leaf first. */
+  readonly certificates: readonly CertificateFacts[]
   readonly keyPem: string
 }
 
@@ -132,7 +137,7 @@ function secureContextOptions(options: TlsOptions, pairs: ServerKeyPairs): Secur
   // Who asks for ChaCha20 first has no AES in its processor: the order of ours does not count then.
   const secureOptions = constants.SSL_OP_NO_RENEGOTIATION | constants.SSL_OP_PRIORITIZE_CHACHA | tickets
   return {
-    cert: pairs.map(({ certificatePem }) => certificatePem),
+    cert: pairs.map(({ certificates }) => withKnownIssuers(certificates, options.authorities)),
     key: pairs.map(({ keyPem }) => keyPem),
     ...(options.announced ? { ca: [...options.ca] } : {}),
     allowPartialTrustChain: options.partialChain,

@@ -14,7 +14,7 @@ import { TicketKeys, type TicketSecret } from './ticket-keys.ts'
 import { type ServerKeyPairs, type StapleFor, type TlsOptions, TlsServers } from './tls-servers.ts'
 
 /** What one trust policy is made of. Two servers share a policy only where all of this is the same. */
-export interface TrustPolicyOptions extends Omit<TlsOptions, 'requestCert' | 'stapleFor'> {
+export interface TrustPolicyOptions extends Omit<TlsOptions, 'requestCert' | 'stapleFor' | 'authorities'> {
   readonly verify: VerifyMode
   /** PEM, one certificate each: trusted as `ca` is, but unknown to OpenSSL, which would announce them beside those. */
   readonly unannounced: readonly string[]
@@ -96,10 +96,11 @@ export class TrustPolicy {
     this.#inForce = inForce
     this.#intermediates = intermediates
     this.#pairsFor = pairsFor
-    this.#trusted = [...options.ca, ...options.unannounced].flatMap((pem) => readCertificates(pem))
+    const authorities = options.ca.flatMap((pem) => readCertificates(pem))
+    this.#trusted = [...authorities, ...options.unannounced.flatMap((pem) => readCertificates(pem))]
     const ticketKeys = new TicketKeys(ticketSecret, sessionContext, Math.max(1000, options.sessionTimeout))
     const requestCert = options.verify !== 'off'
-    const tls = { ...options, requestCert, stapleFor }
+    const tls = { ...options, authorities, requestCert, stapleFor }
     this.servers = new TlsServers(tls, ticketKeys, pairsFor(undefined))
   }
 

@@ -3,13 +3,14 @@ import { describe, expect, test } from '@jest/globals'
 import { failed } from '../../../src/listener/demand.ts'
 import { Intermediates } from '../../../src/listener/intermediates.ts'
 import { TrustPolicy, type TrustPolicyOptions } from '../../../src/listener/trust-policy.ts'
+import { readCertificates } from '../../../src/tls-cert-utils/certificates.ts'
 import { factsOf } from '../../support/facts.ts'
 import { authority, type Issued, selfSigned } from '../../support/pki.ts'
 
 const root = authority('root')
 const ada = root.client('ada')
 const front = root.server('localhost')
-const pairs = [{ certificatePem: front.chain, keyPem: front.key }]
+const pairs = [{ certificates: readCertificates(front.chain), keyPem: front.key }]
 function policyOf(options: Partial<TrustPolicyOptions> = {}): TrustPolicy {
   return new TrustPolicy(
     {

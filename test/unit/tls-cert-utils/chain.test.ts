@@ -1,9 +1,20 @@
 import type { X509Certificate } from 'node:crypto'
+import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
+import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
+import { connect, createServer } from 'node:tls'
 import { beforeAll, describe, expect, test } from '@jest/globals'
 import { type CertificateFacts, readCertificate } from '../../../src/tls-cert-utils/certificate.ts'
-import { findPath, intermediatesOf, isSoundPath, type Path } from '../../../src/tls-cert-utils/chain.ts'
+import { readCertificates } from '../../../src/tls-cert-utils/certificates.ts'
+import {
+  findPath,
+  intermediatesOf,
+  isSoundPath,
+  type Path,
+  sentWith,
+  withKnownIssuers,
+} from '../../../src/tls-cert-utils/chain.ts'
 import {
   type Authority,
   createAuthority,
@@ -117,3 +128,47 @@ function crossSign(subject: Authority, issuer: Authority): Promise<string> {
     return openssl(['x509', '-new', ...names, ...key, ...extensions, ...signer])
   })
 }
+
+/** PEM of all certificates that a TLS server of Node shows which has these, and trusts those. */
+async function shownBy(cert: string, key: string, ca: string): Promise<string> {
+  const server = createServer({ cert, key, ca }).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  const client = connect({ port, host: '127.0.0.1', rejectUnauthorized: false })
+  try {
+    await once(client, 'secureConnect')
+    const certificate = client.getPeerX509Certificate() as X509Certificate
+    return [readCertificate(certificate.raw), ...sentWith(certificate)].map(({ pem }) => pem).join('')
+  } finally {
+    client.destroy()
+    server.close()
+  }
+}
+
+test.each([
+  ['has all of its issuers', () => [root, middle, low]],
+  ['has its issuer but not the root', () => [low]],
+  ['knows other issuers only', () => [root, middle]],
+])(
+  'a certificate that is configured alone is shown as OpenSSL shows it, where the trust store %s',
+  async (_, trusted) => {
+    const ca = trusted()
+      .map(({ pem }) => pem)
+      .join('')
+    const shown = withKnownIssuers([leaf.certificate], readCertificates(ca))
+    expect(shown).toBe(await shownBy(leaf.pem, leaf.keyPem, ca))
+    expect(await shownBy(shown, leaf.keyPem, ca)).toBe(shown)
+  },
+)
+
+test('a certificate that is configured alone is shown as OpenSSL shows it, where an issuer is there in two forms', async () => {
+  const elder = await createAuthority({ subject: 'elder' })
+  const ca = [low.pem, middle.pem, await crossSign(root, elder), root.pem, elder.pem].join('')
+  const shown = withKnownIssuers([leaf.certificate], readCertificates(ca))
+  expect(shown).toBe(await shownBy(leaf.pem, leaf.keyPem, ca))
+})
+
+test('a configured chain is shown as it is, whatever else is known', () => {
+  const trusted = [root, middle, low].map(({ certificate }) => certificate)
+  expect(withKnownIssuers([leaf.certificate, low.certificate], trusted)).toBe(leaf.pem + low.pem)
+})

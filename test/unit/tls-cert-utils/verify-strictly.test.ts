@@ -8,6 +8,7 @@ import fc from 'fast-check'
 import { Intermediates } from '../../../src/listener/intermediates.ts'
 import { TrustPolicy } from '../../../src/listener/trust-policy.ts'
 import { type CertificateFacts, readCertificate } from '../../../src/tls-cert-utils/certificate.ts'
+import { readCertificates } from '../../../src/tls-cert-utils/certificates.ts'
 import { verifyChain } from '../../../src/tls-cert-utils/verify.ts'
 import { verifyStrictly } from '../../../src/tls-cert-utils/verify-strictly.ts'
 import {
@@ -307,7 +308,7 @@ function policyTrusting(trusted: readonly CertificateFacts[]): TrustPolicy {
       },
       ticketSecret: { bytes: Buffer.alloc(32), since: 0 },
     },
-    () => [{ certificatePem: identity.certificate, keyPem: identity.key }],
+    () => [{ certificates: readCertificates(identity.certificate), keyPem: identity.key }],
   )
 }
 
