@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
+import { EarlyBytes } from '../early-bytes.ts'
 import { endGently } from '../end-gently.ts'
 import { GatewayError } from '../errors.ts'
 import { headerValues } from '../header-values.ts'
@@ -12,11 +13,6 @@ import type { OutgoingRequest } from './http1/outgoing-request.ts'
 import type { ConnectionPool } from './pool.ts'
 import { SmallPieces } from './small-pieces.ts'
 import { watchUnread } from './unread.ts'
-
-/** Bytes that are kept of a client that does not wait for the answer; then it must. */
-const EARLY_LIMIT = 64 * 1024
-/** What each read of it costs besides, about: a client may send byte by byte. */
-const COST_OF_READ = 256
 
 export interface UpgradeAttempt {
   readonly pool: ConnectionPool
@@ -53,8 +49,8 @@ class Upgrade implements AnswerHandler {
   #attempts = 0
   #sent = false
   #answered = false
-  readonly #early: Buffer[]
-  #earlySize = 0
+  /** What the client sends before the answer. */
+  readonly #early = new EarlyBytes()
   #connection: UpstreamConnection | undefined
   #over = false
   /** Whether the client has yet to take what it was given. */
@@ -64,7 +60,7 @@ class Upgrade implements AnswerHandler {
     this.#request = request
     this.#resolve = resolve
     this.#reject = reject
-    this.#early = request.head.length > 0 ? [request.head] : []
+    if (request.head.length > 0) this.#early.keep(request.head)
   }
 
   start(): void {
@@ -96,7 +92,7 @@ class Upgrade implements AnswerHandler {
     }
     this.#finish()
     if (rest.length > 0) socket.write(rest)
-    if (this.#early.length > 0) upstream.write(Buffer.concat(this.#early))
+    if (!this.#early.isEmpty) upstream.write(this.#early.all())
     join(socket, upstream, readTimeout, this.#resolve)
   }
 
@@ -179,9 +175,7 @@ class Upgrade implements AnswerHandler {
   }
 
   readonly #keep = (chunk: Buffer): void => {
-    this.#early.push(chunk)
-    this.#earlySize += chunk.length + COST_OF_READ
-    if (this.#earlySize >= EARLY_LIMIT) this.#request.socket.pause()
+    if (!this.#early.keep(chunk)) this.#request.socket.pause()
   }
 
   readonly #left = (): void => {

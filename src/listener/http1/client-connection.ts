@@ -1,12 +1,8 @@
 import type { Socket } from 'node:net'
+import { EarlyBytes } from '../../early-bytes.ts'
 import { readPlainRequest } from './request-reader.ts'
 import { SocketResponse } from './socket-response.ts'
 import type { CountedBody } from './streamed-request.ts'
-
-/** What a client may send while its answer is on its way, in bytes; then nothing is read before it is out. */
-const MAX_EARLY = 64 * 1024
-/** What each read of it costs besides, about: a client may send byte by byte. */
-const COST_OF_READ = 256
 
 export interface ClientConnectionOwner {
   /** Bytes of a request's head. */
@@ -32,8 +28,7 @@ export class ClientConnection {
   /** The body of the last request, as long as more of it is to come. */
   #body: CountedBody | undefined
   /** What came while an answer was under way. */
-  #early: Buffer[] | undefined
-  #earlySize = 0
+  #early: EarlyBytes | undefined
 
   constructor(socket: Socket, owner: ClientConnectionOwner) {
     this.socket = socket
@@ -87,10 +82,8 @@ export class ClientConnection {
   }
 
   #keep(bytes: Buffer): void {
-    this.#early ??= []
-    this.#early.push(bytes)
-    this.#earlySize += bytes.length + COST_OF_READ
-    if (this.#earlySize >= MAX_EARLY) this.socket.pause()
+    this.#early ??= new EarlyBytes()
+    if (!this.#early.keep(bytes)) this.socket.pause()
   }
 
   readonly #answered = ({ shouldKeepAlive }: SocketResponse): void => {
@@ -104,9 +97,8 @@ export class ClientConnection {
     const early = this.#early
     if (!early) return
     this.#early = undefined
-    this.#earlySize = 0
     this.socket.resume()
-    if (this.socket.writable) this.#take(Buffer.concat(early))
+    if (this.socket.writable) this.#take(early.all())
   }
 
   #handOver(bytes: Buffer): void {
