@@ -3,6 +3,7 @@ import { Worker } from 'node:worker_threads'
 import type { Config, CrlSource, LoadedConfig, PemSource } from '../config/index.ts'
 import { CertificateError } from '../tls-cert-utils/certificate-error.ts'
 import { RevocationList, type RevocationListParts, readRevocationLists } from '../tls-cert-utils/revocation-list.ts'
+import { stampOf } from './file-stamp.ts'
 
 /** Smaller files are read faster than a thread starts. */
 export const SMALL = 256 * 1024
@@ -105,10 +106,6 @@ function askedAboutUpstreams({ proxy, services }: Config): ListsAsked[] {
       trusted: [trusted, ...services.flatMap((service) => service.ca_certificates ?? []).map(({ cert }) => cert)],
     },
   ]
-}
-
-function stampOf({ ino, size, mtimeMs, ctimeMs }: { ino: number; size: number; mtimeMs: number; ctimeMs: number }) {
-  return `${ino} ${size} ${mtimeMs} ${ctimeMs}`
 }
 
 /** Undefined where it cannot be read. The thread gets no part of the environment: secrets may stand there. */

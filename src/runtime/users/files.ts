@@ -6,7 +6,8 @@ import { FiledRules } from '../../identity/mapping/filed-rules.ts'
 import type { RuleMapper } from '../../identity/mapping/rule.ts'
 import { RuleTable } from '../../identity/mapping/rule-table.ts'
 import type { CertificateFacts } from '../../tls-cert-utils/certificate.ts'
-import { type LineFinding, readUsers, stampOf, type UsersRead, type UsersWanted } from './read.ts'
+import { stampOf } from '../file-stamp.ts'
+import { type LineFinding, readUsers, type UsersRead, type UsersWanted } from './read.ts'
 
 /** Smaller files are read faster than a thread starts. */
 const SMALL = 64 * 1024
@@ -101,7 +102,7 @@ const UNREAD: UsersRead = {
 
 function stampIfThere(file: string): string | undefined {
   try {
-    return stampOf(file)
+    return stampOf(statSync(file))
   } catch {
     return undefined
   }

@@ -3,6 +3,7 @@ import { statSync } from 'node:fs'
 import { FILE_RULE } from '../../identity/mapping/filing.ts'
 import type { Finding } from '../../identity/mapping/rule.ts'
 import { RuleTable, type RuleTableParts } from '../../identity/mapping/rule-table.ts'
+import { stampOf } from '../file-stamp.ts'
 import { csvEntries } from './csv.ts'
 import { type Bounds, type Mapping, UsersFileError } from './rows.ts'
 import { yamlEntries } from './yaml.ts'
@@ -42,10 +43,10 @@ export async function readUsers(wanted: UsersWanted): Promise<UsersRead> {
   const reading = new Reading(wanted)
   let stamp = ''
   try {
-    stamp = stampOf(file)
+    stamp = stampOf(statSync(file))
     await reading.run()
     // It would stay unseen until the next change where nobody watched it yet.
-    if (stampOf(file) !== stamp) throw new UsersFileError('was changed while it was read; try again')
+    if (stampOf(statSync(file)) !== stamp) throw new UsersFileError('was changed while it was read; try again')
   } catch (error) {
     const { message, line } =
       error instanceof UsersFileError
@@ -107,9 +108,4 @@ class Reading {
       stamp,
     }
   }
-}
-
-export function stampOf(file: string): string {
-  const { ino, size, mtimeMs, ctimeMs } = statSync(file)
-  return `${ino} ${size} ${mtimeMs} ${ctimeMs}`
 }
