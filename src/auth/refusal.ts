@@ -1,6 +1,7 @@
 /** The 401: in HTTP's words the ways that are open, and in Keystone's what is done and what is still to do. */
 import { GatewayError } from '../errors.ts'
 import type { AuthMethod, Identity, Outcome, User } from '../types.ts'
+import { receiptBody } from './receipt-body.ts'
 import { RECEIPT_HEADER, type Receipt } from './receipts.ts'
 
 type Outcomes = readonly (readonly [AuthMethod, Outcome])[]
@@ -37,7 +38,7 @@ export function refusal({ rules, outcomes, reasons, found, receipt, describe }: 
     headers,
     members: {
       ...challenges(outcomes),
-      ...(found?.user && receipt && done(found, describe(found.user), receipt, rules)),
+      ...(found?.user && receipt && receiptBody(found, describe(found.user), receipt, begun(rules, found))),
     },
   })
 }
@@ -53,21 +54,7 @@ function challenges(outcomes: Outcomes): Record<string, unknown> {
   return { error: { code: 401, title: 'Unauthorized', message, identity } }
 }
 
-/** Keystone's body beside a receipt. */
-function done({ methods }: Identity, user: object, { issuedAt, expiresAt }: Receipt, rules: RefusalOptions['rules']) {
-  const names = rules.map((rule) => rule.map(({ name }) => name))
-  return {
-    receipt: {
-      methods,
-      user,
-      expires_at: keystoneTime(expiresAt),
-      issued_at: keystoneTime(issuedAt),
-    },
-    required_auth_methods: names.filter((rule) => rule.some((name) => methods.includes(name))),
-  }
-}
-
-/** UTC with six digits after the second, as Keystone's clients parse it. */
-function keystoneTime(time: number): string {
-  return new Date(time).toISOString().replace('Z', '000Z')
+/** The rules of which something is passed. */
+function begun(rules: RefusalOptions['rules'], { methods }: Identity): string[][] {
+  return rules.map((rule) => rule.map(({ name }) => name)).filter((rule) => rule.some((name) => methods.includes(name)))
 }

@@ -1,14 +1,8 @@
 /** What Keystone's clients read: the bodies of answers. */
-import type { Receipt } from '../auth/receipts.ts'
+import { keystoneTime } from '../auth/receipt-body.ts'
 import type { User } from '../types.ts'
-import type { Known } from './authenticate.ts'
 import type { Account, Directory, Domain, Project, Scope } from './directory.ts'
 import type { TokenClaims } from './token-scope.ts'
-
-/** UTC with six digits after the second: Keystone's clients parse exactly this. */
-export function keystoneTime(milliseconds: number): string {
-  return new Date(milliseconds).toISOString().replace('Z', '000Z')
-}
 
 export interface TokenFacts {
   readonly claims: TokenClaims
@@ -61,24 +55,6 @@ function domainReference({ id, name }: Domain): object {
 export function userReference(user: User, directory: Directory): object {
   const { id, name } = user
   return { id, name, domain: domainReference(directory.account(user).domain) }
-}
-
-/** What is passed already, and the combinations that would do. */
-export function receiptBody(
-  { user, methods }: Known,
-  { issuedAt, expiresAt }: Receipt,
-  required: readonly (readonly string[])[],
-  directory: Directory,
-): object {
-  return {
-    receipt: {
-      methods,
-      user: userReference(user, directory),
-      expires_at: keystoneTime(expiresAt),
-      issued_at: keystoneTime(issuedAt),
-    },
-    required_auth_methods: required,
-  }
 }
 
 /** @param base the address of the API, with /v3 */

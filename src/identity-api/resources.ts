@@ -1,11 +1,12 @@
 /** The paths of Keystone's API v3, as far as clients that log in ask for them. */
+import { receiptBody } from '../auth/receipt-body.ts'
 import { RECEIPT_HEADER, type Receipts } from '../auth/receipts.ts'
 import type { SigningKeys } from '../tokens/signing-keys.ts'
 import type { AuthMethod, Call } from '../types.ts'
 import type { Answer } from './answer.ts'
 import { readAuthRequest } from './auth-request.ts'
 import { authenticate } from './authenticate.ts'
-import { collection, domainBody, projectBody, receiptBody, tokenBody, userBody, versionBody } from './bodies.ts'
+import { collection, domainBody, projectBody, tokenBody, userBody, userReference, versionBody } from './bodies.ts'
 import { type CatalogEntry, catalogFor } from './catalog.ts'
 import { type IssueOptions, issueToken } from './issue.ts'
 import { forbidden, KeystoneError, tokenNotFound } from './keystone-error.ts'
@@ -51,7 +52,12 @@ const issue: Handler = async (ask, options) => {
   ask.call.record.user = identity.user.name
   if (authentication.status === 'insufficient') {
     const receipt = options.receipts.issue(identity, ask.call.connection)
-    const body = receiptBody(identity, receipt, authentication.required, options.directory)
+    const body = receiptBody(
+      identity,
+      userReference(identity.user, options.directory),
+      receipt,
+      authentication.required,
+    )
     return { status: 401, body, headers: [RECEIPT_HEADER, receipt.id] }
   }
   if (request.scope instanceof KeystoneError) throw request.scope
