@@ -27,8 +27,6 @@ const SEPARATORS: Readonly<Record<string, string | undefined>> = {
   ip: undefined,
 }
 
-export const ALTERNATIVE_NAME_KINDS: readonly string[] = Object.keys(SEPARATORS)
-
 const IDENTIFIERS: ReadonlyMap<string, string> = new Map([...SHORT_NAMES].map(([oid, name]) => [name, oid]))
 
 /** The object identifier of an attribute by its short name, as `CN`, or as it stands; undefined where nobody knows it. */
