@@ -24,3 +24,8 @@ export function passes<T extends object>(entity: T, check: (entity: T) => Proble
 export function located<T extends Located>(items: readonly object[]): readonly T[] {
   return items as readonly T[]
 }
+
+/** What an entity is called: by its name, its id, or else its place. */
+export function nameOf(entity: { at: string; id?: string | undefined; name?: string | undefined }): string {
+  return entity.name ?? entity.id ?? entity.at
+}
