@@ -15,6 +15,7 @@ export type {
 } from './consumers.ts'
 export { CrlSource } from './crl.ts'
 export type { CrlFetchConfig } from './crl-fetch.ts'
+export { derivedId } from './derived-id.ts'
 export type { DockerPluginsConfig } from './docker-plugins.ts'
 export { withSecrets } from './environment.ts'
 export type { IdentityApiConfig } from './identity-api.ts'

@@ -1,7 +1,8 @@
 /** The Identity API's references looked up: ids in place of names, and every name that means nothing is told. */
-import { createHash } from 'node:crypto'
+
 import type { Written } from './config.ts'
 import type { ConsumerConfig, WrittenConsumer } from './consumers.ts'
+import { derivedId } from './derived-id.ts'
 import type { Located } from './field.ts'
 import type {
   DomainConfig,
@@ -38,14 +39,6 @@ export function resolveIdentityApi(
     context.broken.has(assignment) || isDisabledUser(assignment.user) ? [] : lookup.assignment(assignment, consumers),
   )
   return { public_url, region, trusted_issuers, catalog, domains, projects, role_assignments }
-}
-
-/** Looks like Keystone's own ids, and is the same in every gateway. */
-function derivedId(kind: string, ...names: string[]): string {
-  return createHash('sha256')
-    .update(JSON.stringify([kind, ...names]))
-    .digest('hex')
-    .slice(0, 32)
 }
 
 class Lookup {

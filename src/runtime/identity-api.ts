@@ -1,9 +1,8 @@
 /** The Identity API of a configuration: its directory of domains, projects and roles, and the service that answers with them. */
-import { createHash } from 'node:crypto'
 import { proofOf } from '../auth/passwords/check.ts'
 import { looksLikeHash } from '../auth/passwords/hash.ts'
 import type { Receipts } from '../auth/receipts.ts'
-import type { Config, ConsumerConfig } from '../config/index.ts'
+import { type Config, type ConsumerConfig, derivedId } from '../config/index.ts'
 import type { CatalogEntry } from '../identity-api/catalog.ts'
 import {
   type Account,
@@ -119,9 +118,4 @@ function identityEntry(base: string, region: string): CatalogEntry {
       url: base,
     })),
   }
-}
-
-/** As long as Keystone's ids, and the same in every gateway. */
-function derivedId(...names: string[]): string {
-  return createHash('sha256').update(JSON.stringify(names)).digest('hex').slice(0, 32)
 }
