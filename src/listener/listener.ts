@@ -1,4 +1,4 @@
-import { type AddressInfo, Server as NetServer, type Socket } from 'node:net'
+import { type AddressInfo, Server as NetServer } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { TLSSocket } from 'node:tls'
 import { bind, type Place } from '../bind.ts'
@@ -6,28 +6,27 @@ import type { ClientRequest, ClientResponse } from '../client-messages.ts'
 import { GatewayError } from '../errors.ts'
 import type { HttpRequest } from '../http-messages.ts'
 import type { Places } from '../open-files.ts'
-import { Refusals, type Refused } from '../refusals.ts'
+import type { Refused } from '../refusals.ts'
 import type { Connection, Verification } from '../types.ts'
 import { accepts } from './admission.ts'
 import { rejectHandshake } from './alerts.ts'
-import { describeConnection, type Peer, peerOf } from './connection.ts'
-import { type ConnectionLimitSettings, ConnectionLimits, type LimitName } from './connection-limits.ts'
+import { describeConnection, type Peer } from './connection.ts'
+import type { LimitName } from './connection-limits.ts'
 import type { Shown } from './demand.ts'
+import { Doorway, type DoorwaySettings } from './doorway.ts'
 import { type Handshake, Handshakes } from './handshakes.ts'
 import { applyLimits, createHttpServer, type HttpServer, takeConnections } from './http-server.ts'
 import { ClientConnections } from './http1/client-connections.ts'
 import type { SocketResponse } from './http1/socket-response.ts'
 import { Live, type LiveHandler } from './live.ts'
 import { malformedRequest } from './malformed-request.ts'
-import { awaitProxyHeader } from './proxy-protocol.ts'
 import { type Ended, type Grounds, Sweeper } from './sweeper.ts'
 import type { TrustPolicy } from './trust-policy.ts'
 
 /** What a listener needs to know of the configuration in use; replaced as a whole on reload. */
-export interface ListenerSettings extends ConnectionLimitSettings, Grounds {
+export interface ListenerSettings extends DoorwaySettings, Grounds {
   /** Undefined where nobody may come under that name. */
   readonly policyFor: (serverName: string | undefined) => TrustPolicy | undefined
-  readonly handshakeTimeout: number
   readonly headerTimeout: number
   readonly keepaliveTimeout: number
   readonly bodyTimeout: number
@@ -37,8 +36,6 @@ export interface ListenerSettings extends ConnectionLimitSettings, Grounds {
   readonly keepaliveRequests: number
   /** Bytes of a request's head. */
   readonly maxHeaderSize: number
-  /** Whether a peer with this address is a proxy that begins with a PROXY header. */
-  readonly sendsProxyHeader: (address: string) => boolean
 }
 
 /** Where a listener hands on what it accepted. */
@@ -69,14 +66,11 @@ export class Listener {
   readonly #handler: ListenerHandler
   readonly #live = new Map<object, Live>()
   readonly #handshakes: Handshakes
-  readonly #limits: ConnectionLimits
-  readonly #refusals: Refusals<LimitName>
-  readonly #sockets = new Set<Socket>()
+  readonly #doorway: Doorway
   readonly #sweeper: Sweeper
   readonly #clients: ClientConnections
   #settings: ListenerSettings
   #persistence = ''
-  #overUnix = false
   #closing = false
 
   /** @param places of the connections of all listeners together */
@@ -84,16 +78,20 @@ export class Listener {
     this.#handler = handler
     this.#settings = settings
     this.#sweeper = new Sweeper(this.#live, handler, (socket) => this.#settings.objection?.(socket))
-    this.#limits = new ConnectionLimits(settings, places)
-    this.#refusals = new Refusals((refused) => handler.turnedAway(refused))
     this.#handshakes = new Handshakes({
       secured: (socket, handshake) => this.#secured(socket, handshake),
       failed: (peer, reason, code) => handler.handshakeFailed(peer, reason, code),
       exhausting: (socket, reason) => this.#sweeper.cut(socket, reason),
       plain: (error, peer) => handler.plain(error, peer),
     })
+    this.#doorway = new Doorway(settings, places, {
+      begin: (socket, peer, timeout) =>
+        this.#handshakes.begin(socket, peer, { policyFor: this.#settings.policyFor, timeout }),
+      invalidProxyHeader: (peer, reason) => handler.handshakeFailed(peer, reason, undefined),
+      turnedAway: (refused) => handler.turnedAway(refused),
+    })
     this.#http = createHttpServer((request) => this.#live.get(request.socket)?.mayUpgrade(request) === true)
-    const handOver = takeConnections(this.#http, (socket) => this.#accept(socket))
+    const handOver = takeConnections(this.#http, (socket) => this.#doorway.accept(socket))
     this.#clients = new ClientConnections(settings, {
       request: this.#serve,
       handOver,
@@ -108,7 +106,7 @@ export class Listener {
   /** Takes new settings for new connections; timeouts apply to the open ones too. */
   apply(settings: ListenerSettings): void {
     this.#settings = settings
-    this.#limits.apply(settings)
+    this.#doorway.apply(settings)
     this.#clients.settings = settings
     this.#persistence = `Connection: keep-alive\r\nKeep-Alive: timeout=${Math.floor(settings.keepaliveTimeout / 1000)}\r\n`
     applyLimits(this.#http, settings)
@@ -116,7 +114,7 @@ export class Listener {
 
   /** @returns the address; the path for a Unix socket */
   async listen(place: Place): Promise<AddressInfo | string> {
-    this.#overUnix = 'path' in place
+    this.#doorway.isOverUnix = 'path' in place
     const address = await bind(this.#http, place)
     this.#sweeper.start()
     this.#clients.start()
@@ -124,7 +122,7 @@ export class Listener {
   }
 
   get connections(): number {
-    return this.#sockets.size
+    return this.#doorway.sockets.size
   }
 
   /**
@@ -154,59 +152,7 @@ export class Listener {
 
   /** Cuts whatever is still open. */
   destroy(): void {
-    for (const socket of this.#sockets) socket.destroy()
-  }
-
-  #accept(socket: Socket): void {
-    const peer = peerOf(socket, this.#overUnix)
-    if (!peer) {
-      socket.destroy()
-      return
-    }
-    const limit = this.#limits.come()
-    if (limit) {
-      this.#turnAway(socket, limit, peer.remoteAddress)
-      return
-    }
-    this.#sockets.add(socket)
-    socket.on('error', ignore)
-    socket.once('close', () => {
-      this.#sockets.delete(socket)
-      this.#limits.left()
-    })
-    if (this.#settings.sendsProxyHeader(peer.remoteAddress)) this.#hearProxy(socket, peer)
-    else this.#begin(socket, peer)
-  }
-
-  /** Such a proxy must say who its client is; without that nobody knows who is there. */
-  #hearProxy(socket: Socket, peer: Peer): void {
-    const begun = performance.now()
-    awaitProxyHeader(socket, this.#settings.handshakeTimeout, (header) => {
-      if (header.status === 'invalid') {
-        this.#handler.handshakeFailed(peer, header.reason, undefined)
-        socket.destroy()
-        return
-      }
-      const { address, port } = header.source ?? { address: peer.remoteAddress, port: peer.remotePort }
-      this.#begin(socket, { ...peer, remoteAddress: address, remotePort: port }, performance.now() - begun)
-    })
-  }
-
-  /** @param spent of the time for the handshake, in milliseconds */
-  #begin(socket: Socket, peer: Peer, spent = 0): void {
-    const leave = this.#limits.enter(peer.remoteAddress)
-    if (!leave) {
-      this.#turnAway(socket, 'max_connections_per_address', peer.remoteAddress)
-      return
-    }
-    socket.once('close', leave)
-    const { policyFor, handshakeTimeout } = this.#settings
-    this.#handshakes.begin(socket, peer, { policyFor, timeout: Math.max(1, Math.ceil(handshakeTimeout - spent)) })
-  }
-
-  #turnAway(socket: Socket, limit: LimitName, remoteAddress: string): void {
-    this.#refusals.note(limit, remoteAddress)
-    socket.destroy()
+    for (const socket of this.#doorway.sockets) socket.destroy()
   }
 
   #secured(socket: TLSSocket, handshake: Handshake): void {
