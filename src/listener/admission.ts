@@ -1,6 +1,7 @@
 import { GatewayError } from '../errors.ts'
 import { FORGIVEN_BY_OPTIONAL_NO_CA } from '../tls-cert-utils/verify-errors.ts'
 import type { Connection, Route, Verification, VerifyMode, VirtualServer } from '../types.ts'
+import { failed } from './demand.ts'
 
 /** What each of nginx's modes lets in: a missing certificate is a matter of `NONE`, a bad one of `FAILED`. */
 const ACCEPTS: Record<VerifyMode, (verification: Verification) => boolean> = {
@@ -16,8 +17,7 @@ export function accepts(mode: VerifyMode, verification: Verification): boolean {
   return ACCEPTS[mode](verification)
 }
 
-const EXPIRED: Verification = { result: 'FAILED', code: 'CERT_HAS_EXPIRED', reason: 'certificate has expired' }
-
+const EXPIRED = failed('CERT_HAS_EXPIRED')
 const NONE: Verification = Object.freeze({ result: 'NONE' })
 const NO_CHAIN: Connection['chain'] = Object.freeze([])
 
