@@ -4,7 +4,7 @@ import { join, resolve } from 'node:path'
 import type { Problem } from '../errors.ts'
 import { errorCode, statOf } from './bounded-file.ts'
 import { type Kind, Unfit } from './field.ts'
-import { decodeBase64, looksLikePath, type PemReader, withLineBreaks } from './pem.ts'
+import { decodeBase64, looksLikePath, type PemReader, unquoted, withLineBreaks } from './pem.ts'
 import { choice, size } from './scalars.ts'
 
 const BEGIN = '-----BEGIN '
@@ -62,8 +62,10 @@ export function openCrl(written: string | readonly string[], setting: string, re
   )
 }
 
-function openPlace(written: string, reader: PemReader): { name?: string; parts: CrlPart[] } {
-  if (written.includes(BEGIN)) return { parts: [{ text: withLineBreaks(written) }] }
+function openPlace(given: string, reader: PemReader): { name?: string; parts: CrlPart[] } {
+  const text = unquoted(given)
+  if (text.includes(BEGIN)) return { parts: [{ text: withLineBreaks(text) }] }
+  const written = text.trim()
   const candidates = [...new Set(reader.folders.map((folder) => resolve(folder, written)))]
   for (const path of written.includes('\0') ? [] : candidates) {
     const found = statOf(path)

@@ -121,10 +121,10 @@ function readSetting(
   const [first, second] = found
   if (!first) return undefined
   if (second) {
+    // The first is still looked at: what is wrong with it, or needs it, is told at the same time.
     problems.push({ path: second.name, source: ENVIRONMENT, message: `stands beside ${first.name}; set one of them` })
-    return undefined
   }
-  if (!first.isFile) return first
+  if (!first.isFile) return isPem ? first : { name: first.name, value: withoutLastBreak(first.value) }
   try {
     // A key that was put here by mistake must not come back in the message.
     if (!looksLikePath(first.value) && !existsSync(first.value)) throw new Unfit('names no file that can be read')
@@ -133,12 +133,17 @@ function readSetting(
     if (isPem) return { name: first.name, value: path }
     context.pems.files.add(path)
     const content = readBounded(path)
-    return { name: first.name, value: content.toString('utf8').replace(/\r?\n$/, '') }
+    return { name: first.name, value: withoutLastBreak(content.toString('utf8')) }
   } catch (error) {
     if (!(error instanceof Unfit)) throw error
     problems.push({ path: first.name, source: ENVIRONMENT, message: error.message })
     return undefined
   }
+}
+
+/** Files end with a line break, and so do Kubernetes secrets that were made of `echo`. No setting ends with one. */
+function withoutLastBreak(value: string): string {
+  return value.replace(/\r?\n$/, '')
 }
 
 function candidates(name: string, env: Variables): (Found & { isFile: boolean })[] {

@@ -73,8 +73,10 @@ export interface PemReader {
  * Reads what a PEM setting holds: PEM text as it stands, else an existing file, else base64 of PEM.
  * @throws Unfit when it is none of them, or the file cannot be read. The message names a path but never repeats text that may be a key.
  */
-export function openPem(written: string, setting: string, reader: PemReader): PemSource {
-  if (written.includes(BEGIN)) return new PemSource(setting, 'inline', withLineBreaks(written))
+export function openPem(given: string, setting: string, reader: PemReader): PemSource {
+  const text = unquoted(given)
+  if (text.includes(BEGIN)) return new PemSource(setting, 'inline', withLineBreaks(text))
+  const written = text.trim()
   const file = findFile(written, reader)
   if (file !== undefined) return new PemSource(setting, 'file', pemOf(readBounded(file), file), file)
   const decoded = decodeBase64(written)
@@ -87,9 +89,14 @@ export function openPem(written: string, setting: string, reader: PemReader): Pe
   )
 }
 
-/** Where newlines cannot be written, as in Docker's env files, they come as `\n`. */
+/** Without the quotes round it, which Docker's `--env-file` hands on. */
+export function unquoted(given: string): string {
+  return /^\s*(["'])(.*)\1\s*$/s.exec(given)?.[2] ?? given
+}
+
+/** Where line breaks cannot be written, as in Docker's env files, they come as `\n`, or as `\r\n`. */
 export function withLineBreaks(written: string): string {
-  return written.trim().includes('\n') ? written : written.replaceAll('\\n', '\n')
+  return written.trim().includes('\n') ? written : written.replaceAll(/(?:\\r)?\\n/g, '\n')
 }
 
 /**
@@ -118,14 +125,14 @@ export function findFile(
 }
 
 function pemOf(content: Buffer, file: string): string {
-  if (content.includes(BEGIN)) return content.toString('utf8')
+  if (content.includes(BEGIN)) return withLineBreaks(content.toString('utf8'))
   const decoded = decodeBase64(content.toString('latin1'))
   if (decoded?.includes(BEGIN)) return decoded
   throw new Unfit(`names ${file}, which ${insteadOfPem(content)}`)
 }
 
 export function decodeBase64(written: string): string | undefined {
-  const compact = written.replace(/\s+/g, '')
+  const compact = written.replace(/\s+|\\[nr]/g, '')
   if (!/^[A-Za-z0-9+/_-]+={0,2}$/.test(compact)) return undefined
   return Buffer.from(compact, 'base64').toString('utf8')
 }

@@ -23,6 +23,8 @@ export function substitute(written: string, variable: (name: string) => string |
       problem ??= 'holds an unfinished ${; expected ${NAME} or ${NAME:-default}, or $${ for the characters themselves'
       return whole
     }
+    if (otherwise?.includes('${'))
+      problem ??= `holds a variable in the default of ${name}; expected a default without \${`
     used.push(name)
     const value = variable(name)
     // As in a shell, the default of `:-` also stands in for an empty value.

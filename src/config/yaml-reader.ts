@@ -10,6 +10,7 @@ import {
   LineCounter,
   type Node,
   visit,
+  type YAMLError,
   type YAMLMap,
 } from 'yaml'
 import type { Problem } from '../errors.ts'
@@ -56,9 +57,10 @@ export function* readYaml(bytes: Uint8Array, options: YamlOptions): Slices<YamlR
   const faults = [...document.errors, ...document.warnings].sort((a, b) => a.pos[0] - b.pos[0])
   if (faults.length > 0) {
     const problems = new Map<string, Problem>()
-    for (const { code, pos } of faults.slice(0, MOST_SYNTAX_PROBLEMS)) {
-      const { line, col } = lines.linePos(pos[0])
-      const message = SYNTAX[code] ?? `is no valid YAML (${code})`
+    for (const { code, pos } of telling(faults, text).slice(0, MOST_SYNTAX_PROBLEMS)) {
+      const isVariable = isBareVariable(text, pos[0])
+      const { line, col } = lines.linePos(isVariable ? pos[0] - 1 : pos[0])
+      const message = isVariable ? BARE_VARIABLE : (SYNTAX[code] ?? `is no valid YAML (${code})`)
       problems.set(`${line}:${col}:${code}`, { path: '', source, line, column: col, message })
     }
     return { tree: undefined, problems: [...problems.values()] }
@@ -72,6 +74,21 @@ function decode(bytes: Uint8Array): string | undefined {
   } catch {
     return undefined
   }
+}
+
+// biome-ignore-start lint/suspicious/noTemplateCurlyInString: it is what the user shall write.
+const BARE_VARIABLE =
+  'begins a variable inside { } or [ ], where YAML reads a bare brace as its own; write "${NAME}" in quotes'
+// biome-ignore-end lint/suspicious/noTemplateCurlyInString: as above
+
+function isBareVariable(text: string, offset: number): boolean {
+  return text.startsWith('${', offset - 1)
+}
+
+/** A bare `${` in a flow collection upsets the brackets of everything after it: what is said of that misleads. */
+function telling(faults: readonly YAMLError[], text: string): readonly YAMLError[] {
+  const first = faults.findIndex(({ pos }) => isBareVariable(text, pos[0]))
+  return first < 0 ? faults : faults.filter(({ pos }, index) => index <= first || isBareVariable(text, pos[0]))
 }
 
 /** Our words for the library's codes, because its messages quote the file. */

@@ -170,6 +170,17 @@ describe('the _FILE twin', () => {
     )
   })
 
+  test('beside the plain variable is one problem, and not also a certificate without its key', () => {
+    writeFileSync(inFolder('twin.key'), KEY)
+    expect(
+      messages({
+        SECRET_CLIENT_CERT: CERTIFICATE,
+        SECRET_CLIENT_KEY: KEY,
+        SECRET_CLIENT_KEY_FILE: inFolder('twin.key'),
+      }),
+    ).toEqual(['environment: SECRET_CLIENT_KEY_FILE: stands beside SECRET_CLIENT_KEY; set one of them'])
+  })
+
   test('beside the plain variable, or in two names for one setting, is refused', () => {
     expect(messages({ SALLYPORT_LISTEN: '1', SALLYPORT_LISTEN_FILE: '/x' })).toEqual([
       'environment: SALLYPORT_LISTEN_FILE: stands beside SALLYPORT_LISTEN; set one of them',
@@ -196,6 +207,13 @@ describe('the _FILE twin', () => {
     } finally {
       writer.kill()
     }
+  })
+
+  test('a line break at the end, as secrets made of echo have it, is no part of a value', () => {
+    const env = pair({ SALLYPORT_UPSTREAM_URL: 'https://api\n', SECRET_CLIENT_KEY_PASSPHRASE: 'hunter2\n' })
+    const { proxy, services } = usable(load({ ...env, SECRET_CLIENT_CERT: CERTIFICATE, SECRET_CLIENT_KEY: KEY }))
+    expect(proxy.proxy_ssl_password?.reveal()).toBe('hunter2')
+    expect(services).toMatchObject([{ host: 'api' }])
   })
 
   test('that is not there is one problem, and not also a certificate without its key', () => {

@@ -38,6 +38,13 @@ test('a variable that is not set is a problem that names it', () => {
   expect(substitute('x${NOTHING}y', variables).problem).toContain('NOTHING, which is not set')
 })
 
+test.each(['${HOST:-${OTHER}}', '${NOTHING:-a${HOST:-b}}', '${NOTHING:-${HOST'])(
+  '%j: a default holds no variable',
+  (written) => {
+    expect(substitute(written, variables).problem).toMatch(/in the default of|unfinished/)
+  },
+)
+
 test.each(['${', '${HOST', '${}', '${1A}', '${A-b}', '${A B}'])('%j is unfinished', (written) => {
   expect(substitute(written, variables).problem).toContain('unfinished')
 })

@@ -21,6 +21,27 @@ describe('a PEM setting', () => {
   test('takes PEM text, also with \\n for line breaks as in env files', () => {
     expect(open(KEY)).toMatchObject({ origin: 'inline', file: undefined })
     expect(open(KEY.trim().replaceAll('\n', '\\n')).read()).toBe(KEY.trim())
+    expect(open(KEY.trim().replaceAll('\n', '\\r\\n')).read()).toBe(KEY.trim())
+  })
+
+  test('takes each of them also with quotes or blanks round it, as env files and secrets made of echo hand them on', () => {
+    const oneLine = KEY.trim().replaceAll('\n', '\\n')
+    for (const [before, after] of [
+      ['"', '"'],
+      ["'", "'"],
+      [' ', '\n'],
+      ['"', '\\n"'],
+    ]) {
+      expect(open(`${before}${oneLine}${after}`).read().trim()).toBe(KEY.trim())
+      expect(open(`${before}${Buffer.from(KEY).toString('base64')}${after}`).read()).toBe(KEY)
+    }
+    expect(open('"server.key"').read()).toBe(KEY)
+    expect(open('server.key \n').read()).toBe(KEY)
+  })
+
+  test('takes a file that holds PEM with \\n for line breaks', () => {
+    writeFileSync(join(folder, 'one-line'), `${KEY.trim().replaceAll('\n', '\\n')}\n`)
+    expect(open('one-line').read().trim()).toBe(KEY.trim())
   })
 
   test('takes base64 and base64url of PEM, with line breaks', () => {
