@@ -68,6 +68,7 @@ export const KONG_WORDS: Remedies = [
     'remove it: the admin listener speaks plain HTTP; keep it on loopback or on a network of your own',
   ],
   ['stream_listen', 'leave it to another server: only HTTP is forwarded'],
+  ['dns_stale_ttl', 'write dns_stale_ttl in proxy'],
   ['dns_* resolver_*', 'remove it: names are looked up as the system does'],
   ['rbac_roles rbac_users workspaces licenses', 'remove it: there is no API for administrators'],
 ]

@@ -83,6 +83,12 @@ export const proxy = block('The way out: TLS to the upstreams and the connection
     env: 'SALLYPORT_UPSTREAM_KEEPALIVE_IDLE_TIMEOUT',
     about: 'An idle connection is closed after so long.',
   }),
+  dns_stale_ttl: field(duration, {
+    default: '1h',
+    env: 'SALLYPORT_DNS_STALE_TTL',
+    about:
+      "Kong's: for so long the last addresses of an upstream's name are used while no name server answers; 0 for not at all. A name that is gone (NXDOMAIN) is gone at once.",
+  }),
   upstream_max_connections: field(integer(1, 100_000), {
     default: 1024,
     env: 'SALLYPORT_UPSTREAM_MAX_CONNECTIONS',

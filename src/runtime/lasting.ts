@@ -98,5 +98,12 @@ function createPools({ upstreams }: OpenFiles, log: Log, metrics: Metrics): Pool
     metrics.upstreamConnectionsRefused(reason, count)
     log.warn({ reason, count, target: last }, 'connections to upstreams refused')
   })
-  return new Pools(upstreams, (reason, origin) => refusals.note(reason, origin))
+  return new Pools(
+    upstreams,
+    (reason, origin) => refusals.note(reason, origin),
+    (name, reason) => {
+      if (reason === undefined) log.info({ name }, 'the name of an upstream is found again')
+      else log.warn({ name, reason }, 'the name of an upstream is not found: its last addresses are used')
+    },
+  )
 }

@@ -56,12 +56,13 @@ export function buildService(service: ServiceConfig, surroundings: Surroundings)
     maxIdle: config.proxy.upstream_keepalive_pool_size,
     maxConnections: upstreamMaxConnections(config, surroundings.workers),
   }
+  const namesStaleFor = config.proxy.dns_stale_ttl
   const poolOf = new Map<Target, ConnectionPool>(
     service.targets.map((target) => {
       const { socket, host, port } = target
       const address = socket === undefined ? { host, port } : { path: socket }
       const tls = service.protocol === 'https' ? tlsFor(target) : undefined
-      return [target, pools.get({ address, tls, connectTimeout: service.connect_timeout, limits }, used)]
+      return [target, pools.get({ address, tls, connectTimeout: service.connect_timeout, namesStaleFor, limits }, used)]
     }),
   )
   const backend = new Backend({

@@ -24,6 +24,9 @@ const RESETS = new Set(['ECONNRESET', 'EPIPE'])
 const CERTIFICATE_ALERT =
   /alert (bad certificate|unsupported certificate|certificate (revoked|expired|unknown|required)|unknown ca|access denied)|ALERT_(BAD_CERTIFICATE|UNSUPPORTED_CERTIFICATE|CERTIFICATE_(REVOKED|EXPIRED|UNKNOWN|REQUIRED)|UNKNOWN_CA|ACCESS_DENIED)/i
 
+/** Of one name, in one line of the log. */
+const MOST_ADDRESSES = 8
+
 interface SystemError extends Error {
   readonly code?: string
 }
@@ -53,5 +56,7 @@ function isTlsFailure(code: string): boolean {
 }
 
 function describe(error: SystemError): string {
+  // What each address of a name said: Node's own text for all of them is empty.
+  if (error instanceof AggregateError) return error.errors.slice(0, MOST_ADDRESSES).map(describe).join('; ')
   return error.code && !error.message.includes(error.code) ? `${error.message} (${error.code})` : error.message
 }

@@ -1,4 +1,5 @@
 import type { Places } from '../open-files.ts'
+import { type NameTold, UpstreamName } from './names.ts'
 import { ConnectionPool, type PoolLimit, type PoolLimits, type PoolOwner } from './pool.ts'
 import { createConnector, type UpstreamAddress, type UpstreamTls } from './tls-identity.ts'
 
@@ -7,7 +8,15 @@ export interface PoolSpecification {
   /** Undefined for plain HTTP. */
   readonly tls: UpstreamTls | undefined
   readonly connectTimeout: number
+  /** Milliseconds for which the last addresses of a name are good while nobody can say where it leads. */
+  readonly namesStaleFor: number
   readonly limits: PoolLimits
+}
+
+interface Pooled {
+  readonly pool: ConnectionPool
+  /** Undefined for a Unix socket. */
+  readonly name: string | undefined
 }
 
 /**
@@ -15,39 +24,59 @@ export interface PoolSpecification {
  * the same, compared as whole texts (a short hash let Kong mix them up). They live over reloads as long as they are used.
  */
 export class Pools {
-  readonly #pools = new Map<string, ConnectionPool>()
+  readonly #pools = new Map<string, Pooled>()
+  readonly #names = new Map<string, UpstreamName>()
   readonly #owner: PoolOwner
+  readonly #told: NameTold | undefined
 
-  /** @param places of the connections of all pools together. @param refused hears of each request that got none */
-  constructor(places: Places, refused: (reason: PoolLimit, origin: string) => void = () => {}) {
+  /** @param places of the connections of all pools together. @param refused hears of each request that got none. @param told of names that are not known any more */
+  constructor(places: Places, refused: (reason: PoolLimit, origin: string) => void = () => {}, told?: NameTold) {
+    this.#told = told
     const enter = () => places.enter() || (this.#closeOneIdle() && places.enter())
     this.#owner = { places: { enter, leave: () => places.leave() }, refused }
   }
 
   /** The pool for exactly this; `used` collects its key for {@link retireAllBut}. */
   get(specification: PoolSpecification, used: Set<string>): ConnectionPool {
-    const { address, tls, connectTimeout, limits } = specification
-    const key = JSON.stringify([address, tls?.identity ?? 'plain', connectTimeout, limits])
+    const { address, tls, connectTimeout, namesStaleFor, limits } = specification
+    const key = JSON.stringify([address, tls?.identity ?? 'plain', connectTimeout, namesStaleFor, limits])
     used.add(key)
     const known = this.#pools.get(key)
-    if (known) return known
-    const pool = new ConnectionPool(textOf(address), createConnector(address, tls, connectTimeout), limits, this.#owner)
-    this.#pools.set(key, pool)
+    if (known) return known.pool
+    const name = 'host' in address ? address.host : undefined
+    const lookup = name === undefined ? undefined : this.#nameOf(name).lookup(namesStaleFor)
+    const connect = createConnector(address, tls, connectTimeout, lookup)
+    const pool = new ConnectionPool(textOf(address), connect, limits, this.#owner)
+    this.#pools.set(key, { pool, name })
     return pool
   }
 
   /** After a reload: what is not used any more, such as the pool of a rotated certificate, gets no new requests. */
   retireAllBut(used: ReadonlySet<string>): void {
-    for (const [key, pool] of this.#pools) {
-      if (used.has(key)) continue
+    const names = new Set<string | undefined>()
+    for (const [key, { pool, name }] of this.#pools) {
+      if (used.has(key)) {
+        names.add(name)
+        continue
+      }
       this.#pools.delete(key)
       pool.retire()
     }
+    for (const name of this.#names.keys()) if (!names.has(name)) this.#names.delete(name)
+  }
+
+  /** Shared by all pools that lead there. */
+  #nameOf(name: string): UpstreamName {
+    const known = this.#names.get(name)
+    if (known) return known
+    const made = new UpstreamName(name, this.#told)
+    this.#names.set(name, made)
+    return made
   }
 
   /** What another target keeps for later makes room for what is needed now. */
   #closeOneIdle(): boolean {
-    for (const pool of this.#pools.values()) if (pool.closeOneIdle()) return true
+    for (const { pool } of this.#pools.values()) if (pool.closeOneIdle()) return true
     return false
   }
 }

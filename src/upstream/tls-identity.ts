@@ -1,4 +1,4 @@
-import type { OnReadOpts, Socket } from 'node:net'
+import type { LookupFunction, OnReadOpts, Socket } from 'node:net'
 import { isIP, connect as tcpConnect } from 'node:net'
 import type { ConnectionOptions, DetailedPeerCertificate, PeerCertificate, SecureContext, TLSSocket } from 'node:tls'
 import { checkServerIdentity, connect as tlsConnect } from 'node:tls'
@@ -37,11 +37,18 @@ export type Connector = (done: Connected, onread?: OnReadOpts) => Socket
  * Makes the connector of one pool. TLS sessions are kept here, so they are resumed only within one full TLS identity
  * (the hazard: a session of one client certificate carrying the requests of another).
  */
-export function createConnector(address: UpstreamAddress, tls: UpstreamTls | undefined, timeout: number): Connector {
+export function createConnector(
+  address: UpstreamAddress,
+  tls: UpstreamTls | undefined,
+  timeout: number,
+  lookup?: LookupFunction,
+): Connector {
+  // All addresses of a name are tried, one after the other, whatever Node's defaults are.
+  const destination = { ...address, ...(lookup && { lookup, autoSelectFamily: true }) }
   if (!tls) {
     return (done, onread) =>
       settle(
-        tcpConnect({ ...address, noDelay: true, keepAlive: true, ...(onread && { onread }) }),
+        tcpConnect({ ...destination, noDelay: true, keepAlive: true, ...(onread && { onread }) }),
         'connect',
         timeout,
         done,
@@ -52,7 +59,7 @@ export function createConnector(address: UpstreamAddress, tls: UpstreamTls | und
   return (done, onread) => {
     const offered = kept
     const options: ConnectionOptions & { onread?: OnReadOpts } = {
-      ...address,
+      ...destination,
       servername,
       secureContext: tls.context,
       ALPNProtocols: ['http/1.1'],

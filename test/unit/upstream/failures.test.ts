@@ -69,3 +69,12 @@ describe('what the log is told', () => {
     expect(error).toMatchObject({ code: 'GW_REQUEST_TIMEOUT', detail: 'api:443: nothing came' })
   })
 })
+
+test('of a name with several addresses, what each of them said', () => {
+  const errors = ['::1', '127.0.0.1'].map((address) => new Error(`connect ECONNREFUSED ${address}:80`))
+  const error = Object.assign(new AggregateError(errors), { code: 'ECONNREFUSED' })
+  expect(upstreamFailure(error, 'api:80')).toMatchObject({
+    code: 'GW_UPSTREAM_CONNECT',
+    detail: 'api:80: connect ECONNREFUSED ::1:80; connect ECONNREFUSED 127.0.0.1:80',
+  })
+})

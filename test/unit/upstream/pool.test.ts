@@ -199,7 +199,7 @@ test('the places of all pools are given back, and what another target keeps idle
     ['one', 'other'].map(async (serve) => {
       const port = await startTcp((socket) => socket.on('data', () => serve === 'one' && socket.write(OK)))
       const address = { host: '127.0.0.1', port }
-      return pools.get({ address, tls: undefined, connectTimeout: 5000, limits: LIMITS }, new Set())
+      return pools.get({ address, tls: undefined, connectTimeout: 5000, namesStaleFor: 0, limits: LIMITS }, new Set())
     }),
   )
   if (!one || !other) throw new Error('no pools')

@@ -1,0 +1,125 @@
+import { type LookupAddress, type LookupOptions, lookup } from 'node:dns'
+import type { LookupFunction } from 'node:net'
+
+/** How long new connections wait for a name that was known before, in milliseconds, until they go to where it led last. */
+const PATIENCE = 500
+
+type Asked = (error: NodeJS.ErrnoException | null, addresses: LookupAddress[]) => void
+/** How the system looks up a name: `dns.lookup`. */
+export type Resolve = (name: string, options: LookupOptions & { all: true }, done: Asked) => void
+/** Hears that a name led to its last addresses, with the reason; undefined once it is known again. */
+export type NameTold = (name: string, reason: string | undefined) => void
+
+interface Waiting {
+  /** Milliseconds that a last answer is good for. */
+  readonly staleFor: number
+  readonly done: Asked
+}
+
+/**
+ * The addresses of one upstream's name. All connections that need them at a time ask once: the system answers only few questions at a time,
+ * so that a name whose servers do not answer would keep the connections to all other upstreams waiting behind each of its requests.
+ */
+export class UpstreamName {
+  readonly #name: string
+  readonly #resolve: Resolve
+  readonly #told: NameTold
+  #last: { readonly addresses: LookupAddress[]; readonly at: number } | undefined
+  /** Those who wait for the question under way; undefined where there is none. */
+  #waiting: Waiting[] | undefined
+  /** Whether the question under way takes so long that nobody waits who has a last answer. */
+  #late = false
+  /** Whether {@link NameTold} has heard that it is not known. */
+  #unknown = false
+  #turn = 0
+
+  constructor(name: string, told: NameTold = () => {}, resolve: Resolve = lookup) {
+    this.#name = name
+    this.#told = told
+    this.#resolve = resolve
+  }
+
+  /** For the connections of one pool. @param staleFor Kong's `dns_stale_ttl`, in milliseconds */
+  lookup(staleFor: number): LookupFunction {
+    return (_name, { hints, all }, done) => {
+      this.#ask({ ...(hints !== undefined && { hints }), all: true }, staleFor, (error, addresses) => {
+        const [first] = addresses
+        if (error || !first) done(error ?? notFound(this.#name), '')
+        else if (all) done(null, this.#inTurn(addresses))
+        else done(null, first.address, first.family)
+      })
+    }
+  }
+
+  #ask(options: LookupOptions & { all: true }, staleFor: number, done: Asked): void {
+    const waiting = { staleFor, done }
+    const last = this.#late ? this.#lastFor(waiting) : undefined
+    // Node expects that an answer comes later.
+    if (last) process.nextTick(done, null, last)
+    else if (this.#waiting) this.#waiting.push(waiting)
+    else this.#begin(waiting, options)
+  }
+
+  #begin(first: Waiting, options: LookupOptions & { all: true }): void {
+    this.#waiting = [first]
+    const timer = setTimeout(() => this.#isLate(), PATIENCE).unref()
+    this.#resolve(this.#name, options, (error, addresses) => {
+      clearTimeout(timer)
+      const waiting = this.#waiting ?? []
+      this.#waiting = undefined
+      this.#late = false
+      this.#learn(error, addresses)
+      for (const one of waiting) {
+        const last = error && this.#lastFor(one)
+        if (last) one.done(null, last)
+        else one.done(error, addresses ?? [])
+      }
+    })
+  }
+
+  #isLate(): void {
+    this.#late = true
+    const waiting = this.#waiting ?? []
+    this.#waiting = waiting.filter((one) => {
+      const last = this.#lastFor(one)
+      if (last) one.done(null, last)
+      return !last
+    })
+    if (this.#waiting.length < waiting.length) this.#tell(`no answer within ${PATIENCE} ms`)
+  }
+
+  #learn(error: NodeJS.ErrnoException | null, addresses: LookupAddress[]): void {
+    if (!error) {
+      this.#last = { addresses, at: performance.now() }
+      this.#tell(undefined)
+    } else if (error.code === 'ENOTFOUND') {
+      // An answer too: whoever has the addresses now is somebody else.
+      this.#last = undefined
+    } else if (this.#last) this.#tell(error.message)
+  }
+
+  #lastFor({ staleFor }: Waiting): LookupAddress[] | undefined {
+    return this.#last && performance.now() - this.#last.at < staleFor ? this.#last.addresses : undefined
+  }
+
+  #tell(reason: string | undefined): void {
+    const unknown = reason !== undefined
+    if (unknown === this.#unknown) return
+    this.#unknown = unknown
+    this.#told(this.#name, reason)
+  }
+
+  /** Each connection begins with the next address, as in nginx and Kong, but of the family that the system prefers (RFC 6724). */
+  #inTurn(addresses: LookupAddress[]): LookupAddress[] {
+    if (addresses.length === 1) return addresses
+    const turn = this.#turn++
+    return [...Map.groupBy(addresses, ({ family }) => family).values()].flatMap((family) => {
+      const first = turn % family.length
+      return [...family.slice(first), ...family.slice(0, first)]
+    })
+  }
+}
+
+function notFound(name: string): NodeJS.ErrnoException {
+  return Object.assign(new Error(`${name} has no addresses`), { code: 'ENOTFOUND' })
+}
