@@ -35,7 +35,7 @@ export function* resolveRoutes(
 }
 
 function resolveRoute(route: WrittenRoute, service: ServiceConfig): RouteConfig {
-  const { at, id, protocols, https_redirect_status_code, strip_path, preserve_host, regex_priority } = route
+  const { at, id, protocols, strip_path, preserve_host, regex_priority } = route
   const given = <T extends readonly unknown[]>(values: T | undefined) =>
     values && values.length > 0 ? values : undefined
   const headers = Object.entries(route.headers ?? {}).map(([name, values]) => [name.toLowerCase(), values] as const)
@@ -46,7 +46,6 @@ function resolveRoute(route: WrittenRoute, service: ServiceConfig): RouteConfig 
       name: nameOf(route),
       service,
       protocols,
-      https_redirect_status_code,
       strip_path,
       preserve_host,
       regex_priority,

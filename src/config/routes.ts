@@ -59,11 +59,12 @@ const routeFields = {
   name: field(text, { about: 'Its name, for logs and metrics.' }),
   protocols: list(choice('http', 'https'), {
     default: ['http', 'https'],
-    about: 'With https alone, a request over plain HTTP gets https_redirect_status_code.',
+    about:
+      'A route for http alone takes no request: listeners speak TLS, and plain HTTP gets 400 whatever stands here.',
   }),
   https_redirect_status_code: field(oneOfNumbers(426, 301, 302, 307, 308), {
     default: 426,
-    about: 'The answer to plain HTTP on a route for https alone: 426, or a redirect with 301, 302, 307 or 308.',
+    about: 'Accepted and not used: plain HTTP gets 400.',
   }),
   methods: list(matching(/^[A-Z]+$/, 'a method in upper case, such as GET'), {
     about: 'The methods that it takes; without it, all.',
@@ -110,7 +111,6 @@ export interface RouteConfig extends Located, CertificateDemands {
   readonly name: string
   readonly service: ServiceConfig
   readonly protocols: readonly ('http' | 'https')[]
-  readonly https_redirect_status_code: number
   readonly methods: readonly string[] | undefined
   /** Lower case; may hold a `*` label and a port. */
   readonly hosts: readonly string[] | undefined
