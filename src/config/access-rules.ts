@@ -1,5 +1,5 @@
 /** Who may pass, once it is known who is calling: `allow` and `deny` of services and routes. */
-import { z } from 'zod'
+import * as z from 'zod'
 import type { Problem } from '../errors.ts'
 import { network } from './addresses.ts'
 import { groupName } from './consumers.ts'

@@ -1,4 +1,4 @@
-import type { z } from 'zod'
+import type * as z from 'zod'
 import { listenAddressOrOff } from './addresses.ts'
 import { block, field } from './field.ts'
 

@@ -1,5 +1,5 @@
 /** The methods by which callers say who they are. Their names, and much of their meaning, are Keystone's. */
-import type { z } from 'zod'
+import type * as z from 'zod'
 import type { Problem } from '../errors.ts'
 import { networkOrUnix } from './addresses.ts'
 import { block, field, type Kind, list, Unfit } from './field.ts'

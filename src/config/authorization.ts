@@ -1,5 +1,5 @@
 /** Which certificates belong to which users, with NATS's words: `verify_and_map` and `authorization.users`. */
-import { z } from 'zod'
+import * as z from 'zod'
 import { groupName } from './consumers.ts'
 import { block, field, type Kind, type Located, list, Unfit } from './field.ts'
 import { choice, integer, size, text } from './scalars.ts'

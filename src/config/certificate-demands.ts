@@ -1,5 +1,5 @@
 /** What services and routes demand of the client's certificate, where the server only asks for one. */
-import { z } from 'zod'
+import * as z from 'zod'
 import type { Problem } from '../errors.ts'
 import { field, type Located } from './field.ts'
 import type { ListenerConfig } from './listeners.ts'

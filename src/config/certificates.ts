@@ -1,5 +1,5 @@
 /** Kong's certificates, the server names that they serve, and authorities for upstreams. */
-import { z } from 'zod'
+import * as z from 'zod'
 import type { Problem } from '../errors.ts'
 import { wildcardName } from './addresses.ts'
 import { entity, field, type Kind, type Located } from './field.ts'

@@ -1,5 +1,5 @@
 /** Values against the schema: every problem, not just the first, and what could be read in spite of them. */
-import { z } from 'zod'
+import * as z from 'zod'
 import type { Slices } from '../slices.ts'
 import { openCrl } from './crl.ts'
 import { type Field, fields, kongEntities, natsBlocks, Unfit } from './field.ts'

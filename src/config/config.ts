@@ -1,5 +1,5 @@
 /** The whole configuration: what may be written, and what it becomes. */
-import { z } from 'zod'
+import * as z from 'zod'
 import { networkOrUnix } from './addresses.ts'
 import { type AdminConfig, admin } from './admin.ts'
 import { type AuthConfig, auth } from './auth.ts'

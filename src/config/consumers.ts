@@ -1,5 +1,5 @@
 /** Kong's consumers: the users that may be found by a certificate or a credential, and their groups. */
-import { z } from 'zod'
+import * as z from 'zod'
 import type { Problem } from '../errors.ts'
 import { apiKey } from './api-key.ts'
 import { rule } from './auth.ts'

@@ -1,5 +1,5 @@
 /** Revocation lists from where certificates say that they are. */
-import type { z } from 'zod'
+import type * as z from 'zod'
 import { block, field } from './field.ts'
 import { integer, positiveDuration, size } from './scalars.ts'
 

@@ -1,5 +1,5 @@
 /** Plugins as Docker's hosts know them: who maps certificates to users (`certmap`), and who has a say in what may pass. */
-import type { z } from 'zod'
+import type * as z from 'zod'
 import { block, field, type Kind, list, map, Unfit } from './field.ts'
 import { duration, integer, matching, positiveDuration, size, text } from './scalars.ts'
 

@@ -1,5 +1,5 @@
 /** How one setting is declared: type, default, meaning and check in one place. The loader, the JSON Schema and the references all read this. */
-import { z } from 'zod'
+import * as z from 'zod'
 
 /** A JSON Schema fragment. */
 export type JsonSchema = Record<string, unknown>

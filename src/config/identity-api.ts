@@ -1,5 +1,5 @@
 /** Keystone's words for what users may use: domains, projects, roles, and the catalog of services. For `builtin: identity`. */
-import { z } from 'zod'
+import * as z from 'zod'
 import { block, field, type Kind, type Located, list, Unfit } from './field.ts'
 import { choice, onOff, text } from './scalars.ts'
 

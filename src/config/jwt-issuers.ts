@@ -1,5 +1,5 @@
 /** Others whose tokens are accepted: who they are, and where their keys are published. */
-import { z } from 'zod'
+import * as z from 'zod'
 import type { Problem } from '../errors.ts'
 import { readBounded } from './bounded-file.ts'
 import { block, field, type Kind, type Located, list, Unfit } from './field.ts'

@@ -1,5 +1,5 @@
 /** How the gateway ends, and how it takes a changed configuration. */
-import type { z } from 'zod'
+import type * as z from 'zod'
 import { block, field } from './field.ts'
 import { duration, onOff, positiveDuration } from './scalars.ts'
 

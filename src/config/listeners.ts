@@ -1,5 +1,5 @@
 /** Where clients arrive, and the limits that hold for their connections. */
-import { z } from 'zod'
+import * as z from 'zod'
 import { listenAddress, networkOrUnix } from './addresses.ts'
 import { block, field, type Located, list } from './field.ts'
 import { natsTls } from './nats-tls.ts'

@@ -1,4 +1,4 @@
-import type { z } from 'zod'
+import type * as z from 'zod'
 import { block, field } from './field.ts'
 import { choice, onOff } from './scalars.ts'
 

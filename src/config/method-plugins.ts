@@ -1,5 +1,5 @@
 /** Authentication methods of others: a module, or a program behind HTTP or a Unix socket. */
-import type { z } from 'zod'
+import type * as z from 'zod'
 import type { Problem } from '../errors.ts'
 import { AUTH_METHODS, headerName, methodName } from './auth.ts'
 import { block, field, type Kind, type Located, map, Unfit } from './field.ts'

@@ -1,5 +1,5 @@
 /** What a certificate may be called: rules over its subject's attributes, its issuer's and its alternative names. */
-import type { z } from 'zod'
+import type * as z from 'zod'
 import type { Problem } from '../errors.ts'
 import { network } from './addresses.ts'
 import { block, type Kind, map, Unfit } from './field.ts'

@@ -1,5 +1,5 @@
 /** NATS's `tls { … }` block of a listener, for those who come from there: other words for settings of its first server. */
-import type { z } from 'zod'
+import type * as z from 'zod'
 import type { Problem } from '../errors.ts'
 import { field, type Kind, list, natsBlock, Unfit } from './field.ts'
 import type { WrittenListener } from './listeners.ts'

@@ -1,5 +1,5 @@
 /** The way out: what holds for every upstream, with the words of nginx's proxy module. */
-import type { z } from 'zod'
+import type * as z from 'zod'
 import type { Problem } from '../errors.ts'
 import { host } from './addresses.ts'
 import { checkCrlSizes, crl, listSize, revocationCheckMode } from './crl.ts'

@@ -1,5 +1,5 @@
 /** What is generated from the schema: the JSON Schema for editors, the default file, the reference, and the guide for those who come from elsewhere. */
-import { z } from 'zod'
+import * as z from 'zod'
 import { schema } from './config.ts'
 import { UPSTREAM_URL } from './environment.ts'
 import { IDENTITY_FIELDS } from './identity-fields.ts'

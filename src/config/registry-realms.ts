@@ -1,5 +1,5 @@
 /** Realms for Docker registries: who gets which token, in the words of Keycloak and distribution. */
-import { z } from 'zod'
+import * as z from 'zod'
 import type { Problem } from '../errors.ts'
 import { network } from './addresses.ts'
 import type { CertificateConfig } from './certificates.ts'

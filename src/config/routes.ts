@@ -1,5 +1,5 @@
 /** Kong's routes: which requests go to which service. */
-import type { z } from 'zod'
+import type * as z from 'zod'
 import type { Problem } from '../errors.ts'
 import { type AccessRulesConfig, accessRules } from './access-rules.ts'
 import { authority, wildcardName } from './addresses.ts'

@@ -1,5 +1,5 @@
 /** The virtual servers of a listener: which clients each one trusts, with the words of nginx's ssl module. */
-import { z } from 'zod'
+import * as z from 'zod'
 import type { Problem } from '../errors.ts'
 import { wildcardName } from './addresses.ts'
 import { type AuthorizationConfig, authorization } from './authorization.ts'

@@ -1,6 +1,6 @@
 /** Kong's services: the APIs behind the gateway. */
 import { isDeepStrictEqual } from 'node:util'
-import { z } from 'zod'
+import * as z from 'zod'
 import type { Problem } from '../errors.ts'
 import { type AccessRulesConfig, accessRules } from './access-rules.ts'
 import { host, hostOrSocket, readSocketPath, UNIX } from './addresses.ts'

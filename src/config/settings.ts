@@ -1,5 +1,5 @@
 /** The schema as a list of settings: for the environment's names and the references. */
-import { z } from 'zod'
+import * as z from 'zod'
 import { type Field, fields } from './field.ts'
 import { pathTo } from './place.ts'
 import { unwrap } from './unwrap.ts'

@@ -1,5 +1,5 @@
 /** Where the gateway remembers what must not be forgotten before its time: revoked tokens, used codes, failed attempts. */
-import type { z } from 'zod'
+import type * as z from 'zod'
 import { block, field, type Kind, Unfit } from './field.ts'
 import { pem } from './pem.ts'
 import { choice, integer, matching, positiveDuration } from './scalars.ts'

@@ -1,5 +1,5 @@
 /** The tokens that the gateway issues. */
-import type { z } from 'zod'
+import type * as z from 'zod'
 import type { Problem } from '../errors.ts'
 import { block, field, type Kind, list, Unfit } from './field.ts'
 import { pem } from './pem.ts'

@@ -1,5 +1,5 @@
 /** What is said of a setting that does not exist: where it stands, what nginx's, Kong's or NATS's word is here, or what was meant. */
-import type { z } from 'zod'
+import type * as z from 'zod'
 import { kongEntities, natsBlocks } from './field.ts'
 import { KONG_PLUGINS, KONG_WORDS, OTHER_PLUGIN } from './from-kong.ts'
 import { NATS_AUTHORIZATION_WORDS, NATS_WORDS } from './from-nats.ts'

@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 
 /** The schema beneath "optional" and "default", and the default as a user would write it. */
 export function unwrap(schema: z.ZodType): { inner: z.ZodType; fallback: unknown } {

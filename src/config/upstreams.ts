@@ -1,5 +1,5 @@
 /** Kong's upstreams and targets: the addresses behind one name. */
-import { z } from 'zod'
+import * as z from 'zod'
 import { authority, host, targetAddress } from './addresses.ts'
 import type { CertificateConfig } from './certificates.ts'
 import { entity, field, type Kind, type Located } from './field.ts'

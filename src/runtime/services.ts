@@ -3,6 +3,7 @@ import type { Config, ServiceConfig, TargetConfig } from '../config/index.ts'
 import type { Metrics } from '../metrics.ts'
 import { RegistryGate } from '../registry/gate.ts'
 import { createGateTokens } from '../registry/gate-tokens.ts'
+import { withKnownIssuers } from '../tls-cert-utils/chain.ts'
 import type { KeyPair } from '../tls-cert-utils/key-pair.ts'
 import type { TrustStore } from '../tls-cert-utils/trust-store.ts'
 import type { AnswerHeaders, Service, Target } from '../types.ts'
@@ -162,7 +163,7 @@ function upstreamTlsOf(
   const asked = { revocation: revocation?.identity ?? 'none' }
   const context = materials.secureContext([parties, common], () => ({
     ...(trust ? { ca: [...trust.pems] } : {}),
-    ...(pair ? { cert: pair.certificatePem, key: pair.keyPem } : {}),
+    ...(pair ? { cert: withKnownIssuers(pair.certificates, trust?.certificates ?? []), key: pair.keyPem } : {}),
     ...common,
   }))
   return (target) => {

@@ -1,4 +1,5 @@
-import { existsSync, readFileSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from '@jest/globals'
 import { PROJECT } from '../support/gateway.ts'
@@ -54,6 +55,23 @@ test('the licence is the one that package.json names, and whole', () => {
     'APPENDIX',
   ])
     expect(licence).toContain(part)
+})
+
+test('what is built loads no HTTP client of Node that nobody uses', () => {
+  const program = `await import(process.argv[1]); console.log(JSON.stringify(process.moduleLoadList))`
+  const main = join(PROJECT, 'dist/cli/main.js')
+  const loaded: string[] = JSON.parse(
+    execFileSync(process.execPath, ['--input-type=module', '--eval', program, main], { encoding: 'utf8' }),
+  )
+  expect(loaded).toContain('NativeModule _http_server')
+  expect(loaded.filter((name) => name.includes('undici'))).toEqual([])
+})
+
+test('V8 keeps what is built in one byte for each character', () => {
+  const scripts = readdirSync(join(PROJECT, 'dist/cli')).filter((name) => name.endsWith('.js'))
+  expect(scripts.length).toBeGreaterThan(5)
+  for (const name of scripts)
+    expect([name, /[^\0-\xff]/.exec(read(join('dist/cli', name)))?.[0]]).toEqual([name, undefined])
 })
 
 test('what is built hands on the licence of each library in it', () => {

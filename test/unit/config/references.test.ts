@@ -2,7 +2,7 @@ import { copyFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync } fro
 import { dirname, join } from 'node:path'
 import { describe, expect, test } from '@jest/globals'
 import { parse } from 'yaml'
-import { z } from 'zod'
+import * as z from 'zod'
 import { IDENTITY_FIELDS, loadConfig } from '../../../src/config/index.ts'
 import { GENERATED, jsonSchema } from '../../../src/config/references.ts'
 import { CERTIFICATE, loadText, problemsOf, temporaryFolder, usable } from './support.ts'
