@@ -25,12 +25,13 @@ export function createListenerHandler({ gateway, accessLog, metrics, log }: List
     error: GatewayError,
     connection: Connection | undefined,
     peer: Pick<Connection, 'remoteAddress' | 'remotePort'>,
+    accept?: string,
   ) => {
     const id = randomUUID().replaceAll('-', '')
     const { remoteAddress, remotePort } = peer
     accessLog()?.refused({ id, error, connection, remoteAddress, remotePort })
     metrics.refused(error.code)
-    return refusalBytes(error, id)
+    return refusalBytes(error, id, accept)
   }
   const handshakeFailed = (peer: Peer, reason: string, code = '') => {
     const result = code === 'ERR_TLS_HANDSHAKE_TIMEOUT' ? 'timeout' : 'error'
@@ -42,7 +43,7 @@ export function createListenerHandler({ gateway, accessLog, metrics, log }: List
     request: (request, response, connection) => void gateway().handle(request, response, connection),
     upgrade: (request, socket, head, connection) => void gateway().upgrade(request, socket, head, connection),
     malformed: (error, connection) => refused(error, connection, connection),
-    plain: (error, peer) => refused(error, undefined, peer),
+    plain: (error, peer, accept) => refused(error, undefined, peer, accept),
     opened: ({ protocol, resumed, verification }) => {
       metrics.connectionsOpen.increment()
       metrics.handshake({ result: 'success', version: protocol, resumed })

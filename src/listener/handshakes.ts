@@ -32,7 +32,7 @@ export interface HandshakeHandler {
   /** The client has the keys renewed again and again. */
   exhausting(socket: TLSSocket, reason: string): void
   /** What to send to a client that speaks plain HTTP; it is logged there. */
-  plain(error: GatewayError, peer: Peer): Buffer
+  plain(error: GatewayError, peer: Peer, accept: string | undefined): Buffer
 }
 
 /** The handshake of the socket whose event is being handled. */
@@ -114,8 +114,8 @@ export class Handshakes {
 
   #refuse(socket: Socket, hello: Exclude<Hello, { status: 'hello' }>, peer: Peer): void {
     if (hello.status === 'plain_http') {
-      const answer = this.#handler.plain(new GatewayError('GW_PLAIN_HTTP', 'a plain HTTP request on a TLS port'), peer)
-      endGently(socket, answer)
+      const refusal = new GatewayError('GW_PLAIN_HTTP', 'a plain HTTP request on a TLS port')
+      endGently(socket, this.#handler.plain(refusal, peer, hello.accept))
       return
     }
     this.#handler.failed(peer, hello.reason, undefined)

@@ -4,7 +4,7 @@ import { readAhead } from './read-ahead.ts'
 
 export type Hello =
   | { readonly status: 'hello'; readonly serverName: string | undefined }
-  | { readonly status: 'plain_http' }
+  | { readonly status: 'plain_http'; readonly accept: string | undefined }
   | { readonly status: 'not_tls'; readonly reason: string }
   | { readonly status: 'gone'; readonly reason: string }
 
@@ -23,10 +23,21 @@ export function awaitHello(socket: Socket, timeout: number, done: (hello: Hello)
       timeout,
       read(bytes) {
         const hello = readClientHello(bytes)
-        return hello.status === 'incomplete' ? hello.needs : { outcome: hello, consumed: 0 }
+        if (hello.status === 'incomplete') return hello.needs
+        const outcome = hello.status === 'plain_http' ? { ...hello, accept: acceptIn(bytes) } : hello
+        return { outcome, consumed: 0 }
       },
       gone: (why) => ({ status: 'gone', reason: reasons[why] }),
     },
     done,
   )
 }
+
+/** The Accept header of a request as far as it has come: a browser that is sent to the wrong port shall see a page. */
+function acceptIn(bytes: Buffer): string | undefined {
+  const [head = ''] = bytes.toString('latin1', 0, MOST_OF_A_HEAD).split('\r\n\r\n')
+  const values = [...head.matchAll(/^accept:(.*)$/gim)].map(([, value = '']) => value.trim())
+  return values.length === 0 ? undefined : values.join(', ')
+}
+
+const MOST_OF_A_HEAD = 8 * 1024

@@ -36,13 +36,14 @@ export interface ListenerSettings extends DoorwaySettings, Grounds {
   readonly keepaliveRequests: number
   /** Bytes of a request's head. */
   readonly maxHeaderSize: number
+  readonly maxTarget: number
 }
 
 /** Where a listener hands on what it accepted. */
 export interface ListenerHandler extends LiveHandler {
   upgrade(request: HttpRequest, socket: Duplex, head: Buffer, connection: Connection): void
   /** As `malformed`, before there is a TLS connection. */
-  plain(error: GatewayError, peer: Peer): Buffer
+  plain(error: GatewayError, peer: Peer, accept: string | undefined): Buffer
   opened(connection: Connection): void
   closed(connection: Connection): void
   /** It was ended since whoever it belongs to may not use it any more. */
@@ -82,7 +83,7 @@ export class Listener {
       secured: (socket, handshake) => this.#secured(socket, handshake),
       failed: (peer, reason, code) => handler.handshakeFailed(peer, reason, code),
       exhausting: (socket, reason) => this.#sweeper.cut(socket, reason),
-      plain: (error, peer) => handler.plain(error, peer),
+      plain: (error, peer, accept) => handler.plain(error, peer, accept),
     })
     this.#doorway = new Doorway(settings, places, {
       begin: (socket, peer, timeout) =>
@@ -96,6 +97,8 @@ export class Listener {
       request: this.#serve,
       handOver,
       hasAsked: (socket) => this.#live.get(socket)?.hasAsked === true,
+      endlessLine: (socket) =>
+        this.#live.get(socket)?.refuse(new GatewayError('GW_URI_TOO_LONG', 'the line of a request has no end')),
       late: (socket) => this.#live.get(socket)?.refuse(new GatewayError('GW_REQUEST_TIMEOUT', 'no request in time')),
     })
     this.#http.on('request', this.#request).on('checkContinue', this.#request).on('checkExpectation', this.#request)

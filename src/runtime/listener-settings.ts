@@ -34,6 +34,7 @@ export function settingsOf(
     lastRequestTime: Math.min(shutdown.keepalive_timeout, shutdown.timeout / 2),
     keepaliveRequests: listener.keepalive_requests,
     maxHeaderSize: listener.client_max_header_size,
+    maxTarget: listener.client_max_uri_size,
     maxConnections: maxConnectionsOf(listener, workers),
     maxConnectionsPerAddress: Math.ceil(listener.max_connections_per_address / workers),
     connectionRateLimit: Math.ceil(listener.connection_rate_limit / workers),

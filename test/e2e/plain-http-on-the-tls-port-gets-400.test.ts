@@ -23,6 +23,9 @@ test.each(LAYOUTS)('in plain HTTP, in words that a person understands: %s', asyn
   expect(answers[0]?.body).toContain('The plain HTTP request was sent to HTTPS port')
   expect(answers[0]?.body).toContain('GW_PLAIN_HTTP')
   expect(await gateway.logged({ code: 'GW_PLAIN_HTTP' })).toMatchObject({ status: 400 })
+  const accept = 'Accept: text/html,application/xhtml+xml,*/*;q=0.8'
+  const [page] = await gateway.talk(`GET / HTTP/1.1\r\nHost: localhost\r\n${accept}\r\n\r\n`, { plain: true })
+  expect(page?.body).toContain('<title>400 The plain HTTP request was sent to HTTPS port</title>')
   expect(scene.backend.seen).toEqual([])
 })
 

@@ -34,6 +34,7 @@ test.each<[what: string, bytes: string, status: number, code: string]>([
   ['a header too large', head(`X: ${'x'.repeat(9000)}\r\n`), 431, 'GW_HEADERS_TOO_LARGE'],
   ['a header too large for one record of TLS', head(`X: ${'x'.repeat(40_000)}\r\n`), 431, 'GW_HEADERS_TOO_LARGE'],
   ['a URL too long for any head', head('', `/${'x'.repeat(12_000)}`), 414, 'GW_URI_TOO_LONG'],
+  ['a URL of several records of TLS', head('', `/${'x'.repeat(100_000)}`), 414, 'GW_URI_TOO_LONG'],
   ['headers too many', head('X: x\r\n'.repeat(60)), 431, 'GW_HEADERS_TOO_LARGE'],
   ['more headers than Node counts', head(`${'a:\r\n'.repeat(1500)}Content-Length: 5\r\n`), 431, 'GW_HEADERS_TOO_LARGE'],
 ])('%s', async (_what, bytes, status, code) => {

@@ -7,9 +7,13 @@ import type { CountedBody } from './streamed-request.ts'
 export interface ClientConnectionOwner {
   /** Bytes of a request's head. */
   readonly maxHeaderSize: number
+  /** Characters of a request's target. */
+  readonly maxTarget: number
   request(response: SocketResponse): void
   /** From here on the socket is served by node:http. */
   handOver(connection: ClientConnection): void
+  /** The line of a request is longer than its target may be, and goes on. */
+  endlessLine(connection: ClientConnection): void
   closed(connection: ClientConnection): void
 }
 
@@ -72,7 +76,8 @@ export class ClientConnection {
   #take(bytes: Buffer): void {
     const request = readPlainRequest(this.socket, bytes, this.#owner.maxHeaderSize)
     if (!request) {
-      this.#handOver(bytes)
+      if (isEndlessLine(bytes, this.#owner.maxTarget)) this.#owner.endlessLine(this)
+      else this.#handOver(bytes)
       return
     }
     this.#hasAsked = true
@@ -125,5 +130,16 @@ export class ClientConnection {
     this.#body?.destroy()
   }
 }
+
+/**
+ * node:http only tells that a head is too large, of which it shows the last packet: by then nobody knows whether the line of the request or a header was to blame (414 or 431).
+ */
+function isEndlessLine(bytes: Buffer, maxTarget: number): boolean {
+  const start = bytes.toString('latin1', 0, LONGEST_METHOD + 1)
+  return bytes.length > maxTarget + start.length && REQUEST_START.test(start) && !bytes.includes('\n')
+}
+
+const LONGEST_METHOD = 20
+const REQUEST_START = /^[A-Z]+ \S/
 
 function ignore(): void {}

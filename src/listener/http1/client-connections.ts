@@ -8,7 +8,10 @@ const INTERVAL = 500
 /** A request that was sent in time may be under way for so long (node:http's keepAliveTimeoutBuffer), in milliseconds. */
 const UNDER_WAY = 1000
 
-type ClientLimits = Omit<HttpLimits, 'maxConnections'>
+interface ClientLimits extends HttpLimits {
+  /** Characters of a request's target. */
+  readonly maxTarget: number
+}
 
 export interface ClientConnectionsHandler {
   request(response: SocketResponse): void
@@ -16,6 +19,8 @@ export interface ClientConnectionsHandler {
   handOver(socket: Socket): void
   /** Whether a request has come since. */
   hasAsked(socket: Socket): boolean
+  /** The line of a request is longer than its target may be, and goes on. */
+  endlessLine(socket: Socket): void
   /** A new client has not sent a request in time. */
   late(socket: Socket): void
 }
@@ -48,6 +53,10 @@ export class ClientConnections implements ClientConnectionOwner {
     return this.settings.maxHeaderSize
   }
 
+  get maxTarget(): number {
+    return this.settings.maxTarget
+  }
+
   request(response: SocketResponse): void {
     this.#handler.request(response)
   }
@@ -56,6 +65,11 @@ export class ClientConnections implements ClientConnectionOwner {
     // The time for the first request runs on: who sends a byte at its end does not get it twice.
     if (connection.hasAsked) this.#open.delete(connection)
     this.#handler.handOver(connection.socket)
+  }
+
+  endlessLine(connection: ClientConnection): void {
+    this.#open.delete(connection)
+    this.#handler.endlessLine(connection.socket)
   }
 
   closed(connection: ClientConnection): void {

@@ -32,11 +32,12 @@ beforeEach(() => {
   handedOver = []
   asked = new Set()
   connections = new ClientConnections(
-    { maxHeaderSize: 16_384, headerTimeout: 10_000, keepaliveTimeout: 5000, bodyTimeout: 3000 },
+    { maxHeaderSize: 16_384, maxTarget: 8192, headerTimeout: 10_000, keepaliveTimeout: 5000, bodyTimeout: 3000 },
     {
       request: (response) => responses.push(response),
       handOver: (socket) => handedOver.push(socket),
       hasAsked: (socket) => asked.has(socket),
+      endlessLine: () => {},
       late: (socket) => late.push(socket),
     },
   )

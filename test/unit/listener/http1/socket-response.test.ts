@@ -36,7 +36,7 @@ function withNode(answer: Answer, events: string[] = []): Promise<number> {
 
 function withoutNode(answer: Answer, events: string[] = []): Promise<number> {
   const connections = new ClientConnections(
-    { maxHeaderSize: 16_384, headerTimeout: 60_000, keepaliveTimeout: 5000, bodyTimeout: 3000 },
+    { maxHeaderSize: 16_384, maxTarget: 8192, headerTimeout: 60_000, keepaliveTimeout: 5000, bodyTimeout: 3000 },
     {
       request: (response) => {
         response.persistence = PERSISTENCE
@@ -44,6 +44,7 @@ function withoutNode(answer: Answer, events: string[] = []): Promise<number> {
       },
       handOver: (socket) => socket.destroy(),
       hasAsked: () => false,
+      endlessLine: () => {},
       late: () => {},
     },
   )
