@@ -34,8 +34,20 @@ export function checkLists(use: ListUse, trust: TrustStore, materials: Materials
         `the list of ${list.issuer} is not signed by the CA of that name in ${authorities}; get it anew from the CA`,
       )
     }
-    warnOfDates(list, use, materials)
+    if (!isReplaced(list, lists, issuers)) warnOfDates(list, use, materials)
   }
+}
+
+/** Whether a current list of the same authority is there too: that one counts, whatever the dates of this one. */
+function isReplaced(
+  list: RevocationList,
+  lists: readonly RevocationList[],
+  issuers: readonly CertificateFacts[],
+): boolean {
+  const now = Date.now()
+  const isWhole = ({ scope }: RevocationList) => scope.certificates === 'all' && !scope.pointNames
+  const counts = lists.filter((other) => isWhole(other) && other.isCurrent(now))
+  return issuers.some((issuer) => list.isSignedBy(issuer) && counts.some((other) => other.isSignedBy(issuer)))
 }
 
 function warnOfDates(list: RevocationList, use: ListUse, materials: Materials): void {

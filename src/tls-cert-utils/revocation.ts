@@ -115,7 +115,13 @@ export class Revocation {
     const known = this.#issuers.get(issuer)
     if (known) return known
     const named = this.#byIssuer.get(foldedName(issuer.rawSubject)) ?? []
-    const found = { lists: named.filter((list) => isNamedBy(list, issuer)), maySign: useOf(issuer).maySignLists }
+    const found = {
+      lists: ownLists(
+        named.filter((list) => isNamedBy(list, issuer)),
+        issuer,
+      ),
+      maySign: useOf(issuer).maySignLists,
+    }
     this.#issuers.set(issuer, found)
     return found
   }
@@ -136,6 +142,16 @@ function bestList(
     if (isBetter) best = list
   }
   return best
+}
+
+/**
+ * An authority that got a new key has a namesake, and lists need not say whose they are (RFC 5280 5.2.1 asks for the key identifier, `openssl ca` leaves it out):
+ * then the signature does. Where it fits none of them, all stay, and the certificate is refused for it.
+ */
+function ownLists(lists: readonly RevocationList[], issuer: CertificateFacts): readonly RevocationList[] {
+  if (lists.length < 2) return lists
+  const signed = lists.filter((list) => list.isSignedBy(issuer))
+  return signed.length > 0 ? signed : lists
 }
 
 /** Whether a list can be from this issuer, going by its name and key identifier; the signature decides. */

@@ -59,6 +59,16 @@ test('a list that is over, and one that is not valid yet', async () => {
   ])
 })
 
+test('not of one that is over beside a current one, which counts', async () => {
+  const over = scene.clients.crl([], { thisUpdate: -2, nextUpdate: -0.5 })
+  expect(await warnings({ ssl_crl: over + scene.clients.crl() })).toEqual([])
+  const namesake = authority('clients')
+  const trusted = { ssl_client_certificate: scene.clients.certificate + namesake.certificate }
+  expect(await warnings({ ...trusted, ssl_crl: over + namesake.crl() })).toContainEqual(
+    expect.stringMatching(/ssl_crl.*the list of CN=clients was to be replaced/),
+  )
+})
+
 test('lists that are not looked at, and one that is over where its clients are let in all the same', async () => {
   expect(await warnings({ ssl_crl: scene.clients.crl(), revocation_check_mode: 'SKIP' })).toEqual([
     expect.stringMatching(/revocation_check_mode: is SKIP: nobody looks at lists, and whoever is revoked is let in/),

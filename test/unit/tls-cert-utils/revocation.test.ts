@@ -105,6 +105,20 @@ test('of several lists a current one counts, and of those the newest', () => {
     expect(refusals([root.crl(), ...lists])).toEqual([])
 })
 
+test('of an authority and its namesake each has the lists that it signed, also where these do not name the key', () => {
+  const namesake = authority('root')
+  const [one, other] = [root.client('one'), namesake.client('other')]
+  const lists = [root.crl([one], { version: 1 }), namesake.crl([], { version: 1 })]
+  for (const both of [lists, lists.toReversed()]) {
+    expect(refusals(both, {}, [one, root])).toEqual(['CERT_REVOKED 0'])
+    expect(refusals(both, {}, [other, namesake])).toEqual([])
+  }
+  expect(refusals(lists.slice(0, 1), {}, [other, namesake])).toEqual([
+    'CRL_SIGNATURE_FAILURE 0',
+    'CRL_SIGNATURE_FAILURE 1',
+  ])
+})
+
 test('it must be judged again when a list begins or ends, whichever comes first', () => {
   const { until } = judge([root.crl([], { nextUpdate: 3 }), between.crl([], { nextUpdate: 2 })])
   expect(Math.abs(until - (NOW + 2 * DAY))).toBeLessThan(60_000)
