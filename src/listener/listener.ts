@@ -20,13 +20,10 @@ import { ClientConnections } from './http1/client-connections.ts'
 import type { SocketResponse } from './http1/socket-response.ts'
 import { Live, type LiveHandler } from './live.ts'
 import { malformedRequest } from './malformed-request.ts'
-import { type Ended, type Grounds, Sweeper } from './sweeper.ts'
-import type { TrustPolicy } from './trust-policy.ts'
+import { type Ended, type Grounds, type PoliciesByName, Sweeper } from './sweeper.ts'
 
 /** What a listener needs to know of the configuration in use; replaced as a whole on reload. */
-export interface ListenerSettings extends DoorwaySettings, Grounds {
-  /** Undefined where nobody may come under that name. */
-  readonly policyFor: (serverName: string | undefined) => TrustPolicy | undefined
+export interface ListenerSettings extends DoorwaySettings, PoliciesByName, Grounds {
   readonly headerTimeout: number
   readonly keepaliveTimeout: number
   readonly bodyTimeout: number
@@ -149,7 +146,7 @@ export class Listener {
 
   /** After a reload: what was judged by other policies than these ends, and the others are judged again. */
   judgeAgain(policyIds: ReadonlySet<string>): Promise<void> {
-    this.#sweeper.retire(policyIds)
+    this.#sweeper.retire(policyIds, this.#settings)
     return this.#sweeper.judgeAgain(this.#settings.welcome)
   }
 

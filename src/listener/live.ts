@@ -27,8 +27,8 @@ export class Live {
   /** Why it may not be used any more, and from when on an answer that has begun is cut. */
   doom: { readonly reason: string; readonly from: number } | undefined
   readonly shown: Shown | undefined
-  readonly policy: TrustPolicy
   readonly #handler: LiveHandler
+  #policy: TrustPolicy
   #connection: Connection
   /** The answer that is being written, or was the last to be. */
   #response: HttpResponse | undefined
@@ -56,7 +56,7 @@ export class Live {
     handler: LiveHandler,
   ) {
     this.socket = socket
-    this.policy = policy
+    this.#policy = policy
     this.shown = shown
     this.judgedUntil = until
     this.#connection = connection
@@ -65,6 +65,18 @@ export class Live {
 
   get connection(): Connection {
     return this.#connection
+  }
+
+  /** By which its client is judged. */
+  get policy(): TrustPolicy {
+    return this.#policy
+  }
+
+  /** From now on another policy judges its client, for whom what the handshake has proved must hold there too. */
+  move(policy: TrustPolicy): void {
+    this.#policy = policy
+    this.#connection = Object.freeze({ ...this.#connection, policy: policy.id })
+    this.judgedUntil = 0
   }
 
   /** Requests that come from now on have this verdict. */

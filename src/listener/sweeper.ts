@@ -4,6 +4,7 @@ import { accepts } from './admission.ts'
 import { failed } from './demand.ts'
 import type { Live } from './live.ts'
 import { type Objection, StreamWatch } from './stream-watch.ts'
+import type { TrustPolicy } from './trust-policy.ts'
 
 /** How often connections are looked at that outlive what let them in, in milliseconds. */
 const SWEEP_INTERVAL = 500
@@ -29,6 +30,14 @@ type Ground = string | undefined
  * nobody is turned out, nor forgotten, because nobody can tell for now.
  */
 export type Welcome = (socket: object, connection: Connection) => Ground | Promise<Ground>
+
+/** By the server names of clients, undefined for those that send none. */
+export interface PoliciesByName {
+  /** Undefined where nobody may come under that name. */
+  readonly policyFor: (serverName: string | undefined) => TrustPolicy | undefined
+  /** That policy where it may go on with connections that another one let in, of which all that it must know is in the handshake. */
+  readonly successorFor: (serverName: string | undefined) => TrustPolicy | undefined
+}
 
 export interface Grounds {
   readonly welcome?: Welcome
@@ -70,14 +79,16 @@ export class Sweeper {
   }
 
   /**
-   * After a reload: what was judged by a policy that is gone goes too. Idle and upgraded connections end at once; of the
-   * busy ones the answer may end first, uploads and answers that have begun within a moment, and the next request gets 421.
+   * After a reload: what was judged by a policy that its server name does not have any more is judged by the one that it has now, or ends where only a
+   * handshake could do that. Idle and upgraded connections end at once; of the busy ones the answer may end first, uploads and answers that have begun
+   * within a moment, and the next request gets 421.
    */
-  retire(policyIds: ReadonlySet<string>): void {
+  retire(policyIds: ReadonlySet<string>, policies: PoliciesByName): void {
     const now = Date.now()
     for (const live of this.#live.values()) {
-      if (!policyIds.has(live.connection.policy)) this.#doom(live, POLICY_GONE, now + RETIREMENT_GRACE)
-      else if (live.doom?.reason === POLICY_GONE) live.doom = undefined
+      if (isJudgedAsNow(live, policyIds, policies) || moved(live, policyIds, policies)) {
+        if (live.doom?.reason === POLICY_GONE) live.doom = undefined
+      } else this.#doom(live, POLICY_GONE, now + RETIREMENT_GRACE)
     }
   }
 
@@ -171,6 +182,20 @@ export class Sweeper {
     if (isIdle) live.close()
     else live.socket.destroy()
   }
+}
+
+/** Whether a client with the same server name that came now would be judged by the same policy. */
+function isJudgedAsNow({ connection }: Live, policyIds: ReadonlySet<string>, { policyFor }: PoliciesByName): boolean {
+  return policyIds.has(connection.policy) && policyFor(connection.serverName)?.id === connection.policy
+}
+
+/** Whether the policy that its server name has now judges it from here on. */
+function moved(live: Live, policyIds: ReadonlySet<string>, { successorFor }: PoliciesByName): boolean {
+  const successor = successorFor(live.connection.serverName)
+  if (!successor || !policyIds.has(successor.id)) return false
+  if (!successor.holdsFor(live.shown, live.connection, live.policy)) return false
+  live.move(successor)
+  return true
 }
 
 function textOf(verification: Verification): string {

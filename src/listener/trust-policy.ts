@@ -5,7 +5,7 @@ import { type CertificateFacts, readCertificate } from '../tls-cert-utils/certif
 import { readCertificates } from '../tls-cert-utils/certificates.ts'
 import { findPath, intermediatesOf, isSoundPath, sentWith } from '../tls-cert-utils/chain.ts'
 import { FORGIVEN_BY_OPTIONAL_NO_CA } from '../tls-cert-utils/verify-errors.ts'
-import type { Verification, VerifyMode } from '../types.ts'
+import type { Connection, Verification, VerifyMode } from '../types.ts'
 import { type DemandsInForce, type Failure, failed, type Shown, unverified, type VerifiedChain } from './demand.ts'
 import type { Intermediates } from './intermediates.ts'
 import type { Requirement } from './requirements.ts'
@@ -76,6 +76,8 @@ export class TrustPolicy {
   readonly servers: TlsServers
   readonly #options: TrustPolicyOptions
   readonly #pairsFor: (serverName: string | undefined) => ServerKeyPairs
+  /** Those whom OpenSSL knows. */
+  readonly #authorities: readonly CertificateFacts[]
   readonly #trusted: readonly CertificateFacts[]
   readonly #intermediates: Intermediates
   readonly #inForce: DemandsInForce
@@ -97,6 +99,7 @@ export class TrustPolicy {
     this.#intermediates = intermediates
     this.#pairsFor = pairsFor
     const authorities = options.ca.flatMap((pem) => readCertificates(pem))
+    this.#authorities = authorities
     this.#trusted = [...authorities, ...options.unannounced.flatMap((pem) => readCertificates(pem))]
     const ticketKeys = new TicketKeys(ticketSecret, sessionContext, Math.max(1000, options.sessionTimeout))
     const requestCert = options.verify !== 'off'
@@ -162,6 +165,23 @@ export class TrustPolicy {
   /** What a client sent by another way than TLS: no handshake has verified it, nor that the client has its key. */
   seeSent(sent: readonly [CertificateFacts, ...CertificateFacts[]]): Shown {
     return seeSent(sent, this.#trusted, this.#options.partialChain)
+  }
+
+  /**
+   * Whether what was verified for a client of another policy holds here as well, so that no new handshake is needed to judge it: as certificates are asked for
+   * here too, and its chain ends at an authority that is trusted here. Its signatures do not change.
+   */
+  holdsFor(shown: Shown | undefined, { verification }: Connection, other: TrustPolicy): boolean {
+    const [own, others] = [this.#options, other.#options]
+    const isSameTls = (['minVersion', 'maxVersion', 'ciphers'] as const).every((name) => own[name] === others[name])
+    if (!isSameTls || (own.verify === 'off') !== (others.verify === 'off')) return false
+    if (!shown) return verification.result === 'NONE' && this.verify !== 'on'
+    if (shown.error !== undefined || verification.result !== 'SUCCESS') return false
+    const anchor = shown.chain.at(-1) ?? shown.certificate
+    const holds = (authorities: readonly CertificateFacts[]) => authorities.some(({ raw }) => raw.equals(anchor.raw))
+    if (!anchor.selfIssued && !own.partialChain) return false
+    // Of a chain that our own verifier has not judged nobody knows whether it would.
+    return holds(holds(other.#authorities) ? this.#authorities : this.#trusted)
   }
 
   /** What must be waited for before a client can be judged; undefined for nothing, as nearly always. */

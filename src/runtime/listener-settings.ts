@@ -19,13 +19,14 @@ export function maxConnectionsOf(
 export function settingsOf(
   listener: ListenerConfig,
   shutdown: Config['shutdown'],
-  { policyFor, virtualFor }: Pick<ListenerServers, 'policyFor' | 'virtualFor'>,
+  { policyFor, successorFor, virtualFor }: Pick<ListenerServers, 'policyFor' | 'successorFor' | 'virtualFor'>,
   lasting: Pick<Lasting, 'workers' | 'mappedUsers' | 'admitted' | 'authentication'>,
 ): ListenerSettings {
   const { workers, mappedUsers, admitted } = lasting
   const proxies = createPeerSet(listener.proxy_protocol_from)
   return {
     policyFor,
+    successorFor,
     handshakeTimeout: listener.handshake_timeout,
     headerTimeout: listener.client_header_timeout,
     keepaliveTimeout: listener.keepalive_timeout,

@@ -45,6 +45,8 @@ export interface ListenerServers {
   readonly virtualFor: (host: string) => VirtualServer
   /** Undefined where handshakes for that name are rejected. */
   readonly policyFor: (serverName: string | undefined) => TrustPolicy | undefined
+  /** That policy, where it may go on with the connections of the one before it. Of a load balancer's, the clients' certificates were judged by that one. */
+  readonly successorFor: (serverName: string | undefined) => TrustPolicy | undefined
   /** The URIs of the certificate that a client with this server name is shown. */
   readonly ownUris: (serverName: string | undefined) => readonly string[]
   readonly servers: readonly {
@@ -117,12 +119,15 @@ export function* prepareServers(
     yield
     policies.set(id, policyOf(servers, { bySni, context, used }))
   }
+  const policyFor = (serverName: string | undefined) => {
+    const { config, options } = names.find(serverName)
+    return config.ssl_reject_handshake ? undefined : policies.get(options.id)
+  }
   return {
     virtualFor: (host) => names.find(host).virtual,
-    policyFor: (serverName) => {
-      const { config, options } = names.find(serverName)
-      return config.ssl_reject_handshake ? undefined : policies.get(options.id)
-    },
+    policyFor,
+    successorFor: (serverName) =>
+      names.find(serverName).config.certificate_header_format === 'off' ? policyFor(serverName) : undefined,
     ownUris: (serverName) => {
       const [pair] = shownBy(names.find(serverName), serverName, bySni)
       return (pair?.leaf.alternativeNames ?? []).filter(({ type }) => type === 'uri').map(({ value }) => value)

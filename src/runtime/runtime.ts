@@ -125,11 +125,11 @@ function* compose(loaded: LoadedConfig, lasting: Lasting): Slices<Runtime> {
   warnOfOpenFiles(config, mostUpstreams, lasting, materials)
   const begin = createRecorder({ accessLog, metrics: lasting.metrics })
   const listeners = config.listeners.map((listener, i) => {
-    const { virtualFor, ownUris, policyFor, policyIds, servers: own } = servers[i] as ListenerServers
+    const { virtualFor, ownUris, policyFor, successorFor, policyIds, servers: own } = servers[i] as ListenerServers
     const parts = { config, listener, virtualFor, ownUris, servers: own, router, forwarded, begin }
     const phases = createPhases({ ...lasting, ...parts, mappedAccess: accesses.mapped })
     const gateway = new Gateway(phases)
-    const settings = settingsOf(listener, config.shutdown, { policyFor, virtualFor }, lasting)
+    const settings = settingsOf(listener, config.shutdown, { policyFor, successorFor, virtualFor }, lasting)
     return { config: listener, settings, gateway, phases, policyIds }
   })
   return {

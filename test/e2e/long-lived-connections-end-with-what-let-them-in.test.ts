@@ -1,4 +1,5 @@
 import { beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
+import { factsOf } from '../support/facts.ts'
 import { freePort } from '../support/free-port.ts'
 import { type Gateway, timeOf } from '../support/gateway.ts'
 import { authority, type Issued } from '../support/pki.ts'
@@ -52,7 +53,7 @@ describe.each(Object.entries(KINDS))('%s', (_name, bytes) => {
 
   test.each<[string, () => object, RegExp]>([
     ['its client is revoked', () => ({ ssl_crl: scene.clients.crl([scene.ada]) }), /certificate revoked/],
-    ['its key is not pinned any more', () => ({ pinned_certs: ['0'.repeat(64)] }), /trust policy .* not in use/],
+    ['its key is not pinned any more', () => ({ pinned_certs: ['0'.repeat(64)] }), /certificate not pinned/],
     ['its authority is not trusted any more', () => ({ ssl_client_certificate: OTHERS }), /trust policy .* not in use/],
   ])('ends within a second when %s', async (_why, changed, reason) => {
     const fields = { ssl_crl: scene.clients.crl() }
@@ -63,6 +64,35 @@ describe.each(Object.entries(KINDS))('%s', (_name, bytes) => {
     const line = await gateway.logged({ msg: 'connection ended', subject: 'CN=ada' })
     expect(line.reason).toMatch(reason)
     expect(timeOf(line) - timeOf(reloaded)).toBeLessThan(1000)
+  })
+
+  test("ends when its name's server trusts another authority, though a server of another name goes on trusting its own", async () => {
+    const ofTwo = (authorities: string) =>
+      listenerOf(
+        scene.server({ server_names: ['localhost'], ssl_client_certificate: authorities }),
+        scene.server({ server_names: ['other.test'] }),
+      )
+    const gateway = await scene.start(ofTwo(scene.clients.certificate))
+    const client = await begin(gateway, bytes, scene.ada)
+    await gateway.reload(scene.config(ofTwo(OTHERS)))
+    await untilEnded(client)
+  })
+
+  test('lives on when one more authority is trusted, another key pinned, or less of a chain allowed, if that lets its client in', async () => {
+    const gateway = await scene.start()
+    const bob = scene.clients.client('bob')
+    const [lasting, ending] = [await begin(gateway, bytes, scene.ada), await begin(gateway, bytes, bob)]
+    const changes = { ssl_client_certificate: OTHERS + scene.clients.certificate, ssl_verify_depth: 0 }
+    await gateway.reload(scene.config(listenerOf(scene.server(changes))))
+    const pinned = { ...changes, pinned_certs: [factsOf(scene.ada).publicKeySha256] }
+    await gateway.reload(scene.config(listenerOf(scene.server(pinned))))
+    await untilEnded(ending)
+    const line = await gateway.logged({ msg: 'connection ended', subject: 'CN=bob' })
+    expect(line.reason).toBe('client certificate verify error: certificate not pinned')
+    // Longer than streams of a policy that is gone may go on.
+    await pause(1000)
+    expect(lasting.isClosed).toBe(false)
+    lasting.destroy()
   })
 
   test('ends when its certificate does not belong to its user any more, and when the groups of the user are others', async () => {

@@ -5,6 +5,7 @@ import { Intermediates } from '../../../src/listener/intermediates.ts'
 import { TrustPolicy, type TrustPolicyOptions } from '../../../src/listener/trust-policy.ts'
 import { readCertificates } from '../../../src/tls-cert-utils/certificates.ts'
 import { factsOf } from '../../support/facts.ts'
+import { fakeConnection } from '../../support/fake-connection.ts'
 import { authority, type Issued, selfSigned } from '../../support/pki.ts'
 
 const root = authority('root')
@@ -136,4 +137,55 @@ describe('what is demanded of a certificate beyond its authority', () => {
   test('hides no other reason, which nothing forgives', () => {
     expect(verdict('CERT_SIGNATURE_FAILURE')).toMatchObject({ code: 'CERT_SIGNATURE_FAILURE' })
   })
+})
+
+describe('what was verified for a client of another policy', () => {
+  const others = authority('others')
+  const department = root.authority('department')
+  const bob = department.client('bob')
+  const both = { ca: [root.certificate, others.certificate] }
+
+  /** Whether it holds for a new policy. */
+  function holds(
+    from: Partial<TrustPolicyOptions>,
+    to: Partial<TrustPolicyOptions>,
+    as: Issued | null = bob,
+    error?: string,
+  ): boolean {
+    const old = policyOf({ verify: 'optional', ...from })
+    const socket = as && socketOf(as, error, false, [department])
+    const shown = socket ? old.see(socket, old.certificateOf(socket)) : undefined
+    const { verification } = old.judge(shown)
+    return policyOf({ verify: 'optional', ...to }).holdsFor(shown, fakeConnection({ verification }), old)
+  }
+
+  test.each<[string, () => boolean]>([
+    ['that trusts its authority among others', () => holds({}, both)],
+    ['that trusts less, but its authority', () => holds(both, {})],
+    ['that demands what the client has shown already', () => holds({}, { verify: 'on' })],
+    ['that demands more of a chain, which is judged anew', () => holds({}, { verifyDepth: 0 })],
+    ['that trusts it without announcing it, as before', () => holds(hidden(root), hidden(root, others))],
+    ['that announces what it did not', () => holds(hidden(root), {})],
+  ])('holds for one %s', (_, held) => expect(held()).toBe(true))
+
+  test.each<[string, () => boolean]>([
+    ['that trusts others', () => holds({}, { ca: [others.certificate] })],
+    ['that trusts a namesake of its authority', () => holds({}, { ca: [authority('root').certificate] })],
+    ['that trusts an intermediate of the chain alone', () => holds({}, { ca: [department.certificate] })],
+    ['whose own verifier would have to judge the chain', () => holds({}, hidden(root))],
+    ['that asks for no certificate', () => holds({}, { verify: 'off' })],
+    ['that speaks other versions of TLS', () => holds({}, { minVersion: 'TLSv1.3' })],
+    ['with other ciphers', () => holds({}, { ciphers: 'AES128' })],
+    ['that asks, which the old one did not', () => holds({ verify: 'off' }, {}, null)],
+    ['that demands a certificate, where it has none', () => holds({}, { verify: 'on' }, null)],
+    ['if the client was refused', () => holds({}, both, bob, 'CERT_HAS_EXPIRED')],
+  ])('does not hold for one %s', (_, held) => expect(held()).toBe(false))
+
+  test('holds for a client without a certificate where none is demanded', () => {
+    expect(holds({}, both, null)).toBe(true)
+  })
+
+  function hidden(...trusted: Issued[]): Partial<TrustPolicyOptions> {
+    return { ca: [], unannounced: trusted.map(({ certificate }) => certificate) }
+  }
 })
