@@ -11,10 +11,20 @@ import { unsafeEnvironment } from './unsafe-environment.ts'
 export function addCheck(program: Command): void {
   withConfigOption(program.command('check'))
     .description('Say whether the gateway would start: files read, keys matched, dates shown. Exit status 0 or 1.')
+    .addHelpText('after', DETAILS)
     .action(async ({ config: file }: { config?: string }) => {
       process.exitCode = (await check(file, process.env)) ? 0 : 1
     })
 }
+
+const DETAILS = `
+Nothing is started and nobody is asked: it reads the configuration, the environment and every file that they name, as a start does.
+Every mistake is told at once, each as FILE:LINE:COLUMN: setting: what is wrong, and what to write instead. Without one: where it would
+listen, where each route leads, until when each certificate is valid, and what would be warned of.
+
+Examples:
+  sallyport check -c sallyport.yaml
+  sallyport check -c sallyport.yaml && kill -HUP "$(pidof sallyport)"`
 
 async function check(file: string | undefined, env: NodeJS.ProcessEnv): Promise<boolean> {
   const loaded = loadConfig({ file, env })

@@ -13,8 +13,17 @@ export function addHash(program: Command): void {
     .command('hash')
     .description('Print the hash of a password for the configuration. It is asked for, or read from standard input.')
     .option('-a, --algorithm <name>', `one of ${ALGORITHMS.join(', ')}`, algorithmOf, 'argon2id')
+    .addHelpText('after', DETAILS)
     .action(reporting('hash', printHash))
 }
+
+const DETAILS = `
+The password is not taken from the command line, where others on the machine could read it.
+
+Examples:
+  sallyport hash                              asks for the password, twice
+  sallyport hash < password.txt               takes the first line
+  sallyport hash --algorithm bcrypt`
 
 async function printHash({ algorithm }: { algorithm: Algorithm }): Promise<void> {
   const password = await readPassword(process.stdin)

@@ -26,6 +26,7 @@ export function addRun(program: Command): void {
     .option('--tlskey <file>', "NATS's: its private key")
     .option('--tlscacert <file>', "NATS's: the authorities of the clients")
     .option('--tlsverify', "NATS's: demand a client certificate", false)
+    .addHelpText('after', DETAILS)
     .action(async ({ config: file, authnOpt, ...tls }: { config?: string; authnOpt: Overrides } & NatsFlags) => {
       setDefaultHighWaterMark(false, STREAM_BYTES)
       if (isWorker()) {
@@ -41,6 +42,29 @@ export function addRun(program: Command): void {
       }
     })
 }
+
+const DETAILS = `
+Signals:
+  SIGHUP                    read the configuration and every file that it names anew; what is broken is told, and what was in use is kept
+  SIGTERM, SIGINT, SIGQUIT  fail /readyz, close the listeners, finish what is under way (shutdown_timeout), stop
+  SIGUSR2                   replace the workers one by one
+
+Environment, enough without a file; each has a twin NAME_FILE that names a file with the value, and PEM may be a path, the text or its base64:
+  SALLYPORT_LISTEN                         where it listens, as 0.0.0.0:8443
+  SALLYPORT_SSL_CERTIFICATE, …_KEY         what it shows to clients
+  SALLYPORT_SSL_CLIENT_CERTIFICATE         the authorities of the clients
+  SALLYPORT_SSL_VERIFY_CLIENT              off, optional, on or optional_no_ca
+  SALLYPORT_SSL_CRL                        revocation lists
+  SALLYPORT_UPSTREAM_URL                   the API, as https://api:9443
+  SECRET_CLIENT_CERT, SECRET_CLIENT_KEY    what it shows to the API; SECRET_CLIENT_KEY_PASSPHRASE where the key is encrypted
+  SALLYPORT_PROXY_SSL_TRUSTED_CERTIFICATE  the authorities of the API
+  SALLYPORT_ADMIN_LISTEN                   where /healthz, /readyz and /metrics are, or off
+docs/configuration.md has all of them.
+
+Examples:
+  sallyport run -c sallyport.yaml
+  SALLYPORT_UPSTREAM_URL=https://api:9443 SALLYPORT_SSL_CERTIFICATE=server.crt SALLYPORT_SSL_CERTIFICATE_KEY=server.key \\
+  SALLYPORT_SSL_CLIENT_CERTIFICATE=ca.crt SALLYPORT_SSL_VERIFY_CLIENT=on sallyport run`
 
 /**
  * What a stream keeps before it reads no further, while nobody takes it. Node's 64 KiB are 64 Ki pieces where a client sends byte by byte, each of which takes more than a

@@ -15,6 +15,28 @@ test.each(['run', 'check', 'certs', 'inspect', 'hash', 'demo'])('%s --help expla
   expect(stdout.length).toBeGreaterThan(150)
 })
 
+test.each(['run', 'check', 'certs', 'inspect', 'hash', 'demo', 'registry-config'])(
+  '%s --help has examples',
+  async (command) => {
+    expect((await sallyport([command, '--help'])).stdout).toMatch(
+      new RegExp(`Examples:\\n(.*\\n)* .*sallyport ${command}`),
+    )
+  },
+)
+
+test('run --help tells the signals and the variables that are enough without a file', async () => {
+  const { stdout } = await sallyport(['run', '--help'])
+  for (const word of [
+    'SIGHUP',
+    'SIGTERM',
+    '_FILE',
+    'SALLYPORT_UPSTREAM_URL',
+    'SECRET_CLIENT_KEY_PASSPHRASE',
+    'SALLYPORT_SSL_CRL',
+  ])
+    expect(stdout).toContain(word)
+})
+
 test('--version is the version', async () => {
   expect((await sallyport(['--version'])).stdout).toMatch(/^\d+\.\d+\.\d+\n$/)
 })
