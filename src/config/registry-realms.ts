@@ -60,7 +60,7 @@ const rule = block('A rule. It holds where all that it names is met: one of the 
   certificate: mapOfLists(text, {
     about: `What the verified certificate must say: ${REGISTRY_CERTIFICATE_FIELDS.join(', ')}, each with the values of which one must be there; * and ** as in repositories.`,
   }),
-  addresses: list(network, { about: 'The addresses and networks that it holds for.' }),
+  addresses: list(network, { about: 'The addresses and networks that it holds for: of clients, as for X-Real-IP.' }),
   repositories: list(namePattern, {
     default: [],
     about:

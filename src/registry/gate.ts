@@ -87,7 +87,7 @@ export class RegistryGate implements Service {
   /** @throws GatewayError with the challenge, for whoever has neither a certificate with rights nor a token */
   #visitorOf(call: Call, demand: Demand | undefined): Visitor {
     const { realm, service } = this.#options
-    const subject = subjectOf(call, service, call.identity)
+    const subject = subjectOf(realm, call, service, call.identity)
     const known = subject.user !== undefined || (subject.certificate !== undefined && realm.rights.byCertificate)
     const token = bearerOf(call)
     if (token === undefined) {

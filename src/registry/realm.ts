@@ -1,5 +1,5 @@
 /** One of Keycloak's realms, as far as registries know it: who may log in where, and what they get. */
-import type { AuthMethod, Identity, User, Users } from '../types.ts'
+import type { AuthMethod, Caller, Identity, User, Users } from '../types.ts'
 import type { RefreshTokens } from './refresh-tokens.ts'
 import type { Rights } from './rights.ts'
 import type { Robots } from './robots.ts'
@@ -11,6 +11,8 @@ export interface Realm {
   readonly services: ReadonlySet<string>
   readonly signer: TokenSigner
   readonly rights: Rights
+  /** The client's, also behind proxies of ours: the address by which rights go. */
+  addressOf(caller: Caller): string
   readonly robots: Robots
   readonly users: Users
   /** Checks a name and a password; undefined where nobody has one. */

@@ -80,7 +80,7 @@ export class TokenService implements Service {
     const identity = identified.status === 'identified' ? identified.identity : undefined
     const now = Date.now()
     if (identity) assertCurrent(identity, now)
-    const subject = subjectOf(call, service, identity)
+    const subject = subjectOf(realm, call, service, identity)
     const judgements = await Promise.all(scopes.map((scope) => realm.rights.judge(subject, scope, undefined)))
     const access = granted(scopes, judgements)
     // Whoever is nobody and gets nothing is better asked for a password than given an empty token; without scope it is a log-in.
@@ -188,12 +188,12 @@ function notAllowed(methods: string): Answer {
   return { ...registryError('UNSUPPORTED', 'The operation is unsupported.'), headers: ['Allow', methods] }
 }
 
-export function subjectOf({ connection }: Call, service: string, identity: Identity | undefined): Subject {
-  const { certificate, verification, remoteAddress } = connection
+export function subjectOf(realm: Realm, call: Call, service: string, identity: Identity | undefined): Subject {
+  const { certificate, verification } = call.connection
   return {
     user: identity?.user,
     certificate: verification.result === 'SUCCESS' ? certificate : undefined,
-    address: remoteAddress,
+    address: realm.addressOf(call),
     service,
   }
 }

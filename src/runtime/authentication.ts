@@ -13,6 +13,7 @@ import { tokenAttributes } from '../identity-api/token-attributes.ts'
 import type { Claims } from '../tokens/tokens.ts'
 import type { Store, User, Users } from '../types.ts'
 import { type Accesses, type AccessOptions, buildReceipts, createAccesses } from './access.ts'
+import type { AddressOf } from './authorization.ts'
 import type { Lasting } from './lasting.ts'
 import type { Materials } from './materials.ts'
 import { createMethodPlugins } from './method-plugins.ts'
@@ -30,6 +31,7 @@ export interface AuthenticationOptions {
   readonly directory: Directory
   /** What routes allow and deny. */
   readonly authorizations: AccessOptions['authorizations']
+  readonly addressOf: AddressOf
   readonly lasting: Pick<Lasting, 'log' | 'ticketSecret' | 'mappedUsers' | 'remoteKeys'>
 }
 
@@ -48,9 +50,10 @@ export interface Authentication {
 }
 
 export function buildAuthentication(options: AuthenticationOptions): Authentication {
-  const { config, users, materials, store, tokens, directory, authorizations, dockerPlugins, lasting } = options
+  const { config, users, materials, store, tokens, directory, authorizations, addressOf, dockerPlugins, lasting } =
+    options
   const { realm } = config.auth
-  const plugins = createMethodPlugins(config, users, lasting.log, materials)
+  const plugins = createMethodPlugins(config, { users, addressOf, log: lasting.log, materials })
   const { mappedUsers, remoteKeys } = lasting
   const usedKeys = new Set<string>()
   const certificate = createCertificateMethod({ mappedUsers })

@@ -12,13 +12,19 @@ export function forwardedHeadersOf({ trusted_ips, forwarded, via }: Config): For
   return createForwardedHeaders({ trusted: createPeerSet(trusted_ips), forwarded, via })
 }
 
+/** Where a client is, also behind proxies of ours: what goes by addresses goes by these, or whoever comes through a load balancer would have its rights. */
+export type AddressOf = (caller: Pick<Caller, 'connection' | 'request'>) => string
+
+export function addressOfClients(forwarded: ForwardedHeaders): AddressOf {
+  return ({ connection, request }) => forwarded.clientAddress(connection, request.rawHeaders)
+}
+
 /** What each route allows and denies; routes that leave that open have no entry. */
 export function authorizationsOf(
   routes: readonly RouteConfig[],
-  forwarded: ForwardedHeaders,
+  addressOf: AddressOf,
   materials: Materials,
 ): ReadonlyMap<RouteConfig, Authorization> {
-  const addressOf = ({ connection, request }: Caller) => forwarded.clientAddress(connection, request.rawHeaders)
   // A service's rules hold for each of its routes, and what is wrong with them is told once.
   const compiled = new Map<AccessRulesConfig, Limits>()
   const limitsAt = (place: AccessRulesConfig) => {

@@ -6,6 +6,7 @@ import type { Plugin } from '../auth/plugins/plugin.ts'
 import type { Config, MethodPluginConfig } from '../config/index.ts'
 import type { Log } from '../log.ts'
 import type { AuthMethod, Users } from '../types.ts'
+import type { AddressOf } from './authorization.ts'
 import type { Materials } from './materials.ts'
 
 export interface MethodPlugins {
@@ -17,14 +18,24 @@ export interface MethodPlugins {
   close(): void
 }
 
+interface PluginSurroundings {
+  readonly users: Users
+  readonly addressOf: AddressOf
+  readonly log: Log
+  readonly materials: Materials
+}
+
 /** Nothing is started before `ready`, or before somebody asks. */
-export function createMethodPlugins(config: Config, users: Users, log: Log, materials: Materials): MethodPlugins {
+export function createMethodPlugins(
+  config: Config,
+  { users, addressOf, log, materials }: PluginSurroundings,
+): MethodPlugins {
   const made = config.method_plugins.map((settings) => ({ settings, plugin: createPlugin(settings, log, materials) }))
   return {
     methods: made.map(({ settings, plugin }) =>
       createPluginMethod({
         ...{ name: settings.name, realm: config.auth.realm, plugin, payload: settings.payload },
-        ...{ users, ephemeralUsers: settings.ephemeral_users },
+        ...{ users, addressOf, ephemeralUsers: settings.ephemeral_users },
       }),
     ),
     async ready() {

@@ -19,6 +19,7 @@ import { algorithmOf, createTokenSigner } from '../registry/token-signer.ts'
 import { createAddressSet } from '../routing/addresses.ts'
 import type { KeyPair } from '../tls-cert-utils/key-pair.ts'
 import type { AuthMethod, Store, User, Users } from '../types.ts'
+import type { AddressOf } from './authorization.ts'
 import type { Materials } from './materials.ts'
 
 export interface RealmSurroundings {
@@ -29,6 +30,7 @@ export interface RealmSurroundings {
   readonly password: AuthMethod | undefined
   /** Says which methods a user must pass. */
   readonly directory: Directory
+  readonly addressOf: AddressOf
 }
 
 /** A realm whose keys cannot be used is left out; `materials` has the problem then. */
@@ -42,7 +44,7 @@ export function buildRealms(realms: readonly RegistryRealmConfig[], surroundings
 function buildRealm(
   realm: RegistryRealmConfig,
   pairs: readonly KeyPair[],
-  { materials, store, users, password, directory }: RealmSurroundings,
+  { materials, store, users, password, directory, addressOf }: RealmSurroundings,
 ): Realm {
   const { name, issuer } = realm
   const robots = createRobots(realm.robots.map(robotOf))
@@ -55,6 +57,7 @@ function buildRealm(
     services: new Set(realm.services),
     signer: createTokenSigner({ issuer, pairs, keyIdForm: realm.key_id }),
     rights: rightsOf(realm, materials),
+    addressOf,
     ...{ robots, secretsOf },
     secretsShown: ({ user, proofs = [] }) => {
       const shown = proofs.map(({ of }) => digestOf(of))

@@ -11,7 +11,7 @@ import { createRouterInSlices, type RouteRule } from '../routing/router.ts'
 import { atOnce, inSlices, type Slices } from '../slices.ts'
 import type { Access, AnswerHeaders, CertificateDemand, Phases } from '../types.ts'
 import { buildAuthentication } from './authentication.ts'
-import { authorizationsOf, forwardedHeadersOf } from './authorization.ts'
+import { addressOfClients, authorizationsOf, forwardedHeadersOf } from './authorization.ts'
 import type { BuiltinSurroundings } from './builtins.ts'
 import { certificateDemandsOf } from './certificate-demands.ts'
 import { furtherProblems } from './further-problems.ts'
@@ -100,15 +100,29 @@ function* compose(loaded: LoadedConfig, lasting: Lasting): Slices<Runtime> {
   const users = createUsers(config.consumers, config.disabled_consumers)
   const directory = createDirectory(config, users)
   const forwarded = forwardedHeadersOf(config)
-  const authorizations = authorizationsOf(config.routes, forwarded, materials)
+  const addressOf = addressOfClients(forwarded)
+  const authorizations = authorizationsOf(config.routes, addressOf, materials)
   const dockerPlugins = new Plugins(config.docker_plugins, users)
   const authentication = buildAuthentication({
-    ...{ config, users, materials, dockerPlugins, store: store.store, tokens, directory, authorizations, lasting },
+    ...{
+      config,
+      users,
+      materials,
+      dockerPlugins,
+      store: store.store,
+      tokens,
+      directory,
+      authorizations,
+      addressOf,
+      lasting,
+    },
   })
   const { methods, receipts, accesses } = authentication
   const identity = tokens && { config, users, methods: methods.byName, receipts, tokens, directory }
   const { password } = methods
-  const realms = buildRealms(config.registry_realms, { materials, store: store.store, users, password, directory })
+  const realms = buildRealms(config.registry_realms, {
+    ...{ materials, store: store.store, users, password, directory, addressOf },
+  })
   const services = yield* buildServices(config, { materials, realms, identity, lasting, used: usedPools })
   const mappers = new Mappers(config, users, dockerPlugins, materials, lasting.usersFiles)
   const servers: (ListenerServers | undefined)[] = []

@@ -11,6 +11,8 @@ export interface PluginMethodOptions extends VerdictOptions {
   readonly plugin: Plugin
   /** At the gate: which header holds which member of the payload. */
   readonly payload: Readonly<Record<string, string>>
+  /** The client's, also behind proxies of ours. */
+  addressOf(caller: Caller): string
 }
 
 export function createPluginMethod(options: PluginMethodOptions): AuthMethod {
@@ -25,7 +27,11 @@ export function createPluginMethod(options: PluginMethodOptions): AuthMethod {
     async authenticate(caller: Caller, given?: unknown, found?: Identity): Promise<Outcome> {
       const payload = given ?? payloadOf(caller, members)
       if (payload === undefined) return { status: 'denied', reason: 'a header of its payload stands twice' }
-      const call = { context: contextOf(caller), payload, auth_context: authContextOf(found) }
+      const call = {
+        context: contextOf(caller, options.addressOf(caller)),
+        payload,
+        auth_context: authContextOf(found),
+      }
       const outcome = verdictOf(await plugin.ask(call), found, options)
       return outcome.status === 'accepted' ? { ...outcome, proof: kindOf(outcome.user, options.users) } : outcome
     },
@@ -55,14 +61,17 @@ function payloadOf({ request }: Caller, members: readonly (readonly [string, str
 }
 
 /** What a plugin may know of the request: no header but those of its payload. */
-function contextOf({ id, method, destination, connection }: Caller): Readonly<Record<string, unknown>> {
-  const { certificate, verification, remoteAddress } = connection
+function contextOf(
+  { id, method, destination, connection }: Caller,
+  address: string,
+): Readonly<Record<string, unknown>> {
+  const { certificate, verification } = connection
   return {
     request_id: id,
     method,
     host: destination.host,
     path: destination.path,
-    remote_address: remoteAddress,
+    remote_address: address,
     verify: verification.result,
     ...(certificate && {
       certificate: { subject: certificate.subject, issuer: certificate.issuer, sha256: certificate.fingerprintSha256 },

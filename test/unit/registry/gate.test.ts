@@ -18,6 +18,7 @@ async function pull(tokens: Readonly<Record<string, Partial<TokenClaims>>>, show
   let passed = 0
   const backend = { name: 'hub', forward: async () => void passed++ } as unknown as Service
   const realm: Partial<Realm> = {
+    addressOf: ({ connection }) => connection.remoteAddress,
     name: 'main',
     robots: createRobots([]),
     users: createUsers([]),
