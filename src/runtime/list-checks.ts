@@ -1,5 +1,6 @@
 import type { CrlSource } from '../config/index.ts'
 import type { CertificateFacts } from '../tls-cert-utils/certificate.ts'
+import { useOf } from '../tls-cert-utils/certificate-use.ts'
 import { isNamedBy } from '../tls-cert-utils/revocation.ts'
 import type { RevocationList } from '../tls-cert-utils/revocation-list.ts'
 import type { TrustStore } from '../tls-cert-utils/trust-store.ts'
@@ -32,6 +33,11 @@ export function checkLists(use: ListUse, trust: TrustStore, materials: Materials
       materials.problem(
         source.setting,
         `the list of ${list.issuer} is not signed by the CA of that name in ${authorities}; get it anew from the CA`,
+      )
+    } else if (!issuers.some((issuer) => useOf(issuer).maySignLists)) {
+      materials.warn(
+        source.setting,
+        `${list.issuer} may not sign lists, as its key usage lacks cRLSign: every ${use.peer} of this CA is refused; have its certificate issued anew with it`,
       )
     }
     if (!isReplaced(list, lists, issuers)) warnOfDates(list, use, materials)
@@ -77,9 +83,17 @@ function meaningOf({ mode, peer, modeSetting }: ListUse): string {
 /** Authorities that certify nobody who is accepted, as no list speaks of those whom they certify. */
 export function warnOfUnlisted(use: ListUse, trust: TrustStore, materials: Materials): void {
   const { lists, source, certificates, peer, modeSetting } = use
-  const unlisted = trust.certificates.filter((authority) => !lists.some((list) => isNamedBy(list, authority)))
+  const listsOf = (authority: CertificateFacts) => lists.filter((list) => isNamedBy(list, authority))
+  const unlisted = trust.certificates.filter((authority) => listsOf(authority).length === 0)
   // With `leaf`, an authority whose intermediates have lists needs none itself.
   if (certificates === 'leaf' && lists.length > 0) return
+  for (const root of trust.certificates.filter(({ selfIssued }) => selfIssued && certificates === 'chain')) {
+    if (unlisted.includes(root) || listsOf(root).some(({ scope }) => scope.certificates !== 'users')) continue
+    materials.warn(
+      source.setting,
+      `no list of ${root.subject} speaks of authorities, as itself: every ${peer} of this CA is refused (${modeSetting} STRICT); add one that does${peer === 'client' ? ', or set ssl_crl_check: leaf' : ''}`,
+    )
+  }
   for (const { subject } of unlisted) {
     materials.warn(
       source.setting,

@@ -1,7 +1,8 @@
 import { beforeAll, describe, expect, test } from '@jest/globals'
+import { bitString, boolean, implicit, sequence } from '../support/der.ts'
 import { temporaryFile } from '../support/folder.ts'
 import { sallyport } from '../support/gateway.ts'
-import { authority } from '../support/pki.ts'
+import { authority, extension } from '../support/pki.ts'
 import { listenerOf, makeScene, type Scene } from '../support/scene.ts'
 
 let scene: Scene
@@ -91,6 +92,23 @@ test('an authority of whom there is no list, where that refuses everybody whom i
   const fetched = { ssl_crl: scene.clients.crl(), ssl_crl_fetch: 'on' }
   const ignored = { ssl_crl: scene.clients.crl(), revocation_check_mode: 'IGNORE_CA_ERROR' }
   for (const fields of [leaf, fetched, ignored]) expect(await warnings({ ...bundle, ...fields })).toEqual([])
+})
+
+test('a list that speaks of clients alone where the root needs one too, and an authority that may not sign lists', async () => {
+  const ofUsers = extension('2.5.29.28', sequence(implicit(1, Buffer.from([0xff]))), true)
+  const list = scene.clients.crl([], { extensions: [ofUsers] })
+  expect(await warnings({ ssl_crl: list })).toEqual([
+    expect.stringMatching(/ssl_crl.*no list of CN=clients speaks of authorities.*every client.*ssl_crl_check: leaf/),
+  ])
+  expect(await warnings({ ssl_crl: list, ssl_crl_check: 'leaf' })).toEqual([])
+  const [isAuthority, mayCertify] = [
+    extension('2.5.29.19', sequence(boolean(true)), true),
+    extension('2.5.29.15', bitString(Buffer.from([0x04]), 2), true),
+  ]
+  const mute = authority('mute', { onlyExtensions: [isAuthority, mayCertify] })
+  expect(await warnings({ ssl_client_certificate: mute.certificate, ssl_crl: mute.crl() })).toEqual([
+    expect.stringMatching(/ssl_crl.*CN=mute may not sign lists, as its key usage lacks cRLSign: every client/),
+  ])
 })
 
 test('an authority without its root that would need a list of the root', async () => {
