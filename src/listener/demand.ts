@@ -4,7 +4,7 @@ import type { Verification } from '../types.ts'
 
 /** The issuers of a certificate, the nearest first; both empty where they were not verified. */
 export interface VerifiedChain {
-  /** As they were verified, the root last. */
+  /** As they were verified, the root last; in a {@link Shown} with an error as OpenSSL found them, whatever it found wrong. */
   readonly chain: readonly CertificateFacts[]
   /** Those of `chain` that the client sent. */
   readonly sent: readonly CertificateFacts[]

@@ -14,14 +14,17 @@ export function notRevoked(
     prepare?: ((chain: readonly CertificateFacts[]) => Promise<void> | undefined) | undefined
   },
 ): Demand {
-  const judge = ({ certificate, chain, error }: Shown, now: number): Opinion => {
+  const judge = (shown: Shown, now: number): Opinion => {
+    const { certificate, chain, error } = shown
     const path = [certificate, ...chain]
     // `optional_no_ca` does not forgive a stranger that no list speaks of him, as in nginx.
-    const { findings, ignored, until } =
-      error === undefined ? revocation.judge(path, now) : revocation.judgeStranger(certificate)
+    const { findings, ignored, until } = hasKnownChain(shown)
+      ? revocation.judge(path, now)
+      : revocation.judgeStranger(certificate)
     const last = findings.at(-1)
     if (!last) {
-      for (const finding of ignored) tell(finding)
+      // Nobody is let in for that whom something else refuses.
+      if (error === undefined) for (const finding of ignored) tell(finding)
       return { failure: undefined, until }
     }
     const { code, at, detail } = last
@@ -30,10 +33,15 @@ export function notRevoked(
     return { failure: failed(code, hint ? { hint } : {}), until }
   }
   return Object.assign(judge, {
-    prepare({ certificate, chain, error }: Shown) {
-      if (error !== undefined) return undefined
-      const path = [certificate, ...chain]
+    prepare(shown: Shown) {
+      if (!hasKnownChain(shown)) return undefined
+      const path = [shown.certificate, ...shown.chain]
       return prepare(path.slice(0, revocation.certificatesToCheck(path) + 1))
     },
   })
+}
+
+/** Also where it was found, but refused for something else than an unknown issuer. */
+function hasKnownChain({ chain, error }: Shown): boolean {
+  return error === undefined || chain.length > 0
 }

@@ -147,8 +147,13 @@ export class TrustPolicy {
     const error = String(socket.authorizationError)
     const { unannounced, partialChain, verifyDepth } = this.#options
     const knowsMore = unannounced.length > 0 || partialChain
-    if (!knowsMore || !ISSUER_UNKNOWN.has(error)) return unverified(certificate, error)
     const isResumed = socket.isSessionReused()
+    if (!ISSUER_UNKNOWN.has(error)) {
+      // OpenSSL has found a chain, and asks the lists about it whatever else is wrong.
+      const found = isResumed ? this.#rebuiltChainOf(certificate) : this.#pathOf(certificate, x509)?.verified
+      return found && !FOUND_LAST.has(error) ? { certificate, ...found, error } : unverified(certificate, error)
+    }
+    if (!knowsMore) return unverified(certificate, error)
     const known = isResumed ? this.#chains.get(x509.fingerprint256) : undefined
     if (known) return { certificate, ...known, error: undefined }
     // Strangers get here: look-alikes of issuers cost a signature each. A chain that may pass has not more than that and its root.
@@ -226,13 +231,22 @@ export class TrustPolicy {
 
   /** The issuers that OpenSSL has just verified; undefined where a path of ours would not be the same. */
   #chainOf(certificate: CertificateFacts, x509: X509Certificate): VerifiedChain | undefined {
+    const found = this.#pathOf(certificate, x509)
+    for (const issuer of found?.fromPeer ?? []) this.#intermediates.add(issuer)
+    return found?.verified
+  }
+
+  #pathOf(
+    certificate: CertificateFacts,
+    x509: X509Certificate,
+  ): { verified: VerifiedChain; fromPeer: readonly CertificateFacts[] } | undefined {
     const read = (each: X509Certificate) => this.#factsOf(each, each.fingerprint256)
     const sent = sentWith(x509, { read }).map((each) => this.#intermediates.find(each.fingerprintSha256) ?? each)
     const path = findPath([certificate, ...sent], this.#trusted, Date.now(), this.#options)
     if (!isSoundPath(path)) return undefined
-    for (const issuer of path.chain.slice(1, path.sentCount)) this.#intermediates.add(issuer)
     const chain = path.chain.slice(1)
-    return { chain, sent: chain.filter(({ raw }) => sent.some((each) => each.raw.equals(raw))) }
+    const verified = { chain, sent: chain.filter(({ raw }) => sent.some((each) => each.raw.equals(raw))) }
+    return { verified, fromPeer: path.chain.slice(1, path.sentCount) }
   }
 
   #rebuiltChainOf(certificate: CertificateFacts): VerifiedChain | undefined {

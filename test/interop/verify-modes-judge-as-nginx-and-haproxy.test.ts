@@ -111,7 +111,7 @@ describeWith(['nginx'], 'nginx', () => {
   // An intermediate needs a list of its own in OpenSSL, so that revocation is compared for clients of the root alone.
   const revocation = (name: string) => !/^(below|signed|of an unknown|self|expired, of)/.test(name)
 
-  async function startBoth(crl: string | undefined): Promise<void> {
+  async function startBoth(crl: string | undefined, told = ''): Promise<void> {
     await startHere(crl === undefined ? {} : { ssl_crl: crl })
     port = await freePort()
     const { certificate, key } = scene.front.files()
@@ -121,12 +121,31 @@ describeWith(['nginx'], 'nginx', () => {
       (mode) => `server {
         listen 127.0.0.1:${port} ssl; server_name ${host(mode)};
         ssl_certificate ${certificate}; ssl_certificate_key ${key};
-        ssl_client_certificate ${trusted}; ssl_verify_client ${mode}; ${list}
+        ssl_client_certificate ${trusted}; ssl_verify_client ${mode}; ${list} ${told}
         location / { default_type text/plain; return 200 "$ssl_client_verify|$ssl_client_s_dn"; }
       }`,
     )
     await startNginx(port, servers.join('\n'))
   }
+
+  test('beside lists of all authorities refuses for the same reason', async () => {
+    const { clients: root } = scene
+    const low = root.authority('low')
+    const forServers = { purposes: ['serverAuth'] } as const
+    const taken = root.client('taken', forServers)
+    const refused: readonly Issued[] = [
+      ...[root.client('unsuited', forServers), taken, low.client('unsuited too', forServers)],
+      ...[root.client('past', { validFrom: -9, validUntil: -1 }), selfSigned('alone'), scene.ada],
+    ]
+    const lists = [root.crl([taken, scene.ada]), low.crl()].join('')
+    await startBoth(lists, 'error_page 495 =200 @why; location @why { return 200 "$ssl_client_verify"; }')
+    for (const as of refused) {
+      const { text } = await ask(port, '/', { host: host('on'), as })
+      expect((await ask(gateway.port, '/', { host: host('on'), as })).status).toBe(400)
+      const line = await gateway.logged({ msg: 'request', subject: `CN=${as.name}` })
+      expect(`${as.name} FAILED:${line.verify_reason}`).toBe(`${as.name} ${text}`)
+    }
+  })
 
   async function compare(names: readonly string[]): Promise<void> {
     const [ours, theirs]: [Record<string, Outcome>, Record<string, Outcome>] = [{}, {}]
