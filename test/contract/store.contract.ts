@@ -29,6 +29,13 @@ export function storeContract(name: string, create: () => Promise<Store>): void 
       expect(await waitFor('the end of its time', async () => (await store.get(key)) === undefined)).toBe(true)
     })
 
+    test('takes a time that is a fraction, or over before it is set', async () => {
+      const store = await create()
+      for (const time of [0.4, 0, 1.5]) await store.set(fresh(), 'short', time)
+      expect(await store.add(fresh(), 'short', 0.4)).toBe(true)
+      expect(await store.increment(fresh(), 0.4)).toBe(1)
+    })
+
     test('forgets what was deleted', async () => {
       const store = await create()
       const key = fresh()

@@ -56,6 +56,14 @@ test('the catalog holds what the caller may pull, and its Link leads on', async 
   expect(scene.backend.last.target).toBe('/v2/_catalog?n=3')
 })
 
+test('a list holds nothing but what the protocol knows: anything else could name what is held back', async () => {
+  body = JSON.stringify({ repositories: ['team/c'], name: 'other/a', next: 'other/a' })
+  headers = {}
+  expect((await list('/v2/_catalog')).list).toEqual({ repositories: ['team/c'] })
+  body = JSON.stringify({ name: 'team/c', tags: ['v1'], held: ['secret-1'] })
+  expect((await list('/v2/team/c/tags/list')).list).toEqual({ name: 'team/c', tags: ['v1'] })
+})
+
 test('for nobody too, with a token that says nothing', async () => {
   body = JSON.stringify({ repositories: ['other/a', 'public/b', 'team/c'] })
   const login = await gateway.get('/auth/token?service=registry.test&scope=repository:public/b:pull')

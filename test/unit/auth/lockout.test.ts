@@ -37,6 +37,8 @@ test('strangers without end need few keys', () => {
   const lockout = new Lockout(new MemoryStore(10), options)
   const keys = new Set(Array.from({ length: 20_000 }, (_, i) => lockout.stranger(`stranger ${i}`)))
   expect(keys.size).toBeLessThanOrEqual(4096)
+  // No user's id looks like that: whoever guesses at names that nobody has locks out nobody.
+  for (const key of keys) expect(key).toMatch(/^\?\d+$/)
   // In another worker, or after a reload.
   expect(lockout.stranger('x')).toBe(new Lockout(new MemoryStore(10), options).stranger('x'))
 })

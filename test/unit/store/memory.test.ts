@@ -25,6 +25,17 @@ describe('a memory store that is full', () => {
     expect([store.get('revoked:a'), store.get('revoked:b'), store.get('revoked:c')]).toEqual([undefined, '', 'c'])
   })
 
+  test('has room again for each that expires after another', () => {
+    let now = 0
+    const store = new MemoryStore(2, () => now)
+    store.set('revoked:a', '', 10)
+    store.set('revoked:b', '', 20)
+    now = 10
+    store.set('revoked:c', '', 1000)
+    now = 20
+    expect(store.add('revoked:d', '', 1000)).toBe(true)
+  })
+
   test('still takes other kinds: failed attempts of strangers do not stop a revocation', () => {
     const store = new MemoryStore(1)
     store.increment('failed:mallory', 1000)

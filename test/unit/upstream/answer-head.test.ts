@@ -50,6 +50,11 @@ describe('a head on a connection that is kept', () => {
       /^HTTP\/1\.1 200 OK\r\nContent-Length: 1\r\nDate: \w{3}, \d\d \w{3} \d{4} [\d:]{8} GMT\r\nConnection: keep-alive\r\n\r\n$/,
     )
   })
+  test('needs no length where there cannot be a body', () => {
+    expect(wholeHeadText(204, undefined, ['A', '1'], persistence, true)).toMatch(
+      /^HTTP\/1\.1 204 No Content\r\nA: 1\r\n/,
+    )
+  })
   test('is none where its length is not told', () => {
     expect(wholeHeadText(200, undefined, ['A', 'content-length'], persistence)).toBeUndefined()
   })

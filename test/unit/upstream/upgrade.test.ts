@@ -6,7 +6,7 @@ import type { AnswerHeaders } from '../../../src/types.ts'
 import type { AnswerHandler } from '../../../src/upstream/http1/connection.ts'
 import type { AnswerHead } from '../../../src/upstream/http1/head-reader.ts'
 import { ConnectionPool } from '../../../src/upstream/pool.ts'
-import { carryUpgrade } from '../../../src/upstream/upgrade.ts'
+import { carryUpgrade, type UpgradeRequest } from '../../../src/upstream/upgrade.ts'
 import { waitFor } from '../../support/wait.ts'
 import { connectorThatFails, connectorTo, GET } from './http1/exchanges.ts'
 import { callOf, ROOM, socketPair, startTcp } from './support.ts'
@@ -22,13 +22,17 @@ const SWITCHED: AnswerHead = {
   length: undefined,
 }
 
-function carry(pool: ConnectionPool, socket: Duplex = new PassThrough()): Promise<void> {
+function carry(
+  pool: ConnectionPool,
+  socket: Duplex = new PassThrough(),
+  again: UpgradeRequest['again'] = ({ error }) => {
+    throw error
+  },
+): Promise<void> {
   return carryUpgrade({
     pool,
     outgoing: { ...GET, upgrade: true },
-    again: ({ error }) => {
-      throw error
-    },
+    again,
     protocol: 'websocket',
     call: callOf(undefined),
     answerHeaders: ANSWER_HEADERS,
@@ -63,6 +67,21 @@ test('a pool that is full leaves nothing on the socket', async () => {
   await expect(carry(pool, socket)).rejects.toMatchObject({ code: 'GW_OVERLOADED' })
   expect(listeners(socket)).toEqual(before)
   expect(pool.size).toBe(0)
+})
+
+test('whether the request was sent is told of the attempt that failed, not of one before it', async () => {
+  const port = await startTcp((socket) => socket.once('data', () => socket.destroy()))
+  const pools = [connectorTo(port), connectorThatFails(failure, 'later')].map(
+    (connect) => new ConnectionPool('api:80', connect, LIMITS, ROOM),
+  ) as [ConnectionPool, ConnectionPool]
+  const sent: boolean[] = []
+  const over = carry(pools[0], new PassThrough(), (outcome) => {
+    sent.push(outcome.sent)
+    if (sent.length > 1) throw outcome.error
+    return { pool: pools[1], outgoing: { ...GET, upgrade: true } }
+  })
+  await expect(over).rejects.toBe(failure)
+  expect(sent).toEqual([true, false])
 })
 
 describe('a client that leaves before the answer', () => {
