@@ -145,7 +145,8 @@ export class Live {
     this.#last = true
     const response = this.#response
     if (!response || !this.busy) {
-      this.#end(refusal)
+      // What cannot be understood, or is cut off, is the rest of a body that was answered before its end: another answer would be taken for that of the client's next request.
+      this.#end(response?.req.complete === false ? undefined : refusal)
       return
     }
     if (!response.req.complete) {

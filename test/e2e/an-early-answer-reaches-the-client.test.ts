@@ -61,3 +61,26 @@ test('a backend that answers and hangs up while the body still comes', async () 
   expect((await gateway.get('/after')).status).toBe(413)
   connection.destroy()
 })
+
+test.each(['zz\r\nno chunk', '5\r\nmore than five'])(
+  'it is the only one, whatever follows in the body: %j',
+  async (rest) => {
+    scene.backend.respond = (_request, response) => response.writeHead(409).end('enough')
+    const connection = await gateway.open()
+    connection.write('POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n')
+    await connection.answers(1)
+    connection.write(rest)
+    expect((await connection.untilClosed()).map(({ status }) => status)).toEqual([409])
+  },
+)
+
+test('a client that leaves with it, in the middle of its body, is no malformed request in the log', async () => {
+  scene.backend.respond = (_request, response) => response.writeHead(409).end('enough')
+  const connection = await gateway.open()
+  connection.write('POST /left HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n')
+  await connection.answers(1)
+  const { connection_id } = await gateway.logged({ path: '/left' })
+  connection.socket.end()
+  expect((await connection.untilClosed()).map(({ status }) => status)).toEqual([409])
+  expect(gateway.log.filter((line) => line.connection_id === connection_id)).toHaveLength(1)
+})
