@@ -182,8 +182,9 @@ export function timeOf({ time }: LogLine): number {
   return Date.parse(String(time))
 }
 
-function isReloadOutcome({ msg }: LogLine): boolean {
-  return msg !== undefined && /\breload(ed)?\b/.test(msg)
+/** Of a reload by signal: one that the gateway makes because a file has changed may be of what stood there before. */
+function isReloadOutcome({ msg, reason }: LogLine): boolean {
+  return msg !== undefined && reason === 'SIGHUP' && /\breload(ed)?\b/.test(msg)
 }
 
 function parseLine(line: string): LogLine {
