@@ -4,7 +4,7 @@ import { block, field } from './field.ts'
 import { integer, positiveDuration, size } from './scalars.ts'
 
 export const crlFetch = block(
-  'How revocation lists are fetched for servers with ssl_crl_fetch: from the first http: address that a verified certificate names.',
+  'How revocation lists are fetched for servers with ssl_crl_fetch: from the http: addresses that a verified certificate names, of which the next (up to the fourth) is asked where one has no list.',
   {
     timeout: field(positiveDuration, {
       default: '5s',

@@ -18,11 +18,14 @@ const MARGIN = 60_000
 /** An address that gave no list is left alone for so long: handshakes would ask it again and again. */
 const RETRY_PAUSE = 5_000
 const LONGEST_ADDRESS = 2048
+/** So many addresses of one certificate are tried, one after the other. */
+const MOST_ADDRESSES = 4
 
 interface Entry {
-  /** The same address under another issuer would be another list. */
+  /** The same addresses under another issuer would be another list. */
   readonly source: string
-  readonly address: string
+  /** Of the same list, in the order in which they are tried. */
+  readonly addresses: readonly string[]
   readonly issuer: CertificateFacts
   lists: readonly RevocationList[]
   /** What they say; nothing before there are any. */
@@ -43,7 +46,7 @@ export class ListFetcher {
   readonly #metrics: Pick<Metrics, 'crlFetched'>
   readonly #statements: FetchedStatements
   readonly #entries = new Map<string, Entry>()
-  readonly #addresses = new WeakMap<CertificateFacts, string | undefined>()
+  readonly #addresses = new WeakMap<CertificateFacts, readonly string[]>()
   #limits: CrlFetchConfig | undefined
   #timer: NodeJS.Timeout | undefined
   /** Called when open connections must be judged again: a list has come that replaces another, or it must be known which of them still rest on one. */
@@ -94,12 +97,12 @@ export class ListFetcher {
   }
 
   #entryFor(certificate: CertificateFacts, issuer: CertificateFacts): Entry | undefined {
-    const address = this.#addressOf(certificate)
-    if (address === undefined || !this.#limits) return undefined
-    const source = `${issuer.publicKeySha256} ${address}`
+    const addresses = this.#addressesOf(certificate)
+    if (addresses.length === 0 || !this.#limits) return undefined
+    const source = [issuer.publicKeySha256, ...addresses].join(' ')
     const entry = this.#entries.get(source) ?? {
       source,
-      address,
+      addresses,
       issuer,
       lists: [],
       statement: '',
@@ -118,19 +121,20 @@ export class ListFetcher {
     return entry
   }
 
-  #addressOf(certificate: CertificateFacts): string | undefined {
-    if (!this.#addresses.has(certificate)) this.#addresses.set(certificate, addressIn(certificate))
-    return this.#addresses.get(certificate)
+  #addressesOf(certificate: CertificateFacts): readonly string[] {
+    const known = this.#addresses.get(certificate)
+    if (known) return known
+    const addresses = addressesIn(certificate)
+    this.#addresses.set(certificate, addresses)
+    return addresses
   }
 
-  /** One question at a time for each address; undefined where the last one has just failed. */
+  /** One question at a time for each list; undefined where the last one has just failed. */
   #fetch(entry: Entry): Promise<void> | undefined {
     if (entry.pending) return entry.pending
     if (!this.#limits || Date.now() < entry.fetchAgainAt) return undefined
-    const { timeout, max_size: maxSize, interval } = this.#limits
-    const { address } = entry
-    entry.pending = downloadLists(address, entry.issuer.pem, { timeout, maxSize })
-      .then((lists) => listsToTake(lists, entry, Date.now()))
+    const { interval } = this.#limits
+    entry.pending = this.#download(entry, this.#limits)
       .then(
         (lists) => {
           const nextUpdate = Math.min(...lists.map((list) => list.nextUpdate))
@@ -138,18 +142,34 @@ export class ListFetcher {
           entry.fetchAgainAt = Math.max(soonest, Math.min(Date.now() + interval, nextUpdate - MARGIN))
           this.#take(entry, lists)
           this.#metrics.crlFetched(true)
-          this.#log.info({ address, lists: lists.length }, 'revocation list fetched')
         },
-        (error: Error) => {
+        () => {
           entry.fetchAgainAt = Date.now() + RETRY_PAUSE
           this.#metrics.crlFetched(false)
-          this.#log.warn({ address, reason: error.message }, 'revocation list cannot be fetched')
         },
       )
       .finally(() => {
         entry.pending = undefined
       })
     return entry.pending
+  }
+
+  /** From the first address that has one, within the time for all of them. @throws Error */
+  async #download(entry: Entry, { timeout, max_size: maxSize }: CrlFetchConfig): Promise<readonly RevocationList[]> {
+    const end = Date.now() + timeout
+    let left = entry.addresses.length
+    for (const address of entry.addresses) {
+      try {
+        const time = Math.max(1, Math.floor((end - Date.now()) / left--))
+        const fetched = await downloadLists(address, entry.issuer.pem, { timeout: time, maxSize })
+        const lists = listsToTake(fetched, entry, Date.now())
+        this.#log.info({ address, lists: lists.length }, 'revocation list fetched')
+        return lists
+      } catch (error) {
+        this.#log.warn({ address, reason: (error as Error).message }, 'revocation list cannot be fetched')
+      }
+    }
+    throw new Error('no address has a list')
   }
 
   #take(entry: Entry, lists: readonly RevocationList[]): void {
@@ -217,17 +237,19 @@ function isNewer(known: RevocationList, fetched: RevocationList, now: number): b
   return isAlike && known.thisUpdate <= now && known.thisUpdate > fetched.thisUpdate
 }
 
-/** The first http: address where a certificate says that its list is. */
-function addressIn(certificate: CertificateFacts): string | undefined {
+/** The http: addresses where a certificate says that its list is. */
+function addressesIn(certificate: CertificateFacts): string[] {
   try {
     const points = readExtensions(certificate.raw).find(({ oid }) => oid === CRL_DISTRIBUTION_POINTS)
     const names = points ? readDistributionPoints(points.value) : []
     // Of the kinds of GeneralName, [6] is a URI.
     const addresses = names.filter(([tag]) => tag === 0x86).map((name) => readWhole(name).content.toString('latin1'))
-    return addresses.find(
-      (address) => address.length <= LONGEST_ADDRESS && /^http:\/\/[^\s]+$/i.test(address) && URL.canParse(address),
-    )
+    return addresses
+      .filter(
+        (address) => address.length <= LONGEST_ADDRESS && /^http:\/\/[^\s]+$/i.test(address) && URL.canParse(address),
+      )
+      .slice(0, MOST_ADDRESSES)
   } catch {
-    return undefined
+    return []
   }
 }

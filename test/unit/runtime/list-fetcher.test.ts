@@ -1,5 +1,6 @@
+import { once } from 'node:events'
 import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { type AddressInfo, createServer as createTcpServer } from 'node:net'
 import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals'
 import { createLog } from '../../../src/log.ts'
 import { FetchedStatements } from '../../../src/runtime/fetched-statements.ts'
@@ -24,9 +25,12 @@ let outcomes: boolean[]
 let fetcher: ListFetcher
 let statements: FetchedStatements
 
-function clientWith(path: string): CertificateFacts {
-  const place = explicit(0, explicit(0, implicit(6, Buffer.from(address + path, 'latin1'))))
-  return readCertificate(root.client('bob', { extensions: [extension('2.5.29.31', sequence(sequence(place)))] }).der)
+/** One whose certificate names these places, each in a distribution point of its own. */
+function clientWith(...paths: string[]): CertificateFacts {
+  const points = paths.map((path) =>
+    sequence(explicit(0, explicit(0, implicit(6, Buffer.from(new URL(path, address).href, 'latin1'))))),
+  )
+  return readCertificate(root.client('bob', { extensions: [extension('2.5.29.31', sequence(...points))] }).der)
 }
 
 beforeEach(async () => {
@@ -152,5 +156,38 @@ describe('a list that no handshake has needed for two intervals', () => {
   test('stays where one does, which is asked by judging all of them again', async () => {
     await later(() => void fetcher.lists(bob, issuer))
     expect(fetcher.inUse).toHaveLength(1)
+  })
+})
+
+describe('a certificate that names several addresses', () => {
+  /** Its own, as those of the tests before may still be asking. */
+  function askedFor(paths: readonly string[]): Promise<{ outcomes: boolean[]; lists: number; asked: string[] }> {
+    const own: boolean[] = []
+    const metrics = { crlFetched: (succeeded: boolean) => void own.push(succeeded) }
+    const fetching = new ListFetcher(createLog({ level: 'silent' }), metrics, new FetchedStatements())
+    fetching.apply({ timeout: 600, max_size: 65_536, max_lists: 10, interval: 10_000 })
+    const client = clientWith(...paths)
+    const waited = fetching.prepare([client, issuer]) ?? Promise.resolve()
+    return waited.then(() => ({
+      outcomes: own,
+      lists: fetching.lists(client, issuer).length,
+      asked: asked.filter((path) => path !== '/'),
+    }))
+  }
+
+  test('has the list of the next where one does not answer, within the time for all', async () => {
+    const silent = createTcpServer().listen(0, '127.0.0.1')
+    whenFileEnds(() => silent.close())
+    await once(silent, 'listening')
+    const nobody = `http://127.0.0.1:${(silent.address() as AddressInfo).port}/`
+    served = root.crl()
+    const found = await askedFor(['ldap://127.0.0.1/cn=root', nobody, '/second', '/third'])
+    expect(found).toEqual({ outcomes: [true], lists: 1, asked: ['/second'] })
+  })
+
+  test('has none where none of them does, and the first four are asked once', async () => {
+    served = authority('root').crl()
+    const found = await askedFor(['/1', '/2', '/3', '/4', '/5'])
+    expect(found).toEqual({ outcomes: [false], lists: 0, asked: ['/1', '/2', '/3', '/4'] })
   })
 })
