@@ -74,18 +74,21 @@ test('a request that is under way to a kept connection is answered, and its answ
   expect(await within(15, 'the end', gateway.child.exited)).toMatchObject({ status: 0 })
 })
 
-test('a request that never ends is cut off after the timeout', async () => {
-  scene.backend.respond = (_request, response) => response.write('endless')
-  const gateway = await scene.start({ shutdown: { delay: '0s', timeout: '1s' } })
-  const waiting = gateway.get('/').then(
-    () => 'whole',
-    () => 'cut off',
-  )
-  await scene.backend.request('the request', () => true)
-  const { status } = await within(10, 'the end', gateway.stop())
-  expect(status).not.toBeNull()
-  expect(await waiting).toBe('cut off')
-})
+test.each([1, 2])(
+  'a request that never ends is cut off after the timeout, with status 1 (workers: %d)',
+  async (workers) => {
+    scene.backend.respond = (_request, response) => response.write('endless')
+    const gateway = await scene.start({ workers, shutdown: { delay: '0s', timeout: '1s' } })
+    const waiting = gateway.get('/').then(
+      () => 'whole',
+      () => 'cut off',
+    )
+    await scene.backend.request('the request', () => true)
+    const { status } = await within(10, 'the end', gateway.stop())
+    expect(status).toBe(1)
+    expect(await waiting).toBe('cut off')
+  },
+)
 
 test.each(['SIGINT', 'SIGQUIT'] as const)('%s does the same', async (signal) => {
   const gateway = await scene.start()

@@ -30,6 +30,18 @@ test('every rule is found by its keys and no others, in the order of the file, h
   )
 })
 
+test('a key that has the hash of another one finds nothing of it', () => {
+  const rule = { line: 2, user: 'ada', certificates: [], groups: [], issuer: '' }
+  const partsOf = (key: string) => {
+    const table = new RuleTable(1)
+    table.add({ ...rule, keys: [key] })
+    return table.parts
+  }
+  const { slots, hashes } = partsOf('cn:mallory')
+  const table = RuleTable.fromParts({ ...partsOf('cn:ada'), slots, hashes })
+  expect(table.withKey('cn:mallory')).toEqual([])
+})
+
 test('it grows', () => {
   const rules = Array.from({ length: 20_000 }, (_, i) => {
     return { line: i + 2, user: `user${i}`, certificates: [`cn:${i}`], groups: [], issuer: '', keys: [`cn:${i}`] }
