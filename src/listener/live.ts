@@ -41,6 +41,8 @@ export class Live {
   #declined = false
   /** No request is served after those that have been taken. */
   #last = false
+  /** Whether what the client still sends is nobody's. */
+  #dropping = false
   #ended = false
   /** Milliseconds that one more request may take to come once the answer under way has ended. */
   #grace: number | undefined
@@ -112,6 +114,7 @@ export class Live {
   /** Serves a request when it is its turn. The `requests`th is the last one. */
   serve(response: HttpResponse, requests: number): void {
     if (this.#last) {
+      this.#dropRest()
       response.req.body.resume()
       return
     }
@@ -181,6 +184,16 @@ export class Live {
   #begin(response: HttpResponse): void {
     this.#response = response
     this.#handler.request(response.req, response, this.connection)
+  }
+
+  /**
+   * What still comes is read, so that a reset cannot overtake the last answer, but not parsed: of each request node:http makes an answer that waits for those before it,
+   * without end where the client does not take these.
+   */
+  #dropRest(): void {
+    if (this.#dropping) return
+    this.#dropping = true
+    this.socket.removeAllListeners('data').on('data', ignore)
   }
 
   #wait(response: HttpResponse): void {

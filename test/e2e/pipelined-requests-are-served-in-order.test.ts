@@ -68,6 +68,19 @@ test('what follows the last answer of a connection is not carried out', async ()
   expect(asked()).toEqual([...Array(KEEPALIVE_REQUESTS).fill('/pay'), '/afterwards'])
 })
 
+test('nor does it take memory, however much of it there is, while an answer is on its way', async () => {
+  const client = await limited.open()
+  const before = limited.peakMegabytes
+  const flood = Buffer.from(get('/pay').repeat(1000))
+  client.write(get('/held/1') + get('/pay'))
+  for (let i = 0; i < 200; i++) client.write(flood)
+  await waitFor('all of it to be taken', () => client.socket.writableLength === 0)
+  expect(limited.peakMegabytes - before).toBeLessThan(64)
+  await answerHeld('/held/1')
+  const answers = await client.untilClosed()
+  expect(answers.map(({ body }) => body)).toEqual(['/held/1', ...Array(KEEPALIVE_REQUESTS - 1).fill('/pay')])
+})
+
 test('nor what follows a request that says close, or a refusal that closes', async () => {
   for (const ending of [get('/last', 'Connection: close\r\n'), get('/a%2fb', 'Transfer-Encoding: chunked\r\n')]) {
     scene.backend.reset()
