@@ -62,7 +62,7 @@ export function variable(env: Variables, name: string): string | undefined {
   return env[name] ?? taken.get(env)?.get(name)
 }
 
-/** Takes a variable out of `env`: what child processes, crash reports and /proc show should not hold a key. */
+/** Takes a variable out of `env`: child processes and crash reports should not hold a key. (/proc/PID/environ shows what the process was started with, whatever it does.) */
 export function takeOut(env: Variables, name: string): void {
   const value = env[name]
   if (value === undefined) return

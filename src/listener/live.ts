@@ -253,9 +253,10 @@ export class Live {
   }
 }
 
-/** Only WebSocket is upgraded; for h2c and the rest the header is one hop's offer that we do not take (RFC 9110 7.8). */
-function isWebSocket(request: HttpRequest): boolean {
-  return request.method === 'GET' && headerValues(request.rawHeaders, 'upgrade').join().toLowerCase() === 'websocket'
+/** Only WebSocket is upgraded; for h2c and the rest the header is one hop's offer that we do not take, and in HTTP/1.0 it says nothing (RFC 9110 7.8). */
+function isWebSocket({ method, httpVersion, rawHeaders }: HttpRequest): boolean {
+  const mayAsk = method === 'GET' && httpVersion !== '1.0'
+  return mayAsk && headerValues(rawHeaders, 'upgrade').join().toLowerCase() === 'websocket'
 }
 
 function ignore(): void {}

@@ -16,9 +16,16 @@ export interface ClientTrust extends TrustStore {
   readonly requirements: readonly Requirement[]
 }
 
+const NOBODY_IS_ASKED =
+  'has no effect while ssl_verify_client is off: no client is asked for a certificate; set it to on or optional (SALLYPORT_SSL_VERIFY_CLIENT)'
+
 /** Undefined where the server asks for no certificate. What cannot be used is noted in `materials`. */
 export function clientTrustOf(config: ServerConfig, materials: Materials): ClientTrust | undefined {
-  if (config.ssl_verify_client === 'off') return undefined
+  if (config.ssl_verify_client === 'off') {
+    // nginx says nothing; whoever forgets the mode beside it believes that certificates are demanded.
+    if (config.ssl_client_certificate) materials.warn(config.ssl_client_certificate.setting, NOBODY_IS_ASKED)
+    return undefined
+  }
   const { ssl_client_certificate: named, ssl_trusted_certificate: unnamed } = config
   const stores = [named, unnamed].map((source) => source && materials.trustStore(source, 'client'))
   const all = stores.flatMap((store) => store?.certificates ?? [])

@@ -23,6 +23,12 @@ test('nothing is warned of where everything works', async () => {
   expect(await warnings({ server_names: ['localhost', '127.0.0.1', '_', 'localhost.*'] })).toEqual([])
 })
 
+test('authorities of clients where no client is asked for a certificate', async () => {
+  expect(await warnings({ ssl_verify_client: undefined })).toEqual([
+    expect.stringMatching(/ssl_client_certificate.*has no effect while ssl_verify_client is off/),
+  ])
+})
+
 test('an authority that has expired', async () => {
   const old = authority('old', { validFrom: -9, validUntil: -1 })
   expect(await warnings({ ssl_client_certificate: scene.clients.certificate + old.certificate })).toEqual([

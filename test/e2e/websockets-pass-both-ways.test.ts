@@ -106,6 +106,12 @@ test('an upgrade that the backend refuses is an ordinary answer', async () => {
   scene.backend.upgrade = previous
 })
 
+test('a request of HTTP/1.0 asks for no upgrade, whatever it says', async () => {
+  const [answer] = await gateway.talk(HANDSHAKE.replace('HTTP/1.1', 'HTTP/1.0'))
+  expect(answer?.status).toBe(200)
+  expect(scene.backend.last.header('upgrade')).toEqual([])
+})
+
 test('a client with a bad certificate gets 400 and no upgrade', async () => {
   const before = scene.backend.seen.length
   const { chain: cert, key } = scene.clients.client('old', { validFrom: -9, validUntil: -1 })
