@@ -225,7 +225,7 @@ export class Listener {
 
   readonly #upgrade = (request: ClientRequest, socket: Duplex, head: Buffer): void => {
     const live = this.#live.get(socket)
-    if (live?.upgrade()) this.#handler.upgrade(request, socket, head, live.connection)
+    if (live?.upgrade(request)) this.#handler.upgrade(request, socket, head, live.connection)
     else socket.destroy()
   }
 

@@ -37,7 +37,8 @@ export class Live {
   #awaited: HttpResponse | undefined
   #refusal: GatewayError | undefined
   #requests = 0
-  #upgraded = false
+  /** The request that did. */
+  #upgraded: HttpRequest | undefined
   #declined = false
   /** No request is served after those that have been taken. */
   #last = false
@@ -97,17 +98,22 @@ export class Live {
   }
 
   get hasAsked(): boolean {
-    return this.#requests > 0 || this.#upgraded
+    return this.#requests > 0 || this.upgraded
   }
 
   get upgraded(): boolean {
-    return this.#upgraded
+    return this.#upgraded !== undefined
+  }
+
+  /** What is being answered, or was by an upgrade. */
+  get request(): HttpRequest | undefined {
+    return this.#upgraded ?? (this.busy ? this.#response?.req : undefined)
   }
 
   /** Whether it carries what may go on for ever: an upgrade, a request that is still being sent, or an answer that has begun. */
   get streams(): boolean {
     const response = this.#response
-    if (this.#upgraded || !response || !this.busy) return this.#upgraded
+    if (this.upgraded || !response || !this.busy) return this.upgraded
     return response.headersSent || !response.req.complete
   }
 
@@ -135,9 +141,9 @@ export class Live {
   }
 
   /** Takes the connection from node:http for good; false where it is ending already. */
-  upgrade(): boolean {
+  upgrade(request: HttpRequest): boolean {
     if (this.#last) return false
-    this.#upgraded = true
+    this.#upgraded = request
     this.socket.on('error', ignore)
     return true
   }

@@ -1,4 +1,5 @@
 import type { Duplex } from 'node:stream'
+import type { HttpRequest } from '../http-messages.ts'
 import type { Connection, Verification } from '../types.ts'
 import { accepts } from './admission.ts'
 import { failed } from './demand.ts'
@@ -35,6 +36,8 @@ export type Welcome = (socket: object, connection: Connection) => Ground | Promi
 export interface PoliciesByName {
   /** Undefined where nobody may come under that name. */
   readonly policyFor: (serverName: string | undefined) => TrustPolicy | undefined
+  /** Of the server that a request is for, by its Host. */
+  readonly policyAsked: (request: HttpRequest) => TrustPolicy | undefined
   /** That policy where it may go on with connections that another one let in, of which all that it must know is in the handshake. */
   readonly successorFor: (serverName: string | undefined) => TrustPolicy | undefined
 }
@@ -86,7 +89,8 @@ export class Sweeper {
   retire(policyIds: ReadonlySet<string>, policies: PoliciesByName): void {
     const now = Date.now()
     for (const live of this.#live.values()) {
-      if (isJudgedAsNow(live, policyIds, policies) || moved(live, policyIds, policies)) {
+      const isJudged = isJudgedAsNow(live, policyIds, policies) || moved(live, policyIds, policies)
+      if (isJudged && isOfSamePolicy(live, policies)) {
         if (live.doom?.reason === POLICY_GONE) live.doom = undefined
       } else this.#doom(live, POLICY_GONE, now + RETIREMENT_GRACE)
     }
@@ -187,6 +191,11 @@ export class Sweeper {
 /** Whether a client with the same server name that came now would be judged by the same policy. */
 function isJudgedAsNow({ connection }: Live, policyIds: ReadonlySet<string>, { policyFor }: PoliciesByName): boolean {
   return policyIds.has(connection.policy) && policyFor(connection.serverName)?.id === connection.policy
+}
+
+/** Whether what goes on there was asked of a server with that policy: one connection may ask several, by their names in Host. */
+function isOfSamePolicy({ request, connection }: Live, { policyAsked }: PoliciesByName): boolean {
+  return request === undefined || policyAsked(request)?.id === connection.policy
 }
 
 /** Whether the policy that its server name has now judges it from here on. */

@@ -1,6 +1,8 @@
 import type { Config, ListenerConfig } from '../config/index.ts'
+import type { HttpRequest } from '../http-messages.ts'
 import type { ListenerSettings } from '../listener/listener.ts'
 import { createPeerSet } from '../routing/addresses.ts'
+import { readHead } from '../routing/head.ts'
 import type { Lasting } from './lasting.ts'
 import type { ListenerServers } from './policies.ts'
 
@@ -26,6 +28,7 @@ export function settingsOf(
   const proxies = createPeerSet(listener.proxy_protocol_from)
   return {
     policyFor,
+    policyAsked: (request) => policyFor(hostOf(request)),
     successorFor,
     handshakeTimeout: listener.handshake_timeout,
     headerTimeout: listener.client_header_timeout,
@@ -43,5 +46,17 @@ export function settingsOf(
     welcome: (socket, connection) => mappedUsers.objection(socket, connection, virtualFor),
     // By the configuration in use, also for a listener that it does not have any more.
     objection: (socket) => lasting.authentication && admitted.objection(socket, lasting.authentication.methods.byName),
+  }
+}
+
+/** It was held against the limits when it came. */
+const NO_LIMITS = { maxHeaders: Number.POSITIVE_INFINITY, maxTarget: Number.POSITIVE_INFINITY }
+
+/** Undefined for one that cannot be read, and is just being refused. */
+function hostOf(request: HttpRequest): string | undefined {
+  try {
+    return readHead(request, NO_LIMITS).destination.host
+  } catch {
+    return undefined
   }
 }

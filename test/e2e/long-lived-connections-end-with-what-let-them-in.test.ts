@@ -26,8 +26,8 @@ beforeEach(() => {
   scene.backend.respond = (_request, response) => response.write('hello')
 })
 
-async function begin(gateway: Gateway, bytes: string, as: Issued): Promise<RawConnection> {
-  const client = await gateway.open({ as })
+async function begin(gateway: Gateway, bytes: string, as: Issued, servername = 'localhost'): Promise<RawConnection> {
+  const client = await gateway.open({ as, servername })
   client.write(bytes)
   await waitFor('the beginning', () => client.received.includes('hello'))
   return client
@@ -74,8 +74,14 @@ describe.each(Object.entries(KINDS))('%s', (_name, bytes) => {
       )
     const gateway = await scene.start(ofTwo(scene.clients.certificate))
     const client = await begin(gateway, bytes, scene.ada)
+    // Both servers trusted alike, so that a connection for one could ask the other.
+    const coalesced = await begin(gateway, bytes, scene.ada, 'other.test')
+    const lasting = await begin(gateway, bytes.replace('localhost', 'other.test'), scene.ada, 'other.test')
     await gateway.reload(scene.config(ofTwo(OTHERS)))
     await untilEnded(client)
+    await untilEnded(coalesced)
+    expect(lasting.isClosed).toBe(false)
+    lasting.destroy()
   })
 
   test('lives on when one more authority is trusted, another key pinned, or less of a chain allowed, if that lets its client in', async () => {
