@@ -361,3 +361,11 @@ describe("Kong's variables that are not read", () => {
     expect(warnings({ KONG_DATABASE: 'postgres', KONG_CLIENT_SSL: 'off' })).toHaveLength(2)
   })
 })
+
+test('an upstream beside services that are no list is a mistake of the file, with its line', () => {
+  writeFileSync(inFolder('map.yaml'), 'services: { api: http://api }\n')
+  const { problems } = loadConfig({ env: pair({ SALLYPORT_UPSTREAM_URL: 'http://api' }), file: inFolder('map.yaml') })
+  expect(problems.map(describeProblem)).toContainEqual(
+    expect.stringMatching(/map\.yaml:1:1: services: expected a list/),
+  )
+})
