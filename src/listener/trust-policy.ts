@@ -186,7 +186,9 @@ export class TrustPolicy {
     const holds = (authorities: readonly CertificateFacts[]) => authorities.some(({ raw }) => raw.equals(anchor.raw))
     if (!anchor.selfIssued && !own.partialChain) return false
     // Of a chain that our own verifier has not judged nobody knows whether it would.
-    return holds(holds(other.#authorities) ? this.#authorities : this.#trusted)
+    if (!holds(holds(other.#authorities) ? this.#authorities : this.#trusted)) return false
+    // As where a responder is asked from now on: the client's next handshake waits for the answer, or finds it.
+    return this.prepare(shown) === undefined
   }
 
   /** What must be waited for before a client can be judged; undefined for nothing, as nearly always. */

@@ -181,6 +181,19 @@ describe('what was verified for a client of another policy', () => {
     ['if the client was refused', () => holds({}, both, bob, 'CERT_HAS_EXPIRED')],
   ])('does not hold for one %s', (_, held) => expect(held()).toBe(false))
 
+  test('does not hold while a responder or an address of lists must be asked first', () => {
+    const [old, asking] = [policyOf(), policyOf(both)]
+    let answer: Promise<void> | undefined = Promise.resolve()
+    const opinion = () => ({ failure: undefined, until: Number.POSITIVE_INFINITY })
+    asking.demand({ demands: [Object.assign(opinion, { prepare: () => answer })], basis: () => '' })
+    const socket = socketOf(bob, undefined, false, [department])
+    const shown = old.see(socket, old.certificateOf(socket))
+    const connection = fakeConnection({ verification: { result: 'SUCCESS' } })
+    expect(asking.holdsFor(shown, connection, old)).toBe(false)
+    answer = undefined
+    expect(asking.holdsFor(shown, connection, old)).toBe(true)
+  })
+
   test('holds for a client without a certificate where none is demanded', () => {
     expect(holds({}, both, null)).toBe(true)
   })
