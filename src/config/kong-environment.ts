@@ -21,8 +21,11 @@ const SO_ANYWAY: ReadonlySet<string> = new Set([
 export function unreadOfKong(env: Variables): Problem[] {
   const others: string[] = []
   const warnings: Problem[] = []
-  for (const [name, value = ''] of Object.entries(env)) {
-    if (!name.startsWith('KONG_') || value === '' || BY_VARIABLE.has(name.replace(/_FILE$/, ''))) continue
+  // Each value of process.env is looked for from its beginning: Kubernetes gives a pod seven for each service of a namespace, which may be thousands.
+  for (const name of Object.keys(env)) {
+    if (!name.startsWith('KONG_')) continue
+    const value = env[name] ?? ''
+    if (value === '' || BY_VARIABLE.has(name.replace(/_FILE$/, ''))) continue
     if (isOfKubernetes(name, value) || SO_ANYWAY.has(`${name}=${value}`)) continue
     const remedy = remedyFor(name.slice('KONG_'.length))
     if (remedy === undefined) others.push(name)
