@@ -278,6 +278,15 @@ export class ConfigError extends Error {
   }
 }
 
+/** In the order of the file, in which people mend it; what has no line, such as variables, comes last. */
+export function byLine(a: Problem, b: Problem): number {
+  return (
+    (a.line ?? Number.POSITIVE_INFINITY) - (b.line ?? Number.POSITIVE_INFINITY) ||
+    (a.column ?? 0) - (b.column ?? 0) ||
+    0
+  )
+}
+
 /** `file:line:column: setting: message`, the shape that editors and terminals link. */
 export function describeProblem({ source, line, column, path, message }: Problem): string {
   const place = [source, line, line === undefined ? undefined : column].filter((part) => part !== undefined).join(':')

@@ -1,7 +1,7 @@
 /** Reads the configuration: defaults, then the file, then the environment, then the command line. */
 import { existsSync, statSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
-import type { Problem } from '../errors.ts'
+import { byLine, type Problem } from '../errors.ts'
 import { atOnce, inSlices, type Slices } from '../slices.ts'
 import { errorCode, readBounded } from './bounded-file.ts'
 import { checkAgainst } from './check.ts'
@@ -194,13 +194,4 @@ function statOf(path: string): { size: number; isFile: boolean } {
     if (code === 'ENOENT' || code === 'ENOTDIR') throw new Unfit(`is not there (looked for ${path})`)
     throw new Unfit(code === 'EACCES' ? 'is in a folder that this user may not read' : `cannot be read (${code})`)
   }
-}
-
-/** In the order of the file; what has no line, such as variables, comes last. */
-function byLine(a: Problem, b: Problem): number {
-  return (
-    (a.line ?? Number.POSITIVE_INFINITY) - (b.line ?? Number.POSITIVE_INFINITY) ||
-    (a.column ?? 0) - (b.column ?? 0) ||
-    0
-  )
 }

@@ -1,4 +1,4 @@
-import type { LoadedConfig } from '../config/index.ts'
+import type { LoadedConfig, ServerConfig } from '../config/index.ts'
 import type { Problem } from '../errors.ts'
 import { createUsers } from '../identity/users.ts'
 import { atOnce } from '../slices.ts'
@@ -17,6 +17,10 @@ export function furtherProblems(loaded: LoadedConfig & { config: undefined }, la
   const { incomplete } = loaded
   const materials = new Materials(loaded.locate, lasting.revocationFiles, lasting.keptMaterials)
   if (!incomplete) return []
+  const known = new Set(loaded.problems.map(({ path }) => path))
+  // A mode that cannot be read counts as off, for which nobody's authorities and lists are looked at.
+  const asking = (server: ServerConfig): ServerConfig =>
+    known.has(loaded.locate(`${server.at}.ssl_verify_client`).path) ? { ...server, ssl_verify_client: 'on' } : server
   const users = createUsers(incomplete.consumers, incomplete.disabled_consumers)
   const plugins = new Plugins(incomplete.docker_plugins, users)
   const mappers = new Mappers(incomplete, users, plugins, materials, lasting.usersFiles)
@@ -36,7 +40,8 @@ export function furtherProblems(loaded: LoadedConfig & { config: undefined }, la
       })
     }),
     ...incomplete.listeners.map((listener) => () => {
-      atOnce(prepareServers(listener, incomplete.certificates, materials, { ...lasting, mappers }, new Map()))
+      const asked = { ...listener, servers: listener.servers.map(asking) }
+      atOnce(prepareServers(asked, incomplete.certificates, materials, { ...lasting, mappers }, new Map()))
     }),
   ]
   for (const attempt of attempts) {
@@ -46,7 +51,6 @@ export function furtherProblems(loaded: LoadedConfig & { config: undefined }, la
       // Something that is missing has been reported already.
     }
   }
-  const known = new Set(loaded.problems.map(({ path }) => path))
   return materials.problems.filter(({ path }) => !known.has(path))
 }
 

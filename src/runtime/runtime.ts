@@ -1,6 +1,6 @@
 import type { AccessLog } from '../access-log.ts'
 import type { Config, ListenerConfig, LoadedConfig, RouteConfig } from '../config/index.ts'
-import { ConfigError, type Problem } from '../errors.ts'
+import { byLine, ConfigError, type Problem } from '../errors.ts'
 import { Gateway } from '../gateway.ts'
 import { createResponseHeaderFilter } from '../identity/headers.ts'
 import { createUsers } from '../identity/users.ts'
@@ -80,7 +80,7 @@ export function buildRuntimeBeside(loaded: LoadedConfig, lasting: Lasting): Prom
 }
 
 function* compose(loaded: LoadedConfig, lasting: Lasting): Slices<Runtime> {
-  if (!loaded.config) throw new ConfigError([...loaded.problems, ...furtherProblems(loaded, lasting)])
+  if (!loaded.config) throw new ConfigError([...loaded.problems, ...furtherProblems(loaded, lasting)].toSorted(byLine))
   const { config } = loaded
   const materials = new Materials(loaded.locate, lasting.revocationFiles, lasting.keptMaterials)
   if (config.services.length === 0) {

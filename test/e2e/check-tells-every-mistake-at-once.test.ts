@@ -110,9 +110,24 @@ describe('a file with ten mistakes', () => {
     expect(told).toMatch(new RegExp(`:${line}:\\d+: `))
   })
 
+  test('from the top of the file to its end', async () => {
+    const { output, file } = await check(TEN_MISTAKES)
+    const lines = [...output.matchAll(new RegExp(`${file}:(\\d+):`, 'g'))].map(([, line]) => Number(line))
+    expect(lines).toEqual(lines.toSorted((a, b) => a - b))
+  })
+
   test('without a stack trace', async () => {
     expect((await check(TEN_MISTAKES)).output).not.toMatch(/^\s+at /m)
   })
+})
+
+test('a misspelt mode hides nothing of what is wrong with the authorities and lists beside it', async () => {
+  const mistaken = GOOD.replace('optional', 'optinal').replace('ca.crt', 'front.key\n        ssl_crl: front.crt')
+  const { status, output } = await check(mistaken)
+  expect(status).toBe(1)
+  expect(output).toMatch(/:9:\d+: \S+ssl_client_certificate: .*only PRIVATE KEY/)
+  expect(output).toMatch(/:10:\d+: \S+ssl_crl: .*no PEM block of a revocation list/)
+  expect(output).toMatch(/:11:\d+: \S+ssl_verify_client: .*did you mean "optional"/)
 })
 
 test.each([
