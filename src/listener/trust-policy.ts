@@ -76,8 +76,9 @@ export class TrustPolicy {
   readonly servers: TlsServers
   readonly #options: TrustPolicyOptions
   readonly #pairsFor: (serverName: string | undefined) => ServerKeyPairs
-  /** Those whom OpenSSL knows. */
-  readonly #authorities: readonly CertificateFacts[]
+  /** Of those whom OpenSSL knows, as SHA-256: thousands of connections are held against them at once. */
+  readonly #authorityDigests: ReadonlySet<string>
+  readonly #trustedDigests: ReadonlySet<string>
   readonly #trusted: readonly CertificateFacts[]
   readonly #intermediates: Intermediates
   readonly #inForce: DemandsInForce
@@ -99,8 +100,9 @@ export class TrustPolicy {
     this.#intermediates = intermediates
     this.#pairsFor = pairsFor
     const authorities = options.ca.flatMap((pem) => readCertificates(pem))
-    this.#authorities = authorities
+    this.#authorityDigests = digestsOf(authorities)
     this.#trusted = [...authorities, ...options.unannounced.flatMap((pem) => readCertificates(pem))]
+    this.#trustedDigests = digestsOf(this.#trusted)
     const ticketKeys = new TicketKeys(ticketSecret, sessionContext, Math.max(1000, options.sessionTimeout))
     const requestCert = options.verify !== 'off'
     const tls = { ...options, authorities, requestCert, stapleFor }
@@ -183,10 +185,10 @@ export class TrustPolicy {
     if (!shown) return verification.result === 'NONE' && this.verify !== 'on'
     if (shown.error !== undefined || verification.result !== 'SUCCESS') return false
     const anchor = shown.chain.at(-1) ?? shown.certificate
-    const holds = (authorities: readonly CertificateFacts[]) => authorities.some(({ raw }) => raw.equals(anchor.raw))
     if (!anchor.selfIssued && !own.partialChain) return false
     // Of a chain that our own verifier has not judged nobody knows whether it would.
-    if (!holds(holds(other.#authorities) ? this.#authorities : this.#trusted)) return false
+    const isOpenssls = other.#authorityDigests.has(anchor.fingerprintSha256)
+    if (!(isOpenssls ? this.#authorityDigests : this.#trustedDigests).has(anchor.fingerprintSha256)) return false
     // As where a responder is asked from now on: the client's next handshake waits for the answer, or finds it.
     return this.prepare(shown) === undefined
   }
@@ -264,6 +266,10 @@ export class TrustPolicy {
     const hint = `the chain has ${depth} intermediates, ssl_verify_depth allows ${allowed}`
     return failed('UNABLE_TO_GET_ISSUER_CERT_LOCALLY', { hint })
   }
+}
+
+function digestsOf(certificates: readonly CertificateFacts[]): ReadonlySet<string> {
+  return new Set(certificates.map(({ fingerprintSha256 }) => fingerprintSha256))
 }
 
 /** The newest stay. */
