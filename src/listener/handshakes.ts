@@ -156,13 +156,14 @@ function wireServer(server: Server, policy: TrustPolicy): void {
     // Nobody else hears its errors until it is served.
     socket.on('error', ignore)
   })
-  server.on('tlsClientError', (error: Error & { code?: string }, socket) => {
+  server.on('tlsClientError', (error: Error & { code?: string; reason?: string }, socket) => {
     const handshake = current.getStore()
     socket.destroy()
     if (!handshake) return
     const { handler, peer } = handshake
     if (error.code === 'ECONNRESET') handler.failed(peer, CLOSED, undefined)
-    else handler.failed(peer, error.message, error.code)
+    // OpenSSL's message has a thread, a file and a line of its source around the reason.
+    else handler.failed(peer, error.reason ?? error.message, error.code)
   })
   if (policy.rejects) keepTrafficSecrets(server)
 }

@@ -29,6 +29,7 @@ const MOST_ADDRESSES = 8
 
 interface SystemError extends Error {
   readonly code?: string
+  readonly reason?: string
 }
 
 /** What went wrong with an upstream, as a refusal with a stable code; `where` names the target in the log. */
@@ -58,5 +59,7 @@ function isTlsFailure(code: string): boolean {
 function describe(error: SystemError): string {
   // What each address of a name said: Node's own text for all of them is empty.
   if (error instanceof AggregateError) return error.errors.slice(0, MOST_ADDRESSES).map(describe).join('; ')
-  return error.code && !error.message.includes(error.code) ? `${error.message} (${error.code})` : error.message
+  // OpenSSL's message has a thread, a file and a line of its source around the reason; the cause keeps them.
+  const said = error.code?.startsWith('ERR_SSL_') ? (error.reason ?? error.message) : error.message
+  return error.code && !said.includes(error.code) ? `${said} (${error.code})` : said
 }

@@ -55,6 +55,13 @@ describe('what the log is told', () => {
   test('the target, the reason and its code', () => {
     expect(failed('ECONNRESET', 'socket hang up').detail).toBe('api:443: socket hang up (ECONNRESET)')
   })
+  test('of OpenSSL the reason alone', () => {
+    const message =
+      '40E3C286FE7E0000:error:0A00045C:SSL routines:ssl3_read_bytes:tlsv13 alert certificate required:a.c:9:\n'
+    const reason = 'tlsv13 alert certificate required'
+    const error = Object.assign(new Error(message), { code: 'ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED', reason })
+    expect(upstreamFailure(error, 'api:443').detail).toBe(`api:443: ${reason} (${error.code})`)
+  })
   test('no code twice', () => {
     expect(failed('ECONNREFUSED', 'connect ECONNREFUSED 127.0.0.1:1').detail).toBe(
       'api:443: connect ECONNREFUSED 127.0.0.1:1',
