@@ -42,7 +42,7 @@ const PORT = /^\d{1,5}$/
 function readPort(digits: string, min: number): number {
   const port = PORT.test(digits) ? Number(digits) : Number.NaN
   if (port >= min && port <= 65535) return port
-  throw new Unfit(`names no port; expected ${min} to 65535 after the last colon`)
+  throw new Unfit(`has no port from ${min} to 65535 after its last colon`)
 }
 
 /** `host` without brackets, and what follows the colon. */
