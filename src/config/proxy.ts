@@ -83,6 +83,12 @@ export const proxy = block('The way out: TLS to the upstreams and the connection
     env: 'SALLYPORT_UPSTREAM_KEEPALIVE_IDLE_TIMEOUT',
     about: 'An idle connection is closed after so long.',
   }),
+  upstream_keepalive_max_requests: field(integer(0, 2 ** 31 - 1), {
+    default: 10_000,
+    env: 'SALLYPORT_UPSTREAM_KEEPALIVE_MAX_REQUESTS',
+    about:
+      'A connection is closed after so many requests, so that one which is never idle also comes to where its name leads now; 0 for no limit.',
+  }),
   dns_stale_ttl: field(duration, {
     default: '1h',
     env: 'SALLYPORT_DNS_STALE_TTL',

@@ -55,6 +55,7 @@ export function buildService(service: ServiceConfig, surroundings: Surroundings)
     readTimeout: service.read_timeout,
     idleTimeout: config.proxy.upstream_keepalive_idle_timeout,
     maxIdle: config.proxy.upstream_keepalive_pool_size,
+    maxRequests: config.proxy.upstream_keepalive_max_requests || Number.POSITIVE_INFINITY,
     maxConnections: upstreamMaxConnections(config, surroundings.workers),
   }
   const namesStaleFor = config.proxy.dns_stale_ttl

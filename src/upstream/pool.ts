@@ -11,6 +11,8 @@ export interface PoolLimits {
   readonly idleTimeout: number
   /** How many idle connections are kept. */
   readonly maxIdle: number
+  /** How many requests a connection carries. */
+  readonly maxRequests: number
   /** How many connections there may be; one more request is refused. */
   readonly maxConnections: number
 }
@@ -80,7 +82,8 @@ export class ConnectionPool implements ConnectionOwner {
 
   /** ConnectionOwner */
   idle(connection: UpstreamConnection): void {
-    if (this.#retired || this.#idle.length >= this.#limits.maxIdle) connection.close()
+    const { maxIdle, maxRequests } = this.#limits
+    if (this.#retired || this.#idle.length >= maxIdle || connection.requests >= maxRequests) connection.close()
     else this.#idle.push(connection)
   }
 

@@ -34,6 +34,8 @@ dns.lookup = (name, options, done) => {
 syncBuiltinESMExports()`,
 )
 let gateway: Gateway
+/** Keeps connections for a few requests. */
+let keeping: Gateway
 
 function say(names: Readonly<Record<string, Host>>): void {
   writeFileSync(hosts, JSON.stringify(names))
@@ -67,12 +69,17 @@ beforeAll(async () => {
     ...fields,
   })
   const services = ['several', 'half', 'dead', 'moving', 'vanishing'].map((name) => service(name))
+  const env = { NODE_OPTIONS: `--import=${nameServers}` }
   gateway = await scene.start(
     {
       services: [...services, service('hanging', { connect_timeout: 3000 })],
       proxy: { upstream_keepalive_pool_size: 0 },
     },
-    { env: { NODE_OPTIONS: `--import=${nameServers}` } },
+    { env },
+  )
+  keeping = await scene.start(
+    { services: [service('kept')] },
+    { env: { ...env, SALLYPORT_UPSTREAM_KEEPALIVE_MAX_REQUESTS: '3' } },
   )
 })
 
@@ -115,6 +122,16 @@ test('a name that leads elsewhere is followed; while no name server answers, it 
   say({ 'moving.test': { addresses: ['127.0.0.2'] } })
   expect(await text()).toBe('127.0.0.2')
   await gateway.logged({ msg: 'the name of an upstream is found again', name: 'moving.test' })
+})
+
+test('a kept connection is followed by one to where its name leads now, after upstream_keepalive_max_requests', async () => {
+  const texts: string[] = []
+  for (const address of ['127.0.0.2', '127.0.0.3', '127.0.0.3', '127.0.0.3', '127.0.0.2', '127.0.0.2', '127.0.0.2']) {
+    say({ 'kept.test': { addresses: [address] } })
+    texts.push((await keeping.get('/kept')).text)
+  }
+  const [first, second] = [Array(3).fill('127.0.0.2'), Array(3).fill('127.0.0.3')]
+  expect(texts).toEqual([...first, ...second, '127.0.0.2'])
 })
 
 test('a name that is gone is gone', async () => {

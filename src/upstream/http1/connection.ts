@@ -47,6 +47,8 @@ export interface ConnectionOwner {
  * Bytes that nobody asked for, which would be taken for its answer, and the end of the connection are seen by then.
  */
 export class UpstreamConnection implements AnswerEvents {
+  /** How many it was given. */
+  requests = 0
   readonly #connect: Connector
   readonly #timeouts: ConnectionTimeouts
   readonly #owner: ConnectionOwner
@@ -79,6 +81,7 @@ export class UpstreamConnection implements AnswerEvents {
   }
 
   send(request: OutgoingRequest, handler: AnswerHandler): void {
+    this.requests += 1
     this.#request = request
     this.#handler = handler
     this.#written = false

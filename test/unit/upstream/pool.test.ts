@@ -7,7 +7,7 @@ import { waitFor } from '../../support/wait.ts'
 import { Answer, connectorThatFails, connectorTo, GET, OK } from './http1/exchanges.ts'
 import { ROOM, startTcp } from './support.ts'
 
-const LIMITS: PoolLimits = { readTimeout: 5000, idleTimeout: 5000, maxIdle: 8, maxConnections: 8 }
+const LIMITS: PoolLimits = { readTimeout: 5000, idleTimeout: 5000, maxIdle: 8, maxRequests: 1000, maxConnections: 8 }
 
 /** A pool in front of an upstream that answers each request by `serve`. */
 async function poolWith(serve: (socket: Socket) => void, limits: Partial<PoolLimits> = {}) {
@@ -36,6 +36,20 @@ test('a connection is used again once its exchange is over', async () => {
   const { pool, accepted } = await poolWith((socket) => socket.write(OK))
   for (let i = 0; i < 3; i++) expect(await exchange(pool).over).toBeUndefined()
   expect(accepted).toHaveLength(1)
+  expect([pool.size, pool.idleConnections]).toEqual([1, 1])
+})
+
+test('a connection that has carried as many requests as it may is closed, and nobody is sent to it', async () => {
+  const { pool, accepted } = await poolWith((socket) => socket.write(OK), { maxRequests: 2 })
+  const used: UpstreamConnection[] = []
+  for (let i = 0; i < 5; i++) {
+    const { connection, over } = exchange(pool)
+    used.push(connection)
+    expect(await over).toBeUndefined()
+  }
+  expect(used.map((connection) => used.indexOf(connection))).toEqual([0, 0, 2, 2, 4])
+  expect(accepted).toHaveLength(3)
+  await waitFor('the used ones to be closed', () => accepted[0]?.destroyed === true && accepted[1]?.destroyed === true)
   expect([pool.size, pool.idleConnections]).toEqual([1, 1])
 })
 

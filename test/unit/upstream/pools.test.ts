@@ -2,7 +2,7 @@ import { expect, test } from '@jest/globals'
 import { type PoolSpecification, Pools } from '../../../src/upstream/pools.ts'
 import { ROOM } from './support.ts'
 
-const limits = { readTimeout: 5000, idleTimeout: 5000, maxIdle: 8, maxConnections: 8 }
+const limits = { readTimeout: 5000, idleTimeout: 5000, maxIdle: 8, maxRequests: 1000, maxConnections: 8 }
 const PLAIN: PoolSpecification = {
   address: { host: 'api.test', port: 80 },
   tls: undefined,

@@ -12,7 +12,7 @@ import { connectorThatFails, connectorTo, GET } from './http1/exchanges.ts'
 import { callOf, ROOM, socketPair, startTcp } from './support.ts'
 
 const ANSWER_HEADERS: AnswerHeaders = { forward: () => [], trailers: () => [] }
-const LIMITS = { readTimeout: 5000, idleTimeout: 5000, maxIdle: 8, maxConnections: 1 }
+const LIMITS = { readTimeout: 5000, idleTimeout: 5000, maxIdle: 8, maxRequests: 1000, maxConnections: 1 }
 const SWITCHED: AnswerHead = {
   status: 101,
   reason: 'Switching Protocols',
