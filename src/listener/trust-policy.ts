@@ -150,16 +150,18 @@ export class TrustPolicy {
     const { unannounced, partialChain, verifyDepth } = this.#options
     const knowsMore = unannounced.length > 0 || partialChain
     const isResumed = socket.isSessionReused()
+    // Strangers get here: look-alikes of issuers cost a signature each. A chain that may pass has not more than that and its root.
+    const sentAlong = () => sentWith(x509, { most: verifyDepth + 2 })
     if (!ISSUER_UNKNOWN.has(error)) {
+      if (FOUND_LAST.has(error)) return unverified(certificate, error)
       // OpenSSL has found a chain, and asks the lists about it whatever else is wrong.
-      const found = isResumed ? this.#rebuiltChainOf(certificate) : this.#pathOf(certificate, x509)?.verified
-      return found && !FOUND_LAST.has(error) ? { certificate, ...found, error } : unverified(certificate, error)
+      const found = isResumed ? this.#rebuiltChainOf(certificate) : this.#pathOf(certificate, sentAlong())?.verified
+      return found ? { certificate, ...found, error } : unverified(certificate, error)
     }
     if (!knowsMore) return unverified(certificate, error)
     const known = isResumed ? this.#chains.get(x509.fingerprint256) : undefined
     if (known) return { certificate, ...known, error: undefined }
-    // Strangers get here: look-alikes of issuers cost a signature each. A chain that may pass has not more than that and its root.
-    const issuers = isResumed ? this.#intermediates.all : sentWith(x509, { most: verifyDepth + 2 })
+    const issuers = isResumed ? this.#intermediates.all : sentAlong()
     const shown = this.seeSent([certificate, ...issuers])
     if (shown.error !== undefined) return ISSUER_UNKNOWN.has(shown.error) ? unverified(certificate, error) : shown
     const { chain } = shown
@@ -235,17 +237,17 @@ export class TrustPolicy {
 
   /** The issuers that OpenSSL has just verified; undefined where a path of ours would not be the same. */
   #chainOf(certificate: CertificateFacts, x509: X509Certificate): VerifiedChain | undefined {
-    const found = this.#pathOf(certificate, x509)
+    const read = (each: X509Certificate) => this.#factsOf(each, each.fingerprint256)
+    const sent = sentWith(x509, { read }).map((each) => this.#intermediates.find(each.fingerprintSha256) ?? each)
+    const found = this.#pathOf(certificate, sent)
     for (const issuer of found?.fromPeer ?? []) this.#intermediates.add(issuer)
     return found?.verified
   }
 
   #pathOf(
     certificate: CertificateFacts,
-    x509: X509Certificate,
+    sent: readonly CertificateFacts[],
   ): { verified: VerifiedChain; fromPeer: readonly CertificateFacts[] } | undefined {
-    const read = (each: X509Certificate) => this.#factsOf(each, each.fingerprint256)
-    const sent = sentWith(x509, { read }).map((each) => this.#intermediates.find(each.fingerprintSha256) ?? each)
     const path = findPath([certificate, ...sent], this.#trusted, Date.now(), this.#options)
     if (!isSoundPath(path)) return undefined
     const chain = path.chain.slice(1)

@@ -107,6 +107,33 @@ test('strangers take no place in the memory, so that they cannot evict those who
   expect(judge(stranger, undefined, true)).toMatchObject({ code: 'SESSION_FORGOTTEN' })
 })
 
+test.each(['INVALID_PURPOSE', 'CERT_HAS_EXPIRED', 'UNABLE_TO_GET_ISSUER_CERT_LOCALLY'])(
+  'of the certificates that a stranger sends along no more are looked at than a chain may have (%s)',
+  (error) => {
+    const middle = authority('root').authority('middle')
+    const { x509 } = middle.client('eve')
+    let seen = 0
+    const withLookAlikes = <T extends object>(certificate: T, left: number): T =>
+      Object.defineProperty(certificate, 'issuerCertificate', {
+        get() {
+          seen += 1
+          const { raw, fingerprint256 } = middle.x509
+          return left > 0 ? withLookAlikes({ raw, fingerprint256 }, left - 1) : undefined
+        },
+      })
+    withLookAlikes(x509, 60)
+    const socket = {
+      ...{ getPeerX509Certificate: () => x509, isSessionReused: () => false },
+      ...{ authorized: false, authorizationError: error },
+    } as unknown as TLSSocket
+    for (const each of [policy, policyOf({ partialChain: true })]) {
+      seen = 0
+      expect(each.judge(each.see(socket, x509)).verification).toMatchObject({ result: 'FAILED', code: error })
+      expect(seen).toBeLessThanOrEqual(4)
+    }
+  },
+)
+
 test('a certificate of the chain that has expired since the handshake refuses, whatever OpenSSL found then', () => {
   const brief = root.authority('brief', { validUntil: 1 })
   const socket = socketOf(brief.client('lasting', { validUntil: 7 }), undefined, false, [brief])
