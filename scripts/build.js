@@ -61,7 +61,7 @@ for (const name of present) rmSync(join(folder, name), { recursive: true })
 
 /** V8 keeps a text in two bytes for each character where one of all, if only in a comment, is beyond Latin-1; esbuild escapes them everywhere else. */
 function inOneByte(text) {
-  return text.replace(/^ *(?:\/[/*]|\*).*$/gm, (comment) => comment.replace(/[^\x20-\x7e]/g, '?'))
+  return text.replace(/^ *(?:\/[/*]|\*).*$/gm, (comment) => comment.replace(/[\u0100-\uffff]/g, '?'))
 }
 
 /** The names of what an object has without a getter. */
