@@ -104,18 +104,8 @@ function* compose(loaded: LoadedConfig, lasting: Lasting): Slices<Runtime> {
   const authorizations = authorizationsOf(config.routes, addressOf, materials)
   const dockerPlugins = new Plugins(config.docker_plugins, users)
   const authentication = buildAuthentication({
-    ...{
-      config,
-      users,
-      materials,
-      dockerPlugins,
-      store: store.store,
-      tokens,
-      directory,
-      authorizations,
-      addressOf,
-      lasting,
-    },
+    ...{ config, users, materials, dockerPlugins, store: store.store },
+    ...{ tokens, directory, authorizations, addressOf, lasting },
   })
   const { methods, receipts, accesses } = authentication
   const identity = tokens && { config, users, methods: methods.byName, receipts, tokens, directory }
