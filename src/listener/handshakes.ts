@@ -82,12 +82,12 @@ export class Handshakes {
         begun: undefined,
         failure: undefined,
       }
-      if (handshake) pace.begin((begun) => this.#hand(handshake, begun))
+      if (handshake) pace.begin((begun) => this.#hand(handshake, begun, hello.sessionTicket))
       else this.#reject(socket, known)
     })
   }
 
-  #hand(handshake: Handshake, begun: Begun): void {
+  #hand(handshake: Handshake, begun: Begun, ticket: Buffer | undefined): void {
     const { policy, transport: socket } = handshake
     if (socket.destroyed) {
       pace.over(begun)
@@ -105,7 +105,7 @@ export class Handshakes {
     // The TLSSocket takes it over: a client that is gone in its handshake would otherwise be waited for until the time is over.
     socket.allowHalfOpen = false
     try {
-      current.run(context, () => policy.accept(socket, handshake.peer.serverName))
+      current.run(context, () => policy.accept(socket, handshake.peer.serverName, ticket))
     } catch (error) {
       this.#handler.failed(handshake.peer, `no handshake can be made: ${(error as Error).message}`, undefined)
       socket.destroy()

@@ -1,9 +1,9 @@
 import type { Socket } from 'node:net'
-import { readClientHello } from '../tls-cert-utils/client-hello.ts'
+import { type ClientHello, readClientHello } from '../tls-cert-utils/client-hello.ts'
 import { readAhead } from './read-ahead.ts'
 
 export type Hello =
-  | { readonly status: 'hello'; readonly serverName: string | undefined }
+  | Pick<ClientHello, 'status' | 'serverName' | 'sessionTicket'>
   | { readonly status: 'plain_http'; readonly accept: string | undefined }
   | { readonly status: 'not_tls'; readonly reason: string }
   | { readonly status: 'gone'; readonly reason: string }

@@ -1,5 +1,6 @@
 import type { CertificateFacts } from '../tls-cert-utils/certificate.ts'
 import { isUnderPolicy } from '../tls-cert-utils/certificate-policies.ts'
+import { intermediatesOf } from '../tls-cert-utils/chain.ts'
 import {
   EXTENDED_KEY_USAGE,
   extendedKeyUsageName,
@@ -56,6 +57,15 @@ export function allOf(requirements: readonly Requirement[]): Requirement {
     }
     return undefined
   }
+}
+
+/** `ssl_verify_depth`, with nginx's counting. */
+export function tooDeep({ certificate, chain }: Shown, allowed: number): Failure | undefined {
+  const depth = intermediatesOf({ chain: [certificate, ...chain] })
+  if (depth <= allowed) return undefined
+  // What OpenSSL reports where its own depth ends the search for issuers, and so what nginx says.
+  const hint = `the chain has ${depth} intermediates, ssl_verify_depth allows ${allowed}`
+  return failed('UNABLE_TO_GET_ISSUER_CERT_LOCALLY', { hint })
 }
 
 /** In OpenSSL's word, which node:tls never makes it say. */

@@ -10,6 +10,7 @@ import {
 } from 'node:tls'
 import type { CertificateFacts } from '../tls-cert-utils/certificate.ts'
 import { withKnownIssuers } from '../tls-cert-utils/chain.ts'
+import { certificateInTicket } from '../tls-cert-utils/session-ticket.ts'
 import { trustingUnannounced } from '../tls-cert-utils/unannounced-trust.ts'
 import type { TicketKeys } from './ticket-keys.ts'
 
@@ -45,6 +46,13 @@ export interface ServerKeyPair {
   readonly keyPem: string
 }
 
+/** A session of TLS 1.2 that a client would go on with. */
+export interface OfferedSession {
+  readonly ticket: Buffer
+  /** Whether whoever has that certificate, in DER, may go on with a session. */
+  isWelcome(certificate: Buffer): boolean
+}
+
 /** Certificates for one name, with keys of different types: the client's signature algorithms choose among them. */
 export type ServerKeyPairs = readonly ServerKeyPair[]
 
@@ -57,6 +65,8 @@ export class TlsServers {
   readonly #options: TlsOptions
   readonly #ticketKeys: TicketKeys
   readonly #servers = new Map<ServerKeyPairs, Server>()
+  /** Those that resume nothing, for whoever could not be told in a resumed session of TLS 1.2 why he is refused. */
+  readonly #forgetful = new Map<ServerKeyPairs, Server>()
   #keys: Buffer | undefined
   #made: (server: Server) => void = () => {}
 
@@ -64,7 +74,7 @@ export class TlsServers {
   constructor(options: TlsOptions, ticketKeys: TicketKeys, fallback: ServerKeyPairs) {
     this.#options = options
     this.#ticketKeys = ticketKeys
-    this.#servers.set(fallback, this.#create(fallback))
+    this.#servers.set(fallback, createFor(options, fallback))
   }
 
   /** Calls back with each server, also with those that are made later. */
@@ -76,43 +86,58 @@ export class TlsServers {
   /**
    * Begins the handshake on an accepted socket. @throws what node:tls throws where the certificates cannot be used
    * @param basis sessions that were made under another one are not resumed
+   * @param offered its handshake is a full one where its certificate is not welcome
    */
-  accept(socket: Socket, pairs: ServerKeyPairs, basis: string): void {
-    const server = this.#servers.get(pairs) ?? this.#add(pairs)
-    const keys = this.#ticketKeys.renewed(Date.now(), basis)
-    if (keys) {
-      this.#keys = keys
-      for (const each of this.#servers.values()) each.setTicketKeys(keys)
-    }
+  accept(socket: Socket, pairs: ServerKeyPairs, basis: string, offered?: OfferedSession): void {
+    this.#renewKeys(basis)
+    const shown = offered && this.#keys && certificateInTicket(offered.ticket, this.#keys)
+    const server = shown && !offered.isWelcome(shown) ? this.#forgetfulFor(pairs) : this.#resumingFor(pairs)
     server.emit('connection', socket)
   }
 
-  #add(pairs: ServerKeyPairs): Server {
-    const server = this.#create(pairs)
+  #renewKeys(basis: string): void {
+    const keys = this.#ticketKeys.renewed(Date.now(), basis)
+    if (!keys) return
+    this.#keys = keys
+    for (const each of this.#servers.values()) each.setTicketKeys(keys)
+  }
+
+  #resumingFor(pairs: ServerKeyPairs): Server {
+    const known = this.#servers.get(pairs)
+    if (known) return known
+    const server = createFor(this.#options, pairs)
     if (this.#keys) server.setTicketKeys(this.#keys)
-    this.#servers.set(pairs, server)
+    return this.#keep(this.#servers, pairs, server)
+  }
+
+  #forgetfulFor(pairs: ServerKeyPairs): Server {
+    const known = this.#forgetful.get(pairs)
+    return known ?? this.#keep(this.#forgetful, pairs, createFor({ ...this.#options, sessionTickets: false }, pairs))
+  }
+
+  #keep(servers: Map<ServerKeyPairs, Server>, pairs: ServerKeyPairs, server: Server): Server {
+    servers.set(pairs, server)
     this.#made(server)
     return server
   }
+}
 
-  #create(pairs: ServerKeyPairs): Server {
-    const options = this.#options
-    const create = () =>
-      createServer({
-        ...secureContextOptions(options, pairs),
-        ...(options.partialChain && { SNICallback: partialChains(options, pairs) }),
-        requestCert: options.requestCert,
-        // What is wrong with a certificate is told only where the handshake goes on regardless; who comes in is decided after it.
-        rejectUnauthorized: false,
-        // As nginx: old clients offer nothing but http/1.0, and who is offered nothing he knows has to be refused (RFC 7301 3.2).
-        ALPNProtocols: ['http/1.1', 'http/1.0'],
-        handshakeTimeout: options.handshakeTimeout,
-        sessionTimeout: Math.max(1, Math.round(options.sessionTimeout / 1000)),
-      })
-    const server = options.announced ? create() : trustingUnannounced(options.ca, create)
-    if (options.stapleFor) staple(server, options.stapleFor)
-    return server
-  }
+function createFor(options: TlsOptions, pairs: ServerKeyPairs): Server {
+  const create = () =>
+    createServer({
+      ...secureContextOptions(options, pairs),
+      ...(options.partialChain && { SNICallback: partialChains(options, pairs) }),
+      requestCert: options.requestCert,
+      // What is wrong with a certificate is told only where the handshake goes on regardless; who comes in is decided after it.
+      rejectUnauthorized: false,
+      // As nginx: old clients offer nothing but http/1.0, and who is offered nothing he knows has to be refused (RFC 7301 3.2).
+      ALPNProtocols: ['http/1.1', 'http/1.0'],
+      handshakeTimeout: options.handshakeTimeout,
+      sessionTimeout: Math.max(1, Math.round(options.sessionTimeout / 1000)),
+    })
+  const server = options.announced ? create() : trustingUnannounced(options.ca, create)
+  if (options.stapleFor) staple(server, options.stapleFor)
+  return server
 }
 
 /**

@@ -1,14 +1,15 @@
-import type { X509Certificate } from 'node:crypto'
+import { X509Certificate } from 'node:crypto'
 import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import { type CertificateFacts, readCertificate } from '../tls-cert-utils/certificate.ts'
 import { readCertificates } from '../tls-cert-utils/certificates.ts'
-import { findPath, intermediatesOf, isSoundPath, sentWith } from '../tls-cert-utils/chain.ts'
+import { findPath, isSoundPath, sentWith } from '../tls-cert-utils/chain.ts'
 import { FORGIVEN_BY_OPTIONAL_NO_CA } from '../tls-cert-utils/verify-errors.ts'
 import type { Connection, Verification, VerifyMode } from '../types.ts'
+import { accepts } from './admission.ts'
 import { type DemandsInForce, type Failure, failed, type Shown, unverified, type VerifiedChain } from './demand.ts'
 import type { Intermediates } from './intermediates.ts'
-import type { Requirement } from './requirements.ts'
+import { type Requirement, tooDeep } from './requirements.ts'
 import { seeSent } from './sent-certificates.ts'
 import { TicketKeys, type TicketSecret } from './ticket-keys.ts'
 import { type ServerKeyPairs, type StapleFor, type TlsOptions, TlsServers } from './tls-servers.ts'
@@ -109,9 +110,18 @@ export class TrustPolicy {
     this.servers = new TlsServers(tls, ticketKeys, pairsFor(undefined))
   }
 
-  /** Begins the handshake on an accepted socket. */
-  accept(socket: Socket, serverName: string | undefined): void {
-    this.servers.accept(socket, this.#pairsFor(serverName), this.#inForce.basis())
+  /** Begins the handshake on an accepted socket. @param ticket of a session of TLS 1.2 that the client offers */
+  accept(socket: Socket, serverName: string | undefined, ticket: Buffer | undefined): void {
+    // Whom it answers is told in HTTP, in a resumed session as well.
+    const offered = ticket && this.rejects ? { ticket, isWelcome: this.#isWelcome } : undefined
+    this.servers.accept(socket, this.#pairsFor(serverName), this.#inForce.basis(), offered)
+  }
+
+  /** Whoever is not has a full handshake, where he can be told why: as his certificate has ended since, or his chain is forgotten. */
+  readonly #isWelcome = (raw: Buffer): boolean => {
+    const certificate = this.#factsOf(new X509Certificate(raw))
+    const shown = this.#seeResumed(certificate) ?? unverified(certificate, 'UNABLE_TO_GET_ISSUER_CERT_LOCALLY')
+    return accepts(this.verify, this.judge(shown).verification)
   }
 
   /** Exchanges what all policies of this id ask beyond OpenSSL's verification. Open connections must be judged again then. */
@@ -127,18 +137,20 @@ export class TrustPolicy {
   /** What the client showed together with that certificate, if any. */
   see(socket: TLSSocket, x509: X509Certificate | undefined): Shown | undefined {
     if (!x509) return undefined
-    const fingerprint = x509.fingerprint256
-    const certificate = this.#factsOf(x509, fingerprint)
+    const certificate = this.#factsOf(x509)
     // The session itself holds what OpenSSL found. Strangers have no place in the memory, or they could fill it.
     if (!socket.authorized) return this.#seeRefused(socket, certificate, x509)
-    if (socket.isSessionReused()) {
-      const known = this.#chains.get(fingerprint) ?? this.#rebuiltChainOf(certificate)
-      return known ? { certificate, ...known, error: undefined } : unverified(certificate, FORGOTTEN.code)
-    }
+    if (socket.isSessionReused()) return this.#seeResumed(certificate) ?? unverified(certificate, FORGOTTEN.code)
     const verified = this.#chainOf(certificate, x509)
     if (!verified) return unverified(certificate, 'UNABLE_TO_GET_ISSUER_CERT_LOCALLY')
-    keepBounded(this.#chains, fingerprint, verified)
+    keepBounded(this.#chains, certificate.fingerprintSha256, verified)
     return { certificate, ...verified, error: undefined }
+  }
+
+  /** Undefined where nobody knows its chain any more. */
+  #seeResumed(certificate: CertificateFacts): Shown | undefined {
+    const known = this.#chains.get(certificate.fingerprintSha256) ?? this.#rebuiltChainOf(certificate)
+    return known && { certificate, ...known, error: undefined }
   }
 
   /**
@@ -159,7 +171,7 @@ export class TrustPolicy {
       return found ? { certificate, ...found, error } : unverified(certificate, error)
     }
     if (!knowsMore) return unverified(certificate, error)
-    const known = isResumed ? this.#chains.get(x509.fingerprint256) : undefined
+    const known = isResumed ? this.#chains.get(certificate.fingerprintSha256) : undefined
     if (known) return { certificate, ...known, error: undefined }
     const issuers = isResumed ? this.#intermediates.all : sentAlong()
     const shown = this.seeSent([certificate, ...issuers])
@@ -167,7 +179,7 @@ export class TrustPolicy {
     const { chain } = shown
     const sent = isResumed ? [] : shown.sent
     for (const issuer of sent) this.#intermediates.add(issuer)
-    keepBounded(this.#chains, x509.fingerprint256, { chain, sent })
+    keepBounded(this.#chains, certificate.fingerprintSha256, { chain, sent })
     return { ...shown, sent }
   }
 
@@ -216,7 +228,7 @@ export class TrustPolicy {
     if (error !== undefined && FOUND_LAST.has(error)) return { verification: failed(error), until: ALWAYS }
     let until = earliestEnd(certificate, chain)
     if (until <= now) return { verification: EXPIRED, until: ALWAYS }
-    let failure = error === undefined ? this.#judgeDepth(shown) : undefined
+    let failure = error === undefined ? tooDeep(shown, this.#options.verifyDepth) : undefined
     for (const demand of this.#inForce.demands) {
       if (failure) break
       const opinion = demand(shown, now)
@@ -227,7 +239,8 @@ export class TrustPolicy {
   }
 
   /** What stands in a certificate is read once: clients come back. */
-  #factsOf(x509: X509Certificate, fingerprint: string): CertificateFacts {
+  #factsOf(x509: X509Certificate): CertificateFacts {
+    const fingerprint = x509.fingerprint256
     const known = this.#facts.get(fingerprint)
     if (known) return known
     const facts = readCertificate(x509.raw)
@@ -237,7 +250,7 @@ export class TrustPolicy {
 
   /** The issuers that OpenSSL has just verified; undefined where a path of ours would not be the same. */
   #chainOf(certificate: CertificateFacts, x509: X509Certificate): VerifiedChain | undefined {
-    const read = (each: X509Certificate) => this.#factsOf(each, each.fingerprint256)
+    const read = (each: X509Certificate) => this.#factsOf(each)
     const sent = sentWith(x509, { read }).map((each) => this.#intermediates.find(each.fingerprintSha256) ?? each)
     const found = this.#pathOf(certificate, sent)
     for (const issuer of found?.fromPeer ?? []) this.#intermediates.add(issuer)
@@ -258,15 +271,6 @@ export class TrustPolicy {
   #rebuiltChainOf(certificate: CertificateFacts): VerifiedChain | undefined {
     const path = findPath([certificate, ...this.#intermediates.all], this.#trusted, Date.now(), this.#options)
     return isSoundPath(path) ? { chain: path.chain.slice(1), sent: [] } : undefined
-  }
-
-  #judgeDepth({ certificate, chain }: Shown): Failure | undefined {
-    const depth = intermediatesOf({ chain: [certificate, ...chain] })
-    const allowed = this.#options.verifyDepth
-    if (depth <= allowed) return undefined
-    // What OpenSSL reports where its own depth ends the search for issuers, and so what nginx says.
-    const hint = `the chain has ${depth} intermediates, ssl_verify_depth allows ${allowed}`
-    return failed('UNABLE_TO_GET_ISSUER_CERT_LOCALLY', { hint })
   }
 }
 

@@ -20,6 +20,8 @@ export interface ClientHello {
   readonly alpnProtocols: readonly string[]
   /** The versions offered, as 0x0304; those of supported_versions, or else the legacy version alone. GREASE values included. */
   readonly versions: readonly number[]
+  /** RFC 5077: of the session of TLS 1.2 that the client would go on with; those of TLS 1.3 are another extension's. A view of the bytes. */
+  readonly sessionTicket: Buffer | undefined
 }
 
 /** Bytes that a ClientHello may take, record headers included. Large ones (post-quantum key shares, many tickets) stay under 10 KiB. */
@@ -36,6 +38,7 @@ const HANDSHAKE = 22
 const CLIENT_HELLO = 1
 const SERVER_NAME = 0
 const ALPN = 16
+const SESSION_TICKET = 35
 const SUPPORTED_VERSIONS = 43
 
 /** Of a load balancer that the receiver does not know as one (haproxy.org/download/2.8/doc/proxy-protocol.txt). */
@@ -141,6 +144,8 @@ function readHello(hello: Cursor): ClientHello {
     ...readServerName(extensions.get(SERVER_NAME)),
     alpnProtocols: readAlpn(extensions.get(ALPN)),
     versions: readVersions(extensions.get(SUPPORTED_VERSIONS)) ?? [legacyVersion],
+    // Empty where the client only tells that it would take one.
+    sessionTicket: extensions.get(SESSION_TICKET)?.restUnlessEmpty(),
   }
 }
 
@@ -222,6 +227,10 @@ class Cursor {
 
   rest(): Buffer {
     return this.take(this.#bytes.length - this.#position)
+  }
+
+  restUnlessEmpty(): Buffer | undefined {
+    return this.isAtEnd ? undefined : this.rest()
   }
 
   integer(width: 1 | 2): number {

@@ -23,6 +23,8 @@ let odd: Issued
 let bob: Issued
 let replaceList: (renewed: string) => Promise<void>
 const sessions: [tls: string, file: string][] = []
+/** Offers of sessions of clients whose certificates end soon. */
+let brief: (readonly [tls: string, offer: () => Promise<string>])[]
 
 beforeAll(async () => {
   scene = await makeScene()
@@ -52,7 +54,22 @@ beforeAll(async () => {
     writeFileSync(list, renewed)
     await gateway.logged({ msg: 'reloaded' })
   }
+  brief = await briefSessions()
 })
+
+async function briefSessions(): Promise<typeof brief> {
+  const soon = { validUntil: 6 / 86_400 }
+  const clients = [scene.clients.client('brief', soon), scene.clients.authority('brief', soon).client('below')]
+  const kept = ['tls1_3', 'tls1_2'].flatMap((tls) =>
+    clients.map(async (as) => {
+      const keep = join(temporaryFolder(), 'session.pem')
+      const options = { as, host: 'optional.test' }
+      expect(await outcome(tls, { ...options, more: ['-sess_out', keep] })).toBe('200')
+      return [tls, () => outcome(tls, { ...options, more: ['-sess_in', keep] })] as const
+    }),
+  )
+  return Promise.all(kept)
+}
 
 /** Passes bytes both ways, and tells the type of each TLS record of the gateway. */
 async function relay(seen: (type: number) => void): Promise<number> {
@@ -205,3 +222,16 @@ describe('a session of a client of whom the list has grown too old to speak', ()
     }
   })
 })
+
+test.each(['tls1_3', 'tls1_2'])(
+  '%s: a session whose certificate, or an issuer of it, has ended since is none: the client gets its alert in a full handshake',
+  async (tls) => {
+    for (const [, offer] of brief.filter(([version]) => version === tls)) {
+      await waitFor('the end of the certificate', async () => {
+        const told = await offer()
+        if (told !== '200') expect(told).toContain('certificate expired')
+        return told !== '200'
+      })
+    }
+  },
+)

@@ -93,7 +93,14 @@ describe('readClientHello reads the hello of', () => {
       serverNameInvalid: false,
       alpnProtocols: ['h2', 'http/1.1'],
       versions: [0x0304, 0x0303],
+      sessionTicket: undefined,
     })
+  })
+
+  test('a client that goes on with a session of TLS 1.2: the ticket, where there is one', () => {
+    const ticketOf = (bytes: Buffer) => readClientHello(handmade(extension(35, bytes)))
+    expect(ticketOf(Buffer.from('ticket'))).toMatchObject({ status: 'hello', sessionTicket: Buffer.from('ticket') })
+    expect(ticketOf(Buffer.alloc(0))).toMatchObject({ status: 'hello', sessionTicket: undefined })
   })
 
   test('Node without server name and protocols', async () => {

@@ -1,0 +1,33 @@
+import { createDecipheriv, createHmac, timingSafeEqual } from 'node:crypto'
+import { readWhole } from './der.ts'
+
+/** RFC 5077 4, as OpenSSL writes it with keys of node:tls: a name, an IV, what AES-128-CBC makes of the session, an HMAC-SHA-256 of all of that. */
+const NAME = 16
+const IV = 16
+const MAC = 32
+/** Of node:tls's 48 bytes: the name, the key of the HMAC, the key of AES. */
+const MAC_KEY = 16
+const AES_KEY = 32
+
+/** OpenSSL's SSL_SESSION (ssl/ssl_asn1.c): `peer [3] EXPLICIT X509`. */
+const PEER = 0xa3
+
+/**
+ * The client's certificate, in DER, in the session that a ticket of TLS 1.2 holds: before the handshake, when OpenSSL has not looked at it yet. Undefined where
+ * the ticket is not of these keys, or there was no certificate.
+ * @param keys as `server.setTicketKeys` takes them
+ */
+export function certificateInTicket(ticket: Buffer, keys: Buffer): Buffer | undefined {
+  const end = ticket.length - MAC
+  if (end <= NAME + IV || !ticket.subarray(0, NAME).equals(keys.subarray(0, NAME))) return undefined
+  const mac = createHmac('sha256', keys.subarray(MAC_KEY, AES_KEY)).update(ticket.subarray(0, end)).digest()
+  if (!timingSafeEqual(mac, ticket.subarray(end))) return undefined
+  try {
+    const cipher = createDecipheriv('aes-128-cbc', keys.subarray(AES_KEY), ticket.subarray(NAME, NAME + IV))
+    const session = Buffer.concat([cipher.update(ticket.subarray(NAME + IV, end)), cipher.final()])
+    for (const field of readWhole(session).children()) if (field.tag === PEER) return Buffer.from(field.content)
+  } catch {
+    // Whoever has the keys wrote it, in a form that is not known here.
+  }
+  return undefined
+}
