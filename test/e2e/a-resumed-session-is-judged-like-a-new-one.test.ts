@@ -34,6 +34,8 @@ async function start(workers: number, fields: object = {}): Promise<Started> {
   const trust = { ssl_client_certificate: home.certificate, ssl_crl: file, ...fields }
   const configWith = (changed: object) => ({
     workers,
+    // Each list is read when the test says so, not by the second.
+    reload: { watch: false },
     ...listenerOf(
       scene.server({ server_names: ['default.test'], ...strangers, ssl_verify_depth: 2 }),
       scene.server({ server_names: ['home.test'], ...trust, ...changed }),
@@ -45,6 +47,7 @@ async function start(workers: number, fields: object = {}): Promise<Started> {
   const replace = async (lists: string) => {
     const before = reloads()
     writeFileSync(file, lists)
+    await gateway.reload()
     await waitFor('every worker to reload', () => reloads() >= before + workers)
   }
   return {
@@ -206,14 +209,13 @@ describeWith(['openssl'], 'a session', () => {
     await resumeOnEach()
   })
 
-  test.each<[Tls]>([['tls1_2'], ['tls1_3']])(
-    '%s: ends ssl_session_timeout after its full handshake, however often it was resumed',
-    async (tls) => {
-      const timeout = 4000
-      const started = await start(1, { ssl_session_timeout: `${timeout}ms` })
+  test('ends ssl_session_timeout after its full handshake, however often it was resumed', async () => {
+    const timeout = 4000
+    const started = await start(1, { ssl_session_timeout: `${timeout}ms` })
+    const as = home.client('ada').files()
+    const lifetime = async (tls: Tls) => {
       const options = { tls, servername: 'home.test', host: 'home.test' } as const
       const keep = join(temporaryFolder(), 'session.pem')
-      const as = home.client('ada').files()
       // Until one handshake of the period can be resumed at all.
       let fullAt = 0
       await waitFor('a session that is resumed', async () => {
@@ -228,7 +230,11 @@ describeWith(['openssl'], 'a session', () => {
         if (resumed) lastOffered = offered
         return !resumed
       })
-      expect(lastOffered - fullAt).toBeLessThanOrEqual(timeout)
-    },
-  )
+      return lastOffered - fullAt
+    }
+    // Both at once: they wait for the same time.
+    for (const lasted of await Promise.all([lifetime('tls1_2'), lifetime('tls1_3')])) {
+      expect(lasted).toBeLessThanOrEqual(timeout)
+    }
+  })
 })
