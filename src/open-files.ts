@@ -3,9 +3,9 @@
 /** For everything but connections: listeners, the log, the admin's connections, threads, plugins, name look-ups, the files that a reload reads. */
 const OTHERS = 128
 
-/** Who takes one gives it back. */
-export interface Places {
-  /** Whether there was a place. */
+/** A limited number of things that may be open at once. Whoever takes a slot gives it back. */
+export interface Slots {
+  /** Takes a slot; false where none is free. */
   enter(): boolean
   leave(): void
 }
@@ -56,7 +56,7 @@ export class OpenFiles {
   }
 }
 
-export class Share implements Places {
+export class Share implements Slots {
   most = Number.POSITIVE_INFINITY
   #taken = 0
 

@@ -1,6 +1,6 @@
 import type { Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { bind, type Place } from '../bind.ts'
+import { type BindAddress, bind } from '../bind.ts'
 import { listenProblem } from '../listen-problem.ts'
 import type { Log } from '../log.ts'
 import { type AdminOptions, createAdminServer } from './server.ts'
@@ -14,7 +14,7 @@ export interface AdminStart extends Pick<AdminOptions, 'metrics' | 'ready'> {
  * @throws ConfigError where its address cannot be listened on
  */
 export async function startAdmin(
-  { listen }: { readonly listen: 'off' | Place },
+  { listen }: { readonly listen: 'off' | BindAddress },
   { metrics, ready, log }: AdminStart,
 ): Promise<Server | undefined> {
   if (listen === 'off') return undefined
@@ -28,8 +28,8 @@ export async function startAdmin(
   const address = await bind(admin, 'path' in listen ? listen : { ...listen, exclusive: true }).catch((error) => {
     throw listenProblem('admin.listen', where, error)
   })
-  const place = typeof address === 'string' ? { address: where } : { address: address.address, port: address.port }
-  log.info({ kind: 'admin', ...place }, 'listening')
+  const logged = typeof address === 'string' ? { address: where } : { address: address.address, port: address.port }
+  log.info({ kind: 'admin', ...logged }, 'listening')
   return admin
 }
 

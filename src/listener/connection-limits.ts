@@ -1,5 +1,5 @@
 import { isIPv4, isIPv6 } from 'node:net'
-import type { Places } from '../open-files.ts'
+import type { Slots } from '../open-files.ts'
 
 export interface ConnectionLimitSettings {
   /** Open connections. */
@@ -16,16 +16,16 @@ export type LimitName = 'max_connections' | 'open_files' | 'connection_rate_limi
 /** Counts what comes in, before TLS makes it dear. */
 export class ConnectionLimits {
   #settings: ConnectionLimitSettings
-  readonly #places: Places
+  readonly #slots: Slots
   #connections = 0
   readonly #open = new Map<string, number>()
   #tokens: number
   #filledAt = 0
 
-  /** @param places of the connections of all listeners together */
-  constructor(settings: ConnectionLimitSettings, places: Places) {
+  /** @param slots of the connections of all listeners together */
+  constructor(settings: ConnectionLimitSettings, slots: Slots) {
     this.#settings = settings
-    this.#places = places
+    this.#slots = slots
     this.#tokens = settings.connectionRateLimit
   }
 
@@ -41,14 +41,14 @@ export class ConnectionLimits {
   come(now = performance.now()): LimitName | undefined {
     if (this.#connections >= this.#settings.maxConnections) return 'max_connections'
     if (!this.#rateAllows(now)) return 'connection_rate_limit'
-    if (!this.#places.enter()) return 'open_files'
+    if (!this.#slots.enter()) return 'open_files'
     this.#connections += 1
     return undefined
   }
 
   left(): void {
     this.#connections -= 1
-    this.#places.leave()
+    this.#slots.leave()
   }
 
   /** Takes a place for this address. What is returned gives it back; undefined where there is none left. */

@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net'
-import type { Places } from '../open-files.ts'
+import type { Slots } from '../open-files.ts'
 import { Refusals, type Refused } from '../refusals.ts'
 import { type Peer, peerOf } from './connection.ts'
 import { type ConnectionLimitSettings, ConnectionLimits, type LimitName } from './connection-limits.ts'
@@ -29,11 +29,11 @@ export class Doorway {
   readonly #refusals: Refusals<LimitName>
   #settings: DoorwaySettings
 
-  /** @param places of the connections of all listeners together */
-  constructor(settings: DoorwaySettings, places: Places, handler: DoorwayHandler) {
+  /** @param slots of the connections of all listeners together */
+  constructor(settings: DoorwaySettings, slots: Slots, handler: DoorwayHandler) {
     this.#settings = settings
     this.#handler = handler
-    this.#limits = new ConnectionLimits(settings, places)
+    this.#limits = new ConnectionLimits(settings, slots)
     this.#refusals = new Refusals((refused) => handler.turnedAway(refused))
   }
 

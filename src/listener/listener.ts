@@ -1,11 +1,11 @@
 import { type AddressInfo, Server as NetServer } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { TLSSocket } from 'node:tls'
-import { bind, type Place } from '../bind.ts'
+import { type BindAddress, bind } from '../bind.ts'
 import type { ClientRequest, ClientResponse } from '../client-messages.ts'
 import { GatewayError } from '../errors.ts'
 import type { HttpRequest } from '../http-messages.ts'
-import type { Places } from '../open-files.ts'
+import type { Slots } from '../open-files.ts'
 import type { Refused } from '../refusals.ts'
 import type { Connection, Verification } from '../types.ts'
 import { accepts } from './admission.ts'
@@ -71,8 +71,8 @@ export class Listener {
   #persistence = ''
   #closing = false
 
-  /** @param places of the connections of all listeners together */
-  constructor(settings: ListenerSettings, handler: ListenerHandler, places: Places) {
+  /** @param slots of the connections of all listeners together */
+  constructor(settings: ListenerSettings, handler: ListenerHandler, slots: Slots) {
     this.#handler = handler
     this.#settings = settings
     this.#sweeper = new Sweeper(this.#live, handler, (socket) => this.#settings.objection?.(socket))
@@ -82,7 +82,7 @@ export class Listener {
       exhausting: (socket, reason) => this.#sweeper.cut(socket, reason),
       plain: (error, peer, accept) => handler.plain(error, peer, accept),
     })
-    this.#doorway = new Doorway(settings, places, {
+    this.#doorway = new Doorway(settings, slots, {
       begin: (socket, peer, timeout) =>
         this.#handshakes.begin(socket, peer, { policyFor: this.#settings.policyFor, timeout }),
       invalidProxyHeader: (peer, reason) => handler.handshakeFailed(peer, reason, undefined),
@@ -113,9 +113,9 @@ export class Listener {
   }
 
   /** @returns the address; the path for a Unix socket */
-  async listen(place: Place): Promise<AddressInfo | string> {
-    this.#doorway.isOverUnix = 'path' in place
-    const address = await bind(this.#http, place)
+  async listen(wanted: BindAddress): Promise<AddressInfo | string> {
+    this.#doorway.isOverUnix = 'path' in wanted
+    const address = await bind(this.#http, wanted)
     this.#sweeper.start()
     this.#clients.start()
     return address

@@ -1,5 +1,5 @@
 import { GatewayError } from '../errors.ts'
-import type { Places } from '../open-files.ts'
+import type { Slots } from '../open-files.ts'
 import { type AnswerHandler, type ConnectionOwner, UpstreamConnection } from './http1/connection.ts'
 import type { OutgoingRequest } from './http1/outgoing-request.ts'
 import type { Connector } from './tls-identity.ts'
@@ -20,7 +20,7 @@ export interface PoolLimits {
 /** What all pools share. */
 export interface PoolOwner {
   /** Of the connections of all of them. */
-  readonly places: Places
+  readonly slots: Slots
   refused(reason: PoolLimit, origin: string): void
 }
 
@@ -100,7 +100,7 @@ export class ConnectionPool implements ConnectionOwner {
   }
 
   #leave(connection: UpstreamConnection): void {
-    if (this.#all.delete(connection)) this.#owner.places.leave()
+    if (this.#all.delete(connection)) this.#owner.slots.leave()
   }
 
   #open(): UpstreamConnection {
@@ -108,7 +108,7 @@ export class ConnectionPool implements ConnectionOwner {
     if (this.#all.size >= maxConnections) {
       throw this.#refusal('upstream_max_connections', `upstream_max_connections, ${maxConnections}, are all in use`)
     }
-    if (!this.#owner.places.enter()) {
+    if (!this.#owner.slots.enter()) {
       throw this.#refusal('open_files', 'the limit of open files has room for no more connections to upstreams')
     }
     const connection = new UpstreamConnection(this.#connect, this.#limits, this)

@@ -1,4 +1,4 @@
-import type { Places } from '../open-files.ts'
+import type { Slots } from '../open-files.ts'
 import { type NameTold, UpstreamName } from './names.ts'
 import { ConnectionPool, type PoolLimit, type PoolLimits, type PoolOwner } from './pool.ts'
 import { createConnector, type UpstreamAddress, type UpstreamTls } from './tls-identity.ts'
@@ -29,11 +29,11 @@ export class Pools {
   readonly #owner: PoolOwner
   readonly #told: NameTold | undefined
 
-  /** @param places of the connections of all pools together. @param refused hears of each request that got none. @param told of names that are not known any more */
-  constructor(places: Places, refused: (reason: PoolLimit, origin: string) => void = () => {}, told?: NameTold) {
+  /** @param slots of the connections of all pools together. @param refused hears of each request that got none. @param told of names that are not known any more */
+  constructor(slots: Slots, refused: (reason: PoolLimit, origin: string) => void = () => {}, told?: NameTold) {
     this.#told = told
-    const enter = () => places.enter() || (this.#closeOneIdle() && places.enter())
-    this.#owner = { places: { enter, leave: () => places.leave() }, refused }
+    const enter = () => slots.enter() || (this.#closeOneIdle() && slots.enter())
+    this.#owner = { slots: { enter, leave: () => slots.leave() }, refused }
   }
 
   /** The pool for exactly this; `used` collects its key for {@link retireAllBut}. */

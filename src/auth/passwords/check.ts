@@ -68,7 +68,7 @@ export class PasswordCheck {
     const known = key === undefined ? undefined : this.#recall(key)
     if (known) return known
     if (Buffer.byteLength(password) > LONGEST_PASSWORD) return denied('the password is too long')
-    return this.#options.hasher.withPlace(() => this.#verify(name, password, entry, key))
+    return this.#options.hasher.withSlot(() => this.#verify(name, password, entry, key))
   }
 
   async #verify(

@@ -26,7 +26,7 @@ export class Hasher {
   readonly #busy = new Map<Worker, Waiting>()
   readonly #idle = new Map<Worker, NodeJS.Timeout>()
   /** Attempts that have a place, whether or not their check has begun. */
-  #places = 0
+  #slots = 0
   #last = 0
 
   constructor(options: HasherOptions) {
@@ -38,14 +38,14 @@ export class Hasher {
    * passwords are never looked at, and lock them out.
    * @throws GatewayError GW_OVERLOADED where too many wait; nothing of the attempt has happened then
    */
-  async withPlace<T>(attempt: () => Promise<T>): Promise<T> {
+  async withSlot<T>(attempt: () => Promise<T>): Promise<T> {
     const { threads, queue } = this.#options
-    if (this.#places >= threads + queue) throw overloaded(queue)
-    this.#places += 1
+    if (this.#slots >= threads + queue) throw overloaded(queue)
+    this.#slots += 1
     try {
       return await attempt()
     } finally {
-      this.#places -= 1
+      this.#slots -= 1
     }
   }
 

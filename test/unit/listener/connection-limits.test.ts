@@ -1,15 +1,15 @@
 import { describe, expect, test } from '@jest/globals'
 import { ConnectionLimits } from '../../../src/listener/connection-limits.ts'
-import type { Places } from '../../../src/open-files.ts'
+import type { Slots } from '../../../src/open-files.ts'
 
 const NONE = { maxConnections: 1_000_000, connectionRateLimit: 0, maxConnectionsPerAddress: 0 }
-const ROOM: Places = { enter: () => true, leave: () => {} }
+const ROOM: Slots = { enter: () => true, leave: () => {} }
 
 describe('max_connections', () => {
   test('gives each place back, and takes none of the process for whoever is refused', () => {
     const taken: number[] = []
-    const places = { enter: () => taken.push(1) > 0, leave: () => void taken.pop() }
-    const limits = new ConnectionLimits({ ...NONE, maxConnections: 2 }, places)
+    const slots = { enter: () => taken.push(1) > 0, leave: () => void taken.pop() }
+    const limits = new ConnectionLimits({ ...NONE, maxConnections: 2 }, slots)
     expect([limits.come(), limits.come(), limits.come()]).toEqual([undefined, undefined, 'max_connections'])
     expect(taken).toHaveLength(2)
     limits.left()
@@ -45,7 +45,7 @@ describe('connection_rate_limit', () => {
 describe('max_connections_per_address', () => {
   const of = (max: number) => new ConnectionLimits({ ...NONE, maxConnectionsPerAddress: max }, ROOM)
 
-  test('counts each address by itself, and gives places back', () => {
+  test('counts each address by itself, and gives slots back', () => {
     const limits = of(2)
     const leave = limits.enter('192.0.2.1')
     expect(limits.enter('192.0.2.1')).toBeDefined()

@@ -199,16 +199,16 @@ describe('why an exchange failed', () => {
   })
 })
 
-test('the places of all pools are given back, and what another target keeps idle makes room', async () => {
+test('the slots of all pools are given back, and what another target keeps idle makes room', async () => {
   let taken = 0
-  const places = {
+  const slots = {
     enter: () => taken < 2 && ++taken > 0,
     leave: () => {
       taken -= 1
     },
   }
   const refused: string[] = []
-  const pools = new Pools(places, (reason) => refused.push(reason))
+  const pools = new Pools(slots, (reason) => refused.push(reason))
   const [one, other] = await Promise.all(
     ['one', 'other'].map(async (serve) => {
       const port = await startTcp((socket) => socket.on('data', () => serve === 'one' && socket.write(OK)))

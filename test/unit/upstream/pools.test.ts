@@ -12,7 +12,7 @@ const PLAIN: PoolSpecification = {
 }
 
 test('the same target with the same settings has one pool, also after a reload that uses it', () => {
-  const pools = new Pools(ROOM.places)
+  const pools = new Pools(ROOM.slots)
   const used = new Set<string>()
   const pool = pools.get(PLAIN, used)
   pools.retireAllBut(used)
@@ -27,6 +27,6 @@ test.each<[string, Partial<PoolSpecification>]>([
   ['namesStaleFor', { namesStaleFor: 1000 }],
   ['limits', { limits: { ...limits, readTimeout: 1000 } }],
 ])('another %s is another pool', (_setting, other) => {
-  const pools = new Pools(ROOM.places)
+  const pools = new Pools(ROOM.slots)
   expect(pools.get({ ...PLAIN, ...other }, new Set())).not.toBe(pools.get(PLAIN, new Set()))
 })
