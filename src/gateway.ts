@@ -27,7 +27,7 @@ export class Gateway {
         const { service, call } = admitting instanceof Promise ? await admitting : admitting
         await service.forward(call, response)
       } catch (caught) {
-        record.error = told(caught, record)
+        record.error = refusalOf(caught, record)
         this.#phases.refuse(record.error, id, request, response)
       }
       record.finish(response.headersSent ? response.statusCode : 0)
@@ -50,7 +50,7 @@ export class Gateway {
         if (call.body.kind !== 'none') throw new GatewayError('GW_BAD_REQUEST', 'an upgrade with a body')
         await service.upgrade(call, 'websocket', socket, head)
       } catch (caught) {
-        record.error = told(caught, record)
+        record.error = refusalOf(caught, record)
         if (record.upstreamStatus === undefined) this.#phases.refuseUpgrade(record.error, id, request, socket)
         else socket.destroy()
       }
@@ -158,10 +158,10 @@ interface Arrival {
   readonly caller: Caller
 }
 
-/** What was refused, whichever phase did so, in the words of the service that the request has found. */
-function told(caught: unknown, { route }: RequestRecord): GatewayError {
+/** Why the request is refused, in the words of its service's protocol once its route is known. */
+function refusalOf(caught: unknown, { route }: RequestRecord): GatewayError {
   const error = toGatewayError(caught)
-  return route?.service.tell?.(error) ?? error
+  return route?.service.translateRefusal?.(error) ?? error
 }
 
 /** The answer is out, the client still sends: it is read to the end, so that a reset cannot overtake the answer, but not for ever. */

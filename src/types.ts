@@ -335,8 +335,8 @@ export interface Service {
   forward(call: Call, response: HttpResponse): Promise<void>
   /** Carries an upgraded connection (RFC 9110 7.8) until one side ends it. Answers on `socket` itself once the upstream has answered. */
   upgrade(call: Call, protocol: string, socket: Duplex, head: Buffer): Promise<void>
-  /** A refusal on one of its routes in the words of its protocol, whichever phase refused; undefined where it has none of its own. */
-  tell?(error: GatewayError): GatewayError
+  /** A refusal on one of its routes, by whichever phase, in the form that its protocol has for errors. Absent where it has no form of its own. */
+  translateRefusal?(refusal: GatewayError): GatewayError
 }
 
 /** What of an upstream's answer may reach the client: end-to-end headers, none of our identity headers. */

@@ -1,10 +1,10 @@
 /** The methods that rules may name: those that Sallyport brings, and those of plugins. */
 import { AUTH_METHODS, type AuthConfig, checkAuth, checkDemands, type Demands } from './auth.ts'
 import type { Written } from './config.ts'
+import { EntityIndex } from './entity-index.ts'
 import { type Located, Unfit } from './field.ts'
 import { checkJwtIssuer, type JwtIssuerConfig, keysOf, type WrittenJwtIssuer } from './jwt-issuers.ts'
 import { addressOf, checkMethodPlugin, type MethodPluginConfig, type WrittenMethodPlugin } from './method-plugins.ts'
-import { Registry } from './registry.ts'
 import { located, passes, type ResolveContext } from './resolve-context.ts'
 import type { WrittenRoute } from './routes.ts'
 import type { WrittenService } from './services.ts'
@@ -15,10 +15,10 @@ export interface ResolvedAuth {
 }
 
 export function resolveAuth(written: Written, context: ResolveContext): ResolvedAuth {
-  const registry = new Registry<MethodPluginConfig>('method_plugins', context.report)
+  const entities = new EntityIndex<MethodPluginConfig>('method_plugins', context.report)
   for (const plugin of located<WrittenMethodPlugin>(written.method_plugins)) {
     const sound = passes(plugin, checkMethodPlugin, context)
-    registry.add(plugin, sound ? resolvePlugin(plugin, context) : undefined)
+    entities.add(plugin, sound ? resolvePlugin(plugin, context) : undefined)
   }
   // Of one whose own name is wrong there is none.
   const named = located<Partial<WrittenMethodPlugin> & Located>(written.method_plugins).flatMap(
@@ -31,7 +31,7 @@ export function resolveAuth(written: Written, context: ResolveContext): Resolved
     if (!context.broken.has(demands)) for (const problem of checkDemands(demands, methods)) context.report(problem)
   }
   const jwt_issuers = resolveIssuers(written, context)
-  return { auth: { ...written.auth, methods, jwt_issuers }, method_plugins: registry.values() }
+  return { auth: { ...written.auth, methods, jwt_issuers }, method_plugins: entities.values() }
 }
 
 /** What services and routes demand; a route that says nothing of rules has those of its service, where what is wrong with them is reported. */
@@ -54,7 +54,7 @@ function withRulesOf(service: WrittenService | undefined, route: WrittenRoute): 
 }
 
 function resolveIssuers(written: Written, context: ResolveContext): JwtIssuerConfig[] {
-  const names = new Registry<true>('jwt_issuers', context.report, 'issuer')
+  const names = new EntityIndex<true>('jwt_issuers', context.report, 'issuer')
   return located<WrittenJwtIssuer>(written.auth.jwt_issuers).flatMap((entity) => {
     if (!passes(entity, checkJwtIssuer, context)) return []
     names.add({ at: entity.at, issuer: entity.issuer }, true)

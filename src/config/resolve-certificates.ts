@@ -7,13 +7,16 @@ import {
   type WrittenSni,
 } from './certificates.ts'
 import type { Written } from './config.ts'
+import { EntityIndex } from './entity-index.ts'
 import type { Located } from './field.ts'
-import { Registry } from './registry.ts'
 import { located, nameOf, passes, type ResolveContext } from './resolve-context.ts'
 
-export function* resolveCertificates(written: Written, context: ResolveContext): Slices<Registry<CertificateConfig>> {
-  const registry = new Registry<CertificateConfig>('certificates', context.report)
-  const names = new Registry<string>('snis', context.report)
+export function* resolveCertificates(
+  written: Written,
+  context: ResolveContext,
+): Slices<EntityIndex<CertificateConfig>> {
+  const entities = new EntityIndex<CertificateConfig>('certificates', context.report)
+  const names = new EntityIndex<string>('snis', context.report)
   const snis = new Map<CertificateConfig, string[]>()
   const serve = (sni: WrittenSni, certificate: CertificateConfig | undefined) => {
     names.add(sni, sni.name)
@@ -25,23 +28,23 @@ export function* resolveCertificates(written: Written, context: ResolveContext):
     const certificate = { at, id, name: nameOf(entity), cert, key, cert_alt, key_alt, passphrase, snis: own }
     snis.set(certificate, own)
     const usable = passes(entity, checkCertificate, context) ? certificate : undefined
-    registry.add(entity, usable)
+    entities.add(entity, usable)
     for (const sni of located<WrittenSni>(entity.snis)) serve(sni, usable)
     yield
   }
   for (const sni of located<WrittenSni>(written.snis)) {
     const certificate =
-      sni.certificate === undefined ? undefined : registry.find(sni.certificate, `${sni.at}.certificate`, 'certificate')
+      sni.certificate === undefined ? undefined : entities.find(sni.certificate, `${sni.at}.certificate`, 'certificate')
     serve(sni, certificate)
   }
-  return registry
+  return entities
 }
 
-export function resolveAuthorities(written: Written, context: ResolveContext): Registry<CaCertificateConfig> {
-  const registry = new Registry<CaCertificateConfig>('ca_certificates', context.report)
+export function resolveAuthorities(written: Written, context: ResolveContext): EntityIndex<CaCertificateConfig> {
+  const entities = new EntityIndex<CaCertificateConfig>('ca_certificates', context.report)
   for (const entity of located<Written['ca_certificates'][number] & Located>(written.ca_certificates)) {
     const { at, id, cert } = entity
-    registry.add(entity, context.broken.has(entity) ? undefined : { at, id, name: nameOf(entity), cert })
+    entities.add(entity, context.broken.has(entity) ? undefined : { at, id, name: nameOf(entity), cert })
   }
-  return registry
+  return entities
 }

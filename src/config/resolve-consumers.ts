@@ -1,8 +1,8 @@
 /** From the consumers as written to the users that there are: groups and credentials gathered from wherever they stand. */
 import type { Config, Written } from './config.ts'
 import { type ConsumerConfig, checkConsumer, type WrittenConsumer } from './consumers.ts'
+import { EntityIndex } from './entity-index.ts'
 import type { Located } from './field.ts'
-import { Registry } from './registry.ts'
 import { located, passes, type ResolveContext } from './resolve-context.ts'
 
 const CREDENTIALS = [
@@ -21,15 +21,15 @@ export function resolveConsumers(
   written: Written,
   context: ResolveContext,
 ): Pick<Config, 'consumers' | 'disabled_consumers'> {
-  const registry = new Registry<Lists>('consumers', context.report, 'username')
+  const entities = new EntityIndex<Lists>('consumers', context.report, 'username')
   const consumers: ConsumerConfig[] = []
   const disabled_consumers: Config['disabled_consumers'][number][] = []
-  const customIds = new Registry<true>('consumers', context.report, 'custom_id')
+  const customIds = new EntityIndex<true>('consumers', context.report, 'custom_id')
   for (const entity of located<WrittenConsumer>(written.consumers)) {
     const sound = passes(entity, checkConsumer, context)
     const lists = ownLists(entity)
     // Without a username the custom_id is the name, and so what references say.
-    registry.add({ at: entity.at, id: entity.id, username: entity.username ?? entity.custom_id }, lists)
+    entities.add({ at: entity.at, id: entity.id, username: entity.username ?? entity.custom_id }, lists)
     if (entity.custom_id !== undefined) customIds.add({ at: entity.at, custom_id: entity.custom_id }, true)
     if (!sound) continue
     const name = entity.username ?? entity.custom_id ?? ''
@@ -41,7 +41,7 @@ export function resolveConsumers(
     const multi_factor_auth_rules = entity.multi_factor_auth_enabled ? entity.multi_factor_auth_rules : []
     consumers.push({ at, id, name, custom_id, domain, default_project, multi_factor_auth_rules, ...lists })
   }
-  addFromTopLevel(written, registry, context)
+  addFromTopLevel(written, entities, context)
   reportSharedCredentials(consumers, context)
   if (written._transform === false) reportKongsHashes(consumers, context)
   return {
@@ -63,9 +63,9 @@ function credentialOf(written: WrittenCredential): object {
   return { at, id, name, subject_name, ca_certificate, username, password, key, secret, expires_at, project }
 }
 
-function addFromTopLevel(written: Written, registry: Registry<Lists>, context: ResolveContext): void {
+function addFromTopLevel(written: Written, entities: EntityIndex<Lists>, context: ResolveContext): void {
   const ownerOf = ({ at, consumer }: Owned<object>) =>
-    consumer === undefined ? undefined : registry.find(consumer, `${at}.consumer`, 'consumer')
+    consumer === undefined ? undefined : entities.find(consumer, `${at}.consumer`, 'consumer')
   for (const kind of CREDENTIALS) {
     for (const entity of located<WrittenCredential>(written[kind])) {
       ;(ownerOf(entity)?.[kind] as object[] | undefined)?.push(credentialOf(entity))
@@ -74,7 +74,7 @@ function addFromTopLevel(written: Written, registry: Registry<Lists>, context: R
   for (const acl of located<Owned<{ group?: string }>>(written.acls)) {
     if (acl.group !== undefined) ownerOf(acl)?.groups.push(acl.group)
   }
-  const groups = new Registry<string>('consumer_groups', context.report)
+  const groups = new EntityIndex<string>('consumer_groups', context.report)
   for (const group of located<Owned<{ name: string }>>(written.consumer_groups)) groups.add(group, group.name)
   for (const member of located<Owned<{ consumer_group: string }>>(written.consumer_group_consumers)) {
     if (context.broken.has(member)) continue
@@ -95,7 +95,7 @@ function reportKongsHashes(consumers: readonly ConsumerConfig[], context: Resolv
 function reportSharedCredentials(consumers: readonly ConsumerConfig[], context: ResolveContext): void {
   const logins = new Map<string, string>()
   const keys = new Map<string, string>()
-  const programs = new Registry<true>('application_credentials', context.report)
+  const programs = new EntityIndex<true>('application_credentials', context.report)
   for (const { basicauth_credentials, keyauth_credentials, application_credentials } of consumers) {
     for (const { at, id } of application_credentials) {
       if (id === undefined) context.report({ path: at, message: 'has no id, which is what its program logs in with' })

@@ -3,9 +3,9 @@ import { parse } from 'yaml'
 import { readBounded } from './bounded-file.ts'
 import type { CertificateConfig } from './certificates.ts'
 import type { Written } from './config.ts'
+import { EntityIndex } from './entity-index.ts'
 import { Unfit } from './field.ts'
 import { findFile } from './pem.ts'
-import { Registry } from './registry.ts'
 import {
   checkRegistryRealm,
   checkRegistryRule,
@@ -18,10 +18,10 @@ import type { RegistryGateConfig, WrittenService } from './services.ts'
 
 export function resolveRegistryRealms(
   written: Written,
-  certificates: Registry<CertificateConfig>,
+  certificates: EntityIndex<CertificateConfig>,
   context: ResolveContext,
-): Registry<RegistryRealmConfig> {
-  const realms = new Registry<RegistryRealmConfig>('registry_realms', context.report)
+): EntityIndex<RegistryRealmConfig> {
+  const realms = new EntityIndex<RegistryRealmConfig>('registry_realms', context.report)
   const services = new Map<string, string>()
   for (const realm of located<WrittenRegistryRealm>(written.registry_realms)) {
     const parts = [
@@ -44,13 +44,13 @@ export function resolveRegistryRealms(
 }
 
 function reportRobotsOfOneName({ robots = [] }: WrittenRegistryRealm, context: ResolveContext): void {
-  const names = new Registry<true>('robots', context.report)
+  const names = new EntityIndex<true>('robots', context.report)
   for (const robot of robots) names.add(robot, true)
 }
 
 function resolveRealm(
   realm: WrittenRegistryRealm,
-  certificates: Registry<CertificateConfig>,
+  certificates: EntityIndex<CertificateConfig>,
   context: ResolveContext,
 ): RegistryRealmConfig | undefined {
   const { certificate: reference, previous_certificates: previous, acl_file: file, issuer, ...rest } = realm
@@ -67,7 +67,7 @@ function resolveRealm(
 /** The gate of a service that is a registry; undefined for any other, or where the realm is none. */
 export function resolveRegistryGate(
   { at, registry }: WrittenService,
-  realms: Registry<RegistryRealmConfig>,
+  realms: EntityIndex<RegistryRealmConfig>,
   context: ResolveContext,
 ): RegistryGateConfig | undefined {
   if (!registry || context.broken.has(registry)) return undefined

@@ -2,17 +2,17 @@ import type { Slices } from '../slices.ts'
 import { checkAccessRules } from './access-rules.ts'
 import { checkCertificateDemands } from './certificate-demands.ts'
 import type { Written } from './config.ts'
-import { Registry } from './registry.ts'
+import { EntityIndex } from './entity-index.ts'
 import { located, nameOf, passes, type ResolveContext } from './resolve-context.ts'
 import { checkRoute, type RouteConfig, type WrittenRoute } from './routes.ts'
 import type { ServiceConfig, WrittenService } from './services.ts'
 
 export function* resolveRoutes(
   written: Written,
-  services: Registry<ServiceConfig>,
+  services: EntityIndex<ServiceConfig>,
   context: ResolveContext,
 ): Slices<RouteConfig[]> {
-  const registry = new Registry<RouteConfig>('routes', context.report)
+  const entities = new EntityIndex<RouteConfig>('routes', context.report)
   const add = function* (route: WrittenRoute, service: ServiceConfig | undefined): Slices<void> {
     const check = (each: WrittenRoute) => [
       ...checkRoute(each),
@@ -20,7 +20,7 @@ export function* resolveRoutes(
       ...checkAccessRules(each),
     ]
     const sound = passes(route, check, context)
-    registry.add(route, sound && service ? resolveRoute(route, service) : undefined)
+    entities.add(route, sound && service ? resolveRoute(route, service) : undefined)
     yield
   }
   const byPlace = new Map(services.values().map((service) => [service.at, service]))
@@ -31,7 +31,7 @@ export function* resolveRoutes(
     const { at, service } = route
     yield* add(route, service === undefined ? undefined : services.find(service, `${at}.service`, 'service'))
   }
-  return [...registry.values()]
+  return [...entities.values()]
 }
 
 function resolveRoute(route: WrittenRoute, service: ServiceConfig): RouteConfig {

@@ -3,8 +3,8 @@ import { checkAccessRules } from './access-rules.ts'
 import { checkCertificateDemands } from './certificate-demands.ts'
 import { type CaCertificateConfig, type CertificateConfig, NO_CERTIFICATE } from './certificates.ts'
 import type { Written } from './config.ts'
+import { EntityIndex } from './entity-index.ts'
 import type { ProxyConfig } from './proxy.ts'
-import { Registry } from './registry.ts'
 import type { RegistryRealmConfig } from './registry-realms.ts'
 import { located, nameOf, passes, type ResolveContext } from './resolve-context.ts'
 import { resolveRegistryGate } from './resolve-registry.ts'
@@ -13,9 +13,9 @@ import { checkRevocationMode, checkService, type ServiceConfig, type WrittenServ
 import type { UpstreamConfig } from './upstreams.ts'
 
 interface ServiceReferences {
-  readonly certificates: Registry<CertificateConfig>
-  readonly authorities: Registry<CaCertificateConfig>
-  readonly realms: Registry<RegistryRealmConfig>
+  readonly certificates: EntityIndex<CertificateConfig>
+  readonly authorities: EntityIndex<CaCertificateConfig>
+  readonly realms: EntityIndex<RegistryRealmConfig>
   /** By the name that a service has as its host. */
   readonly upstreams: ReadonlyMap<string, UpstreamConfig>
 }
@@ -24,8 +24,8 @@ export function* resolveServices(
   written: Written,
   references: ServiceReferences,
   context: ResolveContext,
-): Slices<Registry<ServiceConfig>> {
-  const registry = new Registry<ServiceConfig>('services', context.report)
+): Slices<EntityIndex<ServiceConfig>> {
+  const entities = new EntityIndex<ServiceConfig>('services', context.report)
   for (const entity of located<WrittenService>(written.services)) {
     const check = (each: WrittenService) => [
       ...checkService(each),
@@ -35,10 +35,10 @@ export function* resolveServices(
     ]
     const sound = passes(entity, check, context)
     const service = resolveService(entity, written.proxy, references, context)
-    registry.add(entity, sound && entity.enabled ? service : undefined)
+    entities.add(entity, sound && entity.enabled ? service : undefined)
     yield
   }
-  return registry
+  return entities
 }
 
 function resolveService(
@@ -90,7 +90,7 @@ function resolveService(
 function clientCertificate(
   { at, client_certificate: reference }: WrittenService,
   upstream: UpstreamConfig | undefined,
-  certificates: Registry<CertificateConfig>,
+  certificates: EntityIndex<CertificateConfig>,
 ): ServiceConfig['client_certificate'] {
   if (reference === undefined) return upstream?.client_certificate ?? 'default'
   if (reference === NO_CERTIFICATE) return 'none'

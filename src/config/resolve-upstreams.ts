@@ -1,16 +1,16 @@
 import { type TargetAddress, UNIX } from './addresses.ts'
 import type { CertificateConfig } from './certificates.ts'
 import type { Written } from './config.ts'
-import { Registry } from './registry.ts'
+import { EntityIndex } from './entity-index.ts'
 import { located, type ResolveContext } from './resolve-context.ts'
 import type { TargetConfig, UpstreamConfig, WrittenTarget, WrittenUpstream } from './upstreams.ts'
 
 export function resolveUpstreams(
   written: Written,
-  certificates: Registry<CertificateConfig>,
+  certificates: EntityIndex<CertificateConfig>,
   context: ResolveContext,
-): Registry<UpstreamConfig> {
-  const registry = new Registry<UpstreamConfig>('upstreams', context.report)
+): EntityIndex<UpstreamConfig> {
+  const entities = new EntityIndex<UpstreamConfig>('upstreams', context.report)
   const elsewhere = Map.groupBy(located<WrittenTarget>(written.targets), ({ upstream }) => upstream)
   for (const entity of located<WrittenUpstream>(written.upstreams)) {
     const own = [entity.name, entity.id].flatMap((label) => (label === undefined ? [] : (elsewhere.get(label) ?? [])))
@@ -19,24 +19,24 @@ export function resolveUpstreams(
     const client_certificate =
       reference && certificates.find(reference, `${at}.client_certificate`, 'client_certificate')
     const upstream = { at, name, algorithm, host_header, client_certificate: client_certificate || undefined, targets }
-    registry.add(entity, context.broken.has(entity) ? undefined : upstream)
+    entities.add(entity, context.broken.has(entity) ? undefined : upstream)
   }
   for (const [reference, targets] of elsewhere) {
     if (reference === undefined) continue
-    for (const target of targets) registry.find(reference, `${target.at}.upstream`, 'upstream')
+    for (const target of targets) entities.find(reference, `${target.at}.upstream`, 'upstream')
   }
-  return registry
+  return entities
 }
 
 function resolveTargets(targets: readonly WrittenTarget[], context: ResolveContext): TargetConfig[] {
-  const registry = new Registry<TargetConfig>('targets', context.report)
+  const entities = new EntityIndex<TargetConfig>('targets', context.report)
   for (const target of targets) {
     if (context.broken.has(target)) continue
     const { at, weight } = target
     const place = placeOf(target.target)
-    registry.add({ at, name: place.name }, { at, weight, ...place })
+    entities.add({ at, name: place.name }, { at, weight, ...place })
   }
-  return registry.values().filter(({ weight }) => weight > 0)
+  return entities.values().filter(({ weight }) => weight > 0)
 }
 
 /** An API on a Unix socket is called localhost, as in nginx. */

@@ -9,12 +9,12 @@ import { headerValues } from '../header-values.ts'
 import type { HttpResponse } from '../http-messages.ts'
 import type { Call, Service, User } from '../types.ts'
 import { authorizations } from './credentials.ts'
-import { type Demand, demandOf } from './demand.ts'
 import { denied, inRegistryWords, notFound, unauthorized } from './gate-refusals.ts'
 import type { GateTokens } from './gate-tokens.ts'
 import { forwardFiltered, type ListFilter } from './list-filter.ts'
 import { ListPages } from './list-pages.ts'
 import type { Realm } from './realm.ts'
+import { type RegistryRequest, readRequest } from './request.ts'
 import type { Subject } from './rights.ts'
 import { type Resource, scopeText } from './scope.ts'
 import { subjectOf } from './token-service.ts'
@@ -34,10 +34,10 @@ export interface RegistryGateOptions {
   readonly url: string | undefined
 }
 
-/** A caller of a registry, and what was found out about the right to do so. */
+/** A caller of a registry. */
 interface Visitor {
   readonly subject: Subject
-  /** Present for who came with a token: it holds all that may be done. */
+  /** Of the token, for a caller who showed one: then it alone says what the caller may do. */
   readonly claims: TokenClaims | undefined
 }
 
@@ -54,30 +54,30 @@ export class RegistryGate implements Service {
     const { method, target } = call
     const at = target.indexOf('?')
     const [path, query] = at < 0 ? [target, ''] : [target.slice(0, at), target.slice(at + 1)]
-    const demand = this.#demandOf(method, path, query)
-    const visitor = this.#visitorOf(call, demand)
-    if (!demand || hidesForm(call)) throw notFound(`${method} ${path} is no request to a registry`)
-    const judged = visitor.claims ? undefined : this.#judge(visitor.subject, demand)
+    const wanted = this.#requestOf(method, path, query)
+    const visitor = this.#visitorOf(call, wanted)
+    if (!wanted || hidesForm(call)) throw notFound(`${method} ${path} is no request to a registry`)
+    const judged = visitor.claims ? undefined : this.#judge(visitor.subject, wanted)
     if (judged instanceof Promise) await judged
-    const upstream = this.#callFor(call, visitor, demand)
+    const upstream = this.#callFor(call, visitor, wanted)
     const { backend, filter } = this.#options
-    if (!filter || !demand.list) return backend.forward(upstream, response)
-    const shown = this.#filterFor(visitor.subject, demand, path)
+    if (!filter || !wanted.list) return backend.forward(upstream, response)
+    const shown = this.#filterFor(visitor.subject, wanted, path)
     const asked = await shown.pages.asked(query)
     if (asked === undefined) throw notFound('a page that begins at a place of which the caller may not know')
     return forwardFiltered(backend, { ...upstream, target: asked === '' ? path : `${path}?${asked}` }, response, shown)
   }
 
-  tell(error: GatewayError): GatewayError {
+  translateRefusal(error: GatewayError): GatewayError {
     return inRegistryWords(error)
   }
 
-  /** A list that is filtered asks for no right of its own; its length, which HEAD would tell, is nobody's business then. */
-  #demandOf(method: string, path: string, query: string): Demand | undefined {
-    const demand = demandOf(method, path, query)
-    if (!this.#options.filter || !demand?.list) return demand
+  /** A filtered catalog needs no right of its own. HEAD is not served on filtered lists: it would tell their full length. */
+  #requestOf(method: string, path: string, query: string): RegistryRequest | undefined {
+    const wanted = readRequest(method, path, query)
+    if (!this.#options.filter || !wanted?.list) return wanted
     if (method === 'HEAD') return undefined
-    return demand.list === 'catalog' ? { ...demand, access: [] } : demand
+    return wanted.list === 'catalog' ? { ...wanted, access: [] } : wanted
   }
 
   async upgrade(_call: Call, _protocol: string, _socket: Duplex, _head: Buffer): Promise<void> {
@@ -85,25 +85,25 @@ export class RegistryGate implements Service {
   }
 
   /** @throws GatewayError with the challenge, for whoever has neither a certificate with rights nor a token */
-  #visitorOf(call: Call, demand: Demand | undefined): Visitor {
+  #visitorOf(call: Call, wanted: RegistryRequest | undefined): Visitor {
     const { realm, service } = this.#options
     const subject = subjectOf(realm, call, service, call.identity)
     const known = subject.user !== undefined || (subject.certificate !== undefined && realm.rights.byCertificate)
     const token = bearerOf(call)
     if (token === undefined) {
       if (known) return { subject, claims: undefined }
-      throw unauthorized(this.#challenge(call, demand?.access ?? []), 'neither a certificate with rights nor a token')
+      throw unauthorized(this.#challenge(call, wanted?.access ?? []), 'neither a certificate with rights nor a token')
     }
-    const challenge = (error: string) => this.#challenge(call, demand?.access ?? [], error)
+    const challenge = (error: string) => this.#challenge(call, wanted?.access ?? [], error)
     const claims = realm.signer.verify(token, Date.now())
     if (!claims || claims.audience !== service) throw unauthorized(challenge('invalid_token'), 'no valid token of ours')
     if (subject.user && subject.user.name !== claims.subject) {
       throw unauthorized(challenge('invalid_token'), `a token for ${claims.subject}, shown by ${subject.user.name}`)
     }
-    if (demand && !allows(claims, demand)) {
+    if (wanted && !allows(claims, wanted)) {
       throw unauthorized(
         challenge('insufficient_scope'),
-        `the token does not say ${demand.access.map(scopeText).join(' ')}`,
+        `the token does not say ${wanted.access.map(scopeText).join(' ')}`,
       )
     }
     call.record.user ??= claims.subject === '' ? undefined : claims.subject
@@ -116,13 +116,13 @@ export class RegistryGate implements Service {
   }
 
   /** A promise only where something has to be waited for. @throws GatewayError GW_FORBIDDEN, or GW_UNDECIDED */
-  #judge(subject: Subject, demand: Demand): void | Promise<void> {
+  #judge(subject: Subject, wanted: RegistryRequest): void | Promise<void> {
     const waiting: Promise<void>[] = []
-    for (const resource of demand.access) {
-      const judgement = this.#options.realm.rights.judge(subject, resource, demand.tag)
+    for (const resource of wanted.access) {
+      const judgement = this.#options.realm.rights.judge(subject, resource, wanted.tag)
       const check = ({ granted }: { granted: readonly string[] }) => {
         const missing = resource.actions.filter((action) => !granted.includes(action))
-        if (missing.length > 0) throw denied({ ...resource, actions: missing }, demand.tag)
+        if (missing.length > 0) throw denied({ ...resource, actions: missing }, wanted.tag)
       }
       if (judgement instanceof Promise) waiting.push(judgement.then(check))
       else check(judgement)
@@ -130,7 +130,7 @@ export class RegistryGate implements Service {
     return waiting.length > 0 ? Promise.all(waiting).then(() => {}) : undefined
   }
 
-  #filterFor(subject: Subject, { list, access }: Demand, path: string): ListFilter {
+  #filterFor(subject: Subject, { list, access }: RegistryRequest, path: string): ListFilter {
     const { rights, pageKey } = this.#options.realm
     const name = access[0]?.name ?? ''
     const mayShow = (entry: string) => {
@@ -142,12 +142,12 @@ export class RegistryGate implements Service {
     return { list: list === 'catalog' ? 'repositories' : 'tags', mayShow, pages: new ListPages(pageKey, path, mayShow) }
   }
 
-  /** The same request with our Authorization in place of the client's, which the registry has no business with. */
-  #callFor(call: Call, { subject, claims }: Visitor, demand: Demand): Call {
+  /** The same call with our Authorization in place of the client's, which is not meant for the registry. */
+  #callFor(call: Call, { subject, claims }: Visitor, wanted: RegistryRequest): Call {
     const own = withoutAuthorization(call.headers.own)
     const { tokens } = this.#options
     const name = claims ? claims.subject : (subject.user?.name ?? '')
-    if (tokens) own.push('Authorization', tokens.authorization(name, demand.token, Date.now()))
+    if (tokens) own.push('Authorization', tokens.authorization(name, wanted.token, Date.now()))
     return { ...call, headers: { own, constant: call.headers.constant } }
   }
 
@@ -168,15 +168,15 @@ export function challengePath(realm: string): string {
   return `/auth/realms/${realm}/protocol/docker-v2/auth`
 }
 
-/** Undefined without one. Basic, as `Og==` of skopeo, says nothing here: the challenge tells where it does. */
+/** Undefined without one. Basic, as skopeo's `Og==`, is ignored here: the challenge sends the client to where it counts. */
 function bearerOf({ request }: Call): string | undefined {
   const found = authorizations(request.rawHeaders)
   if (found.length > 1) throw new GatewayError('GW_BAD_REQUEST', 'two Authorization headers')
   return /^bearer +([A-Za-z0-9._~+/-]+=*) *$/i.exec(found[0] ?? '')?.[1]
 }
 
-function allows({ access }: TokenClaims, demand: Demand): boolean {
-  return demand.access.every(({ type, name, actions }) => {
+function allows({ access }: TokenClaims, wanted: RegistryRequest): boolean {
+  return wanted.access.every(({ type, name, actions }) => {
     const granted = access.find((each) => each.type === type && each.name === name)?.actions ?? []
     return actions.every((action) => granted.includes(action))
   })

@@ -50,7 +50,7 @@ export class TokenService implements Service {
     send(response, call.id, await this.#answer(call, response))
   }
 
-  tell(error: GatewayError): GatewayError {
+  translateRefusal(error: GatewayError): GatewayError {
     return inRegistryWords(error)
   }
 

@@ -71,7 +71,7 @@ describe('who is calling is settled before anything is forwarded', () => {
 
   async function handled(
     parts: Partial<Phases>,
-    tell?: Service['tell'],
+    translateRefusal?: Service['translateRefusal'],
   ): Promise<{ identity: Identity | undefined; refused: unknown[] }> {
     const refused: unknown[] = []
     let identity: Identity | undefined
@@ -81,7 +81,7 @@ describe('who is calling is settled before anything is forwarded', () => {
         identity = call.identity
       },
       upgrade: async () => {},
-      ...(tell && { tell }),
+      ...(translateRefusal && { translateRefusal }),
     }
     const match: Match = {
       route: { name: 'route', service },

@@ -7,8 +7,8 @@ type Named = Located & { readonly [key in 'id' | NameKey]?: string | undefined }
 /** The setting that holds the name: Kong's consumers have a username instead. */
 type NameKey = 'name' | 'username' | 'custom_id' | 'issuer'
 
-/** The entities of one kind by name and id, which Kong's references may use alike. */
-export class Registry<T> {
+/** The entities of one kind, found by name or by id: Kong's references may use either. */
+export class EntityIndex<T> {
   readonly #kind: string
   readonly #report: (problem: Problem) => void
   readonly #known = new Map<string, T | undefined>()
@@ -22,7 +22,7 @@ export class Registry<T> {
     this.#nameKey = nameKey
   }
 
-  /** `value` is undefined for an entity that cannot or shall not be used; references to it are no mistake. */
+  /** @param value undefined for an entity that is disabled or cannot be used; a reference to it is not reported */
   add(entity: Named, value: T | undefined): void {
     if (value !== undefined) this.#values.push(value)
     for (const key of ['id', this.#nameKey] as const) {
@@ -35,7 +35,7 @@ export class Registry<T> {
     }
   }
 
-  /** The entity that a setting refers to; reports it if there is none. */
+  /** The entity that the setting at `path` refers to. Reports a reference to nothing. */
   find(reference: string, path: string, setting: string): T | undefined {
     if (!this.#known.has(reference)) {
       const meant = didYouMean(reference, this.#known.keys())

@@ -1,14 +1,14 @@
-/** What a request to a registry is about, from its method and path alone: distribution's routes, read from their end. */
+/** What a request asks of a registry, from its method and path alone. The paths are distribution's; a name may hold slashes, so they are matched from their end. */
 import { LONGEST_REPOSITORY, type Resource } from './scope.ts'
 
-export interface Demand {
+export interface RegistryRequest {
   /** What the caller must be allowed to do; empty for `/v2/`, which only asks who it is. */
   readonly access: readonly Resource[]
-  /** What the registry wants to see in the token for it. */
+  /** What the registry expects to find in the token. */
   readonly token: readonly Resource[]
-  /** The tag that is named; empty where none is. */
+  /** The tag that the request names; empty where it names none. */
   readonly tag: string
-  /** Answers that can be cut down to what the caller may see. */
+  /** Set where the answer is a list, which can be reduced to what the caller may see. */
   readonly list?: 'catalog' | 'tags'
 }
 
@@ -18,8 +18,8 @@ export const TAG = /^\w[\w.-]{0,127}$/
 const DIGEST = /^[A-Za-z][A-Za-z0-9]*(?:[+._-][A-Za-z][A-Za-z0-9]*)*:[0-9a-fA-F]{32,}$/
 const UPLOAD = /^[\w.=-]+$/
 
-const ANYBODY: Demand = { access: [], token: [], tag: '' }
-const CATALOG: Demand = {
+const ANYBODY: RegistryRequest = { access: [], token: [], tag: '' }
+const CATALOG: RegistryRequest = {
   access: [{ type: 'registry', name: 'catalog', actions: ['*'] }],
   token: [{ type: 'registry', name: 'catalog', actions: ['*'] }],
   tag: '',
@@ -27,10 +27,10 @@ const CATALOG: Demand = {
 }
 
 /**
- * Undefined for whatever is no request of the protocol: what the gate does not understand it cannot judge.
+ * Undefined for what is no request of the protocol: the gate cannot judge what it does not understand.
  * @param query without `?`
  */
-export function demandOf(method: string, path: string, query: string): Demand | undefined {
+export function readRequest(method: string, path: string, query: string): RegistryRequest | undefined {
   const reads = method === 'GET' || method === 'HEAD'
   if (path === '/v2/' || path === '/v2') return reads ? ANYBODY : undefined
   if (path === '/v2/_catalog') return reads ? CATALOG : undefined
@@ -52,12 +52,12 @@ export function demandOf(method: string, path: string, query: string): Demand | 
   }
 }
 
-function about(name: string, actions: readonly string[], tag = '', token = actions): Demand {
+function about(name: string, actions: readonly string[], tag = '', token = actions): RegistryRequest {
   const resource = { type: 'repository', name, actions }
   return { access: [resource], token: token === actions ? [resource] : [{ ...resource, actions: token }], tag }
 }
 
-function manifest(method: string, name: string, reference: string, query: string): Demand | undefined {
+function manifest(method: string, name: string, reference: string, query: string): RegistryRequest | undefined {
   const isTag = TAG.test(reference)
   if (!isTag && !DIGEST.test(reference)) return undefined
   const tag = isTag ? reference : ''
@@ -75,7 +75,7 @@ function manifest(method: string, name: string, reference: string, query: string
   }
 }
 
-function upload(method: string, name: string, id: string, query: string): Demand | undefined {
+function upload(method: string, name: string, id: string, query: string): RegistryRequest | undefined {
   if (id === '') return method === 'POST' ? beginning(name, query) : undefined
   if (!UPLOAD.test(id)) return undefined
   switch (method) {
@@ -93,7 +93,7 @@ function upload(method: string, name: string, id: string, query: string): Demand
 }
 
 /** An upload may mount a layer of another repository, which must be one that the caller may pull from. */
-function beginning(name: string, query: string): Demand | undefined {
+function beginning(name: string, query: string): RegistryRequest | undefined {
   const own = about(name, ['pull', 'push'])
   if (query === '') return own
   // Two readings of a query would be one too many: what Go and we might split differently is refused.

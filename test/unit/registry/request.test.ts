@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals'
-import { demandOf } from '../../../src/registry/demand.ts'
+import { readRequest } from '../../../src/registry/request.ts'
 import { scopeText } from '../../../src/registry/scope.ts'
 
 const DIGEST = `sha256:${'a'.repeat(64)}`
@@ -33,18 +33,18 @@ describe('what a request is about', () => {
     ['GET /v2/blobs/uploads/tags/list', ['repository:blobs/uploads:pull'], ''],
     ['POST /v2/x/blobs/uploads/blobs/uploads/', ['repository:x/blobs/uploads:pull,push'], ''],
     ['GET /v2/a/manifests/manifests/latest', ['repository:a/manifests:pull'], 'latest'],
-  ])('%s', (request, access, tag) => {
-    const [method = '', target = ''] = request.split(' ')
+  ])('%s', (line, access, tag) => {
+    const [method = '', target = ''] = line.split(' ')
     const [path = '', query = ''] = target.split('?')
-    const demand = demandOf(method, path, query)
-    expect(demand?.access.map(scopeText)).toEqual(access)
-    expect(demand?.tag).toBe(tag)
+    const read = readRequest(method, path, query)
+    expect(read?.access.map(scopeText)).toEqual(access)
+    expect(read?.tag).toBe(tag)
   })
 
   test('who may push may give up an upload; the registry calls that delete', () => {
-    const demand = demandOf('DELETE', `/v2/a/blobs/uploads/${UUID}`, '')
-    expect(demand?.access.map(scopeText)).toEqual(['repository:a:pull,push'])
-    expect(demand?.token.map(scopeText)).toEqual(['repository:a:delete'])
+    const read = readRequest('DELETE', `/v2/a/blobs/uploads/${UUID}`, '')
+    expect(read?.access.map(scopeText)).toEqual(['repository:a:pull,push'])
+    expect(read?.token.map(scopeText)).toEqual(['repository:a:delete'])
   })
 })
 
@@ -81,9 +81,9 @@ describe('what is no request to a registry is not judged, and so not let through
     `GET /v2/${'a/'.repeat(200)}b/tags/list`,
     'GET /v2/team/app',
     'GET /v2/team/app/debug/vars',
-  ])('%s', (request) => {
-    const [method = '', target = ''] = request.split(' ')
+  ])('%s', (line) => {
+    const [method = '', target = ''] = line.split(' ')
     const [path = '', query = ''] = target.split('?')
-    expect(demandOf(method, path, query)).toBeUndefined()
+    expect(readRequest(method, path, query)).toBeUndefined()
   })
 })
