@@ -3,8 +3,7 @@ import { GatewayError } from '../errors.ts'
 import type { Connection } from '../types.ts'
 import { plainAddress } from './addresses.ts'
 import { joined } from './forwarded.ts'
-import { XFCC } from './presets.ts'
-import { parseXfcc } from './xfcc.ts'
+import { parseXfcc, XFCC } from './xfcc.ts'
 
 export type ForwardMode = 'SANITIZE' | 'FORWARD_ONLY' | 'APPEND_FORWARD' | 'SANITIZE_SET' | 'ALWAYS_FORWARD_ONLY'
 

@@ -1,11 +1,13 @@
-/** What the backend is told about the caller: the configured headers and the presets, compiled once and written once per connection and identity. */
+/** The headers that tell the backend who is calling: those of the configuration and of presets. They are compiled once, and written once per connection and identity. */
 import { GatewayError } from '../errors.ts'
 import type { Connection, Identity } from '../types.ts'
 import { type ForwardMode, writesElement } from './client-cert-forwarding.ts'
-import { type IdentityField, identityValue } from './fields.ts'
+import type { IdentityField } from './fields.ts'
 import { fold } from './fold.ts'
-import { PRESETS, type Preset, type PresetName, type Value, XFCC, type XfccDetail } from './presets.ts'
+import { type HeaderValue, valueOfField } from './header-value.ts'
+import { PRESETS, type Preset, type PresetName } from './presets.ts'
 import { compileTemplate, type TemplatePart } from './template.ts'
+import { XFCC, type XfccDetail } from './xfcc.ts'
 
 export interface IdentityHeadersOptions {
   /** Header name → the field that it holds, or a template. */
@@ -14,7 +16,7 @@ export interface IdentityHeadersOptions {
   /** Envoy's `forward_client_cert_details` and `set_current_client_cert_details`. */
   readonly forwarding?: ForwardMode
   readonly details?: readonly XfccDetail[]
-  /** Bytes that one header's value may have. */
+  /** The most bytes that one header's value may have. */
   readonly maxSize?: number
   /** The URIs of the certificate that this connection was shown. */
   readonly ownUris?: (connection: Connection) => readonly string[]
@@ -24,7 +26,7 @@ export interface IdentityHeadersOptions {
 export interface IdentityHeaders {
   /**
    * Flat name, value list. Made once per connection and identity; the same array each time, so it must not be changed.
-   * @throws GatewayError GW_IDENTITY_TOO_LARGE: a caller of whom only a part can be told is somebody else
+   * @throws GatewayError GW_IDENTITY_TOO_LARGE: a shortened name could be another caller's
    */
   for(connection: Connection, identity?: Identity): readonly string[]
 }
@@ -36,15 +38,15 @@ export interface IdentityHeaders {
 export function createIdentityHeaders(options: IdentityHeadersOptions): IdentityHeaders {
   const { maxSize = Number.POSITIVE_INFINITY, ownUris = () => [] } = options
   const writers = writersOf(options)
-  // Of a connection the last identity is remembered: hardly any connection has two.
+  // Only the last identity of a connection is remembered: few connections have a second one.
   const known = new WeakMap<Connection, Made>()
 
   const make = (connection: Connection, identity: Identity | undefined): Made => {
-    const told = { connection, identity, ownUris: ownUris(connection) }
+    const facts = { connection, identity, ownUris: ownUris(connection) }
     const flat: string[] = []
     let tooLarge: string | undefined
-    for (const [name, read] of writers) {
-      const value = read(told)
+    for (const [name, write] of writers) {
+      const value = write(facts)
       if (value) flat.push(name, value)
       if (value && value.length > maxSize)
         tooLarge ??= `${name} would have ${value.length} bytes, the limit is ${maxSize}`
@@ -70,17 +72,15 @@ interface Made {
 }
 
 function writersOf({ headers = {}, presets = [], forwarding = 'SANITIZE_SET', details = [] }: IdentityHeadersOptions) {
-  const configured = Object.entries(headers).map(([name, holds]): [string, Value] => [
+  const configured = Object.entries(headers).map(([name, holds]): [string, HeaderValue] => [
     name,
-    typeof holds === 'string'
-      ? ({ connection, identity }) => identityValue(holds, connection, identity)
-      : compileTemplate(holds),
+    typeof holds === 'string' ? valueOfField(holds) : compileTemplate(holds),
   ])
-  const chosen = presets.flatMap((name) => Object.entries<Value>(PRESETS[name]({ details }) satisfies Preset))
+  const chosen = presets.flatMap((name) => Object.entries<HeaderValue>(PRESETS[name]({ details }) satisfies Preset))
   return [...configured, ...chosen.filter(([name]) => name !== XFCC || writesElement(forwarding))]
 }
 
-/** Two headers that a backend behind CGI could not tell apart, as `[one, other]`. */
+/** Pairs of headers that a backend behind CGI could not tell apart. */
 export function sameNames(headers: readonly (readonly [source: string, name: string])[]): [string, string][] {
   const seen = new Map<string, string>()
   return headers.flatMap(([source, name]): [string, string][] => {

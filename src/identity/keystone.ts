@@ -1,35 +1,30 @@
-/** The headers of keystonemiddleware's auth_token, which OpenStack's services and whatever is written like them read. */
+/** The headers of keystonemiddleware's auth_token, which OpenStack's services read, and others that are written like them. */
 import type { Identity } from '../types.ts'
-import { identityValue, printable } from './fields.ts'
+import { printable } from './fields.ts'
 import { fold } from './fold.ts'
-import type { Preset, Told, Value } from './presets.ts'
+import { type HeaderValue, valueOfField } from './header-value.ts'
 
-/** What the Identity API's tokens tell besides the user, under Keystone's names. */
+/** What a token of the Identity API says besides its user, by Keystone's name for it. */
 const attribute =
-  (name: string): Value =>
+  (name: string): HeaderValue =>
   ({ identity }) =>
     printable(identity?.attributes?.[name] ?? '') || undefined
 
-const user =
-  (field: 'user' | 'user_id'): Value =>
-  ({ connection, identity }: Told) =>
-    identityValue(field, connection, identity)
-
-/** Only where somebody is known: a backend takes any of these for proven. */
+/** Only where the user is known: a backend takes any of these headers as proof of one. */
 const whereKnown =
-  (value: (identity: Identity) => string | undefined): Value =>
+  (value: (identity: Identity) => string | undefined): HeaderValue =>
   ({ identity }) =>
     identity?.user && value(identity)
 
-const userName = user('user')
+const userName = valueOfField('user')
 const projectId = attribute('project_id')
 const projectName = attribute('project_name')
 const roles = attribute('roles')
 
-export const keystone: Preset = {
+export const keystone: Readonly<Record<string, HeaderValue>> = {
   // As with delay_auth_decision: where a route lets strangers pass, the backend decides.
   'X-Identity-Status': ({ identity }) => (identity?.user ? 'Confirmed' : 'Invalid'),
-  'X-User-Id': user('user_id'),
+  'X-User-Id': valueOfField('user_id'),
   'X-User-Name': userName,
   'X-User-Domain-Id': attribute('user_domain_id'),
   'X-User-Domain-Name': attribute('user_domain_name'),
@@ -50,7 +45,7 @@ export const keystone: Preset = {
   'X-Tenant': projectName,
 }
 
-/** What auth_token writes of a second token, and we never do: not from clients either. */
+/** What auth_token writes about a second token. We never write these, and never let a client's own through. */
 export const KEYSTONE_ONLY: readonly string[] = [
   ...['X-Service-Identity-Status', 'X-Service-Catalog', 'X-Service-Roles'],
   ...['User-Id', 'User-Name', 'User-Domain-Id', 'User-Domain-Name', 'Domain-Id', 'Domain-Name'].map(ofService),

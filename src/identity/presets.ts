@@ -1,67 +1,49 @@
-/** The words in which other gateways tell a backend who is calling: whoever reads theirs can read ours (docs/identity.md). */
+/** The headers by which other gateways tell a backend who is calling, so that a backend made for one of them can read ours (docs/identity.md). */
 import type { CertificateFacts } from '../tls-cert-utils/certificate.ts'
-import type { Connection, Identity } from '../types.ts'
-import { type IdentityField, identityValue } from './fields.ts'
+import type { Connection } from '../types.ts'
+import type { IdentityField } from './fields.ts'
 import { haproxyTime, haproxyVerify } from './haproxy.ts'
+import { type HeaderValue, valueOfField } from './header-value.ts'
 import { keystone } from './keystone.ts'
 import { traefikCertificates, traefikInfo } from './traefik.ts'
-import { createXfccElement } from './xfcc.ts'
+import { createXfccElement, XFCC, type XfccDetail } from './xfcc.ts'
 
-/** What there is to tell about one connection and its caller. */
-export interface Told {
-  readonly connection: Connection
-  readonly identity: Identity | undefined
-  /** The URIs of the certificate that we showed the client, for XFCC's `By`. */
-  readonly ownUris: readonly string[]
-}
+export type Preset = Readonly<Record<string, HeaderValue>>
 
-/** One header's value; undefined where there is nothing to say. */
-export type Value = (told: Told) => string | undefined
-
-export type Preset = Readonly<Record<string, Value>>
-
-/** A field, in every case: of use where the verdict stands beside it. */
-const fact =
-  (field: IdentityField): Value =>
-  ({ connection, identity }) =>
-    identityValue(field, connection, identity)
-
-/** Of a certificate that was shown, good or bad: only where the verdict stands beside it. */
+/** From the certificate, whether or not it passed: only for presets that also have a header with the verdict. */
 const shown =
-  (value: (certificate: CertificateFacts) => string | undefined): Value =>
+  (value: (certificate: CertificateFacts) => string | undefined): HeaderValue =>
   ({ connection: { certificate } }) =>
     certificate && value(certificate)
 
-/**
- * Only of a certificate that passed: these dialects have no word for the verdict, so that a backend takes what they say as proven.
- */
+/** Only where the certificate passed: these presets have no header with the verdict, so a backend takes what they say as proven. */
 const proven =
-  (value: Value): Value =>
-  (told) =>
-    told.connection.verification.result === 'SUCCESS' && told.connection.certificate ? value(told) : undefined
+  (value: HeaderValue): HeaderValue =>
+  (facts) =>
+    facts.connection.verification.result === 'SUCCESS' && facts.connection.certificate ? value(facts) : undefined
 
-const provenFact = (field: IdentityField) => proven(fact(field))
+const provenFact = (field: IdentityField) => proven(valueOfField(field))
 
-/** As many chain certificates as Apache's variables name here; OpenSSL takes more, nobody sends them. */
+/** How many certificates of the chain get a variable. OpenSSL accepts longer chains; nobody sends them. */
 const CHAIN_VARIABLES = 9
 
-/** nginx has variables but no names for headers; these are made of the variables' own. */
+/** nginx has variables and no header names of its own; these are made from the names of its variables. */
 const nginx: Preset = {
-  'X-SSL-Client-Verify': fact('verify'),
-  'X-SSL-Client-S-DN': fact('subject_dn'),
-  'X-SSL-Client-I-DN': fact('issuer_dn'),
-  'X-SSL-Client-Serial': fact('serial'),
-  'X-SSL-Client-Fingerprint': fact('fingerprint'),
-  'X-SSL-Client-V-Start': fact('not_before'),
-  'X-SSL-Client-V-End': fact('not_after'),
-  'X-SSL-Client-Escaped-Cert': fact('escaped_cert'),
+  'X-SSL-Client-Verify': valueOfField('verify'),
+  'X-SSL-Client-S-DN': valueOfField('subject_dn'),
+  'X-SSL-Client-I-DN': valueOfField('issuer_dn'),
+  'X-SSL-Client-Serial': valueOfField('serial'),
+  'X-SSL-Client-Fingerprint': valueOfField('fingerprint'),
+  'X-SSL-Client-V-Start': valueOfField('not_before'),
+  'X-SSL-Client-V-End': valueOfField('not_after'),
+  'X-SSL-Client-Escaped-Cert': valueOfField('escaped_cert'),
 }
 
 const ingressNginx: Preset = {
-  'ssl-client-verify': fact('verify'),
-  'ssl-client-subject-dn': fact('subject_dn'),
-  'ssl-client-issuer-dn': fact('issuer_dn'),
-  'ssl-client-cert': fact('escaped_cert'),
+  'ssl-client-verify': valueOfField('verify'),
+  'ssl-client-subject-dn': valueOfField('subject_dn'),
+  'ssl-client-issuer-dn': valueOfField('issuer_dn'),
+  'ssl-client-cert': valueOfField('escaped_cert'),
 }
 
 /** Kong's tls-metadata-headers, and what its authentication plugins tell of the consumer. */
@@ -71,12 +53,12 @@ const kong: Preset = {
   'X-Client-Cert-Issuer-DN': provenFact('issuer_dn'),
   'X-Client-Cert-Subject-DN': provenFact('subject_dn'),
   'X-Client-Cert-Fingerprint': provenFact('fingerprint'),
-  'X-Consumer-ID': fact('user_id'),
-  'X-Consumer-Custom-ID': fact('custom_id'),
-  'X-Consumer-Username': fact('user'),
-  'X-Consumer-Groups': fact('groups'),
-  'X-Credential-Identifier': fact('credential'),
-  'X-Anonymous-Consumer': fact('anonymous'),
+  'X-Consumer-ID': valueOfField('user_id'),
+  'X-Consumer-Custom-ID': valueOfField('custom_id'),
+  'X-Consumer-Username': valueOfField('user'),
+  'X-Consumer-Groups': valueOfField('groups'),
+  'X-Credential-Identifier': valueOfField('credential'),
+  'X-Anonymous-Consumer': valueOfField('anonymous'),
 }
 
 const traefik: Preset = {
@@ -92,26 +74,26 @@ const haproxy: Preset = {
   'X-SSL': ({ connection }) => (connection.protocol === '' ? undefined : '1'),
   'X-SSL-Client-Verify': ({ connection }) => haproxyVerify(connection.verification),
   'X-SSL-Client-SHA1': shown(({ fingerprintSha1 }) => fingerprintSha1.toUpperCase()),
-  'X-SSL-Client-DN': fact('subject_dn_legacy'),
-  'X-SSL-Client-CN': fact('subject_cn'),
-  'X-SSL-Issuer': fact('issuer_dn_legacy'),
+  'X-SSL-Client-DN': valueOfField('subject_dn_legacy'),
+  'X-SSL-Client-CN': valueOfField('subject_cn'),
+  'X-SSL-Issuer': valueOfField('issuer_dn_legacy'),
   'X-SSL-Client-NotBefore': shown(({ notBefore }) => haproxyTime(notBefore)),
   'X-SSL-Client-NotAfter': shown(({ notAfter }) => haproxyTime(notAfter)),
-  'X-SSL-Client-Cert': fact('cert_base64'),
+  'X-SSL-Client-Cert': valueOfField('cert_base64'),
 }
 
 /** mod_ssl's variables as mod_headers writes them: the line ends of a PEM become blanks. */
 const apache: Preset = {
-  SSL_CLIENT_VERIFY: fact('verify'),
-  SSL_CLIENT_M_SERIAL: fact('serial'),
-  SSL_CLIENT_S_DN: fact('subject_dn'),
-  SSL_CLIENT_S_DN_CN: fact('subject_cn'),
-  SSL_CLIENT_I_DN: fact('issuer_dn'),
-  SSL_CLIENT_V_START: fact('not_before'),
-  SSL_CLIENT_V_END: fact('not_after'),
+  SSL_CLIENT_VERIFY: valueOfField('verify'),
+  SSL_CLIENT_M_SERIAL: valueOfField('serial'),
+  SSL_CLIENT_S_DN: valueOfField('subject_dn'),
+  SSL_CLIENT_S_DN_CN: valueOfField('subject_cn'),
+  SSL_CLIENT_I_DN: valueOfField('issuer_dn'),
+  SSL_CLIENT_V_START: valueOfField('not_before'),
+  SSL_CLIENT_V_END: valueOfField('not_after'),
   SSL_CLIENT_CERT: shown(({ pem }) => onOneLine(pem)),
   ...Object.fromEntries(
-    Array.from({ length: CHAIN_VARIABLES }, (_, n): [string, Value] => [
+    Array.from({ length: CHAIN_VARIABLES }, (_, n): [string, HeaderValue] => [
       `SSL_CLIENT_CERT_CHAIN_${n}`,
       ({ connection: { chain } }) => chain[n] && onOneLine(chain[n].pem),
     ]),
@@ -127,8 +109,6 @@ const awsAlb: Preset = {
   ),
   'X-Amzn-Mtls-Clientcert-Leaf': proven(shown(({ escapedPem }) => withSafeCharacters(escapedPem))),
 }
-
-export const XFCC = 'X-Forwarded-Client-Cert'
 
 export const PRESETS = {
   nginx: () => nginx,
@@ -151,8 +131,6 @@ export interface PresetOptions {
   /** Envoy's `set_current_client_cert_details`. */
   readonly details: readonly XfccDetail[]
 }
-
-export type XfccDetail = 'subject' | 'cert' | 'chain' | 'dns' | 'uri'
 
 /** Every header that a preset may write. */
 export function headersOf(preset: PresetName): string[] {

@@ -1,8 +1,8 @@
 /** A header made of several facts and text: `id={serial};dn={subject_dn|quoted}`, compiled when the configuration is read. */
 import { type IdentityField, identityValue } from './fields.ts'
-import type { Value } from './presets.ts'
+import type { HeaderValue } from './header-value.ts'
 
-/** How a fact that may hold anything is kept from being read as the text around it. */
+/** How a fact is encoded, so that no part of it can be read as the text around it. */
 export type TemplateFilter = 'quoted' | 'escaped' | 'base64' | 'raw'
 
 export type TemplatePart = string | { readonly fact: IdentityField; readonly filter?: TemplateFilter | undefined }
@@ -19,8 +19,8 @@ function quoted(value: string): string {
   return `"${value.replace(/["\\]/g, '\\$&')}"`
 }
 
-/** A fact that is missing leaves the header out: half a sentence would say something else. */
-export function compileTemplate(parts: readonly TemplatePart[]): Value {
+/** The whole header is left out where one of its facts is missing: the rest alone would mean something else. */
+export function compileTemplate(parts: readonly TemplatePart[]): HeaderValue {
   return ({ connection, identity }) => {
     let text = ''
     for (const part of parts) {

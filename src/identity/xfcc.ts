@@ -1,6 +1,10 @@
 /** Envoy's X-Forwarded-Client-Cert: one element per hop, each a list of `key=value` pairs. */
 import type { CertificateFacts } from '../tls-cert-utils/certificate.ts'
-import type { Told, XfccDetail } from './presets.ts'
+import type { CallerFacts } from './header-value.ts'
+
+export const XFCC = 'X-Forwarded-Client-Cert'
+
+export type XfccDetail = 'subject' | 'cert' | 'chain' | 'dns' | 'uri'
 
 /** In Envoy's order, whatever the order of the setting. */
 const DETAILS: Readonly<
@@ -15,7 +19,7 @@ const DETAILS: Readonly<
 }
 
 /** This hop's element. `By` and `Hash` are always there; `By` where our own certificate has a URI, as in Envoy. */
-export function createXfccElement(details: readonly XfccDetail[]): (told: Told) => string | undefined {
+export function createXfccElement(details: readonly XfccDetail[]): (facts: CallerFacts) => string | undefined {
   const chosen = (Object.keys(DETAILS) as XfccDetail[]).filter((detail) => details.includes(detail))
   return ({ connection: { certificate, chain }, ownUris }) =>
     certificate &&

@@ -2,7 +2,7 @@
 import type { MappedUsers } from '../auth/mapped-users.ts'
 import { plainAddress } from '../identity/addresses.ts'
 import { createCertificateHeader } from '../identity/certificate-header.ts'
-import { XFCC } from '../identity/presets.ts'
+import { XFCC } from '../identity/xfcc.ts'
 import { accepts } from '../listener/admission.ts'
 import { type Presented, PresentedCertificates } from '../listener/presented-certificates.ts'
 import { PresentedStreams } from '../listener/presented-streams.ts'
