@@ -35,6 +35,10 @@ export interface CertificateInUse {
   readonly name: string
   /** Milliseconds since the epoch. */
   readonly notAfter: number
+  /** Of it and of what is sent with it; no label has them, since there may be thousands. */
+  readonly subjects: readonly string[]
+  /** Whoever certified the last of them; undefined where it did so itself. */
+  readonly issuer: string | undefined
 }
 
 export interface CrlInUse {

@@ -2,7 +2,7 @@ import type { Command } from 'commander'
 import { listenText, loadConfig, type ServiceConfig } from '../config/index.ts'
 import { ConfigError, describeProblem, type Problem } from '../errors.ts'
 import { createLog } from '../log.ts'
-import { createMetrics } from '../metrics.ts'
+import { type CertificateInUse, createMetrics } from '../metrics.ts'
 import { createLasting } from '../runtime/lasting.ts'
 import { buildRuntime, type Runtime } from '../runtime/runtime.ts'
 import { withConfigOption } from './config-option.ts'
@@ -58,7 +58,7 @@ function print(name: string, { config, materials, warnings }: Runtime): void {
     }),
     ...config.routes.map(({ name, service }) => `  route ${name} -> ${destinationOf(service)}`),
     ...materials.certificatesInUse.map(
-      ({ role, name: owner, notAfter }) => `  ${role} certificate ${owner}: ${remaining(notAfter)}`,
+      (each) => `  ${each.role} certificate ${each.name}: ${subjectsOf(each)}, ${remaining(each.notAfter)}`,
     ),
     ...materials.crlsInUse.map(
       ({ name: issuer, nextUpdate }) => `  revocation list of ${issuer}: next update ${day(nextUpdate)}`,
@@ -79,6 +79,12 @@ function destinationOf({ builtin, protocol, path = '', upstream, targets }: Serv
   const more = targets.length - names.length
   if (more > 0) names.push(`${more} more`)
   return `${protocol}://${upstream.name}${path} (${names.join(', ') || 'no targets'})`
+}
+
+/** Where an intermediate is missing from what is sent, this shows who would have to stand there. */
+function subjectsOf({ subjects, issuer }: CertificateInUse): string {
+  const chain = subjects.map((subject) => subject || '(empty subject)').join(' < ')
+  return issuer === undefined ? chain : `${chain}, issued by ${issuer}`
 }
 
 function printProblems(name: string, problems: readonly Problem[], warnings: readonly Problem[]): void {

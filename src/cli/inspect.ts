@@ -59,7 +59,8 @@ backend would get. Fields of the connection itself (protocol, cipher) are shown 
 The verdict is the gateway's own reading of the rules that OpenSSL follows, as a handshake needs the client's private key. In a handshake
 OpenSSL decides; it also checks policies. A file with a private key is refused.
 
-The exit status is 0 where the certificate could be read, whatever the verdict; --json has the verdict for scripts.
+Exit status: 0 where at least one server would let a request in (with --for: where the request would be let in, or all actions be granted);
+2 where it would be refused; 1 where that cannot be said, as the certificate or the configuration cannot be read.
 
 Examples:
   sallyport inspect client.crt -c conf/sallyport.yaml
@@ -97,9 +98,23 @@ async function inspect(file: string | undefined, options: InspectOptions): Promi
     ? json(decision ? { certificates, decision } : { certificates, servers })
     : report(file, certificates, decision ?? servers)
   process.stdout.write(`${text}\n`)
+  process.exitCode = decision ? statusOf(decision) : statusOfAny(servers.map(({ refusal }) => refusal === undefined))
   if (problems.length === 0) return
   const lines = problems.map((problem) => `  ${describeProblem(problem)}`)
   throw new CommandError(`${loaded.file ?? 'the environment'} cannot be used to judge it:\n${lines.join('\n')}`)
+}
+
+/** The exit status for somebody who is refused: another one than where nothing can be said. */
+const REFUSED = 2
+
+function statusOf({ refusal }: Decision): number {
+  if (refusal === undefined) return 0
+  return refusal.code === 'GW_UNDECIDED' ? 1 : REFUSED
+}
+
+/** Without a server that judges there is nothing but facts. */
+function statusOfAny(letIn: readonly boolean[]): number {
+  return letIn.length === 0 || letIn.includes(true) ? 0 : REFUSED
 }
 
 function checkOptions(file: string | undefined, question: Question | undefined, options: InspectOptions): void {
@@ -125,6 +140,7 @@ async function inspectRights(file: string | undefined, scope: string, options: I
     ? json({ rights: found })
     : rightsReport(found, scope, circumstances).map(visible).join('\n')
   process.stdout.write(`${text}\n`)
+  process.exitCode = statusOfAny(found.map(({ actions }) => actions.every(({ granted }) => granted)))
 }
 
 async function decisionOn(

@@ -17,6 +17,8 @@ export type Variables = NodeJS.ProcessEnv
 
 export const ENVIRONMENT = 'environment'
 const EMPTY = 'is empty; give it a value, or do not set it at all'
+const QUOTED =
+  'begins and ends with a quote, which is taken for a part of the value; remove both where they are not meant'
 export const CONFIG_FILE = 'SALLYPORT_CONFIG'
 export const UPSTREAM_URL = 'SALLYPORT_UPSTREAM_URL'
 
@@ -127,7 +129,8 @@ function readSetting(
   if (!first.isFile) return isPem ? first : { name: first.name, value: withoutLastBreak(first.value) }
   try {
     // A key that was put here by mistake must not come back in the message.
-    if (!looksLikePath(first.value) && !existsSync(first.value)) throw new Unfit('names no file that can be read')
+    if (!looksLikePath(first.value) && !existsSync(first.value))
+      throw new Unfit('names no file that can be read; expected the path of a file that holds the value')
     const path = resolve(first.value)
     // A PEM's file is named on, and not read before: it may be a pipe, which can be read once.
     if (isPem) return { name: first.name, value: path }
@@ -191,6 +194,19 @@ function emptyVariables(env: Variables): Problem[] {
     source: ENVIRONMENT,
     message: EMPTY,
   }))
+}
+
+/**
+ * What Docker's `--env-file` and a list in compose's `environment:` hand on as they stand. Quotes may be meant, in a password; so these are warnings, which are told
+ * beside what such a value leads to. PEM loses its quotes anyway.
+ */
+export function quotedVariables(env: Variables): Problem[] {
+  return [...BY_VARIABLE, [UPSTREAM_URL, undefined] as const].flatMap(([name, setting]) => {
+    const value = setting?.field.kind.pem === undefined ? variable(env, name) : undefined
+    return value !== undefined && /^(["']).*\1$/s.test(value)
+      ? [{ path: name, source: ENVIRONMENT, message: QUOTED }]
+      : []
+  })
 }
 
 /** The index of the first listener's default server, as the file has it. */

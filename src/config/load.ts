@@ -10,6 +10,7 @@ import {
   applyEnvironment,
   assign,
   CONFIG_FILE,
+  quotedVariables,
   secretSetting,
   takeOut,
   type Variables,
@@ -154,7 +155,7 @@ class Load {
     const loaded: Loaded = {
       files: [...this.#pems.files],
       file: source === undefined ? undefined : resolve(source),
-      warnings: unreadOfKong(this.#env),
+      warnings: [...quotedVariables(this.#env), ...unreadOfKong(this.#env)],
       locate: (path) => this.#places.locate(path),
     }
     const sorted = this.#problems.toSorted(byLine)

@@ -114,7 +114,7 @@ function trustedOrigin(
     nearestUntrusted(peer, chain, trusted),
     single(rawHeaders, 'x-forwarded-proto', /^https?$/) ?? scheme(connection),
     single(rawHeaders, 'x-forwarded-host', HOST) ?? authority,
-    single(rawHeaders, 'x-forwarded-port', /^[1-9]\d{0,4}$/) ?? portOf(connection),
+    single(rawHeaders, 'x-forwarded-port', PORT) ?? portOf(connection),
   )
   if (forwarded) {
     const before = joined(rawHeaders, 'forwarded')
@@ -153,7 +153,10 @@ function quoted(value: string): string {
   return /^[\w!#$%&'*+.^`|~-]+$/.test(value) ? value : `"${value.replace(/["\\]/g, '\\$&')}"`
 }
 
-const HOST = /^(?:[A-Za-z0-9._-]{1,255}|\[[0-9A-Fa-f:.]{2,45}\])(?::\d{1,5})?$/
+/** From 1 to 65535. */
+const PORT_NUMBER = '(?:[1-9]\\d{0,3}|[1-5]\\d{4}|6[0-4]\\d{3}|65[0-4]\\d\\d|655[0-2]\\d|6553[0-5])'
+const PORT = new RegExp(`^${PORT_NUMBER}$`)
+const HOST = new RegExp(`^(?:[A-Za-z0-9._-]{1,255}|\\[[0-9A-Fa-f:.]{2,45}\\])(?::${PORT_NUMBER})?$`)
 const PREFIX = /^\/[\w.~!$&'()*+=:@%/-]{0,1023}$/
 const REQUEST_ID = /^[\w.~+/=:@-]{1,128}$/
 

@@ -67,7 +67,7 @@ export class Materials {
     this.#pairs.set(id, pair)
     const leaf = pair?.certificates[0]
     if (leaf) {
-      this.certificatesInUse.push({ role, name, notAfter: leaf.notAfter })
+      this.certificatesInUse.push({ role, name, ...inUse(pair.certificates) })
       this.#warnOfDates(cert.setting, leaf.notBefore, leaf.notAfter)
       const unfit = role === 'client' && notForClients(leaf)
       if (unfit) this.warn(cert.setting, unfit)
@@ -83,7 +83,7 @@ export class Materials {
       () => source.setting,
     )
     this.#stores.set(id, store)
-    for (const { notAfter } of store?.certificates ?? []) this.certificatesInUse.push({ role: 'ca', name, notAfter })
+    for (const each of store?.certificates ?? []) this.certificatesInUse.push({ role: 'ca', name, ...inUse([each]) })
     for (const message of deadAuthorities(store?.certificates ?? [], this.#now)) this.warn(source.setting, message)
     return store
   }
@@ -150,6 +150,15 @@ export class Materials {
   #warnOfDates(setting: string, notBefore: number, notAfter: number): void {
     if (notAfter < this.#now) this.warn(setting, `the certificate expired on ${iso(notAfter)}`)
     if (notBefore > this.#now) this.warn(setting, `the certificate is not valid before ${iso(notBefore)}`)
+  }
+}
+
+function inUse(chain: readonly CertificateFacts[]): Omit<CertificateInUse, 'role' | 'name'> {
+  const last = chain.at(-1)
+  return {
+    notAfter: chain[0]?.notAfter ?? Number.NaN,
+    subjects: chain.map(({ subject }) => subject),
+    issuer: last?.selfIssued ? undefined : last?.issuer,
   }
 }
 

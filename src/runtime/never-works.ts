@@ -41,15 +41,17 @@ export function notForClients(certificate: CertificateFacts): string | undefined
   return `${certificate.subject} is not meant for TLS clients (extended key usage clientAuth, key usage digitalSignature): an API that demands a certificate will refuse it; have one issued that is`
 }
 
-/** Of a trust store, what leads to no root in it. OpenSSL takes no other end of a chain, unless partial chains are allowed. As sentences. */
+/** Of a trust store, what leads to no root in it, a client's own certificate among it. OpenSSL takes no other end of a chain, unless partial chains are allowed. As sentences. */
 export function rootlessAuthorities(authorities: readonly CertificateFacts[]): string[] {
   const subjects = new Set(authorities.map(({ subject }) => subject))
   return authorities
     .filter(({ selfIssued, issuer }) => !selfIssued && !subjects.has(issuer))
-    .map(
-      ({ subject, issuer }) =>
-        `the issuer of ${subject}, ${issuer}, is not there: nobody whom ${subject} certified is let in, unless he sends it and it leads to another authority here; add it, or set allow_partial_chain`,
-    )
+    .map((authority) => {
+      const { subject, issuer } = authority
+      return useOf(authority).isAuthority
+        ? `the issuer of ${subject}, ${issuer}, is not there: nobody whom ${subject} certified is let in, unless he sends it and it leads to another authority here; add it, or set allow_partial_chain`
+        : `${subject} is no authority (basicConstraints CA:TRUE) and lets nobody in; name the authority that certified it, ${issuer}`
+    })
 }
 
 function iso(time: number): string {

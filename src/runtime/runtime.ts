@@ -35,6 +35,7 @@ import {
   upstreamMaxConnections,
   watchPools,
 } from './services.ts'
+import { warnOfShadowedRoutes } from './shadowed-routes.ts'
 import { storeOf } from './store.ts'
 import { createTokens } from './tokens.ts'
 import { UpstreamRevocations } from './upstream-revocation.ts'
@@ -124,6 +125,7 @@ function* compose(loaded: LoadedConfig, lasting: Lasting): Slices<Runtime> {
   if (materials.problems.length > 0) throw new ConfigError(materials.problems)
 
   const router = yield* createRouterInSlices(rulesOf(config, services, accesses.of, demands))
+  yield* warnOfShadowedRoutes(config.routes, materials)
   warnOfLostChallenges(config, router, materials)
   const mostUpstreams = usedPools.size * upstreamMaxConnections(config, lasting.workers)
   warnOfOpenFiles(config, mostUpstreams, lasting, materials)

@@ -57,10 +57,20 @@ export function readPemBlocks(text: string): PemBlock[] {
   return blocks
 }
 
-/** `, only PRIVATE KEY`: what stands in a text in place of what was looked for. The labels are of a file, and may be anything. */
+/** `, only PRIVATE KEY`: what stands in a text in place of what was looked for, and what to do about it. The labels are of a file, and may be anything. */
 export function labelsInstead(blocks: readonly PemBlock[]): string {
   const labels = [...new Set(blocks.map(({ label }) => label.slice(0, 40)))].slice(0, 3)
-  return labels.length === 0 ? '' : `, only ${labels.join(', ')}`
+  if (labels.length === 0) return ''
+  const remedy = labels.map(remedyOf).find((each) => each !== '') ?? ''
+  return `, only ${labels.join(', ')}${remedy}`
+}
+
+function remedyOf(label: string): string {
+  if (label === 'CERTIFICATE' || /^((EC|RSA|DSA|ENCRYPTED) )?PRIVATE KEY$/.test(label))
+    return ': certificate and key may be given the wrong way round'
+  if (label === 'PKCS7') return '; make PEM of the certificates with: openssl pkcs7 -print_certs -in FILE'
+  if (/^(NEW )?CERTIFICATE REQUEST$/.test(label)) return ': a request, which an authority must sign first'
+  return ''
 }
 
 /** PEM text of DER: lines of 64 characters, and a line end last. */

@@ -47,6 +47,11 @@ describe('a good file', () => {
     expect(output).toContain(front.x509.validToDate.getUTCFullYear().toString())
     expect(status).toBe(0)
   })
+  test('whose each certificate is, and who issued it', async () => {
+    const { output } = await check(GOOD)
+    expect(output).toContain(`server certificate localhost: ${front.x509.subject}, issued by CN=servers, valid until`)
+    expect(output).toContain('ca certificate client: CN=servers, valid until')
+  })
   test('variables are filled in from the environment', async () => {
     expect((await check(GOOD, { API_PORT: '9443' })).status).toBe(0)
     const { status, output } = await check(GOOD, { API_PORT: 'x' })

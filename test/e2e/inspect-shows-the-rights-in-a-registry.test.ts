@@ -53,12 +53,13 @@ const SCOPE = 'repository:team/app:pull,push,delete'
 describe('the rights', () => {
   test('of a certificate: its user, its groups, and the rule behind each action', async () => {
     const { status, stdout, stderr } = await inspect(certificate(), '--for', SCOPE)
-    expect([status, stderr]).toEqual([0, ''])
+    expect([status, stderr]).toEqual([2, ''])
     expect(stdout).toContain('localhost: ada (dev)')
     expect(stdout).toContain('pull    granted, by developers push')
     expect(stdout).toContain('push    granted, by developers push')
     expect(stdout).toContain('delete  refused, by no deleting')
     expect(stdout).toContain('a token would say repository:team/app:pull,push')
+    expect((await inspect(certificate(), '--for', 'repository:team/app:pull,push')).status).toBe(0)
   })
 
   test('of a user by name, and of a robot', async () => {

@@ -49,8 +49,9 @@ test.each<[string, RegExp, () => Issued]>([
   ['an unknown CA', /FAILED:unable to/, () => authority('strangers').client('mallory')],
   ['expired', /FAILED:certificate has expired/, () => clients.client('old', { validFrom: -9, validUntil: -1 })],
 ])('and why it would be refused: %s', async (_what, reason, certificate) => {
-  const { stdout } = await inspect(certificate())
+  const { status, stdout } = await inspect(certificate())
   expect(stdout).toMatch(reason)
+  expect(status).toBe(2)
 })
 
 test('without a configuration it shows what the certificate holds', async () => {

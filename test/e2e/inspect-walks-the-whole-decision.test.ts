@@ -160,6 +160,13 @@ describe('credentials of the request', () => {
   })
 })
 
+test('the exit status says whether the request would be let in, refused, or cannot be decided', async () => {
+  const status = async (options: CertificateOptions, request: string) => (await inspect(options, request)).status
+  expect(await status({ subject: nameOf(['CN', 'bob']) }, 'GET https://localhost/staff')).toBe(0)
+  expect(await status({ emails: ['ada@example.com'] }, 'GET https://localhost/staff')).toBe(2)
+  expect(await status({}, 'GET https://localhost/nowhere')).toBe(2)
+})
+
 test('what mappers make of the certificate is told, plugins among them', async () => {
   const plugin = await startPlugin('sss', {
     'Plugin.Activate': { Implements: ['ClientCertificateMapper'] },
@@ -171,10 +178,12 @@ test('what mappers make of the certificate is told, plugins among them', async (
   }
   const asking = temporaryFile('plugin.yaml', JSON.stringify(scene.config(parts)))
   const file = temporaryFile('ada.pem', scene.ada.chain)
-  const ask = async () => (await sallyport(['inspect', file, '-c', asking, '--for', 'https://localhost/'])).stdout
-  expect(await ask()).toMatch(/mapping +Ada L: plugin sss says Ada L\n/)
+  const ask = () => sallyport(['inspect', file, '-c', asking, '--for', 'https://localhost/'])
+  expect((await ask()).stdout).toMatch(/mapping +Ada L: plugin sss says Ada L\n/)
   await plugin.stop()
-  expect(await ask()).toMatch(/mapping +undecided: certificate mapper sss: .*\n.*503 GW_UNDECIDED/s)
+  const { status, stdout } = await ask()
+  expect(stdout).toMatch(/mapping +undecided: certificate mapper sss: .*\n.*503 GW_UNDECIDED/s)
+  expect(status).toBe(1)
 })
 
 test('as text it can be read from top to bottom', async () => {

@@ -114,11 +114,12 @@ describe('metrics', () => {
 
   test('certificates and CRLs tell when they end; what a reload removed is gone, and of one name the first to end counts', async () => {
     const metrics = createMetrics()
-    metrics.certificates([{ role: 'server', name: 'old', notAfter: 1000 }])
+    const shown = { subjects: ['CN=never a label'], issuer: undefined }
+    metrics.certificates([{ role: 'server', name: 'old', notAfter: 1000, ...shown }])
     metrics.certificates([
-      { role: 'ca', name: 'root', notAfter: 5000 },
-      { role: 'ca', name: 'root', notAfter: 4000 },
-      { role: 'client', name: 'say "hi"\n', notAfter: 9000 },
+      { role: 'ca', name: 'root', notAfter: 5000, ...shown },
+      { role: 'ca', name: 'root', notAfter: 4000, ...shown },
+      { role: 'client', name: 'say "hi"\n', notAfter: 9000, ...shown },
     ])
     metrics.crls(() => [{ name: 'root', nextUpdate: 3000 }])
     expect(await series(metrics, 'sallyport_certificate_not_after_timestamp_seconds')).toEqual([

@@ -120,6 +120,25 @@ describe('a trusted peer', () => {
     expect(headers.requestId(proxy, ['X-Request-ID', '<script>'])).toHaveLength(32)
   })
 
+  test.each(['0', '080', '65536', '99999', '100000', '-1', '443 ', '4e2'])(
+    'is not believed about the port %j',
+    (port) => {
+      const rawHeaders = ['X-Forwarded-Port', port, 'X-Forwarded-Host', `a.test:${port}`]
+      expect(written(proxy, rawHeaders)).toMatchObject({
+        'X-Forwarded-Port': '8443',
+        'X-Forwarded-Host': 'api.test:8443',
+      })
+    },
+  )
+
+  test.each(['1', '443', '9999', '59999', '64999', '65535'])('is believed about the port %s', (port) => {
+    const rawHeaders = ['X-Forwarded-Port', port, 'X-Forwarded-Host', `a.test:${port}`]
+    expect(written(proxy, rawHeaders)).toMatchObject({
+      'X-Forwarded-Port': port,
+      'X-Forwarded-Host': `a.test:${port}`,
+    })
+  })
+
   test('a peer is trusted or not for itself, not for another connection', () => {
     expect(written(proxy, ['X-Forwarded-For', '1.1.1.1'])['X-Real-IP']).toBe('1.1.1.1')
     expect(written(stranger, ['X-Forwarded-For', '1.1.1.1'])['X-Real-IP']).toBe('192.0.2.1')

@@ -94,9 +94,18 @@ describe('readKeyPair', () => {
   test('says what stands there in place of what was looked for, as of swapped files', () => {
     const openssh = ec.keyPem.replaceAll('PRIVATE KEY', 'OPENSSH PRIVATE KEY')
     expect(() => readKeyPair({ certificate: ec.keyPem, key: ec.pem })).toThrow(
-      /certificate in it, only (EC )?PRIVATE KEY\.$/,
+      /certificate in it, only (EC )?PRIVATE KEY: certificate and key may be given the wrong way round\.$/,
     )
-    expect(() => readKeyPair({ certificate: ec.pem, key: ec.pem })).toThrow('private key in it, only CERTIFICATE.')
+    expect(() => readKeyPair({ certificate: ec.pem, key: ec.pem })).toThrow(
+      'private key in it, only CERTIFICATE: certificate and key may be given the wrong way round.',
+    )
+    const labelled = (label: string) => ec.pem.replaceAll(' CERTIFICATE', ` ${label}`)
+    expect(() => readKeyPair({ certificate: labelled('CERTIFICATE REQUEST'), key: ec.keyPem })).toThrow(
+      'only CERTIFICATE REQUEST: a request, which an authority must sign first.',
+    )
+    expect(() => readKeyPair({ certificate: labelled('PKCS7'), key: ec.keyPem })).toThrow(
+      'only PKCS7; make PEM of the certificates with: openssl pkcs7 -print_certs -in FILE.',
+    )
     const flat = ec.keyPem.replaceAll('\n', ' ')
     expect(() => readKeyPair({ certificate: ec.pem, key: flat })).toThrow(
       'the line breaks of line 1 are lost; write \\n for each',

@@ -6,7 +6,7 @@ import { GatheredMetrics, type Snapshot } from '../../../src/workers/gathered-me
 async function snapshot(refusals: number, notAfter: number): Promise<Snapshot> {
   const metrics = createMetrics()
   for (let i = 0; i < refusals; i++) metrics.refused('GW_FORBIDDEN')
-  metrics.certificates([{ role: 'server', name: 'front', notAfter }])
+  metrics.certificates([{ role: 'server', name: 'front', notAfter, subjects: [], issuer: undefined }])
   metrics.connectionsOpen.increment()
   return metrics.registry.getMetricsAsJSON()
 }

@@ -1,0 +1,31 @@
+/** Routes that no request ever reaches, since another with the same conditions goes first. */
+import type { RouteConfig } from '../config/index.ts'
+import type { Slices } from '../slices.ts'
+import type { Materials } from './materials.ts'
+
+export function* warnOfShadowedRoutes(routes: readonly RouteConfig[], materials: Materials): Slices<void> {
+  const owners = new Map<string, RouteConfig>()
+  const matched = routes.filter(({ protocols }) => protocols.includes('https'))
+  for (const route of matched.toSorted(byPrecedence)) {
+    const conditions = conditionsOf(route)
+    const others = conditions.flatMap((condition) => owners.get(condition) ?? [])
+    if (others.length === conditions.length) materials.warn(route.at, sentence(route, others[0]))
+    for (const condition of conditions) if (!owners.has(condition)) owners.set(condition, route)
+    yield
+  }
+}
+
+function sentence({ name }: RouteConfig, other: RouteConfig | undefined): string {
+  return `no request reaches the route ${name}: the route ${other?.name} has the same conditions and goes before it; give one of them other hosts or paths, or remove it`
+}
+
+/** The router's order, of routes that have the same conditions. */
+function byPrecedence(a: RouteConfig, b: RouteConfig): number {
+  return b.regex_priority - a.regex_priority || a.created_at - b.created_at
+}
+
+/** Each path of a route is matched by itself. */
+function conditionsOf({ hosts, methods, headers, snis, paths = [''] }: RouteConfig): string[] {
+  const rest = hosts || methods || headers || snis ? JSON.stringify([hosts, methods, headers, snis]) : ''
+  return paths.map((path) => `${path} ${rest}`)
+}
