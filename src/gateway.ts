@@ -60,6 +60,28 @@ export class Gateway {
     }
   }
 
+  /**
+   * Why a request that has been let in, and goes on for long, would be refused if it came now; undefined where it would not. Its credentials are not asked for
+   * again: what they are worth by now is looked at elsewhere. Rejects where nobody can tell.
+   */
+  objection(request: HttpRequest, connection: Connection, identity: Identity): Objection | Promise<Objection> {
+    const refused = (error: unknown): Objection => {
+      const { code, detail, entry } = toGatewayError(error)
+      if (entry.status === 503) throw error
+      return `its request would be refused by now: ${code}: ${detail}`
+    }
+    try {
+      const head = this.#phases.readHead(request)
+      const server = this.#phases.serverFor(head.destination.host)
+      const { match, caller } = this.#route({ id: '', request, server, connection }, head, {})
+      this.#phases.recognize(match.route, caller, identity)
+      const waiting = this.#phases.authorize(match.route, caller, identity)
+      return waiting instanceof Promise ? waiting.then(() => undefined, refused) : undefined
+    } catch (error) {
+      return refused(error)
+    }
+  }
+
   /** Not even the refusal worked. One connection is lost by that, and no other. */
   #giveUp(defect: unknown, socket: Duplex, record: RequestRecord | undefined): void {
     socket.destroy()
@@ -93,7 +115,7 @@ export class Gateway {
   #route(
     { id, request, server, connection }: Pick<Caller, 'id' | 'request' | 'server' | 'connection'>,
     head: RequestHead,
-    record: RequestRecord,
+    record: Partial<Pick<RequestRecord, 'connection' | 'route'>>,
   ): Arrival {
     const { destination } = head
     record.connection = connection
@@ -144,6 +166,8 @@ export class Gateway {
     }
   }
 }
+
+type Objection = string | undefined
 
 /** A request that may pass, and who answers it. */
 interface Admitted {

@@ -139,6 +139,8 @@ export interface Access {
   authenticate(caller: Caller): Identity | Promise<Identity>
   /** @throws GatewayError GW_FORBIDDEN, or GW_UNDECIDED */
   authorize(caller: Caller, identity: Identity): void | Promise<void>
+  /** Whether somebody who has been let in as that has proved enough for this, without being asked again. */
+  suffices(caller: Caller, identity: Identity): boolean
   /** What of the request is meant for the gateway alone. */
   readonly hides?: CredentialPlaces | undefined
   /** The setting that lets a caller pass or stops him, for `inspect`; undefined where nothing is allowed or denied by name. */
@@ -397,6 +399,8 @@ export interface Phases {
   verify(server: VirtualServer, route: Route | undefined, connection: Connection): Connection
   /** @throws GatewayError where the route's demands are not met (401), or nobody can tell (503) */
   authenticate(route: Route, caller: Caller): Identity | Promise<Identity>
+  /** Nobody is asked again. @throws GatewayError where whoever has been let in as that would have to prove more by now (401) */
+  recognize(route: Route, caller: Caller, identity: Identity): void
   /** @throws GatewayError where the caller may not pass (403), or nobody can tell (503) */
   authorize(route: Route, caller: Caller, identity: Identity): void | Promise<void>
   /** Whom the connection carries from now on: what goes on for long must end with what let him in. */

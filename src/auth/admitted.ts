@@ -2,12 +2,29 @@
 import type { AuthMethod, Identity, Proof, User } from '../types.ts'
 import { changeOf } from './changed-user.ts'
 
-export class Admitted {
-  /** By socket, of the latest request. */
-  readonly #latest = new WeakMap<object, Identity>()
+interface Latest {
+  request: object
+  identity: Identity
+}
 
-  note(socket: object, identity: Identity): void {
-    if (this.#latest.get(socket) !== identity) this.#latest.set(socket, identity)
+export class Admitted {
+  /** By socket. */
+  readonly #latest = new WeakMap<object, Latest>()
+
+  note(request: { readonly socket: object }, identity: Identity): void {
+    const latest = this.#latest.get(request.socket)
+    if (!latest) {
+      this.#latest.set(request.socket, { request, identity })
+      return
+    }
+    latest.request = request
+    latest.identity = identity
+  }
+
+  /** Whom the latest request of a connection was let in as; undefined as long as nobody knows. */
+  identityOf(request: { readonly socket: object }): Identity | undefined {
+    const latest = this.#latest.get(request.socket)
+    return latest?.request === request ? latest.identity : undefined
   }
 
   /**
@@ -19,7 +36,7 @@ export class Admitted {
     socket: object,
     methods: ReadonlyMap<string, AuthMethod>,
   ): string | undefined | Promise<string | undefined> {
-    const identity = this.#latest.get(socket)
+    const identity = this.#latest.get(socket)?.identity
     if (!identity?.user) return undefined
     if (identity.expiresAt <= Date.now()) return `what let ${identity.user.name} in has expired`
     const waiting: Promise<string | undefined>[] = []
@@ -31,7 +48,9 @@ export class Admitted {
     if (waiting.length === 0) return undefined
     return Promise.all(waiting).then((found) => {
       // In between the connection may have begun to carry somebody else.
-      return this.#latest.get(socket) === identity ? found.find((objection) => objection !== undefined) : undefined
+      return this.#latest.get(socket)?.identity === identity
+        ? found.find((objection) => objection !== undefined)
+        : undefined
     })
   }
 }

@@ -1,12 +1,12 @@
 /** The chain: which methods let somebody in, asked in order, and what they must agree on (Keystone's `authenticate`). */
-import { GatewayError } from '../errors.ts'
+
 import type { AuthMethod, Caller, Identity, Outcome, User } from '../types.ts'
 import { agree, identityOf } from './agreement.ts'
 import { type Asked, byCertificate, startsWithCertificate } from './by-certificate.ts'
 import { showsCredential } from './credential-places.ts'
 import { isEnough, type MultiFactorRules } from './multi-factor.ts'
 import { type Progress, type Receipts, readReceiptHeader } from './receipts.ts'
-import { refusal } from './refusal.ts'
+import { couldNotTell, refusal } from './refusal.ts'
 
 /** All of its methods must succeed and agree. */
 export type Rule = readonly AuthMethod[]
@@ -31,6 +31,8 @@ export interface ChainOptions {
 export interface Chain {
   /** @throws GatewayError GW_UNAUTHENTICATED, or GW_UNDECIDED where no rule is satisfied and one could not be decided */
   authenticate(caller: Caller): Identity | Promise<Identity>
+  /** Whether somebody who has been let in as that, perhaps by other rules, has passed what these ask for. */
+  suffices(identity: Identity): boolean
 }
 
 /** The caller of a route that asks nobody who he is. */
@@ -61,6 +63,11 @@ export function createChain(options: ChainOptions): Chain {
       // A receipt that is no good is refused, not ignored: whoever sends one counts on it.
       const opened = options.receipts.open(receipt, caller, options.certificate)
       return opened instanceof Promise ? opened.then((progress) => attempt(caller, progress)) : attempt(caller, opened)
+    },
+    suffices({ user, methods }) {
+      if (!user) return options.anonymous
+      const isSatisfied = options.rules.some((rule) => rule.every(({ name }) => methods.includes(name)))
+      return isSatisfied && isEnough(options.multiFactor(user), methods)
     },
   }
 }
@@ -284,11 +291,4 @@ function keyOf(method: AuthMethod, found: Identity | undefined): string {
 
 function undecided(error: unknown): Answer {
   return { status: 'undecided', error }
-}
-
-function couldNotTell({ name }: AuthMethod, cause: unknown): GatewayError {
-  if (cause instanceof GatewayError && cause.entry.status === 503) return cause
-  return new GatewayError('GW_UNDECIDED', `${name}: ${cause instanceof Error ? cause.message : String(cause)}`, {
-    cause,
-  })
 }

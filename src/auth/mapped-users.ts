@@ -42,6 +42,11 @@ export class MappedUsers {
     this.#presented.set(socket, client)
   }
 
+  /** The client whose request is the latest on a load balancer's connection; undefined on others. */
+  presentedOn(socket: object): Connection | undefined {
+    return this.#presented.get(socket)
+  }
+
   /** Why a connection may not go on as whom it was let in; undefined where it may. A promise where a plugin must be asked, which rejects where that cannot tell. */
   objection(
     socket: object,

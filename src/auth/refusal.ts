@@ -58,3 +58,11 @@ function challenges(outcomes: Outcomes): Record<string, unknown> {
 function begun(rules: RefusalOptions['rules'], { methods }: Identity): string[][] {
   return rules.map((rule) => rule.map(({ name }) => name)).filter((rule) => rule.some((name) => methods.includes(name)))
 }
+
+/** The 503, where no rule is satisfied and this method may have satisfied one. */
+export function couldNotTell({ name }: AuthMethod, cause: unknown): GatewayError {
+  if (cause instanceof GatewayError && cause.entry.status === 503) return cause
+  return new GatewayError('GW_UNDECIDED', `${name}: ${cause instanceof Error ? cause.message : String(cause)}`, {
+    cause,
+  })
+}

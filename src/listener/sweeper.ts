@@ -30,7 +30,10 @@ type Ground = string | undefined
  * Further grounds to end a connection whose client is still trusted; undefined for none. Asked after each reload, and where it rejects, again and again:
  * nobody is turned out, nor forgotten, because nobody can tell for now.
  */
-export type Welcome = (socket: object, connection: Connection) => Ground | Promise<Ground>
+export type Welcome = (
+  connection: Connection,
+  carried: { readonly socket: object; readonly request: HttpRequest | undefined },
+) => Ground | Promise<Ground>
 
 /** By the server names of clients, undefined for those that send none. */
 export interface PoliciesByName {
@@ -224,9 +227,9 @@ async function inSlices(all: readonly Live[], step: (live: Live) => void | Promi
 }
 
 /** What cannot be told is no ground to stay. */
-function objectionTo({ socket, connection }: Live, welcome: Welcome): Ground | Promise<Ground> {
+function objectionTo(live: Live, welcome: Welcome): Ground | Promise<Ground> {
   try {
-    return welcome(socket, connection)
+    return welcome(live.connection, live)
   } catch (error) {
     return `nobody can tell whether it may stay: ${(error as Error).message}`
   }

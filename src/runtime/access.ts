@@ -17,7 +17,7 @@ import type { Access, AuthMethod, Caller, Identity, User, Users } from '../types
 import type { Plugins } from './plugins.ts'
 
 /** Services that people log in at ask by themselves: who can say it already need not come to them. */
-const ASKS_NOBODY: Access = { authenticate: () => NOBODY, authorize: () => {} }
+const ASKS_NOBODY: Access = { authenticate: () => NOBODY, authorize: () => {}, suffices: () => true }
 
 /** What people log in at takes more proofs than the route has seen, and judges by all of them. */
 const JUDGED_THERE: MultiFactorRules = () => []
@@ -77,16 +77,16 @@ export function createAccesses(options: AccessOptions): Accesses {
         (names): Rule => names.map((name) => (name === 'certificate' ? own : methodOf(name, methods))),
       )
       return {
-        authenticate: isBuiltin
+        ...(isBuiltin
           ? authenticator(asks && chainOf(rules, route.anonymous, own, JUDGED_THERE), undefined)
-          : authenticator(asks && chainOf(rules, route.anonymous, own), mapped),
+          : authenticator(asks && chainOf(rules, route.anonymous, own), mapped)),
         authorize: authorizer(authorization, deciders, withheld),
         ...(authorization && { decidedBy: (caller: Caller, who: Identity) => authorization.decide(caller, who).by }),
         hides: route.hide_credentials ? placesOf([...rules.flat(), ...besideRules]) : undefined,
       }
     },
     mapped: {
-      authenticate: authenticator(mapped, mapped),
+      ...authenticator(mapped, mapped),
       authorize: () => {},
       hides: besideRules.length > 0 ? placesOf(besideRules) : undefined,
     },
@@ -120,10 +120,12 @@ function authorizer(
 }
 
 /** A route that only says who may pass leaves it to the server whether anybody is asked. */
-function authenticator(chain: Chain | undefined, mapped: Chain | undefined): Access['authenticate'] {
-  if (chain) return (caller) => chain.authenticate(caller)
-  if (!mapped) return () => NOBODY
-  return (caller) => (caller.server.verifyAndMap ? mapped.authenticate(caller) : NOBODY)
+function authenticator(chain: Chain | undefined, mapped: Chain | undefined): Pick<Access, 'authenticate' | 'suffices'> {
+  const chainFor = ({ server }: Caller) => chain ?? (server.verifyAndMap ? mapped : undefined)
+  return {
+    authenticate: (caller) => chainFor(caller)?.authenticate(caller) ?? NOBODY,
+    suffices: (caller, identity) => chainFor(caller)?.suffices(identity) ?? true,
+  }
 }
 
 function certificateOf(

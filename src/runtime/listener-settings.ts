@@ -1,8 +1,10 @@
 import type { Config, ListenerConfig } from '../config/index.ts'
+import type { Gateway } from '../gateway.ts'
 import type { HttpRequest } from '../http-messages.ts'
 import type { ListenerSettings } from '../listener/listener.ts'
 import { createPeerSet } from '../routing/addresses.ts'
 import { readHead } from '../routing/head.ts'
+import type { Connection } from '../types.ts'
 import type { Lasting } from './lasting.ts'
 import type { ListenerServers } from './policies.ts'
 
@@ -22,9 +24,16 @@ export function settingsOf(
   listener: ListenerConfig,
   shutdown: Config['shutdown'],
   { policyFor, successorFor, virtualFor }: Pick<ListenerServers, 'policyFor' | 'successorFor' | 'virtualFor'>,
+  gateway: Pick<Gateway, 'objection'>,
   lasting: Pick<Lasting, 'workers' | 'mappedUsers' | 'admitted' | 'authentication'>,
 ): ListenerSettings {
   const { workers, mappedUsers, admitted } = lasting
+  const objectionTo = (request: HttpRequest, connection: Connection) => {
+    const identity = admitted.identityOf(request)
+    // It is asked again until it has been let in, or is over.
+    if (!identity) return Promise.reject(new Error('it is not let in yet'))
+    return gateway.objection(request, connection, identity)
+  }
   const proxies = createPeerSet(listener.proxy_protocol_from)
   return {
     policyFor,
@@ -43,7 +52,12 @@ export function settingsOf(
     maxConnectionsPerAddress: Math.ceil(listener.max_connections_per_address / workers),
     connectionRateLimit: Math.ceil(listener.connection_rate_limit / workers),
     sendsProxyHeader: (address) => proxies.has(address),
-    welcome: (socket, connection) => mappedUsers.objection(socket, connection, virtualFor),
+    welcome(connection, { socket, request }) {
+      const asMapped = mappedUsers.objection(socket, connection, virtualFor)
+      const asRequested = () => request && objectionTo(request, mappedUsers.presentedOn(socket) ?? connection)
+      if (asMapped instanceof Promise) return asMapped.then((objection) => objection ?? asRequested())
+      return asMapped ?? asRequested()
+    },
     // By the configuration in use, also for a listener that it does not have any more.
     objection: (socket) => lasting.authentication && admitted.objection(socket, lasting.authentication.methods.byName),
   }

@@ -4,6 +4,7 @@ import type { MappedUsers } from '../auth/mapped-users.ts'
 import { withoutKeys } from '../auth/query-keys.ts'
 import type { Config, ListenerConfig } from '../config/index.ts'
 import { endGently } from '../end-gently.ts'
+import { GatewayError } from '../errors.ts'
 import { createClientCertForwarding } from '../identity/client-cert-forwarding.ts'
 import type { ForwardedHeaders } from '../identity/forwarded.ts'
 import { createRequestHeaderFilter } from '../identity/headers.ts'
@@ -63,8 +64,13 @@ export function createPhases(options: PhasesOptions): Phases {
     route: (method, { destination }, request, { serverName }) =>
       router.match({ destination, method, rawHeaders: request.rawHeaders, serverName }),
     authenticate: (route, caller) => accessOf(route, caller.server)?.authenticate(caller) ?? NOBODY,
+    recognize(route, caller, identity) {
+      if (accessOf(route, caller.server)?.suffices(caller, identity) !== false) return
+      const who = identity.user?.name ?? 'nobody in particular'
+      throw new GatewayError('GW_UNAUTHENTICATED', `${who} was let in by ${identity.methods.join(', ') || 'nothing'}`)
+    },
     authorize: (route, caller, identity) => accessOf(route, caller.server)?.authorize(caller, identity),
-    admitted: ({ socket }, identity) => options.admitted.note(socket, identity),
+    admitted: (request, identity) => options.admitted.note(request, identity),
     target: ({ route, upstreamPath }, { query }) =>
       upstreamPath + (route.access?.hides?.queryKeys ? withoutKeys(query, route.access.hides.queryKeys) : query),
     headers({ id, request, connection, server }, head, match, who) {

@@ -135,7 +135,7 @@ function* compose(loaded: LoadedConfig, lasting: Lasting): Slices<Runtime> {
     const parts = { config, listener, virtualFor, ownUris, servers: own, router, forwarded, begin }
     const phases = createPhases({ ...lasting, ...parts, mappedAccess: accesses.mapped })
     const gateway = new Gateway(phases)
-    const settings = settingsOf(listener, config.shutdown, { policyFor, successorFor, virtualFor }, lasting)
+    const settings = settingsOf(listener, config.shutdown, { policyFor, successorFor, virtualFor }, gateway, lasting)
     return { config: listener, settings, gateway, phases, policyIds }
   })
   return {

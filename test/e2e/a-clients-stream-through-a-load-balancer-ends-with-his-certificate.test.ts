@@ -85,3 +85,25 @@ test('and when his user is removed, while those of others go on', async () => {
   expect(lasting.isClosed).toBe(false)
   lasting.destroy()
 })
+
+test('and when his route lets in others only, while theirs go on', async () => {
+  const configOf = (...names: string[]) => ({
+    ...listenerOf(scene.server({ certificate_header_format: 'rfc9440' })),
+    trusted_ips: ['127.0.0.1'],
+    services: [
+      {
+        ...{ name: 'api', url: scene.backend.url, routes: [{ name: 'all', paths: ['/'] }] },
+        allow: names.map((name) => ({ certificate: [{ subject: { CN: name } }] })),
+      },
+    ],
+  })
+  const gateway = await scene.start(configOf('ada', 'eve'))
+  const lasting = await begin(gateway, scene.ada, UPGRADE)
+  const ending = await begin(gateway, eve, UPGRADE)
+  expect((await gateway.reload(scene.config(configOf('ada')))).msg).toBe('reloaded')
+  await within(15, 'the end of the connection', ending.closed)
+  const { reason } = await gateway.logged({ msg: 'connection ended' })
+  expect(reason).toContain('GW_FORBIDDEN: services[0].allow does not let')
+  expect(lasting.isClosed).toBe(false)
+  lasting.destroy()
+})

@@ -149,3 +149,47 @@ test('nothing waits for the rest of a request whose client has left', async () =
   expect(timers()).toBe(before + 1)
   body.destroy()
 })
+
+describe('what has been let in and goes on', () => {
+  const identity = { user: undefined, methods: [] } as unknown as Identity
+  const refusal = new GatewayError('GW_FORBIDDEN', 'of this test')
+  const match = { route: { name: 'route' } } as Match
+  const objection = (parts: Partial<Phases>) => {
+    const all: Partial<Phases> = {
+      readHead: () => ({ destination: { host: 'api.test', path: '/' } }) as RequestHead,
+      serverFor: () => ({}) as never,
+      admit: () => {},
+      route: () => match,
+      verify: (_server, _route, connection) => connection,
+      recognize: () => {},
+      authorize: () => {},
+      ...parts,
+    }
+    return new Gateway(phases(all)).objection(requestWith({ method: 'GET' }), fakeConnection(), identity)
+  }
+  const throws = () => {
+    throw refusal
+  }
+
+  test('may go on where every phase would let it in again, without asking anybody who he is', async () => {
+    expect(objection({})).toBeUndefined()
+    expect(await objection({ authorize: async () => {} })).toBeUndefined()
+  })
+
+  test.each(['readHead', 'admit', 'route', 'verify', 'recognize', 'authorize'] as const)(
+    'may not where %s would refuse it',
+    (phase) => {
+      expect(objection({ [phase]: throws })).toBe('its request would be refused by now: GW_FORBIDDEN: of this test')
+    },
+  )
+
+  test('may not where its route is gone, or where it is refused after a wait', async () => {
+    expect(objection({ route: () => undefined })).toContain('GW_ROUTE_NOT_FOUND')
+    expect(await objection({ authorize: () => Promise.reject(refusal) })).toContain('GW_FORBIDDEN')
+  })
+
+  test('is neither let go on nor ended where nobody can tell', async () => {
+    const away = new GatewayError('GW_UNDECIDED', 'away')
+    await expect(objection({ authorize: () => Promise.reject(away) })).rejects.toBe(away)
+  })
+})

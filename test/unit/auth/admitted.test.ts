@@ -12,7 +12,7 @@ const letIn = (more: object = {}): Identity =>
 function objection(identity: Identity | undefined, ownerOf: ((proof: string, who: User) => Owner) | undefined) {
   const admitted = new Admitted()
   const socket = {}
-  if (identity) admitted.note(socket, identity)
+  if (identity) admitted.note({ socket }, identity)
   const key: AuthMethod = { ...method('key', absent), ...(ownerOf && { ownerOf }) }
   return admitted.objection(socket, new Map([['key', key]]))
 }
@@ -53,11 +53,23 @@ describe('what a connection carries', () => {
   test('is not ended for what carried somebody before, though the answer came late', async () => {
     const admitted = new Admitted()
     const socket = {}
-    admitted.note(socket, letIn())
+    admitted.note({ socket }, letIn())
     const key: AuthMethod = { ...method('key', absent), ownerOf: async () => undefined }
     const waiting = admitted.objection(socket, new Map([['key', key]]))
-    admitted.note(socket, letIn())
+    admitted.note({ socket }, letIn())
     expect(await waiting).toBeUndefined()
+  })
+
+  test('is known by its request, and as long as that has not been let in nobody knows', () => {
+    const admitted = new Admitted()
+    const socket = {}
+    const [first, second] = [{ socket }, { socket }]
+    expect(admitted.identityOf(first)).toBeUndefined()
+    const identity = letIn()
+    admitted.note(first, identity)
+    expect([admitted.identityOf(first), admitted.identityOf(second)]).toEqual([identity, undefined])
+    admitted.note(second, identity)
+    expect([admitted.identityOf(first), admitted.identityOf(second)]).toEqual([undefined, identity])
   })
 
   test('nobody can tell where the method cannot', async () => {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals'
-import { ANONYMOUS, type ChainOptions, createChain } from '../../../src/auth/chain.ts'
+import { ANONYMOUS, type ChainOptions, createChain, NOBODY } from '../../../src/auth/chain.ts'
 import { createReceipts } from '../../../src/auth/receipts.ts'
 import { GatewayError } from '../../../src/errors.ts'
 import { createUsers } from '../../../src/identity/users.ts'
@@ -12,7 +12,12 @@ const receipts = createReceipts({ key: Buffer.alloc(32, 7), ttl: 300_000, users 
 const certificate = method('certificate', absent)
 
 function chain(rules: readonly (readonly AuthMethod[])[], options: Partial<ChainOptions> = {}) {
-  const made = createChain({
+  const made = chainOf(rules, options)
+  return (who: Caller = caller()) => made.authenticate(who)
+}
+
+function chainOf(rules: readonly (readonly AuthMethod[])[], options: Partial<ChainOptions> = {}) {
+  return createChain({
     rules,
     ...{
       anonymous: false,
@@ -24,7 +29,6 @@ function chain(rules: readonly (readonly AuthMethod[])[], options: Partial<Chain
     },
     ...options,
   })
-  return (who: Caller = caller()) => made.authenticate(who)
 }
 
 async function refusalOf(run: () => Identity | Promise<Identity>): Promise<GatewayError> {
@@ -416,5 +420,27 @@ describe('multi-factor rules of a user', () => {
     expect((await refusalOf(() => run())).detail).toContain('needs methods that are not set up')
     const broken = method('totp', () => Promise.reject(new Error('away')))
     expect((await refusalOf(() => run(broken))).code).toBe('GW_UNDECIDED')
+  })
+})
+
+describe('whoever has been let in, perhaps by other rules, has proved enough', () => {
+  const [password, key] = [method('password', absent), method('key', absent)]
+  const by = (...methods: string[]): Identity => ({ ...ANONYMOUS_ADA, methods })
+  test('where he has passed all methods of one rule, and whatever he needs besides', () => {
+    const rules = chainOf([[certificate, password], [key]])
+    expect(rules.suffices(by('certificate', 'password'))).toBe(true)
+    expect(rules.suffices(by('password', 'token', 'certificate'))).toBe(true)
+    expect(rules.suffices(by('key'))).toBe(true)
+    expect(rules.suffices(by('certificate'))).toBe(false)
+    const strict = chainOf([[key]], { multiFactor: () => [['key', 'password']] })
+    expect(strict.suffices(by('key'))).toBe(false)
+    expect(strict.suffices(by('key', 'password'))).toBe(true)
+  })
+
+  test('without a user where anybody may pass', () => {
+    for (const identity of [ANONYMOUS, NOBODY]) {
+      expect(chainOf([[key]]).suffices(identity)).toBe(false)
+      expect(chainOf([[key]], { anonymous: true }).suffices(identity)).toBe(true)
+    }
   })
 })

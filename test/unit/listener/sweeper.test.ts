@@ -45,7 +45,7 @@ test('a connection that cannot be judged any more is ended, and the others go on
 test('a connection is ended where a defect keeps anybody from telling whether it is welcome, and kept where it may be told later', async () => {
   const [first, second] = [idle(success), idle(success)]
   const { sweeper } = sweeperOver(first, second)
-  await sweeper.judgeAgain((socket) => {
+  await sweeper.judgeAgain((_connection, { socket }) => {
     if (socket === first.socket) throw new Error('a defect')
     return Promise.reject(new Error('the plugin is away'))
   })
