@@ -11,11 +11,11 @@ export interface Refused<Reason extends string> {
 
 /** Gathers refusals: the first one is told at once, those of the next seconds together. */
 export class Refusals<Reason extends string> {
-  readonly #tell: (refused: Refused<Reason>) => void
+  readonly #report: (refused: Refused<Reason>) => void
   readonly #gathered = new Map<Reason, { count: number; last: string | undefined }>()
 
-  constructor(tell: (refused: Refused<Reason>) => void) {
-    this.#tell = tell
+  constructor(report: (refused: Refused<Reason>) => void) {
+    this.#report = report
   }
 
   note(reason: Reason, last: string | undefined): void {
@@ -25,7 +25,7 @@ export class Refusals<Reason extends string> {
       gathered.last = last
       return
     }
-    this.#tell({ reason, count: 1, last })
+    this.#report({ reason, count: 1, last })
     this.#gather(reason)
   }
 
@@ -35,7 +35,7 @@ export class Refusals<Reason extends string> {
       const gathered = this.#gathered.get(reason)
       this.#gathered.delete(reason)
       if (!gathered || gathered.count === 0) return
-      this.#tell({ reason, ...gathered })
+      this.#report({ reason, ...gathered })
       this.#gather(reason)
     }, INTERVAL).unref()
   }

@@ -20,9 +20,9 @@ const LAST_TRY_AFTER = 10
 type Written = (error: NodeJS.ErrnoException | null, bytes: number) => void
 
 export class StandardOutput {
-  /** How many lines were lost since it was last told. */
+  /** How many lines were lost since that was last reported. */
   #lost = 0
-  readonly #told: (lost: number) => void
+  readonly #reportLost: (lost: number) => void
   readonly #isPipe = isPipe(1)
   #gathered = ''
   readonly #chunks: string[] = []
@@ -37,9 +37,9 @@ export class StandardOutput {
   #written: (() => void)[] = []
   #gone = false
 
-  /** @param told hears how many lines were lost, once there is room again */
-  constructor(told: (lost: number) => void) {
-    this.#told = told
+  /** @param reportLost called with the number of lines that were lost, once there is room again */
+  constructor(reportLost: (lost: number) => void) {
+    this.#reportLost = reportLost
     process.on('exit', () => this.flushSync())
   }
 
@@ -132,7 +132,7 @@ export class StandardOutput {
     this.#current = undefined
     const lost = this.#lost
     this.#lost = 0
-    if (lost > 0) this.#told(lost)
+    if (lost > 0) this.#reportLost(lost)
     this.#next()
   }
 

@@ -24,17 +24,17 @@ export class MappedUsers {
   readonly #noted = new WeakMap<object, Noted>()
   /** Whose request is the latest on a load balancer's socket. */
   readonly #presented = new WeakMap<object, Connection>()
-  readonly #tell: (found: FoundUser) => void
+  readonly #report: (found: FoundUser) => void
 
-  /** @param tell is told of each user who is found, once per connection */
-  constructor(tell: (found: FoundUser) => void = () => {}) {
-    this.#tell = tell
+  /** @param report called for each user who is found, once per connection */
+  constructor(report: (found: FoundUser) => void = () => {}) {
+    this.#report = report
   }
 
   note({ request: { socket }, connection, destination }: Caller, { user, reason }: Mapped): void {
     const isPresented = this.#presented.get(socket) === connection
     this.#noted.set(isPresented ? connection : socket, { user, host: destination.host })
-    this.#tell({ connection_id: connection.id, user: user.name, reason })
+    this.#report({ connection_id: connection.id, user: user.name, reason })
   }
 
   /** The load balancer's connection is, until its next request, also good for no more than this client is. */

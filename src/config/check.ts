@@ -62,7 +62,7 @@ class Checker {
     const { ofKong, settings } = declarationOf(schema)
     const result: Record<string, unknown> = path.endsWith(']') ? { at: path } : {}
     for (const key of Object.keys(value)) {
-      if (!settings.has(key)) this.#unknown.tell(key, value[key], { schema, path })
+      if (!settings.has(key)) this.#unknown.report(key, value[key], { schema, path })
     }
     for (const [key, declared] of settings) {
       const given = value[key]

@@ -71,7 +71,7 @@ export class UnknownSettings {
   }
 
   /** Reports that `schema`, which stands at `path`, has no setting `key`, unless that changes nothing in Kong either. */
-  tell(key: string, value: unknown, { schema, path }: Where): void {
+  report(key: string, value: unknown, { schema, path }: Where): void {
     const inner = pathTo(path, key)
     const isOfKong = ofKong({ schema, path }) && (key === 'plugins' || KONG.get(key) !== undefined)
     if (isOfKong && changesNothing(key, value)) return

@@ -2,29 +2,32 @@ import type { CertificateFacts } from '../tls-cert-utils/certificate.ts'
 import type { Revocation, RevocationFinding } from '../tls-cert-utils/revocation.ts'
 import { type Demand, failed, type Opinion, type Shown } from './demand.ts'
 
-/** `tell` hears of lists that were missing or not current where somebody is let in all the same. */
+/**
+ * A policy's demand that no certificate of the chain is revoked.
+ * @param onIgnored called for each list that is missing or not current although the client is let in
+ */
 export function notRevoked(
   revocation: Revocation,
   {
-    tell,
+    onIgnored,
     prepare = () => undefined,
   }: {
-    tell: (ignored: RevocationFinding) => void
-    /** Fetches the lists that the certificates of a chain name, all but those of the last one. */
+    onIgnored: (ignored: RevocationFinding) => void
+    /** Fetches the lists that the certificates of a chain name, without those of the last certificate. */
     prepare?: ((chain: readonly CertificateFacts[]) => Promise<void> | undefined) | undefined
   },
 ): Demand {
   const judge = (shown: Shown, now: number): Opinion => {
     const { certificate, chain, error } = shown
     const path = [certificate, ...chain]
-    // `optional_no_ca` does not forgive a stranger that no list speaks of him, as in nginx.
+    // As in nginx, `optional_no_ca` does not forgive that there is no list for a client of an unknown authority.
     const { findings, ignored, until } = hasKnownChain(shown)
       ? revocation.judge(path, now)
       : revocation.judgeStranger(certificate)
     const last = findings.at(-1)
     if (!last) {
-      // Nobody is let in for that whom something else refuses.
-      if (error === undefined) for (const finding of ignored) tell(finding)
+      // A client that is refused for something else is not let in in spite of a missing list.
+      if (error === undefined) for (const finding of ignored) onIgnored(finding)
       return { failure: undefined, until }
     }
     const { code, at, detail } = last
@@ -41,7 +44,7 @@ export function notRevoked(
   })
 }
 
-/** Also where it was found, but refused for something else than an unknown issuer. */
+/** True also for a chain that was found and refused for something other than an unknown issuer. */
 function hasKnownChain({ chain, error }: Shown): boolean {
   return error === undefined || chain.length > 0
 }

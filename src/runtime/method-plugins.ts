@@ -60,8 +60,8 @@ function createPlugin(config: MethodPluginConfig, log: Log, materials: Materials
   const { name, address, settings, timeout, max_pending: maxPending, url_trusted_certificate: trusted } = config
   switch (address.kind) {
     case 'module': {
-      const tell = (message: string) => log.warn({ plugin: name }, `method plugin: ${message}`)
-      return new ModulePlugin({ path: address.path, settings, timeout, maxPending, tell })
+      const warn = (message: string) => log.warn({ plugin: name }, `method plugin: ${message}`)
+      return new ModulePlugin({ path: address.path, settings, timeout, maxPending, log: warn })
     }
     case 'unix':
     case 'url':

@@ -4,10 +4,8 @@ import { Staple } from '../listener/stapling.ts'
 import type { Log } from '../log.ts'
 import type { CertificateFacts } from '../tls-cert-utils/certificate.ts'
 import type { KeyPair } from '../tls-cert-utils/key-pair.ts'
+import { LogThrottle } from './log-throttle.ts'
 import { digestOf, type Materials } from './materials.ts'
-
-/** How often the log tells of the same trouble, in milliseconds. */
-const TELLING_INTERVAL = 60_000
 
 interface StapledPair {
   readonly fingerprint: string
@@ -15,18 +13,18 @@ interface StapledPair {
   readonly issuer: CertificateFacts
 }
 
-/** Answers of OCSP responders. They outlive reloads: a new configuration does not make them less true. */
+/** The answers of OCSP responders. They are kept over reloads, since they stay true whatever the configuration. */
 export class OcspAnswers {
   readonly #log: Log
   readonly #statuses = new Map<string, OcspStatuses>()
   readonly #staples = new Map<string, Staple>()
-  readonly #told = new Map<string, number>()
+  readonly #throttle = new LogThrottle()
 
   constructor(log: Log) {
     this.#log = log
   }
 
-  /** Undefined where the server asks nobody. `name` is the same for servers that ask alike. */
+  /** Undefined where the server does not use OCSP. `name` is the same for servers with the same settings. */
   statusesOf(server: ServerConfig): { readonly statuses: OcspStatuses; readonly name: string } | undefined {
     const { ssl_ocsp: mode, ssl_ocsp_responder: responder, ssl_ocsp_timeout: timeout } = server
     const { ssl_ocsp_nonce: nonce, ssl_ocsp_cache: cacheSize } = server
@@ -37,13 +35,13 @@ export class OcspAnswers {
       new OcspStatuses({
         certificates: mode === 'leaf' ? 'leaf' : 'chain',
         ...{ responder, timeout, nonce, cacheSize },
-        failed: ({ subject }, asked, reason) => this.#tell('no status of a client certificate', subject, asked, reason),
+        failed: ({ subject }, asked, reason) => this.#warn('no status of a client certificate', subject, asked, reason),
       })
     this.#statuses.set(name, statuses)
     return { statuses, name }
   }
 
-  /** By the DER of the certificate that each belongs to; none where the server shows none, or nobody knows who issued its certificate. */
+  /** One for each certificate, by its DER. None where stapling is off, or for a certificate whose issuer is not known. */
   staplesOf(server: ServerConfig, pairs: readonly KeyPair[], materials: Materials): [Buffer, Staple][] {
     if (!server.ssl_stapling) return []
     return pairs.flatMap(({ fingerprint, certificates: [certificate, issuer] }): [Buffer, Staple][] => {
@@ -60,19 +58,14 @@ export class OcspAnswers {
     const { ssl_stapling_responder: responder, ssl_ocsp_timeout: timeout } = server
     const name = digestOf([fingerprint, responder, timeout])
     const failed = (reason: string) =>
-      this.#tell('no OCSP staple for our own certificate', certificate.subject, responder, reason)
+      this.#warn('no OCSP staple for our own certificate', certificate.subject, responder, reason)
     const staple = this.#staples.get(name) ?? new Staple({ certificate, issuer, responder, timeout, failed })
     this.#staples.set(name, staple)
     return staple
   }
 
-  #tell(message: string, subject: string, responder: string | undefined, reason: string): void {
-    const key = `${message} ${responder} ${reason}`
-    const now = Date.now()
-    if (now - (this.#told.get(key) ?? 0) < TELLING_INTERVAL) return
-    // Whoever sends ever new certificates must not fill it.
-    if (this.#told.size > 1000) this.#told.clear()
-    this.#told.set(key, now)
-    this.#log.warn({ subject, responder, reason }, message)
+  #warn(message: string, subject: string, responder: string | undefined, reason: string): void {
+    if (this.#throttle.allows(`${message} ${responder} ${reason}`))
+      this.#log.warn({ subject, responder, reason }, message)
   }
 }

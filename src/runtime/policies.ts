@@ -19,7 +19,7 @@ import type { Mappers } from './mappers.ts'
 import { digestOf, type Materials } from './materials.ts'
 import { uncoveredNames } from './never-works.ts'
 import type { OcspAnswers } from './ocsp.ts'
-import { ignoredListTeller, revocationOf } from './revocation.ts'
+import { ignoredListReporter, revocationOf } from './revocation.ts'
 import {
   type CertificatesByName,
   certificatesByName,
@@ -172,7 +172,7 @@ function prepareServer(
   const demands = {
     demands: [
       ...(revocation
-        ? [notRevoked(revocation.lists, { tell: ignoredListTeller(log, metrics), prepare: revocation.prepare })]
+        ? [notRevoked(revocation.lists, { onIgnored: ignoredListReporter(log, metrics), prepare: revocation.prepare })]
         : []),
       ...(statuses ? [statuses.statuses.demand] : []),
     ],

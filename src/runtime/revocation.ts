@@ -9,6 +9,7 @@ import { opensslReason } from '../tls-cert-utils/verify-errors.ts'
 import { verifyResult } from '../verify-result.ts'
 import { checkLists, type ListUse, warnOfRootless, warnOfUnlisted } from './list-checks.ts'
 import type { ListFetcher } from './list-fetcher.ts'
+import { LogThrottle } from './log-throttle.ts'
 import { digestOf, type Materials } from './materials.ts'
 
 /** The revocation lists of a server. */
@@ -74,29 +75,22 @@ function counterOfLapsed(lists: readonly RevocationList[]): () => number {
   }
 }
 
-/** How often the log tells of the same trouble, in milliseconds: each handshake would have its line otherwise. */
-const TELLING_INTERVAL = 60_000
-
-/** Tells of lists that are missing or not current where `revocation_check_mode` lets clients in all the same. */
-export function ignoredListTeller(log: Log, metrics: Metrics): (ignored: RevocationFinding) => void {
-  const tell = tellRarely((what) =>
+/** Counts and logs lists that are missing or not current where `revocation_check_mode` lets clients in all the same. */
+export function ignoredListReporter(log: Log, metrics: Metrics): (ignored: RevocationFinding) => void {
+  const report = throttledFindings((what) =>
     log.warn(what, 'clients are let in without a current revocation list (revocation_check_mode IGNORE_CA_ERROR)'),
   )
   return (ignored) => {
     metrics.crlErrorIgnored(verifyResult(ignored.code))
-    tell(ignored)
+    report(ignored)
   }
 }
 
-export function tellRarely(
-  tell: (what: { reason: string; detail: string }) => void,
+export function throttledFindings(
+  write: (what: { reason: string; detail: string }) => void,
 ): (ignored: RevocationFinding) => void {
-  const told = new Map<string, number>()
+  const throttle = new LogThrottle()
   return ({ code, detail = '' }) => {
-    const key = `${code} ${detail}`
-    const now = Date.now()
-    if (now - (told.get(key) ?? 0) < TELLING_INTERVAL) return
-    told.set(key, now)
-    tell({ reason: opensslReason(code), detail })
+    if (throttle.allows(`${code} ${detail}`)) write({ reason: opensslReason(code), detail })
   }
 }

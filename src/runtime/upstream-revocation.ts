@@ -5,7 +5,7 @@ import type { TrustStore } from '../tls-cert-utils/trust-store.ts'
 import { UpstreamRevocation } from '../upstream/revocation.ts'
 import { checkLists, type ListUse, warnOfUnlisted } from './list-checks.ts'
 import { digestOf, type Materials } from './materials.ts'
-import { tellRarely } from './revocation.ts'
+import { throttledFindings } from './revocation.ts'
 
 const USE = {
   peer: 'upstream',
@@ -18,13 +18,13 @@ const USE = {
 export class UpstreamRevocations {
   readonly #source: CrlSource | undefined
   readonly #materials: Materials
-  readonly #tell: ReturnType<typeof tellRarely>
+  readonly #report: ReturnType<typeof throttledFindings>
   readonly #known = new Map<string, UpstreamRevocation | undefined>()
 
   constructor({ proxy }: Pick<Config, 'proxy'>, materials: Materials, log: Log) {
     this.#source = proxy.proxy_ssl_crl
     this.#materials = materials
-    this.#tell = tellRarely((finding) =>
+    this.#report = throttledFindings((finding) =>
       log.warn(
         finding,
         'upstreams are asked without a current revocation list (proxy_revocation_check_mode IGNORE_CA_ERROR)',
@@ -63,7 +63,7 @@ export class UpstreamRevocations {
     return new UpstreamRevocation(new Revocation(lists, { certificates: USE.certificates, mode }), {
       identity: digestOf([mode, ...lists.map(({ digest }) => digest)]),
       trusted: trust.certificates,
-      tell: this.#tell,
+      onIgnored: this.#report,
     })
   }
 }

@@ -7,8 +7,8 @@ const PATIENCE = 500
 type Asked = (error: NodeJS.ErrnoException | null, addresses: LookupAddress[]) => void
 /** How the system looks up a name: `dns.lookup`. */
 export type Resolve = (name: string, options: LookupOptions & { all: true }, done: Asked) => void
-/** Hears that a name led to its last addresses, with the reason; undefined once it is known again. */
-export type NameTold = (name: string, reason: string | undefined) => void
+/** Called with the reason when a name cannot be looked up, so that its last addresses are used; with undefined once it can be again. */
+export type NameReporter = (name: string, reason: string | undefined) => void
 
 interface Waiting {
   /** Milliseconds that a last answer is good for. */
@@ -23,19 +23,19 @@ interface Waiting {
 export class UpstreamName {
   readonly #name: string
   readonly #resolve: Resolve
-  readonly #told: NameTold
+  readonly #report: NameReporter
   #last: { readonly addresses: LookupAddress[]; readonly at: number } | undefined
   /** Those who wait for the question under way; undefined where there is none. */
   #waiting: Waiting[] | undefined
   /** Whether the question under way takes so long that nobody waits who has a last answer. */
   #late = false
-  /** Whether {@link NameTold} has heard that it is not known. */
+  /** Whether {@link NameReporter} was called with a reason last. */
   #unknown = false
   #turn = 0
 
-  constructor(name: string, told: NameTold = () => {}, resolve: Resolve = lookup) {
+  constructor(name: string, report: NameReporter = () => {}, resolve: Resolve = lookup) {
     this.#name = name
-    this.#told = told
+    this.#report = report
     this.#resolve = resolve
   }
 
@@ -85,28 +85,28 @@ export class UpstreamName {
       if (last) one.done(null, last)
       return !last
     })
-    if (this.#waiting.length < waiting.length) this.#tell(`no answer within ${PATIENCE} ms`)
+    if (this.#waiting.length < waiting.length) this.#note(`no answer within ${PATIENCE} ms`)
   }
 
   #learn(error: NodeJS.ErrnoException | null, addresses: LookupAddress[]): void {
     if (!error) {
       this.#last = { addresses, at: performance.now() }
-      this.#tell(undefined)
+      this.#note(undefined)
     } else if (error.code === 'ENOTFOUND') {
       // An answer too: whoever has the addresses now is somebody else.
       this.#last = undefined
-    } else if (this.#last) this.#tell(error.message)
+    } else if (this.#last) this.#note(error.message)
   }
 
   #lastFor({ staleFor }: Waiting): LookupAddress[] | undefined {
     return this.#last && performance.now() - this.#last.at < staleFor ? this.#last.addresses : undefined
   }
 
-  #tell(reason: string | undefined): void {
+  #note(reason: string | undefined): void {
     const unknown = reason !== undefined
     if (unknown === this.#unknown) return
     this.#unknown = unknown
-    this.#told(this.#name, reason)
+    this.#report(this.#name, reason)
   }
 
   /** Each connection begins with the next address, as in nginx and Kong, but of the family that the system prefers (RFC 6724). */

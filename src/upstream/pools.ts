@@ -1,5 +1,5 @@
 import type { Slots } from '../open-files.ts'
-import { type NameTold, UpstreamName } from './names.ts'
+import { type NameReporter, UpstreamName } from './names.ts'
 import { ConnectionPool, type PoolLimit, type PoolLimits, type PoolOwner } from './pool.ts'
 import { createConnector, type UpstreamAddress, type UpstreamTls } from './tls-identity.ts'
 
@@ -27,11 +27,19 @@ export class Pools {
   readonly #pools = new Map<string, Pooled>()
   readonly #names = new Map<string, UpstreamName>()
   readonly #owner: PoolOwner
-  readonly #told: NameTold | undefined
+  readonly #reportName: NameReporter | undefined
 
-  /** @param slots of the connections of all pools together. @param refused hears of each request that got none. @param told of names that are not known any more */
-  constructor(slots: Slots, refused: (reason: PoolLimit, origin: string) => void = () => {}, told?: NameTold) {
-    this.#told = told
+  /**
+   * @param slots for the connections of all pools together
+   * @param refused called for each request that got no connection
+   * @param reportName called when a name cannot be looked up, and when it can be again
+   */
+  constructor(
+    slots: Slots,
+    refused: (reason: PoolLimit, origin: string) => void = () => {},
+    reportName?: NameReporter,
+  ) {
+    this.#reportName = reportName
     const enter = () => slots.enter() || (this.#closeOneIdle() && slots.enter())
     this.#owner = { slots: { enter, leave: () => slots.leave() }, refused }
   }
@@ -69,7 +77,7 @@ export class Pools {
   #nameOf(name: string): UpstreamName {
     const known = this.#names.get(name)
     if (known) return known
-    const made = new UpstreamName(name, this.#told)
+    const made = new UpstreamName(name, this.#reportName)
     this.#names.set(name, made)
     return made
   }

@@ -7,31 +7,31 @@ import { opensslReason } from '../tls-cert-utils/verify-errors.ts'
 /** The upstream's certificate first, its root last. */
 export type UpstreamChain = readonly CertificateFacts[]
 
-/** Asks the lists of nginx's `proxy_ssl_crl` about an upstream whose handshake OpenSSL has let finish. */
+/** Looks an upstream up in the lists of nginx's `proxy_ssl_crl`, after a handshake that OpenSSL accepted. */
 export class UpstreamRevocation {
-  /** The canonical text of what is asked: another one where the lists are others. */
+  /** Differs where the lists or the mode differ: a part of the connection's TLS identity. */
   readonly identity: string
   readonly #lists: Pick<Revocation, 'judge'>
   readonly #trusted: readonly CertificateFacts[]
-  readonly #tell: (ignored: RevocationFinding) => void
+  readonly #onIgnored: (ignored: RevocationFinding) => void
 
-  /** @param tell hears of lists that were missing or not current where the upstream is asked all the same */
+  /** @param onIgnored called for each list that is missing or not current although the upstream is asked */
   constructor(
     lists: Pick<Revocation, 'judge'>,
     {
       identity,
       trusted,
-      tell,
+      onIgnored,
     }: {
       identity: string
       trusted: readonly CertificateFacts[]
-      tell: (ignored: RevocationFinding) => void
+      onIgnored: (ignored: RevocationFinding) => void
     },
   ) {
     this.identity = identity
     this.#lists = lists
     this.#trusted = trusted
-    this.#tell = tell
+    this.#onIgnored = onIgnored
   }
 
   /** The chain that OpenSSL has just verified, to be kept with the session: a resumed handshake shows no more than the first certificate. */
@@ -48,7 +48,7 @@ export class UpstreamRevocation {
     const { findings, ignored } = this.#lists.judge(chain, now)
     const last = findings.at(-1)
     if (!last) {
-      for (const finding of ignored) this.#tell(finding)
+      for (const finding of ignored) this.#onIgnored(finding)
       return undefined
     }
     return refusal(last, last.at === 0 ? '' : chain[last.at]?.subject)

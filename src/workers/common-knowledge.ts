@@ -3,8 +3,8 @@ import type { LoadedConfig } from '../config/index.ts'
 import { FetchedStatements } from '../runtime/fetched-statements.ts'
 import { MemoryStore } from '../store/memory.ts'
 import type { Intermediate, StartsWith, ToKnow } from './messages.ts'
+import { send } from './send.ts'
 import { answerStore } from './supervisor-store.ts'
-import { tell } from './tell.ts'
 
 /** As many as a worker remembers. */
 const MOST_INTERMEDIATES = 200
@@ -18,7 +18,7 @@ export class CommonKnowledge {
   constructor() {
     this.#statements.onChanged = (source, statement) => {
       const { edition } = this.#statements
-      for (const worker of everyWorker()) tell(worker, { kind: 'statement', edition, source, statement })
+      for (const worker of everyWorker()) send(worker, { kind: 'statement', edition, source, statement })
     }
   }
 
@@ -36,10 +36,10 @@ export class CommonKnowledge {
 
   heard(message: ToKnow, from: Worker): void {
     if (message.kind === 'store') {
-      if (this.#store) void answerStore(this.#store, message).then((answer) => tell(from, answer))
+      if (this.#store) void answerStore(this.#store, message).then((answer) => send(from, answer))
     } else if (message.kind === 'intermediate') {
       this.#intermediates = [...this.#intermediates, message].slice(-MOST_INTERMEDIATES)
-      for (const worker of everyWorker()) if (worker !== from) tell(worker, message)
+      for (const worker of everyWorker()) if (worker !== from) send(worker, message)
     } else this.#statements.fetched(message.source, message.statement)
   }
 }

@@ -14,7 +14,7 @@ import { watchOpenFiles } from '../open-files-watch.ts'
 import { CommonKnowledge } from './common-knowledge.ts'
 import { GatheredMetrics, type Snapshot } from './gathered-metrics.ts'
 import type { FromWorker, ToWorker } from './messages.ts'
-import { tell } from './tell.ts'
+import { send } from './send.ts'
 
 export interface SupervisorOptions {
   readonly load: LoadOptions
@@ -168,7 +168,7 @@ export class Supervisor {
 
   #dismiss(member: Member): void {
     member.leaving = true
-    tell(member.worker, { kind: 'stop' })
+    send(member.worker, { kind: 'stop' })
   }
 
   /** @throws ConfigError where it refuses the configuration, Error where it ends before it serves */
@@ -197,7 +197,7 @@ export class Supervisor {
     const { file, env, overrides } = this.#options.load
     const load = { file, env: { ...withSecrets(env) }, overrides }
     const { workers } = this.#options
-    tell(worker, { kind: 'start', load, workers, ...this.#shared, soFar: this.#knowledge.soFar })
+    send(worker, { kind: 'start', load, workers, ...this.#shared, soFar: this.#knowledge.soFar })
     try {
       await started
     } catch (error) {
@@ -214,7 +214,7 @@ export class Supervisor {
   #heard(member: Member, message: FromWorker): void {
     if (message.kind === 'ended') {
       Object.assign(member, { finished: message.finished, metrics: message.metrics })
-      tell(member.worker, { kind: 'exit' })
+      send(member.worker, { kind: 'exit' })
     } else if (message.kind === 'store' || message.kind === 'intermediate' || message.kind === 'fetched') {
       this.#knowledge.heard(message, member.worker)
     } else if ('id' in message) this.#waiting.get(message.id)?.(message)
@@ -262,7 +262,7 @@ export class Supervisor {
       const timer = setTimeout(answered, time)
       worker.once('exit', gone)
       this.#waiting.set(id, answered)
-      tell(worker, question(id))
+      send(worker, question(id))
     })
   }
 

@@ -13,7 +13,7 @@ export interface ModulePluginOptions {
   /** How many answers may be waited for at once; more are refused with 503. */
   readonly maxPending: number
   /** What the plugin prints, and why it ended. */
-  readonly tell: (message: string) => void
+  readonly log: (message: string) => void
 }
 
 interface Pending {
@@ -93,7 +93,7 @@ class Thread {
   #last = 0
 
   constructor(options: ModulePluginOptions, ended: (thread: Thread) => void) {
-    const { path, settings, timeout, tell } = options
+    const { path, settings, timeout, log } = options
     this.#options = options
     this.#ended = ended
     this.ready = new Promise((resolve, reject) => {
@@ -114,7 +114,7 @@ class Thread {
       resourceLimits: { maxOldGenerationSizeMb: 256, maxYoungGenerationSizeMb: 32 },
     })
     for (const stream of [this.#worker.stdout, this.#worker.stderr]) {
-      stream.on('data', (text) => tell(`printed: ${String(text).trimEnd().slice(0, 2000)}`))
+      stream.on('data', (text) => log(`printed: ${String(text).trimEnd().slice(0, 2000)}`))
     }
     this.#port.on('message', (message: ModuleMessage) => this.#heard(message))
     this.#port.unref()
@@ -203,7 +203,7 @@ class Thread {
   #end(reason: string): void {
     this.#alive()
     this.#ended(this)
-    if (!this.#retiring) this.#options.tell(reason)
+    if (!this.#retiring) this.#options.log(reason)
     this.#retiring = true
     const error = new GatewayError('GW_UNDECIDED', `the plugin ${reason}`)
     this.#settleReady.reject(new Error(reason))

@@ -146,7 +146,7 @@ export class SocketResponse implements HttpResponse {
   }
 
   /** Those who listen as it begins. */
-  #tell(event: Listener['event']): void {
+  #emit(event: Listener['event']): void {
     for (const listener of this.#listeners?.slice() ?? []) if (listener.event === event) listener.heard()
   }
 
@@ -163,7 +163,7 @@ export class SocketResponse implements HttpResponse {
     this.#framed = framed
     framed.assignSocket(socket)
     // It never hears itself that its socket has drained: node:http's server is who listens to that.
-    const drained = () => this.#tell('drain')
+    const drained = () => this.#emit('drain')
     framed.on('drain', drained)
     socket.on('drain', drained)
     framed.once('finish', () => {
@@ -188,7 +188,7 @@ export class SocketResponse implements HttpResponse {
   #close(): void {
     if (this.closed) return
     this.closed = true
-    this.#tell('close')
+    this.#emit('close')
   }
 }
 

@@ -11,7 +11,7 @@ import { type LineFinding, readUsers, type UsersRead, type UsersWanted } from '.
 
 /** Smaller files are read faster than a thread starts. */
 const SMALL = 64 * 1024
-const MOST_TOLD = 20
+const MOST_REPORTED = 20
 
 /** A mapper whose further rules stand in a file. */
 export interface AwaitedUsers {
@@ -26,7 +26,7 @@ interface Known {
   readonly table: RuleTable
 }
 
-export interface Told {
+export interface Reports {
   readonly problems: Problem[]
   readonly warnings: Problem[]
 }
@@ -40,8 +40,8 @@ export class UsersFiles {
     this.#readFile = readFile
   }
 
-  /** Gives the mapper the rules of its file. What is wrong is noted in `told`. */
-  async attach({ wanted, mapper, issuersOf }: AwaitedUsers, told: Told): Promise<void> {
+  /** Gives the mapper the rules of its file. What is wrong is added to `reports`. */
+  async attach({ wanted, mapper, issuersOf }: AwaitedUsers, reports: Reports): Promise<void> {
     const { file } = wanted
     const { read, table } = await this.#read(wanted)
     const named = new Map(read.issuers.map(([name]) => [name, issuersOf(name)]))
@@ -53,7 +53,7 @@ export class UsersFiles {
       mapper.attach(new FiledRules(file, table, (name) => named.get(name) ?? []))
       findings.push(...mapper.findings.slice(before).map(withLine))
     }
-    tell(file, findings, told)
+    report(file, findings, reports)
   }
 
   /** Forgets what nobody has asked for since the last time. */
@@ -112,12 +112,13 @@ function withLine({ at, message, isFatal }: RuleMapper['findings'][number]): Lin
   return { line: Number(at.slice(at.lastIndexOf(':') + 1)), message, isFatal }
 }
 
-function tell(file: string, findings: readonly LineFinding[], { problems, warnings }: Told): void {
+function report(file: string, findings: readonly LineFinding[], { problems, warnings }: Reports): void {
   for (const isFatal of [true, false]) {
     const found = findings.filter((each) => each.isFatal === isFatal)
     const list = isFatal ? problems : warnings
-    for (const { line, message } of found.slice(0, MOST_TOLD))
+    for (const { line, message } of found.slice(0, MOST_REPORTED))
       list.push({ path: '', source: file, ...(line !== undefined && { line }), message })
-    if (found.length > MOST_TOLD) list.push({ path: '', source: file, message: `and ${found.length - MOST_TOLD} more` })
+    if (found.length > MOST_REPORTED)
+      list.push({ path: '', source: file, message: `and ${found.length - MOST_REPORTED} more` })
   }
 }

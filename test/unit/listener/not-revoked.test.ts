@@ -15,7 +15,7 @@ function demandOf(mode: 'STRICT' | 'IGNORE_CA_ERROR', ...lists: string[]) {
   const told: string[] = []
   const read = lists.flatMap((list) => readRevocationLists(list))
   const tell = ({ code }: { code: string }) => void told.push(code)
-  const demand = notRevoked(new Revocation(read, { certificates: 'leaf', mode }), { tell })
+  const demand = notRevoked(new Revocation(read, { certificates: 'leaf', mode }), { onIgnored: tell })
   return { told, codeFor: (shown: Parameters<typeof demand>[0]) => demand(shown, Date.now()).failure?.code }
 }
 

@@ -11,7 +11,7 @@ function revocationThat(report: Partial<RevocationReport>) {
   const told: string[] = []
   const judge = () => ({ findings: [], ignored: [], until: Number.POSITIVE_INFINITY, ...report })
   const tell = ({ code }: { code: string }) => told.push(code)
-  return { told, revocation: new UpstreamRevocation({ judge }, { identity: '', trusted: [], tell }) }
+  return { told, revocation: new UpstreamRevocation({ judge }, { identity: '', trusted: [], onIgnored: tell }) }
 }
 
 describe('an upstream', () => {

@@ -161,7 +161,7 @@ describe.each(['TLSv1.2', 'TLSv1.3'] as const)('a session of %s', (version) => {
       return { findings, ignored: [], until: 0 }
     }
     const trusted = readCertificates(root.certificate)
-    const revocation = new UpstreamRevocation({ judge }, { identity: '', trusted, tell: () => {} })
+    const revocation = new UpstreamRevocation({ judge }, { identity: '', trusted, onIgnored: () => {} })
     const connector = createConnector({ host: '127.0.0.1', port }, identity({ revocation }), 5000)
     expect([await reused(connector), await reused(connector)]).toEqual([false, true])
     findings = [{ code: 'CRL_HAS_EXPIRED', at: 0 }]

@@ -19,7 +19,7 @@ function pluginOf(code: string, options: Partial<ModulePluginOptions> = {}): Mod
   const path = join(folder, `plugin${made}.mjs`)
   writeFileSync(path, code)
   const tell = (message: string) => void told.push(message)
-  const plugin = new ModulePlugin({ path, settings: {}, timeout: 1000, maxPending: 10, tell, ...options })
+  const plugin = new ModulePlugin({ path, settings: {}, timeout: 1000, maxPending: 10, log: tell, ...options })
   plugins.push(plugin)
   return plugin
 }
