@@ -9,7 +9,7 @@ export const MANY_NAMES = 10_000
 export const FEW_NAMES = 10
 const AT_ONCE = 16
 
-export function nameOf(i: number): string {
+function nameOf(i: number): string {
   return `host-${i}.example`
 }
 

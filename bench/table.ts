@@ -84,7 +84,7 @@ export function record(samples: Samples, gateway: string, figures: Readonly<Reco
   }
 }
 
-export function median(values: readonly number[]): number {
+function median(values: readonly number[]): number {
   const sorted = values.toSorted((a, b) => a - b)
   const middle = sorted.length >> 1
   const upper = sorted[middle] ?? Number.NaN

@@ -5,7 +5,7 @@ import type { Ledger } from './ledger.ts'
 import { workersOf } from './process-facts.ts'
 import type { Scene } from './scene.ts'
 
-export const RELOAD_EVERY_MS = 10_000
+const RELOAD_EVERY_MS = 10_000
 const ALIVE_MS = 14_000
 const DEAD_MS = 5_000
 /** How long after the death of a target what was under way to it may still be told. */

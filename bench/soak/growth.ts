@@ -11,7 +11,7 @@ interface Series {
   readonly kind: 'memory' | 'count'
 }
 
-export const SERIES: readonly Series[] = [
+const SERIES: readonly Series[] = [
   { name: 'RSS of the workers, MB', kind: 'memory' },
   { name: 'RSS of the supervisor, MB', kind: 'memory' },
   { name: 'heap in use, MB', kind: 'memory' },

@@ -110,7 +110,7 @@ export const networkOrUnix: Kind<string> = {
 }
 
 /** A DNS name or an IPv4 address. Underscores are let through: Docker Compose's services have them. */
-export function isHostname(host: string): boolean {
+function isHostname(host: string): boolean {
   return host.length <= 253 && /^(?!-)[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\.?$/.test(host)
 }
 

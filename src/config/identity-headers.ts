@@ -8,7 +8,7 @@ import { choice, size } from './scalars.ts'
 /** Header name, as written, to what it holds. */
 export type IdentityHeaders = Readonly<Record<string, IdentityField | IdentityTemplate>>
 
-export const identityHeaders = map(identityValue, {
+const identityHeaders = map(identityValue, {
   default: { VERIFIED: 'verify', DN: 'subject_dn' },
   about:
     'The headers that tell the backend who is calling, by name. Writing this setting replaces the default as a whole. ' +

@@ -21,7 +21,7 @@ const jwksUri: Kind<URL> = {
   },
 }
 
-export const jwtIssuer = block('An issuer of tokens, as an OpenID provider.', {
+const jwtIssuer = block('An issuer of tokens, as an OpenID provider.', {
   issuer: field(text, { required: true, about: 'What the claim iss must be.' }),
   audience: list(text, {
     default: [],

@@ -41,7 +41,7 @@ const ENTITIES = new Set([
 const SHARED = new Set(['id', 'tags', 'created_at', 'updated_at', '_comment', '_ignore'])
 
 /** conf/sallyport.yaml: every setting at its default, with its meaning. It loads as it stands. */
-export function defaultYaml(): string {
+function defaultYaml(): string {
   const lines = [
     '# yaml-language-server: $schema=./sallyport.schema.json',
     '# Every setting of Sallyport at its default. Generated from src/config by "npm run docs"; docs/configuration.md explains the',
@@ -122,7 +122,7 @@ function written(value: unknown): string {
 }
 
 /** docs/configuration.md. */
-export function referenceMarkdown(): string {
+function referenceMarkdown(): string {
   const lines = [
     REFERENCE_INTRODUCTION.trimEnd(),
     '',

@@ -9,7 +9,7 @@ import { choice, integer, matching, onOff, positiveDuration, text } from './scal
 import { type Secret, secret } from './secret.ts'
 
 /** What a rule may look at in a certificate. */
-export const REGISTRY_CERTIFICATE_FIELDS = ['cn', 'ou', 'o', 'issuer', 'subject', 'dns', 'email', 'uri'] as const
+const REGISTRY_CERTIFICATE_FIELDS = ['cn', 'ou', 'o', 'issuer', 'subject', 'dns', 'email', 'uri'] as const
 export type RegistryCertificateField = (typeof REGISTRY_CERTIFICATE_FIELDS)[number]
 
 /** What a repository or tag may be called, with wildcards, or `~` and an expression. */

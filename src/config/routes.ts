@@ -11,7 +11,7 @@ import { choice, integer, matching, oneOfNumbers, onOff, text } from './scalars.
 import type { ServiceConfig } from './services.ts'
 
 /** The expression of a `~` path, anchored at its start only, as Kong does. `path` includes the `~`. @throws SyntaxError */
-export function pathExpression(path: string): RegExp {
+function pathExpression(path: string): RegExp {
   return new RegExp(`^(?:${path.slice(1)})`)
 }
 

@@ -73,7 +73,7 @@ function socketUrl(protocol: 'http' | 'https', place: string): ServiceUrl {
 }
 
 /** What the gateway answers itself, in place of an API. */
-export const BUILTINS = ['registry-tokens', 'identity'] as const
+const BUILTINS = ['registry-tokens', 'identity'] as const
 
 /** Direct mode: what a service needs that is a Docker registry. */
 const registryGate = block(

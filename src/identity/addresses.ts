@@ -15,7 +15,7 @@ export function plainAddress(address: string): string {
 }
 
 /** One entry of X-Forwarded-For, which may carry a port (`192.0.2.1:80`, `[2001:db8::1]:80`), as an address; undefined where it is none. */
-export function forwardedAddress(entry: string): string | undefined {
+function forwardedAddress(entry: string): string | undefined {
   const bracketed = /^\[([^\]]*)\](?::\d{1,5})?$/.exec(entry)
   const address = bracketed?.[1] ?? /^([\d.]+):\d{1,5}$/.exec(entry)?.[1] ?? entry
   return isIP(address) === 0 ? undefined : plainAddress(address)

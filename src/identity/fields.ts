@@ -60,7 +60,7 @@ const USER_FIELDS = {
 
 export type IdentityField = keyof typeof CERTIFICATE_FIELDS | keyof typeof CONNECTION_FIELDS | keyof typeof USER_FIELDS
 
-/** Every field's name, for the configuration and its reference. */
+/** Every field's name: a test compares them with those that the configuration takes. */
 export const IDENTITY_FIELDS = [
   ...Object.keys(CONNECTION_FIELDS),
   ...Object.keys(CERTIFICATE_FIELDS),

@@ -60,7 +60,7 @@ export interface RightsRule {
 }
 
 /** What a repository knows; a request for `*` means these. */
-export const REPOSITORY_ACTIONS: readonly string[] = ['pull', 'push', 'delete']
+const REPOSITORY_ACTIONS: readonly string[] = ['pull', 'push', 'delete']
 
 interface CompiledRule {
   readonly rule: RightsRule

@@ -229,7 +229,7 @@ function readOutline(der: Uint8Array): Outline {
  * A serial number as nginx prints it. OpenSSL also breaks the line every 35 bytes; we don't, a line end in a header would be worse.
  * @param content the INTEGER's content octets, two's complement
  */
-export function formatSerial(content: Uint8Array): string {
+function formatSerial(content: Uint8Array): string {
   const digits = Buffer.from(content).toString('hex')
   if (digits === '') return '00'
   const value = BigInt.asIntN(content.length * 8, BigInt(`0x${digits}`))

@@ -160,15 +160,10 @@ export function openAuthority(source: {
   return new Authority({ ...issuedOf(der, key), chainPem: source.chainPem ?? certificate.pem })
 }
 
-/** A certificate that is its own issuer, and no authority unless told so. */
+/** A certificate that is its own issuer. It is no authority unless the options say so. */
 export async function selfSigned(options: CertificateOptions): Promise<Issued> {
   const key = await newKey(options.keyAlgorithm)
   return certify(options, key, nameOf(options.subject), key)
-}
-
-/** The key as PKCS #8, encrypted with AES-256-CBC. */
-export function encryptKey(keyPem: string, passphrase: string): string {
-  return createPrivateKey(keyPem).export({ type: 'pkcs8', format: 'pem', cipher: 'aes-256-cbc', passphrase }) as string
 }
 
 function authorityDefaults(options: AuthorityOptions): Pick<CertificateOptions, 'isAuthority' | 'usages' | 'notAfter'> {

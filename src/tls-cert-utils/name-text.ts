@@ -32,11 +32,6 @@ export function parseNameText(text: string): WrittenRdn[] {
   return rdns
 }
 
-/** A name as RFC 4514 writes it, with no character escaped that needs not be. */
-export function printNameText(rdns: readonly WrittenRdn[]): string {
-  return rdns.map((rdn) => rdn.map(printAttribute).join('+')).join(',')
-}
-
 /** The attributes between unescaped separators, and what ends each. */
 function split(text: string): { piece: string; separator: string }[] {
   const pieces: { piece: string; separator: string }[] = []
@@ -102,14 +97,4 @@ function decode(bytes: Buffer): string {
   } catch {
     throw new NameTextError('has escaped bytes that are not UTF-8')
   }
-}
-
-function printAttribute({ type, value, isHex }: WrittenAttribute): string {
-  if (isHex) return `${type}=#${value}`
-  const escaped = value
-    .replace(/[\\,+"<>;]/g, '\\$&')
-    .replace(/\0/g, '\\00')
-    .replace(/^[ #]/, '\\$&')
-    .replace(/(?<!^) $/, '\\ ')
-  return `${type}=${escaped}`
 }

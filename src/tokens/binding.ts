@@ -2,7 +2,7 @@ import type { CertificateFacts } from '../tls-cert-utils/certificate.ts'
 import type { Connection } from '../types.ts'
 
 /** RFC 8705 3.1: the hash of the certificate in DER, base64url without padding. */
-export function x5tS256({ fingerprintSha256 }: CertificateFacts): string {
+function x5tS256({ fingerprintSha256 }: CertificateFacts): string {
   return Buffer.from(fingerprintSha256, 'hex').toString('base64url')
 }
 

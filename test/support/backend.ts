@@ -159,7 +159,7 @@ function record(request: IncomingMessage, response: ServerResponse, seen: Seen, 
 }
 
 /** What was asked, as JSON, once the body is there. */
-export const echo: Respond = (request, response, seen) => {
+const echo: Respond = (request, response, seen) => {
   request.on('end', () => {
     const { method, target, headers, gatewaySubject, bytes } = seen
     response.setHeader('content-type', 'application/json')

@@ -81,7 +81,7 @@ export function describeRegistry(name: string, tests: () => void): void {
 const NAMESPACES = process.getuid?.() === 0 ? ['--mount'] : ['--map-root-user', '--mount']
 
 /** Runs a program in a mount namespace of its own, in which HOST is this machine. */
-export function withHosts(command: string, args: readonly string[], env: Record<string, string> = {}): Promise<Exit> {
+function withHosts(command: string, args: readonly string[], env: Record<string, string> = {}): Promise<Exit> {
   const hosts = temporaryFile('hosts', `127.0.0.1 localhost ${HOST}\n`)
   const script = 'mount --bind "$1" /etc/hosts && shift && exec "$@"'
   const inside = ['sh', '-c', script, 'sh', hosts, command, ...args]
@@ -129,4 +129,4 @@ export function makeImage(...sizes: readonly number[]): string {
   return folder
 }
 
-export const MANIFEST = 'application/vnd.docker.distribution.manifest.v2+json'
+const MANIFEST = 'application/vnd.docker.distribution.manifest.v2+json'

@@ -16,7 +16,7 @@ const MEMBER = [{ role: 'member', on: 'demo' }] as const
 const BOTH = [['password', 'totp']] as const
 
 /** A code counts only once with us, so that each test with codes has a user of its own. */
-export const PEOPLE: readonly Person[] = [
+const PEOPLE: readonly Person[] = [
   { name: 'ada', roles: MEMBER },
   { name: 'bob', roles: MEMBER, default_project: 'demo' },
   { name: 'dora', roles: MEMBER, default_project: 'closed' },

@@ -6,7 +6,7 @@ import { type Config, type LoadedConfig, loadConfig } from '../../../src/config/
 import { describeProblem } from '../../../src/errors.ts'
 
 /** Looks like PEM, which is all that the configuration asks of it. */
-export function pemText(label: string, body = 'AAAA'): string {
+function pemText(label: string, body = 'AAAA'): string {
   return `-----BEGIN ${label}-----\n${body}\n-----END ${label}-----\n`
 }
 

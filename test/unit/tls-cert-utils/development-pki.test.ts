@@ -4,7 +4,6 @@ import {
   type Authority,
   createAuthority,
   encodeName,
-  encryptKey,
   openAuthority,
   selfSigned,
 } from '../../../src/tls-cert-utils/development-pki.ts'
@@ -124,11 +123,5 @@ describe('authorities', () => {
     expect(await opensslVerify(root.pem + list, valid.pem, '', '-crl_check')).toBe('leaf: OK\n')
     const stale = await root.revocationList({ thisUpdate: new Date(0), nextUpdate: new Date(1) })
     expect(await opensslVerify(root.pem + stale, valid.pem, '', '-crl_check')).toContain('CRL has expired')
-  })
-
-  test('encrypt keys', async () => {
-    const encrypted = encryptKey(root.keyPem, 'secret')
-    expect(encrypted).toContain('BEGIN ENCRYPTED PRIVATE KEY')
-    expect(openssl(['pkey', '-passin', 'pass:secret'], encrypted)).toBe(root.keyPem)
   })
 })

@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { readName } from '../../../src/tls-cert-utils/distinguished-name.ts'
 import { keyOfName, keyOfWrittenName } from '../../../src/tls-cert-utils/name-key.ts'
-import { parseNameText, printNameText } from '../../../src/tls-cert-utils/name-text.ts'
+import { parseNameText, type WrittenAttribute, type WrittenRdn } from '../../../src/tls-cert-utils/name-text.ts'
 import { nameOf } from '../../support/names.ts'
 
 /** `TYPE=value` of each attribute, RDN by RDN. */
@@ -46,6 +46,20 @@ describe('a written name is parsed as RFC 4514 says', () => {
     expect(() => parseNameText(text)).toThrow()
   })
 })
+
+/** A name as RFC 4514 writes it. */
+function printNameText(rdns: readonly WrittenRdn[]): string {
+  return rdns.map((rdn) => rdn.map(printAttribute).join('+')).join(',')
+}
+
+function printAttribute({ type, value }: WrittenAttribute): string {
+  const escaped = value
+    .replace(/[\\,+"<>;]/g, '\\$&')
+    .replace(/\0/g, '\\00')
+    .replace(/^[ #]/, '\\$&')
+    .replace(/(?<!^) $/, '\\ ')
+  return `${type}=${escaped}`
+}
 
 const value = fc.string({ unit: 'binary', minLength: 1, maxLength: 12 }).filter((text) => text.isWellFormed())
 const type = fc.constantFrom('CN', 'OU', 'O', 'L', 'ST', 'C', 'UID', 'title')
