@@ -38,7 +38,7 @@ interface Member {
 const ANSWER_TIME = 10_000
 /** The same for a scrape, for which Prometheus waits no longer than ten seconds: then what the worker had counted when it was last asked has to do. */
 const SNAPSHOT_TIME = 2000
-/** A worker that lived no longer than this is replaced only after as long again: one that cannot live must not keep the machine busy. */
+/** Of a worker, in milliseconds. */
 const SHORT_LIFE = 1000
 /** Of glibc's malloc: one for the thread that serves, one for V8's. More would keep what its compiler needed for a moment (docs/performance.md, "Memory"). */
 const ARENAS = '2'
@@ -225,8 +225,7 @@ export class Supervisor {
     void this.#metrics.keep(member.metrics)
     if (member.leaving || this.#draining) return
     this.#log.error({ worker: member.worker.id, how }, 'a worker ended: another one takes its place')
-    const wait = Date.now() - member.startedAt < SHORT_LIFE ? SHORT_LIFE : 0
-    setTimeout(() => this.#replace(), wait)
+    setTimeout(() => this.#replace(), pauseAfter(Date.now() - member.startedAt))
   }
 
   #replace(): void {
@@ -287,4 +286,9 @@ export class Supervisor {
     this.#watches = loaded.config?.reload.watch ?? this.#watches
     this.#files.watch(this.#watches && !this.#draining ? loaded.files : [])
   }
+}
+
+/** How long to wait before another one takes the place of a worker that lived so long, in milliseconds: one that cannot live must not keep the machine busy. */
+export function pauseAfter(lived: number): number {
+  return lived < SHORT_LIFE ? SHORT_LIFE : 0
 }

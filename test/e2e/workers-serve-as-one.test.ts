@@ -3,7 +3,8 @@ import { Agent } from 'node:https'
 import { constants } from 'node:os'
 import { connect } from 'node:tls'
 import { beforeAll, expect, test } from '@jest/globals'
-import { type Gateway, spawnGateway } from '../support/gateway.ts'
+import { temporaryFile } from '../support/folder.ts'
+import { type Gateway, refusedStart, spawnGateway } from '../support/gateway.ts'
 import { Load } from '../support/load.ts'
 import { makeScene, type Scene } from '../support/scene.ts'
 import { waitFor, within } from '../support/wait.ts'
@@ -210,6 +211,19 @@ test('what keeps it from starting is told once', async () => {
     (error: Error) => error.message,
   )
   expect(exit).toContain('sallyport cannot start')
+})
+
+test('a defect that keeps a worker from starting ends the gateway, and is told', async () => {
+  // What only a worker calls, once it has read its configuration.
+  const breaks = temporaryFile(
+    'breaks.mjs',
+    "globalThis.WeakRef = class { constructor() { throw new TypeError('a defect of this test') } }",
+  )
+  const env = { NODE_OPTIONS: `--import ${breaks}` }
+  const { status: code, stdout } = await refusedStart({ config: scene.config({ workers: 2 }), env })
+  expect(code).toBe(1)
+  expect(stdout).toContain('a defect of this test')
+  expect(stdout).toContain('the worker ended before it served')
 })
 
 test('keys do not show in the environment of any of them', async () => {

@@ -28,6 +28,19 @@ describe('what stands later wins', () => {
     expect(config.shutdown).toEqual({ delay: 0, timeout: 30_000, keepalive_timeout: 2000 })
   })
 
+  test("a flag that was not given takes nothing from NATS's tls block", () => {
+    const yaml = 'listeners: [{ listen: 127.0.0.1:1, tls: { verify: true } }]'
+    const file = join(folder, 'flags.yaml')
+    writeFileSync(file, yaml)
+    const verify = 'listeners[0].servers[0].ssl_verify_client'
+    const modeWith = (value: string | undefined) => {
+      const loaded = loadConfig({ file, env: {}, overrides: { [verify]: value } })
+      const config = loaded.config ?? loaded.incomplete
+      return config?.listeners[0]?.servers[0]?.ssl_verify_client
+    }
+    expect([modeWith(undefined), modeWith('optional')]).toEqual(['on', 'optional'])
+  })
+
   test('the named file, then SALLYPORT_CONFIG', () => {
     writeFileSync(join(folder, 'a.yaml'), 'log: { level: warn }')
     writeFileSync(join(folder, 'b.yaml'), 'log: { level: debug }')

@@ -50,6 +50,12 @@ test('several lines of a trusted peer are one list', () => {
   expect(arrives('APPEND_FORWARD', proven, ['Hash=a', 'Hash=b'])).toBe(`Hash=a, Hash=b,${OURS}`)
 })
 
+test('what has just as many bytes as the limit allows goes on, and one more does not', () => {
+  const most = `Hash=${'x'.repeat(95)}`
+  expect(arrives('APPEND_FORWARD', proven, [most])).toBe(`${most},${OURS}`)
+  expect(() => arrives('APPEND_FORWARD', proven, [`${most}x`])).toThrow('101 bytes')
+})
+
 test.each([
   ['what cannot be read', 'Hash="open', 'GW_BAD_REQUEST'],
   ['what is too large', `Hash=${'x'.repeat(100)}`, 'GW_IDENTITY_TOO_LARGE'],

@@ -259,3 +259,35 @@ test('whoever is not enabled is nobody, although the certificate names him', () 
   const derek = factsOf(root.client('x', { emails: ['derek@nats.io'] }))
   expect(mapper.map(derek, fakeConnection())).toMatchObject({ status: 'unmapped', disabled: true })
 })
+
+test('what is empty in a subject is left out of the text that Go makes of it where there may be one only, and stays where there may be several', () => {
+  // Go leaves the type out too that it does not know, and such a subject is compared as text alone.
+  const unknown: Attribute = ['title', 'Dr']
+  expect(found(['O=+O=Acme'], { subject: nameOf(['O', ''], ['O', 'Acme'], ['CN', ''], unknown) })).toBe('O=+O=Acme')
+  expect(found(['CN=,O=Acme'], { subject: nameOf(['O', 'Acme'], ['CN', ''], unknown) })).toBeUndefined()
+  expect(found(['O=Acme'], { subject: nameOf(['O', 'Acme'], ['CN', ''], unknown) })).toBe('O=Acme')
+})
+
+test('of each user who was not taken inspect says why', () => {
+  const users = ['ada@acme.test', 'CN=ada,O=Acme', 'O=Acme,CN=ada', 'ada.acme.test', 'bob@acme.test', 'CN=ada']
+  const mapper = createNatsMapper({
+    rules: [
+      { at: 'elsewhere', user: 'no@acme.test', connectionTypes: ['MQTT'] },
+      ...users.map((user) => ({ at: user, user })),
+    ],
+    users: createUsers([]),
+  })
+  const subject = nameOf(['O', 'Acme'], ['CN', 'ada'])
+  const ada = factsOf(root.client('x', { subject, emails: ['ada@acme.test'], hosts: ['ada.acme.test'] }))
+  const reasons = [...mapper.trials(ada, fakeConnection())].map(({ at, matched, reason }) => [at, matched, reason])
+  const [before, none] = ['another user was found before', 'the certificate has no such name']
+  expect(reasons).toEqual([
+    ['elsewhere', false, expect.stringContaining('without STANDARD')],
+    ['ada@acme.test', true, 'Using email found in cert for auth'],
+    ['CN=ada,O=Acme', false, before],
+    ['O=Acme,CN=ada', false, before],
+    ['ada.acme.test', false, before],
+    ['bob@acme.test', false, none],
+    ['CN=ada', false, none],
+  ])
+})

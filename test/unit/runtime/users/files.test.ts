@@ -97,6 +97,20 @@ describe('a file of users is read', () => {
   })
 })
 
+test('a rule that can never match is told with its line and that of the one before it, unless it is for another issuer', async () => {
+  const names = [root, other].map((each) => `"${factsOf(each).subject}"`)
+  const rows = [
+    'user,certificate,issuer',
+    `ada,email:a@b.c,${names[0]}`,
+    `bob,email:a@b.c,${names[1]}`,
+    `eve,email:a@b.c,${names[1]}`,
+    `ann,email:a@b.c;cn:ann,${names[1]}`,
+  ]
+  const { problems, warnings } = await read(rows.join('\n'), { trusted: [root, other] })
+  expect(problems).toEqual([])
+  expect(warnings).toEqual([expect.stringMatching(/^4: can never match: .*users\.csv:3 names the same certificates$/)])
+})
+
 describe('a file of users in YAML is read', () => {
   const yaml = { name: 'users.yaml' }
   test.each<[string, string]>([
