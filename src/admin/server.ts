@@ -1,6 +1,6 @@
 /** The admin listener: health, readiness and metrics, over plain HTTP. It only tells, and nothing that is secret. */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import { isIP } from 'node:net'
+import { isIP, type Socket } from 'node:net'
 
 export interface Readiness {
   readonly ready: boolean
@@ -18,26 +18,53 @@ export interface AdminOptions {
 
 /** Not listening yet: the caller says where, and closes it. */
 export function createAdminServer(options: AdminOptions): Server {
+  const text = oneAtATime(() => options.metrics.text())
   const server = createServer(LIMITS, (request, response) => {
-    answer(server, options, request, response).catch((error: unknown) => {
+    answer(server, { ...options, metrics: { ...options.metrics, text } }, request, response).catch((error: unknown) => {
       options.failed?.(error)
       if (response.headersSent) response.destroy()
       else send(response, 500, { message: 'the gateway failed to answer; its log says why' })
     })
   })
-  server.maxConnections = MAX_CONNECTIONS
-  return server
+  // node:http hands out all the requests that come together: one client could ask for the metrics thousands of times at a stretch.
+  server.maxRequestsPerSocket = 1
+  return server.on('connection', makeRoom())
 }
 
-/** Milliseconds and bytes. Probes and scrapers need no more, and nobody may hold the process up here. */
-const LIMITS = {
-  headersTimeout: 5_000,
-  requestTimeout: 10_000,
-  keepAliveTimeout: 5_000,
-  connectionsCheckingInterval: 5_000,
-  maxHeaderSize: 8 * 1024,
+/** Bytes. Probes and scrapers need no more. */
+const LIMITS = { maxHeaderSize: 8 * 1024 }
+/** Milliseconds from its beginning to its end, whoever is slow. */
+const LONGEST_CONNECTION = 10_000
+const MAX_CONNECTIONS = 64
+
+/** Whoever has been here longest makes room: a crowd that only waits must keep no probe out, or the gateway would be taken for dead. */
+function makeRoom(): (socket: Socket) => void {
+  const open = new Set<Socket>()
+  return (socket) => {
+    const timer = setTimeout(() => socket.destroy(), LONGEST_CONNECTION)
+    socket.once('close', () => {
+      clearTimeout(timer)
+      open.delete(socket)
+    })
+    const [oldest] = open
+    if (oldest && open.size >= MAX_CONNECTIONS) {
+      open.delete(oldest)
+      oldest.destroy()
+    }
+    open.add(socket)
+  }
 }
-const MAX_CONNECTIONS = 128
+
+/** Those who ask meanwhile get the same answer, so that a crowd costs no more than one. */
+function oneAtATime(make: () => Promise<string>): () => Promise<string> {
+  let current: Promise<string> | undefined
+  return () => {
+    current ??= make().finally(() => {
+      current = undefined
+    })
+    return current
+  }
+}
 
 const ENDPOINTS: Readonly<Record<string, string>> = {
   '/healthz': 'whether the process lives',
@@ -95,6 +122,8 @@ function sendText(response: ServerResponse, status: number, type: string, body: 
     'Content-Length': Buffer.byteLength(body),
     'Cache-Control': 'no-store',
     'X-Content-Type-Options': 'nosniff',
+    // Of itself node:http says so behind the last request of a connection, and leaves it open.
+    Connection: 'close',
   })
   response.end(body)
 }

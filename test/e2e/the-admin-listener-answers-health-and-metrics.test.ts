@@ -1,3 +1,4 @@
+import { connect } from 'node:net'
 import { beforeAll, expect, test } from '@jest/globals'
 import { ask } from '../support/client.ts'
 import { type Gateway, startGateway } from '../support/gateway.ts'
@@ -49,6 +50,18 @@ test('its paths on the public listener belong to the backend', async () => {
 
 test('a name that only pretends to be local is refused (DNS rebinding)', async () => {
   expect((await ask(gateway.admin, '/metrics', { plain: true, host: 'evil.test' })).status).not.toBe(200)
+})
+
+test('a crowd that asks for the metrics without end, and never reads them, keeps no probe waiting', async () => {
+  const asking = 'GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n'.repeat(100)
+  const crowd = Array.from({ length: 100 }, () => connect(gateway.admin, '127.0.0.1').on('error', () => {}))
+  for (const socket of crowd) socket.write(asking)
+  const asked = Date.now()
+  expect((await gateway.getAdmin('/healthz')).status).toBe(200)
+  expect((await gateway.get('/')).status).toBe(200)
+  // All of it written took the gateway half a minute.
+  expect(Date.now() - asked).toBeLessThan(8000)
+  for (const socket of crowd) socket.destroy()
 })
 
 test('off switches it off', async () => {

@@ -1,7 +1,7 @@
 import { request as httpRequest, type IncomingMessage, type Server } from 'node:http'
-import { type AddressInfo, connect } from 'node:net'
+import { type AddressInfo, connect, type Socket } from 'node:net'
 import { text } from 'node:stream/consumers'
-import { afterEach, expect, test } from '@jest/globals'
+import { afterEach, expect, jest, test } from '@jest/globals'
 import { type AdminOptions, createAdminServer } from '../../../src/admin/server.ts'
 
 let server: Server | undefined
@@ -124,4 +124,67 @@ test('bytes that are no HTTP and headers that are too large end the connection, 
     expect(await text(socket)).toMatch(/^HTTP\/1\.1 4/)
   }
   expect(await ask(port, '/healthz')).toMatchObject({ status: 200 })
+})
+
+function opened(port: number, bytes: string): Promise<Socket> {
+  return new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1', () => socket.write(bytes, () => resolve(socket)))
+    socket.on('error', () => {})
+  })
+}
+
+/** Once those that are ending have ended. */
+async function connections(): Promise<number> {
+  for (let turn = 0; turn < 10; turn++) await new Promise((resolve) => setImmediate(resolve))
+  return new Promise((resolve) => server?.getConnections((_error, count) => resolve(count)))
+}
+
+const closed = (socket: Socket) => new Promise<void>((resolve) => socket.resume().once('close', () => resolve()))
+
+test('connections that only wait keep no probe out: whoever came first makes room', async () => {
+  const port = await started()
+  const first = await opened(port, 'GET /metrics HTTP/1.1\r\nHost: local')
+  const gone = closed(first)
+  const others = await Promise.all(
+    Array.from({ length: 150 }, () => opened(port, 'GET /metrics HTTP/1.1\r\nHost: local')),
+  )
+  expect(await ask(port, '/healthz')).toMatchObject({ status: 200 })
+  await gone
+  for (const socket of others) socket.destroy()
+})
+
+test('nobody stays, however slow he reads', async () => {
+  jest.useFakeTimers({
+    doNotFake: ['nextTick', 'setImmediate', 'queueMicrotask', 'performance', 'Date', 'setInterval'],
+  })
+  try {
+    const metrics = { contentType: 'text/plain', text: async () => 'x'.repeat(20_000_000) }
+    const port = await started({ metrics })
+    const slow = (await opened(port, 'GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n')).pause()
+    await ask(port, '/healthz')
+    expect(await connections()).toBe(1)
+    jest.advanceTimersByTime(10_000)
+    expect(await connections()).toBe(0)
+    slow.destroy()
+  } finally {
+    jest.useRealTimers()
+  }
+})
+
+test('one connection asks for the metrics once, however often it asks; and a crowd no more often than they can be made', async () => {
+  let made = 0
+  const metrics = {
+    contentType: 'text/plain',
+    text: async () => {
+      made += 1
+      await new Promise((resolve) => setTimeout(resolve, 50))
+      return 'up 1\n'
+    },
+  }
+  const port = await started({ metrics })
+  const pipelined = 'GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n'.repeat(100)
+  const answers = await Promise.all(Array.from({ length: 20 }, async () => text(await opened(port, pipelined))))
+  for (const answer of answers) expect(answer).toMatch(/^HTTP\/1\.1 200 /)
+  expect(answers.join('').split('up 1')).toHaveLength(21)
+  expect(made).toBeLessThan(10)
 })
