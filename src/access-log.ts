@@ -9,7 +9,7 @@ export interface AccessEntry extends Readonly<CallRecord> {
   readonly connection: Connection
   readonly request: Pick<HttpRequest, 'method' | 'url' | 'httpVersion' | 'rawHeaders'>
   readonly route: { readonly name: string } | undefined
-  /** Undefined where nobody was asked, or nobody answered. */
+  /** Undefined where the route asks nobody who he is, or the caller was not identified. */
   readonly user: string | undefined
   /** The status on the wire, or nginx's 499 where the client left before there was one. */
   readonly status: number
@@ -19,7 +19,7 @@ export interface AccessEntry extends Readonly<CallRecord> {
   /** Milliseconds. */
   readonly duration: number
   readonly error: GatewayError | undefined
-  /** Whose doing it is that an answer which had begun was cut off. */
+  /** Who caused an answer to be cut off after it had begun. */
   readonly termination: Fault | undefined
 }
 
@@ -27,7 +27,7 @@ export interface AccessEntry extends Readonly<CallRecord> {
 export interface RefusedBytes {
   readonly id: string
   readonly error: GatewayError
-  /** Where the handshake was done. */
+  /** Undefined before the handshake has finished. */
   readonly connection: Connection | undefined
   readonly remoteAddress: string | undefined
   readonly remotePort: number | undefined
@@ -43,8 +43,8 @@ export interface AccessLog {
 const NONE: ReadonlySet<string> = new Set()
 
 /**
- * @param write takes one whole line; undefined switches the log off
- * @param secretParameters of the query, besides those whose names speak for themselves
+ * @param write called with one whole line; undefined switches the log off
+ * @param secretParameters query parameters whose values are hidden, besides those whose names show that they are secret
  */
 export function createAccessLog(
   write: ((line: string) => void) | undefined,
@@ -57,7 +57,7 @@ export function createAccessLog(
   }
 }
 
-/** Written by hand: this is on the path of every request, and only what others chose needs escaping. */
+/** Built by hand because it runs for every request. Only values that somebody else chose need escaping. */
 function requestLine(entry: AccessEntry, secretParameters: ReadonlySet<string>): string {
   const { request, error } = entry
   let line = `{"level":"info","time":"${isoTime(Date.now())}","msg":"request","request_id":${json(entry.id)}`
@@ -143,13 +143,13 @@ function headerParts(rawHeaders: readonly string[]): string {
 }
 
 /**
- * The target as the client wrote it, query included, as nginx logs it: it is what operators search for. Parameters whose
- * name speaks of a secret lose their value, since tokens and signed URLs travel that way.
+ * The target as the client wrote it, with its query, as nginx logs it: operators search for it. Tokens and signed URLs travel in queries, so
+ * parameters whose names suggest a secret lose their value.
  */
 export function withoutSecrets(target: string, secretParameters: ReadonlySet<string> = NONE): string {
   const start = target.indexOf('?')
   if (start === -1) return target
-  // A name may be spelt in escapes, and still be understood.
+  // A name may be percent-encoded and still be understood.
   if (secretParameters.size === 0 && !target.includes('%', start) && !SECRET.test(target)) return target
   const kept = target
     .slice(start + 1)
@@ -172,7 +172,7 @@ function decoded(name: string): string {
 
 const SECRET = /token|secret|passw|pwd|credential|signature|assertion|api.?key|auth|session|code|sig\b|\bkey\b|jwt/i
 
-/** C1 controls and U+2028/2029, which JSON leaves as they are and some terminals and log readers take for ends of lines. */
+/** C1 controls and U+2028/2029: JSON leaves them as they are, but some terminals and log readers take them for line ends. */
 const UNESCAPED_CONTROLS = /[\x7f-\x9f\u2028\u2029]/g
 
 /** @param text JSON, where only strings can hold such characters */
@@ -194,7 +194,7 @@ function milliseconds(value: number): number {
 let second = 0
 let secondText = ''
 
-/** ISO 8601 with milliseconds. The second's text is kept, as most of it stays the same. */
+/** ISO 8601 with milliseconds. The text up to the second is kept: it is the same for many lines. */
 function isoTime(now: number): string {
   const part = Math.floor(now / 1000)
   if (part !== second) {

@@ -1,9 +1,9 @@
-/** One question to another program over HTTP: a plugin, a responder, a distribution point. What it answers is bounded in time and size. */
+/** One HTTP request to another program: a plugin, a responder, a distribution point. The time and the size of the answer are bounded. */
 import { type ClientRequest, type IncomingHttpHeaders, type IncomingMessage, request as plainRequest } from 'node:http'
 import { type RequestOptions, request as tlsRequest } from 'node:https'
 
 export interface Bounds {
-  /** Milliseconds from the connection's beginning to the answer's last byte. */
+  /** Milliseconds from opening the connection to the last byte of the answer. */
   readonly timeout: number
   /** Bytes of the answer's body. */
   readonly most: number
@@ -17,7 +17,7 @@ export interface Answer {
 
 export interface Question extends Omit<RequestOptions, 'signal' | 'timeout' | 'protocol'> {
   readonly url?: URL
-  /** TLS where there is no `url` that tells. */
+  /** Whether to use TLS, where there is no `url`. */
   readonly tls?: boolean
 }
 
@@ -32,7 +32,7 @@ export function boundedRequest(question: Question, body: string | Buffer | undef
       reject(signal.aborted ? new Error(`no answer within ${bounds.timeout} ms`, { cause: error }) : error)
     send(question, body, signal)
       .on('error', failed)
-      // Nobody asked for another protocol. Without a listener Node ends such a request and tells nobody, not even when the time is over.
+      // No upgrade was requested. Without a listener, Node would drop such a request without any event, not even a timeout.
       .on('upgrade', (_response, socket) => {
         socket.destroy()
         reject(new Error('the answer is 101: it turns to another protocol'))

@@ -1,16 +1,17 @@
-/** A client's request and the answer to it: node:http's own, without some of the work that the gateway has no use for. */
+/** node:http's request and response, without some of the work that the gateway has no use for. */
 import { IncomingMessage, ServerResponse } from 'node:http'
 import type { HttpRequest, HttpResponse } from './http-messages.ts'
 
 /**
- * Before it hands a request out, node:http looks for Content-Length, Transfer-Encoding, Expect and Upgrade in `headers`, and makes an object of all headers
- * for that; the gateway itself reads `rawHeaders`. Where none of the four is there, an empty object says the same and costs nothing. It would look for Host too if `requireHostHeader` were on.
+ * Before node:http emits a request, it looks up Content-Length, Transfer-Encoding, Expect and Upgrade in `headers`, and for that it makes an object
+ * of all headers. The gateway itself only reads `rawHeaders`. Where none of the four is present, an empty object gives the same result at no cost.
+ * With `requireHostHeader`, node:http would look up Host too.
  */
 export class ClientRequest extends IncomingMessage implements HttpRequest {
-  /** Whether `headers` has to hold all of them: set by whoever hands the request out. */
+  /** Whether `headers` must hold all of them; set by the code that passes the request on. */
   handedOut = false
 
-  /** Nothing of the body has been read when the request is handed out. */
+  /** Nothing of the body has been read yet when the request is emitted. */
   get wholeBody(): undefined {
     return undefined
   }
@@ -23,7 +24,7 @@ export class ClientRequest extends IncomingMessage implements HttpRequest {
     const inherited = Object.getOwnPropertyDescriptor(IncomingMessage.prototype, 'headers')
     const all = inherited?.get
     if (!all) throw new Error('node:http no longer makes the object of headers only when it is asked for')
-    // Accessors in node:http are fields in its types, so that TypeScript knows no other way to override them.
+    // These are accessors in node:http but plain fields in its types, so TypeScript allows no other way to override them.
     Object.defineProperty(ClientRequest.prototype, 'headers', {
       ...inherited,
       get(this: ClientRequest) {
@@ -47,8 +48,8 @@ const FRAMING: ReadonlySet<string> = new Set(['content-length', 'transfer-encodi
 const FRAMING_LENGTHS: ReadonlySet<number> = new Set([...FRAMING].map((name) => name.length))
 
 /**
- * node:http's response, and a way past its head and its buffers for an answer whose head and body are there at once, as most are: that work is
- * a tenth of a request (docs/performance.md). The server's own book-keeping goes by 'finish', as always.
+ * node:http's response, with a way around its own head and buffers for answers whose head and body are complete at once, as most are: that work is a
+ * tenth of the cost of a request (docs/performance.md). The server's book-keeping still relies on 'finish'.
  */
 export class ClientResponse extends ServerResponse<ClientRequest> implements HttpResponse {
   /** Set by the listener. */
@@ -82,7 +83,7 @@ export class ClientResponse extends ServerResponse<ClientRequest> implements Htt
     this.finished = true
     this.socket?.write(message as string, 'latin1', (error) => {
       done?.()
-      // After an error 'close' is on its way.
+      // After an error, 'close' follows.
       if (error || this.req.socket.errored) return
       this.#flushed = true
       this.emit('finish')

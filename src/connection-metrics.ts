@@ -1,15 +1,15 @@
-/** How many connections there are, to clients and to upstreams, and which were refused for a limit. */
+/** Metrics of connections to clients and to upstreams, and of those that a limit refused. */
 import { Counts, createLevel, type Level, type Register, type Sample, single } from './metric-counts.ts'
 
 export interface ConnectionMetrics {
   readonly connectionsOpen: Level
   /** Connections that a limit of their listener turned away. */
   connectionsRefused(limit: string, count: number): void
-  /** `count` is asked at each scrape. Returns what takes it out again, for a service that a reload has retired. */
+  /** `count` is called at each scrape. Returns a function that removes it again, for a service that a reload has retired. */
   upstreamConnections(service: string, count: () => UpstreamConnections): () => void
-  /** Requests that got no connection to an upstream, for a limit of ours. */
+  /** Requests that got no connection to an upstream because of one of our limits. */
   upstreamConnectionsRefused(limit: string, count: number): void
-  /** When it was looked, there was no descriptor left to open anything with. */
+  /** No file descriptor was left when that was checked. */
   openFilesExhausted(): void
 }
 
@@ -69,7 +69,7 @@ interface UpstreamSource {
   readonly count: () => UpstreamConnections
 }
 
-/** While a reload drains the old service there are two of one name, but a series may stand there only once. */
+/** While a reload drains an old service there are two of the same name, but each series may appear only once. */
 function upstreamSamples(sources: Iterable<UpstreamSource>): Sample[] {
   const totals = new Map<string, UpstreamConnections>()
   for (const { service, count } of sources) {

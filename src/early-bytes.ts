@@ -1,14 +1,14 @@
-/** What is kept of a client that sends before its turn; then it must wait. */
+/** Bytes that are kept of a client that sends before its turn; beyond that it is not read. */
 const MOST = 64 * 1024
-/** What each read of it costs besides, about: a client may send byte by byte. */
+/** About what each read costs in addition: a client may send byte by byte. */
 const COST_OF_READ = 256
 
-/** What a client sends while its answer, or that to its upgrade, is on its way. */
+/** Bytes that a client sends while the answer to its request or upgrade is on its way. */
 export class EarlyBytes {
   readonly #reads: Buffer[] = []
   #size = 0
 
-  /** @returns whether there is room for more; without, the client should not be read for now */
+  /** @returns whether there is room for more; if not, the client should not be read for now */
   keep(bytes: Buffer): boolean {
     this.#reads.push(bytes)
     this.#size += bytes.length + COST_OF_READ

@@ -4,9 +4,9 @@ import type { Duplex } from 'node:stream'
 const LINGER = 2000
 
 /**
- * Sends the last bytes of a connection, if any, and ends it. What the client still sends is read and dropped for a while:
- * closing with unread data resets the connection, and the reset would overtake the answer. Then the socket is destroyed,
- * whatever the client does: TLS sockets stay half open, and one that nobody reads never tells that its peer has left.
+ * Sends the last bytes of a connection, if any, and ends it. What the client still sends is read and dropped for a while: closing a socket with
+ * unread data resets the connection, and the reset would overtake the answer. Then the socket is destroyed in any case: TLS sockets stay half open,
+ * and a socket that is not read never notices that its peer has left.
  */
 export function endGently(socket: Duplex, answer?: Buffer): void {
   socket.on('error', ignore)
@@ -15,7 +15,7 @@ export function endGently(socket: Duplex, answer?: Buffer): void {
   socket.resume()
   let unwritten = Number.POSITIVE_INFINITY
   const timer = setInterval(() => {
-    // Somebody reads on, only slowly.
+    // The client still reads, only slowly.
     if (socket.writableLength > 0 && socket.writableLength < unwritten) unwritten = socket.writableLength
     else socket.destroy()
   }, LINGER)

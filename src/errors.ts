@@ -1,6 +1,6 @@
 /** Every refusal that a client can meet, in one table; docs/errors.md repeats it and a test compares the two. */
 
-/** Whose doing it is: decides the log level, and whether a target's health suffers. */
+/** Who is at fault: decides the log level, and whether the target counts as unhealthy. */
 export type Fault = 'client' | 'upstream' | 'gateway'
 
 interface CodeEntry {
@@ -11,7 +11,7 @@ interface CodeEntry {
   readonly title: string
   /** What the client can do about it. */
   readonly remedy: string
-  /** The status in the access log where it differs from the wire, as nginx's 499. */
+  /** The status in the access log where it differs from the one on the wire, as nginx's 499. */
   readonly logStatus?: number
   /** Whether the connection is closed after the answer, as nginx does where it no longer trusts it. */
   readonly closes?: boolean
@@ -217,9 +217,9 @@ export class GatewayError extends Error {
   readonly detail: string
   /** Flat name, value list of headers that the answer needs, such as one WWW-Authenticate for each way to authenticate. */
   readonly headers: readonly string[]
-  /** What a JSON answer holds besides, as Keystone's next steps. */
+  /** Further members of a JSON answer, such as Keystone's next steps. */
   readonly members: Readonly<Record<string, unknown>>
-  /** What the client gets as JSON in place of title and remedy, where its protocol has a form for errors. */
+  /** The whole JSON body in place of title and remedy, where the protocol has a form for errors. */
   readonly body: object | undefined
 
   constructor(
@@ -246,7 +246,7 @@ export class GatewayError extends Error {
   }
 }
 
-/** Whatever was thrown, as a GatewayError: what nobody foresaw is ours, so it is GW_INTERNAL. */
+/** Anything that was thrown as a GatewayError. What nobody foresaw is our own fault: GW_INTERNAL. */
 export function toGatewayError(caught: unknown): GatewayError {
   if (caught instanceof GatewayError) return caught
   const detail = caught instanceof Error ? caught.message : String(caught)
@@ -278,7 +278,7 @@ export class ConfigError extends Error {
   }
 }
 
-/** In the order of the file, in which people mend it; what has no line, such as variables, comes last. */
+/** Sorts problems in the order of the file, as people mend them. Problems without a line, such as those of variables, come last. */
 export function byLine(a: Problem, b: Problem): number {
   return (
     (a.line ?? Number.POSITIVE_INFINITY) - (b.line ?? Number.POSITIVE_INFINITY) ||

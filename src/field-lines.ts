@@ -1,6 +1,6 @@
 /** The header lines of an HTTP/1.1 message, in Latin-1: one character for each byte. */
 
-/** What is told of each field as it is read. */
+/** Called for each field as it is read. */
 export interface FieldReader {
   read(name: string, value: string): void
 }
@@ -8,8 +8,9 @@ export interface FieldReader {
 const MAX_FIELDS = 500
 
 /**
- * Lines of a token, a colon and a value, each ended by CR LF: some parsers would see other lines at a lone CR or LF (RFC 9112 2.2), and a blank before the colon
- * or at the start of a line (obs-fold) is no part of a token. All lines are judged at once, which costs less than one name after the other.
+ * Header lines: a token, a colon and a value, each ended by CR LF. A lone CR or LF would be a line end to some parsers (RFC 9112 2.2). A blank before
+ * the colon or at the start of a line (obs-fold) is no part of a token. All lines are checked by one expression, which costs less than one name after
+ * the other.
  */
 export const FIELD_LINES = /(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[\t\x20-\x7e\x80-\xff]*\r\n)*/y
 /** The same in ASCII. */

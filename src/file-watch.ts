@@ -3,15 +3,15 @@ import { setTimeout as sleep } from 'node:timers/promises'
 
 /** How often files are looked at, in milliseconds. Polling also sees the symlinks that Kubernetes swaps. */
 const INTERVAL = 1000
-/** Files of one change are often written one after the other. */
+/** A change often writes several files, one after the other. */
 const SETTLE_TIME = 300
-/** Of more, each is looked at less often: 20,000 in a second would take a tenth of a processor. */
+/** With more files, each is checked less often: checking 20,000 in a second would take a tenth of a processor. */
 const MOST_A_SECOND = 2000
-// All that begin to be watched together are looked at together ever after, in one turn of the event loop.
+// Files whose watch begins in the same turn of the event loop are checked in the same turn ever after. So they begin in groups.
 const TOGETHER = 100
 const APART = 10
 
-/** Tells of changes of a set of files, whether they exist yet or not. */
+/** Watches a set of files, whether or not they exist yet. */
 export class FileWatch {
   readonly #changed: () => void
   #wanted: ReadonlySet<string> = new Set()
@@ -22,7 +22,7 @@ export class FileWatch {
     this.#changed = changed
   }
 
-  /** Replaces the set. What was watched already is watched on, so that no change between two sets is missed. */
+  /** Replaces the set. Files in both sets are watched without a gap, so that no change is missed. */
   watch(files: readonly string[]): void {
     this.#wanted = new Set(files)
     for (const file of this.#watched) if (!this.#wanted.has(file)) this.#forget(file)
@@ -49,7 +49,7 @@ export class FileWatch {
   }
 
   readonly #looked = (now: Stats, before: Stats): void => {
-    // Node also calls where the file was read, and at once for one that is not there: a reload each time would never end.
+    // Node also calls this when the file was only read, and at once for a file that is missing: reloading each time would never end.
     if (now.mtimeMs === before.mtimeMs && now.ino === before.ino && now.size === before.size) return
     clearTimeout(this.#timer)
     this.#timer = setTimeout(this.#changed, SETTLE_TIME)

@@ -7,8 +7,8 @@ import type { Call, Caller, Connection, Identity, Match, Phases, RequestHead, Re
 const LINGERING_TIME = 30_000
 
 /**
- * The life of a request, from a finished handshake to a line in the log. The order of the phases is the security policy,
- * and this is the only place where it stands; docs/request.md walks through it.
+ * The life of a request, from a finished handshake to a line in the log. The order of the phases is the security policy, and it is defined only here.
+ * docs/request.md walks through it.
  */
 export class Gateway {
   readonly #phases: Phases
@@ -38,7 +38,7 @@ export class Gateway {
     }
   }
 
-  /** An upgrade passes through the same phases; only the way of its answer differs. */
+  /** An upgrade passes through the same phases; only its answer differs. */
   async upgrade(request: HttpRequest, socket: Duplex, head: Buffer, connection: Connection): Promise<void> {
     let record: RequestRecord | undefined
     try {
@@ -82,7 +82,7 @@ export class Gateway {
     }
   }
 
-  /** Not even the refusal worked. One connection is lost by that, and no other. */
+  /** Even the refusal failed. This ends one connection and no other. */
   #giveUp(defect: unknown, socket: Duplex, record: RequestRecord | undefined): void {
     socket.destroy()
     this.#phases.failed(defect)
@@ -91,7 +91,7 @@ export class Gateway {
     record.finish(0)
   }
 
-  /** The phases before the service. A promise only where one of them has to wait. */
+  /** The phases before the service. Returns a promise only where one of them has to wait. */
   #admit(id: string, request: HttpRequest, peer: Connection, record: RequestRecord): Admitted | Promise<Admitted> {
     const arriving = this.#arrive(id, request, peer, record)
     const identify = (arrival: Arrival) => {
@@ -103,7 +103,7 @@ export class Gateway {
     return arriving instanceof Promise ? arriving.then(identify) : identify(arriving)
   }
 
-  /** From the bytes of a request to its route. A promise only where its certificate has to be waited for. */
+  /** From the bytes of a request to its route. Returns a promise only where its certificate has to be waited for. */
   #arrive(id: string, request: HttpRequest, peer: Connection, record: RequestRecord): Arrival | Promise<Arrival> {
     const head = this.#phases.readHead(request)
     const server = this.#phases.serverFor(head.destination.host)
@@ -130,7 +130,7 @@ export class Gateway {
     return { head, match, caller: { id, request, connection: seen, server, method, destination } }
   }
 
-  /** Who is calling, and whether he may. A promise only where something has to be waited for. */
+  /** Who is calling, and whether he may. Returns a promise only where something has to be waited for. */
   #identify({ match: { route }, caller }: Arrival, record: RequestRecord): Identity | Promise<Identity> {
     const identified = this.#phases.authenticate(route, caller)
     const authorized = (identity: Identity): Identity | Promise<Identity> => {
@@ -188,9 +188,9 @@ function refusalOf(caught: unknown, { route }: RequestRecord): GatewayError {
   return route?.service.translateRefusal?.(error) ?? error
 }
 
-/** The answer is out, the client still sends: it is read to the end, so that a reset cannot overtake the answer, but not for ever. */
+/** The answer is sent, but the client is still sending. Its bytes are read, so that a reset cannot overtake the answer, but not for ever. */
 function linger(request: HttpRequest): void {
-  // Its 'close' has been, so that nothing would stop the timer.
+  // 'close' was emitted already, so nothing would clear the timer.
   if (request.body.destroyed) return
   const timer = setTimeout(() => request.socket.destroy(), LINGERING_TIME)
   request.body.once('close', () => clearTimeout(timer)).resume()

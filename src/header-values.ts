@@ -1,4 +1,4 @@
-/** The values that a request has under one name, whatever its letter case: node:http keeps only the first of some. */
+/** All values of one header, whatever its letter case. Of some headers node:http keeps only the first. */
 export function headerValues(rawHeaders: readonly string[], lowerCaseName: string): readonly string[] {
   const values: string[] = []
   for (let i = 0; i + 1 < rawHeaders.length; i += 2) {

@@ -1,4 +1,4 @@
-/** A client's request and its answer as the gateway needs them, whoever reads the one and writes the other. No code. */
+/** A client's request and the answer to it, as the gateway sees them, whoever reads the one and writes the other. No code. */
 import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Readable } from 'node:stream'
@@ -19,11 +19,14 @@ export interface HttpRequest
   readonly body: RequestStream
 }
 
-/** A body as it comes, which may be had past its stream: what a Readable does for each chunk is a twelfth of a large upload (docs/performance.md). */
+/**
+ * A body as it comes. Its chunks can also be taken without going through the stream: what a Readable does for each chunk is a twelfth of the cost of
+ * a large upload (docs/performance.md).
+ */
 export interface RequestStream extends Readable {
   /**
-   * Hands each chunk to `taker` in the turn that reads it; `pause` and `resume` then hold back the client itself, without a queue in between.
-   * @returns false where it has to be read as a stream
+   * Hands each chunk to `taker` as soon as it is read. `pause` and `resume` then hold back the client itself, without a queue in between.
+   * @returns false where the body has to be read as a stream
    */
   handTo?(taker: BodyTaker): boolean
   /** The taker needs no more. What still comes is dropped. */
@@ -35,13 +38,13 @@ export interface BodyTaker {
   end(): void
 }
 
-/** The answer to a request. It is node:http's ServerResponse, as far as the gateway uses that, and a way past it. */
+/** The answer to a request: the part of node:http's ServerResponse that the gateway uses, and a faster way for answers that are complete at once. */
 export interface HttpResponse {
   readonly req: HttpRequest
   /** Null while another answer is before it. */
   readonly socket: Socket | null
   readonly statusCode: number
-  /** Whether its connection outlives it; may be set until the head is written. */
+  /** Whether the connection is kept after this answer; may be set until the head is written. */
   shouldKeepAlive: boolean
   readonly headersSent: boolean
   readonly chunkedEncoding: boolean
@@ -50,11 +53,11 @@ export interface HttpResponse {
   /** Bytes that wait for the client. */
   readonly writableLength: number
   readonly destroyed: boolean
-  /** It is over, in one way or the other. */
+  /** It has ended, sent or not. */
   readonly closed: boolean
   /** Header lines that tell the client whether its connection is kept, and how long. */
   readonly persistence: string
-  /** Whether the next bytes on the connection are this answer's, and all of it can be sent in one write. */
+  /** Whether this answer is the next on its connection and can be sent in one write. */
   readonly takesWhole: boolean
   /**
    * Sends the answer in one write. `takesWhole` must hold.
@@ -70,7 +73,7 @@ export interface HttpResponse {
   flushHeaders(): void
   addTrailers(trailers: readonly [string, string][]): void
   writeContinue(): void
-  /** @param headers flat name, value list: in an object node:http would make one line of several, which no cookie survives */
+  /** @param headers flat name, value list: from an object, node:http would join repeated headers, which breaks cookies */
   writeInformation(status: number, headers: string[]): unknown
   destroy(): unknown
   on(event: 'close' | 'drain', listener: () => void): this

@@ -17,6 +17,6 @@ const REMEDIES: Readonly<Record<string, string>> = {
 const SOCKET_REMEDIES: Readonly<Record<string, string>> = {
   EADDRINUSE:
     'a running program listens there, or the file is no socket; stop it, remove the file or choose another path',
-  // libuv says so for ENOENT too.
+  // libuv reports EACCES for ENOENT too.
   EACCES: 'its folder is missing, or this user may not make a file in it; make the folder and give it to the user',
 }

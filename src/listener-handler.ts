@@ -1,4 +1,4 @@
-/** What happens on a listener: requests go to the gateway, the rest into the log and the metrics. */
+/** Connects a listener to the rest: requests go to the gateway, everything else to the log and the metrics. */
 import { randomUUID } from 'node:crypto'
 import type { AccessLog } from './access-log.ts'
 import type { GatewayError } from './errors.ts'

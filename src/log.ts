@@ -1,4 +1,4 @@
-/** The one home of what is logged: pino for what happens to the gateway, one JSON line per request, one per failed handshake. */
+/** Everything that is logged goes through here: pino for events of the gateway itself, one JSON line per request, and one per failed handshake. */
 import { type DestinationStream, pino } from 'pino'
 import { type AccessLog, createAccessLog, escapeControls } from './access-log.ts'
 import { StandardOutput } from './standard-output.ts'
@@ -11,7 +11,7 @@ export interface LogOptions {
   readonly destination?: { write(lines: string): unknown }
 }
 
-/** A TLS handshake that did not become a Connection. Whatever the peer sent may stand in it; it is escaped. */
+/** A TLS handshake that failed. It may hold text that the peer sent, which is escaped. */
 export interface HandshakeFailure {
   readonly remote_addr: string | undefined
   readonly remote_port: number | undefined
@@ -25,8 +25,8 @@ export interface HandshakeFailure {
 type Write = (fields: Readonly<Record<string, unknown>>, message: string) => void
 
 /**
- * Fields are written as given, so what is secret (Authorization, Cookie, keys) is never given. An Error under `err` is written with its
- * type, message, code, stack and causes, and none of its other properties: some of Node's carry whole certificates.
+ * Fields are written as they are given, so a secret (Authorization, Cookie, a key) must never be given. Of an Error under `err`, the type, message,
+ * code, stack and causes are written, and no other property: some errors of Node's carry whole certificates.
  */
 export interface Log {
   readonly debug: Write
@@ -38,13 +38,13 @@ export interface Log {
   child(fields: Readonly<Record<string, unknown>>): Log
   handshakeFailed(failure: HandshakeFailure): void
   /**
-   * One line per request, whatever the level, or none at no cost.
-   * @param options.secretParameters of the query, whose values are not logged
+   * Writes one line per request, at every log level; does nothing where it is not enabled.
+   * @param options.secretParameters query parameters whose values are not logged
    */
   accessLog(options: { readonly enabled: boolean; readonly secretParameters?: ReadonlySet<string> }): AccessLog
-  /** Writes lines that another process of this gateway has made. */
+  /** Writes lines that were made by another process of this gateway. */
   relay(lines: string): void
-  /** Resolves once what is buffered is written, or after a second. Done by itself, as far as it can be done at once, when the process exits. */
+  /** Resolves once everything buffered is written, or after a second. The exit of the process writes what it can without waiting. */
   flush(): Promise<void>
 }
 

@@ -37,12 +37,15 @@ export function createLevel(): Level {
   }
 }
 
-/** Counts by a small closed set of keys, for what happens once per connection or per refusal. */
+/** Counts for a small, closed set of keys, for events that happen once per connection or per refusal. */
 export class Counts<Key> {
   readonly #counts = new Map<string, { readonly key: Key; value: number }>()
   readonly #identify: (key: Key) => string
 
-  /** @param known counted from 0: Prometheus's `rate` does not see the step from nothing to 1, which an alarm may be about */
+  /**
+   * @param known keys that are shown from the start, with 0: Prometheus's `rate` does not see a step from nothing to 1, and an alarm may be about
+   * that step
+   */
   constructor(identify: (key: Key) => string, known: readonly Key[] = []) {
     this.#identify = identify
     for (const key of known) this.add(key, 0)
@@ -67,7 +70,7 @@ class Histogram {
   readonly #counts = new Float64Array(BUCKETS.length + 1)
   #sum = 0
 
-  /** @param seconds what is above the last bucket counts as infinite */
+  /** @param seconds a value above the last bucket counts as infinite */
   observe(seconds: number): void {
     let bucket = 0
     while (bucket < BUCKETS.length && seconds > (BUCKETS[bucket] as number)) bucket += 1
@@ -100,7 +103,7 @@ export interface FinishedRequest {
   readonly bytesSent: number
 }
 
-/** Everything that is counted for one route. */
+/** All counters of one route. */
 export class RouteCounts {
   readonly #labels: { readonly route: string; readonly service: string }
   readonly #byStatus = new Map<number, number>()
@@ -115,7 +118,7 @@ export class RouteCounts {
   }
 
   finished({ status, duration, upstreamTime, attempts, bytesReceived, bytesSent }: FinishedRequest): void {
-    // An upstream chooses the status: what HTTP does not define (RFC 9110 15) must not make new series.
+    // An upstream chooses the status: one that HTTP does not define (RFC 9110 15) must not make a new series.
     const counted = status >= 100 && status <= 599 ? status : 0
     this.#byStatus.set(counted, (this.#byStatus.get(counted) ?? 0) + 1)
     this.#durations.observe(duration / 1000)

@@ -1,6 +1,6 @@
 /**
- * The one home of every metric. All names begin with `sallyport_`. Nothing is labelled by a certificate's subject or serial number,
- * nor by anything else that a client can choose: each value would be a series of its own.
+ * All metrics are defined here. Their names begin with `sallyport_`. No label holds a certificate's subject, its serial number, or anything else that
+ * a client can choose: each value would make a new series.
  */
 import { collectDefaultMetrics, type Metric, Registry } from 'prom-client'
 import { type ConnectionMetrics, connectionMetrics } from './connection-metrics.ts'
@@ -51,7 +51,7 @@ export interface Metrics extends ConnectionMetrics {
   readonly contentType: string
   /** Everything in Prometheus's text format. */
   text(): Promise<string>
-  /** Everything as data, for gathering from several workers (prom-client's AggregatorRegistry). */
+  /** Everything as data, to be gathered from several workers (prom-client's AggregatorRegistry). */
   readonly registry: Registry
 
   handshake(labels: HandshakeLabels): void
@@ -60,7 +60,7 @@ export interface Metrics extends ConnectionMetrics {
   crlErrorIgnored(result: ClientVerifyResult): void
   crlFetched(succeeded: boolean): void
   refused(code: ErrorCode): void
-  /** Cheap. The same object for the same names, also after a reload: counters never start again while the process lives. */
+  /** Cheap. Returns the same object for the same names, also after a reload, so that counters never start again while the process lives. */
   route(route: string, service: string): RouteMetrics
   /** For requests that no route was found for; both labels are empty. */
   readonly unrouted: RouteMetrics
@@ -74,8 +74,8 @@ export interface Metrics extends ConnectionMetrics {
 }
 
 /**
- * Values are plain numbers that prom-client sees only when it is asked for them: its own counters look their labels up by a text
- * made anew on each call, which costs more than the rest of a request's bookkeeping.
+ * Values are plain numbers, which prom-client reads at each scrape. Its own counters build a text from their labels on each call, which costs more
+ * than the rest of a request's bookkeeping.
  */
 export function createMetrics(): Metrics {
   const registry = new Registry()
@@ -95,14 +95,14 @@ export function createMetrics(): Metrics {
   }
 }
 
-/** prom-client writes `Nan`, which is no word of the format, where an event loop is asked twice in a row for its lag. */
+/** prom-client writes `Nan`, which the format does not know, where the event loop's lag is read twice in a row. */
 export async function textOf(registry: Pick<Registry, 'metrics'>): Promise<string> {
   return (await registry.metrics()).replaceAll(/ Nan$/gm, ' NaN')
 }
 
 /**
- * What prom-client's Registry asks of a metric: `get`. Over several workers levels and counters are summed up, while of dates
- * and successes the worst counts.
+ * A metric in the form that prom-client's Registry expects. Over several workers, levels and counters are added up; of dates and successes the
+ * smallest counts.
  */
 function scraped(name: string, type: MetricType, help: string, read: () => Sample[]): Metric {
   const aggregator = /_timestamp_seconds$|_success$/.test(name) ? 'min' : 'sum'
@@ -211,7 +211,7 @@ function revocationMetrics(register: Register): Pick<Metrics, 'crls' | 'crlError
   }
 }
 
-/** Of several with one name, as a CA and its renewal in one bundle, the one that ends first is what an alarm is about. */
+/** The earliest of several with the same labels, such as a CA and its renewal in one bundle: an alarm is about the one that ends first. */
 function earliest(samples: readonly Sample[]): Sample[] {
   const first = new Map<string, Sample>()
   for (const sample of samples) {

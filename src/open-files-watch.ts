@@ -3,14 +3,13 @@ import type { Log } from './log.ts'
 import { limitOfOpenFiles } from './open-files.ts'
 import { Refusals } from './refusals.ts'
 
-/** How often it is looked whether there is a descriptor left, in milliseconds. */
+/** How often to check for a free descriptor, in milliseconds. */
 const INTERVAL = 200
 
 /**
- * For as long as the process lives, logs that no descriptor is left. Where connections are accepted nothing else tells: libuv closes them. What is over within
- * that time goes unseen, such as a burst that fills a supervisor, who accepts for all workers, for a moment.
- *
- * @param exhausted is called each time that it is so
+ * Logs when no file descriptor is left, for as long as the process lives. Nothing else would show it where connections are accepted: libuv just
+ * closes them. A shortage that is shorter than the interval goes unseen, such as a burst at a supervisor, which accepts for all workers.
+ * @param exhausted called each time that no descriptor is left
  */
 export function watchOpenFiles(log: Pick<Log, 'error'>, exhausted: () => void = () => {}): void {
   const limit = limitOfOpenFiles()
@@ -26,7 +25,7 @@ export function watchOpenFiles(log: Pick<Log, 'error'>, exhausted: () => void = 
   setInterval(look, INTERVAL).unref()
 }
 
-/** EMFILE where the process has all that it may have, ENFILE where the system has. Any file will do. */
+/** EMFILE where the process has reached its limit, ENFILE where the system has. Any file will do. */
 function failureToOpen(): string | undefined {
   try {
     closeSync(openSync('/', 'r'))

@@ -1,6 +1,9 @@
-/** What the system lets this process have open at once, and how much of it connections may take. */
+/** How many files this process may have open, and how many of them connections may take. */
 
-/** For everything but connections: listeners, the log, the admin's connections, threads, plugins, name look-ups, the files that a reload reads. */
+/**
+ * Kept free for everything but connections: listeners, the log, the admin listener's connections, threads, plugins, name look-ups, and the files that
+ * a reload reads.
+ */
 const OTHERS = 128
 
 /** A limited number of things that may be open at once. Whoever takes a slot gives it back. */
@@ -10,7 +13,10 @@ export interface Slots {
   leave(): void
 }
 
-/** Node raises it to the hard limit when it starts. To be asked before there are connections, as the report names all of them. */
+/**
+ * The limit of open files; Node raises it to the hard limit when it starts. Call it before there are connections: the report that it reads lists all
+ * of them.
+ */
 export function limitOfOpenFiles(): number {
   const { userLimits } = process.report.getReport() as { userLimits?: { open_files?: { soft?: number | string } } }
   const soft = userLimits?.open_files?.soft
@@ -18,9 +24,9 @@ export function limitOfOpenFiles(): number {
 }
 
 /**
- * Shares the limit of open files out between clients and upstreams, so that a crowd can take neither the connections to upstreams from the requests of
- * those who are there, nor the descriptors that a reload needs. Nobody may come to where the system refuses: libuv then closes what it accepts and tells nobody,
- * and a worker that cannot receive a connection never gets another one.
+ * Divides the limit of open files between clients and upstreams. Thus a crowd of clients can take neither the upstream connections that earlier
+ * clients need, nor the descriptors that a reload needs. The system's own limit must never be reached: libuv then closes the connections that it
+ * accepts without a word, and a worker that could not receive a connection never gets another one.
  */
 export class OpenFiles {
   readonly limit: number
@@ -34,12 +40,14 @@ export class OpenFiles {
     this.shareOut(Number.POSITIVE_INFINITY)
   }
 
-  /** How many clients there may be beside so many connections to upstreams: at least half of what there is, as each client asks for one thing at a time. */
+  /**
+   * How many clients there may be beside this many upstream connections: at least half of the room, as each client waits for one answer at a time.
+   */
   clientsBeside(upstreams: number): number {
     return this.#room - Math.min(Math.ceil(this.#room / 2), upstreams)
   }
 
-  /** The limit that so many clients need, beside so many connections to upstreams. */
+  /** The limit of open files that this many clients and upstream connections need. */
   static limitFor(clients: number, upstreams: number): number {
     return OTHERS + clients + Math.min(clients, upstreams)
   }

@@ -10,7 +10,7 @@ export interface RecorderOptions {
   readonly metrics: Metrics
 }
 
-/** Starts the record of one request; whoever begins it must finish it. */
+/** Starts the record of one request. Whoever starts one must finish it. */
 export function createRecorder({ accessLog, metrics }: RecorderOptions) {
   const finished = (record: Recorded): void => {
     metrics.requestsInFlight.decrement()
@@ -61,7 +61,10 @@ class Recorded implements RequestRecord, AccessEntry {
     this.#finished(this)
   }
 
-  /** What was not answered, or answered with the error itself, is logged as the error says; an answer that was cut off, with the status it began with. */
+  /**
+   * The status and the termination that the access log shows. A request that got no answer, or was answered with its error, is logged with the
+   * error's status. An answer that was cut off is logged with the status that it began with.
+   */
   #judge(status: number): void {
     const { error } = this
     this.status = status
@@ -71,7 +74,7 @@ class Recorded implements RequestRecord, AccessEntry {
     else this.termination = fault
   }
 
-  /** By the socket's own counters: what passed since the last request on it ended. */
+  /** Bytes since the last request on this socket ended, from the socket's own counters. */
   #count(): void {
     const { socket } = this.request
     const before = counted.get(socket)

@@ -1,15 +1,15 @@
-/** How often the same kind of refusal is told, in milliseconds: a flood must not become a flood of the log. */
+/** How often refusals for the same reason are reported, in milliseconds: a flood of them must not flood the log. */
 const INTERVAL = 10_000
 
-/** Connections, or whatever else there may be too many of, that were refused for one reason since that was last told. */
+/** Refusals for one reason since the last report. */
 export interface Refused<Reason extends string> {
   readonly reason: Reason
   readonly count: number
-  /** Whom or what the last one was about, as the client's address. */
+  /** What the last one was about, such as the client's address. */
   readonly last: string | undefined
 }
 
-/** Gathers refusals: the first one is told at once, those of the next seconds together. */
+/** Groups refusals by reason: the first is reported at once, those of the following seconds together. */
 export class Refusals<Reason extends string> {
   readonly #report: (refused: Refused<Reason>) => void
   readonly #gathered = new Map<Reason, { count: number; last: string | undefined }>()

@@ -1,13 +1,13 @@
-/** How a GatewayError becomes an answer: in one place, so that every refusal looks the same. `detail` and `cause` never leave by this door. */
+/** Turns a GatewayError into an answer, in one place, so that every refusal looks the same. `detail` and `cause` never reach the client. */
 import { STATUS_CODES } from 'node:http'
 import type { GatewayError } from './errors.ts'
 import { headerValues } from './header-values.ts'
 import type { HttpRequest, HttpResponse } from './http-messages.ts'
 
 /**
- * Answers `response` with the error's status, title and remedy. Where the answer has begun already, the client must notice that
- * it is not complete, so the stream is destroyed. Where the request's body is still coming, the answer goes out at once and the
- * connection is closed soon after.
+ * Answers `response` with the error's status, title and remedy. Where an answer has begun already, the stream is destroyed instead, so that the
+ * client notices that its answer is incomplete. Where the request's body is still coming, the answer is sent at once and the connection is closed
+ * soon after.
  */
 export function refuse(error: GatewayError, requestId: string, request: HttpRequest, response: HttpResponse): void {
   if (response.writableEnded || response.destroyed) return
@@ -19,7 +19,7 @@ export function refuse(error: GatewayError, requestId: string, request: HttpRequ
   const rest = expectsMore(request)
   const closes = error.entry.closes === true || rest === 'long'
   if (closes) response.shouldKeepAlive = false
-  // With its phrase, since the response may hold that of an upstream, which cannot be sent where this refusal is due to it.
+  // With the standard phrase: the response may still hold the upstream's own, and that one may be the reason for this refusal.
   const { status } = error.entry
   response.writeHead(status, STATUS_CODES[status] ?? '', refusalHeaders(error, requestId, type, body))
 
@@ -28,7 +28,7 @@ export function refuse(error: GatewayError, requestId: string, request: HttpRequ
   else response.end(body)
 }
 
-/** In one list (RFC 9110 5.3). */
+/** The Accept headers of a request, joined to one list (RFC 9110 5.3). */
 export function acceptOf({ rawHeaders }: Pick<HttpRequest, 'rawHeaders'>): string | undefined {
   return headerValues(rawHeaders, 'accept').join(', ') || undefined
 }
@@ -62,11 +62,11 @@ const REQUIRED_HEADERS: Readonly<Record<number, readonly string[]>> = {
   405: ['Allow', 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS'],
 }
 
-/** Whether more of the body may come, and whether so little that reading it costs less than a new connection. */
+/** Whether more of the body may come; `short` where reading it costs less than a new connection. */
 function expectsMore(request: HttpRequest): 'none' | 'short' | 'long' {
   if (request.complete) return 'none'
   const [coding] = headerValues(request.rawHeaders, 'transfer-encoding')
-  // With any other coding nobody can tell where the body ends, so there is nothing to wait for.
+  // With any other coding it is unknown where the body ends, so there is nothing to wait for.
   if (coding !== undefined) return coding.toLowerCase() === 'chunked' ? 'long' : 'none'
   const length = Number(headerValues(request.rawHeaders, 'content-length')[0] ?? 0)
   if (length === 0) return 'none'
@@ -121,8 +121,8 @@ const BODIES: Readonly<Record<MediaType, (error: GatewayError, requestId: string
 }
 
 /**
- * RFC 9110 12.5.1. HTML and plain text only for those who like them better than JSON, as browsers do HTML; JSON for everybody else, with curl's
- * `*`/`*`, no Accept, or one that we cannot meet: programs call this gateway more than people do.
+ * RFC 9110 12.5.1. HTML or plain text only for clients that prefer it to JSON, as browsers prefer HTML. JSON for all others: for curl's `*`/`*`,
+ * without an Accept, or with one that we cannot meet. More programs than people call this gateway.
  */
 function preferredType(accept: string | undefined): MediaType {
   if (accept === undefined) return 'application/json'

@@ -19,7 +19,7 @@ export interface ServerOptions {
   /** Where the configuration comes from, at the start and on each reload. */
   readonly load: LoadOptions
   readonly log: Log
-  /** Where several workers serve together: then files are watched and the admin listens in their supervisor. */
+  /** Set where several workers serve together: then the supervisor watches the files and runs the admin listener. */
   readonly shared?: Shared
 }
 
@@ -31,9 +31,7 @@ interface Bound {
   current: ListenerRuntime
 }
 
-/**
- * The running gateway: its listeners and admin up and down, reloads, and a drain that loses nothing.
- */
+/** The running gateway: starts and stops its listeners and the admin listener, reloads, and drains without losing a request. */
 export class Server {
   readonly #options: ServerOptions
   readonly #log: Log
@@ -86,7 +84,10 @@ export class Server {
     this.#log.info({ listeners: this.#bound.size, services: runtime.config.services.length }, 'ready')
   }
 
-  /** Reads the configuration again. What was in use stays in use where anything is wrong with it; the log says what. */
+  /**
+   * Reads the configuration again. Where anything is wrong with it, what was in use stays in use and the log says why. Resolves to whether it was
+   * taken.
+   */
   reload(reason: string): Promise<boolean> {
     if (this.#draining) return Promise.resolve(false)
     this.#reloading = (this.#reloading ?? Promise.resolve(true)).then(() => this.#reload(reason))
@@ -100,7 +101,7 @@ export class Server {
   async stop(): Promise<boolean> {
     this.#draining = true
     this.#files.stop()
-    // One that is under way gives up as soon as it can; what it waits for, as a plugin or a large file, may take longer than a stop.
+    // A reload under way gives up as soon as it can. What it waits for, such as a plugin or a large file, may take longer than a stop may.
     await Promise.race([this.#reloading, sleep(RELOAD_TIME)])
     const { delay, timeout } = this.#runtime?.config.shutdown ?? { delay: 0, timeout: 0 }
     this.#log.info({ delay_ms: delay, timeout_ms: timeout }, 'draining')
@@ -140,7 +141,7 @@ export class Server {
       return true
     } catch (error) {
       this.#metrics.reloaded(false)
-      // The files that were looked for are watched, so that mending them is enough.
+      // The files that are missing or wrong are watched too: mending them is enough.
       if (loaded) this.#watch(loaded)
       const problems = error instanceof ConfigError ? error.problems.map(describeProblem) : [String(error)]
       this.#log.error({ reason, problems }, 'reload refused: the configuration in use was kept')
@@ -168,7 +169,7 @@ export class Server {
     this.#watch(loaded)
   }
 
-  /** Open connections, by what holds now. */
+  /** Judges open connections by the configuration in use. */
   #judgeAgain(): void {
     const listeners = this.#runtime?.listeners ?? []
     const policyIds = new Set(listeners.flatMap((listener) => [...listener.policyIds]))
@@ -183,7 +184,7 @@ export class Server {
     )
   }
 
-  /** Binds the addresses that are new. Where one fails, or the gateway is stopped meanwhile, those bound just now are given up again. */
+  /** Binds the addresses that are new. Where one fails, or the gateway is stopped meanwhile, those that were just bound are released. */
   async #bindAll(runtime: Runtime): Promise<void> {
     const fresh: Bound[] = []
     try {
@@ -220,7 +221,7 @@ export class Server {
   async #startAdmin({ config }: Runtime): Promise<void> {
     const [metrics, log] = [this.#metrics, this.#log]
     this.#admin = await startAdmin(config.admin, { metrics, ready: () => this.#readiness(), log }).catch((error) => {
-      // A process that went on to listen would not end.
+      // A process that still listens would not end.
       for (const { listener } of this.#bound.values()) void listener.close()
       throw error
     })
@@ -241,7 +242,7 @@ export class Server {
   }
 }
 
-/** A runtime that cannot be used leaves nothing behind: the threads of its plugins would go on for as long as the process. */
+/** Closes a runtime that cannot be used: the threads of its plugins would otherwise live as long as the process. */
 async function orClose(runtime: Runtime, step: () => Promise<void>): Promise<void> {
   try {
     await step()

@@ -1,7 +1,7 @@
-/** Long work beside which requests go on: a generator that yields wherever it may be interrupted. */
+/** Long work that lets requests through: a generator that yields wherever it may be interrupted. */
 export type Slices<T> = Generator<undefined, T, undefined>
 
-/** In milliseconds. A request takes some turns of the event loop, and so waits for as many slices. */
+/** How long one slice may take, in milliseconds. A request takes several turns of the event loop, and waits for one slice in each. */
 const SLICE = 2
 
 export function atOnce<T>(work: Slices<T>): T {

@@ -1,19 +1,19 @@
-/** Where the log goes, whatever reads it: a full pipe or disk must neither stop the gateway, nor fill its memory, nor keep it from ending. */
+/** Writes the log to standard output. A full pipe or disk must not stop the gateway, fill its memory, or keep it from ending. */
 import { fstatSync, write, writeSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 
-/** Lines gather for so many milliseconds. */
+/** How long lines are gathered before they are written, in milliseconds. */
 const GATHER_TIME = 50
-/** Or until there are so many characters. */
+/** They are written sooner once there are this many characters. */
 const CHUNK = 64 * 1024
-/** So many characters may wait; further lines are lost. */
+/** How many characters may wait to be written; further lines are lost. */
 const MOST_WAITING = 16 * 1024 * 1024
-/** When what could not be written, to a full pipe or disk, is tried again at first, and at last, in milliseconds. */
+/** How soon a failed write, to a full pipe or disk, is tried again, in milliseconds: at first, and at most. */
 const TRY_AGAIN = 2
 const TRY_AGAIN_AT_LAST = 128
 /** How long the end of the process waits for a reader, in milliseconds. */
 const LAST_WAIT = 1000
-/** And so often, each after so many milliseconds, where it cannot wait for anything else: before a crash. */
+/** Before a crash nothing can be awaited. Then writing is tried this often, each time after this many milliseconds. */
 const LAST_TRIES = 10
 const LAST_TRY_AFTER = 10
 
@@ -26,12 +26,12 @@ export class StandardOutput {
   readonly #isPipe = isPipe(1)
   #gathered = ''
   readonly #chunks: string[] = []
-  /** Characters in both. */
+  /** How many characters wait in `#gathered` and `#chunks`. */
   #waiting = 0
   /** What is left of the chunk that is being written. */
   #current: Buffer | undefined
   #tryAgain = TRY_AGAIN
-  /** Whether a thread is writing it. */
+  /** Whether libuv's thread pool is writing it. */
   #inThread = false
   #timer: NodeJS.Timeout | undefined
   #written: (() => void)[] = []
@@ -56,7 +56,7 @@ export class StandardOutput {
     else this.#timer ??= setTimeout(() => this.#close(), GATHER_TIME).unref()
   }
 
-  /** Resolves once everything is written, or nobody can be waited for any longer. */
+  /** Resolves once everything is written, or the reader has been waited for long enough. */
   async flush(): Promise<void> {
     this.#close()
     if (!this.#current) return
@@ -64,7 +64,7 @@ export class StandardOutput {
     await Promise.race([written, sleep(LAST_WAIT)])
   }
 
-  /** What can be written at once; whoever does not read is not waited for. */
+  /** Writes what can be written without waiting for a reader. */
   flushSync(): void {
     if (this.#gone) return
     const current = (!this.#inThread && this.#current) || NO_BYTES
@@ -82,7 +82,7 @@ export class StandardOutput {
     }
   }
 
-  /** The chunk that gathers is complete. */
+  /** Ends the chunk that is being gathered. */
   #close(): void {
     clearTimeout(this.#timer)
     this.#timer = undefined
@@ -114,7 +114,7 @@ export class StandardOutput {
     this.#inThread = false
     const chunk = this.#current ?? NO_BYTES
     if (error?.code === 'EPIPE') this.#leave()
-    // Of a line that has been begun nothing is lost.
+    // No line is lost once a part of it is written.
     else if (error) this.#sendLater(chunk)
     else {
       this.#tryAgain = TRY_AGAIN
@@ -136,7 +136,7 @@ export class StandardOutput {
     this.#next()
   }
 
-  /** Nobody will ever read again. */
+  /** The reader is gone for good. */
   #leave(): void {
     this.#gone = true
     this.#gathered = ''
@@ -150,8 +150,8 @@ const NO_BYTES = Buffer.alloc(0)
 const NOTHING = new Int32Array(new SharedArrayBuffer(4))
 
 /**
- * Whether a write may have to wait for a reader. A thread that waited for it in write(2) would never let the process end, so that none is asked, and the pipe
- * does not block: Node sees to that as soon as process.stdout is there.
+ * Whether a write may have to wait for a reader. A thread that waits in write(2) would keep the process from ending. So no thread is used for a pipe,
+ * and the pipe is non-blocking: Node makes it so once process.stdout is accessed.
  */
 function isPipe(descriptor: number): boolean {
   const stats = fstatSync(descriptor)

@@ -1,4 +1,4 @@
-/** Reads a small body whole, for the services that the gateway answers itself. */
+/** Reads a whole small body, for the services that the gateway answers itself. */
 import { GatewayError } from './errors.ts'
 import type { HttpResponse } from './http-messages.ts'
 import type { Call } from './types.ts'
