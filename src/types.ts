@@ -1,4 +1,4 @@
-/** The seams: what the phases of a request hand to each other, and the interfaces behind which things vary. No code. */
+/** The seams: what the phases of a request pass to each other, and the interfaces that have several implementations. No code. */
 import type { Duplex } from 'node:stream'
 import type { GatewayError } from './errors.ts'
 import type { HttpRequest, HttpResponse } from './http-messages.ts'
@@ -13,7 +13,10 @@ export type Verification =
   | { readonly result: 'SUCCESS' }
   | { readonly result: 'FAILED'; readonly reason: string; readonly code: string; readonly hint?: string }
 
-/** The facts of one TLS handshake. Made once per connection and frozen; where it is judged again with another outcome, a new one takes its place. */
+/**
+ * The facts of one TLS handshake. Made once per connection and frozen. Where the client is judged again with another result, a new one takes its
+ * place.
+ */
 export interface Connection {
   /** Random, for the logs. */
   readonly id: string
@@ -31,8 +34,8 @@ export interface Connection {
   /** Present if and only if the client showed a certificate, whatever `verification` says. */
   readonly certificate: CertificateFacts | undefined
   /**
-   * What the client sent with a certificate that passed: its issuers in TLS order, each one's signature on the one before checked. The root may be
-   * missing or there. Empty where the certificate did not pass.
+   * The issuers that the client sent with a certificate that passed, in TLS order; each has signed the one before it. It may or may not end with the
+   * root. Empty where the certificate did not pass.
    */
   readonly chain: readonly CertificateFacts[]
   /** When `certificate` or one of its issuers stops being valid, in milliseconds since the epoch; Infinity without one. */
@@ -58,7 +61,7 @@ export interface VirtualServer {
   readonly name: string
   readonly policy: string
   readonly verify: VerifyMode
-  /** Who knows the users of the certificates that it verifies; undefined where nobody does. */
+  /** Finds the users of the certificates that this server verifies; undefined where certificates belong to no users. */
   readonly mapper: CertificateMapper | undefined
   /** NATS's `verify_and_map`: a route that does not say otherwise asks for a certificate that belongs to a user. */
   readonly verifyAndMap: boolean
@@ -67,20 +70,20 @@ export interface VirtualServer {
 export interface Route {
   readonly name: string
   readonly service: Service
-  /** What callers must prove and be; undefined lets everybody pass who may reach the server. */
+  /** What callers must prove and be. Undefined lets everybody pass whom the server admits. */
   readonly access?: Access | undefined
-  /** What is demanded of the client's certificate here, in place of what the server demands. */
+  /** Demands on the client's certificate that replace those of the server. */
   readonly certificate?: CertificateDemand | undefined
 }
 
 export interface CertificateDemand {
   /** Undefined: the server's. */
   readonly verify: VerifyMode | undefined
-  /** Whether a certificate is called as it must be; undefined where any name will do. */
+  /** Whether the certificate has an allowed name; undefined where any name will do. */
   readonly isAllowed: ((certificate: CertificateFacts) => boolean) | undefined
 }
 
-/** A user, from the configuration or as a mapper or a token named it. Frozen. */
+/** A user of the configuration, or one whom a mapper or a token named. Frozen. */
 export interface User {
   /** Unique and lasting: Kong's consumer id, Keystone's user id. */
   readonly id: string
@@ -90,31 +93,31 @@ export interface User {
   readonly customId: string | undefined
 }
 
-/** The users that are known, as Kong's consumers. */
+/** The users of the configuration: Kong's consumers. */
 export interface Users {
   byName(name: string): User | undefined
   byId(id: string): User | undefined
-  /** Whether a name or an id is that of a user whom nothing lets in, whoever else may know him: `enabled: false`. */
+  /** Whether this name or id belongs to a user with `enabled: false`. Nothing lets such a user in, even where a plugin or a token names him. */
   isDisabled(nameOrId: string): boolean
 }
 
-/** Who is calling, as far as the route asked. Frozen, and the same object while nothing changes, so that what follows from it is made once. */
+/** Who is calling, as far as the route asked. Frozen, and the same object while nothing changes, so that what is derived from it is made once. */
 export interface Identity {
-  /** Undefined for a caller who need not say who he is. */
+  /** Undefined for a caller who does not have to identify himself. */
   readonly user: User | undefined
   /** The methods that agreed on the user, in the order in which they were asked. */
   readonly methods: readonly string[]
   /** The name of the credential that was used, for X-Credential-Identifier; undefined where it has none. */
   readonly credential: string | undefined
-  /** The earliest end of what proved it, in milliseconds since the epoch; Infinity where nothing ends. */
+  /** When the first of its proofs ends, in milliseconds since the epoch; Infinity where none ends. */
   readonly expiresAt: number
   /** What else the methods agreed on, as Keystone's `project_id`. */
   readonly attributes?: Readonly<Record<string, string>> | undefined
-  /** What it rests on, besides certificates. */
+  /** The credentials that it rests on, besides certificates. */
   readonly proofs?: readonly Proof[] | undefined
 }
 
-/** That a credential found a user, in a form in which it can be asked about again. */
+/** Records that a credential found a user, so that it can be checked again later. */
 export interface Proof {
   readonly method: string
   /** Only the method can read it. Secret. */
@@ -122,7 +125,7 @@ export interface Proof {
   readonly user: User
 }
 
-/** A request that has found its route, before anybody knows whose it is. */
+/** A request that has found its route, before it is known who is calling. */
 export interface Caller {
   readonly id: string
   readonly request: HttpRequest
@@ -133,39 +136,41 @@ export interface Caller {
   readonly destination: Destination
 }
 
-/** The demands of a route, compiled when the configuration is read. Plain values wherever nothing has to be waited for. */
+/** What a route demands of its callers, compiled when the configuration is read. Returns plain values wherever nothing has to be waited for. */
 export interface Access {
-  /** @throws GatewayError GW_UNAUTHENTICATED, or GW_UNDECIDED where it cannot be told who it is: that is never a yes, nor a no */
+  /** @throws GatewayError GW_UNAUTHENTICATED, or GW_UNDECIDED where it cannot be decided who is calling: that is neither a yes nor a no */
   authenticate(caller: Caller): Identity | Promise<Identity>
   /** @throws GatewayError GW_FORBIDDEN, or GW_UNDECIDED */
   authorize(caller: Caller, identity: Identity): void | Promise<void>
   /** Whether somebody who has been let in as that has proved enough for this, without being asked again. */
   suffices(caller: Caller, identity: Identity): boolean
-  /** What of the request is meant for the gateway alone. */
+  /** The parts of the request that are meant for the gateway alone. */
   readonly hides?: CredentialPlaces | undefined
-  /** The setting that lets a caller pass or stops him, for `inspect`; undefined where nothing is allowed or denied by name. */
+  /** The setting of `allow` or `deny` that lets this caller pass or stops him, for `inspect`. Absent where the route has neither. */
   decidedBy?(caller: Caller, identity: Identity): string
 }
 
 /**
- * One way to say who one is, named as in Keystone. A denial is a value; whoever cannot tell throws, and that is neither a yes nor a no.
+ * One way for a caller to identify himself; the names are Keystone's. A denial is a value. A method that cannot decide throws, and that is neither a
+ * yes nor a no.
  */
 export interface AuthMethod {
   /** As rules name it. */
   readonly name: string
   /** What WWW-Authenticate says of it, as `Basic realm="api"`; undefined where HTTP has no word for it. */
   readonly challenge?: string | undefined
-  /** It adds to a user whom another method has found, as a code does, and so is never the first of a rule. */
+  /** It only confirms a user whom another method has found, as a one-time code does, so it is never the first of a rule. */
   readonly needsUser?: boolean | undefined
-  /** Where requests carry what it reads, for it must not reach the backend; undefined where they carry nothing that is secret. */
+  /** Where requests carry its credential, which must not reach the backend. Undefined where they carry nothing secret. */
   readonly credential?: CredentialPlaces | undefined
   /**
-   * @param payload what a client of the Identity API wrote under `identity[method]`; undefined at the gate, where the request's headers hold it
-   * @param found what the methods before it in the same rule agreed on, for those that add to a user, as a code does
+   * @param payload what a client of the Identity API wrote under `identity[method]`; undefined on routes, where the request's headers hold the
+   * credential
+   * @param found what the methods before it in the same rule agreed on, for methods that only confirm a user
    */
   authenticate(caller: Caller, payload?: unknown, found?: Identity): Outcome | Promise<Outcome>
   /**
-   * Whose a credential is by now that proved to be this user's, perhaps to a method of this name in an earlier configuration; undefined where it is of no use any more.
+   * Whose credential this is now. It proved to be this user's earlier, perhaps under another configuration. Undefined where it is no longer valid.
    * @throws GatewayError GW_UNDECIDED
    */
   ownerOf?(proof: string, user: User): User | undefined | Promise<User | undefined>
@@ -188,11 +193,11 @@ export type Outcome =
       readonly credential?: string | undefined
       /** In milliseconds since the epoch. */
       readonly expiresAt?: number | undefined
-      /** Those that a token was issued for, besides the method itself. */
+      /** The methods that a token was issued for, besides this method itself. */
       readonly methods?: readonly string[] | undefined
-      /** Keystone's `project_id`, `domain_id` and `access_token_id`, in which all methods must agree, and whatever else is known. */
+      /** Keystone's `project_id`, `domain_id` and `access_token_id`, in which all methods must agree, and other attributes. */
       readonly attributes?: Readonly<Record<string, string>> | undefined
-      /** Methods that must succeed besides, whatever the rule says. */
+      /** Further methods that must succeed, whatever the rule says. */
       readonly requires?: readonly string[] | undefined
       /** The credential, for `ownerOf`. Secret. */
       readonly proof?: string | undefined
@@ -202,12 +207,12 @@ export type Outcome =
   /** One more step is needed: `challenge` goes to the client, as Keystone writes it under `error.identity[method]`. */
   | { readonly status: 'challenged'; readonly challenge: Readonly<Record<string, unknown>> }
 
-/** Certificate → user: the rules of a server, or a plugin. One that cannot tell throws GW_UNDECIDED: that is neither a user nor none. */
+/** Certificate → user: the rules of a server, or a plugin. A mapper that cannot decide throws GW_UNDECIDED: that is neither a user nor none. */
 export interface CertificateMapper {
   readonly name: string
-  /** What one certificate comes to does not change while the configuration is the same. */
+  /** The result for one certificate does not change while the configuration is the same. */
   map(certificate: CertificateFacts, connection: Connection): Mapping | Promise<Mapping>
-  /** Each rule on its own, in order, whether or not one before it matched; for `inspect`. */
+  /** Tries each rule by itself, in order, also those after one that matched; for `inspect`. */
   trials?(certificate: CertificateFacts, connection: Connection): Iterable<Trial>
 }
 
@@ -230,7 +235,7 @@ export type Mapping =
       readonly reason: string
       /** The id of the credential that matched, for X-Credential-Identifier. */
       readonly credential?: string | undefined
-      /** Methods that this user must pass besides, as NATS's password of a mapped user. */
+      /** Further methods that this user must pass, such as NATS's password of a mapped user. */
       readonly requires?: readonly string[] | undefined
       /** When to ask again, in milliseconds since the epoch; undefined where nothing changes while the configuration is the same. */
       readonly until?: number | undefined
@@ -239,15 +244,15 @@ export type Mapping =
   | {
       readonly status: 'unmapped'
       readonly reason: string
-      /** It belongs to a user whom nothing lets in: nobody else is looked for. */
+      /** It belongs to a disabled user: no other mapper is asked. */
       readonly disabled?: true | undefined
       readonly headers?: readonly string[] | undefined
       readonly until?: number | undefined
     }
 
 /**
- * What must be remembered for a while, by one gateway or by several: revoked tokens, used codes, failed attempts. A key begins with its kind
- * and a colon, as `revoked:…`; each kind has a bound of its own. Whatever cannot be told throws GW_UNDECIDED, never undefined.
+ * Remembers for a while, for one gateway or several: revoked tokens, used codes, failed attempts. A key begins with its kind and a colon, as
+ * `revoked:…`, and each kind has its own limit. What cannot be answered throws GW_UNDECIDED and never returns undefined.
  */
 export interface Store {
   get(key: string): string | undefined | Promise<string | undefined>
@@ -255,7 +260,7 @@ export interface Store {
   /** True for the first who adds the key, false until it has expired or been deleted. */
   add(key: string, value: string, ttlMilliseconds: number): boolean | Promise<boolean>
   delete(key: string): void | Promise<void>
-  /** The count with this one. The time runs from the first increment; later ones do not prolong it. */
+  /** Returns the new count. The time runs from the first increment; later ones do not extend it. */
   increment(key: string, ttlMilliseconds: number): number | Promise<number>
 }
 
@@ -284,16 +289,14 @@ export interface Call extends Caller {
   readonly identity: Identity
 }
 
-/**
- * Flat name, value lists, ready to send: end-to-end headers of the client without any spelling of ours, then ours. No Host, no framing.
- */
+/** Flat name, value lists, ready to send: the client's end-to-end headers without any that are ours to write, then ours. No Host, no framing. */
 export interface CallHeaders {
   readonly own: readonly string[]
-  /** Lists that are the same, and the same objects, for many requests of a connection: their text needs to be made only once. */
+  /** Lists that are the same objects for many requests of a connection, so that their text is made only once. */
   readonly constant: readonly (readonly string[])[]
 }
 
-/** What one client may cost, from its listener. */
+/** Limits on one client's request, from its listener. */
 export interface CallLimits {
   /** Bytes; 0 for no limit. */
   readonly maxBodySize: number
@@ -318,7 +321,7 @@ export type BodyFraming =
   | { readonly kind: 'length'; readonly length: number }
   | { readonly kind: 'chunked' }
 
-/** What a service notes for the access log while it works; it is only written to. */
+/** What a service records for the access log while it works. It is only written to. */
 export interface CallRecord {
   /** The caller's name, once it is known. */
   user: string | undefined
@@ -330,18 +333,20 @@ export interface CallRecord {
   attempts: number
 }
 
-/** Answers calls: a backend, and later the token issuers and the admin. */
+/** Answers calls: a backend, or a service of the gateway's own. */
 export interface Service {
   readonly name: string
-  /** Streams the answer into `response`. Rejects with a GatewayError where nothing usable came; `response` may have begun by then. */
+  /** Streams the answer into `response`. Rejects with a GatewayError where there is no usable answer; `response` may have begun by then. */
   forward(call: Call, response: HttpResponse): Promise<void>
-  /** Carries an upgraded connection (RFC 9110 7.8) until one side ends it. Answers on `socket` itself once the upstream has answered. */
+  /**
+   * Carries an upgraded connection (RFC 9110 7.8) until one side ends it. The answer is written to `socket` itself, once the upstream has answered.
+   */
   upgrade(call: Call, protocol: string, socket: Duplex, head: Buffer): Promise<void>
   /** A refusal on one of its routes, by whichever phase, in the form that its protocol has for errors. Absent where it has no form of its own. */
   translateRefusal?(refusal: GatewayError): GatewayError
 }
 
-/** What of an upstream's answer may reach the client: end-to-end headers, none of our identity headers. */
+/** Filters an upstream's answer: only end-to-end headers reach the client, and no identity headers of ours. */
 export interface AnswerHeaders {
   /** From a raw name, value list to a flat list of strings, with ours appended. */
   forward(rawHeaders: readonly string[], requestId: string): string[]
@@ -359,33 +364,34 @@ export interface Target {
   readonly weight: number
 }
 
-/** Chooses the target of one attempt; `tried` are those that have failed already. Undefined where none is left. */
+/** Chooses the target of one attempt. `tried` are those that have failed already; undefined where none is left. */
 export interface Balancer {
   pick(tried: ReadonlySet<Target>): Target | undefined
 }
 
-/** Notes of one request for the access log, the metrics and a refusal. */
+/** The record of one request for the access log, the metrics and a refusal. */
 export interface RequestRecord extends CallRecord {
   /** Whose request it is. */
   connection: Connection
   route: Route | undefined
   error: GatewayError | undefined
-  /** Writes the line and counts; called once, on every way out. `status` is 0 where nothing was answered. */
+  /** Writes the log line and counts the request; called once, however the request ends. `status` is 0 where nothing was answered. */
   finish(status: number): void
 }
 
-/** What the life of a request is made of; runtime.ts puts it together, gateway.ts puts it in order. */
+/** The phases of a request. runtime/phases.ts makes them; gateway.ts puts them in order. */
 export interface Phases {
-  /** @throws GatewayError for whatever cannot be understood in one way only */
+  /** @throws GatewayError for everything malformed or ambiguous */
   readHead(request: HttpRequest): RequestHead
   /** The request's id: ours, or a trusted peer's. */
   requestId(connection: Connection, request: HttpRequest): string
   /** The virtual server that Host names. */
   serverFor(host: string): VirtualServer
   /**
-   * The connection as the request's: where a load balancer in front tells the client's certificate in a header, it holds that one instead of the load balancer's
-   * own, and is the same object for the same certificate on the same connection. A promise only where something has to be waited for.
-   * @throws GatewayError GW_BAD_REQUEST where the header cannot be understood in one way only
+   * The connection as this request sees it. Where a load balancer in front sends the client's certificate in a header, it holds that certificate
+   * instead of the load balancer's own. It is the same object for the same certificate on the same connection. Returns a promise only where something
+   * has to be waited for.
+   * @throws GatewayError GW_BAD_REQUEST where the header is malformed or ambiguous
    */
   connectionOf(server: VirtualServer, connection: Connection, request: HttpRequest): Connection | Promise<Connection>
   /** @throws GatewayError where the connection was judged by another policy (421), or the server demands a certificate that is missing or bad (400) */
@@ -393,8 +399,8 @@ export interface Phases {
   /** @throws GatewayError where the route does not serve this protocol */
   route(method: string, head: RequestHead, request: HttpRequest, connection: Connection): Match | undefined
   /**
-   * The connection as the route may see it. Undefined stands for no route: then the server's demands hold.
-   * @throws GatewayError where the certificate is not what is demanded (400), or not called as it must be (403)
+   * The connection as the route may see it. Without a route, the server's demands hold.
+   * @throws GatewayError where the certificate does not meet the demands (400), or has no allowed name (403)
    */
   verify(server: VirtualServer, route: Route | undefined, connection: Connection): Connection
   /** @throws GatewayError where the route's demands are not met (401), or nobody can tell (503) */
@@ -403,19 +409,19 @@ export interface Phases {
   recognize(route: Route, caller: Caller, identity: Identity): void
   /** @throws GatewayError where the caller may not pass (403), or nobody can tell (503) */
   authorize(route: Route, caller: Caller, identity: Identity): void | Promise<void>
-  /** Whom the connection carries from now on: what goes on for long must end with what let him in. */
+  /** Notes whom the connection serves from now on, so that a long answer can be ended when his credential ends. */
   admitted(request: HttpRequest, identity: Identity): void
   /** Path and query to ask the service for, without credentials that are meant for the gateway. */
   target(match: Match, destination: Destination): string
-  /** The client's end-to-end headers without any spelling of ours, then ours. */
+  /** The client's end-to-end headers without any that are ours to write, then ours. */
   headers(caller: Caller, head: RequestHead, match: Match, identity: Identity): CallHeaders
   readonly limits: CallLimits
   begin(id: string, request: HttpRequest, connection: Connection): RequestRecord
   refuse(error: GatewayError, id: string, request: HttpRequest, response: HttpResponse): void
-  /** All of the answer has been written, whoever gave it; the last bytes may still wait for a client that does not read. */
+  /** The whole answer has been written. Its last bytes may still wait for a client that does not read. */
   answered(request: HttpRequest): void
-  /** The same where there is no response, and ends the connection. */
+  /** Refuses an upgrade, where there is no response object, and ends the connection. */
   refuseUpgrade(error: GatewayError, id: string, request: HttpRequest, socket: Duplex): void
-  /** Tells the operator of a defect of the gateway's own. Never throws. */
+  /** Logs a defect of the gateway itself. Never throws. */
   failed(defect: unknown): void
 }

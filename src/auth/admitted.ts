@@ -1,4 +1,4 @@
-/** Whom open connections carry: an upgrade or a download outlives its request, and must end with the credential that let it in. */
+/** Remembers whom each open connection serves. An upgrade or a download outlives its request and must end with the credential that let it in. */
 import type { AuthMethod, Identity, Proof, User } from '../types.ts'
 import { changeOf } from './changed-user.ts'
 
@@ -28,9 +28,9 @@ export class Admitted {
   }
 
   /**
-   * Why what the latest request began may not go on; undefined where it may.
-   * @param methods those that are set up now
-   * @throws GatewayError GW_UNDECIDED where nobody can tell; as a rejection where that must be waited for
+   * Why what the latest request began must end; undefined where it may go on.
+   * @param methods the methods of the configuration in use
+   * @throws GatewayError GW_UNDECIDED where that cannot be decided; as a rejection where it has to be waited for
    */
   objection(
     socket: object,
@@ -47,7 +47,7 @@ export class Admitted {
     }
     if (waiting.length === 0) return undefined
     return Promise.all(waiting).then((found) => {
-      // In between the connection may have begun to carry somebody else.
+      // Meanwhile the connection may have begun to serve somebody else.
       return this.#latest.get(socket)?.identity === identity
         ? found.find((objection) => objection !== undefined)
         : undefined

@@ -3,7 +3,7 @@ import type { Identity, Outcome } from '../types.ts'
 
 type Accepted = Outcome & { readonly status: 'accepted' }
 
-/** Keystone's attributes that no two methods may find differently; of all others the last one counts. */
+/** Keystone's attributes in which all methods must agree. Of all other attributes, the last method's value counts. */
 const RECONCILED = ['project_id', 'domain_id', 'access_token_id'] as const
 
 export function identityOf(
@@ -20,7 +20,7 @@ export function identityOf(
   })
 }
 
-/** `found` with what one more method found; an Error, for the log, where the two contradict each other. */
+/** Adds what one more method found to `found`; an Error, for the log, where the two contradict each other. */
 export function agree(found: Identity | undefined, method: string, outcome: Accepted): Identity | Error {
   const added = identityOf(method, outcome)
   if (!found) return added
@@ -30,7 +30,7 @@ export function agree(found: Identity | undefined, method: string, outcome: Acce
   }
   for (const name of RECONCILED) {
     const [one, other] = [found.attributes?.[name], added.attributes?.[name]]
-    // In Keystone no value and a value contradict each other too, but only once both methods know of the attribute.
+    // Keystone also takes a missing value for a contradiction, but only once both methods know the attribute.
     if (one !== undefined && other !== undefined && one !== other) {
       return new Error(`${method} and ${before} found different values of ${name}`)
     }

@@ -1,22 +1,22 @@
-/** Who may pass: `allow` and `deny` of a service and its route. A denial wins, and where something is allowed everything else is not. */
+/** Who may pass: `allow` and `deny` of a service and its route. A denial wins. Where anything is allowed, everything else is denied. */
 import { GatewayError } from '../errors.ts'
 import type { CertificateFacts } from '../tls-cert-utils/certificate.ts'
 import type { Access, Caller, Connection, Identity } from '../types.ts'
 
-/** What is written must hold, all of it. Without anything it holds for nobody where it allows, and for everybody where it denies. */
+/** All parts that are written must hold. A condition without any part holds for nobody in `allow`, and for everybody in `deny`. */
 export interface Condition {
   /** Where it stands, as `services[0].deny[1]`. */
   readonly at: string
   readonly users?: ReadonlySet<string> | undefined
   readonly groups?: ReadonlySet<string> | undefined
-  /** Asked of verified certificates only. */
+  /** Only a verified certificate can meet it. */
   readonly certificate?: ((certificate: CertificateFacts) => boolean) | undefined
   readonly addresses?: { has(address: string): boolean } | undefined
   readonly methods?: ReadonlySet<string> | undefined
   readonly times?: ((now: number) => boolean) | undefined
 }
 
-/** What stands at one place, a service or a route. */
+/** The conditions of one service or route. */
 export interface Limits {
   readonly at: string
   readonly allow: readonly Condition[] | undefined
@@ -40,7 +40,7 @@ export interface Authorization {
   decide(caller: Caller, identity: Identity): Decision
   /** @throws GatewayError GW_FORBIDDEN */
   readonly authorize: Access['authorize']
-  /** Whether it asks for users or groups, so that nobody without a user can pass by it. */
+  /** Whether it asks for users or groups: then a caller without a user must not pass. */
   readonly needsUser: boolean
 }
 
@@ -51,7 +51,7 @@ interface Remembered {
 
 export function createAuthorization({ limits, addressOf }: AuthorizationOptions): Authorization {
   const conditions = limits.flatMap(({ allow = [], deny }) => [...allow, ...deny])
-  // What does not look at the request is decided once per connection and user.
+  // Conditions that do not look at the request are decided once per connection and user.
   const isLasting = !conditions.some(({ addresses, methods, times }) => addresses || methods || times)
   const known = new WeakMap<Connection, Remembered>()
 

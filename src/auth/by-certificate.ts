@@ -1,7 +1,7 @@
-/** Rules that a certificate alone may satisfy: weighed once per connection, not per request. */
+/** Rules that a certificate alone can satisfy: checked once per connection and not for each request. */
 import type { AuthMethod, Caller, Identity, Outcome } from '../types.ts'
 
-/** What the certificate came to, where it has been asked about already. */
+/** The certificate method's outcome, where it has been asked already. */
 export type Asked = Outcome | Promise<Outcome> | undefined
 
 export function startsWithCertificate({
@@ -15,9 +15,9 @@ export function startsWithCertificate({
 }
 
 /**
- * Whom a certificate let in by itself it lets in with each request of its connection, as long as its outcome is the same object.
- * @param known the identities that were made of one outcome alone
- * @param attempt all that the rules ask for, with what the certificate came to
+ * A user whom a certificate alone let in is let in with each request of its connection, as long as the certificate's outcome is the same object.
+ * @param known the identities that were made from one outcome alone
+ * @param attempt checks all rules, given the certificate's outcome
  */
 export function byCertificate(
   certificate: AuthMethod,
@@ -31,13 +31,13 @@ export function byCertificate(
     const before = admitted.get(asked)
     if (before && before.expiresAt > Date.now()) return before
     const identity = attempt(caller, undefined, asked)
-    // Where something was needed besides, it is another object.
+    // Where another method was needed as well, it is a different object.
     if (!(identity instanceof Promise) && identity === known.get(asked)) admitted.set(asked, identity)
     return identity
   }
 }
 
-/** Undefined where it cannot be told: then the chain finds out, and says so where no other rule is satisfied. */
+/** Undefined where the method cannot decide. The chain then asks again, and reports it where no other rule is satisfied. */
 function askSafely(method: AuthMethod, caller: Caller): Asked {
   try {
     return method.authenticate(caller)

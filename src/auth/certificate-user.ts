@@ -1,18 +1,18 @@
-/** What is issued to the user of a certificate outlives the configuration that mapped it: whose the certificate is must be asked again at each use. */
+/** A token outlives the configuration that mapped the certificate to its user. So at each use, the certificate's user is looked up again. */
 import type { AuthMethod, Caller, Outcome, User } from '../types.ts'
 
 export interface Issued {
-  /** As it was when it was issued. */
+  /** The user at the time of issue. */
   readonly user: User
-  /** Those that found the user. */
+  /** The methods that found the user. */
   readonly methods: readonly string[]
 }
 
 /**
- * The user as the certificate is mapped now, groups included; the user as issued where no certificate had a part in it. Undefined where the
- * certificate belongs to somebody else now, or to nobody.
+ * The user whom the certificate is mapped to now, with his current groups; the user at the time of issue where no certificate was involved. Undefined
+ * where the certificate now belongs to somebody else or to nobody.
  * @param certificate the method of this name; undefined where none is set up
- * @throws GatewayError GW_UNDECIDED where the mapper cannot tell; as a rejection where it must be waited for
+ * @throws GatewayError GW_UNDECIDED where the mapper cannot decide; as a rejection where it has to be waited for
  */
 export function userOfCertificate(
   { user, methods }: Issued,

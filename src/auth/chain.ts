@@ -1,4 +1,4 @@
-/** The chain: which methods let somebody in, asked in order, and what they must agree on (Keystone's `authenticate`). */
+/** The chain: the methods that let a caller in, asked in order, and what they must agree on (Keystone's `authenticate`). */
 
 import type { AuthMethod, Caller, Identity, Outcome, User } from '../types.ts'
 import { agree, identityOf } from './agreement.ts'
@@ -14,15 +14,15 @@ export type Rule = readonly AuthMethod[]
 export interface ChainOptions {
   /** One of them is enough; the first that is satisfied counts. */
   readonly rules: readonly Rule[]
-  /** Lets callers pass who say nothing at all. Whoever says something wrong is refused all the same. */
+  /** Lets a caller pass who shows no credential. Whoever shows a wrong one is refused all the same. */
   readonly anonymous: boolean
-  /** Keeps what was passed where a rule needs several steps. */
+  /** Remembers which steps were passed, for rules with several steps. */
   readonly receipts: Receipts
-  /** Says whose the certificate is to which a receipt was given. */
+  /** Finds the user of the certificate that a receipt was given to. */
   readonly certificate: AuthMethod
-  /** Any method that is set up, for users who demand one more than the rule does. */
+  /** Any method that is set up: some users must pass one more than the rule demands. */
   methodNamed(name: string): AuthMethod | undefined
-  /** What users must pass, whatever the rule asks for. */
+  /** Methods that a user must pass whatever the rule asks for. */
   readonly multiFactor: MultiFactorRules
   /** A user as Keystone writes one, with the domain. */
   describe(user: User): object
@@ -35,7 +35,7 @@ export interface Chain {
   suffices(identity: Identity): boolean
 }
 
-/** The caller of a route that asks nobody who he is. */
+/** The identity on a route that does not ask who is calling. */
 export const NOBODY: Identity = Object.freeze({
   user: undefined,
   methods: Object.freeze([]),
@@ -43,7 +43,7 @@ export const NOBODY: Identity = Object.freeze({
   expiresAt: Number.POSITIVE_INFINITY,
 })
 
-/** Whom a route with `anonymous` lets pass without a user. */
+/** The identity of a caller whom a route with `anonymous` lets pass without a user. */
 export const ANONYMOUS: Identity = Object.freeze({
   user: undefined,
   methods: Object.freeze(['anonymous']),
@@ -60,7 +60,7 @@ export function createChain(options: ChainOptions): Chain {
     authenticate(caller) {
       const receipt = readReceiptHeader(caller.request.rawHeaders)
       if (receipt === undefined) return withoutReceipt(caller, undefined)
-      // A receipt that is no good is refused, not ignored: whoever sends one counts on it.
+      // An invalid receipt is refused and not ignored: whoever sends one relies on it.
       const opened = options.receipts.open(receipt, caller, options.certificate)
       return opened instanceof Promise ? opened.then((progress) => attempt(caller, progress)) : attempt(caller, opened)
     },
@@ -72,17 +72,19 @@ export function createChain(options: ChainOptions): Chain {
   }
 }
 
-/** What a method came to in this request. */
+/** The outcome of a method in this request. */
 type Answer = Outcome | { readonly status: 'undecided'; readonly error: unknown }
 
-/** One request on its way through the rules. Waits only where a method does. */
+/** One request on its way through the rules. It waits only where a method has to. */
 class Attempt {
   readonly #options: ChainOptions
   readonly #caller: Caller
   readonly #known: WeakMap<Outcome, Identity>
   readonly #progress: Progress | undefined
   readonly #asked: Asked
-  /** Each method is asked once, however many rules name it: a code counts once, and a wrong password is one attempt. */
+  /**
+   * Each method is asked once, however many rules name it: otherwise a code would be used up, and a wrong password would count as several attempts.
+   */
   readonly #answers = new Map<string, Answered>()
   readonly #misses: Miss[] = []
   readonly #reasons: string[] = []
@@ -129,7 +131,8 @@ class Attempt {
         // The other challenges of the rule go out with this one, as in Keystone.
         return this.#judge({ ...state, at: state.at + 1, open: true })
       case 'absent':
-        // Nothing further is asked: whoever cannot show a certificate shall not try passwords where both are demanded.
+        // The rest of the rule is not asked: where certificate and password are both demanded, a caller without a certificate must not get to try
+        // passwords.
         return this.#miss(state)
       case 'denied':
         return this.#denied(state, `${method.name}: ${answer.reason}`)
@@ -148,7 +151,7 @@ class Attempt {
     return this.#judge({ ...state, rule, at: state.at + 1, found })
   }
 
-  /** The same object for the same outcome, so that what follows from it is made once. */
+  /** The same object for the same outcome, so that what is derived from it is made once. */
   #remembered(method: AuthMethod, outcome: Accepted): Identity {
     const known = this.#known.get(outcome)
     if (known) return known
@@ -157,7 +160,10 @@ class Attempt {
     return identity
   }
 
-  /** What a user demands besides the rule, as NATS's password of a mapped user; undefined where there is no such method. */
+  /**
+   * The rule together with the methods that the user needs in addition, such as NATS's password of a mapped user. Undefined where there is no such
+   * method.
+   */
   #withRequired(rule: Rule, names: readonly string[]): Rule | undefined {
     const missing = names.filter((name) => rule.every((method) => method.name !== name))
     if (missing.length === 0) return rule
@@ -165,7 +171,7 @@ class Attempt {
     return added.length === missing.length ? [...rule, ...added] : undefined
   }
 
-  /** Every method of the rule has succeeded; the user may need more than it asks for. */
+  /** Every method of the rule has succeeded; the user may still need more than the rule asks for. */
   #admitted(state: State): Judged {
     const { found } = state
     const combinations = found?.user ? this.#options.multiFactor(found.user) : []
@@ -180,7 +186,7 @@ class Attempt {
     return this.#denied(state, `${found.user?.name} needs methods that are not set up`)
   }
 
-  /** The first of the longer rules that is satisfied. */
+  /** Tries the longer rules; the first that is satisfied counts. */
   #anyOf(rules: readonly Rule[], state: State, first = 0): Judged {
     for (let i = first; i < rules.length; i++) {
       const judged = this.#judge({ ...state, rule: rules[i] as Rule })
@@ -190,7 +196,7 @@ class Attempt {
     return undefined
   }
 
-  /** Receipts alone let nobody in: they could come from a route that asks for more than this one. */
+  /** A receipt alone lets nobody in: it could come from a route that asks for more than this one. */
   #admittedFresh(state: State): Judged {
     const isFresh = state.rule.some((method) => {
       const answered = this.#answers.get(keyOf(method, state.found))
@@ -234,7 +240,7 @@ class Attempt {
     return { status: 'accepted', user, credential, expiresAt, attributes }
   }
 
-  /** Neither to the methods that were asked, nor to those that were not, since one before them in the rule had nothing to go by. */
+  /** Whether the caller showed no credential at all, neither to the methods that were asked nor to those that were not. */
   #saysNothing(answered: readonly Answered[]): boolean {
     if (this.#progress || answered.some(({ answer }) => answer.status !== 'absent')) return false
     const asked = new Set(answered.map(({ method }) => method))
@@ -276,15 +282,15 @@ interface Answered {
   readonly fromReceipt: boolean
 }
 
-/** How one rule went that did not let the caller in. */
+/** Why one rule did not let the caller in. */
 interface Miss {
-  /** With what the user demands besides. */
+  /** The rule, with the methods that the user needs in addition. */
   readonly rule: Rule
   readonly found: Identity | undefined
   readonly denied: boolean
 }
 
-/** What adds to a user has an answer for each. */
+/** A method that confirms a user has one answer for each user. */
 function keyOf(method: AuthMethod, found: Identity | undefined): string {
   return method.needsUser ? `${method.name}\0${found?.user?.id}` : method.name
 }

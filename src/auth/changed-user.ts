@@ -1,8 +1,9 @@
 import type { User } from '../types.ts'
 
 /**
- * Why whoever was let in as `user` may not go on, as he is found by now; undefined where he may.
- * @param gone what to say where somebody else is found, or nobody
+ * Why a connection that was let in as `user` must end; undefined where it may go on.
+ * @param now the user who is found now
+ * @param gone the reason to give where another user or none is found
  */
 export function changeOf(user: User, now: User | undefined, gone: string): string | undefined {
   if (now?.id !== user.id) return gone

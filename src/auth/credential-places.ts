@@ -13,7 +13,7 @@ export function placesOf(methods: readonly AuthMethod[]): CredentialPlaces {
   }
 }
 
-/** Whether the request carries what the method would read, right or wrong. */
+/** Whether the request carries a credential for this method, right or wrong. */
 export function showsCredential({ request, destination }: Caller, { credential }: AuthMethod): boolean {
   if (!credential) return false
   const { isHeader, queryKeys = new Set() } = credential

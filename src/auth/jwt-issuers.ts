@@ -1,4 +1,4 @@
-/** Tokens that others issued: JWTs whose keys they publish as a JWKS (RFC 7517). */
+/** Tokens of other issuers: JWTs whose keys are published as a JWKS (RFC 7517). */
 import { hash } from 'node:crypto'
 import { createLocalJWKSet, decodeJwt, errors, type JSONWebKeySet, type JWTPayload, jwtVerify } from 'jose'
 import { thumbprintOf } from '../tokens/binding.ts'
@@ -14,7 +14,7 @@ export interface JwtIssuerOptions {
   readonly keys: IssuerKeys
   readonly userClaim: string
   readonly groupsClaim: string | undefined
-  /** Whether users count whom the configuration does not know. */
+  /** Whether a token may name users whom the configuration does not know. */
   readonly ephemeralUsers: boolean
   /** Milliseconds that clocks may differ. */
   readonly clockTolerance: number
@@ -22,7 +22,7 @@ export interface JwtIssuerOptions {
 
 interface Verified {
   readonly outcome: Outcome
-  /** RFC 8705: the certificate without which the token is of no use. */
+  /** RFC 8705: the thumbprint of the only certificate that may use the token. */
   readonly thumbprint: string | undefined
   /** In milliseconds since the epoch. */
   readonly until: number
@@ -32,7 +32,7 @@ interface Verified {
 const LONGEST = 8192
 const MOST_REMEMBERED = 10_000
 
-/** What is wrong with a token, whoever asks; everything else, as keys that cannot be fetched, says nothing about it. */
+/** Errors that mean the token itself is wrong. All others, such as keys that cannot be fetched, say nothing about the token. */
 const FAULTS = [
   errors.JWTExpired,
   errors.JWTClaimValidationFailed,
@@ -57,8 +57,8 @@ export class JwtIssuers {
   }
 
   /**
-   * Undefined for a token of none of them. A promise only for one that was not seen before.
-   * @param connection undefined where the client that it is bound to has been seen already
+   * Undefined for a token of another issuer. Returns a promise only for a token that was not seen before.
+   * @param connection undefined where the client that the token is bound to was checked already
    */
   verify(token: string, connection: Connection | undefined): Outcome | Promise<Outcome> | undefined {
     if (this.#issuers.size === 0 || token.length > LONGEST) return undefined
@@ -82,7 +82,7 @@ export class JwtIssuers {
         audience: [...audiences],
         algorithms: [...algorithms],
         clockTolerance: clockTolerance / 1000,
-        // One that never ends could not be taken back.
+        // A token without an end could not be taken back.
         requiredClaims: ['exp', issuer.userClaim],
       })
       const verified = {
@@ -110,7 +110,7 @@ export class JwtIssuers {
     return Object.freeze({ status: 'accepted', user, credential: payload.jti, expiresAt, proof })
   }
 
-  /** A sentence where there is none. */
+  /** Returns a sentence that says why where there is none. */
   #userOf(payload: JWTPayload, { issuer, userClaim, groupsClaim, ephemeralUsers }: JwtIssuerOptions): User | string {
     const name = payload[userClaim]
     if (!isName(name)) return `${userClaim} is no name`
@@ -141,7 +141,7 @@ function issuerOf(token: string): string | undefined {
 function boundTo({ cnf }: JWTPayload): string | undefined {
   if (cnf === undefined) return undefined
   const thumbprint = (cnf as { 'x5t#S256'?: unknown } | null)?.['x5t#S256']
-  // Bound to something that we cannot check: to no certificate of ours, then.
+  // It is bound to something that we cannot check, so no certificate of ours fits.
   return typeof thumbprint === 'string' ? thumbprint : ''
 }
 

@@ -1,21 +1,21 @@
-/** Against guessing: after a few failed attempts one more is allowed only from time to time, and ever more rarely. */
+/** Slows guessing down: after a few failed attempts, another is allowed only after a pause, which grows with each failure. */
 import { createHmac } from 'node:crypto'
 import type { Store } from '../types.ts'
 
 export interface LockoutOptions {
-  /** Failed attempts that cost nothing; 0 turns it off. */
+  /** How many failed attempts have no effect; 0 turns the pauses off. */
   readonly attempts: number
   /** Milliseconds until failed attempts are forgotten. */
   readonly window: number
-  /** Milliseconds after the first attempt too many; each further one doubles them. */
+  /** The pause after the first attempt beyond that, in milliseconds; each further attempt doubles it. */
   readonly backoff: number
   /** The longest that anybody has to wait, in milliseconds. */
   readonly maxBackoff: number
-  /** Whoever counts in the same store must have the same, or names that are not there would be counted in other places than those that are. */
+  /** Must be the same in all gateways that share the store. Otherwise unknown names would be counted elsewhere than known ones. */
   readonly key: Buffer
 }
 
-/** Undefined: go ahead. Else the seconds to wait. */
+/** Undefined where the attempt may be made; otherwise the seconds to wait. */
 export type Wait = number | undefined
 
 export class Lockout {
@@ -28,8 +28,8 @@ export class Lockout {
   }
 
   /**
-   * Counts an attempt before it is made, so that many at once are not one. `subject` names who is tried; that of somebody who is not there
-   * must be made by `stranger`.
+   * Counts an attempt before it is made, so that many at once do not count as one.
+   * @param subject names the user; for an unknown user it must come from `stranger`
    */
   async begin(subject: string): Promise<Wait> {
     const { attempts, window, backoff, maxBackoff } = this.#options
@@ -39,7 +39,7 @@ export class Lockout {
     const count = await this.#store.increment(countOf(subject), window)
     if (count < attempts) return undefined
     const pause = Math.min(backoff * 2 ** Math.min(count - attempts, 30), maxBackoff)
-    // Whoever adds it may try; the others of the same moment wait with everybody else.
+    // Whoever adds the lock may try; others at the same moment have to wait.
     return (await this.#store.add(lockOf(subject), `${Date.now() + pause}`, pause))
       ? undefined
       : secondsUntil(Date.now() + pause)
@@ -51,7 +51,10 @@ export class Lockout {
     await this.#store.delete(lockOf(subject))
   }
 
-  /** Who is not there is locked out like everybody else, or the difference would tell. Few keys, since names come from outside without end. */
+  /**
+   * Unknown users are locked out like known ones, or the difference would show who exists. There are only few such keys, since clients can invent any
+   * number of names.
+   */
   stranger(name: string): string {
     const bucket = createHmac('sha256', this.#options.key).update(name).digest().readUInt16BE() % STRANGERS
     return `?${bucket}`

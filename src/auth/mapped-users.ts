@@ -1,4 +1,4 @@
-/** Whom open connections were let in as by their certificates, whatever configuration that was. */
+/** Remembers the users that open connections were let in as by their certificates, under whatever configuration. */
 import type { Caller, Connection, Mapping, User, VirtualServer } from '../types.ts'
 import { changeOf } from './changed-user.ts'
 
@@ -18,11 +18,14 @@ export interface FoundUser {
   readonly reason: string
 }
 
-/** A WebSocket or a download outlives the configuration that let it in; when the users change, it must end with what they were. */
+/** A WebSocket or a download outlives the configuration that let it in. It must end when the user of its certificate changes. */
 export class MappedUsers {
-  /** By socket, since a connection that is judged again becomes another value; clients of a load balancer, who share one, by their connection. */
+  /**
+   * By socket, since a connection that is judged again is replaced by another value. Clients of a load balancer share its socket, so theirs are kept
+   * by connection.
+   */
   readonly #noted = new WeakMap<object, Noted>()
-  /** Whose request is the latest on a load balancer's socket. */
+  /** The client whose request is the latest on a load balancer's socket. */
   readonly #presented = new WeakMap<object, Connection>()
   readonly #report: (found: FoundUser) => void
 
@@ -37,7 +40,7 @@ export class MappedUsers {
     this.#report({ connection_id: connection.id, user: user.name, reason })
   }
 
-  /** The load balancer's connection is, until its next request, also good for no more than this client is. */
+  /** Until its next request, the load balancer's connection is only good for what this client may do. */
   present(socket: object, client: Connection): void {
     this.#presented.set(socket, client)
   }
@@ -47,7 +50,10 @@ export class MappedUsers {
     return this.#presented.get(socket)
   }
 
-  /** Why a connection may not go on as whom it was let in; undefined where it may. A promise where a plugin must be asked, which rejects where that cannot tell. */
+  /**
+   * Why a connection must end; undefined where it may go on. Returns a promise where a plugin has to be asked; it rejects where the plugin cannot
+   * decide.
+   */
   objection(
     socket: object,
     peer: Connection,

@@ -1,6 +1,6 @@
-/** Credentials in the query: found and removed by the same reading of it, so that no spelling is used and yet passed on. */
+/** Finds and removes credentials in the query. Both use the same parsing, so that no spelling is accepted and yet passed on. */
 
-/** The values of those parameters whose decoded name is `key`. `query` is empty or begins with `?`. */
+/** The values of the parameters whose decoded name is `key`. `query` is empty or begins with `?`. */
 export function valuesOf(query: string, key: string): readonly string[] {
   return partsOf(query).flatMap((part) => (nameOf(part) === key ? [decoded(part.slice(part.indexOf('=') + 1))] : []))
 }
@@ -22,7 +22,7 @@ function nameOf(part: string): string {
   return decoded(end < 0 ? part : part.slice(0, end))
 }
 
-/** As forms are read. Damaged escapes are taken as they stand. */
+/** Decodes as forms are decoded. Broken escapes stay as they are. */
 function decoded(text: string): string {
   if (!/[%+]/.test(text)) return text
   try {

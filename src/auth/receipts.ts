@@ -1,4 +1,4 @@
-/** Keystone's receipts: what was passed already of a rule with several steps, signed, so that nothing needs to be kept. */
+/** Keystone's receipts: they say which steps of a rule were passed. They are signed, so that nothing needs to be stored. */
 import { createHmac, timingSafeEqual } from 'node:crypto'
 import { GatewayError } from '../errors.ts'
 import { claimsOfUser, type UserClaims, userOfClaims } from '../tokens/token-user.ts'
@@ -7,7 +7,7 @@ import { userOfCertificate } from './certificate-user.ts'
 
 export const RECEIPT_HEADER = 'Openstack-Auth-Receipt'
 const FOLDED = RECEIPT_HEADER.toLowerCase()
-/** A user with hundreds of groups fits; what is longer is none of ours. */
+/** Long enough for a user with hundreds of groups; anything longer is not ours. */
 const LONGEST = 8192
 
 /** What a receipt attests. */
@@ -30,9 +30,9 @@ export interface Receipt {
 export interface Receipts {
   issue(identity: Identity, connection: Connection): Receipt
   /**
-   * A promise only where a certificate had a part in it, and whose it is now must be waited for.
-   * @throws GatewayError GW_UNAUTHENTICATED for one that is not ours, has expired, was given to another certificate, or whose certificate is another
-   *   user's now
+   * Returns a promise only where a certificate was involved and its current user has to be waited for.
+   * @throws GatewayError GW_UNAUTHENTICATED for a receipt that is not ours, has expired, was given to another certificate, or whose certificate now
+   * belongs to another user
    */
   open(id: string, caller: Caller, certificate: AuthMethod | undefined): Progress | Promise<Progress>
 }

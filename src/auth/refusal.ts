@@ -1,4 +1,4 @@
-/** The 401: in HTTP's words the ways that are open, and in Keystone's what is done and what is still to do. */
+/** The 401: its headers name the ways to authenticate that are open, and its body, in Keystone's form, what is done and what is left to do. */
 import { GatewayError } from '../errors.ts'
 import type { AuthMethod, Identity, Outcome, User } from '../types.ts'
 import { receiptBody } from './receipt-body.ts'
@@ -7,12 +7,12 @@ import { RECEIPT_HEADER, type Receipt } from './receipts.ts'
 type Outcomes = readonly (readonly [AuthMethod, Outcome])[]
 
 export interface RefusalOptions {
-  /** Any of which would have been enough, for this user. */
+  /** Rules, each of which would have been enough for this user. */
   readonly rules: readonly (readonly AuthMethod[])[]
   readonly outcomes: Outcomes
   /** For the log. */
   readonly reasons: readonly string[]
-  /** What was passed of a rule that is not complete, with the receipt for it. */
+  /** What was passed of an incomplete rule, with the receipt for it. */
   readonly found: Identity | undefined
   readonly receipt: Receipt | undefined
   /** The user as Keystone writes one, with the domain. */
@@ -27,7 +27,7 @@ export function refusal({ rules, outcomes, reasons, found, receipt, describe }: 
   const schemes = [...new Set(open.flatMap(({ challenge }) => challenge ?? []))]
   const headers = schemes.flatMap((scheme) => ['WWW-Authenticate', scheme])
   for (const [, outcome] of outcomes) if (outcome.status === 'denied') headers.push(...(outcome.headers ?? []))
-  // RFC 9110 15.5.2 demands one, and HTTP has no name for what happens in the handshake.
+  // RFC 9110 15.5.2 demands a challenge, and HTTP has no name for a client certificate.
   if (!headers.some((name, i) => i % 2 === 0 && name.toLowerCase() === 'www-authenticate')) {
     headers.push('WWW-Authenticate', 'Certificate')
   }
@@ -54,7 +54,7 @@ function challenges(outcomes: Outcomes): Record<string, unknown> {
   return { error: { code: 401, title: 'Unauthorized', message, identity } }
 }
 
-/** The rules of which something is passed. */
+/** The rules that are passed in part. */
 function begun(rules: RefusalOptions['rules'], { methods }: Identity): string[][] {
   return rules.map((rule) => rule.map(({ name }) => name)).filter((rule) => rule.some((name) => methods.includes(name)))
 }

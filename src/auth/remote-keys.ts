@@ -1,4 +1,4 @@
-/** The keys that another issuer publishes at an address. Whatever clients send, it is asked only so often. */
+/** The keys that another issuer publishes at a URL. However many tokens clients send, the issuer is asked only from time to time. */
 import {
   createRemoteJWKSet,
   customFetch,
@@ -15,28 +15,31 @@ export interface RemoteKeysOptions {
   readonly ca: readonly string[] | undefined
   /** Milliseconds that an answer may take. */
   readonly timeout: number
-  /** Milliseconds before a key that is not among them is looked for again: clients can make up names of keys. */
+  /** Milliseconds before an unknown key is looked for again: clients can invent key ids. */
   readonly cooldown: number
-  /** Milliseconds after which they are fetched anew: so long a key may count that the issuer has withdrawn. */
+  /** Milliseconds after which the keys are fetched again. A key that the issuer has withdrawn is accepted for up to this long. */
   readonly maxAge: number
 }
 
 export interface IssuerKeys {
   readonly getKey: JWTVerifyGetKey
-  /** Until when a signature counts that was checked by the keys at hand, in milliseconds since the epoch. */
+  /** Until when a signature is valid that was checked with the current keys, in milliseconds since the epoch. */
   goodUntil(): number
 }
 
 /** Bytes; issuers with hundreds of keys have less. */
 const LARGEST = 1024 * 1024
-/** Milliseconds in which an issuer that gave no usable answer is not asked again, at most. */
+/** How long an issuer that gave no usable answer is not asked again, in milliseconds, at most. */
 const PAUSE = 5000
 
-/** All keys that were fetched, by what they were fetched with. A reload that changes nothing of that forgets none, nor when the issuer was asked last. */
+/**
+ * All keys that were fetched, by the settings they were fetched with. A reload that leaves those unchanged keeps the keys, and the time when the
+ * issuer was last asked.
+ */
 export class RemoteKeys {
   readonly #keys = new Map<string, IssuerKeys>()
 
-  /** Those of exactly this; `used` collects what {@link forgetAllBut} keeps. */
+  /** The keys for exactly these settings; `used` collects what {@link forgetAllBut} keeps. */
   get(options: RemoteKeysOptions, used: Set<string>): IssuerKeys {
     const { uri, ca, timeout, cooldown, maxAge } = options
     const key = JSON.stringify([uri.href, ca ?? 'public', timeout, cooldown, maxAge])

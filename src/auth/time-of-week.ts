@@ -13,7 +13,7 @@ export interface TimeOfWeek {
 const MINUTE = 60_000
 const DAYS = ['Sun', 'Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat']
 
-/** Tells whether a moment (milliseconds since the epoch) lies in one of the times. The verdict holds for the minute, and is made once for it. */
+/** Whether a moment (milliseconds since the epoch) lies in one of the times. The result holds for a whole minute, and is computed once for it. */
 export function createTimes(times: readonly TimeOfWeek[]): (now: number) => boolean {
   const checks = times.map(check)
   let minute = Number.NaN
@@ -41,7 +41,7 @@ function check({ days, from, to, zone }: TimeOfWeek): (now: number) => boolean {
     const day = DAYS.indexOf(parts.get('weekday') ?? '')
     const at = Number(parts.get('hour')) * 60 + Number(parts.get('minute'))
     if (from < to) return days.includes(day) && at >= from && at < to
-    // Past midnight it is still the time of the day before.
+    // After midnight the previous day's time may still run.
     return (days.includes(day) && at >= from) || (days.includes((day + 6) % 7) && at < to)
   }
 }

@@ -15,7 +15,7 @@ export interface ApiKeyOptions {
 /** `sha256:` and the digest, in place of a key, in the configuration. */
 const DIGEST = /^sha256:([0-9a-f]{64})$/
 
-/** Kong's key-auth: one key says it all. Keys are looked up by their digest, so that no comparison tells how much of a guess was right. */
+/** Kong's key-auth: one key identifies the user. Keys are looked up by their digest, so that no comparison shows how much of a guess was right. */
 export function createApiKeyMethod({ realm, keyNames, inHeader, inQuery, keys }: ApiKeyOptions): AuthMethod {
   const outcomes = new Map(
     keys.map(({ user, key, credential }) => {

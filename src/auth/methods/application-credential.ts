@@ -11,8 +11,8 @@ export interface ApplicationCredentialOptions {
 }
 
 /**
- * Keystone's credentials of a program, which its user makes and takes back without touching the password: an id and a secret. The user is
- * always the owner, whatever the client says besides (CVE-2026-42998).
+ * Keystone's credentials for programs: an id and a secret, which a user creates and revokes without touching the password. The user is always the
+ * owner, whatever else the client says (CVE-2026-42998).
  */
 export function createApplicationCredentialMethod({ check, realm, idOf }: ApplicationCredentialOptions): AuthMethod {
   return {
@@ -37,6 +37,6 @@ function namedId(payload: unknown, idOf: ApplicationCredentialOptions['idOf']): 
   const user = objectAt(payload, 'user')
   const name = textAt(payload, 'name')
   const owner = textAt(user, 'id') ?? textAt(user, 'name')
-  // A name that is not there is looked up all the same, so that it costs as much.
+  // An unknown name is looked up all the same, so that it takes as long.
   return name === undefined || owner === undefined ? undefined : (idOf(name, owner) ?? `${owner}/${name}`)
 }

@@ -1,4 +1,4 @@
-/** Name and password of `Authorization: Basic` (RFC 7617), read in one way only. */
+/** Reads name and password of `Authorization: Basic` (RFC 7617), and refuses whatever is ambiguous. */
 import { headerValues } from '../../header-values.ts'
 
 export type BasicCredentials =
@@ -13,7 +13,7 @@ export function readBasic(rawHeaders: readonly string[]): BasicCredentials {
   const values = headerValues(rawHeaders, 'authorization')
   const value = values[0]
   if (value === undefined || !values.some(isBasic)) return ABSENT
-  // Which of two counts, a proxy before us or a backend behind us may see otherwise.
+  // A proxy in front or a backend behind us might use the other one of two.
   if (values.length > 1) return denied('more than one Authorization')
   const text = decoded(value.slice(5).trim())
   const colon = text?.indexOf(':') ?? -1
@@ -32,7 +32,7 @@ function isBasic(value: string): boolean {
   return /^basic(?: |$)/i.test(value)
 }
 
-/** Buffer reads anything as base64; what is not exactly that is refused. */
+/** Buffer accepts anything as base64; what is not exactly base64 is refused. */
 function decoded(base64: string): string | undefined {
   const bytes = Buffer.from(base64, 'base64')
   if (bytes.toString('base64').replace(/=+$/, '') !== base64.replace(/=+$/, '')) return undefined

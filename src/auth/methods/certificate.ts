@@ -1,11 +1,11 @@
-/** The certificate of the connection, verified, as the proof of a user: NATS's `verify_and_map`. */
+/** The verified certificate of the connection as proof of a user: NATS's `verify_and_map`. */
 import type { AuthMethod, Caller, CertificateMapper, Connection, Mapping, Outcome, User } from '../../types.ts'
 import type { MappedUsers } from '../mapped-users.ts'
 
 export interface CertificateMethodOptions {
-  /** Kong's `default_consumer`: whom a verified certificate stands for that belongs to nobody. */
+  /** Kong's `default_consumer`: the user of a verified certificate that belongs to nobody else. */
   readonly fallback?: User | undefined
-  /** Is told of each user who is found. */
+  /** Notes each user who is found. */
   readonly mappedUsers?: MappedUsers | undefined
 }
 
@@ -18,10 +18,7 @@ interface Remembered {
 
 const ABSENT: Outcome = Object.freeze({ status: 'absent' })
 
-/**
- * Asks the mapper of the server once per connection: the same outcome, the same object, for each of its requests. A failure is
- * not remembered.
- */
+/** Asks the server's mapper once per connection: each of its requests gets the same outcome, as the same object. A failure is not remembered. */
 export function createCertificateMethod({ fallback, mappedUsers }: CertificateMethodOptions = {}): AuthMethod {
   const known = new WeakMap<Connection, Remembered>()
 

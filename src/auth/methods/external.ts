@@ -4,14 +4,14 @@ import type { AuthMethod, Caller, Outcome, Users } from '../../types.ts'
 export interface ExternalOptions {
   /** The header that holds the name, as `Remote-User`. */
   readonly header: string
-  /** The addresses of front servers whose word counts. */
+  /** The addresses of the front servers that are believed. */
   readonly trusted: { has(address: string): boolean }
   readonly users: Users
 }
 
 /**
- * REMOTE_USER's heir: a server in front of us has found out who it is. From everybody else the header means nothing. The name is taken as
- * it stands: `@` separates nothing (Keystone once took `ada@example.org` for a user of another domain).
+ * Like REMOTE_USER: a server in front has identified the user. From anybody else the header is ignored. The name is taken as it is: `@` separates
+ * nothing (Keystone once took `ada@example.org` for a user of another domain).
  */
 export function createExternalMethod({ header, trusted, users }: ExternalOptions): AuthMethod {
   const lowerCase = header.toLowerCase()

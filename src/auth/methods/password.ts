@@ -9,14 +9,14 @@ export interface PasswordOptions {
   /** Passwords that users give besides a certificate, as in NATS. */
   readonly besideCertificate: {
     readonly check: PasswordCheck
-    /** Undefined for a user who has none on this server. */
+    /** Undefined for a user who has no password on this server. */
     keyOf(server: VirtualServer, user: User): string | undefined
   }
-  /** The name to log in with, by the id and the name of the user: the Identity API's clients name those. */
+  /** The log-in name of the user with this id or name: clients of the Identity API send those. */
   loginOf(user: string): string | undefined
 }
 
-/** A name and a password: `Authorization: Basic` at the gate, Keystone's `{"user": {"name", "password"}}` otherwise. */
+/** Checks a name and a password: from `Authorization: Basic` on routes, from Keystone's `{"user": {"name", "password"}}` otherwise. */
 export function createPasswordMethod({ check, realm, loginOf, besideCertificate }: PasswordOptions): AuthMethod {
   const loginNamed = (user: unknown) => {
     const name = textAt(user, 'id') ?? textAt(user, 'name')
@@ -28,7 +28,7 @@ export function createPasswordMethod({ check, realm, loginOf, besideCertificate 
     credential: { isHeader: isBasicHeader },
     ownerOf(proof, user) {
       if (!proof.startsWith(BESIDE)) return check.ownerOf(proof)
-      // Whose it is the certificate says.
+      // The certificate says who the user is.
       return besideCertificate.check.ownerOf(proof.slice(BESIDE.length)) && user
     },
     authenticate(caller: Caller, payload?: unknown, found?: Identity): Outcome | Promise<Outcome> {
@@ -42,7 +42,7 @@ export function createPasswordMethod({ check, realm, loginOf, besideCertificate 
       }
       const given = readBasic(caller.request.rawHeaders)
       if (given.status !== 'given') return given
-      // Such a password opens nothing by itself; and the certificate, not the client, says whose it is.
+      // Such a password lets nobody in by itself, and the certificate, not the client, says who the user is.
       const user = found?.methods.includes('certificate') ? found.user : undefined
       const key = user && besideCertificate.keyOf(caller.server, user)
       if (!user || key === undefined) return check.check(given.name, given.secret)

@@ -7,13 +7,13 @@ import { textAt } from './payload.ts'
 
 export interface TokenMethodOptions {
   readonly tokens: Tokens
-  /** Others whose tokens count too. */
+  /** Other issuers whose tokens are accepted. */
   readonly issuers: JwtIssuers
   readonly users: Users
   readonly realm: string
-  /** Says whose the certificate is now with which a token was issued. */
+  /** Finds the current user of the certificate that a token was issued with. */
   readonly certificate: AuthMethod
-  /** What backends are told of a token besides its user; undefined where what it is good for is gone. */
+  /** What backends are told about a token besides its user; undefined where its project, domain or roles are gone. */
   describe(claims: Claims, user: User): Readonly<Record<string, string>> | undefined
 }
 
@@ -23,10 +23,10 @@ type GivenClaims = Claims &
 
 type Accepted = Outcome & { readonly status: 'accepted' }
 
-/** A token of ours: in X-Auth-Token or after `Bearer` at the gate, Keystone's `{"id"}` otherwise. */
+/** A token of ours: from X-Auth-Token or after `Bearer` on routes, from Keystone's `{"id"}` otherwise. */
 export function createTokenMethod(options: TokenMethodOptions): AuthMethod {
   const { tokens, issuers, users, realm, certificate, describe } = options
-  // The same outcome for the same claims, so that what follows from it is made once.
+  // The same outcome for the same claims, so that what is derived from it is made once.
   const known = new WeakMap<Claims, Accepted>()
   const accept = (token: string, claims: GivenClaims, user: User | undefined): Outcome => {
     const found = known.get(claims)
@@ -59,7 +59,7 @@ export function createTokenMethod(options: TokenMethodOptions): AuthMethod {
     if (verified.status === 'invalid') return undefined
     const claims: GivenClaims = verified.claims
     const issuedTo = userOfClaims(claims, users)
-    // Whose the certificate is now is asked of the connection that shows it.
+    // The current user of a certificate is looked up for the connection that shows it.
     const owner = claims.methods?.includes('certificate') && issuedTo?.id === user.id ? user : issuedTo
     return owner && describe(claims, owner) && owner
   }

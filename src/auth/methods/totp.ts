@@ -11,7 +11,7 @@ export interface TotpOptions {
   readonly realm: string
   /** The header that holds the code. */
   readonly header: string
-  /** Keystone's `included_previous_windows`: how many codes before the present one still count. */
+  /** Keystone's `included_previous_windows`: how many codes before the current one are still accepted. */
   readonly previousWindows: number
   readonly users: Users
   /** The shared secrets, by the user's id. */
@@ -48,7 +48,7 @@ export function createTotpMethod(options: TotpOptions): AuthMethod {
   }
 }
 
-/** Who is not there, or has no generator, is answered like everybody else: nobody shall find out who is. */
+/** Unknown users, and users without a generator, get the same answer as everybody else, so that nobody learns who exists. */
 async function checkCode(options: TotpOptions, user: User | undefined, name: string, code: string): Promise<Outcome> {
   const { secrets, store, lockout, previousWindows, now = Date.now } = options
   const own = user && secrets.get(user.id)
@@ -63,7 +63,7 @@ async function checkCode(options: TotpOptions, user: User | undefined, name: str
   const found = counterOf(code, own, current, previousWindows)
   if (found === undefined) return { status: 'denied', reason: `wrong code for ${user.name}` }
   const { counter, secret } = found
-  // RFC 6238 5.2: a code that was seen on its way is worth nothing any more.
+  // RFC 6238 5.2: each code is accepted only once, in case it was intercepted.
   const isFirst = await store.add(`used:totp:${user.id}:${counter}`, '1', STEP * (previousWindows + 2))
   if (!isFirst) return { status: 'denied', reason: `the code of ${user.name} was used already` }
   await lockout.succeeded(`totp:${user.id}`)
@@ -74,7 +74,7 @@ function digest(secret: Buffer): string {
   return hash('sha256', secret, 'base64')
 }
 
-/** The time step whose code it is, and the secret. Every one is computed, whichever fits. */
+/** The time step that the code belongs to, and its secret. All codes are computed, so that the time shows nothing. */
 function counterOf(code: string, secrets: readonly Buffer[], current: number, previous: number) {
   const given = Buffer.from(code)
   let found: { readonly counter: number; readonly secret: Buffer } | undefined
@@ -97,7 +97,7 @@ export function totp(secret: Buffer, counter: number): string {
 
 const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'
 
-/** RFC 4648 6, as apps show it: without padding, in any letter case, perhaps in groups. Undefined where it is none. */
+/** RFC 4648 6, as apps show it: without padding, in any letter case, perhaps in groups. Undefined where the text is not base32. */
 export function decodeBase32(text: string): Buffer | undefined {
   const letters = text.replaceAll(/[\s-]/g, '').replace(/=+$/, '').toUpperCase()
   const bytes: number[] = []

@@ -15,16 +15,16 @@ export interface PasswordEntry {
 }
 
 export interface PasswordCheckOptions {
-  /** Keeps attempts at one kind of secret apart from those at others. */
+  /** Separates the attempts at one kind of secret from those at others. */
   readonly kind: string
   readonly entries: ReadonlyMap<string, PasswordEntry>
   readonly hasher: Hasher
   readonly lockout: Lockout
-  /** Milliseconds for which a password that was right need not be hashed again; 0 for none. */
+  /** For how many milliseconds a correct password need not be hashed again; 0 for none. */
   readonly remember: number
 }
 
-/** bcrypt hears 72 bytes; nobody types more than this, and hashing more takes time. */
+/** bcrypt uses 72 bytes. Nobody types more than this, and hashing more takes time. */
 const LONGEST_PASSWORD = 1024
 const MOST_REMEMBERED = 10_000
 
@@ -37,7 +37,7 @@ interface Remembered {
 export class PasswordCheck {
   readonly #options: PasswordCheckOptions
   readonly #decoys: readonly string[]
-  /** By a keyed digest of all that was right: no password can be read off it, nor guessed without the process's memory. */
+  /** By a keyed digest of name, password and hash: no password can be read from it, nor guessed without the process's memory. */
   readonly #remembered = new Map<string, Remembered>()
   readonly #secret = randomBytes(32)
 
@@ -52,7 +52,7 @@ export class PasswordCheck {
     return this.#options.entries.has(name)
   }
 
-  /** Whose it is, while the name has the hash that it had. */
+  /** The user of this proof, as long as his password hash is the same. */
   ownerOf(proof: string): User | undefined {
     const name = proof.slice(0, proof.indexOf('\0'))
     const entry = this.#options.entries.get(name)
@@ -61,7 +61,7 @@ export class PasswordCheck {
     return entry.user
   }
 
-  /** A plain value where the same was right a moment ago. */
+  /** A plain value where the same password was correct a moment ago. */
   check(name: string, password: string): Outcome | Promise<Outcome> {
     const entry = this.#options.entries.get(name)
     const key = entry && this.#options.remember > 0 ? this.#digest(`${entry.hash}\0${name}\0${password}`) : undefined
@@ -97,7 +97,7 @@ export class PasswordCheck {
     return outcome
   }
 
-  /** The same for the same name, as the hash of somebody who is there would be. */
+  /** Always the same for one name, as the hash of a real user would be. */
   #decoyFor(name: string): string {
     const index = createHmac('sha256', this.#secret).update(name).digest().readUInt32BE() % this.#decoys.length
     return this.#decoys[index] as string
@@ -121,10 +121,10 @@ export class PasswordCheck {
   }
 }
 
-/** What is hashed for strangers where nobody has a password. */
+/** Checked for unknown users where nobody has a password. */
 const UNUSED = `$argon2id$v=19$m=19456,t=2,p=1$${'A'.repeat(22)}$${'A'.repeat(43)}`
 
-/** No name holds a NUL. The hash itself stays here: it could be guessed at. */
+/** No name holds a NUL. The hash itself does not leave this place: it could be used to guess the password. */
 export function proofOf(name: string, hash: string): string {
   return `${name}\0${digestOf('sha256', hash, 'base64')}`
 }
@@ -133,7 +133,7 @@ function denied(reason: string, headers?: readonly string[]): Outcome {
   return headers ? { status: 'denied', reason, headers } : { status: 'denied', reason }
 }
 
-/** Names come from outside: bounded for the log. */
+/** Clients choose the names, so their length is bounded in the log. */
 function quoted(name: string): string {
   return JSON.stringify(name.length > 64 ? `${name.slice(0, 64)}…` : name)
 }

@@ -6,12 +6,12 @@ import { encrypt as shaCrypt } from 'unixcrypt'
 export const ALGORITHMS = ['argon2id', 'scrypt', 'bcrypt', 'sha256', 'sha512'] as const
 export type Algorithm = (typeof ALGORITHMS)[number]
 
-/** A hash that cannot be used. The message tells what to write instead and never repeats the hash. */
+/** A hash that cannot be used. The message says what to write instead and never repeats the hash. */
 export class HashError extends Error {}
 
 interface Scheme {
   readonly shape: RegExp
-  /** What is wrong with the costs, which the shape's groups hold: a hash that takes minutes stops everybody's log-ins. */
+  /** Whether the costs in the pattern's groups are too high: a hash that takes minutes would stop everybody's log-ins. */
   tooCostly(costs: readonly number[]): boolean
   /** The hash of `password` with the costs and the salt of `like`. */
   again(password: string, like: string): string
@@ -61,7 +61,7 @@ const SCHEMES: readonly Scheme[] = [
   { shape: CLEAR, tooCostly: () => false, again: (password) => hashOfClear(password) },
 ]
 
-/** Weak ones that people still have in old files, by how they begin. */
+/** Weak schemes that old files still hold, by how their hashes begin. */
 const WEAK: readonly (readonly [RegExp, string])[] = [
   [/^\$(apr1|1)\$/, 'is an MD5 hash, which is guessed too quickly'],
   [/^\{(SHA|SSHA|MD5|SMD5)\}/i, 'is a single SHA-1 or MD5, which is guessed too quickly'],
@@ -83,7 +83,7 @@ export function checkHash(text: string): void {
   if (scheme.tooCostly(costs ?? [])) throw new HashError(`takes too much time or memory to check; ${remedy}`)
 }
 
-/** Whether a text means to be a hash, so that a damaged one is never taken for a password in clear. */
+/** Whether a text looks like a hash, so that a damaged one is never taken for a password in clear text. */
 export function looksLikeHash(text: string): boolean {
   return text.startsWith('$') || /^\{\w+\}/.test(text)
 }
@@ -93,7 +93,7 @@ export function hashOfClear(password: string): string {
   return `$clear$${createHash('sha256').update(password).digest('hex')}`
 }
 
-/** Takes long, and blocks: for worker threads and the command line. */
+/** Slow and blocking: only for worker threads and the command line. */
 export function matches(password: string, hash: string): boolean {
   const computed = Buffer.from(schemeOf(hash)?.again(password, hash) ?? '')
   const expected = Buffer.from(hash)

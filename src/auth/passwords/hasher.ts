@@ -2,9 +2,9 @@ import { Worker } from 'node:worker_threads'
 import { GatewayError } from '../../errors.ts'
 import type { HashResult, HashTask } from './hash-worker.ts'
 
-/** Compiled, the thread's file is JavaScript; from the sources it is this language. */
+/** The thread's file has the same extension as this one: .js when compiled, .ts in the sources. */
 const SCRIPT = new URL(`./hash-worker${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url)
-/** A thread that nobody needs gives back its memory. */
+/** An idle thread is ended to free its memory. */
 const IDLE = 60_000
 
 export interface HasherOptions {
@@ -19,13 +19,16 @@ interface Waiting {
   readonly reject: (error: unknown) => void
 }
 
-/** Checks passwords on threads of its own, started when they are needed. Bounded: strangers decide how much there is to do. */
+/**
+ * Checks passwords on threads of its own, which are started when they are needed. Their number and the queue are bounded, since strangers decide how
+ * much there is to do.
+ */
 export class Hasher {
   readonly #options: HasherOptions
   readonly #waiting: Waiting[] = []
   readonly #busy = new Map<Worker, Waiting>()
   readonly #idle = new Map<Worker, NodeJS.Timeout>()
-  /** Attempts that have a place, whether or not their check has begun. */
+  /** Attempts that have a slot, whether or not their check has begun. */
   #slots = 0
   #last = 0
 
@@ -34,9 +37,8 @@ export class Hasher {
   }
 
   /**
-   * Keeps a place for the check that an attempt comes to, before the attempt is counted: else overload would count against those whose
-   * passwords are never looked at, and lock them out.
-   * @throws GatewayError GW_OVERLOADED where too many wait; nothing of the attempt has happened then
+   * Reserves a slot before the attempt is counted. Otherwise overload would count against users whose passwords are never checked, and lock them out.
+   * @throws GatewayError GW_OVERLOADED where too many wait; the attempt has not begun then
    */
   async withSlot<T>(attempt: () => Promise<T>): Promise<T> {
     const { threads, queue } = this.#options
@@ -77,7 +79,7 @@ export class Hasher {
   }
 
   #start(): Worker {
-    // Nothing of the environment, nothing on standard output: it only computes.
+    // It gets no environment and no standard output: it only computes.
     const worker = new Worker(SCRIPT, { env: {}, name: 'passwords' })
     worker.on('message', ({ matches }: HashResult) => {
       const done = this.#busy.get(worker)

@@ -12,7 +12,10 @@ export interface HttpPluginOptions {
   readonly maxPending: number
 }
 
-/** A program of its own behind HTTP or a Unix socket: POST with the three arguments as JSON, 200 with the result object, 401 for no. */
+/**
+ * A separate program behind HTTP or a Unix socket: it gets the three arguments as JSON by POST, and answers 200 with the result object, or 401 to
+ * refuse.
+ */
 export class HttpPlugin implements Plugin {
   readonly #options: HttpPluginOptions
   readonly #agent: Agent
@@ -55,7 +58,7 @@ export class HttpPlugin implements Plugin {
   }
 
   #holdNothing(): void {
-    // The agent also ends connections whose answer is waited for. It makes new ones for whoever asks later.
+    // The agent also ends connections that still wait for an answer. It opens new ones for later calls.
     if (this.#closed && this.#pending === 0) this.#agent.destroy()
   }
 
@@ -74,7 +77,7 @@ function answerOf(status: number, text: string): PluginAnswer {
   if (status !== 200) throw new GatewayError('GW_UNDECIDED', `the plugin answered with status ${status}`)
   try {
     const value: unknown = JSON.parse(text)
-    // Over the wire only the newer result object has a meaning: there is no auth_context to be set.
+    // Over HTTP only the newer result object makes sense: there is no auth_context that could be set.
     const isResult = typeof (value as { status?: unknown } | null)?.status === 'boolean'
     return isResult ? { kind: 'returned', value, set: {} } : { kind: 'unusable', reason: 'answered without a "status"' }
   } catch {

@@ -9,7 +9,7 @@ export interface PluginMethodOptions extends VerdictOptions {
   readonly name: string
   readonly realm: string
   readonly plugin: Plugin
-  /** At the gate: which header holds which member of the payload. */
+  /** On routes: which header holds which member of the payload. */
   readonly payload: Readonly<Record<string, string>>
   /** The client's, also behind proxies of ours. */
   addressOf(caller: Caller): string
@@ -35,7 +35,7 @@ export function createPluginMethod(options: PluginMethodOptions): AuthMethod {
       const outcome = verdictOf(await plugin.ask(call), found, options)
       return outcome.status === 'accepted' ? { ...outcome, proof: kindOf(outcome.user, options.users) } : outcome
     },
-    // It cannot be asked again without the payload: what is known of its user must do.
+    // It cannot be asked again without the payload, so what is known of its user must do.
     ownerOf(kind, user) {
       const known = options.users.byId(user.id)
       return kind === 'brought' || (kind === 'found' && known) ? user : known
@@ -43,7 +43,7 @@ export function createPluginMethod(options: PluginMethodOptions): AuthMethod {
   }
 }
 
-/** A user of the configuration as it is, as another method found him, or one whom only the plugin knows. */
+/** Tells users of the configuration, users whom another method found, and users whom only the plugin knows apart. */
 function kindOf(user: User, users: Users): string {
   const known = users.byId(user.id)
   if (known === user) return 'known'
@@ -60,7 +60,7 @@ function payloadOf({ request }: Caller, members: readonly (readonly [string, str
   return payload
 }
 
-/** What a plugin may know of the request: no header but those of its payload. */
+/** What a plugin is told about the request: only the headers of its payload. */
 function contextOf(
   { id, method, destination, connection }: Caller,
   address: string,

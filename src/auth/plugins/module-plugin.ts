@@ -10,7 +10,7 @@ export interface ModulePluginOptions {
   readonly settings: Readonly<Record<string, string>>
   /** Milliseconds that one answer, and the start, may take. */
   readonly timeout: number
-  /** How many answers may be waited for at once; more are refused with 503. */
+  /** How many calls may wait for an answer; more are refused with 503. */
   readonly maxPending: number
   /** What the plugin prints, and why it ended. */
   readonly log: (message: string) => void
@@ -23,8 +23,8 @@ interface Pending {
 }
 
 /**
- * A module in a thread of its own. One that hangs is ended and started anew, so that it costs those who wait for it and nobody else; one that
- * throws, runs out of memory or calls process.exit() is started anew when it is next asked.
+ * A module in a thread of its own. A module that hangs is ended and started again: only its own callers notice. One that throws, runs out of memory
+ * or calls process.exit() is started again for the next call.
  */
 export class ModulePlugin implements Plugin {
   readonly #options: ModulePluginOptions
@@ -99,7 +99,7 @@ class Thread {
     this.ready = new Promise((resolve, reject) => {
       this.#settleReady = { resolve, reject }
     })
-    // Whoever asks learns of it; nobody may be there yet.
+    // Callers get the error; there may be none yet.
     this.ready.catch(() => {})
     const { port1, port2: port } = new MessageChannel()
     this.#port = port1
@@ -108,7 +108,7 @@ class Thread {
       transferList: [port],
       name: 'method plugin',
       env: {},
-      // What it prints must not run into the log's own lines.
+      // Its output must not get mixed up with the log's own lines.
       stdout: true,
       stderr: true,
       resourceLimits: { maxOldGenerationSizeMb: 256, maxYoungGenerationSizeMb: 32 },
@@ -173,7 +173,7 @@ class Thread {
     return pending
   }
 
-  /** One answer is late: either it waits for something, or the whole thread hangs, which a sign of life tells apart. */
+  /** An answer is late. Either the plugin waits for something, or its whole thread hangs; a ping tells the two apart. */
   #tooLate(id: number): void {
     const { timeout } = this.#options
     this.#take(id)?.reject(new GatewayError('GW_UNDECIDED', `the plugin did not answer within ${timeout} ms`))
@@ -192,7 +192,7 @@ class Thread {
     this.#lifeSign = undefined
   }
 
-  /** What it said last may still be on its way: the end of a thread overtakes messages through another channel. */
+  /** Its last messages may still arrive: the end of a thread overtakes messages on another channel. */
   #gone(reason: string): void {
     for (let last = receiveMessageOnPort(this.#port); last; last = receiveMessageOnPort(this.#port)) {
       this.#heard(last.message as ModuleMessage)
@@ -212,7 +212,7 @@ class Thread {
   }
 }
 
-/** A plugin may have changed what its thread writes JSON with. */
+/** The text may be anything: a plugin may have replaced what its thread writes JSON with. */
 function answerIn(text: string): PluginAnswer {
   try {
     return JSON.parse(text) as PluginAnswer

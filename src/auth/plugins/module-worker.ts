@@ -8,7 +8,7 @@ export interface ModuleSettings {
   /** Absolute. */
   readonly path: string
   readonly settings: Readonly<Record<string, string>>
-  /** To the gateway's thread. `parentPort` would be the plugin's too, and whatever it sends there would be taken for ours. */
+  /** The channel to the gateway's thread. The plugin could use `parentPort` too, and its messages would be taken for ours. */
   readonly port: MessagePort
 }
 
@@ -51,7 +51,7 @@ async function answer(
   { context, payload, auth_context }: PluginCall,
 ): Promise<PluginAnswer> {
   const set: Record<string, unknown> = {}
-  // Only what it sets itself counts: a plugin that does nothing has not found the user whom others found before it.
+  // Only members that the plugin sets itself count. Otherwise a plugin that does nothing would confirm the user whom others found before it.
   const authContext = new Proxy<Record<string, unknown>>(
     { ...auth_context },
     {

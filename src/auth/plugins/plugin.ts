@@ -1,4 +1,4 @@
-/** What every method plugin is asked and may answer, wherever it runs. */
+/** The calls to a method plugin and its answers, whether it is a module or a program. */
 
 /** Keystone's three arguments. All of it is JSON. */
 export interface PluginCall {
@@ -12,7 +12,7 @@ export type PluginAnswer =
   /** What it returned, and which members of `auth_context` it has set. */
   | { readonly kind: 'returned'; readonly value: unknown; readonly set: Readonly<Record<string, unknown>> }
   | { readonly kind: 'unauthorized'; readonly reason: string }
-  /** Something that says neither yes nor no, nor what is next. */
+  /** An answer that is neither yes nor no, nor a next step. */
   | { readonly kind: 'unusable'; readonly reason: string }
 
 export interface Plugin {
@@ -20,11 +20,11 @@ export interface Plugin {
   ready(): Promise<void>
   /** Rejects where it did not answer: it broke, or took too long. */
   ask(call: PluginCall): Promise<PluginAnswer>
-  /** From now on it holds nothing while it is not asked. Requests from before a reload may ask it even later, and are answered. */
+  /** Releases everything that it holds while it is idle. Requests from before a reload may still call it, and are answered. */
   close(): void
 }
 
-/** What a plugin threw, which may be anything, in words for the log. */
+/** Describes for the log what a plugin threw, which may be anything. */
 export function wordsOf(thrown: unknown): string {
   try {
     return String(thrown instanceof Error ? thrown.message : thrown).slice(0, 500)

@@ -1,4 +1,4 @@
-/** From what a plugin answered to an outcome. Everything in it may be anything. */
+/** Turns a plugin's answer into an outcome. Nothing about the answer's form is taken for granted. */
 import type { Identity, Outcome, User, Users } from '../../types.ts'
 import type { PluginAnswer } from './plugin.ts'
 
@@ -10,7 +10,7 @@ export interface VerdictOptions {
 
 type Members = Readonly<Record<string, unknown>>
 
-/** The next step goes into headers of nobody, but into a body and through the client: bounded. */
+/** The challenge is passed to the client in a body and comes back through it, so its size is bounded. */
 const LONGEST_CHALLENGE = 8192
 const ATTRIBUTES = ['project_id', 'domain_id', 'access_token_id'] as const
 
@@ -49,7 +49,7 @@ function accepted(data: Members, found: Identity | undefined, options: VerdictOp
   }
 }
 
-/** A sentence where there is none. */
+/** Returns a sentence that says why where there is none. */
 function userOf(data: Members, found: Identity | undefined, { users, ephemeralUsers }: VerdictOptions): User | string {
   const { user_id: id, user_name: name = id, groups = [] } = data
   if (!isText(id)) return 'set a user_id that is no text'
