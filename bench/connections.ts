@@ -1,7 +1,7 @@
 /** Measurements of connections rather than requests: sessions that are resumed, many at once, many held. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { startCrowd } from './crowd.ts'
-import { apacheBench, type Bench, cpuDuring, type Figures, type Subject } from './measure.ts'
+import { type Bench, cpuDuring, type Figures, loadWith, type Subject } from './measure.ts'
 import { startProbe } from './probe.ts'
 import { busiestThread, cpuByProcess, endedCommandsCpu, openFilesLimit, residentKib, threadTimes } from './processes.ts'
 
@@ -96,7 +96,7 @@ export async function measureWorkers(bench: Bench, subject: Subject, two: boolea
   const { requests: total } = bench.sizes
   const before = cpuByProcess(subject.pid)
   const loadBefore = endedCommandsCpu()
-  const { perSecond } = await apacheBench(bench, subject, { total, keepAlive: true, path: '', more: [] })
+  const { perSecond } = await loadWith(bench, subject, total)
   const spent = [...cpuByProcess(subject.pid)].map(([pid, cpu]) => cpu - (before.get(pid) ?? 0))
   const loadCpu = (endedCommandsCpu() - loadBefore) / total
   const capacity = total / (Math.max(...spent) / 1e6)

@@ -1,6 +1,6 @@
 /** Measurements of certificates' users: what a route costs that asks who it is, and what a million users hold. */
 import { join } from 'node:path'
-import { type Bench, type Figures, loadKept, type Subject } from './measure.ts'
+import { type Bench, cpuDuring, type Figures, loadWith, type Subject } from './measure.ts'
 import { run } from './processes.ts'
 
 /** Loads in turn (A, B, B, A …): what the machine does besides falls on both. */
@@ -15,7 +15,10 @@ export async function measureMapping(bench: Bench, subject: Subject): Promise<Fi
   const cpu = { open: 0, mapped: 0 }
   for (let turn = 0; turn < TURNS; turn++) {
     const order = turn % 2 === 0 ? (['open', 'mapped'] as const) : (['mapped', 'open'] as const)
-    for (const name of order) cpu[name] += (await loadKept(bench, subject, requests, PATHS[name])).cpu / TURNS
+    for (const name of order) {
+      const spent = await cpuDuring(subject, () => loadWith(bench, subject, requests, { path: PATHS[name] }))
+      cpu[name] += spent / bench.sizes.requests
+    }
   }
   return { openRouteCpu: cpu.open, mappedRouteCpu: cpu.mapped, mappedRatio: cpu.mapped / cpu.open }
 }

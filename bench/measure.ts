@@ -6,12 +6,15 @@ import type { TLSSocket } from 'node:tls'
 import type { Client } from './client.ts'
 import type { Pki } from './pki.ts'
 import { startProbe } from './probe.ts'
-import { cpuMicroseconds, residentKib, run } from './processes.ts'
+import { cpuMicroseconds, residentKib, run, runCommand } from './processes.ts'
 import { BODY_BYTES } from './upstream.ts'
 
 /** How much of each; `--quick` makes all of them smaller. */
 export interface Sizes {
+  /** In a load of a gateway's own. */
   readonly requests: number
+  /** What of a round is each gateway's, where they take turns. */
+  readonly sliceSeconds: number
   readonly handshakes: number
   /** Transfers of BODY_BYTES, each way. */
   readonly bodies: number
@@ -56,45 +59,26 @@ const AFTER_LOAD_MS = 100
 const MEMORY_SETTLES_MS = 1_500
 
 /** CPU time of the gateway while `load` ran, in microseconds. */
-export async function cpuDuring(subject: Subject, load: () => Promise<void>): Promise<number> {
+export async function cpuDuring(subject: Subject, load: () => Promise<unknown>): Promise<number> {
   const before = cpuMicroseconds(subject.pid)
   await load()
   await sleep(AFTER_LOAD_MS)
   return cpuMicroseconds(subject.pid) - before
 }
 
-/** Small answers over kept connections. */
+/** Small answers over kept connections. What they cost is measured in slices. */
 export async function measureRequests(bench: Bench, subject: Subject): Promise<Figures> {
-  const { cpu, perSecond, p99 } = await loadKept(bench, subject, bench.sizes.requests)
-  return { requestCpu: cpu, requestsPerSecond: perSecond, p99 }
+  const { perSecond, p99 } = await loadWith(bench, subject, bench.sizes.requests / 3)
+  return { requestsPerSecond: perSecond, p99 }
 }
 
-/** The same with a body of 1 KB. */
-export async function measurePosts(bench: Bench, subject: Subject): Promise<Figures> {
-  const post = ['-p', bench.smallBodyFile, '-T', 'application/octet-stream']
-  return { postCpu: (await loadKept(bench, subject, bench.sizes.requests / 2, '', post)).cpu }
-}
-
-/** Answers of 10 and of 100 KB. */
-export async function measureAnswers(bench: Bench, subject: Subject): Promise<Figures> {
-  const ten = await loadKept(bench, subject, bench.sizes.requests / 3, '10k.bin')
-  const hundred = await loadKept(bench, subject, bench.sizes.requests / 10, '100k.bin')
-  return { answer10kCpu: ten.cpu, answer100kCpu: hundred.cpu }
-}
-
-/** With an access log and ten routes, as in a deployment. */
-export async function measureReal(bench: Bench, subject: Subject): Promise<Figures> {
-  return { realCpu: (await loadKept(bench, subject, bench.sizes.requests)).cpu }
-}
-
-/** By the number of routes and hosts that are configured beside the one that is asked for: requests, the start, a reload, and memory. */
+/** By the number of routes and hosts that are configured beside the one that is asked for: the start, a reload, and memory after a load. */
 export async function measureGrowth(bench: Bench, subject: Subject, many: boolean): Promise<Figures> {
-  const { cpu } = await loadKept(bench, subject, bench.sizes.requests)
   const mib = residentKib(subject.pid) / 1024
-  if (!many) return { tenRoutesCpu: cpu, tenRoutesMib: mib }
+  if (!many) return { tenRoutesMib: mib }
   const { reloadMs, latency } = await reloadWhole(bench, subject)
   return {
-    ...{ manyRoutesCpu: cpu, manyRoutesMib: mib, manyRoutesStart: subject.startMs },
+    ...{ manyRoutesMib: mib, manyRoutesStart: subject.startMs },
     ...{ manyRoutesReload: reloadMs, reloadP999: latency.p999, reloadLongest: latency.longest },
   }
 }
@@ -102,7 +86,7 @@ export async function measureGrowth(bench: Bench, subject: Subject, many: boolea
 /** Reloads, and then sends requests until what was replaced is collected, which is no part of what the next round's requests cost. */
 export async function reloadWhole(bench: Bench, subject: Subject) {
   const result = await reload(bench.pki, subject, { line: '"msg":"reloaded"' })
-  await loadKept(bench, subject, bench.sizes.requests / 10)
+  await loadWith(bench, subject, bench.sizes.requests / 10)
   return result
 }
 
@@ -134,56 +118,63 @@ export async function reload(
   }
 }
 
-/** CPU per request over kept connections, in microseconds. */
-export async function loadKept(
-  bench: Bench,
-  subject: Subject,
-  requests: number,
-  path = '',
-  more: readonly string[] = [],
-) {
-  const total = Math.round(requests)
-  let result = { perSecond: 0, p99: 0 }
-  const cpu = await cpuDuring(subject, async () => {
-    result = await apacheBench(bench, subject, { total, keepAlive: true, path, more })
-  })
-  return { cpu: cpu / total, ...result }
-}
-
 /** One full TLS 1.3 handshake and one request per connection: ab never resumes a session. */
 export async function measureHandshakes(bench: Bench, subject: Subject): Promise<Figures> {
   const total = bench.sizes.handshakes
-  const cpu = await cpuDuring(subject, async () => {
-    await apacheBench(bench, subject, { total, keepAlive: false, path: '', more: [] })
-  })
+  const cpu = await cpuDuring(subject, () => loadWith(bench, subject, total, { keepAlive: false }))
   return { connectionCpu: cpu / total }
 }
 
-interface Load {
-  readonly total: number
+/** What ab is to do, beside the arguments that are always the same. */
+interface ApacheBench {
   readonly keepAlive: boolean
   readonly path: string
-  /** Further arguments of ab. */
+  /** How many requests, or how long. */
+  readonly limits: readonly string[]
   readonly more: readonly string[]
 }
 
-export async function apacheBench(bench: Bench, subject: Subject, { total, keepAlive, path, more }: Load) {
+interface ApacheBenchResult {
+  readonly complete: number
+  readonly perSecond: number
+  readonly p99: number
+}
+
+/** 32 connections that send one request after the other. The result rejects where one of them went wrong. */
+export function apacheBench(bench: Bench, subject: Subject, { keepAlive, path, limits, more }: ApacheBench) {
   const percentiles = join(bench.folder, `${subject.name}.csv`)
-  const output = await run('ab', [
-    ...['-q', '-c', String(CONCURRENCY), '-n', String(total), '-E', bench.pki.client.both, '-e', percentiles],
+  const command = runCommand('ab', [
+    ...['-q', '-c', String(CONCURRENCY), ...limits, '-E', bench.pki.client.both, '-e', percentiles],
     ...(keepAlive ? ['-k'] : []),
     ...more,
     `https://localhost:${subject.port}/${path}`,
   ])
-  const figure = (label: string) => Number(new RegExp(`^${label}:\\s+([\\d.]+)`, 'm').exec(output)?.[1] ?? 0)
-  if (figure('Complete requests') !== total) throw new Error(`ab completed ${figure('Complete requests')} of ${total}`)
-  const bad = figure('Failed requests') + figure('Non-2xx responses')
-  if (bad > 0) throw new Error(`${bad} of ${total} requests went wrong`)
-  if (!/^SSL\/TLS Protocol:\s+TLSv1\.3,/m.test(output)) throw new Error('the connection is not TLS 1.3')
-  const kept = figure('Keep-Alive requests')
-  if (keepAlive ? kept < total * 0.99 : kept > 0) throw new Error(`${kept} of ${total} requests kept their connection`)
-  const p99 = Number(/^99,([\d.]+)$/m.exec(readFileSync(percentiles, 'utf8'))?.[1])
-  return { perSecond: figure('Requests per second'), p99 }
+  const result = command.output.then((output): ApacheBenchResult => {
+    const figure = (label: string) => Number(new RegExp(`^${label}:\\s+([\\d.]+)`, 'm').exec(output)?.[1] ?? 0)
+    const complete = figure('Complete requests')
+    const bad = figure('Failed requests') + figure('Non-2xx responses')
+    if (bad > 0) throw new Error(`${bad} of ${complete} requests went wrong`)
+    if (!/^SSL\/TLS Protocol:\s+TLSv1\.3,/m.test(output)) throw new Error('the connection is not TLS 1.3')
+    const kept = figure('Keep-Alive requests')
+    if (keepAlive ? kept < complete * 0.99 : kept > 0)
+      throw new Error(`${kept} of ${complete} requests kept their connection`)
+    const p99 = Number(/^99,([\d.]+)$/m.exec(readFileSync(percentiles, 'utf8'))?.[1])
+    return { complete, perSecond: figure('Requests per second'), p99 }
+  })
+  return { command, result }
+}
+
+/** So many requests, as a whole. */
+export async function loadWith(
+  bench: Bench,
+  subject: Subject,
+  total: number,
+  { keepAlive = true, path = '' } = {},
+): Promise<ApacheBenchResult> {
+  const limits = ['-n', String(total)]
+  const result = await apacheBench(bench, subject, { keepAlive, path, limits, more: [] }).result
+  if (result.complete !== total) throw new Error(`ab completed ${result.complete} of ${total}`)
+  return result
 }
 
 /** Large bodies over one kept connection, first down, then up. */

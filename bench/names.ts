@@ -1,7 +1,7 @@
 /** Server names with a certificate of their own each: what ten thousand of them cost a request, a handshake, the start, a reload and memory. */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { openAuthority } from '../src/tls-cert-utils/development-pki.ts'
-import { type Bench, cpuDuring, type Figures, loadKept, reloadWhole, type Subject } from './measure.ts'
+import { type Bench, cpuDuring, type Figures, reloadWhole, type Subject } from './measure.ts'
 import { type KeyPair, type Pki, pathsOf } from './pki.ts'
 import { residentKib } from './processes.ts'
 
@@ -40,7 +40,6 @@ export async function makeNames(pki: Pki, folder: string): Promise<void> {
 const met = new Map<number, number>()
 
 export async function measureNames(bench: Bench, subject: Subject, many: boolean): Promise<Figures> {
-  const { cpu } = await loadKept(bench, subject, bench.sizes.requests)
   const { handshakes } = bench.sizes
   const from = met.get(subject.pid) ?? 0
   met.set(subject.pid, from + handshakes)
@@ -49,10 +48,10 @@ export async function measureNames(bench: Bench, subject: Subject, many: boolean
   const first = (await connect()) / handshakes
   const again = (await connect()) / handshakes
   const mib = residentKib(subject.pid) / 1024
-  if (!many) return { tenNamesCpu: cpu, tenNamesConnection: again, tenNamesMib: mib }
+  if (!many) return { tenNamesConnection: again, tenNamesMib: mib }
   const { reloadMs, latency } = await reloadWhole(bench, subject)
   return {
-    ...{ manyNamesCpu: cpu, manyNamesFirst: first, manyNamesConnection: again, manyNamesMib: mib },
+    ...{ manyNamesFirst: first, manyNamesConnection: again, manyNamesMib: mib },
     ...{ manyNamesStart: subject.startMs, manyNamesReload: reloadMs, namesReloadLongest: latency.longest },
   }
 }

@@ -6,6 +6,7 @@ import type { Sizes } from './measure.ts'
 
 const FULL: Sizes = {
   requests: 30_000,
+  sliceSeconds: 5,
   handshakes: 2_000,
   bodies: 5,
   idleConnections: 500,
@@ -15,6 +16,7 @@ const FULL: Sizes = {
 }
 const QUICK: Sizes = {
   requests: 9_000,
+  sliceSeconds: 1,
   handshakes: 300,
   bodies: 1,
   idleConnections: 200,

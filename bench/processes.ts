@@ -92,9 +92,24 @@ function exitOf(child: ChildProcess): Promise<void> {
   return new Promise((resolve) => child.once('exit', () => resolve()).once('error', () => resolve()))
 }
 
-/** Runs a command to its end and returns what it wrote to both outputs. Rejects on a status other than 0. */
-export async function run(command: string, args: readonly string[]): Promise<string> {
+/** A command that runs to its end. */
+export interface Command {
+  readonly signal: (name: NodeJS.Signals) => void
+  /** What it wrote to both outputs. Rejects on a status other than 0. */
+  readonly output: Promise<string>
+}
+
+export function runCommand(command: string, args: readonly string[]): Command {
   const child = launch(command, args, {}, 'pipe')
+  return { signal: (name) => child.kill(name), output: outputOf(command, child) }
+}
+
+/** Runs a command to its end and returns what it wrote to both outputs. Rejects on a status other than 0. */
+export function run(command: string, args: readonly string[]): Promise<string> {
+  return runCommand(command, args).output
+}
+
+async function outputOf(command: string, child: ChildProcess): Promise<string> {
   let output = ''
   for (const stream of [child.stdout, child.stderr]) {
     stream?.setEncoding('utf8').on('data', (chunk: string) => {

@@ -90,6 +90,7 @@ for (let round = 0; round <= Number(values.rounds); round++) {
     const handshakes = handshakesFor(entrant.entries)
     const sizes = {
       requests: 0,
+      sliceSeconds: 0,
       handshakes,
       bodies: 0,
       idleConnections: 0,

@@ -20,10 +20,11 @@
  * that have a certificate each; so is `mapping`, one gateway
  * with a route that asks whose a certificate is and one that does not, and `users`, what a file of a million holds. Each
  * gateway has to show that it does this before it is measured. Rounds are interleaved (A, B, C, A, B, C …), the first
- * two are thrown away, and the table holds medians and half of the range. CPU time is the gateway's own from /proc/PID/stat, with all its
+ * two are thrown away, and the table holds medians and half of the range. CPU time per request and per new connection is taken in slices of a quarter of a
+ * second within each round, in turns between the gateways (bench/slices.ts). CPU time is the gateway's own from /proc/PID/stat, with all its
  * threads and processes: it moves less with what else the machine does than throughput and the 99th percentile do, as load, gateway
  * and upstream share the machine's cores. The CPU of a new connection includes one request; that of a
- * request includes its share of the load's 32 handshakes, about 1 µs.
+ * request includes its share of the load's 32 handshakes, one or two µs.
  *
  * `crowd` opens a thousand connections at once beside requests at a steady pace; `many` holds as many as the limit of open files allows, up to
  * 20,000; `workers` counts requests per CPU second of the busiest process, as the cores are shared with the load.
@@ -48,6 +49,7 @@ import { JOBS, type Options, ROWS, type Row, readOptions } from './options.ts'
 import { makePki } from './pki.ts'
 import { killAll, runIfThere } from './processes.ts'
 import { gotWorse, type Result, resultOf } from './result.ts'
+import { LOADS, type Load, metricOf, roundSeconds, type Slices, startSlices } from './slices.ts'
 import { markdownTable, record, type Samples } from './table.ts'
 import { startUpstream } from './upstream.ts'
 
@@ -134,18 +136,15 @@ async function measureAll(bench: measure.Bench, entrants: Entrant[], options: Op
   const load =
     (step: (bench: measure.Bench, subject: measure.Subject) => Promise<measure.Figures>) => (entrant: Entrant) =>
       step(bench, subjectOf(entrant))
-  const steps: Record<Row, (entrant: Entrant) => Promise<measure.Figures>> = {
-    start: (entrant) => restart(bench, entrant),
+  const start = (entrant: Entrant) => restart(bench, entrant)
+  const steps: Partial<Record<Row, (entrant: Entrant) => Promise<measure.Figures>>> = {
+    start,
     idle: load(measure.measureIdle),
     requests: load(measure.measureRequests),
     latency: load(connections.measureLatency),
-    posts: load(measure.measurePosts),
-    answers: load(measure.measureAnswers),
-    handshakes: load(measure.measureHandshakes),
     resumed: load(connections.measureResumed),
     crowd: load(connections.measureCrowd),
     bodies: load(measure.measureBodies),
-    real: load(measure.measureReal),
     mapping: load(measureMapping),
     users: () => measureUsers(bench),
     growth: (entrant) => measure.measureGrowth(bench, subjectOf(entrant), entrant.job === '10000-routes'),
@@ -160,16 +159,17 @@ async function measureAll(bench: measure.Bench, entrants: Entrant[], options: Op
       await eachEntrant(
         racing.filter((entrant) => !entrant.process),
         'start',
-        steps.start,
+        start,
       )
     const rounds = ONCE.has(row) ? 0 : options.rounds
     for (let round = rounds === 0 ? 0 : 1 - WARM_UPS; round <= rounds; round++) {
       say(rounds === 0 ? row : `${row}, ${round <= 0 ? 'warm-up' : `round ${round} of ${rounds}`}`)
-      await eachEntrant(racing, row, async (entrant) => {
-        const figures = await steps[row](entrant)
+      const keep = (entrant: Entrant, figures: measure.Figures) => {
         if (round > 0 || rounds === 0) record(samples, entrant.gateway.name, figures)
-        return figures
-      })
+      }
+      for (const load of LOADS[row] ?? []) await inTurns(bench, racing, row, load, keep)
+      const step = steps[row]
+      if (step) await eachEntrant(racing, row, async (entrant) => keep(entrant, await step(entrant)))
     }
     // What has another job than the next rows must not share the cores with them.
     if (JOBS[row]) for (const entrant of racing) await entrant.process?.stop()
@@ -177,11 +177,36 @@ async function measureAll(bench: measure.Bench, entrants: Entrant[], options: Op
   return samples
 }
 
+/** One round of slices: each gateway has as many, in another order each time. */
+async function inTurns(
+  bench: measure.Bench,
+  racing: readonly Entrant[],
+  row: Row,
+  load: Load,
+  keep: (entrant: Entrant, figures: measure.Figures) => void,
+): Promise<void> {
+  const loads = new Map<Entrant, Slices>()
+  const left = () => racing.filter(({ failed }) => !failed)
+  const seconds = roundSeconds(bench, left().length)
+  await eachEntrant(racing, row, async (entrant) => {
+    loads.set(entrant, startSlices(bench, subjectOf(entrant), load, seconds))
+  })
+  for (const until = performance.now() + seconds * 1000; performance.now() < until && left().length > 0; ) {
+    const order = left().toSorted(() => Math.random() - 0.5)
+    await eachEntrant(order, row, async (entrant) => loads.get(entrant)?.next())
+  }
+  await eachEntrant(racing, row, async (entrant) => {
+    const cpu = await loads.get(entrant)?.end()
+    if (cpu !== undefined) keep(entrant, { [metricOf(load, entrant.job)]: cpu })
+  })
+  for (const slices of loads.values()) slices.leave()
+}
+
 /** One round: every gateway still in the race, one after the other. One that fails is out, and the others go on. */
 async function eachEntrant(
   entrants: readonly Entrant[],
   row: Row,
-  step: (entrant: Entrant) => Promise<measure.Figures>,
+  step: (entrant: Entrant) => Promise<unknown>,
 ): Promise<void> {
   for (const entrant of entrants.filter(({ failed }) => !failed)) {
     try {
@@ -198,7 +223,7 @@ function report(samples: Samples, entrants: readonly Entrant[], options: Options
   const { sizes, rounds } = options
   const versions = Object.fromEntries(entrants.map(({ gateway, version }) => [gateway.name, version]))
   const machine = `${availableParallelism()} cores (${cpus()[0]?.model.trim() ?? 'unknown'}), Node ${process.versions.node}`
-  const loads = `${sizes.requests} requests, ${sizes.handshakes} connections, ${sizes.bodies} × 100 MB, ${sizes.idleConnections} idle`
+  const loads = `${sizes.sliceSeconds} s of slices for each gateway, or ${sizes.requests} requests, ${sizes.handshakes} resumed connections, ${sizes.bodies} × 100 MB, ${sizes.idleConnections} idle`
   const date = new Date().toISOString()
   console.log(`Mutual TLS in and out, VERIFIED and DN set, one worker each; ${machine}; ${date.slice(0, 10)}.`)
   console.log(
