@@ -1,4 +1,4 @@
-/** From the demands of routes to what answers them: the rules over the methods that are set up. */
+/** Builds what authenticates and authorizes callers on each route, from the routes' settings and the methods that are set up. */
 import { hkdfSync } from 'node:crypto'
 import type { Authorization } from '../auth/authorization.ts'
 import { type Chain, createChain, NOBODY, type Rule } from '../auth/chain.ts'
@@ -16,10 +16,10 @@ import type { Plugin } from '../plugins/plugin.ts'
 import type { Access, AuthMethod, Caller, Identity, User, Users } from '../types.ts'
 import type { Plugins } from './plugins.ts'
 
-/** Services that people log in at ask by themselves: who can say it already need not come to them. */
+/** Services where people log in ask for credentials themselves: nobody needs to be known before. */
 const ASKS_NOBODY: Access = { authenticate: () => NOBODY, authorize: () => {}, suffices: () => true }
 
-/** What people log in at takes more proofs than the route has seen, and judges by all of them. */
+/** Services where people log in see more proofs than the route does, and check these rules themselves. */
 const JUDGED_THERE: MultiFactorRules = () => []
 
 export interface AccessOptions {
@@ -29,13 +29,13 @@ export interface AccessOptions {
   /** What routes allow and deny. */
   readonly authorizations: ReadonlyMap<RouteConfig, Authorization>
   readonly methods: ReadonlyMap<string, AuthMethod>
-  /** Whether or not rules may name it. */
+  /** The certificate method, whether or not rules may name it. */
   readonly certificate: AuthMethod
-  /** What the user of a certificate may have to show besides, whatever the rule says. */
+  /** Methods that the user of a certificate may have to pass in addition, whatever the rule says. */
   readonly besideCertificate: readonly AuthMethod[]
   /** A user as Keystone writes one. */
   readonly describe: (user: User) => object
-  /** What users must pass, whatever the rule says, and the methods that it may come to. */
+  /** Methods that users must pass whatever the rule says, and all methods that these may name. */
   readonly multiFactorRules: { readonly of: MultiFactorRules; readonly methods: readonly AuthMethod[] }
   readonly receipts: Receipts
 }
@@ -43,11 +43,11 @@ export interface AccessOptions {
 export interface Accesses {
   /** Undefined for a route that asks nothing. */
   of(route: RouteConfig): Access | undefined
-  /** What a server with `verify_and_map` demands where a route demands nothing of its own. */
+  /** The access of routes without demands of their own, on a server with `verify_and_map`. */
   readonly mapped: Access
 }
 
-/** @param secret of this start of the gateway, the same in all workers */
+/** @param secret differs for each start of the gateway, and is the same in all its workers */
 export function buildReceipts(auth: AuthConfig, users: Users, secret: Buffer): Receipts {
   return createReceipts({ key: receiptKey(auth, secret), ttl: auth.receipt_ttl, users })
 }
@@ -93,7 +93,7 @@ export function createAccesses(options: AccessOptions): Accesses {
   }
 }
 
-/** Credentials of any method, and whatever a client made up about who it is. */
+/** Withholds the credentials of all methods from plugins, and every header by which a client could claim an identity. */
 function withheldFromPlugins(methods: readonly AuthMethod[]): Withheld {
   const { isHeader, queryKeys } = placesOf(methods)
   return {
@@ -105,7 +105,7 @@ function withheldFromPlugins(methods: readonly AuthMethod[]): Withheld {
   }
 }
 
-/** A promise only where plugins have a say. */
+/** Returns a promise only where plugins are asked. */
 function authorizer(
   authorization: Authorization | undefined,
   deciders: readonly Plugin[],
@@ -119,7 +119,7 @@ function authorizer(
   }
 }
 
-/** A route that only says who may pass leaves it to the server whether anybody is asked. */
+/** A route with only `allow` or `deny` leaves it to the server whether callers are authenticated. */
 function authenticator(chain: Chain | undefined, mapped: Chain | undefined): Pick<Access, 'authenticate' | 'suffices'> {
   const chainFor = ({ server }: Caller) => chain ?? (server.verifyAndMap ? mapped : undefined)
   return {
@@ -136,7 +136,7 @@ function certificateOf(
   return createCertificateMethod({ fallback: users.byName(fallback) ?? users.byId(fallback), mappedUsers })
 }
 
-/** The configuration's check knows which there are: a rule that lost one of its methods would ask too little. */
+/** The check of the configuration has seen to it that the method exists: a rule without one of its methods would ask too little. */
 function methodOf(name: string, methods: AccessOptions['methods']): AuthMethod {
   const method = methods.get(name)
   if (!method) throw new Error(`a rule names ${name}, which was not made`)

@@ -1,4 +1,4 @@
-/** Everything that routes need to find out who is calling, made of one configuration. */
+/** Builds everything that finds out who is calling, for one configuration. */
 
 import { givenKeys, type JwtIssuerOptions, JwtIssuers } from '../auth/jwt-issuers.ts'
 import { createCertificateMethod } from '../auth/methods/certificate.ts'
@@ -41,11 +41,11 @@ export interface Authentication {
   readonly accesses: Accesses
   /** Starts the plugins. @throws ConfigError where one cannot be used */
   ready(): Promise<void>
-  /** It takes the place of the last one, and is returned. */
+  /** Replaces `last`, which is retired, and returns the one in use. */
   use(last: Authentication | undefined): Authentication
-  /** Ends the plugins once the requests that have begun are through with them. */
+  /** Ends the plugins once the requests that have begun no longer need them. */
   retire(): void
-  /** Ends the plugins where no request has ever come. */
+  /** Ends the plugins of a configuration that was never used. */
   close(): void
 }
 

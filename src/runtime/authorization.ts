@@ -1,4 +1,4 @@
-/** From `allow` and `deny` as written to what decides on requests. */
+/** Builds authorizations from `allow` and `deny` as written. */
 import { type Authorization, type Condition, createAuthorization, type Limits } from '../auth/authorization.ts'
 import { createTimes } from '../auth/time-of-week.ts'
 import type { AccessRuleConfig, AccessRulesConfig, Config, RouteConfig } from '../config/index.ts'
@@ -12,7 +12,10 @@ export function forwardedHeadersOf({ trusted_ips, forwarded, via }: Config): For
   return createForwardedHeaders({ trusted: createPeerSet(trusted_ips), forwarded, via })
 }
 
-/** Where a client is, also behind proxies of ours: what goes by addresses goes by these, or whoever comes through a load balancer would have its rights. */
+/**
+ * The address of a client, also behind proxies of ours. Rules by address use this one: otherwise everybody behind a load balancer would have the load
+ * balancer's rights.
+ */
 export type AddressOf = (caller: Pick<Caller, 'connection' | 'request'>) => string
 
 export function addressOfClients(forwarded: ForwardedHeaders): AddressOf {
@@ -25,7 +28,7 @@ export function authorizationsOf(
   addressOf: AddressOf,
   materials: Materials,
 ): ReadonlyMap<RouteConfig, Authorization> {
-  // A service's rules hold for each of its routes, and what is wrong with them is told once.
+  // A service's rules hold for each of its routes, but their problems are reported once.
   const compiled = new Map<AccessRulesConfig, Limits>()
   const limitsAt = (place: AccessRulesConfig) => {
     const limits = compiled.get(place) ?? limitsOf(place, materials)

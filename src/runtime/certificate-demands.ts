@@ -3,7 +3,7 @@ import type { CertificateDemand } from '../types.ts'
 import type { Materials } from './materials.ts'
 import { compiledNameRules } from './name-rules.ts'
 
-/** What each route demands of the client's certificate; routes that leave that to the server have no entry. */
+/** What each route demands of the client's certificate. Routes that leave this to the server have no entry. */
 export function certificateDemandsOf(
   routes: readonly RouteConfig[],
   materials: Materials,

@@ -6,11 +6,11 @@ import { digestOf, type Materials } from './materials.ts'
 import { compiledNameRules } from './name-rules.ts'
 import { rootlessAuthorities } from './never-works.ts'
 
-/** Whom a server trusts, and what it demands besides. */
+/** The authorities that a server trusts for clients, and its further requirements. */
 export interface ClientTrust extends TrustStore {
   /** Whether the names of the authorities are sent to clients. */
   readonly announced: boolean
-  /** Of `pems`, those that are not sent although others are. */
+  /** Those of `pems` whose names are not sent although the names of others are. */
   readonly unannouncedPems: readonly string[]
   readonly partialChain: boolean
   readonly requirements: readonly Requirement[]
@@ -22,7 +22,7 @@ const NOBODY_IS_ASKED =
 /** Undefined where the server asks for no certificate. What cannot be used is noted in `materials`. */
 export function clientTrustOf(config: ServerConfig, materials: Materials): ClientTrust | undefined {
   if (config.ssl_verify_client === 'off') {
-    // nginx says nothing; whoever forgets the mode beside it believes that certificates are demanded.
+    // nginx does not warn. Whoever forgets ssl_verify_client believes that certificates are demanded.
     if (config.ssl_client_certificate) materials.warn(config.ssl_client_certificate.setting, NOBODY_IS_ASKED)
     return undefined
   }

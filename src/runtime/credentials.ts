@@ -1,4 +1,4 @@
-/** The credentials that the configuration holds, in the shape in which the methods compare them. What cannot be used is noted in `materials`. */
+/** The credentials of the configuration, in the form that the methods compare. Problems with them are added to `materials`. */
 
 import { decodeBase32 } from '../auth/methods/totp.ts'
 import type { PasswordEntry } from '../auth/passwords/check.ts'
@@ -56,7 +56,7 @@ function addMapped(
   entries.set(key, { user: { id: key, name: key, groups: [], customId: undefined }, hash, credential: undefined })
 }
 
-/** Each server has its users: no name holds a space that is not the separator's. */
+/** Each server has its own users. The first space separates: no server name holds one. */
 export function mappedKey(server: string, user: string): string {
   return `${server} ${user}`
 }
@@ -110,7 +110,7 @@ export function programsOf({ consumers }: Config): (name: string, owner: string)
       .find((program) => program.name === name)?.id
 }
 
-/** The Identity API's clients say who the user is, not how he logs in. */
+/** Clients of the Identity API name the user, not the log-in name. */
 export function loginsOf({ consumers }: Config): (user: string) => string | undefined {
   const logins = new Map<string, string>()
   for (const {

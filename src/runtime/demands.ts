@@ -1,14 +1,14 @@
 import type { DemandsInForce } from '../listener/demand.ts'
 
 /**
- * What policies demand now, by policy id. A renewed server certificate makes another policy of the same id, while the connections of
- * the one before stay open: they share what is demanded, or a new revocation list would never reach those. It is kept for as long as
- * a policy has it, in the configuration or on a connection that is left of an older one.
+ * What policies currently demand, by policy id. A renewed server certificate makes a new policy with the same id while connections of the old one
+ * stay open. Both share one entry; otherwise a new revocation list would never reach the old connections. An entry lives as long as a policy of the
+ * configuration or of an open connection uses it.
  */
 export class Demands {
   readonly #byId = new Map<string, WeakRef<DemandsInForce>>()
 
-  /** @param first what nobody has by this id yet begins with */
+  /** @param first the demands to begin with, where there is no entry for the id yet */
   of(id: string, first: DemandsInForce): DemandsInForce {
     const known = this.#byId.get(id)?.deref()
     if (known) return known

@@ -1,24 +1,24 @@
-/** As many as fetched lists can be remembered at all; a digest for each. */
+/** As many as there can be fetched lists; each entry is a digest. */
 const MOST = 10_000
 
 /**
- * What the lists say that were fetched, by where they come from: for a whole gateway, whose workers fetch each for itself. Where one of them gets a list
- * that says something else, the sessions of all must end, and the others must get it too.
+ * What fetched revocation lists say, by where they come from, for a whole gateway. Each worker fetches lists itself. When one of them gets a list
+ * that says something new, the sessions of all workers must end, and the others must fetch it too.
  */
 export class FetchedStatements {
   readonly #known = new Map<string, string>()
   #edition = 0
-  /** Of a process among several: its supervisor counts the editions, and gives them back by {@link learn}. */
+  /** Called in a worker: its supervisor counts the editions and passes them back by {@link learn}. */
   onFetched: ((source: string, statement: string) => void) | undefined
-  /** What a source says is another thing now. */
+  /** Called when a source says something new. */
   onChanged: ((source: string, statement: string) => void) | undefined
 
-  /** Sessions are good for one edition. */
+  /** Grows with each change; a session can be resumed only within one edition. */
   get edition(): number {
     return this.#edition
   }
 
-  /** A list, or the statements of several, that has been fetched here or by whoever is counted for. */
+  /** Records what was just fetched from a source: here, or by the process that counts. */
   fetched(source: string, statement: string): void {
     if (this.onFetched) this.onFetched(source, statement)
     else if (this.#known.get(source) !== statement) {
@@ -30,12 +30,12 @@ export class FetchedStatements {
     }
   }
 
-  /** Goes on with an edition of the process that counts. */
+  /** Begins with the edition of the process that counts. */
   begin(edition: number): void {
     this.#edition = edition
   }
 
-  /** What the process that counts has found. */
+  /** Records what the process that counts has found. */
   learn(edition: number, source: string, statement: string): void {
     this.begin(edition)
     this.onChanged?.(source, statement)

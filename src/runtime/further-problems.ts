@@ -12,13 +12,13 @@ import { prepareServers } from './policies.ts'
 import { buildService, ownPair } from './services.ts'
 import { UpstreamRevocations } from './upstream-revocation.ts'
 
-/** People mend a file in one go only if keys and certificates are looked at even where something else is wrong. */
+/** Checks keys and certificates also where the configuration has other problems, so that people can mend everything at once. */
 export function furtherProblems(loaded: LoadedConfig & { config: undefined }, lasting: Lasting): readonly Problem[] {
   const { incomplete } = loaded
   const materials = new Materials(loaded.locate, lasting.revocationFiles, lasting.keptMaterials)
   if (!incomplete) return []
   const known = new Set(loaded.problems.map(({ path }) => path))
-  // A mode that cannot be read counts as off, for which nobody's authorities and lists are looked at.
+  // A mode that is misspelt was read as off, and then authorities and lists would not be looked at.
   const asking = (server: ServerConfig): ServerConfig =>
     known.has(loaded.locate(`${server.at}.ssl_verify_client`).path) ? { ...server, ssl_verify_client: 'on' } : server
   const users = createUsers(incomplete.consumers, incomplete.disabled_consumers)
@@ -48,7 +48,7 @@ export function furtherProblems(loaded: LoadedConfig & { config: undefined }, la
     try {
       attempt()
     } catch {
-      // Something that is missing has been reported already.
+      // What is missing has been reported already.
     }
   }
   return materials.problems.filter(({ path }) => !known.has(path))

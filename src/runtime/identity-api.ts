@@ -1,4 +1,4 @@
-/** The Identity API of a configuration: its directory of domains, projects and roles, and the service that answers with them. */
+/** Builds the Identity API: its directory of domains, projects and roles, and the service that answers with them. */
 import { proofOf } from '../auth/passwords/check.ts'
 import { looksLikeHash } from '../auth/passwords/hash.ts'
 import type { Receipts } from '../auth/receipts.ts'
@@ -73,7 +73,7 @@ export function createDirectory({ identity_api: settings, consumers }: Config, u
   })
 }
 
-/** Of what is there in clear nothing goes into a token, where it could be guessed at. */
+/** Passwords that are configured in clear text have no proof: it would go into tokens, where the password could be guessed from it. */
 function secretProofs(consumer: ConsumerConfig | undefined): readonly string[] {
   const { basicauth_credentials: passwords = [], application_credentials: programs = [] } = consumer ?? {}
   return [
@@ -106,7 +106,7 @@ function catalogOf({ catalog, region }: Config['identity_api']): (base: string) 
   return (base) => [identityEntry(base, region), ...entries]
 }
 
-/** Clients look the Identity API up in the catalog too, as to revoke a token. */
+/** Clients also look the Identity API itself up in the catalog, for example to revoke a token. */
 function identityEntry(base: string, region: string): CatalogEntry {
   const faces = ['public', 'internal', 'admin'] as const
   return {

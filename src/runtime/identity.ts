@@ -1,4 +1,4 @@
-/** From the settings of identity headers to what writes them. */
+/** Builds what writes identity headers, from the settings. */
 import type { Config } from '../config/index.ts'
 import { createIdentityHeaders, type IdentityHeaders, sameNames } from '../identity/identity-headers.ts'
 import { headersOf } from '../identity/presets.ts'
@@ -17,7 +17,7 @@ export function identityHeadersOf(
   })
 }
 
-/** Headers that a backend could mistake for one another, as sentences. */
+/** Pairs of headers that a backend could mistake for one another, as sentences. */
 export function ambiguousHeaders({ identity_headers: headers, identity_presets: presets }: Config): string[] {
   const names = [
     ...Object.keys(headers).map((name) => ['identity_headers', name] as const),
@@ -27,7 +27,7 @@ export function ambiguousHeaders({ identity_headers: headers, identity_presets: 
   return first ? [`${first[0]} and ${first[1]} are the same header for many backends; keep one of them`] : []
 }
 
-/** Headers that are nobody's but ours, beyond those of every gateway. */
+/** Headers that only we may write, beyond those that every gateway owns. */
 export function ownedNamesOf({ identity_headers: headers, listeners, auth }: Config): string[] {
   const certificateHeaders = listeners.flatMap(({ servers }) => servers.map((server) => server.certificate_header_name))
   const ours = [...Object.keys(headers), auth.external.header]

@@ -1,4 +1,4 @@
-/** What outlives a configuration: made once for a process, and handed to each runtime. */
+/** The state that outlives a configuration: made once for a process, and passed to each runtime. */
 import { randomBytes } from 'node:crypto'
 import { Admitted } from '../auth/admitted.ts'
 import { MappedUsers } from '../auth/mapped-users.ts'
@@ -21,7 +21,7 @@ import { RevocationFiles } from './revocation-files.ts'
 import type { StoreInUse } from './store.ts'
 import { UsersFiles } from './users/files.ts'
 
-/** Sessions, connections and counters go on where a reload does not concern them. */
+/** Through it sessions, connections and counters survive a reload that does not concern them. */
 export interface Lasting extends Shared {
   readonly log: Log
   readonly metrics: Metrics
@@ -44,17 +44,17 @@ export interface Lasting extends Shared {
 
 /** What the workers of one gateway have in common. */
 export interface Shared {
-  /** Limits of the whole gateway are divided by it. */
+  /** The limits of the whole gateway are divided by it. */
   readonly workers: number
-  /** What session ticket keys and token keys are derived from, so that what one worker issues is good for all. */
+  /** Session ticket keys and token keys are derived from it, so that what one worker issues is valid for all. */
   readonly ticketSecret: Buffer
-  /** When the gateway was started, in milliseconds since the epoch: what is renewed at intervals is so in all workers at the same time. */
+  /** When the gateway was started, in milliseconds since the epoch. Whatever is renewed periodically is renewed in all workers at the same time. */
   readonly startedAt: number
   /** The intermediate certificates that any of them has verified. */
   readonly intermediates: Intermediates
-  /** What the lists say that any of them has fetched. */
+  /** What the revocation lists say that any of them has fetched. */
   readonly statements: FetchedStatements
-  /** The memory of all workers; undefined where one process has its own. */
+  /** The store that all workers share; undefined where a single process has its own. */
   readonly memory?: Store
 }
 

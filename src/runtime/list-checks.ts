@@ -6,7 +6,7 @@ import type { RevocationList } from '../tls-cert-utils/revocation-list.ts'
 import type { TrustStore } from '../tls-cert-utils/trust-store.ts'
 import type { Materials } from './materials.ts'
 
-/** Lists that are asked about somebody's certificates, in the words for these. */
+/** A use of revocation lists, with the settings' names for messages about it. */
 export interface ListUse {
   readonly lists: readonly RevocationList[]
   readonly source: CrlSource
@@ -19,7 +19,7 @@ export interface ListUse {
   readonly modeSetting: string
 }
 
-/** Refuses lists that their CA has not signed, and warns of those that are of little use. */
+/** Reports lists that their CA has not signed as problems, and warns of those that are of little use. */
 export function checkLists(use: ListUse, trust: TrustStore, materials: Materials): void {
   const { lists, source, authorities } = use
   for (const list of lists) {
@@ -44,7 +44,7 @@ export function checkLists(use: ListUse, trust: TrustStore, materials: Materials
   }
 }
 
-/** Whether a current list of the same authority is there too: that one counts, whatever the dates of this one. */
+/** Whether there also is a current list of the same authority: then that one is used, whatever the dates of this one. */
 function isReplaced(
   list: RevocationList,
   lists: readonly RevocationList[],
@@ -73,19 +73,19 @@ function warnOfDates(list: RevocationList, use: ListUse, materials: Materials): 
   }
 }
 
-/** Of a list that is not current. */
+/** What it means, in this mode, that a list is not current. */
 function meaningOf({ mode, peer, modeSetting }: ListUse): string {
   if (mode === 'STRICT') return `every ${peer} of this CA is refused`
   const accepted = { client: 'clients of this CA are let in', upstream: 'upstreams of this CA are asked' }[peer]
   return `${accepted} unless it revokes them (${modeSetting} IGNORE_CA_ERROR)`
 }
 
-/** Authorities that certify nobody who is accepted, as no list speaks of those whom they certify. */
+/** Warns of authorities without a list: whoever they certify is refused. */
 export function warnOfUnlisted(use: ListUse, trust: TrustStore, materials: Materials): void {
   const { lists, source, certificates, peer, modeSetting } = use
   const listsOf = (authority: CertificateFacts) => lists.filter((list) => isNamedBy(list, authority))
   const unlisted = trust.certificates.filter((authority) => listsOf(authority).length === 0)
-  // With `leaf`, an authority whose intermediates have lists needs none itself.
+  // With `leaf`, an authority needs no list itself where its intermediates have theirs.
   if (certificates === 'leaf' && lists.length > 0) return
   for (const root of trust.certificates.filter(({ selfIssued }) => selfIssued && certificates === 'chain')) {
     if (unlisted.includes(root) || listsOf(root).some(({ scope }) => scope.certificates !== 'users')) continue
@@ -102,7 +102,7 @@ export function warnOfUnlisted(use: ListUse, trust: TrustStore, materials: Mater
   }
 }
 
-/** Authorities that are trusted without the one above them, whose list would have to speak of them. */
+/** Warns of authorities that are trusted without the authority above them, whose list would have to cover them. */
 export function warnOfRootless(
   { source }: ListUse,
   certificates: readonly CertificateFacts[],

@@ -10,9 +10,9 @@ export interface DownloadLimits {
 }
 
 /**
- * The lists behind an http: address. They need no secure way: their signature is checked. Redirections are not followed, since a certificate names
- * its addresses itself.
- * @param authority PEM of who must have signed them
+ * Downloads the lists at an http: address. TLS is not needed, since their signature is checked. Redirections are not followed, since a certificate
+ * names its addresses itself.
+ * @param authority PEM of the authority that must have signed them
  */
 export async function downloadLists(
   url: string,

@@ -9,37 +9,37 @@ import { jointStatement, type RevocationList } from '../tls-cert-utils/revocatio
 import type { FetchedStatements } from './fetched-statements.ts'
 import { downloadLists } from './list-download.ts'
 
-/** How often it is looked whether a list must be fetched again, in milliseconds, where `interval` is not shorter. */
+/** How often to check whether a list must be fetched again, in milliseconds, unless `interval` is shorter. */
 const TICK = 15_000
-/** Until all connections have been judged again, in milliseconds and with much to spare. */
+/** Time in which all connections are judged again, in milliseconds, with much to spare. */
 const SEEKING = 30_000
-/** A list is fetched again so long before its next update. */
+/** How long before its next update a list is fetched again, in milliseconds. */
 const MARGIN = 60_000
-/** An address that gave no list is left alone for so long: handshakes would ask it again and again. */
+/** How long an address that gave no list is left alone, in milliseconds: handshakes would ask it again and again. */
 const RETRY_PAUSE = 5_000
 const LONGEST_ADDRESS = 2048
-/** So many addresses of one certificate are tried, one after the other. */
+/** How many addresses of one certificate are tried, one after the other. */
 const MOST_ADDRESSES = 4
 
 interface Entry {
-  /** The same addresses under another issuer would be another list. */
+  /** The addresses and the issuer: the same addresses for another issuer mean another list. */
   readonly source: string
-  /** Of the same list, in the order in which they are tried. */
+  /** Where the list can be found, in the order in which the addresses are tried. */
   readonly addresses: readonly string[]
   readonly issuer: CertificateFacts
   lists: readonly RevocationList[]
-  /** What they say; nothing before there are any. */
+  /** The statement of the lists; empty before there are any. */
   statement: string
   usedAt: number
-  /** Since when it is asked whether a connection still rests on it. */
+  /** Since when the fetcher waits to see whether a connection still uses it. */
   soughtAt: number | undefined
   fetchAgainAt: number
   pending: Promise<void> | undefined
 }
 
 /**
- * Revocation lists from the addresses that certificates name, fetched when a certificate first needs one and again before they grow stale. Only
- * certificates that were verified are looked at: nobody else can make the gateway open a connection. A failure is never an answer, it leaves what was known.
+ * Fetches revocation lists from the addresses that certificates name: when a certificate first needs one, and again before they expire. It looks only
+ * at verified certificates, so that nobody else can make the gateway open a connection. After a failure the known lists stay in use.
  */
 export class ListFetcher {
   readonly #log: Log
@@ -49,7 +49,7 @@ export class ListFetcher {
   readonly #addresses = new WeakMap<CertificateFacts, readonly string[]>()
   #limits: CrlFetchConfig | undefined
   #timer: NodeJS.Timeout | undefined
-  /** Called when open connections must be judged again: a list has come that replaces another, or it must be known which of them still rest on one. */
+  /** Called when open connections must be judged again: because a list was replaced, or to find out which connections still use one. */
   onReplaced: (() => void) | undefined
 
   constructor(log: Log, metrics: Pick<Metrics, 'crlFetched'>, statements: FetchedStatements) {
@@ -59,7 +59,7 @@ export class ListFetcher {
     statements.onChanged = (source, statement) => this.#catchUp(source, statement)
   }
 
-  /** Sessions are good for one edition of what has been fetched. */
+  /** Grows when fetched lists change; a session can be resumed only within one edition. */
   get edition(): number {
     return this.#statements.edition
   }
@@ -79,14 +79,14 @@ export class ListFetcher {
     this.#timer = setInterval(() => this.#tick(), Math.min(TICK, limits.interval)).unref()
   }
 
-  /** What has been fetched for a certificate; what has not will be. */
+  /** The lists fetched for a certificate so far; missing ones will be fetched. */
   lists(certificate: CertificateFacts, issuer: CertificateFacts): readonly RevocationList[] {
     const entry = this.#entryFor(certificate, issuer)
     if (entry && entry.lists.length === 0) void this.#fetch(entry)
     return entry?.lists ?? []
   }
 
-  /** Waits for the lists that a verified chain still lacks; undefined where it lacks none. */
+  /** Fetches the lists that a verified chain still lacks; undefined where it lacks none. */
   prepare(chain: readonly CertificateFacts[]): Promise<void> | undefined {
     const missing = chain.flatMap((certificate, at) => {
       const issuer = chain[at + 1]
@@ -113,7 +113,7 @@ export class ListFetcher {
     }
     entry.usedAt = Date.now()
     entry.soughtAt = undefined
-    // Whoever was used last stands last.
+    // Keeps the entries in the order of their last use.
     this.#entries.delete(source)
     this.#entries.set(source, entry)
     const oldest = this.#entries.keys().next().value
@@ -129,7 +129,7 @@ export class ListFetcher {
     return addresses
   }
 
-  /** One question at a time for each list; undefined where the last one has just failed. */
+  /** Runs one fetch at a time for each list; undefined where the last one has just failed. */
   #fetch(entry: Entry): Promise<void> | undefined {
     if (entry.pending) return entry.pending
     if (!this.#limits || Date.now() < entry.fetchAgainAt) return undefined
@@ -154,7 +154,10 @@ export class ListFetcher {
     return entry.pending
   }
 
-  /** From the first address that has one, within the time for all of them. @throws Error */
+  /**
+   * Downloads from the first address that has a list, within the time for all of them.
+   * @throws Error
+   */
   async #download(entry: Entry, { timeout, max_size: maxSize }: CrlFetchConfig): Promise<readonly RevocationList[]> {
     const end = Date.now() + timeout
     let left = entry.addresses.length
@@ -184,12 +187,12 @@ export class ListFetcher {
     if (isNew && hadLists) this.onReplaced?.()
   }
 
-  /** Another worker has got something else from there, which is fetched here too; once, as mirrors need not agree. */
+  /** Another worker got a different list there, so it is fetched here too; once, since mirrors need not agree. */
   #catchUp(source: string, statement: string): void {
     const entry = this.#entries.get(source)
     if (!entry || entry.statement === statement) return
     if (entry.pending) {
-      // What is under way may be from before.
+      // A fetch under way may have begun before the change.
       void entry.pending.then(() => this.#catchUp(source, statement))
     } else if (entry.lists.length > 0) {
       entry.fetchAgainAt = 0
@@ -209,7 +212,10 @@ export class ListFetcher {
     if (isToSeek) this.onReplaced?.()
   }
 
-  /** What no handshake has used for long is not fetched again, but forgotten; unless a connection rests on it, whose client may be revoked any day. */
+  /**
+   * A list that no handshake has used for long is forgotten instead of fetched again, unless a connection still rests on it: its client may be
+   * revoked any day.
+   */
   #isToSeek(entry: Entry, now: number): boolean {
     if (!this.#limits || entry.soughtAt !== undefined || now - entry.usedAt <= 2 * this.#limits.interval) return false
     entry.soughtAt = now
@@ -218,8 +224,9 @@ export class ListFetcher {
 }
 
 /**
- * Nobody vouches for what comes over http: but its signature. What another has made, or an old list that is sent once more so that a revocation is
- * forgotten, must not take the place of what is known. @throws Error
+ * Over http, only the signature vouches for a list. Neither a list of somebody else, nor an old one that is replayed to undo a revocation, may
+ * replace what is known.
+ * @throws Error
  */
 function listsToTake(fetched: readonly RevocationList[], { issuer, lists: known }: Entry, now: number) {
   const lists = fetched.filter((list) => isNamedBy(list, issuer))
@@ -231,7 +238,10 @@ function listsToTake(fetched: readonly RevocationList[], { issuer, lists: known 
   return lists
 }
 
-/** One of the future is no reason to keep it: its authority may have made a mistake that it has mended since. */
+/**
+ * Whether the known list is newer than the fetched one. Not where its date lies in the future: its authority may have made a mistake there and mended
+ * it since.
+ */
 function isNewer(known: RevocationList, fetched: RevocationList, now: number): boolean {
   const isAlike = known.scope.certificates === fetched.scope.certificates
   return isAlike && known.thisUpdate <= now && known.thisUpdate > fetched.thisUpdate

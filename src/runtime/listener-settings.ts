@@ -8,7 +8,7 @@ import type { Connection } from '../types.ts'
 import type { Lasting } from './lasting.ts'
 import type { ListenerServers } from './policies.ts'
 
-/** Of which no more are accepted than the limit of open files has room for. */
+/** Fewer are accepted where the limit of open files has no room for so many. */
 const DEFAULT_MAX_CONNECTIONS = 16_384
 
 /** For each of the workers. */
@@ -19,7 +19,7 @@ export function maxConnectionsOf(
   return Math.ceil(max_connections / workers)
 }
 
-/** What a listener needs to know; limits of the whole gateway are divided by its workers. */
+/** The settings of a listener. Limits of the whole gateway are divided by its workers. */
 export function settingsOf(
   listener: ListenerConfig,
   shutdown: Config['shutdown'],
@@ -43,7 +43,7 @@ export function settingsOf(
     headerTimeout: listener.client_header_timeout,
     keepaliveTimeout: listener.keepalive_timeout,
     bodyTimeout: listener.client_body_timeout,
-    // With more of the time, idle connections would be counted among those that are cut.
+    // With more of the time, idle connections would be among those that are cut at the end.
     lastRequestTime: Math.min(shutdown.keepalive_timeout, shutdown.timeout / 2),
     keepaliveRequests: listener.keepalive_requests,
     maxHeaderSize: listener.client_max_header_size,
@@ -58,15 +58,15 @@ export function settingsOf(
       if (asMapped instanceof Promise) return asMapped.then((objection) => objection ?? asRequested())
       return asMapped ?? asRequested()
     },
-    // By the configuration in use, also for a listener that it does not have any more.
+    // Uses the configuration in use, also for a listener that it no longer has.
     objection: (socket) => lasting.authentication && admitted.objection(socket, lasting.authentication.methods.byName),
   }
 }
 
-/** It was held against the limits when it came. */
+/** The request passed the limits when it came. */
 const NO_LIMITS = { maxHeaders: Number.POSITIVE_INFINITY, maxTarget: Number.POSITIVE_INFINITY }
 
-/** Undefined for one that cannot be read, and is just being refused. */
+/** Undefined for a malformed request, which is just being refused. */
 function hostOf(request: HttpRequest): string | undefined {
   try {
     return readHead(request, NO_LIMITS).destination.host

@@ -13,7 +13,7 @@ import type { Materials } from './materials.ts'
 import type { Plugins } from './plugins.ts'
 import type { AwaitedUsers, UsersFiles } from './users/files.ts'
 
-/** Who knows the users of each server's certificates. Rules that cannot be used are noted in `materials`. */
+/** Builds the mappers that find the users of each server's certificates. Unusable rules are reported to `materials`. */
 export class Mappers {
   readonly #config: Config
   readonly #users: Users
@@ -21,7 +21,7 @@ export class Mappers {
   readonly #materials: Materials
   readonly #files: UsersFiles
   readonly #known = new Map<ServerConfig, CertificateMapper | undefined>()
-  /** Those whose further rules stand in a file that has not been read yet: until then its users are nobody. */
+  /** Mappers with further rules in a file that has not been read yet: until then these match nobody. */
   readonly #awaited: AwaitedUsers[] = []
 
   constructor(config: Config, users: Users, plugins: Plugins, materials: Materials, files: UsersFiles) {
@@ -32,7 +32,7 @@ export class Mappers {
     this.#users = users
   }
 
-  /** Undefined where the server verifies nothing, or nothing says which certificate is whose. */
+  /** Undefined where the server asks for no certificate, or nothing maps its certificates. */
   of(server: ServerConfig): CertificateMapper | undefined {
     if (!this.#known.has(server)) this.#known.set(server, this.#chain(server))
     return this.#known.get(server)
@@ -49,7 +49,7 @@ export class Mappers {
     return mappers.length > 1 ? new MapperSequence(mappers) : mappers[0]
   }
 
-  /** Whatever is not `local` is a plugin's name. It is looked for when it is first needed, as in Docker: it may start later than the gateway. */
+  /** Any name other than `local` is a plugin's. It is looked up when it is first needed, as in Docker: it may start later than the gateway. */
   #named(name: string, server: ServerConfig): CertificateMapper | undefined {
     if (name === 'local') return this.#local(server)
     return server.ssl_verify_client === 'off' ? undefined : this.#plugins.mapper(name)
@@ -60,7 +60,7 @@ export class Mappers {
     const isNats = server.mapping === 'nats'
     const rules = [
       ...server.authorization.users.map((user) => this.#ruleOf(user, trusted)),
-      // NATS knows no consumers: a name of theirs could only be found by accident.
+      // NATS has no consumers: one of them could only match by accident.
       ...(isNats ? [] : this.#config.consumers.flatMap((consumer) => this.#rulesOf(consumer))),
     ]
     if (rules.length === 0 && server.authorization.users_file === undefined) {
@@ -117,7 +117,7 @@ export class Mappers {
     }))
   }
 
-  /** The authority of that name or id in `ca_certificates`, else those of that distinguished name that the server trusts. */
+  /** The authority with that name or id in `ca_certificates`, or else those trusted by the server that have this distinguished name. */
   #authorities(written: string, trusted: readonly CertificateFacts[]): CertificateFacts[] {
     const declared = this.#config.ca_certificates.find(({ id, name }) => id === written || name === written)
     if (declared) return this.#certificatesOf(declared)
@@ -142,7 +142,7 @@ export class Mappers {
 
 const NOBODY = 'lets nobody in, as there is no user: add authorization.users, or consumers with mtls_auth_credentials'
 
-/** Undefined for what is no distinguished name. */
+/** Undefined where the text is no distinguished name. */
 function nameKey(written: string): string | undefined {
   try {
     return keyOfWrittenName(parseNameText(written)) || undefined

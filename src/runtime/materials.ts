@@ -11,14 +11,14 @@ import { KeptMaterials } from './kept.ts'
 import { deadAuthorities, notForClients } from './never-works.ts'
 import { RevocationFiles } from './revocation-files.ts'
 
-/** The certificate and key settings of one entity, and what to call the pair in logs and metrics. */
+/** The certificate and key settings of one entity, and the name of the pair in logs and metrics. */
 export interface PairSettings {
   readonly role: 'server' | 'client'
   readonly name: string
   readonly cert: PemSource
   readonly key: PemSource
   readonly passphrases: readonly Secret[]
-  /** What to set where the key turns out to be encrypted. */
+  /** The setting to name where the key turns out to be encrypted. */
   readonly passphraseSetting: string
 }
 
@@ -28,12 +28,12 @@ export interface NamedLists {
 }
 
 /**
- * Turns PEM settings into key pairs, trust stores and revocation lists, each read once, and collects what is wrong with
- * them instead of stopping at the first.
+ * Turns PEM settings into key pairs, trust stores and revocation lists. Each is read once. Problems are collected, so that all of them can be
+ * reported.
  */
 export class Materials {
   readonly problems: Problem[] = []
-  /** What is worth knowing but stops nothing, as a certificate that has expired. */
+  /** Warnings, such as about an expired certificate. */
   readonly warnings: Problem[] = []
   readonly certificatesInUse: CertificateInUse[] = []
   readonly crlsInUse: CrlInUse[] = []
@@ -52,7 +52,7 @@ export class Materials {
     kept.begin()
   }
 
-  /** Undefined where the pair cannot be used; the problem is noted then. */
+  /** Undefined where the pair cannot be used; the problem is then reported. */
   keyPair(settings: PairSettings): KeyPair | undefined {
     const { role, name, cert, key, passphrases } = settings
     const source = { certificate: cert.read(), key: key.read(), passphrases: passphrases.map((p) => p.reveal()) }
@@ -88,7 +88,7 @@ export class Materials {
     return store
   }
 
-  /** Those of a source of which {@link trustStore} tells what is wrong. None where it cannot be read. */
+  /** The authorities of a source whose problems {@link trustStore} reports. None where it cannot be read. */
   authorities(source: PemSource): readonly CertificateFacts[] {
     try {
       return this.#storeOf(source).certificates
@@ -98,12 +98,12 @@ export class Materials {
     }
   }
 
-  /** One context for all that trust and show the same; `identity` says all of that. */
+  /** One context for all users with the same `identity`, which must say everything that the context is made from. */
   secureContext(identity: readonly unknown[], options: () => SecureContextOptions): SecureContext {
     return this.#kept.contexts.of(digestOf(identity), () => createSecureContext(options()))
   }
 
-  /** The lists of a source, and what it is called: by the first place where the same lists stand. */
+  /** The lists of a source, and its name: the first source with the same lists gives it. */
   revocationLists(source: CrlSource): NamedLists | undefined {
     const lists = this.#attempt(
       () => this.#files.lists(source),

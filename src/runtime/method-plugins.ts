@@ -1,4 +1,4 @@
-/** The method plugins of a configuration: started before it is in use, ended when another one is. */
+/** The method plugins of a configuration: started before it is used, ended when another one is in use. */
 import { HttpPlugin } from '../auth/plugins/http-plugin.ts'
 import { createPluginMethod } from '../auth/plugins/method.ts'
 import { ModulePlugin } from '../auth/plugins/module-plugin.ts'
@@ -11,9 +11,9 @@ import type { Materials } from './materials.ts'
 
 export interface MethodPlugins {
   readonly methods: readonly AuthMethod[]
-  /** Waits until each can be asked; those that cannot are problems of the materials. */
+  /** Waits until each can be called; problems are reported to the materials. */
   ready(): Promise<void>
-  /** Others are in use; requests that have begun before may ask these. */
+  /** Other plugins are in use now; requests that have begun may still call these. */
   retire(): void
   close(): void
 }
@@ -25,7 +25,7 @@ interface PluginSurroundings {
   readonly materials: Materials
 }
 
-/** Nothing is started before `ready`, or before somebody asks. */
+/** Nothing is started before `ready` or the first call. */
 export function createMethodPlugins(
   config: Config,
   { users, addressOf, log, materials }: PluginSurroundings,
@@ -47,7 +47,8 @@ export function createMethodPlugins(
       await Promise.all(starting)
     },
     retire() {
-      // Started anew, a module would be what its file is by then: for a while the old one is there for those who still hash a password.
+      // A call after the end would start the module again, with its file as it is by then. So the old one stays for a while, for requests that still
+      // wait for a password check.
       for (const { settings, plugin } of made) setTimeout(() => plugin.close(), settings.timeout).unref()
     },
     close() {

@@ -1,4 +1,4 @@
-/** The authentication methods that are set up, made of the configuration's users and their credentials. */
+/** The authentication methods that are set up, built from the users and credentials of the configuration. */
 import { hkdfSync } from 'node:crypto'
 import { Lockout } from '../auth/lockout.ts'
 import { createApiKeyMethod } from '../auth/methods/api-key.ts'
@@ -28,17 +28,17 @@ export interface MethodsOptions {
   readonly users: Users
   readonly materials: Materials
   readonly store: Store
-  /** Of this start of the gateway, the same in all workers. */
+  /** Differs for each start of the gateway; the same in all its workers. */
   readonly secret: Buffer
-  /** What is made elsewhere. */
+  /** Methods that are made elsewhere. */
   readonly others: readonly AuthMethod[]
 }
 
 export interface Methods {
   readonly byName: ReadonlyMap<string, AuthMethod>
-  /** For services that take a name and a password in their own way, whatever rules may name. */
+  /** For services that read a name and a password in their own way, whatever rules may name. */
   readonly password: AuthMethod
-  /** What the user of a certificate may have to show besides. */
+  /** Methods that the user of a certificate may have to pass in addition. */
   readonly besideCertificate: readonly AuthMethod[]
 }
 
@@ -66,7 +66,7 @@ export function buildMethods(options: MethodsOptions): Methods {
   return { byName: new Map(inUse.map((method) => [method.name, method])), password, besideCertificate }
 }
 
-/** Whether users whom certificates are mapped to have passwords too. */
+/** Whether any user whom a certificate is mapped to has a password too. */
 function asksPasswords({ servers }: Config['listeners'][number]): boolean {
   return servers.some(({ authorization }) => authorization.users.some(({ password }) => password !== undefined))
 }

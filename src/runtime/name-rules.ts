@@ -3,7 +3,7 @@ import type { CertificateFacts } from '../tls-cert-utils/certificate.ts'
 import { attributeIdentifier, compileNameRules } from '../tls-cert-utils/name-rules.ts'
 import type { Materials } from './materials.ts'
 
-/** Whether rules let a certificate pass, compiled. Attributes that nobody knows are noted in `materials`. */
+/** Compiles the rules that decide whether a certificate has an allowed name. Unknown attributes are reported to `materials`. */
 export function compiledNameRules(
   rules: readonly NameRuleConfig[],
   path: string,

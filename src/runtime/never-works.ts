@@ -1,4 +1,4 @@
-/** What a configuration asks for although it can never work: told at the start, where nobody has to find out from clients. */
+/** Finds what a configuration asks for although it can never work, so that a start can warn of it before clients notice. */
 import { isIP } from 'node:net'
 import type { CertificateFacts } from '../tls-cert-utils/certificate.ts'
 import { useOf } from '../tls-cert-utils/certificate-use.ts'
@@ -22,7 +22,7 @@ function covers({ x509, alternativeNames }: CertificateFacts, name: string): boo
   return (isIP(name) === 0 ? x509.checkHost(name) : x509.checkIP(name)) !== undefined
 }
 
-/** Authorities in a trust store that let nobody in any more, or not yet. As sentences. */
+/** Authorities in a trust store that are expired or not yet valid, as sentences. */
 export function deadAuthorities(authorities: readonly CertificateFacts[], now: number): string[] {
   return authorities.flatMap(({ subject, notBefore, notAfter }) => {
     if (notAfter < now)
@@ -35,13 +35,16 @@ export function deadAuthorities(authorities: readonly CertificateFacts[], now: n
   })
 }
 
-/** What is presented to APIs and says of itself that it is for something else. As a sentence. */
+/** Says so where a certificate that is presented to APIs is not meant for that. */
 export function notForClients(certificate: CertificateFacts): string | undefined {
   if (useOf(certificate).mayBeClient) return undefined
   return `${certificate.subject} is not meant for TLS clients (extended key usage clientAuth, key usage digitalSignature): an API that demands a certificate will refuse it; have one issued that is`
 }
 
-/** Of a trust store, what leads to no root in it, a client's own certificate among it. OpenSSL takes no other end of a chain, unless partial chains are allowed. As sentences. */
+/**
+ * Authorities in a trust store without a root in it, as sentences. Unless partial chains are allowed, OpenSSL accepts only a root as the end of a
+ * chain.
+ */
 export function rootlessAuthorities(authorities: readonly CertificateFacts[]): string[] {
   const subjects = new Set(authorities.map(({ subject }) => subject))
   return authorities

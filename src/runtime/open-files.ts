@@ -1,11 +1,11 @@
-/** Whether the connections that the configuration allows fit into what the system lets the process open: told at the start, as by nginx. */
+/** Warns at the start where the system's limit of open files is too low for the connections that the configuration allows, as nginx does. */
 import type { Config } from '../config/index.ts'
 import { OpenFiles } from '../open-files.ts'
 import type { Lasting } from './lasting.ts'
 import { maxConnectionsOf } from './listener-settings.ts'
 import type { Materials } from './materials.ts'
 
-/** Room for fewer clients than this is worth a warning also where nobody has said how many there should be. */
+/** Room for fewer clients than this is worth a warning even where the configuration sets no number. */
 const FEW_CLIENTS = 1024
 
 export function warnOfOpenFiles(

@@ -28,7 +28,7 @@ export interface PhasesOptions {
   readonly servers: ListenerServers['servers']
   readonly router: Router
   readonly forwarded: ForwardedHeaders
-  /** What a server with `verify_and_map` demands where a route demands nothing. */
+  /** The access of routes without demands of their own, on a server with `verify_and_map`. */
   readonly mappedAccess: Access
   readonly mappedUsers: MappedUsers
   readonly admitted: Admitted
@@ -36,7 +36,7 @@ export interface PhasesOptions {
   readonly log: Log
 }
 
-/** Compiles everything that requests of one listener need, so that a request only runs it. */
+/** Compiles everything that the requests of one listener need, so that a request only runs it. */
 export function createPhases(options: PhasesOptions): Phases {
   const { config, listener, virtualFor, router, mappedAccess } = options
   const accessOf = (route: Route, { verifyAndMap }: VirtualServer) =>

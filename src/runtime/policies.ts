@@ -43,27 +43,30 @@ interface Prepared {
 /** What the servers of one listener come to. */
 export interface ListenerServers {
   readonly virtualFor: (host: string) => VirtualServer
-  /** Undefined where handshakes for that name are rejected. */
+  /** Undefined where handshakes with that name are rejected. */
   readonly policyFor: (serverName: string | undefined) => TrustPolicy | undefined
-  /** That policy, where it may go on with the connections of the one before it. Of a load balancer's, the clients' certificates were judged by that one. */
+  /**
+   * The same policy, where it may take over open connections of an earlier one. Not for connections of load balancers: the earlier policy has judged
+   * their clients' certificates.
+   */
   readonly successorFor: (serverName: string | undefined) => TrustPolicy | undefined
-  /** The URIs of the certificate that a client with this server name is shown. */
+  /** The URIs of the certificate that is shown to a client with this server name. */
   readonly ownUris: (serverName: string | undefined) => readonly string[]
   readonly servers: readonly {
     readonly virtual: VirtualServer
     readonly config: ServerConfig
     readonly policy: TrustPolicy
   }[]
-  /** Open connections that were judged by another policy are of no use any more. */
+  /** Open connections that were judged by any other policy must end. */
   readonly policyIds: ReadonlySet<string>
-  /** Puts what this configuration demands in force, also for open connections of older policies with the same ids. */
+  /** Puts the demands of this configuration in force, also for open connections of older policies with the same ids. */
   commit(): void
 }
 
-/** The policy of servers that nobody can have come by: a request for one of their names is misdirected. */
+/** The policy of servers whose handshakes are rejected: a request for one of their names is misdirected. */
 const REJECTED = 'rejected'
 
-/** Policies by everything that they are made of, so that those which a reload does not change keep their sessions. */
+/** Policies by everything that they are made from, so that policies which a reload does not change keep their sessions. */
 export type PolicyRegistry = Map<string, TrustPolicy>
 
 /** What the policies of a process share. */
@@ -73,7 +76,7 @@ export interface PolicyContext {
   readonly listFetcher: ListFetcher
   /** Session ticket keys follow from it. */
   readonly ticketSecret: Buffer
-  /** From when the periods of session ticket keys are counted. */
+  /** The start of the first period of session ticket keys. */
   readonly startedAt: number
   readonly intermediates: Intermediates
   /** The policies in use. */
@@ -91,8 +94,8 @@ interface Preparation extends Pick<PolicyContext, 'log' | 'metrics' | 'mappers' 
 }
 
 /**
- * Makes the trust policies of a listener. Undefined where a certificate, CA or list cannot be used; `materials` has the
- * problems then. `used` collects the policies of this configuration.
+ * Builds the trust policies of a listener. Undefined where a certificate, CA or list cannot be used; `materials` has the problems then. `used`
+ * collects the policies of this configuration.
  */
 export function* prepareServers(
   listener: ListenerConfig,
@@ -232,7 +235,7 @@ function namesOf(servers: readonly Prepared[], fallback: Prepared): ServerNames<
   return new ServerNames(entries, fallback)
 }
 
-/** One TLS server for the servers that trust alike; they differ in the certificate that they show. */
+/** One policy for the servers that trust alike; they may show different certificates. */
 function policyOf(
   servers: readonly Prepared[],
   { bySni, context, used }: { bySni: CertificatesByName; context: PolicyContext; used: PolicyRegistry },
@@ -240,7 +243,7 @@ function policyOf(
   const first = servers.find(({ config }) => config.default_server) ?? servers[0]
   if (!first) throw new Error('a policy without servers')
   const { options, demands } = first
-  // Of its own servers alone, which its key tells: it outlives this configuration, and is shared with other listeners.
+  // Uses only its own servers, which its key names: it outlives this configuration, and other listeners share it.
   const names = namesOf(servers, first)
   const pairsFor = (name: string | undefined) =>
     name === undefined ? fallback : (nonEmpty(shownBy(names.find(name), name, bySni)) ?? fallback)
@@ -282,7 +285,7 @@ function shownBy({ pairs, config }: Prepared, serverName: string | undefined, by
   return pairs.length > 0 ? pairs : bySni.find(serverName ?? config.server_names[0])
 }
 
-/** By the certificate's DER, which is what node:tls tells of the one that it is about to show. */
+/** Staples by the DER of the certificate: node:tls tells which certificate it is about to show. */
 function stapleFor(servers: readonly Prepared[]): StapleFor | undefined {
   const staples = new Map(
     servers.flatMap(({ staples }) => staples.map(([der, staple]) => [latin1(der), staple] as const)),

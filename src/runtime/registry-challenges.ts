@@ -1,14 +1,14 @@
-/** Whether the challenge of each registry gate leads to a token server: told at the start, where nobody has to find out from clients. */
+/** Warns at the start where the challenge of a registry gate does not lead to a token server, before clients notice. */
 import type { Config, RouteConfig } from '../config/index.ts'
 import { challengePath } from '../registry/gate.ts'
 import { TokenService } from '../registry/token-service.ts'
 import type { Router } from '../routing/router.ts'
 import type { Materials } from './materials.ts'
 
-/** Stands for any host, where a route takes them all, and for the label of a wildcard. */
+/** Stands for any host where a route takes all hosts, and for the label of a wildcard. */
 const ANY = 'any'
 
-/** Warns of gates that send clients to an address of ours where something else answers, or nothing. */
+/** Warns of gates that send clients to one of our addresses where something else answers, or nothing. */
 export function warnOfLostChallenges({ routes }: Config, router: Router, materials: Materials): void {
   const ofTokens = routes.filter(({ service }) => service.builtin === 'registry-tokens')
   for (const route of routes) {
@@ -26,7 +26,7 @@ export function warnOfLostChallenges({ routes }: Config, router: Router, materia
   }
 }
 
-/** Each is a list of hosts of which one must do: where a route takes all, it depends on the client which it asks. */
+/** Each entry is a list of hosts, one of which must do: where a route takes all hosts, the client chooses. */
 function hostsOf({ hosts }: RouteConfig, url: string | undefined, ofTokens: readonly RouteConfig[]): string[][] {
   if (url !== undefined) return [[new URL(url).host]]
   if (hosts) return hosts.map((host) => [host.replace('*', ANY)])

@@ -28,7 +28,7 @@ export interface RealmSurroundings {
   readonly users: Users
   /** Checks names and passwords; undefined where no user has any. */
   readonly password: AuthMethod | undefined
-  /** Says which methods a user must pass. */
+  /** Knows which methods a user must pass. */
   readonly directory: Directory
   readonly addressOf: AddressOf
 }
@@ -104,7 +104,7 @@ function signingPair(
   return pair
 }
 
-/** Rights come from one place: rules, docker_auth's acl, or a program. */
+/** Rights come from one source: rules, docker_auth's acl, or a program. */
 export function rightsOf(realm: RegistryRealmConfig, materials: Materials): Rights {
   const { acl, authorization_socket: socket, authorization_timeout: timeout } = realm
   if (socket !== undefined) return createExternalRights({ socketPath: socket.replace(/^unix:/, ''), timeout })

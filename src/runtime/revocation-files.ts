@@ -16,7 +16,7 @@ interface ReadFile {
 
 interface FileWanted {
   readonly file: string
-  /** PEM bundles of those who may have signed them: what was signed need not be kept then. */
+  /** PEM bundles of the authorities that may have signed them: then the thread checks the signatures, and the signed bytes need not be kept. */
   readonly authorities: readonly string[]
 }
 
@@ -24,14 +24,14 @@ interface FileWanted {
 export type ListsWanted = FileWanted | { readonly bytes: Uint8Array; readonly authorities: readonly string[] }
 
 /**
- * The revocation lists of files, each read once as long as it stays the same. Large ones are read by a thread of their own, so that
- * requests go on meanwhile; of them, only the index comes back.
+ * The revocation lists of files; each is read once while its file stays the same. A thread reads large ones, so that requests go on meanwhile; only
+ * the index comes back.
  */
 export class RevocationFiles {
   readonly #read = new Map<string, ReadFile>()
   #used = new Set<string>()
 
-  /** Reads what is large and new in a configuration. Whatever is wrong is told by `lists`. */
+  /** Reads the large and new files of a configuration. `lists` reports what is wrong with them. */
   async prepare({ config }: Pick<LoadedConfig, 'config'>): Promise<void> {
     for (const wanted of config ? wantedBy(config) : []) {
       const found = statSync(wanted.file, { throwIfNoEntry: false })
@@ -46,7 +46,7 @@ export class RevocationFiles {
     return source.parts.flatMap((part) => ('file' in part ? this.#listsOf(part.file) : readRevocationLists(part.text)))
   }
 
-  /** Forgets what nobody has asked for since the last time. */
+  /** Forgets lists that nobody has asked for since the last call. */
   forgetUnused(): void {
     for (const file of this.#read.keys()) if (!this.#used.has(file)) this.#read.delete(file)
     this.#used = new Set()
@@ -83,7 +83,7 @@ function wantedBy(config: Config): FileWanted[] {
 
 interface ListsAsked {
   readonly source: CrlSource
-  /** Who may have signed them. */
+  /** The authorities that may have signed them. */
   readonly trusted: readonly (PemSource | undefined)[]
 }
 
@@ -108,7 +108,7 @@ function askedAboutUpstreams({ proxy, services }: Config): ListsAsked[] {
   ]
 }
 
-/** Undefined where it cannot be read. The thread gets no part of the environment: secrets may stand there. */
+/** Undefined where it cannot be read. The thread gets no environment: it may hold secrets. */
 export function readInThread(wanted: ListsWanted): Promise<RevocationListParts[] | undefined> {
   return new Promise((resolve) => {
     const program = new URL(
@@ -117,7 +117,7 @@ export function readInThread(wanted: ListsWanted): Promise<RevocationListParts[]
     )
     const thread = new Worker(program, { workerData: wanted, env: {} })
     thread.once('message', resolve)
-    // The reader in this thread tells what is wrong.
+    // The reader in this thread reports what is wrong.
     thread.once('error', () => resolve(undefined)).once('exit', () => resolve(undefined))
   })
 }

@@ -15,20 +15,21 @@ import { digestOf, type Materials } from './materials.ts'
 /** The revocation lists of a server. */
 export interface ServerRevocation {
   readonly lists: Revocation
-  /** Servers with the same name share their lists, and keep it when the lists are replaced. */
+  /** The same for servers that share their lists, also after the lists are replaced. */
   readonly name: string
   /**
-   * What sessions with this server rest on: another text where somebody else is revoked or a list is over, the same where one was only renewed in time.
-   * Who is refused for a list that is over gets a full handshake then, and its alert: in a resumed one of TLS 1.2 there is none.
+   * What a session with this server depends on. It changes where another certificate is revoked or a list expires, and stays the same where a list is
+   * only renewed in time. A client that is refused for an expired list then gets a full handshake and its alert: a resumed handshake of TLS 1.2 has
+   * no alert.
    */
   readonly basis: () => string
-  /** Fetches what a chain lacks. */
+  /** Fetches the lists that a chain lacks. */
   readonly prepare: ((chain: readonly CertificateFacts[]) => Promise<void> | undefined) | undefined
 }
 
 const USE = { peer: 'client', authorities: 'ssl_client_certificate', modeSetting: 'revocation_check_mode' } as const
 
-/** Undefined where the server looks at no list, or one of them cannot be used; `materials` has the problems then. */
+/** Undefined where the server uses no list, or one of them cannot be used; `materials` has the problems then. */
 export function revocationOf(
   config: ServerConfig,
   trust: TrustStore,
@@ -64,7 +65,7 @@ export function revocationOf(
   }
 }
 
-/** How many of the lists are over now. */
+/** Counts the lists that have expired. */
 function counterOfLapsed(lists: readonly RevocationList[]): () => number {
   const ends = lists.map(({ nextUpdate }) => nextUpdate).toSorted((a, b) => a - b)
   let passed = 0

@@ -44,7 +44,7 @@ export interface ListenerRuntime {
   readonly config: ListenerConfig
   readonly settings: ListenerSettings
   readonly gateway: Gateway
-  /** What the gateway is made of, for `inspect`. */
+  /** The phases that the gateway runs, for `inspect`. */
   readonly phases: Phases
   readonly policyIds: ReadonlySet<string>
 }
@@ -54,28 +54,33 @@ export interface Runtime {
   readonly config: Config
   readonly listeners: readonly ListenerRuntime[]
   readonly accessLog: AccessLog
-  /** What is worth knowing but stops nothing. */
+  /** Warnings: nothing that keeps it from serving. */
   readonly warnings: readonly Problem[]
   /** The certificates and lists that were read, for `sallyport check`. */
   readonly materials: Materials
-  /** Waits for what takes its time to start, files of users among it. @throws ConfigError where it cannot be used */
+  /**
+   * Waits for what starts slowly, such as plugins and files of users.
+   * @throws ConfigError where it cannot be used
+   */
   ready(): Promise<void>
   /** Ends what `ready` has started, where it is never committed. */
   close(): void
-  /** Makes it the one in use: pools that it does not need are retired, metrics follow it. Nothing before this changes anything. */
+  /** Puts it in use: retires pools that it does not need, and updates the metrics. Nothing changes before this. */
   commit(): void
 }
 
 /**
- * The composition root: a checked configuration becomes a Runtime, completely, before anything in use is touched.
- *
+ * The composition root: turns a checked configuration into a complete Runtime before anything in use is touched.
  * @throws ConfigError with everything that keeps it from serving
  */
 export function buildRuntime(loaded: LoadedConfig, lasting: Lasting): Runtime {
   return atOnce(compose(loaded, lasting))
 }
 
-/** The same while requests go on. @throws ConfigError */
+/**
+ * Does the same in slices, so that requests go on meanwhile.
+ * @throws ConfigError
+ */
 export function buildRuntimeBeside(loaded: LoadedConfig, lasting: Lasting): Promise<Runtime> {
   return inSlices(compose(loaded, lasting))
 }

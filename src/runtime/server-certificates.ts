@@ -1,4 +1,4 @@
-/** The certificates that servers show, by the settings of a server or by Kong's `certificates` and `snis`. */
+/** The certificates that servers show, from the settings of a server or from Kong's `certificates` and `snis`. */
 import { createHash } from 'node:crypto'
 import type { CertificateConfig, PemSource, Secret, ServerConfig } from '../config/index.ts'
 import { ServerNames } from '../routing/server-names.ts'
@@ -6,12 +6,12 @@ import type { Slices } from '../slices.ts'
 import type { KeyPair } from '../tls-cert-utils/key-pair.ts'
 import type { Materials } from './materials.ts'
 
-/** One certificate for each type of key. Empty for none. */
+/** At most one certificate for each type of key. */
 export type KeyPairs = readonly KeyPair[]
 
-/** Kong's `certificates` and `snis`: the certificates of a server name that no server has one of its own for. */
+/** Kong's `certificates` and `snis`: the certificates for server names whose server has none of its own. */
 export interface CertificatesByName {
-  /** The same list for the same certificate, whichever name it was found by. */
+  /** Returns the same list for the same certificate, whichever name it was found by. */
   find(name: string | undefined): KeyPairs
   readonly digest: string
 }
@@ -43,7 +43,7 @@ export function fingerprintsOf(pairs: KeyPairs): string[] {
   return pairs.map(({ chainFingerprint }) => chainFingerprint)
 }
 
-/** Those that the server itself names. */
+/** The certificates of the server's own settings. */
 export function pairsOfServer(config: ServerConfig, materials: Materials): KeyPairs {
   const { ssl_certificate: certificates = [], ssl_certificate_key: keys = [], ssl_passwords: passphrases } = config
   const passphraseSetting = 'ssl_password or ssl_password_file (SALLYPORT_SSL_PASSWORD)'
@@ -71,7 +71,7 @@ interface Shared {
   readonly passphraseSetting: string
 }
 
-/** OpenSSL has one place for each type of key: of two certificates with the same one the first would silently never be shown. */
+/** OpenSSL keeps one certificate for each type of key: of two with the same type, the first would silently never be shown. */
 function differentTypes(
   sources: readonly { readonly cert: PemSource; readonly key: PemSource }[],
   shared: Shared,

@@ -33,7 +33,7 @@ interface Surroundings {
   readonly used: Set<string>
   readonly answerHeaders: AnswerHeaders
   readonly builtins: BuiltinSurroundings
-  /** Who share the limits of the whole gateway. */
+  /** How many workers share the limits of the whole gateway. */
   readonly workers: number
 }
 
@@ -86,7 +86,7 @@ export function upstreamMaxConnections({ proxy }: Config, workers: number): numb
   return Math.ceil(proxy.upstream_max_connections / workers)
 }
 
-/** The backend itself, or what judges for it. Undefined where its realm cannot be used, which `materials` knows. */
+/** The backend itself, or the registry gate in front of it. Undefined where its realm cannot be used, which `materials` reports. */
 function gateOf({ registry }: ServiceConfig, backend: Service, { realms }: BuiltinSurroundings): Service | undefined {
   if (!registry) return backend
   const realm = realms.find(({ name }) => name === registry.realm.name)
@@ -129,7 +129,7 @@ function presentedPair(service: ServiceConfig, config: Config, materials: Materi
   return ownPair(config, materials)
 }
 
-/** The gateway's own, read also where no service presents it for now: a key that does not belong to it is told at the start. */
+/** The gateway's own key pair. It is read even where no service presents it, so that a key that does not fit is reported at the start. */
 export function ownPair({ proxy }: Config, materials: Materials): KeyPair | undefined {
   const { proxy_ssl_certificate: cert, proxy_ssl_certificate_key: key, proxy_ssl_password: passphrase } = proxy
   if (!cert || !key) return undefined
@@ -180,7 +180,7 @@ function withoutPort(authority: string | undefined): string | undefined {
   return authority?.replace(/:\d+$/, '').replace(/^\[(.+)\]$/, '$1')
 }
 
-/** Kong's rule for Host: the upstream's host_header, else the target's name, with its port where that is not the scheme's own. */
+/** Kong's rule for Host: the upstream's host_header, else the target's name, with its port unless that is the scheme's default. */
 function hostOf(service: ServiceConfig): (target: Target) => string {
   const usual = service.protocol === 'https' ? 443 : 80
   return (target) => {
@@ -190,7 +190,7 @@ function hostOf(service: ServiceConfig): (target: Target) => string {
   }
 }
 
-/** Counts the connections of the services in use, and of no others any more. */
+/** Publishes the connection metrics of the services in use, and of no others. */
 export function watchPools(services: Services, { forgetPoolMetrics, metrics }: WatchedPools): void {
   for (const forget of forgetPoolMetrics.splice(0)) forget()
   for (const [name, { pools }] of services) {

@@ -5,19 +5,19 @@ import { RedisStore } from '../store/redis.ts'
 import type { Store } from '../types.ts'
 import { digestOf } from './materials.ts'
 
-/** A store outlives reloads that do not concern it: what it remembers must not be forgotten by them. */
+/** A store is kept over reloads that do not change its settings: what it remembers must not be forgotten. */
 export interface StoreInUse {
-  /** The same for settings that mean the same store. */
+  /** The same for settings that lead to the same store. */
   readonly id: string
   readonly store: Store
-  /** Takes it into use in place of another, which is closed. Returns the one to go on with. */
+  /** Puts it in use in place of another, which is closed. Returns the one to go on with. */
   use(before: StoreInUse | undefined): StoreInUse
   close(): void
 }
 
 /**
- * The store that these settings mean: the one in use where it is the same. Nothing is connected before `use`.
- * @param shared takes the place of a memory of this process's own
+ * The store for these settings: the one in use where that is the same. Nothing is connected before `use`.
+ * @param shared used in place of an in-memory store of this process
  */
 export function storeOf(config: StoreConfig, inUse: StoreInUse | undefined, log: Log, shared?: Store): StoreInUse {
   const id = idOf(config)

@@ -12,8 +12,8 @@ export interface TokenParts {
 }
 
 /**
- * What issues and checks tokens. Undefined where a key cannot be used; `materials` has the problems then.
- * @param startSecret what keys are derived from where the configuration says nothing
+ * Builds what issues and checks tokens. Undefined where a key cannot be used; `materials` has the problems then.
+ * @param startSecret the keys are derived from it where the configuration gives no keys
  */
 export function createTokens(
   config: TokensConfig,
@@ -51,7 +51,7 @@ function keysFrom(sources: readonly PemSource[], materials: Materials): SigningK
     : undefined
 }
 
-/** OpenSSL's sentences say nothing to people, and ours are no codes. */
+/** OpenSSL's messages are of no help to people; ours have no code. */
 function reasonOf(error: unknown): string {
   const isOurs = error instanceof Error && !('code' in error)
   return isOurs ? error.message : 'holds no private key that can be read; expected PKCS#8 PEM without a passphrase'

@@ -14,7 +14,7 @@ const USE = {
   modeSetting: 'proxy_revocation_check_mode',
 } as const
 
-/** Which lists are asked about the certificates of upstreams (nginx's `proxy_ssl_crl`). Services that trust the same authorities share them. */
+/** The revocation lists for the certificates of upstreams (nginx's `proxy_ssl_crl`). Services that trust the same authorities share them. */
 export class UpstreamRevocations {
   readonly #source: CrlSource | undefined
   readonly #materials: Materials
@@ -32,7 +32,7 @@ export class UpstreamRevocations {
     )
   }
 
-  /** Undefined where no list is asked, or one of them cannot be used; `Materials` has the problems then. */
+  /** Undefined where no list is used, or one of them cannot be; `Materials` has the problems then. */
   of(service: ServiceConfig, trust: TrustStore | undefined): UpstreamRevocation | undefined {
     const { at, name, tls_verify: verified, proxy_revocation_check_mode: mode } = service
     const source = this.#source

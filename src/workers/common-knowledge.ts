@@ -9,7 +9,7 @@ import { answerStore } from './supervisor-store.ts'
 /** As many as a worker remembers. */
 const MOST_INTERMEDIATES = 200
 
-/** What all workers of a gateway know, and those that are started later: their supervisor keeps it. */
+/** What all workers of a gateway share, also those that are started later: their supervisor keeps it. */
 export class CommonKnowledge {
   readonly #statements = new FetchedStatements()
   #intermediates: readonly Intermediate[] = []
@@ -22,14 +22,14 @@ export class CommonKnowledge {
     }
   }
 
-  /** As much room for what must be remembered as a configuration gives. */
+  /** Takes the size of the store from a configuration. */
   apply({ config }: LoadedConfig): void {
     if (!config) return
     this.#store ??= new MemoryStore(config.store.max_entries)
     this.#store.resize(config.store.max_entries)
   }
 
-  /** What a worker begins with. Whatever comes later reaches it too, in order. */
+  /** What a new worker is given at its start. Everything later is sent to it too, in order. */
   get soFar(): StartsWith {
     return { intermediates: this.#intermediates, edition: this.#statements.edition }
   }
@@ -44,7 +44,7 @@ export class CommonKnowledge {
   }
 }
 
-/** Also those that do not serve yet: they know only what there was when they were started. */
+/** Includes those that do not serve yet: they know only what there was when they were started. */
 function everyWorker(): Worker[] {
   return Object.values(cluster.workers ?? {}).filter((worker) => worker !== undefined)
 }

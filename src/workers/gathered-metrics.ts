@@ -3,14 +3,14 @@ import { textOf } from '../metrics.ts'
 
 export type Snapshot = readonly MetricObjectWithValues<MetricValue<string>>[]
 
-/** The metrics of all workers as those of one process: counters and levels are summed up, of dates and successes the worst counts. */
+/** The metrics of all workers, combined as if they were one process: counters and levels are added up; of dates and successes the smallest counts. */
 export class GatheredMetrics {
   readonly contentType = new AggregatorRegistry().contentType
   readonly #ask: () => Promise<readonly Snapshot[]>
-  /** What workers had counted that have ended: a counter that falls back would look like one that began again. */
+  /** The counts of workers that have ended: a counter that falls would look like a new start. */
   #ended: Snapshot = []
 
-  /** `ask` gets a snapshot of each worker that answers. */
+  /** @param ask gets a snapshot of each worker that answers */
   constructor(ask: () => Promise<readonly Snapshot[]>) {
     this.#ask = ask
   }

@@ -1,11 +1,11 @@
-/** What the supervisor and its workers say to each other, over the channel that node:cluster opens between them. */
+/** The messages between the supervisor and its workers, over the channel that node:cluster opens. */
 import type { AddressInfo } from 'node:net'
 import type { LoadOptions } from '../config/index.ts'
 import type { Problem } from '../errors.ts'
 import type { Store } from '../types.ts'
 import type { Snapshot } from './gathered-metrics.ts'
 
-/** What a worker needs to read the configuration as the supervisor did: secrets come this way, never by the worker's environment. */
+/** What a worker needs to read the same configuration as the supervisor. Secrets are sent this way, never in the worker's environment. */
 export interface WorkerLoad {
   readonly file: string | undefined
   readonly env: Readonly<Record<string, string | undefined>>
@@ -31,17 +31,17 @@ export interface Intermediate {
   readonly der: Uint8Array
 }
 
-/** A worker has fetched revocation lists: what they say, by a digest of where they come from. */
+/** A worker has fetched revocation lists: what they say, with a digest of where they come from. */
 export interface Fetched {
   readonly kind: 'fetched'
   readonly source: string
   readonly statement: string
 }
 
-/** What workers tell for the sake of all. */
+/** Messages that concern all workers. */
 export type ToKnow = StoreQuestion | Intermediate | Fetched
 
-/** What workers have told of before one is started. */
+/** What the other workers have reported before this one is started. */
 export interface StartsWith {
   readonly intermediates: readonly Intermediate[]
   /** Of what fetched lists say. */
@@ -55,7 +55,7 @@ export type ToWorker =
       readonly load: WorkerLoad
       /** How many workers share the limits. */
       readonly workers: number
-      /** Hexadecimal: what session ticket keys are derived from, so that a session made by one worker is good for all. */
+      /** Session ticket keys are derived from it, so that all workers can resume each other's sessions. Hexadecimal. */
       readonly ticketSecret: string
       /** When the supervisor was started, in milliseconds since the epoch. */
       readonly startedAt: number
@@ -67,7 +67,7 @@ export type ToWorker =
   | { readonly kind: 'reload'; readonly id: number; readonly reason: string }
   | { readonly kind: 'metrics'; readonly id: number }
   | { readonly kind: 'stop' }
-  /** The answer to `ended`. What came before it, such as a connection handed over late, has been dealt with by then. */
+  /** The answer to `ended`. Whatever was sent before it, such as a connection that was handed over late, has been handled by then. */
   | { readonly kind: 'exit' }
 
 export type FromWorker =
@@ -76,6 +76,6 @@ export type FromWorker =
   | { readonly kind: 'refused'; readonly problems: readonly Problem[] }
   | { readonly kind: 'reloaded'; readonly id: number; readonly accepted: boolean }
   | { readonly kind: 'metrics'; readonly id: number; readonly metrics: Snapshot }
-  /** It has drained, and waits to be let go. */
+  /** The worker has drained and waits for `exit`. */
   | { readonly kind: 'ended'; readonly finished: boolean; readonly metrics: Snapshot }
   | { readonly kind: 'gone' }

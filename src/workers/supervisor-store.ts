@@ -6,8 +6,8 @@ import type { StoreAnswer, StoreQuestion } from './messages.ts'
 const ANSWER_TIME = 1000
 
 /**
- * The memory that all workers of one gateway share: it is their supervisor's. What one worker has revoked is revoked for all, and attempts are counted
- * wherever they are made.
+ * The store that all workers of a gateway share; it lives in their supervisor. A token that one worker revokes is revoked for all, and attempts are
+ * counted together.
  */
 export class SupervisorStore implements Store {
   readonly #ask: (question: StoreQuestion) => void
@@ -66,7 +66,7 @@ export class SupervisorStore implements Store {
   }
 }
 
-/** What the supervisor makes of a question, asking the store that it keeps. */
+/** Answers a worker's question from the supervisor's store. */
 export async function answerStore(store: Store, { id, operation, values }: StoreQuestion): Promise<StoreAnswer> {
   try {
     const ask = store[operation] as (...values: (string | number)[]) => unknown

@@ -27,28 +27,31 @@ interface Member {
   readonly worker: Worker
   readonly startedAt: number
   addresses: readonly AddressInfo[]
-  /** It was told to stop, so that its end is no accident. */
+  /** It was told to stop, so its end is expected. */
   leaving: boolean
   finished: boolean
-  /** What it had counted when it was last asked. */
+  /** Its counts when it was last asked. */
   metrics: Snapshot
 }
 
-/** How long a worker may take for an answer before it is passed over, in milliseconds: a reload must not wait for one that hangs. */
+/** How long a worker may take to answer before it is passed over, in milliseconds: one that hangs must not hold up a reload. */
 const ANSWER_TIME = 10_000
-/** The same for a scrape, for which Prometheus waits no longer than ten seconds: then what the worker had counted when it was last asked has to do. */
+/** The same for a scrape: Prometheus waits no longer than ten seconds. A worker that is late is shown with its counts of the last scrape. */
 const SNAPSHOT_TIME = 2000
 /** Of a worker, in milliseconds. */
 const SHORT_LIFE = 1000
-/** Of glibc's malloc: one for the thread that serves, one for V8's. More would keep what its compiler needed for a moment (docs/performance.md, "Memory"). */
+/**
+ * The arenas of glibc's malloc: one for the serving thread, one for V8's threads. With more, memory that V8's compiler needed briefly would stay
+ * allocated (docs/performance.md, "Memory").
+ */
 const ARENAS = '2'
-/** What OpenSSL is told before it serves, unless whoever starts the gateway says otherwise. */
+/** OpenSSL's configuration, unless the environment names another one. */
 const OPENSSL_CONFIGURATION = fileURLToPath(new URL('../../conf/openssl.cnf', import.meta.url))
 
 /**
- * Starts the workers, replaces those that die, and passes on reloads and the end. Connections are accepted here and handed to the workers in
- * turn (node:cluster's round robin), not by sockets of their own with SO_REUSEPORT: the kernel resets what waits in the queue of such a socket when
- * its worker ends, while nothing is lost here when workers are replaced.
+ * Starts the workers, replaces those that die, and passes on reloads and the stop. Connections are accepted here and passed to the workers in turn
+ * (node:cluster's round robin). With SO_REUSEPORT each worker would have a socket of its own, and when it ends the kernel resets the connections that
+ * wait in that socket's queue. Here nothing is lost when workers are replaced.
  */
 export class Supervisor {
   readonly #options: SupervisorOptions
@@ -70,7 +73,7 @@ export class Supervisor {
     this.#options = options
     this.#log = options.log
     cluster.schedulingPolicy = cluster.SCHED_RR
-    // Without a debugger to be opened by SIGUSR1, from the first moment (see bin/sallyport.js).
+    // SIGUSR1 must never open a debugger, from the first moment on (see bin/sallyport.js).
     const execArgv = [...process.execArgv, '--disable-sigusr1']
     cluster.setupPrimary({ silent: true, serialization: 'advanced', execArgv })
   }
@@ -84,7 +87,7 @@ export class Supervisor {
   async start(loaded: LoadedConfig): Promise<void> {
     watchOpenFiles(this.#log)
     this.#knowledge.apply(loaded)
-    // One alone first: where it cannot start, the others could not either, and each problem is told once.
+    // One alone first: if it cannot start, the others could not either, and each problem is reported once.
     await this.#add()
     try {
       await Promise.all(Array.from({ length: this.#options.workers - 1 }, () => this.#add()))
@@ -98,7 +101,10 @@ export class Supervisor {
     this.#log.info({ workers: this.#members.size }, 'ready')
   }
 
-  /** One worker after the other; where the first refuses, the others keep what they have too. One that says nothing is passed over. */
+  /**
+   * Reloads one worker after the other. Where the first refuses, the others keep their configuration too. A worker that does not answer is passed
+   * over.
+   */
   reload(reason: string): Promise<boolean> {
     return this.#inTurn(async () => {
       if (this.#draining) return false
@@ -118,7 +124,7 @@ export class Supervisor {
     })
   }
 
-  /** A new worker for each that serves now, from the program as it is on disk by then; the old one drains once the new one serves. */
+  /** Starts a new worker for each that serves now, with the program that is on disk by then. Each old one drains once its new one serves. */
   replaceAll(): Promise<boolean> {
     return this.#inTurn(async () => {
       for (const member of this.#active()) {
@@ -206,7 +212,7 @@ export class Supervisor {
     }
     this.#members.add(member)
     worker.once('exit', (code, signal) => this.#ended(member, signal ?? code))
-    // A stop that came while it started knew nothing of it.
+    // A stop that came meanwhile did not know of this worker.
     if (this.#draining) this.#dismiss(member)
     return member
   }
@@ -236,7 +242,7 @@ export class Supervisor {
     })
   }
 
-  /** Whole lines only: what two processes write into one pipe at once would be mixed up. */
+  /** Passes on whole lines only: parts of lines from two processes would be mixed up. */
   #relay({ process: child }: Worker): void {
     let rest = ''
     child.stdout?.setEncoding('utf8').on('data', (text: string) => {
@@ -247,7 +253,7 @@ export class Supervisor {
     child.stderr?.pipe(process.stderr, { end: false })
   }
 
-  /** Undefined where it does not answer in time, or ends. */
+  /** Asks a worker; undefined where it does not answer in time, or ends. */
   #ask({ worker }: Member, question: (id: number) => ToWorker, time = ANSWER_TIME): Promise<FromWorker | undefined> {
     const id = ++this.#questions
     return new Promise((resolve) => {
@@ -281,7 +287,7 @@ export class Supervisor {
     return this.#active().length > 0 ? { ready: true, reasons: [] } : { ready: false, reasons: ['no worker serves'] }
   }
 
-  /** The files of what was read last, also where it was refused: mending them is enough then. */
+  /** Watches the files of the configuration that was read last, even a refused one: mending them is then enough. */
   #watch(loaded: LoadedConfig): void {
     this.#watches = loaded.config?.reload.watch ?? this.#watches
     this.#files.watch(this.#watches && !this.#draining ? loaded.files : [])

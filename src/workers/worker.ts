@@ -1,4 +1,4 @@
-/** The side of a worker: a Server that does what its supervisor says. */
+/** The worker's side: a Server that does what its supervisor says. */
 import cluster, { type Worker as Self } from 'node:cluster'
 import { loadConfig } from '../config/index.ts'
 import { ConfigError } from '../errors.ts'
@@ -17,7 +17,7 @@ export function isWorker(): boolean {
   return cluster.isWorker
 }
 
-/** Waits for what the supervisor says, for as long as the process lives. Without its supervisor it ends: node:cluster sees to that. */
+/** Carries out the supervisor's messages for as long as the process lives. node:cluster ends it when its supervisor is gone. */
 export function serveAsWorker(): void {
   const self = cluster.worker as Self
   const say = (message: FromWorker, then?: () => void) => self.send(message, then)
@@ -39,7 +39,7 @@ export function serveAsWorker(): void {
     else if (order.kind === 'intermediate') common.intermediates.learn(readCertificate(order.der))
     else if (order.kind === 'statement') common.statements.learn(order.edition, order.source, order.statement)
     else if (order.kind === 'stop') await stop()
-    // Written last, so that node:cluster has given back every connection that came too late by the time this process ends.
+    // Sent last, so that node:cluster has returned every connection that came too late by the time this process ends.
     else if (order.kind === 'exit') say({ kind: 'gone' }, () => process.exit())
     else if (!server) return
     else if (order.kind === 'metrics') say({ kind: 'metrics', id: order.id, metrics: await server.snapshot() })
@@ -47,15 +47,15 @@ export function serveAsWorker(): void {
   }
   process.on('message', (order: ToWorker) => void carryOut(order))
   process.on('SIGTERM', () => void stop())
-  // A terminal sends these to the whole group; what they mean is for the supervisor to say.
+  // A terminal sends these signals to the whole process group; only the supervisor acts on them.
   for (const signal of ['SIGINT', 'SIGQUIT', 'SIGHUP', 'SIGUSR2'] as const) process.on(signal, () => {})
-  // Node would open its debugger to everybody on this machine.
+  // Without a listener, Node would open its debugger to everybody on this machine.
   process.on('SIGUSR1', () => {})
 }
 
 type Say = (message: FromWorker) => void
 
-/** What this worker knows with the others, and tells them. */
+/** What this worker shares with the others. */
 interface Common {
   readonly memory: SupervisorStore
   readonly intermediates: Intermediates

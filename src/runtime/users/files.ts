@@ -1,4 +1,4 @@
-/** The files of users of a configuration, each read once as long as it stays the same: a reload for another reason reads none of them again. */
+/** The files of users of a configuration. Each is read once while it stays the same, so that a reload for another reason reads none of them again. */
 import { statSync } from 'node:fs'
 import { Worker } from 'node:worker_threads'
 import type { Problem } from '../../errors.ts'
@@ -13,11 +13,11 @@ import { type LineFinding, readUsers, type UsersRead, type UsersWanted } from '.
 const SMALL = 64 * 1024
 const MOST_REPORTED = 20
 
-/** A mapper whose further rules stand in a file. */
+/** A mapper with further rules in a file. */
 export interface AwaitedUsers {
   readonly wanted: UsersWanted
   readonly mapper: RuleMapper
-  /** The authorities that are named so; empty for none. */
+  /** The authorities with this name; empty for none. */
   readonly issuersOf: (written: string) => readonly CertificateFacts[]
 }
 
@@ -56,7 +56,7 @@ export class UsersFiles {
     report(file, findings, reports)
   }
 
-  /** Forgets what nobody has asked for since the last time. */
+  /** Forgets files that nobody has asked for since the last call. */
   forgetUnused(): void {
     for (const key of this.#known.keys()) if (!this.#used.has(key)) this.#known.delete(key)
     this.#used = new Set()
@@ -83,7 +83,7 @@ export function readWhereItHoldsNobodyUp(wanted: UsersWanted): Promise<UsersRead
   return small ? readUsers(wanted) : readInThread(wanted)
 }
 
-/** The thread gets no part of the environment: secrets may stand there. */
+/** The thread gets no environment: it may hold secrets. */
 function readInThread(wanted: UsersWanted): Promise<UsersRead> {
   const extension = import.meta.url.slice(import.meta.url.lastIndexOf('.'))
   return new Promise((resolve) => {

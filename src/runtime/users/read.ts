@@ -1,4 +1,4 @@
-/** From a file of users to the table of their rules. Runs in a thread where the file is large. */
+/** Reads a file of users into a table of their rules. Runs in a thread where the file is large. */
 import { statSync } from 'node:fs'
 import { FILE_RULE } from '../../identity/mapping/filing.ts'
 import type { Finding } from '../../identity/mapping/rule.ts'
@@ -19,9 +19,9 @@ export interface UsersWanted extends Bounds {
 export interface UsersRead {
   /** Undefined where the file cannot be used. */
   readonly table: RuleTableParts | undefined
-  /** What is wrong, and what is worth knowing. */
+  /** Problems and warnings. */
   readonly findings: readonly LineFinding[]
-  /** The issuers that are named, with the line that does so first. */
+  /** The issuers that the file names, each with its first line. */
   readonly issuers: readonly (readonly [name: string, line: number])[]
   /** Differs where the file has changed. */
   readonly stamp: string
@@ -33,9 +33,9 @@ export interface LineFinding {
   readonly isFatal: boolean
 }
 
-/** A file with more that is wrong is another file. */
+/** Reading stops after this many: such a file is no file of users. */
 const MOST_FINDINGS = 1000
-/** Nobody trusts more authorities; and rules of one name and different issuers are compared with each other. */
+/** Nobody trusts more authorities. Rules with one name and different issuers are compared with each other, so their number is bounded. */
 const MOST_ISSUERS = 1000
 
 export async function readUsers(wanted: UsersWanted): Promise<UsersRead> {
@@ -45,7 +45,7 @@ export async function readUsers(wanted: UsersWanted): Promise<UsersRead> {
   try {
     stamp = stampOf(statSync(file))
     await reading.run()
-    // It would stay unseen until the next change where nobody watched it yet.
+    // The change would go unnoticed where the file was not watched yet.
     if (stampOf(statSync(file)) !== stamp) throw new UsersFileError('was changed while it was read; try again')
   } catch (error) {
     const { message, line } =
@@ -71,7 +71,7 @@ class Reading {
     this.#findings.push({ line, message, isFatal: true })
   }
 
-  /** First, as not all of the others are told. */
+  /** Put first, since not all of the others are shown. */
   failed(message: string, line: number | undefined): void {
     this.#findings.unshift({ line, message, isFatal: true })
   }

@@ -1,9 +1,9 @@
-/** What stands in a file of users, whichever way it is written. */
+/** The entries of a file of users, whatever its format. */
 import { constants } from 'node:fs'
 import { open } from 'node:fs/promises'
 import type { ReadRule } from '../../identity/mapping/filing.ts'
 
-/** How much of a file is read. */
+/** Limits on what is read of a file. */
 export interface Bounds {
   /** Bytes. */
   readonly maxSize: number
@@ -14,10 +14,10 @@ export interface Bounds {
 
 export type Mapping = 'strict' | 'nats'
 
-/** A user, or what is wrong with him. */
+/** A rule for a user, or what is wrong with the entry. */
 export type Entry = { readonly rule: ReadRule } | { readonly line: number | undefined; readonly mistake: string }
 
-/** What is wrong with the file as a whole: nothing after it is read. The message never repeats what stands there. */
+/** A problem of the whole file: nothing after it is read. The message never repeats the file's content. */
 export class UsersFileError extends Error {
   readonly line: number | undefined
 
@@ -38,10 +38,13 @@ export interface WrittenUser {
 /** Each is parsed in one go. */
 const CHUNK = 64 * 1024
 
-/** @throws UsersFileError where it is larger than allowed, whatever its size seemed to be */
+/**
+ * Reads a file in chunks.
+ * @throws UsersFileError where it turns out larger than allowed, whatever its size was before
+ */
 export async function* chunksOf(file: string, { maxSize }: Bounds): AsyncGenerator<Buffer> {
   let size = 0
-  // A pipe that nobody writes to would block a thread of the process for good.
+  // Opening a pipe that nobody writes to would block a thread of the process for good.
   const opened = await open(file, constants.O_RDONLY | constants.O_NONBLOCK)
   for await (const chunk of opened.createReadStream({ highWaterMark: CHUNK }) as AsyncIterable<Buffer>) {
     size += chunk.length

@@ -1,4 +1,4 @@
-/** Users in YAML: a list as `authorization.users` is one. It is read a slice of users at a time, so that its size is no matter. */
+/** Users in YAML: a list in the form of `authorization.users`. It is read in slices of some users at a time, so that its size does not matter. */
 import { LineCounter, parseDocument } from 'yaml'
 import { type Bounds, chunksOf, type Entry, entryOf, type Mapping, UsersFileError, type WrittenUser } from './rows.ts'
 
@@ -18,8 +18,8 @@ export async function* yamlEntries(file: string, mapping: Mapping, bounds: Bound
 }
 
 /**
- * A user of a list at the top begins with a hyphen at the start of a line, and none of what belongs to him stands there, be it in quotes or in a block
- * (YAML 1.2 8.2.1, 7.3): the file can be cut before each such line.
+ * Cuts the file before each line that begins with a hyphen. In a top-level list, only an entry's first line begins so: no other line of an entry can,
+ * not even in quotes or in a block (YAML 1.2 8.2.1, 7.3).
  */
 async function* slicesOf(file: string, bounds: Bounds): AsyncGenerator<Slice> {
   let slice: Slice | undefined
@@ -63,7 +63,7 @@ async function* linesOf(file: string, bounds: Bounds): AsyncGenerator<string> {
   if (rest !== '') yield rest
 }
 
-/** All values are text, whatever they look like, as in CSV; nothing may stand for something else. */
+/** As in CSV, all values are text, whatever they look like; aliases are not allowed. */
 function* entriesOf({ line, text }: Slice, mapping: Mapping): Generator<Entry> {
   const lines = new LineCounter()
   const document = parseDocument(text, { schema: 'failsafe', prettyErrors: false, lineCounter: lines })
@@ -89,7 +89,7 @@ function* entriesOf({ line, text }: Slice, mapping: Mapping): Generator<Entry> {
 
 const SETTINGS = ['user', 'certificate', 'groups', 'issuer']
 
-/** A text says what is wrong. */
+/** Returns a text that says what is wrong where it is no user. */
 function writtenUser(value: unknown, mapping: Mapping): WrittenUser | string {
   if (typeof value !== 'object' || value === null || Array.isArray(value))
     return 'is no user; write user: and, indented below it, certificate:'
