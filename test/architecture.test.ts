@@ -34,6 +34,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'open-files-watch': ['log', 'open-files', 'refusals'],
   refusals: [],
   'file-watch': [],
+  turns: [],
   garbage: [],
   refuse: ['header-values'],
   gateway: [],
@@ -89,6 +90,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   ],
   server: [
     'file-watch',
+    'turns',
     'garbage',
     'open-files-watch',
     'config',
@@ -106,6 +108,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'config',
     'admin',
     'file-watch',
+    'turns',
     'open-files-watch',
     'garbage',
     'log',

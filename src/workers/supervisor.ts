@@ -11,6 +11,7 @@ import { FileWatch } from '../file-watch.ts'
 import { collectSoon } from '../garbage.ts'
 import type { Log } from '../log.ts'
 import { watchOpenFiles } from '../open-files-watch.ts'
+import { Turns } from '../turns.ts'
 import { CommonKnowledge } from './common-knowledge.ts'
 import { GatheredMetrics, type Snapshot } from './gathered-metrics.ts'
 import type { FromWorker, ToWorker } from './messages.ts'
@@ -64,7 +65,7 @@ export class Supervisor {
   readonly #metrics = new GatheredMetrics(() => this.#snapshots())
   readonly #files = new FileWatch(() => void this.reload('files changed'))
   #questions = 0
-  #busy: Promise<unknown> = Promise.resolve()
+  readonly #turns = new Turns()
   #watches = true
   #admin: AdminServer | undefined
   #draining = false
@@ -106,7 +107,7 @@ export class Supervisor {
    * over.
    */
   reload(reason: string): Promise<boolean> {
-    return this.#inTurn(async () => {
+    return this.#turns.take(reason, async () => {
       if (this.#draining) return false
       let accepted = true
       for (const member of this.#active()) {
@@ -126,7 +127,7 @@ export class Supervisor {
 
   /** Starts a new worker for each that serves now, with the program that is on disk by then. Each old one drains once its new one serves. */
   replaceAll(): Promise<boolean> {
-    return this.#inTurn(async () => {
+    return this.#turns.take('replace', async () => {
       for (const member of this.#active()) {
         if (this.#draining) return false
         try {
@@ -164,12 +165,6 @@ export class Supervisor {
 
   #active(): Member[] {
     return [...this.#members].filter(({ leaving }) => !leaving)
-  }
-
-  #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const done = this.#busy.then(work)
-    this.#busy = done.catch(() => {})
-    return done
   }
 
   #dismiss(member: Member): void {

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { Agent } from 'node:https'
 import { constants } from 'node:os'
+import { setTimeout } from 'node:timers/promises'
 import { connect } from 'node:tls'
 import { beforeAll, expect, test } from '@jest/globals'
 import { temporaryFile } from '../support/folder.ts'
@@ -170,6 +171,28 @@ test('SIGUSR2 replaces all of them while no request is refused or lost, on new c
   await load.stop()
   expect(load.failures).toEqual([])
   expect(workersOf(gateway).filter((pid) => before.includes(pid))).toEqual([])
+})
+
+test('a storm of signals is one replacement more, and one reload: no queue of them forms', async () => {
+  const gateway = await scene.start({ workers: 2 })
+  const signal = async (name: NodeJS.Signals, times: number) => {
+    for (let i = 0; i < times; i++) {
+      gateway.child.process.kill(name)
+      // The system tells of several that are there at once only once.
+      await setTimeout(20)
+    }
+  }
+  const count = (msg: string) => gateway.log.filter((line) => line.msg === msg).length
+  await signal('SIGUSR2', 1)
+  await waitFor('a third worker', () => workersOf(gateway).length === 3)
+  await signal('SIGHUP', 5)
+  await signal('SIGUSR2', 5)
+  await waitFor('the reload', () => count('reloaded') === 2)
+  await waitFor('the last one', () => count('all workers were replaced') === 2)
+  // Whatever else were to be done would be done before it.
+  await gateway.reload()
+  await waitFor('the reload of both', () => count('reloaded') === 4)
+  expect(count('all workers were replaced')).toBe(2)
 })
 
 test('SIGTERM while they are replaced leaves none that takes new connections, and loses no request', async () => {
