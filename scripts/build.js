@@ -23,9 +23,10 @@ const httpByName = {
 
 const { metafile, outputFiles } = await build({
   absWorkingDir: root,
-  // The command line, and the programs of its threads: all in one folder, since they find each other beside themselves.
+  // The command line, what the health check asks, and the programs of its threads: all in one folder, since they find each other beside themselves.
   entryPoints: [
     'src/cli/main.ts',
+    'src/cli/admin-address.ts',
     'src/runtime/revocation-thread.ts',
     'src/runtime/users/users-thread.ts',
     'src/auth/passwords/hash-worker.ts',

@@ -69,7 +69,7 @@ const CODES = {
     status: 403,
     fault: 'client',
     title: 'Forbidden',
-    remedy: 'Ask the operator for the right to do this; the gateway knows who you are.',
+    remedy: 'This is refused to you; ask the operator for the right to do it.',
   },
   GW_ROUTE_NOT_FOUND: {
     status: 404,

@@ -24,7 +24,7 @@ listen, where each route leads, until when each certificate is valid, and what w
 
 Examples:
   sallyport check -c sallyport.yaml
-  sallyport check -c sallyport.yaml && kill -HUP "$(pidof sallyport)"`
+  sallyport check -c sallyport.yaml && systemctl reload sallyport    # or kill -HUP PID`
 
 async function check(file: string | undefined, env: NodeJS.ProcessEnv): Promise<boolean> {
   const loaded = loadConfig({ file, env })

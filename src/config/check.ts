@@ -88,7 +88,7 @@ class Checker {
 
   /** In place of a block, its defaults, so that the rest can be checked; in place of an item, nothing. */
   *#noBlock(schema: z.ZodObject, path: string): Slices<unknown> {
-    this.#wrong(path, `expected a map with settings such as "${Object.keys(schema.shape)[0]}: …"`)
+    this.#wrong(path, `expected a map with settings such as ${namesIn(schema)}`)
     return path === '' || path.endsWith(']') ? WRONG : yield* this.#object(schema, {}, path)
   }
 
@@ -102,8 +102,8 @@ class Checker {
     const element = schema.element as z.ZodType
     const declared = declarationOf(element)
     if (!Array.isArray(value)) {
-      const of = field ? `, each ${field.kind.expected}` : ''
-      const example = this.#asList(value, field, path)
+      const of = field ? `, each ${field.kind.expected}` : ofMaps(element)
+      const example = field ? this.#asList(value, field, path) : '[{ … }]'
       this.#wrong(path, `expected a list${of}: write ${example}, or one item a line after "- "`)
       return field ? WRONG : []
     }
@@ -183,6 +183,18 @@ class Checker {
     this.#context.report(path, message)
     return WRONG
   }
+}
+
+/** Enough to see what sort of thing is meant. */
+const SOME_NAMES = 6
+
+function namesIn({ shape }: z.ZodObject): string {
+  return Object.keys(shape).slice(0, SOME_NAMES).join(', ')
+}
+
+function ofMaps(element: z.ZodType): string {
+  const { inner } = declarationOf(element)
+  return inner instanceof z.ZodObject ? ` of maps with settings such as ${namesIn(inner)}` : ''
 }
 
 /** The only word there is stands in the message already. */

@@ -21,6 +21,7 @@ export const KONG_WORDS: Remedies = [
   ['sources destinations', 'remove it: it is for TCP; allow and deny have addresses'],
   ['expression priority', 'write hosts, paths, methods and headers: expressions are not read'],
   ['tls_sans', "write proxy_ssl_name, the name that the API's certificate must hold"],
+  ['consumers', 'of a consumer group: write groups, a list of names, at each of these consumers'],
   ['vaults', `remove it: ${NO_VAULT}`],
   ['keys key_sets jwt_secrets', 'write auth.jwt_issuers, with the keys as a file or the jwks_uri'],
   ['hmacauth_credentials oauth2_credentials', NO_METHOD],

@@ -19,7 +19,10 @@ const UNTOUCHED = 'leave it to the API: bodies and headers of its answers pass a
 export const NGINX_WORDS: Readonly<Record<string, Remedies>> = {
   'Blocks and listening': [
     ['http stream events', 'leave it out: what stands in it goes into listeners, proxy and services'],
-    ['server', 'write an item of listeners[].servers, and its locations as routes of services'],
+    [
+      'server',
+      'write an item of listeners[].servers, and its locations as routes of services; of an upstream, an item of its targets',
+    ],
     ['listen', 'write it at the listener, in whose servers this one stands'],
     ['server_name', 'write server_names, a list'],
     ['ssl', 'remove it: every listener speaks TLS'],
@@ -75,7 +78,7 @@ export const NGINX_WORDS: Readonly<Record<string, Remedies>> = {
     ],
     [
       'allow deny',
-      'write allow: [{ addresses: [10.0.0.0/8] }] at a service or route: who is not among them is refused; deny likewise',
+      'write allow: [{ addresses: [10.0.0.0/8] }] at a service or route: who is not among them is refused; deny likewise; allow: [] for deny all',
     ],
     ['satisfy', 'write rules at a service or route: one of them must be satisfied, with all of its methods'],
     [
@@ -84,9 +87,12 @@ export const NGINX_WORDS: Readonly<Record<string, Remedies>> = {
     ],
     ['auth_jwt auth_jwt_key_file', 'write rules: [[token]] at a service or route, and auth.jwt_issuers'],
     ['auth_delay', 'write lockout in auth: failed attempts make wait, the longer the more there are'],
-    ['limit_except', 'write allow: [{ methods: [GET] }] at a service or route: other methods are refused'],
+    ['limit_except', 'write allow: [{ methods: [GET, HEAD] }] at a service or route: other methods are refused'],
     ['auth_request', 'write a plugin (docs/plugins.md): method_plugins or authorization_plugins'],
-    ['rewrite set break', 'remove it: requests keep their path, apart from strip_path and the path of a service'],
+    [
+      'rewrite set break',
+      'remove it: requests keep their path; for ^/old/(.*) to /new/$1 write a service whose url has the path /new/, with a route for [/old/] and strip_path: true',
+    ],
     ['root alias index try_files autoindex', 'remove it: files are served by an API behind the gateway'],
   ],
   'APIs behind it': [
@@ -122,7 +128,10 @@ export const NGINX_WORDS: Readonly<Record<string, Remedies>> = {
       'proxy_buffering proxy_request_buffering proxy_buffers proxy_buffer_size proxy_busy_buffers_size proxy_max_temp_file_size proxy_temp_path',
       STREAMS,
     ],
-    ['proxy_next_upstream proxy_next_upstream_tries proxy_next_upstream_timeout', 'write retries at the service'],
+    [
+      'proxy_next_upstream proxy_next_upstream_tries proxy_next_upstream_timeout',
+      'write retries at the service, the attempts after the first: 1 for two servers',
+    ],
     ['keepalive', 'write upstream_keepalive_pool_size in proxy'],
     ['max_conns', 'write upstream_max_connections in proxy, for each target'],
     ['down', 'write weight: 0 at the target'],

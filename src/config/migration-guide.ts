@@ -111,7 +111,10 @@ What is not the same with the same words:
 - \`strip_path\` is on, as in Kong: \`strip_path: false\` is nginx's \`proxy_pass\` without a path.
 - \`location /api/\` of nginx answers \`/api\` with 301 to \`/api/\`; a route with \`paths: [/api/]\` does not take it.
 - \`preserve_host: true\` is \`proxy_set_header Host $http_host\`, with the port; \`$host\` has none.
-- A \`~\` path is anchored at its start. nginx's \`location ~ \\.php$\` is \`~/.*\\.php$\`.
+- A \`~\` path is anchored at its start. nginx's \`location ~ \\.php$\` is \`~/.*\\.php$\`, and \`location ~* \\.php$\` is \`~/.*\\.(?i:php)$\`.
+- Paths reach the API as they are matched: \`//\` is one slash, \`%61\` is \`a\`. Those with dot segments, or an encoded slash, are refused with 400.
+- An attempt that timed out is repeated as one that failed, up to \`retries\` times (5, as in Kong), where that does no harm: each has a \`read_timeout\` of its own. nginx asks each server of an upstream once.
+- \`default_server\` chooses certificate and trust for names that no server has. A route with \`hosts\` answers for no other name: leave \`hosts\` out where it shall.
 - A route with \`ssl_verify_client: on\` answers without a certificate what a server with it does, 400. \`allow\` answers 403.
 - Kong's timeouts (\`connect_timeout\`, \`read_timeout\`, \`write_timeout\`) are milliseconds.
 - Names of users that \`map $ssl_client_s_dn\` gave are [users](users.md) here.

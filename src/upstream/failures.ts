@@ -61,5 +61,23 @@ function describe(error: SystemError): string {
   if (error instanceof AggregateError) return error.errors.slice(0, MOST_ADDRESSES).map(describe).join('; ')
   // OpenSSL's message has a thread, a file and a line of its source around the reason; the cause keeps them.
   const said = error.code?.startsWith('ERR_SSL_') ? (error.reason ?? error.message) : error.message
-  return error.code && !said.includes(error.code) ? `${said} (${error.code})` : said
+  const [reason = ''] = said.split(NODES_ADVICE)
+  const whole = error.code && !reason.includes(error.code) ? `${reason} (${error.code})` : reason
+  const remedy = remedyFor(error.code ?? '')
+  return remedy === undefined ? whole : `${whole}; ${remedy}`
+}
+
+/** It is about a flag of Node's, which would trust whatever the system does; what we trust is a setting. */
+const NODES_ADVICE = '; if the root CA is installed locally'
+
+/** What the operator may have to set, where a code leaves little else. */
+function remedyFor(code: string): string | undefined {
+  if (/^(UNABLE_TO_(GET_ISSUER|VERIFY_LEAF)|SELF_SIGNED|DEPTH_ZERO_SELF)/.test(code))
+    return 'does proxy_ssl_trusted_certificate, or ca_certificates of the service, hold its authority?'
+  if (code === 'ERR_TLS_CERT_ALTNAME_INVALID')
+    return 'proxy_ssl_name is the name that it must hold, where another is meant'
+  if (code.endsWith('_ALERT_CERTIFICATE_REQUIRED')) return 'proxy_ssl_certificate is what it is shown'
+  if (/^ERR_SSL_(WRONG_VERSION_NUMBER|PACKET_LENGTH_TOO_LONG|RECORD_LAYER_FAILURE)$/.test(code))
+    return 'does it speak plain HTTP, http:// in its url?'
+  return undefined
 }

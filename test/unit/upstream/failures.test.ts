@@ -60,7 +60,29 @@ describe('what the log is told', () => {
       '40E3C286FE7E0000:error:0A00045C:SSL routines:ssl3_read_bytes:tlsv13 alert certificate required:a.c:9:\n'
     const reason = 'tlsv13 alert certificate required'
     const error = Object.assign(new Error(message), { code: 'ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED', reason })
-    expect(upstreamFailure(error, 'api:443').detail).toBe(`api:443: ${reason} (${error.code})`)
+    expect(upstreamFailure(error, 'api:443').detail).toBe(
+      `api:443: ${reason} (${error.code}); proxy_ssl_certificate is what it is shown`,
+    )
+  })
+  test.each([
+    [
+      'SELF_SIGNED_CERT_IN_CHAIN',
+      'does proxy_ssl_trusted_certificate, or ca_certificates of the service, hold its authority?',
+    ],
+    [
+      'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
+      'does proxy_ssl_trusted_certificate, or ca_certificates of the service, hold its authority?',
+    ],
+    ['ERR_TLS_CERT_ALTNAME_INVALID', 'proxy_ssl_name is the name that it must hold, where another is meant'],
+    ['ERR_SSL_WRONG_VERSION_NUMBER', 'does it speak plain HTTP, http:// in its url?'],
+  ])('what to set after %s', (code, remedy) => {
+    expect(failed(code, 'no').detail).toBe(`api:443: no (${code}); ${remedy}`)
+  })
+  test("none of Node's advice about its own flags", () => {
+    const said =
+      'self-signed certificate; if the root CA is installed locally, try running Node.js with --use-system-ca'
+    const { detail } = failed('DEPTH_ZERO_SELF_SIGNED_CERT', said)
+    expect(detail).toMatch(/^api:443: self-signed certificate \(DEPTH_ZERO_SELF_SIGNED_CERT\); does /)
   })
   test('no code twice', () => {
     expect(failed('ECONNREFUSED', 'connect ECONNREFUSED 127.0.0.1:1').detail).toBe(
