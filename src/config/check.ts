@@ -20,6 +20,8 @@ export interface CheckContext {
 }
 
 const WRONG = Symbol('wrong')
+/** Items of a list with one value each that are checked in one go: a pause costs all generators that wait for this one. */
+const LEAVES = 32
 
 /** Reads `value` as `schema` says and reports what is wrong with it. The result is whole only if nothing was reported. */
 export function* checkAgainst<S extends z.ZodType>(
@@ -40,15 +42,21 @@ class Checker {
   }
 
   *value(declared: Declaration, written: unknown, path: string, ofKong: boolean): Slices<unknown> {
-    const { inner, fallback, field } = declared
+    const { inner, field } = declared
+    if (!declared.isBlock) return this.#single(declared, written, path, ofKong)
     // An empty block is usual where its lines are commented out; an empty value is more likely a mistake, except to Kong.
-    const given = written === null && (declared.isBlock || ofKong) ? undefined : written
-    const value = given === undefined ? fallback : given
+    const value = written ?? declared.fallback
     if (value === undefined) return this.#absent(declared, path)
     if (inner instanceof z.ZodObject) return yield* this.#object(inner, value, path)
     if (inner instanceof z.ZodArray) return yield* this.#array(inner, field, value, path, ofKong)
-    if (inner instanceof z.ZodRecord) return yield* this.#record(inner, field, value, path)
-    return this.#leaf(inner, field, value, path)
+    return yield* this.#record(inner as z.ZodRecord, field, value, path)
+  }
+
+  #single(declared: Declaration, written: unknown, path: string, ofKong: boolean): unknown {
+    const given = written === null && ofKong ? undefined : written
+    const value = given === undefined ? declared.fallback : given
+    if (value === undefined) return this.#absent(declared, path)
+    return this.#leaf(declared.inner, declared.field, value, path)
   }
 
   #absent({ isOptional, field }: Declaration, path: string): unknown {
@@ -66,10 +74,10 @@ class Checker {
     }
     for (const [key, declared] of settings) {
       const given = value[key]
-      const found =
-        given === undefined && declared.standard
-          ? declared.standard.value
-          : yield* this.value(declared, given, pathTo(path, key), ofKong)
+      let found: unknown
+      if (given === undefined && declared.standard) found = declared.standard.value
+      else if (!declared.isBlock) found = this.#single(declared, given, pathTo(path, key), ofKong)
+      else found = yield* this.value(declared, given, pathTo(path, key), ofKong)
       if (found === WRONG) this.#context.broken.add(result)
       else if (found !== undefined) result[key] = found
     }
@@ -112,7 +120,7 @@ class Checker {
       const inner = pathTo(path, items.length)
       if (field) items.push(this.#leaf(element, field, item, inner))
       else items.push(yield* this.value(declared, item ?? null, inner, ofKong))
-      yield
+      if (!field || items.length % LEAVES === 0) yield
     }
     if (!field) return items.filter((item) => item !== WRONG)
     return items.includes(WRONG) ? WRONG : items

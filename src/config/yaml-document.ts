@@ -15,6 +15,8 @@ import type { Slices } from '../slices.ts'
 
 /** Items of a list that become nodes in one go. */
 const CHUNK = 20
+/** Lexemes that are read in one go, a tenth of a millisecond: each pause costs all generators that wait for this one. */
+const LEXEMES = 32
 
 // Duplicate keys are found by our reader: the library's own search takes quadratic time.
 const OPTIONS = { prettyErrors: false, uniqueKeys: false, logLevel: 'error', merge: false } as const
@@ -33,11 +35,12 @@ export function* parseDocument(text: string, lines: LineCounter): Slices<Documen
   const parser = new Parser(lines.addNewLine)
   const tokens: CST.Token[] = []
   let isPlain = true
+  let read = 0
   lines.addNewLine(0)
   for (const lexeme of new Lexer().lex(text)) {
     if (FAR_REACHING.test(lexeme)) isPlain = false
     for (const token of parser.next(lexeme)) tokens.push(token)
-    yield
+    if (++read % LEXEMES === 0) yield
   }
   tokens.push(...parser.end())
   const lists = isPlain ? tokens.flatMap(takeLongLists) : []

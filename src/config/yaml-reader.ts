@@ -9,6 +9,7 @@ import {
   isSeq,
   LineCounter,
   type Node,
+  type Scalar,
   visit,
   type YAMLError,
   type YAMLMap,
@@ -26,6 +27,8 @@ export type Tree = Record<string, unknown>
 const MOST_VALUES = 1_000_000
 const DEEPEST = 64
 const MOST_SYNTAX_PROBLEMS = 20
+/** Values of a list that are read in one go where they hold no others: a pause costs all generators that wait for this one. */
+const LEAVES = 32
 
 export interface YamlOptions {
   readonly source: string
@@ -143,16 +146,24 @@ class Reader {
   }
 
   *#value(node: unknown, path: string, depth: number): Slices<unknown> {
+    if (isScalar(node)) return this.#scalar(node, path, depth)
+    this.#count(depth)
+    if (isAlias(node)) return yield* this.#alias(node, path, depth)
+    if (isMap(node)) return yield* this.#map(node, path, depth)
+    return isSeq(node) ? yield* this.#items(node.items, path, depth) : null
+  }
+
+  #scalar({ value }: Scalar, path: string, depth: number): unknown {
+    this.#count(depth)
+    return typeof value === 'string' ? this.#options.expand(value, path) : value
+  }
+
+  #count(depth: number): void {
     this.#values++
     if (this.#values > MOST_VALUES)
       throw new TooMuch(`holds more than ${MOST_VALUES} values once its aliases (*) are written out`)
     if (depth > DEEPEST)
       throw new TooMuch(`is nested more than ${DEEPEST} deep; does an alias (*) stand inside its own anchor (&)?`)
-    if (isAlias(node)) return yield* this.#alias(node, path, depth)
-    if (isMap(node)) return yield* this.#map(node, path, depth)
-    if (isSeq(node)) return yield* this.#items(node.items, path, depth)
-    if (!isScalar(node)) return null
-    return typeof node.value === 'string' ? this.#options.expand(node.value, path) : node.value
   }
 
   *#alias(alias: Alias, path: string, depth: number): Slices<unknown> {
@@ -168,9 +179,10 @@ class Reader {
     for (const node of nodes) {
       const inner = pathTo(path, items.length)
       const spot = this.#spots.begin(startOf(node))
-      items.push(yield* this.#value(node, inner, depth + 1))
+      const isLeaf = isScalar(node)
+      items.push(isLeaf ? this.#scalar(node, inner, depth + 1) : yield* this.#value(node, inner, depth + 1))
       this.#spots.end(spot)
-      yield
+      if (!isLeaf || items.length % LEAVES === 0) yield
     }
     return items
   }
@@ -189,7 +201,8 @@ class Reader {
       const inner = pathTo(path, key)
       if (key in tree) this.#report(pair.key, inner, 'is written twice; keep one of them')
       const spot = this.#spots.begin(startOf(pair.key), key)
-      tree[key] = yield* this.#value(pair.value, inner, depth + 1)
+      const { value } = pair
+      tree[key] = isScalar(value) ? this.#scalar(value, inner, depth + 1) : yield* this.#value(value, inner, depth + 1)
       this.#spots.end(spot)
     }
     return Object.assign(emptyTree(), ...merged.reverse(), tree)
