@@ -24,32 +24,53 @@ const OPTIONS = { prettyErrors: false, uniqueKeys: false, logLevel: 'error', mer
 /** What anchors, aliases, tags and directives begin with: they mean something beyond the item that they stand in. */
 const FAR_REACHING = /^[&*!%]/
 
-/** A list of which only the last items are left in their place: what follows it is judged by where it ends. */
+/** How deep in the file a long list may stand, and how many of them: a hostile file must not be searched again and again. What is beyond becomes nodes with all the rest. */
+const DEEPEST = 16
+const MOST_LISTS = 1000
+
+/** A list that is becoming nodes while what follows it is still being read. */
 interface LongList {
   readonly token: CST.BlockSequence
-  readonly items: CST.BlockSequence['items']
+  readonly nodes: unknown[]
 }
 
 /** @throws RangeError where it is nested too deeply: the library calls itself for each level */
 export function* parseDocument(text: string, lines: LineCounter): Slices<Document.Parsed> {
+  // Where something is wrong depends on what stands before it: then nobody waits for a configuration, and all is told as the library tells it.
+  return (yield* inParts(text, lines)) ?? (yield* asAWhole(text, lines))
+}
+
+/** Undefined where it takes the whole document to read it. */
+function* inParts(text: string, lines: LineCounter): Slices<Document.Parsed | undefined> {
   const parser = new Parser(lines.addNewLine)
+  const lists = new LongLists()
   const tokens: CST.Token[] = []
-  let isPlain = true
   let read = 0
   lines.addNewLine(0)
   for (const lexeme of new Lexer().lex(text)) {
-    if (FAR_REACHING.test(lexeme)) isPlain = false
+    if (FAR_REACHING.test(lexeme)) return undefined
+    for (const token of parser.next(lexeme)) tokens.push(token)
+    if (++read % LEXEMES !== 0) continue
+    if (!lists.take(parser.stack)) return undefined
+    yield
+  }
+  tokens.push(...parser.end())
+  const document = compose(tokens, text)
+  if (document.errors.length + document.warnings.length > 0) return undefined
+  return lists.putBack(document.contents) ? document : undefined
+}
+
+function* asAWhole(text: string, lines: LineCounter): Slices<Document.Parsed> {
+  lines.lineStarts.length = 0
+  const parser = new Parser(lines.addNewLine)
+  const tokens: CST.Token[] = []
+  let read = 0
+  lines.addNewLine(0)
+  for (const lexeme of new Lexer().lex(text)) {
     for (const token of parser.next(lexeme)) tokens.push(token)
     if (++read % LEXEMES === 0) yield
   }
   tokens.push(...parser.end())
-  const lists = isPlain ? tokens.flatMap(takeLongLists) : []
-  const document = compose(tokens, text)
-  let isWhole = true
-  for (const list of lists) isWhole = (yield* putBack(document, list)) && isWhole
-  if (isWhole && (lists.length === 0 || document.errors.length + document.warnings.length === 0)) return document
-  // Where something is wrong depends on what stands before it: then nobody waits for a configuration, and all is told as the library tells it.
-  for (const { token, items } of lists) token.items = items
   return compose(tokens, text)
 }
 
@@ -60,45 +81,72 @@ function compose(tokens: readonly CST.Token[], text: string): Document.Parsed {
   return document as Document.Parsed
 }
 
-/** So that the others can become nodes later, a few at a time. A list in an item of a long list is not looked for. */
-function takeLongLists(token: CST.Token | null | undefined): LongList[] {
-  if (token?.type === 'document') return takeLongLists(token.value)
-  if (token?.type !== 'block-map' && token?.type !== 'block-seq') return []
-  if (token.type === 'block-map' || token.items.length <= CHUNK) {
-    return token.items.flatMap(({ value }) => takeLongLists(value))
-  }
-  const { items } = token
-  token.items = items.slice(-CHUNK)
-  return [{ token, items }]
-}
+/**
+ * The items of long lists become nodes as soon as they have been read, and nothing else is kept of them: the library's tokens of ten thousand routes are a hundred
+ * megabytes, which the garbage collector would copy again and again.
+ */
+class LongLists {
+  /** In the order of the file. */
+  #all: LongList[] = []
 
-function listAt(node: unknown, offset: number): YAMLSeq | undefined {
-  if (isSeq(node) && node.range?.[0] === offset) return node
-  const inner = isMap(node) ? node.items.map(({ value }) => value) : isSeq(node) ? node.items : []
-  for (const each of inner) {
-    const found = listAt(each, offset)
-    if (found) return found
+  /** @param open what the parser has begun and not ended, the outermost first. @returns false where something is wrong with the items */
+  take(open: readonly CST.Token[]): boolean {
+    // A list in an item of a long list goes with its item.
+    const token = open.slice(0, DEEPEST).find(isLong)
+    if (!token || (this.#all.length >= MOST_LISTS && !this.#all.some((list) => list.token === token))) return true
+    return this.#takeFrom(token)
   }
-  return undefined
-}
 
-/** False where there is no list any more, since something before it is wrong. */
-function* putBack(document: Document.Parsed, { token, items }: LongList): Slices<boolean> {
-  const list = listAt(document.contents, token.offset)
-  if (!list) return false
-  const last = list.items
-  list.items = []
-  for (let from = 0; from < items.length - CHUNK; from += CHUNK) {
-    const part = { ...token, items: items.slice(from, Math.min(from + CHUNK, items.length - CHUNK)) }
-    for (const each of new Composer(OPTIONS).compose([
+  /** All but the last: what follows a list is judged by where it ends. */
+  #takeFrom(token: CST.BlockSequence): boolean {
+    const part = { ...token, items: token.items.splice(0, token.items.length - CHUNK) }
+    const [document] = new Composer(OPTIONS).compose([
       { type: 'document', offset: token.offset, start: [], value: part },
-    ])) {
-      if (isSeq(each.contents)) for (const item of each.contents.items) list.items.push(item)
-      document.errors.push(...each.errors)
-      document.warnings.push(...each.warnings)
+    ])
+    if (!document || !isSeq(document.contents) || document.errors.length + document.warnings.length > 0) return false
+    // What had been taken from lists in these items before so many of them were known.
+    const next = token.items[0]?.start[0]?.offset ?? 0
+    const isWithin = ({ token: { offset } }: LongList) => offset > token.offset && offset < next
+    const within = this.#all.filter(isWithin)
+    if (within.length > 0) {
+      if (!fill(within, document.contents)) return false
+      this.#all = this.#all.filter((list) => !isWithin(list))
     }
-    yield
+    this.#nodesOf(token).push(...document.contents.items)
+    return true
   }
-  for (const item of last) list.items.push(item)
-  return true
+
+  #nodesOf(token: CST.BlockSequence): unknown[] {
+    const known = this.#all.find((list) => list.token === token)
+    if (known) return known.nodes
+    const list = { token, nodes: [] }
+    this.#all.push(list)
+    return list.nodes
+  }
+
+  putBack(contents: unknown): boolean {
+    return fill(this.#all, contents)
+  }
+}
+
+function isLong(token: CST.Token): token is CST.BlockSequence {
+  return token.type === 'block-seq' && token.items.length > 2 * CHUNK
+}
+
+/** False where there is no such list any more, since something before it is wrong. */
+function fill(lists: readonly LongList[], contents: unknown): boolean {
+  const wanted = new Map(lists.map(({ token, nodes }) => [token.offset, nodes]))
+  // All are looked for before one of them is long again.
+  const found = [...seqsOf(contents)].flatMap((seq) => {
+    const nodes = wanted.get(seq.range?.[0] ?? -1)
+    return nodes ? [{ seq, nodes }] : []
+  })
+  for (const { seq, nodes } of found) seq.items = [...nodes, ...seq.items]
+  return found.length === wanted.size
+}
+
+function* seqsOf(node: unknown): Generator<YAMLSeq> {
+  if (isSeq(node)) yield node
+  const inner = isMap(node) ? node.items.map(({ value }) => value) : isSeq(node) ? node.items : []
+  for (const each of inner) yield* seqsOf(each)
 }

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
-import { type Document, LineCounter, parseDocument as parseAtOnce } from 'yaml'
+import { type Document, Lexer, LineCounter, parseDocument as parseAtOnce } from 'yaml'
 import { parseDocument } from '../../../src/config/yaml-document.ts'
 import { atOnce } from '../../../src/slices.ts'
 
@@ -55,9 +55,34 @@ describe('a document that is read in slices is the one that is read at once', ()
       'a long list in a list',
       `a:\n  - name: b\n    routes:\n${list(50, (i) => `      - { x: ${i} }`)}\n    c: 1\n  - ${'-'} 1\n`,
     ],
+    [
+      'long lists in the items of a long list',
+      `a:\n${list(60, (i) => `  - name: n${i}\n    routes:\n${list(i % 7 === 0 ? 50 : 2, (j) => `      - { x: ${j} }`)}`)}\nb: 1\n`,
+    ],
+    [
+      'a long list in the last item of a long list',
+      `${list(100, (i) => `- ${i}`)}\n-\n${list(100, (i) => `  - ${i}`)}\n`,
+    ],
+    ['an anchor far behind a long list', `a:\n${list(90, (i) => `  - ${i}`)}\nb: &x 1\nc: *x\n`],
+    ['a mistake far behind a long list', `a:\n${list(90, (i) => `  - ${i}`)}\nb: [1\nc: 1\n`],
+    ['a mistake in the middle of a long list', `a:\n${list(90, (i) => `  - ${i === 30 ? '{ x: [ }' : i}`)}\nb: 1\n`],
     ['a list at the root', list(60, (i) => `- ${i}`)],
   ])('%s', (_what, text) => {
     expect(inSlices(text)).toEqual(whole(text))
+  })
+
+  test('and plain ones are read once', () => {
+    const routes = list(50, (j) => `      - { x: ${j} }`)
+    const text = `a:\n${list(60, (i) => `  - name: n${i}\n    routes:\n${routes}`)}\nb: 1\n`
+    const reading = parseDocument(text, new LineCounter())
+    let pauses = 0
+    while (!reading.next().done) pauses++
+    expect(pauses).toBe(Math.floor([...new Lexer().lex(text)].length / 32))
+  })
+
+  test('with more long lists than are read one by one', () => {
+    const text = list(1010, (i) => `k${i}:\n${list(45, (j) => `- ${j}`)}`)
+    expect(JSON.stringify(inSlices(text))).toBe(JSON.stringify(whole(text)))
   })
 
   test('whatever stands in it', () => {
