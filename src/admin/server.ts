@@ -1,10 +1,10 @@
-/** The admin listener: health, readiness and metrics, over plain HTTP. It only tells, and nothing that is secret. */
+/** The admin listener: health, readiness and metrics over plain HTTP. It is read-only and shows nothing secret. */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { isIP, type Socket } from 'node:net'
 
 export interface Readiness {
   readonly ready: boolean
-  /** Why not, or what is worth knowing; shown to whoever asks. */
+  /** Why it is not ready, or a warning; shown to every client. */
   readonly reasons: readonly string[]
 }
 
@@ -12,11 +12,11 @@ export interface AdminOptions {
   /** As src/metrics.ts makes them. */
   readonly metrics: { readonly contentType: string; text(): Promise<string> }
   readonly ready: () => Readiness
-  /** Told of what nobody foresaw; the client only learns that it happened. */
+  /** Called with an unforeseen error; the client only learns that there was one. */
   readonly failed?: (error: unknown) => void
 }
 
-/** Not listening yet: the caller says where, and closes it. */
+/** Does not listen yet: the caller chooses the address, and closes the server. */
 export function createAdminServer(options: AdminOptions): Server {
   const text = oneAtATime(() => options.metrics.text())
   const server = createServer(LIMITS, (request, response) => {
@@ -96,12 +96,12 @@ async function answer(
 }
 
 /**
- * Guards a loopback listener against DNS rebinding: a page in a browser on this machine may point its own domain name to 127.0.0.1 and would then be
- * allowed to read the answers. Its Host is then that name, while an address or `localhost` cannot be taken over.
+ * Protects a loopback listener against DNS rebinding: a page in a browser on this machine can point its own domain name to 127.0.0.1 and could then
+ * read the answers. Its Host is that domain name, so only an address or `localhost` is accepted.
  */
 function mayAsk(server: Server, host: string | undefined): boolean {
   const address = server.address()
-  // A browser cannot reach a Unix socket, and always sends Host.
+  // Browsers cannot reach a Unix socket, and always send Host.
   if (host === undefined || address === null || typeof address === 'string' || !isLoopback(address.address)) return true
   const name = host.replace(/:\d*$/, '').toLowerCase()
   const bare = name.startsWith('[') && name.endsWith(']') ? name.slice(1, -1) : name

@@ -24,7 +24,7 @@ export async function startAdmin(
     ready,
     failed: (err) => log.error({ err }, 'the admin failed to answer'),
   })
-  // In a worker's supervisor or alone: never shared between processes.
+  // It runs in the supervisor or in a single process, and is never shared between processes.
   const address = await bind(admin, 'path' in listen ? listen : { ...listen, exclusive: true }).catch((error) => {
     throw listenProblem('admin.listen', where, error)
   })

@@ -1,7 +1,7 @@
 /** Client addresses as they stand in X-Forwarded-For. */
 import { isIP } from 'node:net'
 
-/** An address as people write it: an IPv4-mapped IPv6 address (RFC 4291 2.5.5.2) as IPv4, no zone, lower case. */
+/** An address in its usual form: an IPv4-mapped IPv6 address (RFC 4291 2.5.5.2) as IPv4, without a zone, in lower case. */
 export function plainAddress(address: string): string {
   const zone = address.indexOf('%')
   const bare = (zone === -1 ? address : address.slice(0, zone)).toLowerCase()
@@ -22,8 +22,8 @@ function forwardedAddress(entry: string): string | undefined {
 }
 
 /**
- * The nearest address that is not one of our own proxies: from the right, the first that is not trusted. An entry that is no address ends
- * the search, since whoever wrote what stands left of it is unknown.
+ * The nearest address that is not one of our own proxies: the first from the right that is not trusted. An entry that is no address ends the search,
+ * since it is unknown who wrote the entries to its left.
  */
 export function nearestUntrusted(
   peer: string,

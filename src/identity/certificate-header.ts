@@ -1,4 +1,4 @@
-/** The client's certificate in a header, as a load balancer in front writes it that has ended the client's TLS. */
+/** Reads the client's certificate from a header, as written by a load balancer that has terminated the client's TLS. */
 import { GatewayError } from '../errors.ts'
 import { type CertificateFacts, readCertificate } from '../tls-cert-utils/certificate.ts'
 import { CertificateError } from '../tls-cert-utils/certificate-error.ts'
@@ -12,18 +12,21 @@ export type CertificateHeaderFormat = 'url_encoded' | 'base64_encoded' | 'pem' |
 export type SentCertificates = readonly [CertificateFacts, ...CertificateFacts[]]
 
 export interface CertificateHeader {
-  /** The headers that it reads, which are the load balancer's to write and nobody else's. */
+  /** The headers that it reads. Only the load balancer may write them. */
   readonly names: readonly string[]
-  /** Their values in this request; undefined where there are none, or empty ones. @throws GatewayError GW_BAD_REQUEST where one is there twice */
+  /**
+   * Their values in this request; undefined where there are none, or only empty ones.
+   * @throws GatewayError GW_BAD_REQUEST where a header is repeated
+   */
   valuesIn(rawHeaders: readonly string[]): readonly string[] | undefined
   /** @param values of `valuesIn`. @throws GatewayError GW_BAD_REQUEST */
   read(values: readonly string[]): SentCertificates
 }
 
-/** What mod_headers writes for a variable of mod_ssl that is empty. */
+/** mod_headers writes this for an empty variable of mod_ssl. */
 const APACHES_NOTHING = '(null)'
 
-/** More is no client's chain, and each costs a signature to check. */
+/** No client's chain is longer, and each certificate costs a signature check. */
 const MOST = 10
 
 /** @param name of the header, for the formats that leave it open */
@@ -47,10 +50,10 @@ function onlyValue(rawHeaders: readonly string[], folded: string, name: string):
   for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
     const candidate = rawHeaders[i] as string
     if (candidate.length !== folded.length || fold(candidate) !== folded) continue
-    // A load balancer that removes the header of clients removes its exact name only.
+    // A load balancer removes the header only under its exact name, so another spelling may be the client's.
     if (candidate.toLowerCase() !== name.toLowerCase())
       throw new GatewayError('GW_BAD_REQUEST', `a client has sent the certificate header ${name} in another spelling`)
-    // One of the two is not the load balancer's.
+    // One of the two was not written by the load balancer.
     if (found !== undefined) throw new GatewayError('GW_BAD_REQUEST', `the certificate header ${name} is there twice`)
     found = (rawHeaders[i + 1] as string).trim()
   }
@@ -135,7 +138,7 @@ function fromByteSequence(value: string): Buffer {
   return fromBase64(content)
 }
 
-/** One element: a second one would be of another hop, and who wrote it cannot be told. */
+/** Exactly one element: a second one belongs to another hop, and it is unknown who wrote it. */
 function fromXfcc(value: string): Buffer[] {
   const [pairs, ...more] = parseXfcc(value) ?? []
   if (!pairs) throw new Malformed('is no XFCC that can be read in one way only')

@@ -1,4 +1,4 @@
-/** Envoy's `forward_client_cert_details`: what becomes of an X-Forwarded-Client-Cert that the client itself sent. */
+/** Envoy's `forward_client_cert_details`: what happens to an X-Forwarded-Client-Cert that the client itself sent. */
 import { GatewayError } from '../errors.ts'
 import type { Connection } from '../types.ts'
 import { plainAddress } from './addresses.ts'
@@ -7,7 +7,7 @@ import { parseXfcc, XFCC } from './xfcc.ts'
 
 export type ForwardMode = 'SANITIZE' | 'FORWARD_ONLY' | 'APPEND_FORWARD' | 'SANITIZE_SET' | 'ALWAYS_FORWARD_ONLY'
 
-/** Whether the client's own header goes on, in Envoy's modes. SANITIZE_SET and SANITIZE are not here: they never let it. */
+/** Whether the client's own header is passed on, by Envoy's modes. SANITIZE_SET and SANITIZE are missing: they never pass it on. */
 const KEEPS: Readonly<Partial<Record<ForwardMode, (connection: Connection) => boolean>>> = {
   FORWARD_ONLY: isProven,
   APPEND_FORWARD: isProven,
@@ -21,8 +21,8 @@ export function writesElement(mode: ForwardMode): boolean {
 
 export interface ClientCertForwarding {
   /**
-   * Appends the peer's header to `out`, with our own element behind it in the same line: some readers take the first line for all of it. Returns what is left
-   * of `ours`, the identity headers of this connection.
+   * Appends the peer's header to `out`, with our own element after it in the same line: some readers only look at the first line. Returns what
+   * remains of `ours`, the identity headers of this connection.
    */
   append(
     out: string[],
@@ -34,7 +34,7 @@ export interface ClientCertForwarding {
 
 export interface ClientCertForwardingOptions {
   readonly mode: ForwardMode
-  /** `trusted_ips`. Envoy believes every client with a certificate; here the peer must also be one of our own proxies. */
+  /** `trusted_ips`. Envoy believes every client with a certificate; here the peer must also be one of our proxies. */
   readonly trusted: { has(address: string): boolean }
   readonly maxSize: number
 }

@@ -1,4 +1,4 @@
-/** What a backend can be told about the connection, one value per field: nginx's `$ssl_*` variables and a few that it lacks. */
+/** The facts about a connection that a backend can be sent: nginx's `$ssl_*` variables and a few more. */
 import type { CertificateFacts } from '../tls-cert-utils/certificate.ts'
 import type { Connection, Identity, Verification } from '../types.ts'
 
@@ -97,8 +97,8 @@ export function verificationText(verification: Verification): string {
 }
 
 /**
- * All names of one type, joined with `, `. In each name every byte of its UTF-8 that is not visible ASCII, and `%` and `,`, is percent-encoded: splitting at
- * `, ` and percent-decoding gives back exactly the names, and no name can pass for two (facts: `spiffe://td/x, DNS:admin`, CVE-2021-44532).
+ * All names of one type, joined with `, `. In each name, `%`, `,` and every byte of its UTF-8 that is not visible ASCII are percent-encoded. So
+ * splitting at `, ` and decoding returns exactly the names, and no name can look like two (`spiffe://td/x, DNS:admin`, CVE-2021-44532).
  */
 function alternativeNames(certificate: CertificateFacts, type: string): string {
   return certificate.alternativeNames
@@ -120,8 +120,8 @@ export function decimal(serial: string): string {
 }
 
 /**
- * The last line of defence: node:http throws on a control character or one above U+00FF, so that a certificate could stop every
- * request that carries it. Names are ASCII already (nginx's `\C3\A9`); what is left, as a strange server name, is percent-encoded.
+ * A last defence: node:http throws on a control character or one above U+00FF, so a certificate could otherwise fail every request that carries it.
+ * Names are ASCII already (nginx's `\C3\A9`); anything else, such as an odd server name, is percent-encoded.
  */
 export function printable(value: string): string {
   return percentEncode(value, /[^\x20-\x7e]/gu)

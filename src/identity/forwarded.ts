@@ -1,18 +1,18 @@
-/** X-Forwarded-*, X-Real-IP, Forwarded, Via and X-Request-ID: where a request came from, and through whom. */
+/** X-Forwarded-*, X-Real-IP, Forwarded, Via and X-Request-ID: where a request came from, and through which hops. */
 import { randomFillSync } from 'node:crypto'
 import type { Connection } from '../types.ts'
 import { nearestUntrusted, plainAddress } from './addresses.ts'
 import { VIA } from './headers.ts'
 
 export interface ForwardedOptions {
-  /** `trusted_ips`: proxies whose word about the client is believed. Asked with plain addresses (IPv4-mapped ones as IPv4). */
+  /** `trusted_ips`: proxies that are believed about the client. Looked up by plain addresses (IPv4-mapped ones as IPv4). */
   readonly trusted: { has(address: string): boolean }
   /** Whether to write RFC 7239's Forwarded too. */
   readonly forwarded: boolean
   readonly via: boolean
 }
 
-/** What is needed of one request. */
+/** The parts of one request that are needed here. */
 export interface ForwardedRequest {
   readonly id: string
   readonly rawHeaders: readonly string[]
@@ -25,13 +25,13 @@ export interface ForwardedRequest {
 }
 
 export interface ForwardedHeaders {
-  /** The request's id: a trusted peer's X-Request-ID where it is sane, else a new one of 32 hexadecimal digits. */
+  /** The request's id: a trusted peer's X-Request-ID if it is well-formed, else a new one of 32 hexadecimal digits. */
   requestId(connection: Connection, rawHeaders: readonly string[]): string
   /** The client's address: the peer's, or, where the peer is a trusted proxy, the nearest untrusted one in X-Forwarded-For. */
   clientAddress(connection: Connection, rawHeaders: readonly string[]): string
   /**
-   * Appends ours to `out`, which must hold none of the client's own (see createRequestHeaderFilter), and returns the rest of them:
-   * what stays the same while the connection asks for one host, as the same list each time.
+   * Appends our headers to `out`, which must hold none of the client's own (see createRequestHeaderFilter). Returns the rest of our headers: those
+   * that stay the same while the connection asks for one host, as the same list each time.
    */
   append(out: string[], connection: Connection, request: ForwardedRequest): readonly string[]
 }
@@ -45,9 +45,9 @@ interface Remembered {
 }
 
 /**
- * An untrusted peer's own X-Forwarded-For and the like are never believed. Of a trusted one the lists (X-Forwarded-For, Forwarded) are kept and
- * appended to, and X-Forwarded-Proto, -Host, -Port and -Prefix are taken if they hold one well-formed value; a list there is ambiguous, so ours is sent.
- * The client's Via lines stay as they are and ours follows, which means the same as one list (RFC 9110 5.3).
+ * An untrusted peer's own X-Forwarded-For and the like are never believed. A trusted peer's lists (X-Forwarded-For, Forwarded) are kept and appended
+ * to. Its X-Forwarded-Proto, -Host, -Port and -Prefix are kept where they hold one well-formed value; a list would be ambiguous, so ours is sent
+ * instead. The client's Via lines stay and ours follows, which means the same as one list (RFC 9110 5.3).
  */
 export function createForwardedHeaders({ trusted, forwarded, via }: ForwardedOptions): ForwardedHeaders {
   const known = new WeakMap<Connection, Remembered>()
@@ -136,13 +136,13 @@ function portOf({ localPort }: Connection): string {
 
 function origin(chain: string, client: string, proto: string, host: string, port: string): string[] {
   const flat = ['X-Real-IP', client, 'X-Forwarded-For', chain, 'X-Forwarded-Proto', proto]
-  // An HTTP/1.0 request may come without Host: then there is nothing to tell.
+  // An HTTP/1.0 request may have no Host: then there is nothing to send.
   if (host !== '') flat.push('X-Forwarded-Host', host)
   if (port !== '') flat.push('X-Forwarded-Port', port)
   return flat
 }
 
-/** RFC 7239 4 and 6: an IPv6 address is bracketed and quoted; who comes over a Unix socket has none. */
+/** RFC 7239 4 and 6: an IPv6 address is bracketed and quoted. A peer over a Unix socket has no address. */
 function forwardedElement(peer: string, authority: string, proto: string): string {
   const node = peer === 'unix:' ? 'unknown' : peer.includes(':') ? `"[${peer}]"` : peer
   const host = authority === '' ? '' : `;host=${quoted(authority)}`
@@ -160,7 +160,7 @@ const HOST = new RegExp(`^(?:[A-Za-z0-9._-]{1,255}|\\[[0-9A-Fa-f:.]{2,45}\\])(?:
 const PREFIX = /^\/[\w.~!$&'()*+=:@%/-]{0,1023}$/
 const REQUEST_ID = /^[\w.~+/=:@-]{1,128}$/
 
-/** The header's value where it stands there once and is well-formed. */
+/** The header's value where it occurs once and is well-formed. */
 function single(rawHeaders: readonly string[], name: string, form: RegExp): string | undefined {
   const value = joined(rawHeaders, name)
   return value !== undefined && form.test(value) ? value : undefined

@@ -1,4 +1,4 @@
-/** How HAProxy's sample fetches print what is in a certificate. */
+/** Prints facts about a certificate as HAProxy's sample fetches do. */
 import { X509_ERROR_NUMBERS } from '../tls-cert-utils/verify-errors.ts'
 import type { Verification } from '../types.ts'
 
@@ -12,7 +12,7 @@ export function haproxyVerify(verification: Verification): string | undefined {
 /** X509_V_ERR_UNSPECIFIED. */
 const UNSPECIFIED = 1
 
-/** `ssl_c_notbefore`: YYMMDDhhmmssZ, of later centuries too. */
+/** `ssl_c_notbefore`: YYMMDDhhmmssZ, in later centuries too. */
 export function haproxyTime(time: number): string {
   const date = new Date(time)
   if (Number.isNaN(date.getTime())) return ''

@@ -1,10 +1,10 @@
-/** The headers between client and backend, in both directions: every spelling of what is ours is taken out. */
+/** Filters the headers between client and backend, in both directions: no header that is ours to write gets through, in any spelling. */
 import type { AnswerHeaders } from '../types.ts'
 import { fold } from './fold.ts'
 import { HOP_BY_HOP, namesIdentity, namesOrigin } from './owned-names.ts'
 
 export interface RequestHeaderFilterOptions {
-  /** The names that the gateway writes itself, beyond those of every gateway. */
+  /** The names that this gateway writes, beyond those that every gateway owns. */
   readonly ownedNames: readonly string[]
   /** nginx's `underscores_in_headers`: let names through that hold more than letters, digits and `-`. */
   readonly underscores: boolean
@@ -14,7 +14,7 @@ export interface RequestHeaderFilter {
   /**
    * Appends the client's end-to-end headers to `out`, flat, in their order. Use it for trailers too.
    * @param connectionOptions the lower-cased names that Connection lists in the same message
-   * @param isHidden whether a header, its name in lower case, is meant for the gateway alone
+   * @param isHidden whether a header, given by its lower-case name, is meant for the gateway alone
    */
   append(
     rawHeaders: readonly string[],
@@ -25,8 +25,8 @@ export interface RequestHeaderFilter {
 }
 
 /**
- * What never passes: hop-by-hop headers and framing, Host and Expect, whatever says who is calling or where the request came from
- * (ours, or any other gateway's), in every spelling; and, as nginx's `ignore_invalid_headers`, odd names.
+ * Never passes on: hop-by-hop headers and framing; Host and Expect; whatever says who is calling or where the request came from (our names, or any
+ * other gateway's), in every spelling; and odd names, as nginx's `ignore_invalid_headers`.
  */
 export function createRequestHeaderFilter({
   ownedNames,
@@ -61,9 +61,8 @@ export interface ResponseHeaderFilterOptions {
 }
 
 /**
- * The upstream's end-to-end headers, duplicates kept, then Via and `X-Request-ID`. Content-Length passes, Transfer-Encoding does not:
- * the body arrives decoded. Trailer goes as well: node:http throws on it beside a Content-Length, which would let an upstream fail
- * every request.
+ * Passes on the upstream's end-to-end headers, with duplicates, then Via and `X-Request-ID`. Content-Length passes; Transfer-Encoding does not, since
+ * the body arrives decoded. Trailer is dropped too: node:http throws on it beside a Content-Length, so an upstream could fail every request with it.
  */
 export function createResponseHeaderFilter({ ownedNames, via }: ResponseHeaderFilterOptions): AnswerHeaders {
   const owned = new Set(ownedNames.map(fold))
@@ -80,7 +79,7 @@ export function createResponseHeaderFilter({ ownedNames, via }: ResponseHeaderFi
       out.push('X-Request-ID', requestId)
       return out
     },
-    // A length that comes after the body says nothing any more (RFC 9110 6.5.1).
+    // A length after the body means nothing any more (RFC 9110 6.5.1).
     trailers: (rawTrailers) => endToEnd(rawTrailers, (name) => passes(name) && fold(name) !== 'content-length'),
   }
 }
@@ -101,8 +100,8 @@ function endToEnd(rawHeaders: readonly string[], passes: (name: string) => boole
 }
 
 /**
- * An answer that varies by an identity header is another one for each caller, but caches in front of us see no such header and would give one
- * caller's answer to the next: it varies by what they cannot see (RFC 9440 2.4).
+ * An answer that varies by an identity header differs for each caller. Caches in front of us do not see that header and would give one caller's
+ * answer to the next. So its Vary becomes `*` (RFC 9440 2.4).
  */
 function hideFromVary(out: string[], tellsOfCaller: (folded: string) => boolean): void {
   for (let i = 0; i + 1 < out.length; i += 2) {
@@ -116,14 +115,16 @@ function hideFromVary(out: string[], tellsOfCaller: (folded: string) => boolean)
 /** RFC 9110 7.6.3: the protocol in which the message was received, and a pseudonym. */
 export const VIA = '1.1 sallyport'
 
-/** The headers that an upstream's Connection names, lower-cased; undefined where it names none that would pass otherwise. */
+/** The headers that an upstream's Connection names, in lower case; undefined where it names none that would otherwise pass. */
 function namedInConnection(connection: string): ReadonlySet<string> | undefined {
   if (connection === 'keep-alive' || connection === 'close') return undefined
   const named = new Set(connection.split(',').map((option) => option.trim().toLowerCase()))
   return namesMore(named) ? named : undefined
 }
 
-/** Whether Connection names anything that would pass without it: `close` and hop-by-hop headers never do, and nearly always stand alone. */
+/**
+ * Whether Connection names anything that would otherwise pass: `close` and hop-by-hop headers never pass, and are nearly always all that it names.
+ */
 function namesMore(connectionOptions: ReadonlySet<string>): boolean {
   for (const option of connectionOptions) {
     if (option !== 'close' && option !== '' && !HOP_BY_HOP.has(option)) return true
@@ -136,10 +137,10 @@ function isNamed(name: string, named: ReadonlySet<string>): boolean {
 }
 
 /**
- * Remembers the verdict on each spelling. Bounded in count and length: names come from outside. What is full starts afresh, since clients that send
- * ever new names must not push the verdict on all others out for good.
+ * Remembers the verdict on each spelling. Their number and length are bounded, since clients choose the names. A full memory is emptied, so that
+ * clients with ever new names cannot keep the verdicts on all others out for good.
  *
- * By length, not in a Map: V8 makes one string of all equal ones before it looks into a Map, anew for each name of each message (docs/performance.md).
+ * Indexed by length and not in a Map: before V8 looks a string up in a Map it interns it, anew for each name of each message (docs/performance.md).
  */
 function rememberVerdicts(judge: (name: string) => boolean): (name: string) => boolean {
   const byLength = Array.from({ length: MAX_REMEMBERED_LENGTH + 1 }, (): Verdict[] => [])
@@ -149,7 +150,7 @@ function rememberVerdicts(judge: (name: string) => boolean): (name: string) => b
     for (const known of verdicts) if (known.name === name) return known.passes
     const passes = judge(name)
     if (verdicts.length >= MAX_OF_ONE_LENGTH) verdicts.length = 0
-    // A copy: the name may be a slice that would keep the whole head that it came in, with all that is secret there.
+    // A copy: the name may be a slice that would keep its whole head in memory, with all its secrets.
     verdicts.push({ name: Buffer.from(name, 'latin1').toString('latin1'), passes })
     return passes
   }

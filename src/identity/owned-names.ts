@@ -1,13 +1,13 @@
-/** Which header names are ours to write, and what belongs to one hop only. */
+/** Which header names only we may write, and which belong to one hop. */
 import { fold } from './fold.ts'
 import { KEYSTONE_ONLY } from './keystone.ts'
 import { headersOf, PRESETS, type PresetName } from './presets.ts'
 
 /**
- * Names by which gateways tell backends who is calling: nginx, HAProxy, Apache, Envoy, Traefik, Kong, AWS, Azure, Google, Cloudflare,
- * Tailscale, oauth2-proxy, Authelia, authentik, Pomerium, Vouch, SiteMinder, WebSEAL, Kubernetes, RFC 9440. Not among them are assertions that
- * a backend verifies by their signature. A backend that once stood behind another gateway may still believe them, so they
- * never come from outside (RFC 9440 section 4: also where no client certificate is asked for).
+ * The names by which gateways tell backends who is calling: nginx, HAProxy, Apache, Envoy, Traefik, Kong, AWS, Azure, Google, Cloudflare, Tailscale,
+ * oauth2-proxy, Authelia, authentik, Pomerium, Vouch, SiteMinder, WebSEAL, Kubernetes, RFC 9440. A backend that once stood behind another gateway may
+ * still believe them, so a client's own never pass (RFC 9440 section 4: even where no client certificate is asked for). Assertions whose signature a
+ * backend verifies are not among them.
  */
 const IDENTITY_NAMES = new Set([
   ...(Object.keys(PRESETS) as PresetName[]).flatMap(headersOf).map(fold),
@@ -80,7 +80,7 @@ export function namesIdentity(folded: string): boolean {
   return IDENTITY_NAMES.has(folded) || IDENTITY_PREFIXES.some((prefix) => folded.startsWith(prefix))
 }
 
-/** Whether a folded name says where a request came from: X-Forwarded-For and its kin, but also X-Forwarded-User and X-Forwarded-Client-Cert. */
+/** Whether a folded name says where a request came from: X-Forwarded-For and its relatives, and also X-Forwarded-User and X-Forwarded-Client-Cert. */
 export function namesOrigin(folded: string): boolean {
   return (
     folded.startsWith('x-forwarded-') ||
@@ -91,7 +91,7 @@ export function namesOrigin(folded: string): boolean {
   )
 }
 
-/** What belongs to one connection only (RFC 9110 7.6.1), or to a message's framing, which is written anew from what the parser understood. */
+/** Headers of one connection only (RFC 9110 7.6.1), and of a message's framing, which is written anew from what the parser understood. */
 export const HOP_BY_HOP: ReadonlySet<string> = new Set([
   'connection',
   'keep-alive',

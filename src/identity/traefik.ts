@@ -1,4 +1,4 @@
-/** Traefik's passTLSClientCert: the certificates that the client sent, and what stands in them. */
+/** Traefik's passTLSClientCert: the certificates that the client sent, and the facts in them. */
 import type { CertificateFacts } from '../tls-cert-utils/certificate.ts'
 import { decimal } from './fields.ts'
 
@@ -8,8 +8,8 @@ export function traefikCertificates(sent: readonly CertificateFacts[]): string {
 }
 
 /**
- * Traefik writes values as they are, so that a `,` in an organization begins another attribute. Ours are percent-encoded where they hold
- * one of the separators: reading stays the same, and no value passes for two.
+ * Traefik writes values unescaped, so a `,` in an organization's name begins another attribute. Ours are percent-encoded where they hold a separator:
+ * readers need not change, and no value can look like two.
  */
 export function traefikInfo(sent: readonly CertificateFacts[]): string {
   return queryEscape(sent.map(infoOf).join(','))
@@ -27,10 +27,10 @@ const SUBJECT: readonly (readonly [shortName: string, written: string])[] = [
   ['CN', 'CN'],
 ]
 
-/** Traefik has no setting for the units of an issuer. */
+/** Traefik has no setting for the organizational units of an issuer. */
 const ISSUER = SUBJECT.filter(([shortName]) => shortName !== 'OU')
 
-/** Of several, Go keeps the last alone. */
+/** Where there are several, Go keeps only the last. */
 const SINGLE: ReadonlySet<string> = new Set(['serialNumber', 'CN'])
 
 const SAN_ORDER = ['dns', 'email', 'ip', 'uri']

@@ -10,8 +10,8 @@ export interface UserSettings {
 }
 
 /**
- * One frozen User each, so that whatever follows from a user can be remembered with it.
- * @param disabled those whom nothing lets in
+ * One frozen User each, so that what is derived from a user can be remembered with it.
+ * @param disabled users whom nothing lets in
  */
 export function createUsers(
   settings: readonly UserSettings[],

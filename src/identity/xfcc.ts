@@ -43,22 +43,22 @@ function withKey(key: string, values: readonly string[]): string[] {
 }
 
 /**
- * Envoy writes names as they are, so that the URI `spiffe://td/a;By=x,Hash=y` begins another pair and another element. Readers differ in whether
- * `\\` within quotes stands for one backslash, so neither a quote nor a backslash is ever written: both are percent-encoded.
+ * Envoy writes names unescaped, so the URI `spiffe://td/a;By=x,Hash=y` begins another pair and another element. Readers disagree on whether `\\`
+ * within quotes is one backslash. So neither a quote nor a backslash is ever written: both are percent-encoded.
  */
 function quotedWhereNeeded(value: string): string {
   const safe = value.replace(/[^\x20-\x7e]|["\\]/gu, (character) => encodeURIComponent(character.toWellFormed()))
   return /[,;= ]/.test(safe) ? `"${safe}"` : safe
 }
 
-/** For the same reason `\"` and `\\` of an RFC 2253 text become their hexadecimal pairs (RFC 4514 2.4), which mean the same. */
+/** For the same reason, `\"` and `\\` of an RFC 2253 text become their hexadecimal pairs (RFC 4514 2.4), which mean the same. */
 function withoutQuotes(subject: string): string {
   return subject.replace(/\\(.)/g, (pair, escaped) => (escaped === '"' ? '\\22' : escaped === '\\' ? '\\5C' : pair))
 }
 
 export type XfccPair = readonly [key: string, value: string]
 
-/** Keys are lower-cased, quotes taken off. Undefined where it cannot be read in one way only. */
+/** Parses the header; keys are lower-cased and quotes removed. Undefined where it is ambiguous. */
 export function parseXfcc(text: string): readonly (readonly XfccPair[])[] | undefined {
   const elements: XfccPair[][] = [[]]
   PAIR.lastIndex = 0
@@ -76,7 +76,7 @@ export function parseXfcc(text: string): readonly (readonly XfccPair[])[] | unde
 }
 
 /**
- * One pair and what ends it. Within quotes, `\"` is a quote. Two backslashes before a quote end the value for some readers and not for others,
- * so that it is not read at all.
+ * One pair and what ends it. Within quotes, `\"` is a quote. Two backslashes before a quote end the value for some readers only, so such a header is
+ * not read at all.
  */
 const PAIR = /[ \t]*([A-Za-z]+)=(?:"((?:[^"\\]|(?:\\\\)*\\"|\\+[^"\\])*)"|([^",;\s]*))[ \t]*([,;]?)/y

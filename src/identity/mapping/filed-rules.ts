@@ -1,4 +1,4 @@
-/** Rules of a file, as a mapper asks for them. */
+/** The rules of a file, as a mapper looks them up. */
 import type { CertificateFacts } from '../../tls-cert-utils/certificate.ts'
 import type { RuleSettings } from './rule.ts'
 import type { FiledRule, RuleTable } from './rule-table.ts'
@@ -8,7 +8,7 @@ export class FiledRules {
   readonly #table: RuleTable
   readonly #issuersOf: (written: string) => readonly CertificateFacts[]
 
-  /** @param issuersOf the authorities that are named so */
+  /** @param issuersOf returns the authorities with a name as the file writes it */
   constructor(file: string, table: RuleTable, issuersOf: (written: string) => readonly CertificateFacts[]) {
     this.#file = file
     this.#table = table
@@ -19,12 +19,12 @@ export class FiledRules {
     return this.#table.size
   }
 
-  /** The types of keys that they have. */
+  /** The types of keys that these rules have. */
   get kinds(): ReadonlySet<string> {
     return this.#table.kinds
   }
 
-  /** In the order of the file, each with the key that led to it. */
+  /** The rules that have one of these keys, in the order of the file, each with its key. */
   candidates(keys: readonly string[]): [rule: RuleSettings, key: string][] {
     const found: { readonly rule: FiledRule; readonly key: string }[] = []
     for (const key of keys) for (const rule of this.#table.withKey(key)) found.push({ rule, key })

@@ -1,4 +1,4 @@
-/** How the rules of a file get into their table: each checked as those of the configuration are, and found by the same keys. */
+/** Puts the rules of a file into their table. Each is checked like a rule of the configuration, and is found by the same keys. */
 import { placeIn } from './filed-rules.ts'
 import { nameKey, subjectKey } from './nats.ts'
 import { duplicate, natsUserOf, neverMatches, orderFree, shadowed, unfit } from './nats-rule.ts'
@@ -7,13 +7,13 @@ import type { FiledRule, RuleTable } from './rule-table.ts'
 import { neverReached } from './strict.ts'
 import { compileRule } from './strict-rule.ts'
 
-/** A rule before anybody knows by which keys it is found. */
+/** A rule whose keys are not known yet. */
 export type ReadRule = Omit<FiledRule, 'keys'>
 
 export interface Filing {
   readonly file: string
   readonly table: RuleTable
-  /** What is wrong. Whoever is told that something is fatal does not use the table. */
+  /** Problems. The table must not be used where one of them is fatal. */
   readonly findings: Finding[]
   /** The authorities at the top of those that the server trusts, by their names. */
   readonly tops: readonly string[]
@@ -30,14 +30,14 @@ function fileStrictRule(read: ReadRule, { file, table, findings, tops }: Filing)
     findings.push(alikeTooMany(settings.at))
     return
   }
-  // What an earlier rule takes, a later one never sees, unless the issuers differ.
+  // A certificate that matches an earlier rule never reaches a later one, unless the issuers differ.
   const earlier = alike.map((others) => others.find(({ issuer }) => issuer === read.issuer))
   const first = earlier[0]
   if (first && !earlier.includes(undefined)) findings.push(neverReached(settings.at, placeIn(file, first.line)))
   table.add({ ...read, keys })
 }
 
-/** Each is compared with those of the same name, whoever reads it or shows such a certificate. */
+/** Each rule is compared with those of the same name, when the file is read and when such a certificate is shown. */
 const MOST_ALIKE = 50
 
 function alikeTooMany(at: string): Finding {
@@ -59,7 +59,7 @@ function fileNatsRule(read: ReadRule, { file, table, findings }: Filing): void {
   table.add({ ...read, keys: [nameKey(name), ...(key === undefined ? [] : [key])] })
 }
 
-/** Which authorities its issuer stands for, the one who uses the table knows. */
+/** The user of the table knows which authorities the issuer stands for. */
 function settingsOf({ line, user, certificates, issuer }: ReadRule, file: string): RuleSettings {
   return {
     at: placeIn(file, line),

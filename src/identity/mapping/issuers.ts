@@ -1,12 +1,13 @@
-/** Which authority issued a certificate: by signature, since two authorities can give their intermediates any name. */
+/** Which authority issued a certificate: found by signature, since two authorities can give their intermediates the same name. */
 import type { CertificateFacts } from '../../tls-cert-utils/certificate.ts'
 
 /** No honest chain is longer. */
 const LONGEST = 10
 
 /**
- * Whether one of `wanted` signed the certificate, or an authority above it. `known` are the authorities through which the way up may
- * lead: those that the server trusts, and those that the client's chain went through. `longest` 1 asks for who signed it himself.
+ * Whether one of `wanted` signed the certificate, or an authority above it.
+ * @param known the authorities that the path may lead through: those that the server trusts, and those of the client's chain
+ * @param longest how long the path may be; 1 asks for the direct issuer
  */
 export function isIssuedBy(
   certificate: CertificateFacts,
@@ -33,12 +34,12 @@ function hasIssued(authority: CertificateFacts, certificate: CertificateFacts): 
   }
 }
 
-/** A renewed authority has the same name and key in a new certificate. */
+/** A renewed authority has the same name and key, in a new certificate. */
 function isSame(one: CertificateFacts, other: CertificateFacts): boolean {
   return one.publicKeySha256 === other.publicKeySha256 && one.rawSubject.equals(other.rawSubject)
 }
 
-/** The authorities at the top: those that none of the others has issued, one of each name. */
+/** The topmost authorities: those that none of the others has issued, one for each name. */
 export function topmost(trusted: readonly CertificateFacts[]): CertificateFacts[] {
   const tops = trusted.filter(
     (each) => !trusted.some((other) => !other.rawSubject.equals(each.rawSubject) && hasIssued(other, each)),

@@ -3,7 +3,7 @@ import type { CertificateFacts } from '../../tls-cert-utils/certificate.ts'
 import type { RelativeDistinguishedName } from '../../tls-cert-utils/distinguished-name.ts'
 import { parseNameText, type WrittenRdn } from '../../tls-cert-utils/name-text.ts'
 
-/** NATS's table is closed: a subject with any other attribute is compared only as Go prints it. */
+/** NATS knows only these types: a subject with any other is compared only in Go's printed form. */
 const NATS_TYPES: Readonly<Record<string, string>> = {
   '2.5.4.3': 'CN',
   '2.5.4.5': 'SERIALNUMBER',
@@ -18,15 +18,15 @@ const NATS_TYPES: Readonly<Record<string, string>> = {
 }
 export const NATS_TYPE_NAMES: ReadonlySet<string> = new Set(Object.values(NATS_TYPES))
 
-/** Go rebuilds a subject in this order, the reverse of ToRDNSequence, with the values of one type in one RDN. */
+/** Go rebuilds a subject in this order, the reverse of ToRDNSequence, and puts all values of one type into one RDN. */
 const GO_ORDER = ['SERIALNUMBER', 'CN', 'OU', 'O', 'POSTALCODE', 'STREET', 'L', 'ST', 'C']
-/** Of which Go keeps the last value only. */
+/** Of these types Go keeps only the last value. */
 const GO_SINGLE = new Set(['SERIALNUMBER', 'CN'])
 
 /** A name as a list of RDNs, each a sorted list of `TYPE=value`. */
 export type NatsName = readonly (readonly string[])[]
 
-/** The subject in RFC 4514's order; undefined where NATS gives up: an attribute that it does not know, or a value that is no text. */
+/** The subject in RFC 4514's order; undefined where NATS gives up: for an unknown attribute, or a value that is no text. */
 export function natsNameOf(subject: readonly RelativeDistinguishedName[]): NatsName | undefined {
   const rdns: string[][] = []
   for (const rdn of subject.toReversed()) {
@@ -36,13 +36,13 @@ export function natsNameOf(subject: readonly RelativeDistinguishedName[]): NatsN
     if (attributes.includes(undefined)) return undefined
     rdns.push((attributes as string[]).sort())
   }
-  // A user written as an empty name must not be everybody without a subject.
+  // A user with an empty name must not match everybody without a subject.
   return rdns.length === 0 ? undefined : rdns
 }
 
 /**
- * A user's name from the configuration as a distinguished name; undefined where it is none. What go-ldap does not parse
- * (a value that begins with #) matches nobody there, and here.
+ * A user's name from the configuration as a distinguished name; undefined where it is none. What go-ldap cannot parse (a value that begins with #)
+ * matches nobody there, nor here.
  */
 export function readNatsName(user: string): NatsName | undefined {
   let rdns: readonly WrittenRdn[]
@@ -60,7 +60,7 @@ export function isSamePlaceByPlace(one: NatsName, other: NatsName): boolean {
   return one.length === other.length && one.every((rdn, i) => isSameRdn(rdn, other[i] as readonly string[]))
 }
 
-/** The same in any order, each RDN against one of its own: older servers let one stand for several (CVE-2026-33248). */
+/** Compares the RDNs in any order, each with one of its own: older servers let one stand for several (CVE-2026-33248). */
 export function isSameInAnyOrder(one: NatsName, other: NatsName): boolean {
   const left = [...other]
   return (
@@ -92,7 +92,7 @@ export function goSubject(subject: readonly RelativeDistinguishedName[]): string
   return rdns.join(',')
 }
 
-/** The domain components in the order of the certificate, as NATS appends them to Go's text; empty without any. */
+/** The domain components in the certificate's order, as NATS appends them to Go's text; empty where there are none. */
 export function domainComponents(subject: readonly RelativeDistinguishedName[]): string {
   return subject
     .flat()

@@ -1,8 +1,8 @@
-/** What a user of `mapping: nats` is looked for by, and what is wrong with users, in the words of NATS. */
+/** How users of `mapping: nats` are looked up, and what is wrong with them, in NATS's words. */
 import { NATS_TYPE_NAMES, type NatsName, readNatsName } from './nats-names.ts'
 import type { Finding, RuleSettings } from './rule.ts'
 
-/** A user as NATS has it: his name is what the certificate must hold. */
+/** A user as in NATS: the certificate must hold the user's name. */
 export interface NatsUser {
   readonly settings: RuleSettings
   readonly name: string
@@ -15,17 +15,17 @@ export function natsUserOf(settings: RuleSettings): NatsUser {
   return { settings, name, parsed: readNatsName(name) }
 }
 
-/** Whatever comes over HTTPS is what NATS calls a standard connection. */
+/** Every connection over HTTPS is what NATS calls a standard connection. */
 export function mayCome({ settings: { connectionTypes } }: NatsUser): boolean {
   return connectionTypes === undefined || connectionTypes.includes('STANDARD')
 }
 
-/** The same for names that differ in nothing but the order of their RDNs. */
+/** A key that is the same for names that differ only in the order of their RDNs. */
 export function orderFree(name: NatsName): string {
   return JSON.stringify(name.map((rdn) => JSON.stringify(rdn)).sort())
 }
 
-/** What has no meaning in NATS would let the operator believe in a check that is not made. */
+/** Reports what NATS would ignore: the operator would believe in a check that is never made. */
 export function unfit({ at, user, certificates, issuers }: RuleSettings): Finding[] {
   const wrong = (message: string): Finding => ({ at, message, isFatal: true })
   if (typeof user !== 'string') return [wrong('takes the user from the certificate, which needs mapping: strict')]
@@ -57,14 +57,14 @@ function ignoredAttribute(parsed: NatsName): string | undefined {
   )
 }
 
-/** A plain word mostly was meant to be the CN. */
+/** A plain word was probably meant as the CN. */
 function noName(name: string): string | undefined {
   if (name.includes('=')) return 'can never match a subject: it is no distinguished name that NATS can read'
   if (!/^[\w-]+$/.test(name)) return undefined
   return `matches the DNS name ${JSON.stringify(name)} only: a bare CN names no user in NATS; write "CN=${name},…" with the whole subject`
 }
 
-/** Of users whose names differ only in their order, each is found only where the order is exactly his. */
+/** Where users' names differ only in their order, each is found only by its exact order. */
 export function shadowed(at: string, first: string): Finding {
   const message = `is the same name as ${first} in another order or spelling: it is found only for a subject in exactly its order`
   return { at, message, isFatal: false }

@@ -1,4 +1,4 @@
-/** `mapping: nats`: users are found as nats-server finds them, with its flaw of repeated RDNs mended; the first in the file wins. */
+/** `mapping: nats`: finds users as nats-server does, except for its flaw with repeated RDNs; the first in the file wins. */
 import type { CertificateFacts } from '../../tls-cert-utils/certificate.ts'
 import type { Mapping, Trial } from '../../types.ts'
 import type { FiledRules } from './filed-rules.ts'
@@ -134,7 +134,7 @@ function inFile(filed: FiledRules, key: string): NatsUser[] {
   return filed.candidates([key]).map(([settings]) => natsUserOf(settings))
 }
 
-/** What a user of a file is looked for by. */
+/** The key by which a user of a file is looked up. */
 export function nameKey(name: string): string {
   return `name:${name}`
 }
@@ -143,7 +143,7 @@ export function subjectKey(orderFreeName: string): string {
   return `subject:${orderFreeName}`
 }
 
-/** Of a user who was not taken: whether another one came first, or nothing in the certificate is called so. */
+/** Why a user was not taken: either an earlier one matched, or the certificate does not hold the name. */
 function whyNot(user: NatsUser, certificate: CertificateFacts): string {
   if (!mayCome(user)) return ONLY_ELSEWHERE
   const { name: written, parsed } = user

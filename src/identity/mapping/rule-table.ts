@@ -1,6 +1,6 @@
 /**
- * A million rules in a few arrays outside of the heap: made in a thread and handed over whole, they cost the one that serves no collection of garbage,
- * neither when they come nor afterwards.
+ * Holds a million rules in a few arrays outside V8's heap. A thread fills them and passes them on whole, so they cost the serving thread no garbage
+ * collection, neither at once nor later.
  */
 
 /** A rule of a file. */
@@ -10,13 +10,16 @@ export interface FiledRule {
   /** As written. */
   readonly certificates: readonly string[]
   readonly groups: readonly string[]
-  /** As written; empty for any that the server trusts. */
+  /** As written; empty for any authority that the server trusts. */
   readonly issuer: string
-  /** What a certificate that it names is looked for by. */
+  /** The keys by which it is looked up for a certificate. */
   readonly keys: readonly string[]
 }
 
-/** What goes from one thread to another, which both hold then: a transferred ArrayBuffer may cost whom it comes to a full collection at once (SerialSetParts). */
+/**
+ * What is passed to another thread; both hold it then. A transferred ArrayBuffer could cause a full collection at once in the receiving thread
+ * (SerialSetParts).
+ */
 export interface RuleTableParts {
   readonly bytes: Uint8Array<SharedArrayBuffer>
   readonly starts: Uint32Array<SharedArrayBuffer>
@@ -27,7 +30,7 @@ export interface RuleTableParts {
   readonly kinds: readonly string[]
 }
 
-/** Between the fields and the values of one field: control characters, which no value may hold. */
+/** Separators between fields, and between the values of a field: control characters, which no value may hold. */
 const FIELD = '\x1f'
 const VALUE = '\x1e'
 
@@ -36,20 +39,20 @@ export class RuleTable {
   /** Where each rule begins, and where the last one ends. */
   #starts: Numbers = new Uint32Array(1024)
   #size = 0
-  /** Open addressing: the position of a rule with one added, or 0; beside it the hash of the key that stands there. */
+  /** Open addressing: each slot holds the position of a rule plus one, or 0; `#hashes` holds the hash of its key. */
   #slots: Numbers = new Uint32Array(4096)
   #hashes: Numbers = new Uint32Array(4096)
   #used = 0
-  /** What stands before the colon of keys. */
+  /** The types of keys: what stands before the colon. */
   readonly kinds = new Set<string>()
-  /** Whoever writes the file cannot choose names that fall into one place. */
+  /** Random, so that the author of a file cannot choose names that collide. */
   readonly #seed: number
 
   constructor(seed = Math.floor(Math.random() * 2 ** 32)) {
     this.#seed = seed
   }
 
-  /** Complete: nothing is added to it any more. */
+  /** A complete table: nothing may be added. */
   static fromParts({ bytes, starts, slots, hashes, size, seed, kinds }: RuleTableParts): RuleTable {
     const table = new RuleTable(seed)
     table.#bytes = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
@@ -61,7 +64,7 @@ export class RuleTable {
     return table
   }
 
-  /** Without what was in reserve. */
+  /** The arrays without spare room. */
   get parts(): RuleTableParts {
     const end = this.#starts[this.#size] as number
     return {
@@ -117,7 +120,7 @@ export class RuleTable {
     return found.length > 1 ? found.sort((one, other) => one.line - other.line) : found
   }
 
-  /** Never more than half full: runs of taken places stay short. */
+  /** Kept at most half full, so that runs of taken slots stay short. */
   #enter(key: string, entry: number): void {
     if (2 * (this.#used + 1) > this.#slots.length) this.#spread()
     this.#used += 1
@@ -159,7 +162,7 @@ function listOf(text = ''): readonly string[] {
   return text === '' ? [] : text.split(VALUE)
 }
 
-/** FNV-1a, its bits mixed at the end as MurmurHash3 does, since the low ones alone choose the place. */
+/** FNV-1a, with its bits mixed at the end as in MurmurHash3, since only the low bits choose the slot. */
 function hashOf(text: string, seed: number): number {
   let hash = seed ^ 0x811c9dc5
   for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193)

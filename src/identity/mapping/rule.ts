@@ -1,4 +1,4 @@
-/** What mapping rules are made of, whichever way they are matched. */
+/** What mapping rules consist of, however they are matched. */
 import type { CertificateFacts } from '../../tls-cert-utils/certificate.ts'
 import type { CertificateMapper, Connection, Mapping, Trial, User, Users } from '../../types.ts'
 import type { FiledRules } from './filed-rules.ts'
@@ -9,22 +9,22 @@ export interface RuleSettings {
   /** Where it stands, as `listeners[0].servers[0].authorization.users[2]`. */
   readonly at: string
   readonly user: string | SourceSettings
-  /** Typed rules, one of which must name the certificate. */
+  /** Typed rules, one of which must match the certificate. */
   readonly certificates?: readonly string[] | undefined
   /** Kong's name without a type. */
   readonly subjectName?: string | undefined
-  /** The authorities one of which must have issued the certificate; undefined for any that the server trusts. */
+  /** The certificate must be issued by one of these authorities; undefined for any that the server trusts. */
   readonly issuers?: readonly CertificateFacts[] | undefined
   readonly groups?: readonly string[] | undefined
   readonly groupsFrom?: readonly ('OU' | 'O')[] | undefined
-  /** Methods that the user must pass besides. */
+  /** Further methods that the user must pass. */
   readonly requires?: readonly string[] | undefined
   readonly credential?: string | undefined
-  /** NATS's kinds of connections by which the user may come; undefined for any. */
+  /** NATS's kinds of connections that the user may use; undefined for any. */
   readonly connectionTypes?: readonly string[] | undefined
 }
 
-/** Something to tell the operator about a setting; `isFatal` keeps the gateway from starting. */
+/** Something to report about a setting; `isFatal` keeps the gateway from starting. */
 export interface Finding {
   readonly at: string
   readonly message: string
@@ -34,16 +34,16 @@ export interface Finding {
 /** The mapper of a server's own rules. */
 export interface RuleMapper extends CertificateMapper {
   map(certificate: CertificateFacts, connection: Connection): Mapping
-  /** Every rule in order, whether or not one before it matched; `map` answers with the first that did. */
+  /** Tries every rule in order, also those after one that matched; `map` returns the first that does. */
   trials(certificate: CertificateFacts, connection: Connection): Iterable<Trial>
   readonly findings: readonly Finding[]
-  /** Takes rules that come after its own, in time: as long as they are not there, they are nobody's. */
+  /** Adds rules after its own, at any time; until then these match nobody. */
   attach(filed: FiledRules): void
 }
 
 const ATTRIBUTE = { OU: '2.5.4.11', O: '2.5.4.10' } as const
 
-/** The user of a rule: the known one of that name, with the rule's groups besides. */
+/** The user of a rule: the known user of that name, with the rule's groups added. */
 export function userOf(
   name: string,
   rule: RuleSettings,
@@ -54,7 +54,7 @@ export function userOf(
   const groups = new Set([...(known?.groups ?? []), ...(rule.groups ?? [])])
   const oids: readonly string[] = (rule.groupsFrom ?? []).map((type) => ATTRIBUTE[type])
   for (const { oid, value, isText } of certificate?.subjectAttributes.flat() ?? []) {
-    // A comma would make two groups of one in the header.
+    // A comma would turn one group into two in the header.
     if (isText && oids.includes(oid) && !value.includes(',')) groups.add(value)
   }
   if (known && groups.size === known.groups.length) return known
@@ -62,7 +62,7 @@ export function userOf(
   return Object.freeze({ id, name, customId, groups: Object.freeze([...groups]) })
 }
 
-/** What a rule that matched comes to. */
+/** The mapping of a rule that matched. */
 export function mapped(user: User, rule: RuleSettings, reason: string, users: Users): Mapping {
   if (users.isDisabled(user.name))
     return Object.freeze({ status: 'unmapped', reason: `${user.name} is not enabled (${rule.at})`, disabled: true })

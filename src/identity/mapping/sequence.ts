@@ -3,8 +3,9 @@ import type { CertificateMapper, Mapping, Trial } from '../../types.ts'
 type Asked = Parameters<CertificateMapper['map']>
 
 /**
- * Docker's `certmap=a,b`: in order, the first that knows the certificate. Where none does, the headers of all of them go to the client. One that cannot
- * tell ends it, unlike in Docker: it might have named another user than those after it; so does one that names a user whom nothing lets in.
+ * Docker's `certmap=a,b`: mappers in order; the first that knows the certificate decides. Where none does, the headers of all of them go to the
+ * client. One that cannot decide ends the search, unlike in Docker: it might have named another user than a later one. So does one that names a
+ * disabled user.
  */
 export class MapperSequence implements CertificateMapper {
   readonly name: string
@@ -36,7 +37,7 @@ export class MapperSequence implements CertificateMapper {
   }
 }
 
-/** One before it that knew nobody may know somebody when it is asked again. */
+/** An earlier mapper that knew nobody may know somebody when it is asked again. */
 function noLonger(found: Mapped, { until }: Unmapped): Mapped {
   if (until === undefined || until >= (found.until ?? Number.POSITIVE_INFINITY)) return found
   return Object.freeze({ ...found, until })

@@ -1,4 +1,4 @@
-/** What a rule of `mapping: strict` says, and what is wrong with it. */
+/** Compiles a rule of `mapping: strict`, and reports what is wrong with it. */
 import type { Finding, RuleSettings } from './rule.ts'
 import { isRuleType, keysOfSubjectName, RuleError, readTypedRule } from './typed-rule.ts'
 import { createUserSource, type UserSource } from './user-source.ts'
@@ -6,15 +6,15 @@ import { createUserSource, type UserSource } from './user-source.ts'
 /** As it is read. */
 export interface Rule {
   readonly settings: RuleSettings
-  /** One of them must be a key of the certificate; undefined where any certificate will do. */
+  /** One of them must be a key of the certificate; undefined where any certificate matches. */
   readonly keys: readonly string[] | undefined
   /** The user's name, or how to find it in the certificate. */
   readonly name: string | UserSource
 }
 
 /**
- * Undefined for one that cannot be used. What is wrong is added to `findings`.
- * @param tops the authorities at the top of those that the server trusts, by their names
+ * Undefined for a rule that cannot be used. Problems are added to `findings`.
+ * @param tops the names of the topmost authorities that the server trusts
  */
 export function compileRule(settings: RuleSettings, tops: readonly string[], findings: Finding[]): Rule | undefined {
   const rule = compile(settings, findings)
@@ -48,7 +48,10 @@ export function keysIn({ user, certificates = [], subjectName }: RuleSettings): 
   return typeof user === 'string' ? [readTypedRule(user).key] : undefined
 }
 
-/** A user may be named by the one rule that finds him. @throws {RuleError} */
+/**
+ * Without `certificates`, the user is written as a typed rule, whose value is the user's name too.
+ * @throws {RuleError}
+ */
 export function nameOf({ user, certificates = [], subjectName }: RuleSettings): string | UserSource {
   if (typeof user !== 'string') return createUserSource(user)
   return certificates.length > 0 || subjectName !== undefined ? user : readTypedRule(user).value
@@ -70,12 +73,12 @@ function describe(user: RuleSettings['user']): string {
   return user.domain === undefined ? `${user.from}` : `${user.from} of ${user.domain}`
 }
 
-/** A key belongs to one certificate, whoever issued it. */
+/** Fingerprints and public keys identify a certificate whoever issued it; serial numbers have a check of their own below. */
 function needsIssuer({ settings: { issuers }, keys }: Rule): boolean {
   return !issuers && !(keys?.every((key) => /^(fingerprint|spki|serial):/.test(key)) ?? false)
 }
 
-/** A number is unique only among the certificates of one issuer (RFC 5280 4.1.2.2). */
+/** A serial number is unique only among the certificates of one issuer (RFC 5280 4.1.2.2). */
 function needsSigner({ settings: { issuers }, keys }: Rule): boolean {
   return !issuers && (keys?.some((key) => key.startsWith('serial:')) ?? false)
 }

@@ -1,4 +1,4 @@
-/** `mapping: strict`: rules with types, exact, independent of the order of RDNs, the issuing authority named where there are several. */
+/** `mapping: strict`: typed, exact rules, independent of the order of RDNs, which name the issuer where there are several. */
 import type { CertificateFacts } from '../../tls-cert-utils/certificate.ts'
 import type { Connection, Mapping, Trial, User, Users } from '../../types.ts'
 import type { FiledRules } from './filed-rules.ts'
@@ -14,7 +14,7 @@ export interface MapperSettings {
   readonly trusted: readonly CertificateFacts[]
 }
 
-/** The verified issuers of the certificate, which may be none of those that the server trusts itself. */
+/** The verified issuers of the certificate; the server need not trust each of them itself. */
 type Chain = Connection['chain']
 
 type Judgement =
@@ -36,7 +36,7 @@ export function createStrictMapper({ rules: given, users, trusted }: MapperSetti
     chain: Chain,
   ): Judgement => {
     const { issuers, groupsFrom } = settings
-    // Two authorities, also of one root, may use the same number.
+    // Two authorities may use the same serial number, even below one root.
     const longest = key?.startsWith('serial:') ? 1 : undefined
     if (issuers && !isIssuedBy(certificate, issuers, [...trusted, ...chain], longest))
       return { reason: 'another authority issued the certificate' }
@@ -97,7 +97,7 @@ export function createStrictMapper({ rules: given, users, trusted }: MapperSetti
   }
 }
 
-/** Rules of the file that come after one of the configuration which takes their certificates. */
+/** Reports rules of the file that can never match, because a rule of the configuration takes their certificates first. */
 function takenBefore(rule: RuleSettings, filed: FiledRules): Finding[] {
   if (typeof rule.user !== 'string') return []
   const keys = keysIn(rule) ?? []
@@ -111,14 +111,14 @@ export function neverReached(at: string, earlier: string): Finding {
   return { at, message: `can never match: ${earlier} names the same certificates`, isFatal: false }
 }
 
-/** Which rules a certificate's keys lead to, and what is wrong with the rules. */
+/** Finds rules by a certificate's keys, and reports what is wrong with the rules. */
 class RuleIndex {
   readonly findings: Finding[] = []
-  /** Those that can be used. */
+  /** The rules that can be used. */
   readonly rules: RuleSettings[] = []
   /** The types of keys that they have. */
   readonly types = new Set<string>()
-  /** A list only where several rules have the key. */
+  /** Positions in `rules`; a list only where several rules have the key. */
   readonly #byKey = new Map<string, number | number[]>()
   readonly #everywhere: number[] = []
   readonly #tops: readonly string[]
@@ -134,7 +134,7 @@ class RuleIndex {
     this.#add(rule)
   }
 
-  /** Positions in the order of the file, each with the key that led to it. */
+  /** The positions of the rules with one of these keys, in the order of the file, each with its key. */
   candidates(keys: readonly string[]): [position: number, key: string | undefined][] {
     if (this.rules.length === 0) return []
     const found = new Map<number, string | undefined>(this.#everywhere.map((position) => [position, undefined]))
@@ -157,7 +157,7 @@ class RuleIndex {
     }
   }
 
-  /** What an earlier rule takes, a later one never sees, unless the issuers differ. */
+  /** A certificate that matches an earlier rule never reaches a later one, unless the issuers differ. */
   #reportDouble({ settings: { at, issuers }, keys, name }: Rule): void {
     if (typeof name !== 'string' || !keys?.length) return
     const earlier = keys.map((key) =>

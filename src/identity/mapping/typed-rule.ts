@@ -1,4 +1,6 @@
-/** Rules that name a certificate by one field of a known type, as `email:ada@example.com`: exact, and never by accident another field. */
+/**
+ * Rules that name a certificate by one field of a known type, as `email:ada@example.com`: an exact match that never hits another field by accident.
+ */
 import type { CertificateFacts } from '../../tls-cert-utils/certificate.ts'
 import { readExtensions, SUBJECT_ALTERNATIVE_NAME } from '../../tls-cert-utils/extensions.ts'
 import { keyOfName, keyOfWrittenName } from '../../tls-cert-utils/name-key.ts'
@@ -14,12 +16,12 @@ export interface TypedRule {
   readonly key: string
 }
 
-/** A rule that cannot be one; the message completes a sentence that begins with the setting. */
+/** A malformed rule; the message completes a sentence that begins with the setting. */
 export class RuleError extends Error {}
 
 const COMMON_NAME = '2.5.4.3'
 
-/** From what is written after the type to the one spelling that it shares with the certificate's. */
+/** Turns the text after the type into the one spelling that certificates' keys use. */
 const READERS = {
   email: (value: string) => withLowerCaseDomain(value, /^[^@\s]+@[^@\s]+$/, 'an address such as ada@example.com'),
   dns: (value: string) => fitting(value, /^(\*\.)?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$/, 'a DNS name').toLowerCase(),
@@ -73,7 +75,7 @@ export function keysOf(certificate: CertificateFacts, types: ReadonlySet<string>
   return keys
 }
 
-/** Of several names nobody knows which one its issuer has checked. */
+/** With several common names it is unclear which one the issuer has checked. */
 function onlyCommonName({ subjectAttributes }: CertificateFacts): string | undefined {
   const names = subjectAttributes.flat().filter(({ oid, isText }) => oid === COMMON_NAME && isText)
   return names.length === 1 ? names[0]?.value : undefined
@@ -81,7 +83,7 @@ function onlyCommonName({ subjectAttributes }: CertificateFacts): string | undef
 
 const ONLY_NAME = 'cn where there is no subjectAltName'
 
-/** An extension that cannot be read is one all the same. */
+/** An unreadable extension counts as present. */
 function hasAlternativeNames({ raw }: CertificateFacts): boolean {
   try {
     return readExtensions(raw).some(({ oid }) => oid === SUBJECT_ALTERNATIVE_NAME)
@@ -91,8 +93,8 @@ function hasAlternativeNames({ raw }: CertificateFacts): boolean {
 }
 
 /**
- * The keys of a name as Kong's mtls_auth_credentials have it, without a type: an alternative name of the type that it looks like,
- * or the CN of a certificate without alternative names.
+ * The keys of a name in Kong's mtls_auth_credentials, which has no type: an alternative name of the type that it looks like, or the CN of a
+ * certificate without alternative names.
  */
 export function keysOfSubjectName(name: string): string[] {
   const typed = (['email', 'uri', 'dns'] as const).flatMap((type) => {
@@ -132,7 +134,7 @@ function plainUri(uri: string): string {
   return scheme.toLowerCase() + (authority ?? '').slice(0, host) + (authority ?? '').slice(host).toLowerCase() + rest
 }
 
-/** Hex digits are hex digits, with or without zeros in front. */
+/** In one spelling, without leading zeros. */
 function serialNumber(hex: string): string {
   const sign = hex.startsWith('-') ? '-' : ''
   return sign + (hex.replace(/^-?0*/, '').toUpperCase() || '0')

@@ -1,4 +1,4 @@
-/** Users whose names the certificate itself holds: from one field, or from a template over several. */
+/** Takes the user's name from the certificate itself: from one field, or from a template over several. */
 import type { CertificateFacts } from '../../tls-cert-utils/certificate.ts'
 import { attributeOid } from '../../tls-cert-utils/name-key.ts'
 import { lowerCaseDomain, RuleError } from './typed-rule.ts'
@@ -7,13 +7,13 @@ import { lowerCaseDomain, RuleError } from './typed-rule.ts'
 export interface SourceSettings {
   /** A field such as `san.email`, `spiffe`, `subject.cn`. */
   readonly from?: string | undefined
-  /** Only values of this domain count (mail and DNS domains, SPIFFE trust domains). */
+  /** Only values in this domain are used (mail and DNS domains, SPIFFE trust domains). */
   readonly domain?: string | undefined
   /** Text with fields in braces, as `{subject.cn}@{subject.o}`. */
   readonly template?: string | undefined
 }
 
-/** What a certificate comes to: a name, or why it has none. */
+/** The name found in a certificate, or why there is none. */
 export type Named = { readonly name: string } | { readonly reason: string }
 
 export type UserSource = (certificate: CertificateFacts) => Named
@@ -64,7 +64,7 @@ export function createUserSource({ from, domain, template }: SourceSettings): Us
     )
 }
 
-/** Two trust domains can have the same path, so a path alone names nobody. */
+/** Two trust domains can have the same path, so a path alone identifies nobody. */
 function spiffePath(domain: string | undefined): UserSource {
   if (domain === undefined)
     throw new RuleError('takes the path of a SPIFFE id of any trust domain; add domain: with yours')
@@ -77,7 +77,8 @@ function spiffePath(domain: string | undefined): UserSource {
 }
 
 /**
- * Values must not hold the text between two fields: `{subject.cn}.{subject.o}` would otherwise make one user of `a.b` and `c` as of `a` and `b.c`.
+ * A value must not hold the text between two fields. Otherwise `{subject.cn}.{subject.o}` would give the same user for `a.b` and `c` as for `a` and
+ * `b.c`.
  */
 function fromTemplate(template: string): UserSource {
   const parts = template.split(/\{([^{}]*)\}/)
@@ -114,7 +115,7 @@ function fieldOf(name: string): Values {
     certificate.subjectAttributes.flat().flatMap((each) => (each.oid === oid && each.isText ? [each.value] : []))
 }
 
-/** Which of several values is meant nobody can tell. */
+/** With several values it is unclear which one is meant. */
 function onlyOne(values: readonly string[], what: string): Named {
   const [value, ...more] = new Set(values)
   if (value === undefined || value === '') return { reason: `it has no ${what}` }
