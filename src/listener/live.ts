@@ -4,6 +4,7 @@ import type { GatewayError } from '../errors.ts'
 import { headerValues } from '../header-values.ts'
 import type { HttpRequest, HttpResponse } from '../http-messages.ts'
 import type { Connection, Verification } from '../types.ts'
+import { factsOf } from './connection.ts'
 import type { Shown } from './demand.ts'
 import type { TrustPolicy } from './trust-policy.ts'
 
@@ -26,9 +27,9 @@ export class Live {
   judgedUntil = Number.POSITIVE_INFINITY
   /** Why it may not be used any more, and from when on an answer that has begun is cut. */
   doom: { readonly reason: string; readonly from: number } | undefined
-  readonly shown: Shown | undefined
   readonly #handler: LiveHandler
   #policy: TrustPolicy
+  #shown: Shown | undefined
   #connection: Connection
   /** The answer that is being written, or was the last to be. */
   #response: HttpResponse | undefined
@@ -60,7 +61,7 @@ export class Live {
   ) {
     this.socket = socket
     this.#policy = policy
-    this.shown = shown
+    this.#shown = shown
     this.judgedUntil = until
     this.#connection = connection
     this.#handler = handler
@@ -75,11 +76,22 @@ export class Live {
     return this.#policy
   }
 
+  /** What its client has shown, as it was verified last. */
+  get shown(): Shown | undefined {
+    return this.#shown
+  }
+
   /** From now on another policy judges its client, for whom what the handshake has proved must hold there too. */
   move(policy: TrustPolicy): void {
     this.#policy = policy
     this.#connection = Object.freeze({ ...this.#connection, policy: policy.id })
     this.judgedUntil = 0
+  }
+
+  /** The same was verified by other issuers. */
+  verifiedAnew(shown: Shown): void {
+    this.#shown = shown
+    this.#connection = Object.freeze({ ...this.#connection, ...factsOf(shown, this.#connection.verification) })
   }
 
   /** Requests that come from now on have this verdict. */

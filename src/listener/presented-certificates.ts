@@ -3,6 +3,7 @@ import type { CertificateFacts } from '../tls-cert-utils/certificate.ts'
 import type { Connection } from '../types.ts'
 import { factsOf } from './connection.ts'
 import type { Shown } from './demand.ts'
+import { keepBounded } from './keep-bounded.ts'
 import type { TrustPolicy } from './trust-policy.ts'
 
 /** How the certificate of a request's client is told by a load balancer that has ended its TLS. */
@@ -14,7 +15,7 @@ export interface CertificateHeader {
 
 export interface PresentedCertificatesOptions {
   readonly header: CertificateHeader
-  readonly policy: Pick<TrustPolicy, 'seeSent' | 'prepare' | 'judge'>
+  readonly policy: Pick<TrustPolicy, 'seeSent' | 'renewed' | 'prepare' | 'judge'>
   /** Whether this connection is a load balancer's whose word about the client is believed. */
   readonly isTrusted: (connection: Connection) => boolean
 }
@@ -72,7 +73,7 @@ export class PresentedCertificates {
     const shown = values && this.#seen(values, key)
     const derive = (at: number) => {
       const derived = this.#derive(peer, shown, at, known.get(key)?.connection)
-      keep(known, key, derived, CLIENTS_PER_CONNECTION)
+      keepBounded(known, key, derived, CLIENTS_PER_CONNECTION)
       return derived
     }
     return this.#options.policy.prepare(shown)?.then(() => derive(Date.now())) ?? derive(now)
@@ -91,9 +92,9 @@ export class PresentedCertificates {
   #seen(values: readonly string[], text: string): Shown {
     const digest = createHash('sha256').update(text).digest('base64')
     const known = this.#verified.get(digest)
-    if (known) return known
+    if (known) return this.#options.policy.renewed(known)
     const shown = this.#options.policy.seeSent(this.#options.header.read(values))
-    if (shown.error === undefined) keep(this.#verified, digest, shown, CERTIFICATES)
+    if (shown.error === undefined) keepBounded(this.#verified, digest, shown, CERTIFICATES)
     return shown
   }
 
@@ -101,20 +102,11 @@ export class PresentedCertificates {
   #derive(peer: Connection, shown: Shown | undefined, now: number, last: Connection | undefined): Derived {
     const { verification, until } = this.#options.policy.judge(shown, now)
     const isRefused = verification.result === 'FAILED'
-    const isSame = !isRefused && last?.verification.result === verification.result
+    const isSame = !isRefused && last?.verification.result === verification.result && now < last.expiresAt
     return {
       connection: isSame ? last : Object.freeze({ ...peer, ...factsOf(shown, verification) }),
       shown,
       until: Math.min(until, now + (isRefused ? REFUSAL_TIME : VERDICT_TIME)),
     }
   }
-}
-
-/** The newest stay. */
-function keep<T>(memory: Map<string, T>, key: string, value: T, most: number): void {
-  memory.delete(key)
-  memory.set(key, value)
-  if (memory.size <= most) return
-  const oldest = memory.keys().next().value
-  if (oldest !== undefined) memory.delete(oldest)
 }

@@ -163,7 +163,9 @@ export class Sweeper {
   #judge(live: Live, now: number): void {
     let verification: Verification
     try {
-      const judgement = live.policy.judge(live.shown, now)
+      const shown = live.shown && live.policy.renewed(live.shown, now)
+      if (shown && shown !== live.shown) live.verifiedAnew(shown)
+      const judgement = live.policy.judge(shown, now)
       live.judgedUntil = judgement.until
       verification = judgement.verification
     } catch (error) {

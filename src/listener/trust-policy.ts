@@ -9,6 +9,7 @@ import type { Connection, Verification, VerifyMode } from '../types.ts'
 import { accepts } from './admission.ts'
 import { type DemandsInForce, type Failure, failed, type Shown, unverified, type VerifiedChain } from './demand.ts'
 import type { Intermediates } from './intermediates.ts'
+import { keepBounded } from './keep-bounded.ts'
 import { type Requirement, tooDeep } from './requirements.ts'
 import { seeSent } from './sent-certificates.ts'
 import { TicketKeys, type TicketSecret } from './ticket-keys.ts'
@@ -143,14 +144,14 @@ export class TrustPolicy {
     if (socket.isSessionReused()) return this.#seeResumed(certificate) ?? unverified(certificate, FORGOTTEN.code)
     const verified = this.#chainOf(certificate, x509)
     if (!verified) return unverified(certificate, 'UNABLE_TO_GET_ISSUER_CERT_LOCALLY')
-    keepBounded(this.#chains, certificate.fingerprintSha256, verified)
+    keepBounded(this.#chains, certificate.fingerprintSha256, verified, MEMORY)
     return { certificate, ...verified, error: undefined }
   }
 
   /** Undefined where nobody knows its chain any more. */
   #seeResumed(certificate: CertificateFacts): Shown | undefined {
     const known = this.#chains.get(certificate.fingerprintSha256) ?? this.#rebuiltChainOf(certificate)
-    return known && { certificate, ...known, error: undefined }
+    return known && this.renewed({ certificate, ...known, error: undefined })
   }
 
   /**
@@ -179,13 +180,21 @@ export class TrustPolicy {
     const { chain } = shown
     const sent = isResumed ? [] : shown.sent
     for (const issuer of sent) this.#intermediates.add(issuer)
-    keepBounded(this.#chains, certificate.fingerprintSha256, { chain, sent })
+    keepBounded(this.#chains, certificate.fingerprintSha256, { chain, sent }, MEMORY)
     return { ...shown, sent }
   }
 
   /** What a client sent by another way than TLS: no handshake has verified it, nor that the client has its key. */
   seeSent(sent: readonly [CertificateFacts, ...CertificateFacts[]]): Shown {
     return seeSent(sent, this.#trusted, this.#options.partialChain)
+  }
+
+  /** What an authority has verified that is over since, as its renewed form verifies it where that is trusted as well; otherwise `shown` itself. */
+  renewed(shown: Shown, now = Date.now()): Shown {
+    const { certificate, chain, sent, error } = shown
+    if (error !== undefined || earliestEnd(certificate, chain) > now || certificate.notAfter <= now) return shown
+    const again = this.seeSent([certificate, ...sent])
+    return again.error === undefined ? again : shown
   }
 
   /**
@@ -244,7 +253,7 @@ export class TrustPolicy {
     const known = this.#facts.get(fingerprint)
     if (known) return known
     const facts = readCertificate(x509.raw)
-    keepBounded(this.#facts, fingerprint, facts)
+    keepBounded(this.#facts, fingerprint, facts, MEMORY)
     return facts
   }
 
@@ -276,15 +285,6 @@ export class TrustPolicy {
 
 function digestsOf(certificates: readonly CertificateFacts[]): ReadonlySet<string> {
   return new Set(certificates.map(({ fingerprintSha256 }) => fingerprintSha256))
-}
-
-/** The newest stay. */
-function keepBounded<T>(memory: Map<string, T>, key: string, value: T): void {
-  memory.delete(key)
-  memory.set(key, value)
-  if (memory.size <= MEMORY) return
-  const oldest = memory.keys().next().value
-  if (oldest !== undefined) memory.delete(oldest)
 }
 
 function earliestEnd(certificate: CertificateFacts, chain: readonly CertificateFacts[]): number {

@@ -27,7 +27,7 @@ export function createConnectionOf(
     const header = createCertificateHeader(format, name)
     const isTrusted = ({ remoteAddress }: { remoteAddress: string }) => trusted.has(plainAddress(remoteAddress))
     const streams = new PresentedStreams({
-      judge: (shown) => policy.judge(shown).verification,
+      judge: (shown) => policy.judge(policy.renewed(shown)).verification,
       accepts: (verification) => accepts(policy.verify, verification),
       ended: ({ id, remoteAddress, remotePort, certificate }, reason) => {
         const peer = { connection_id: id, remote_addr: remoteAddress, remote_port: remotePort }

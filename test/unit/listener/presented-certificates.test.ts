@@ -22,6 +22,7 @@ function policyOf(
       counted.seen += 1
       return { certificate: sent[0], chain: [], sent: [], error: undefined }
     },
+    renewed: (shown: Shown) => shown,
     prepare: () => undefined as Promise<void> | undefined,
     judge: (shown: Shown | undefined): Judgement => {
       counted.judged += 1

@@ -1,0 +1,8 @@
+/** Remembers no more than `most`: the newest stay. */
+export function keepBounded<T>(memory: Map<string, T>, key: string, value: T, most: number): void {
+  memory.delete(key)
+  memory.set(key, value)
+  if (memory.size <= most) return
+  const oldest = memory.keys().next().value
+  if (oldest !== undefined) memory.delete(oldest)
+}
