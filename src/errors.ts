@@ -290,5 +290,21 @@ export function byLine(a: Problem, b: Problem): number {
 /** `file:line:column: setting: message`, the shape that editors and terminals link. */
 export function describeProblem({ source, line, column, path, message }: Problem): string {
   const place = [source, line, line === undefined ? undefined : column].filter((part) => part !== undefined).join(':')
-  return [place, path, message].filter((part) => part !== '').join(': ')
+  return [place, shortened(path, LONGEST_PATH), shortened(message, LONGEST_MESSAGE)]
+    .filter((part) => part !== '')
+    .map(visible)
+    .join(': ')
+}
+
+/** Characters. A file of the wrong kind may have a line of megabytes where a key is expected. */
+const LONGEST_PATH = 500
+const LONGEST_MESSAGE = 5000
+
+function shortened(text: string, most: number): string {
+  return text.length > most ? `${text.slice(0, most)}…` : text
+}
+
+/** What somebody else wrote must not move the cursor of whoever reads it on a terminal, nor turn its text around. */
+export function visible(line: string): string {
+  return line.replace(/[\p{C}\p{Zl}\p{Zp}]/gu, (character) => `\\u{${character.codePointAt(0)?.toString(16)}}`)
 }

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import type { Command } from 'commander'
 import { type LoadedConfig, loadConfig } from '../config/index.ts'
-import { ConfigError, describeProblem, type Problem } from '../errors.ts'
+import { ConfigError, describeProblem, type Problem, visible } from '../errors.ts'
 import { readCertificates } from '../tls-cert-utils/certificates.ts'
 import { CertificateError } from '../tls-cert-utils/key-pair.ts'
 import { pemOf } from '../tls-cert-utils/pem.ts'
@@ -254,11 +254,6 @@ function check({ about, result, findings }: CheckResult): string[] {
     `  wrong: ${subject === undefined ? '' : `${subject || '(empty subject)'}: `}${reason} [${code}]`,
     ...(findings[i + 1]?.remedy === remedy ? [] : [`    mend: ${remedy}`]),
   ])
-}
-
-/** What a certificate says must not move the cursor of whoever reads it, nor turn its text around. */
-function visible(line: string): string {
-  return line.replace(/[\p{C}\p{Zl}\p{Zp}]/gu, (character) => `\\u{${character.codePointAt(0)?.toString(16)}}`)
 }
 
 function json(value: object): string {

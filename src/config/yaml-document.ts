@@ -34,7 +34,10 @@ interface LongList {
   readonly nodes: unknown[]
 }
 
-/** @throws RangeError where it is nested too deeply: the library calls itself for each level */
+/** Collections that are open at a time: far more than the reader takes, and so few that one bracket after the other holds nobody up. */
+const MOST_OPEN = 256
+
+/** @throws RangeError where it is nested too deeply: the library calls itself for each level, and takes seconds to close a hundred thousand of them */
 export function* parseDocument(text: string, lines: LineCounter): Slices<Document.Parsed> {
   // Where something is wrong depends on what stands before it: then nobody waits for a configuration, and all is told as the library tells it.
   return (yield* inParts(text, lines)) ?? (yield* asAWhole(text, lines))
@@ -51,6 +54,7 @@ function* inParts(text: string, lines: LineCounter): Slices<Document.Parsed | un
     if (FAR_REACHING.test(lexeme)) return undefined
     for (const token of parser.next(lexeme)) tokens.push(token)
     if (++read % LEXEMES !== 0) continue
+    refuseEndless(parser)
     if (!lists.take(parser.stack)) return undefined
     yield
   }
@@ -68,10 +72,16 @@ function* asAWhole(text: string, lines: LineCounter): Slices<Document.Parsed> {
   lines.addNewLine(0)
   for (const lexeme of new Lexer().lex(text)) {
     for (const token of parser.next(lexeme)) tokens.push(token)
-    if (++read % LEXEMES === 0) yield
+    if (++read % LEXEMES !== 0) continue
+    refuseEndless(parser)
+    yield
   }
   tokens.push(...parser.end())
   return compose(tokens, text)
+}
+
+function refuseEndless({ stack }: Parser): void {
+  if (stack.length > MOST_OPEN) throw new RangeError('nested too deeply')
 }
 
 function compose(tokens: readonly CST.Token[], text: string): Document.Parsed {

@@ -30,3 +30,9 @@ test('a problem is shown as file:line:column: setting: message', () => {
   expect(describeProblem(problem)).toBe('a.yaml:3:5: services[0].url: is missing')
   expect(describeProblem({ path: 'SALLYPORT_LISTEN', message: 'is wrong' })).toBe('SALLYPORT_LISTEN: is wrong')
 })
+
+test('what a file says moves no cursor and turns no text around where it is told, nor fills the log', () => {
+  const problem = { source: 'a.yaml', line: 1, path: 'a\x1b[2J\u202e\n\0', message: 'is \x9bno setting' }
+  expect(describeProblem(problem)).toBe('a.yaml:1: a\\u{1b}[2J\\u{202e}\\u{a}\\u{0}: is \\u{9b}no setting')
+  expect(describeProblem({ path: 'k'.repeat(9_000_000), message: 'm'.repeat(9_000_000) }).length).toBeLessThan(6000)
+})

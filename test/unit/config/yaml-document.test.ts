@@ -98,3 +98,16 @@ describe('a document that is read in slices is the one that is read at once', ()
     )
   })
 })
+
+test.each(['[', '{', '{a: ', '- ', '? ', ': '])(
+  'a document of %j alone is refused before it is read to its end',
+  (open) => {
+    const slices = parseDocument(open.repeat(100_000), new LineCounter())
+    let count = 0
+    const read = () => {
+      while (!slices.next().done) count += 1
+    }
+    expect(read).toThrow(RangeError)
+    expect(count).toBeLessThan(5000)
+  },
+)
