@@ -10,14 +10,17 @@ const running = process.versions.node.split('.').map(Number)
 const difference = MINIMUM.map((part, i) => running[i] - part).find((d) => d !== 0) || 0
 
 if (difference < 0) {
+  const pathOf = (name) => decodeURIComponent(new URL(name, import.meta.url).pathname)
+  const pinned = pathOf(`../node_modules/node-${process.platform}-${process.arch}/bin/node`)
   process.stderr.write(
     'sallyport needs Node ' +
       MINIMUM.join('.') +
       ' or later, this is ' +
       process.versions.node +
       '.\n' +
-      'Older releases have known ways around client certificates. `npm start` and the other npm scripts run on the Node that\n' +
-      'this project pins; otherwise install a current Node and try again.\n',
+      'Older releases have known ways around client certificates. `npm ci` brings a current one along: `npm start` and, in this\n' +
+      'folder, `npx sallyport` run on it. From elsewhere it is started by its path:\n' +
+      `  "${pinned}" "${pathOf('sallyport.js')}" …\n`,
   )
   process.exit(1)
 }

@@ -41,7 +41,11 @@ async function demo(): Promise<void> {
   }
   const { https, admin } = server.addresses
   process.stdout.write(introduction({ files, port: https[0]?.port ?? 0, adminPort: admin?.port }))
+  const unread = Object.keys(process.env).filter((name) => /^(SALLYPORT|SECRET_CLIENT)_/.test(name) && !READ.has(name))
+  if (unread.length > 0) process.stderr.write(`Not read here: ${unread.join(', ')}. "sallyport run" reads them.\n\n`)
 }
+
+const READ: ReadonlySet<string> = new Set(['SALLYPORT_LISTEN', 'SALLYPORT_ADMIN_LISTEN'])
 
 /** Of the user's environment only the addresses count: the demo must not send somebody's real key to a toy. */
 function environment(apiUrl: string): NodeJS.ProcessEnv {
@@ -96,6 +100,9 @@ With a revoked one: the gateway answers 400, and its log says why
 Pretending to be somebody: what a client sends as DN, in any spelling, never arrives
   ${curl} -H "VERIFIED: SUCCESS" -H "DN: CN=root" -H "Dn: CN=root" ${url}/hello
 ${adminPort === undefined ? '' : `\nHealth and metrics\n  curl http://127.0.0.1:${adminPort}/metrics\n`}
+With certificates and an API of yours
+  npx sallyport run --help
+
 Ctrl-C stops everything. Each request is logged below as one line of JSON.
 
 `

@@ -4,6 +4,7 @@ import { createUsers } from '../identity/users.ts'
 import { atOnce } from '../slices.ts'
 import type { AnswerHeaders } from '../types.ts'
 import { Pools } from '../upstream/pools.ts'
+import { mappedEntries, passwordEntries, programEntries, totpSecrets } from './credentials.ts'
 import type { Lasting } from './lasting.ts'
 import { Mappers } from './mappers.ts'
 import { Materials } from './materials.ts'
@@ -12,7 +13,7 @@ import { prepareServers } from './policies.ts'
 import { buildService, ownPair } from './services.ts'
 import { UpstreamRevocations } from './upstream-revocation.ts'
 
-/** Checks keys and certificates also where the configuration has other problems, so that people can mend everything at once. */
+/** Checks keys, certificates and credentials also where the configuration has other problems, so that people can mend everything at once. */
 export function furtherProblems(loaded: LoadedConfig & { config: undefined }, lasting: Lasting): readonly Problem[] {
   const { incomplete } = loaded
   const materials = new Materials(loaded.locate, lasting.revocationFiles, lasting.keptMaterials)
@@ -27,6 +28,10 @@ export function furtherProblems(loaded: LoadedConfig & { config: undefined }, la
   const revocations = new UpstreamRevocations(incomplete, materials, lasting.log)
   const attempts = [
     () => ownPair(incomplete, materials),
+    () => passwordEntries(incomplete, users, materials),
+    () => mappedEntries(incomplete, materials),
+    () => totpSecrets(incomplete, materials),
+    () => programEntries(incomplete, users, materials),
     ...incomplete.services.map((service) => () => {
       buildService(service, {
         config: incomplete,

@@ -60,6 +60,20 @@ describe('a good file', () => {
   })
 })
 
+test('damaged credentials are told beside what keeps the rest from being looked at', async () => {
+  const { status, output } = await check(`
+services: [{ name: api, url: https://api.internal, routes: [{ name: all, paths: [/] }] }]
+consumers:
+  - username: ada
+    basicauth_credentials: [{ username: ada, password: "$argon2id$…" }]
+    totp_credentials: [{ secret: "not base32!" }]
+`)
+  expect(status).toBe(1)
+  expect(output).toMatch(/ssl_certificate: is missing/)
+  expect(output).toMatch(/:5:\d+: consumers\[0\]\.basicauth_credentials\[0\]\.password: is no .* hash that is whole/)
+  expect(output).toMatch(/:6:\d+: consumers\[0\]\.totp_credentials\[0\]\.secret: /)
+})
+
 const TEN_MISTAKES = `_format_version: "3.0"
 listeners:
   - listen: 127.0.0.1:99999

@@ -16,10 +16,10 @@ function commands(output: string): string[] {
     .filter((line) => line.startsWith('curl '))
 }
 
-async function startDemo(cwd: string): Promise<Child> {
+async function startDemo(cwd: string, env: Record<string, string> = {}): Promise<Child> {
   const child = startChild(process.execPath, [join(PROJECT, 'bin', 'sallyport.js'), 'demo'], {
     cwd,
-    env: { SALLYPORT_LISTEN: '127.0.0.1:0', SALLYPORT_ADMIN_LISTEN: 'off' },
+    env: { SALLYPORT_LISTEN: '127.0.0.1:0', SALLYPORT_ADMIN_LISTEN: 'off', ...env },
   })
   await waitFor('the printed commands', () => !child.running || commands(child.stdout).length >= 2, 20)
   return child
@@ -63,6 +63,18 @@ describeWith(['curl', 'sh'], 'sallyport demo', () => {
     expect(seen('Pretending to be somebody')).toMatchObject({ VERIFIED: 'NONE', DN: null })
     await waitFor('the log of the refusal', () => demo.stdout.includes('"verify_reason":"certificate revoked"'))
     await demo.stop('SIGINT')
+  })
+
+  test('what it does not read of the environment is told', async () => {
+    const demo = await startDemo(temporaryFolder(), {
+      SALLYPORT_UPSTREAM_URL: 'http://x',
+      SECRET_CLIENT_KEY: 'hunter2',
+    })
+    await waitFor('the word about it', () => demo.stderr.includes('\n'))
+    expect(demo.stderr).toBe(
+      'Not read here: SALLYPORT_UPSTREAM_URL, SECRET_CLIENT_KEY. "sallyport run" reads them.\n\n',
+    )
+    await demo.stop()
   })
 
   test('the API behind it takes nobody but the gateway', async () => {
