@@ -3,7 +3,7 @@ import { FORGIVEN_BY_OPTIONAL_NO_CA } from '../tls-cert-utils/verify-errors.ts'
 import type { Connection, Route, Verification, VerifyMode, VirtualServer } from '../types.ts'
 import { failed } from './demand.ts'
 
-/** What each of nginx's modes lets in: a missing certificate is a matter of `NONE`, a bad one of `FAILED`. */
+/** What each of nginx's modes admits: `NONE` stands for a missing certificate, `FAILED` for a bad one. */
 const ACCEPTS: Record<VerifyMode, (verification: Verification) => boolean> = {
   off: () => true,
   optional: ({ result }) => result !== 'FAILED',
@@ -12,7 +12,7 @@ const ACCEPTS: Record<VerifyMode, (verification: Verification) => boolean> = {
     verification.result !== 'FAILED' || FORGIVEN_BY_OPTIONAL_NO_CA.has(verification.code),
 }
 
-/** Whether a server with this mode lets such a client in. */
+/** Whether a server with this mode admits such a client. */
 export function accepts(mode: VerifyMode, verification: Verification): boolean {
   return ACCEPTS[mode](verification)
 }
@@ -21,14 +21,12 @@ const EXPIRED = failed('CERT_HAS_EXPIRED')
 const NONE: Verification = Object.freeze({ result: 'NONE' })
 const NO_CHAIN: Connection['chain'] = Object.freeze([])
 
-/** Connections as routes see them that ask for no certificate: the same object for each, as headers are made once per connection. */
+/** Connections without their certificate, for routes that ask for none. The same object each time, since headers are made once per connection. */
 const withoutCertificates = new WeakMap<Connection, Connection>()
 
 /**
- * Whether a connection may ask this server for anything. It must have been judged by the server's own policy, whatever
- * name the client gave in its handshake (RFC 9110 7.4). Where the server demands a certificate, whoever has none learns
- * nothing, not even which routes there are.
- *
+ * Whether a connection may send requests to this server. It must have been judged by the server's own policy, whatever name the client gave in its
+ * handshake (RFC 9110 7.4). Where the server demands a certificate, a client without one learns nothing, not even which routes exist.
  * @throws GatewayError GW_MISDIRECTED, GW_CLIENT_CERTIFICATE_REQUIRED or GW_CLIENT_CERTIFICATE_INVALID
  */
 export function admit(server: VirtualServer, connection: Connection, now = Date.now()): void {
@@ -42,9 +40,8 @@ export function admit(server: VirtualServer, connection: Connection, now = Date.
 }
 
 /**
- * Holds the client's certificate against what the route demands, or the server where the route says nothing. A route decides
- * for itself only where the server asks every client and demands of none.
- *
+ * Checks the client's certificate against the demands of the route, or of the server where the route has none. A route decides for itself only where
+ * the server asks every client for a certificate and demands it of none.
  * @throws GatewayError GW_CLIENT_CERTIFICATE_REQUIRED, GW_CLIENT_CERTIFICATE_INVALID or GW_FORBIDDEN
  */
 export function verify(
@@ -63,7 +60,7 @@ export function verify(
   return mode === 'off' && certificate ? withoutCertificate(connection) : connection
 }
 
-/** Connections and sessions outlive certificates, so that validity is looked at each time. */
+/** Connections and sessions outlive certificates, so validity is checked each time. */
 function demand(mode: VerifyMode, connection: Connection, now: number): void {
   const verification = now > connection.expiresAt ? EXPIRED : connection.verification
   if (accepts(mode, verification)) return

@@ -1,4 +1,4 @@
-/** The fatal alert that a client whose certificate is refused gets in TLS: node:tls lets its handshake finish, and has no way to send one. */
+/** The fatal TLS alert for a client whose certificate is refused: node:tls lets the handshake finish, and has no way to send an alert. */
 import { createCipheriv, createHmac } from 'node:crypto'
 import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
@@ -17,7 +17,7 @@ const DECRYPT_ERROR = 51
 const BAD_CERTIFICATE = 42
 const CERTIFICATE_REQUIRED = 116
 
-/** As OpenSSL maps its errors (ssl/statem/statem_lib.c, ssl_x509err2alert); what is ours to find has the words of RFC 8446 6.2. */
+/** As OpenSSL maps its errors (ssl/statem/statem_lib.c, ssl_x509err2alert). For errors that only we find, RFC 8446 6.2 chooses the alert. */
 const BY_CODE: ReadonlyMap<string, number> = new Map([
   ...each(UNKNOWN_CA, [
     ...['UNABLE_TO_GET_ISSUER_CERT', 'UNABLE_TO_GET_ISSUER_CERT_LOCALLY', 'UNABLE_TO_VERIFY_LEAF_SIGNATURE'],
@@ -40,8 +40,8 @@ function each(alert: number, codes: readonly string[]): [string, number][] {
 }
 
 /**
- * Fails a handshake that OpenSSL has just finished. What it made of it is still to be sent where that happens at once; after a wait it has been, and there is
- * no alert then, as little as for what `alertRecord` cannot make.
+ * Fails a handshake that OpenSSL has just finished. At once, OpenSSL's last flight has not been sent yet. After a wait it has, and then no alert is
+ * possible, as in the cases that `alertRecord` cannot handle.
  */
 export function rejectHandshake(
   socket: TLSSocket,
@@ -58,8 +58,8 @@ export function rejectHandshake(
     socket.destroy()
     return
   }
-  // Whatever OpenSSL has ready, and its farewell, would be encrypted with the same key and the same record number as the alert, which may never happen twice
-  // (RFC 8446 5.3). Behind the end of the stream nothing of it is sent.
+  // Everything that OpenSSL still has to send, its close_notify included, would use the same key and record number as the alert, which must never
+  // happen twice (RFC 8446 5.3). After the end of the stream none of it is sent.
   transport.end(alert)
   readOut(socket)
 }
@@ -88,8 +88,8 @@ export interface Unanswered {
 }
 
 /**
- * The record to send in place of everything that would follow; undefined where only the TLS stack could make it. It must be the first that is sent
- * after the client's last message. In TLS 1.2 nothing is encrypted by then, but in a resumed session, where the server has finished first.
+ * The record to send in place of everything that would follow; undefined where only the TLS stack could make it. It must be the first record after
+ * the client's last message. In TLS 1.2 nothing is encrypted at that point, except in a resumed session, where the server finishes first.
  */
 export function alertRecord(refused: Verification, handshake: Unanswered): Buffer | undefined {
   const { protocol, resumed, trafficSecret, cipher } = handshake
@@ -110,7 +110,7 @@ interface Suite {
   readonly keyLength: number
 }
 
-/** RFC 8446 B.4, those that OpenSSL offers by default. */
+/** RFC 8446 B.4: the suites that OpenSSL offers by default. */
 const SUITES: ReadonlyMap<string, Suite> = new Map([
   ['TLS_AES_128_GCM_SHA256', { algorithm: 'aes-128-gcm', hash: 'sha256', keyLength: 16 }],
   ['TLS_AES_256_GCM_SHA384', { algorithm: 'aes-256-gcm', hash: 'sha384', keyLength: 32 }],
@@ -119,13 +119,13 @@ const SUITES: ReadonlyMap<string, Suite> = new Map([
 
 const TAG_LENGTH = 16
 
-/** TLS 1.3's first record under these keys (RFC 8446 5.2): its number is 0, so that the nonce is the IV itself. */
+/** TLS 1.3's first record with these keys (RFC 8446 5.2): its number is 0, so the nonce is the IV itself. */
 function encrypted(alert: Buffer, secret: Buffer, { algorithm, hash, keyLength }: Suite): Buffer {
   const plaintext = Buffer.concat([alert, Buffer.from([21])])
   const header = Buffer.from([23, 3, 3, 0, plaintext.length + TAG_LENGTH])
   const key = expand(secret, hash, 'key', keyLength)
   const iv = expand(secret, hash, 'iv', 12)
-  // Node's types know the method of each algorithm by its literal name alone.
+  // Node's types know each algorithm's method only by the literal name.
   const cipher = createCipheriv(algorithm as 'chacha20-poly1305', key, iv, { authTagLength: TAG_LENGTH })
   cipher.setAAD(header, { plaintextLength: plaintext.length })
   return Buffer.concat([header, cipher.update(plaintext), cipher.final(), cipher.getAuthTag()])

@@ -1,12 +1,12 @@
 import { computed } from './computing-time.ts'
 
-/** In a turn of the event loop, in microseconds of computing. */
+/** How much may be computed in one turn of the event loop, in microseconds. */
 const MOST_IN_TURN = 3_000
 
 /**
- * Takes in whoever has finished his handshake, in the order of their coming: after the requests that the system has reported together with them, and no more in
- * a turn of the event loop than the next request can wait for. node:tls reads the second halves of handshakes as they come, and of a crowd a hundred come
- * together; what we do for each, and for its first request, would be done before the next socket is looked at.
+ * Admits clients that have finished their handshake, in order: after the requests that the system reported together with them, and in each turn of
+ * the event loop no more than the next request can wait for. node:tls reads the last flights of handshakes as they arrive, and in a crowd a hundred
+ * arrive together. Without this, our work for each of them and their first requests would be done before the next socket is read.
  */
 export class Arrivals {
   readonly #waiting: (() => void)[] = []

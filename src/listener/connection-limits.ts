@@ -13,7 +13,7 @@ export interface ConnectionLimitSettings {
 /** Why a connection was refused before anything was read from it. */
 export type LimitName = 'max_connections' | 'open_files' | 'connection_rate_limit' | 'max_connections_per_address'
 
-/** Counts what comes in, before TLS makes it dear. */
+/** Counts incoming connections, before TLS makes them expensive. */
 export class ConnectionLimits {
   #settings: ConnectionLimitSettings
   readonly #slots: Slots
@@ -22,7 +22,7 @@ export class ConnectionLimits {
   #tokens: number
   #filledAt = 0
 
-  /** @param slots of the connections of all listeners together */
+  /** @param slots for the connections of all listeners together */
   constructor(settings: ConnectionLimitSettings, slots: Slots) {
     this.#settings = settings
     this.#slots = slots
@@ -35,8 +35,8 @@ export class ConnectionLimits {
   }
 
   /**
-   * Takes a place for one more connection, which `left` gives back; or says which limit leaves none. Not by node:net's own `maxConnections`: with node:cluster,
-   * whoever is beyond it is handed from worker to worker for as long as all of them are full.
+   * Takes a slot for one more connection, which `left` gives back, or names the limit that leaves none. node:net's own `maxConnections` is not used:
+   * with node:cluster, a connection beyond it is passed from worker to worker as long as all of them are full.
    */
   come(now = performance.now()): LimitName | undefined {
     if (this.#connections >= this.#settings.maxConnections) return 'max_connections'
@@ -51,7 +51,7 @@ export class ConnectionLimits {
     this.#slots.leave()
   }
 
-  /** Takes a place for this address. What is returned gives it back; undefined where there is none left. */
+  /** Takes a slot for this address. Returns a function that gives it back; undefined where none is free. */
   enter(address: string): (() => void) | undefined {
     const client = clientOf(address)
     const open = this.#open.get(client) ?? 0
@@ -65,7 +65,7 @@ export class ConnectionLimits {
     }
   }
 
-  /** So many as the limit says may come at once; then they come one after the other. */
+  /** As many as the limit says may come at once; after that they must come one by one. */
   #rateAllows(now: number): boolean {
     const limit = this.#settings.connectionRateLimit
     if (limit === 0) return true
@@ -77,7 +77,7 @@ export class ConnectionLimits {
   }
 }
 
-/** Whoever has one IPv6 address has the 2^64 of its network, so that these count as one. */
+/** Whoever has one IPv6 address has the 2^64 addresses of its network, so they count as one. */
 function clientOf(address: string): string {
   const mapped = address.replace(/^::ffff:/i, '')
   if (isIPv4(mapped) || !isIPv6(address)) return mapped

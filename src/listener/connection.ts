@@ -13,7 +13,7 @@ export interface Peer {
   readonly serverName: string | undefined
 }
 
-/** A peer over a Unix socket: nginx's word for its address; it has no ports. */
+/** The peer of a Unix socket; the address is nginx's word for it, and there is no port. */
 export const UNIX_PEER: Peer = Object.freeze({
   remoteAddress: 'unix:',
   remotePort: 0,
@@ -21,7 +21,7 @@ export const UNIX_PEER: Peer = Object.freeze({
   serverName: undefined,
 })
 
-/** Undefined for a client that has gone again before it was accepted: it has no address any more. */
+/** Undefined for a client that left before it was accepted: then there is no address any more. */
 export function peerOf(socket: Socket, overUnix: boolean): Peer | undefined {
   if (overUnix) return UNIX_PEER
   const { remoteAddress, remotePort, localPort } = socket
@@ -29,7 +29,7 @@ export function peerOf(socket: Socket, overUnix: boolean): Peer | undefined {
   return { remoteAddress: withoutMapping(remoteAddress), remotePort, localPort, serverName: undefined }
 }
 
-/** A listener on `[::]` has IPv4 peers as `::ffff:192.0.2.1`; whoever reads logs or writes plugins wants the address itself. */
+/** A listener on `[::]` sees IPv4 peers as `::ffff:192.0.2.1`; logs and plugins should get the IPv4 address. */
 function withoutMapping(address: string): string {
   return address.startsWith('::ffff:') && address.includes('.') ? address.slice(7) : address
 }
@@ -37,7 +37,7 @@ function withoutMapping(address: string): string {
 const NO_CHAIN: readonly CertificateFacts[] = Object.freeze([])
 
 const ID_BYTES = 8
-/** For many: asking for random bytes takes longer than most other things that are known of a connection. */
+/** Enough for many ids: fetching random bytes takes longer than most other work for a connection. */
 const random = Buffer.alloc(ID_BYTES * 512)
 let used = random.length
 
@@ -50,7 +50,7 @@ function newId(): string {
   return random.toString('hex', used - ID_BYTES, used)
 }
 
-/** The facts of a finished handshake in which the client showed this. */
+/** The facts of a finished handshake, from what the client showed in it. */
 export function describeConnection(
   socket: TLSSocket,
   {
@@ -71,7 +71,7 @@ export function describeConnection(
   })
 }
 
-/** Everything in a connection that follows from the client's certificate. */
+/** The parts of a connection that depend on the client's certificate. */
 export function factsOf(
   shown: Shown | undefined,
   verification: Verification,

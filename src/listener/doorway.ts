@@ -6,22 +6,22 @@ import { type ConnectionLimitSettings, ConnectionLimits, type LimitName } from '
 import { awaitProxyHeader } from './proxy-protocol.ts'
 
 export interface DoorwaySettings extends ConnectionLimitSettings {
-  /** Milliseconds, of which a PROXY header takes its part. */
+  /** Milliseconds; a PROXY header takes its part of them. */
   readonly handshakeTimeout: number
-  /** Whether a peer with this address is a proxy that begins with a PROXY header. */
+  /** Whether the peer with this address is a proxy that sends a PROXY header first. */
   readonly sendsProxyHeader: (address: string) => boolean
 }
 
 export interface DoorwayHandler {
-  /** It may begin its handshake. `timeout` is what is left for it, in milliseconds. */
+  /** The socket may begin its handshake. `timeout` is what is left of the time, in milliseconds. */
   begin(socket: Socket, peer: Peer, timeout: number): void
   invalidProxyHeader(peer: Peer, reason: string): void
   turnedAway(refused: Refused<LimitName>): void
 }
 
-/** What happens to an accepted socket before its handshake: it is counted, turned away where there are too many, and a proxy says whose it is. */
+/** Handles an accepted socket before its handshake: it is counted, refused where there are too many, and a proxy names its client. */
 export class Doorway {
-  /** All that are open, whatever became of them. */
+  /** All open sockets, whatever they are used for. */
   readonly sockets = new Set<Socket>()
   isOverUnix = false
   readonly #handler: DoorwayHandler
@@ -29,7 +29,7 @@ export class Doorway {
   readonly #refusals: Refusals<LimitName>
   #settings: DoorwaySettings
 
-  /** @param slots of the connections of all listeners together */
+  /** @param slots for the connections of all listeners together */
   constructor(settings: DoorwaySettings, slots: Slots, handler: DoorwayHandler) {
     this.#settings = settings
     this.#handler = handler
@@ -63,7 +63,7 @@ export class Doorway {
     else this.#begin(socket, peer)
   }
 
-  /** Such a proxy must say who its client is; without that nobody knows who is there. */
+  /** Such a proxy must name its client; otherwise it is unknown who is connected. */
   #hearProxy(socket: Socket, peer: Peer): void {
     const begun = performance.now()
     awaitProxyHeader(socket, this.#settings.handshakeTimeout, (header) => {
@@ -77,7 +77,7 @@ export class Doorway {
     })
   }
 
-  /** @param spent of the time for the handshake, in milliseconds */
+  /** @param spent how much of the time for the handshake is used up, in milliseconds */
   #begin(socket: Socket, peer: Peer, spent = 0): void {
     const leave = this.#limits.enter(peer.remoteAddress)
     if (!leave) {

@@ -15,43 +15,43 @@ import type { TrustPolicy } from './trust-policy.ts'
 export interface Handshake {
   readonly peer: Peer
   readonly policy: TrustPolicy
-  /** What TLS runs on. */
+  /** The socket under TLS. */
   readonly transport: Socket
-  /** Of TLS 1.3, where the policy rejects: what the server's first record after the handshake is encrypted with. */
+  /** TLS 1.3, where the policy rejects in the handshake: the secret that encrypts the server's first record after the handshake. */
   trafficSecret: Buffer | undefined
   /** What the client showed, until it is judged. */
   certificate: X509Certificate | undefined
   begun: Begun | undefined
-  /** Why it was closed before it was taken in; undefined where the client left. */
+  /** Why it was closed before it was admitted; undefined where the client left. */
   failure: string | undefined
 }
 
 export interface HandshakeHandler {
   secured(socket: TLSSocket, handshake: Handshake): void
   failed(peer: Peer, reason: string, code: string | undefined): void
-  /** The client has the keys renewed again and again. */
+  /** The client causes key renewals again and again. */
   exhausting(socket: TLSSocket, reason: string): void
-  /** What to send to a client that speaks plain HTTP; it is logged there. */
+  /** Logs a client that speaks plain HTTP, and returns what to send to it. */
   plain(error: GatewayError, peer: Peer, accept: string | undefined): Buffer
 }
 
 /** The handshake of the socket whose event is being handled. */
 const current = new AsyncLocalStorage<Handshake & { readonly handler: HandshakeHandler }>()
-/** Listeners whose servers are alike share their policies. */
+/** Listeners with equal servers share their policies. */
 const wired = new WeakSet<TrustPolicy>()
 
 const CLOSED = 'the client closed the connection in the handshake'
 
-/** Of all listeners: they share the event loop. */
+/** One for all listeners: they share the event loop. */
 const pace = new Pace()
 const arrivals = new Arrivals()
 
-/** A fatal alert, unrecognized_name (RFC 8446 6.2), as a record of its own: nothing is encrypted before the ServerHello. */
+/** A fatal alert, unrecognized_name (RFC 8446 6.2), as a whole record: before the ServerHello nothing is encrypted. */
 const UNRECOGNIZED_NAME = Buffer.from([21, 3, 3, 0, 2, 2, 112])
 
 /**
- * From an accepted socket to a finished handshake: the ClientHello is read first, and its server name decides by which policy's TLS
- * server the rest is done. Which socket a TLSSocket wraps is not told, so that each handshake is an asynchronous context of its own.
+ * From an accepted socket to a finished handshake. The ClientHello is read first, and its server name chooses the policy whose TLS server does the
+ * rest. A TLSSocket does not say which socket it wraps, so each handshake runs in an asynchronous context of its own.
  */
 export class Handshakes {
   readonly #handler: HandshakeHandler
@@ -60,7 +60,10 @@ export class Handshakes {
     this.#handler = handler
   }
 
-  /** @param policyFor undefined where nobody may come under that name. @param timeout of the ClientHello, in milliseconds */
+  /**
+   * @param policyFor returns undefined where handshakes with that name are rejected
+   * @param timeout for the ClientHello, in milliseconds
+   */
   begin(
     socket: Socket,
     peer: Peer,
@@ -97,12 +100,12 @@ export class Handshakes {
     handshake.begun = begun
     if (!wired.has(policy)) wire(policy)
     const context = Object.assign(handshake, { handler: this.#handler })
-    // The end of a socket is no event of the TLSSocket's own context, although that one's end follows from it.
+    // The end of the socket does not happen in the TLSSocket's context, although the TLSSocket ends because of it.
     socket.once('close', () => {
       pace.over(begun)
       current.enterWith(context)
     })
-    // The TLSSocket takes it over: a client that is gone in its handshake would otherwise be waited for until the time is over.
+    // From here on the TLSSocket controls it: otherwise a client that leaves during its handshake would be waited for until the timeout.
     socket.allowHalfOpen = false
     try {
       current.run(context, () => policy.accept(socket, handshake.peer.serverName, ticket))
@@ -136,7 +139,7 @@ function wire(policy: TrustPolicy): void {
 function wireServer(server: Server, policy: TrustPolicy): void {
   server.on('secureConnection', (socket) => {
     const handshake = current.getStore()
-    // Another policy would mean that the facts of two handshakes were mixed up: nobody is let in on that.
+    // Another policy would mean that two handshakes were mixed up: then nobody is admitted.
     if (handshake?.policy !== policy) {
       socket.destroy()
       return
@@ -146,14 +149,15 @@ function wireServer(server: Server, policy: TrustPolicy): void {
       handshake.failure = reason
       handshake.handler.exhausting(socket, reason)
     })
-    // The end of the client's side comes as an event then, and what is being written is not cut off by it.
+    // Then the end of the client's side is an event, and does not cut off what is being written.
     socket.allowHalfOpen = true
-    // At once: what OpenSSL could not read of a certificate waits in its queue of errors, and node:tls would take it for a failure of the next read. Asking empties it.
+    // Read at once. If OpenSSL could not parse something in the certificate, an error stays in its queue, and node:tls would take it for a failure of
+    // the next read. Reading the certificate empties the queue.
     handshake.certificate = policy.certificateOf(socket)
-    // Whom it may reject gets an alert, which must be the first that follows the client's last message.
+    // A client that may be rejected gets an alert, which must be the first record after the client's last message.
     if (policy.rejects) handshake.handler.secured(socket, handshake)
     else arrivals.add(() => current.run(handshake, takeIn, socket, handshake))
-    // Nobody else hears its errors until it is served.
+    // Nothing else handles its errors until it is served.
     socket.on('error', ignore)
   })
   server.on('tlsClientError', (error: Error & { code?: string; reason?: string }, socket) => {
@@ -162,7 +166,7 @@ function wireServer(server: Server, policy: TrustPolicy): void {
     if (!handshake) return
     const { handler, peer } = handshake
     if (error.code === 'ECONNRESET') handler.failed(peer, CLOSED, undefined)
-    // OpenSSL's message has a thread, a file and a line of its source around the reason.
+    // OpenSSL's message wraps the reason in a thread, a file and a line of its source.
     else handler.failed(peer, error.reason ?? error.message, error.code)
   })
   if (policy.rejects) keepTrafficSecrets(server)
@@ -177,7 +181,7 @@ function ignore(): void {}
 
 const TRAFFIC_SECRET = /^SERVER_TRAFFIC_SECRET_0 [0-9a-f]+ ([0-9a-f]+)\s*$/
 
-/** For the alert of a client that is refused; nobody else gets to see them. */
+/** Needed for the alert to a refused client; nothing else sees the secrets. */
 function keepTrafficSecrets(server: Server): void {
   server.on('keylog', (line) => {
     const [, secret] = TRAFFIC_SECRET.exec(line.toString('latin1')) ?? []

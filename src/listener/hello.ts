@@ -9,8 +9,8 @@ export type Hello =
   | { readonly status: 'gone'; readonly reason: string }
 
 /**
- * Reads the ClientHello and puts it back, so that a TLS server can be chosen by it. `timeout` (ms) bounds the wait, readClientHello the
- * bytes. `done` is called once; the socket is then paused.
+ * Reads the ClientHello and puts it back, so that a TLS server can be chosen by it. `timeout` (ms) bounds the time, readClientHello the bytes. `done`
+ * is called once; the socket is then paused.
  */
 export function awaitHello(socket: Socket, timeout: number, done: (hello: Hello) => void): void {
   const reasons = {
@@ -33,7 +33,7 @@ export function awaitHello(socket: Socket, timeout: number, done: (hello: Hello)
   )
 }
 
-/** The Accept header of a request as far as it has come: a browser that is sent to the wrong port shall see a page. */
+/** The Accept header of a request, as far as it was received: a browser at the wrong port should see a page. */
 function acceptIn(bytes: Buffer): string | undefined {
   const [head = ''] = bytes.toString('latin1', 0, MOST_OF_A_HEAD).split('\r\n\r\n')
   const values = [...head.matchAll(/^accept:(.*)$/gim)].map(([, value = '']) => value.trim())

@@ -4,7 +4,7 @@ import { ClientRequest, ClientResponse } from '../client-messages.ts'
 
 export type HttpServer = Server<typeof ClientRequest, typeof ClientResponse>
 
-/** node:http's server as the gateway needs it; `mayUpgrade` is asked for each request that wants to upgrade its connection. */
+/** node:http's server, set up for the gateway. `mayUpgrade` is called for each request that wants to upgrade its connection. */
 export function createHttpServer(mayUpgrade: (request: ClientRequest) => boolean): HttpServer {
   return createServer({
     IncomingMessage: ClientRequest,
@@ -12,9 +12,9 @@ export function createHttpServer(mayUpgrade: (request: ClientRequest) => boolean
     keepAlive: true,
     noDelay: true,
     optimizeEmptyRequests: true,
-    // Host is judged with the rest of the request's target, so that its refusal is logged and answered like any other.
+    // Host is checked together with the request's target, so that its refusal is logged and answered like any other.
     requireHostHeader: false,
-    // A request may take as long as its body keeps coming: client_body_timeout watches the gaps.
+    // A request may take as long as its body keeps coming; client_body_timeout bounds the gaps.
     requestTimeout: 0,
     connectionsCheckingInterval: 1000,
     shouldUpgradeCallback: mayUpgrade,
@@ -26,7 +26,7 @@ export interface HttpLimits {
   readonly maxHeaderSize: number
   readonly headerTimeout: number
   readonly keepaliveTimeout: number
-  /** Milliseconds between two reads of a body that nobody waits for any more. */
+  /** Milliseconds between two reads of a body that is no longer needed. */
   readonly bodyTimeout: number
 }
 
@@ -35,11 +35,12 @@ export function applyLimits(server: HttpServer, limits: HttpLimits): void {
   Object.assign(server, { maxHeaderSize })
   server.headersTimeout = headerTimeout
   server.keepAliveTimeout = keepaliveTimeout
-  // 0 shows every header to the count in readHead: a finite value here hides the rest but still frames by it (CVE-2026-58044).
+  // 0 passes every header to the count in readHead. With a limit here, node:http hides the headers beyond it but still frames by them
+  // (CVE-2026-58044).
   server.maxHeadersCount = 0
 }
 
-/** What serves a socket as HTTP; from now on the server itself emits sockets for nobody but `accept`. */
+/** Returns the function that serves a socket as HTTP. From now on the server itself passes its sockets only to `accept`. */
 export function takeConnections(server: HttpServer, accept: (socket: Socket) => void): (socket: Socket) => void {
   const [serve] = server.listeners('connection') as ((socket: Socket) => void)[]
   if (!serve) throw new Error('node:http no longer serves the sockets that its server emits')

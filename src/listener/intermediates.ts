@@ -1,15 +1,15 @@
 import type { CertificateFacts } from '../tls-cert-utils/certificate.ts'
 
-/** Authorities have few of them. */
+/** An authority has few of them. */
 const MOST = 200
 
 /**
- * The intermediate certificates that clients sent and OpenSSL verified. A resumed session tells the client's certificate alone: with these its chain can
- * be found again. They vouch for nothing: whoever builds a path with them checks its signatures up to a trusted root.
+ * The intermediate certificates that clients sent and OpenSSL verified. A resumed session only shows the client's certificate; with these its chain
+ * can be found again. They prove nothing by themselves: whoever builds a path with them checks its signatures up to a trusted root.
  */
 export class Intermediates {
   readonly #known = new Map<string, CertificateFacts>()
-  /** Whoever shares them with other processes hears of new ones. */
+  /** Called for new ones, to share them with other processes. */
   onNew: ((certificate: CertificateFacts) => void) | undefined
 
   get all(): readonly CertificateFacts[] {

@@ -22,7 +22,7 @@ import { Live, type LiveHandler } from './live.ts'
 import { malformedRequest } from './malformed-request.ts'
 import { type Ended, type Grounds, type PoliciesByName, Sweeper } from './sweeper.ts'
 
-/** What a listener needs to know of the configuration in use; replaced as a whole on reload. */
+/** The settings of a listener, from the configuration in use; replaced as a whole on reload. */
 export interface ListenerSettings extends DoorwaySettings, PoliciesByName, Grounds {
   readonly headerTimeout: number
   readonly keepaliveTimeout: number
@@ -36,28 +36,28 @@ export interface ListenerSettings extends DoorwaySettings, PoliciesByName, Groun
   readonly maxTarget: number
 }
 
-/** Where a listener hands on what it accepted. */
+/** Receives what a listener accepts. */
 export interface ListenerHandler extends LiveHandler {
   upgrade(request: HttpRequest, socket: Duplex, head: Buffer, connection: Connection): void
-  /** As `malformed`, before there is a TLS connection. */
+  /** Like `malformed`, before there is a TLS connection. */
   plain(error: GatewayError, peer: Peer, accept: string | undefined): Buffer
   opened(connection: Connection): void
   closed(connection: Connection): void
-  /** It was ended since whoever it belongs to may not use it any more. */
+  /** The connection was ended because its client may no longer use it. */
   ended: Ended
   handshakeFailed(peer: Peer, reason: string, code: string | undefined): void
-  /** It was closed for the client's certificate, or for having none, since the server answers nobody about that. */
+  /** The connection was closed because of the client's certificate, or for lack of one: the server does not answer such clients. */
   rejected(peer: Peer, verification: Verification): void
-  /** They were closed before anything was read from them. */
+  /** Connections were closed before anything was read from them. */
   turnedAway(refused: Refused<LimitName>): void
 }
 
-/** How long a connection whose handshake ended while the listener closed may take at least to send its only request. */
+/** How long a connection whose handshake finished while the listener was closing gets at least for its only request, in milliseconds. */
 const LATE_REQUEST_TIME = 2000
 
 /**
- * One address: accepted sockets are read up to their ClientHello, handed to the TLS server of the policy that their
- * server name belongs to, and come back as HTTP. The address stays bound over reloads; only the settings change.
+ * Listens on one address. Accepted sockets are read up to their ClientHello, passed to the TLS server of the policy for their server name, and come
+ * back as HTTP. The address stays bound over reloads; only the settings change.
  */
 export class Listener {
   readonly #http: HttpServer
@@ -71,7 +71,7 @@ export class Listener {
   #persistence = ''
   #closing = false
 
-  /** @param slots of the connections of all listeners together */
+  /** @param slots for the connections of all listeners together */
   constructor(settings: ListenerSettings, handler: ListenerHandler, slots: Slots) {
     this.#handler = handler
     this.#settings = settings
@@ -103,7 +103,7 @@ export class Listener {
     this.apply(settings)
   }
 
-  /** Takes new settings for new connections; timeouts apply to the open ones too. */
+  /** Applies new settings to new connections; timeouts apply to open ones too. */
   apply(settings: ListenerSettings): void {
     this.#settings = settings
     this.#doorway.apply(settings)
@@ -126,13 +126,13 @@ export class Listener {
   }
 
   /**
-   * No new connections; those that are open end with the answer that is being written, or with one more that is asked for soon. Resolves when the
-   * last one has ended.
+   * Accepts no new connections. Open ones end with the answer that is being written, or with one more request that comes soon. Resolves when the last
+   * one has ended.
    */
   close(): Promise<void> {
     this.#closing = true
     const closed = new Promise<void>((resolve) => {
-      // Not node:http's, which destroys what is idle: a request that is under way just then would be lost.
+      // Not node:http's own, which destroys idle connections: a request that is arriving just then would be lost.
       NetServer.prototype.close.call(this.#http, () => {
         this.#http.close() // Which also ends its interval.
         this.#sweeper.stop()
@@ -144,7 +144,7 @@ export class Listener {
     return closed
   }
 
-  /** After a reload: what was judged by other policies than these ends, and the others are judged again. */
+  /** After a reload: ends connections that were judged by any other policy than these, and judges the others again. */
   judgeAgain(policyIds: ReadonlySet<string>): Promise<void> {
     this.#sweeper.retire(policyIds, this.#settings)
     return this.#sweeper.judgeAgain(this.#settings.welcome)
@@ -186,7 +186,7 @@ export class Listener {
     try {
       step()
     } catch (error) {
-      // Fail closed: what cannot be read is not served, whatever OpenSSL made of it.
+      // Fails closed: a client with an unreadable certificate is not served, whatever OpenSSL thinks of it.
       const reason = `the client certificate cannot be read: ${(error as Error).message}`
       this.#handler.handshakeFailed(peer, reason, undefined)
       socket.destroy()
@@ -217,7 +217,7 @@ export class Listener {
       socket.destroy()
       return
     }
-    // 0 means for ever to node:http, and not at all to us.
+    // 0 means for ever to node:http; here it means not at all.
     if (this.#closing || this.#settings.keepaliveTimeout === 0) response.shouldKeepAlive = false
     response.persistence = this.#persistence
     live.serve(response, this.#settings.keepaliveRequests)
@@ -230,7 +230,7 @@ export class Listener {
   }
 
   readonly #connect = (_request: ClientRequest, socket: Duplex): void => {
-    // Node has let go of the socket, so nobody else hears its errors.
+    // Node no longer watches the socket, so nothing else handles its errors.
     socket.on('error', ignore)
     const live = this.#live.get(socket)
     if (live) live.refuse(new GatewayError('GW_METHOD_NOT_ALLOWED', 'CONNECT'))

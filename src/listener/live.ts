@@ -8,45 +8,45 @@ import { factsOf } from './connection.ts'
 import type { Shown } from './demand.ts'
 import type { TrustPolicy } from './trust-policy.ts'
 
-/** So many requests may wait on one connection; then nothing is read from it until all of them have begun. */
+/** How many requests may wait on one connection; then nothing is read from it until all of them have begun. */
 const PIPELINE_LIMIT = 64
 
 export interface LiveHandler {
   request(request: HttpRequest, response: HttpResponse, connection: Connection): void
-  /** What to send to a client whose bytes are no HTTP request; it is logged there. */
+  /** Logs a client whose bytes are no HTTP request, and returns what to send to it. */
   malformed(error: GatewayError, connection: Connection): Buffer
 }
 
 /**
- * An open connection and what happens on it. Requests are served one after the other: node:http parses pipelined ones at
- * once, but one that follows the last answer of its connection is never answered, and so must never be carried out.
+ * An open connection and its requests, which are served one after the other. node:http parses pipelined requests at once; but a request after the
+ * last answer of its connection is never answered, and so must never be carried out.
  */
 export class Live {
   readonly socket: TLSSocket
-  /** When time may have changed what the client is worth. */
+  /** When the client has to be judged again because time has passed. */
   judgedUntil = Number.POSITIVE_INFINITY
-  /** Why it may not be used any more, and from when on an answer that has begun is cut. */
+  /** Why it may not be used any more, and when an answer that has begun is cut off. */
   doom: { readonly reason: string; readonly from: number } | undefined
   readonly #handler: LiveHandler
   #policy: TrustPolicy
   #shown: Shown | undefined
   #connection: Connection
-  /** The answer that is being written, or was the last to be. */
+  /** The answer that is being written, or the last one. */
   #response: HttpResponse | undefined
   #waiting: HttpResponse[] | undefined
-  /** Whose end `#next` is called at. */
+  /** The response at whose end `#next` is called. */
   #awaited: HttpResponse | undefined
   #refusal: GatewayError | undefined
   #requests = 0
-  /** The request that did. */
+  /** The request that upgraded the connection. */
   #upgraded: HttpRequest | undefined
   #declined = false
-  /** No request is served after those that have been taken. */
+  /** No more requests are served after those that were accepted. */
   #last = false
-  /** Whether what the client still sends is nobody's. */
+  /** Whether everything that the client still sends is dropped. */
   #dropping = false
   #ended = false
-  /** Milliseconds that one more request may take to come once the answer under way has ended. */
+  /** How many milliseconds one more request may take to arrive after the current answer. */
   #grace: number | undefined
 
   constructor(
@@ -71,7 +71,7 @@ export class Live {
     return this.#connection
   }
 
-  /** By which its client is judged. */
+  /** The policy that judges its client. */
   get policy(): TrustPolicy {
     return this.#policy
   }
@@ -81,7 +81,7 @@ export class Live {
     return this.#shown
   }
 
-  /** From now on another policy judges its client, for whom what the handshake has proved must hold there too. */
+  /** Another policy judges its client from now on. What the handshake has proved must be valid for that policy too. */
   move(policy: TrustPolicy): void {
     this.#policy = policy
     this.#connection = Object.freeze({ ...this.#connection, policy: policy.id })
@@ -117,12 +117,12 @@ export class Live {
     return this.#upgraded !== undefined
   }
 
-  /** What is being answered, or was by an upgrade. */
+  /** The request that is being answered, or that upgraded the connection. */
   get request(): HttpRequest | undefined {
     return this.#upgraded ?? (this.busy ? this.#response?.req : undefined)
   }
 
-  /** Whether it carries what may go on for ever: an upgrade, a request that is still being sent, or an answer that has begun. */
+  /** Whether it carries something without an end: an upgrade, a request that is still being sent, or an answer that has begun. */
   get streams(): boolean {
     const response = this.#response
     if (this.upgraded || !response || !this.busy) return this.upgraded
@@ -137,7 +137,7 @@ export class Live {
       return
     }
     this.#requests += 1
-    // node:http's own maxRequestsPerSocket announces the end but then answers further requests with a bare 503.
+    // node:http's own maxRequestsPerSocket announces the end but answers further requests with a bare 503.
     if (this.#requests >= requests || this.#declined) response.shouldKeepAlive = false
     if (!response.shouldKeepAlive) this.#last = true
     if (this.busy) this.#wait(response)
@@ -147,12 +147,12 @@ export class Live {
   /** Whether the next request may upgrade the connection; it is served as any other where not (RFC 9110 7.8). */
   mayUpgrade(request: HttpRequest): boolean {
     if (isWebSocket(request) && !this.busy) return true
-    // Of what came together with it, node:http's parser drops the rest and would begin anew anywhere in a later request.
+    // node:http's parser drops the rest of what came with it, and would go on in the middle of a later request.
     this.#declined = true
     return false
   }
 
-  /** Takes the connection from node:http for good; false where it is ending already. */
+  /** Takes the connection over from node:http for good; false where it is ending already. */
   upgrade(request: HttpRequest): boolean {
     if (this.#last) return false
     this.#upgraded = request
@@ -160,13 +160,14 @@ export class Live {
     return true
   }
 
-  /** Refuses what follows the requests that have been taken, once these are answered, and ends the connection. */
+  /** Answers the accepted requests, then refuses what follows them and ends the connection. */
   refuse(refusal: GatewayError): void {
     if (this.#ended || this.#refusal) return
     this.#last = true
     const response = this.#response
     if (!response || !this.busy) {
-      // What cannot be understood, or is cut off, is the rest of a body that was answered before its end: another answer would be taken for that of the client's next request.
+      // The malformed bytes are the rest of a body that was answered before its end: another answer would be taken for that of the client's next
+      // request.
       this.#end(response?.req.complete === false ? undefined : refusal)
       return
     }
@@ -174,15 +175,15 @@ export class Live {
       this.#refuseBody(response, refusal)
       return
     }
-    // A waiting request without its end will never be whole.
+    // A waiting request whose end has not come will never be complete.
     if (this.#waiting?.at(-1)?.req.complete === false) this.#waiting.pop()
     this.#refusal = refusal
     this.#awaitAnswer()
   }
 
   /**
-   * Ends it as soon as it carries no answer any more. Where its end cannot be announced by an answer, a request may be under way that would be
-   * lost: it has `grace` milliseconds to arrive. Upgraded ones are left alone.
+   * Ends it once it carries no answer. Where the end cannot be announced in an answer, a request that is on its way would be lost, so it gets `grace`
+   * milliseconds to arrive. Upgraded connections are left alone.
    */
   close(grace = 0): void {
     if (this.#upgraded || this.#ended || this.#last) return
@@ -205,8 +206,8 @@ export class Live {
   }
 
   /**
-   * What still comes is read, so that a reset cannot overtake the last answer, but not parsed: of each request node:http makes an answer that waits for those before it,
-   * without end where the client does not take these.
+   * Reads what still comes, so that a reset cannot overtake the last answer, but does not parse it: node:http would queue an answer for each request,
+   * without end where the client does not read its answers.
    */
   #dropRest(): void {
     if (this.#dropping) return
@@ -243,7 +244,7 @@ export class Live {
     else if (this.#grace !== undefined) this.#endAfter(this.#grace)
   }
 
-  /** Unless one more request comes: the answer to it ends the connection. */
+  /** Unless one more request comes: then its answer ends the connection. */
   #endAfter(grace: number): void {
     const end = () => {
       if (!this.#last && !this.#upgraded) this.#end()
@@ -252,9 +253,9 @@ export class Live {
     else setTimeout(end, grace).unref()
   }
 
-  /** What cannot be understood is the body of the request that is being answered. */
+  /** The malformed bytes are the body of the request that is being answered. */
   #refuseBody(response: HttpResponse, refusal: GatewayError): void {
-    // It was refused by its head, and the answer says that the connection ends.
+    // It was refused because of its head, and the answer announces the end of the connection.
     if (response.writableEnded) {
       this.#ended = true
       response.once('close', () => this.socket.destroy())
@@ -271,7 +272,9 @@ export class Live {
   }
 }
 
-/** Only WebSocket is upgraded; for h2c and the rest the header is one hop's offer that we do not take, and in HTTP/1.0 it says nothing (RFC 9110 7.8). */
+/**
+ * Only WebSocket is upgraded. For h2c and others, the header is an offer for one hop that we decline; in HTTP/1.0 it means nothing (RFC 9110 7.8).
+ */
 function isWebSocket({ method, httpVersion, rawHeaders }: HttpRequest): boolean {
   const mayAsk = method === 'GET' && httpVersion !== '1.0'
   return mayAsk && headerValues(rawHeaders, 'upgrade').join().toLowerCase() === 'websocket'

@@ -1,6 +1,6 @@
 import { type ErrorCode, GatewayError } from '../errors.ts'
 
-/** What node:http's parser refused, or undefined where the client just went away. */
+/** The refusal for what node:http's parser rejected; undefined where the client just left. */
 export function malformedRequest(
   error: Error & { code?: string; reason?: string; rawPacket?: Buffer },
 ): GatewayError | undefined {
@@ -14,8 +14,8 @@ export function malformedRequest(
 }
 
 /**
- * nginx tells a request line that is too long (414) from headers that are too large (400, 431 here). The packet is the last one that came: where it begins like a
- * request, the longer of its two parts is to blame; of a later packet, a cookie or a token is likelier.
+ * nginx distinguishes a request line that is too long (414) from headers that are too large (400, here 431). `packet` is the last one that came. If
+ * it begins like a request, its longer part is to blame; in a later packet, a cookie or a token is more likely.
  */
 function overflowCode(packet: Buffer | undefined): ErrorCode {
   if (packet === undefined || !/^[A-Z]+ \S/.test(packet.toString('latin1', 0, 64))) return 'GW_HEADERS_TOO_LARGE'

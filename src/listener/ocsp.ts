@@ -1,4 +1,4 @@
-/** Whether clients' certificates are revoked, by asking the responders that they name: nginx's `ssl_ocsp`. */
+/** Asks OCSP responders whether clients' certificates are revoked: nginx's `ssl_ocsp`. */
 import { randomBytes } from 'node:crypto'
 import { boundedRequest } from '../bounded-request.ts'
 import type { CertificateFacts } from '../tls-cert-utils/certificate.ts'
@@ -22,7 +22,7 @@ export interface OcspOptions {
   readonly nonce: boolean
   /** How many answers are remembered. */
   readonly cacheSize: number
-  /** Told of each question that brought no answer, for the log. */
+  /** Called for each question without a usable answer, for the log. */
   readonly failed: (certificate: CertificateFacts, responder: string | undefined, reason: string) => void
 }
 
@@ -30,7 +30,7 @@ interface Known {
   readonly status: OcspStatus
   /** Milliseconds since the epoch. */
   readonly until: number
-  /** When it is asked again ahead of that, for those who are still connected. */
+  /** When it is asked again before that, for clients that are still connected. */
   readonly renewAt: number
 }
 
@@ -40,9 +40,9 @@ type Link = readonly [CertificateFacts, CertificateFacts]
 /** nginx's OCSP_MAX_RESPONSE_TIME: how far clocks may differ, in milliseconds. */
 export const SKEW = 300_000
 const LARGEST_ANSWER = 64 * 1024
-/** An answer is renewed in the last part of its life, at most so many milliseconds ahead. */
+/** An answer is renewed near the end of its life, at most this many milliseconds ahead. */
 const RENEWAL = 60_000
-/** How soon those who are connected are judged by an answer that is being renewed, in milliseconds. */
+/** How soon connected clients are judged again while an answer is being renewed, in milliseconds. */
 const NEXT_LOOK = 1000
 
 const FAILURES: Readonly<Record<Exclude<OcspStatus, 'good'>, Failure>> = {
@@ -52,13 +52,13 @@ const FAILURES: Readonly<Record<Exclude<OcspStatus, 'good'>, Failure>> = {
 const NO_ANSWER = { reason: 'certificate status request failed' }
 
 /**
- * The status of each certificate, remembered until the responder's next update. Only signed answers are remembered: a responder that cannot be asked is asked
- * again by the next handshake. About one certificate there is one question at a time.
+ * The status of each certificate, remembered until the responder's next update. Only signed answers are remembered: a responder that cannot be
+ * reached is asked again in the next handshake. There is one question at a time about each certificate.
  */
 export class OcspStatuses {
   readonly #options: OcspOptions
   readonly #known = new Map<string, Known>()
-  /** By whom they let in: of those who are connected none may end because too many others are. */
+  /** Answers by the clients that they admitted: a connected client must not end because the cache is full. */
   readonly #held = new WeakMap<Shown, Map<string, Known>>()
   readonly #asking = new Map<string, Promise<Known | undefined>>()
 
@@ -73,21 +73,21 @@ export class OcspStatuses {
     })
   }
 
-  /** Waits for what is not known yet about a client's certificates; undefined where there is nothing to wait for. Never rejects. */
+  /** Waits for what is not known yet about a client's certificates; undefined where everything is known. Never rejects. */
   settle(shown: Shown, now = Date.now()): Promise<void> | undefined {
     const missing = this.#links(shown).filter(([certificate]) => !this.#currentFor(shown, certificate, now))
     if (missing.length === 0) return undefined
     return Promise.all(missing.map((link) => this.#askFor(shown, link))).then(() => {})
   }
 
-  /** What is known now. Without an answer nobody is let in, as in nginx. */
+  /** Judges by what is known now. Without an answer nobody is admitted, as in nginx. */
   #judge(shown: Shown, now: number): Opinion {
     let until = Number.POSITIVE_INFINITY
     for (const link of this.#links(shown)) {
       const [certificate] = link
       const known = this.#currentFor(shown, certificate, now)
       if (!known) {
-        // Somebody who is connected already may get an answer yet; the next look tells.
+        // A connected client may still get an answer; it is checked at the next look.
         void this.#askFor(shown, link)
         return { failure: failed('OCSP_NO_ANSWER', { ...NO_ANSWER, hint: certificate.subject }), until: now }
       }
@@ -98,7 +98,7 @@ export class OcspStatuses {
     return { failure: undefined, until }
   }
 
-  /** The newest answer, where it still counts: one that had to make room for others goes on counting for those whom it let in. */
+  /** The newest answer that is still valid. One that was pushed out of the cache remains valid for the clients that it admitted. */
   #currentFor(shown: Shown, certificate: CertificateFacts, now: number): Known | undefined {
     const key = keyOf(certificate)
     const known = this.#known.get(key) ?? this.#held.get(shown)?.get(key)
@@ -118,7 +118,7 @@ export class OcspStatuses {
     else this.#held.set(shown, new Map([[key, known]]))
   }
 
-  /** The certificates that are asked about, each with its issuer; none of somebody who is not verified. */
+  /** The certificates to ask about, each with its issuer; none for an unverified client. */
   #links({ certificate, chain, error }: Shown): Link[] {
     if (error !== undefined) return []
     const path = this.#options.certificates === 'leaf' ? [certificate, ...chain.slice(0, 1)] : [certificate, ...chain]
@@ -142,7 +142,7 @@ export class OcspStatuses {
       const answer = await postOcsp(responder, ocspRequest(certificate, issuer, nonce), timeout)
       const now = Date.now()
       const { status, nextUpdate } = readOcspResponse(answer, { certificate, issuer, nonce }, now, SKEW)
-      // One that a slow clock makes seem late is believed for this handshake.
+      // If a slow clock makes the answer look late, it is believed for this handshake.
       const until = nextUpdate === undefined ? now + LIFE_WITHOUT_TIME : Math.max(nextUpdate, now + NEXT_LOOK)
       const known = { status, until, renewAt: until - Math.min(RENEWAL, (until - now) / 4) }
       this.#remember(keyOf(certificate), known)

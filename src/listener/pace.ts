@@ -1,58 +1,65 @@
 import { computed } from './computing-time.ts'
 
-/** In a turn of the event loop. Each costs about half a millisecond of computing. */
+/** How many handshakes begin in one turn of the event loop; each costs about half a millisecond of computing. */
 const MOST_AT_ONCE = 4
-/** For so many microseconds of computing in the turn before, one more than one is begun: a loop that is busy with requests has fewer turns, and must let somebody in. */
+/**
+ * One more may begin for each of so many microseconds of computing in the turn before: a loop that is busy with requests has fewer turns, and must
+ * still admit clients.
+ */
 const ONE_MORE_AFTER = 4_000
-/** How many may be unanswered at least: so many answers may come in together, and are then computed at one stretch, about a millisecond each. */
+/**
+ * The least number of handshakes that may be unanswered: this many answers may come together, and are then computed without a pause, about a
+ * millisecond each.
+ */
 const FEWEST_UNANSWERED = 32
 /** How long a client is waited for, in milliseconds. */
 const PATIENCE = 100
-/** How many more may be unanswered for each client that did not answer in time. */
+/** How many more may be unanswered for each client that was late. */
 const MORE_FOR_EACH_SLOW = 2
-/** From so many microseconds of computing on a turn of the event loop is too long: then half as many may be unanswered. */
+/** A turn of the event loop with more microseconds of computing is too long: then half as many may be unanswered. */
 const LONG_TURN = 20_000
-/** More than a gateway can begin while it is patient. */
+/** More than a gateway can begin within its patience. */
 const MOST_UNANSWERED = 1024
 
-/** A handshake that has begun and waits for its client. */
+/** A handshake that waits for its client's answer. */
 export interface Begun {
   readonly at: number
 }
 
 /**
- * Begins no more handshakes in a turn of the event loop than a request can wait for, nor more altogether than whose answers a request can wait for. The system
- * reports everything that has come in at once: when a thousand clients connect together, as after an outage, all of their ClientHellos would be answered
- * before the next request is looked at, and then all of their certificates would be checked.
+ * Limits how many handshakes begin in one turn of the event loop, and how many wait for their clients, so that requests need not wait long. The
+ * system reports everything that has arrived at once. When a thousand clients connect together, as after an outage, all their ClientHellos would be
+ * answered before the next request is read, and then all their certificates would be checked.
  *
- * How many that are is found as TCP finds how much can be under way in a network: one more for each turn in which somebody answered while others waited, half after a long one.
+ * The limit is found as TCP finds how much may be in flight: it grows by one for each turn in which a client answered while others waited, and is
+ * halved after a turn that was too long.
  *
- * Nobody can hold the others up by not answering: who is slow is waited for no longer, and makes room for more than himself, so that a crowd of the slow, be
- * it far away or hostile, is begun as fast as the processor can.
+ * Nobody can hold the others up by not answering: a slow client is no longer waited for, and makes room for more than one other. So a crowd of slow
+ * clients, be they distant or hostile, is served as fast as the processor allows.
  */
 export class Pace {
   readonly #waiting: ((begun: Begun) => void)[] = []
-  /** In the order of their beginning. */
+  /** In the order in which they began. */
   readonly #unanswered = new Set<Begun>()
   #mostUnanswered = FEWEST_UNANSWERED
   #begunInTurn = 0
   #mostInTurn = MOST_AT_ONCE
-  /** Whether somebody answered in this turn who had taken the last room while others waited. */
+  /** Whether a client answered in this turn that had taken the last room while others waited. */
   #wasFull = false
   #counts = false
-  /** When the system was last asked what had come in: what came later is not known yet. */
+  /** When the system last reported what had arrived; later arrivals are not known yet. */
   #askedAt = 0
-  /** The computing time when this turn began, or the first thing in it that counts; in microseconds. */
+  /** The computing time at the start of this turn, or of the first relevant work in it; in microseconds. */
   #computedBefore = 0
   #timer: NodeJS.Timeout | undefined
 
-  /** Calls back now, or in one of the next turns, in the order of the calls. `over` wants what it is called with. */
+  /** Calls back now, or in one of the next turns, in order. Pass what it is called with to `over`. */
   begin(handshake: (begun: Begun) => void): void {
     this.#waiting.push(handshake)
     if (this.#waiting.length === 1) this.#goOn()
   }
 
-  /** Once the client's answer was computed, or there will be none. */
+  /** Call it once the client's answer was processed, or if there will be none. */
   over(begun: Begun): void {
     if (!this.#unanswered.delete(begun)) return
     const othersWait = this.#waiting.length > 0
@@ -98,7 +105,7 @@ export class Pace {
     this.#goOn()
   }
 
-  /** From the turn that ends. */
+  /** Adapts the limit to the turn that ends. */
   #learn(computing: number): void {
     this.#mostInTurn = Math.min(MOST_AT_ONCE, 1 + Math.floor(computing / ONE_MORE_AFTER))
     if (computing > LONG_TURN) this.#mostUnanswered = Math.max(FEWEST_UNANSWERED, this.#mostUnanswered >> 1)
@@ -111,7 +118,7 @@ export class Pace {
     }
   }
 
-  /** When the first one has been waited for long enough. */
+  /** Goes on when the first one has been waited for long enough. */
   #goOnLater(): void {
     const [first] = this.#unanswered
     if (!first || this.#timer) return

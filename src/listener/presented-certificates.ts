@@ -6,7 +6,7 @@ import type { Shown } from './demand.ts'
 import { keepBounded } from './keep-bounded.ts'
 import type { TrustPolicy } from './trust-policy.ts'
 
-/** How the certificate of a request's client is told by a load balancer that has ended its TLS. */
+/** How a load balancer that has terminated the client's TLS sends the client's certificate. */
 export interface CertificateHeader {
   valuesIn(rawHeaders: readonly string[]): readonly string[] | undefined
   /** @throws GatewayError GW_BAD_REQUEST */
@@ -16,17 +16,17 @@ export interface CertificateHeader {
 export interface PresentedCertificatesOptions {
   readonly header: CertificateHeader
   readonly policy: Pick<TrustPolicy, 'seeSent' | 'renewed' | 'prepare' | 'judge'>
-  /** Whether this connection is a load balancer's whose word about the client is believed. */
+  /** Whether this connection comes from a load balancer that is believed about its clients. */
   readonly isTrusted: (connection: Connection) => boolean
 }
 
-/** Of so many clients on one of the load balancer's connections the verdict is remembered. */
+/** For how many clients on one of the load balancer's connections the verdict is remembered. */
 const CLIENTS_PER_CONNECTION = 32
-/** Of so many certificates altogether, so that the load balancer's next connection need not check their signatures again. */
+/** How many verified certificates are remembered altogether, so that the load balancer's next connection need not check their signatures again. */
 const CERTIFICATES = 10_000
-/** A verdict that refuses may change with the clock, or because somebody mends something: it is kept for so long, in milliseconds. */
+/** How long a refusing verdict is kept, in milliseconds: it may change with the clock, or because somebody mends something. */
 const REFUSAL_TIME = 5_000
-/** Any other is asked for anew so often, in milliseconds: a list that was fetched since, without a reload, may name the client. */
+/** How long any other verdict is kept, in milliseconds: a list fetched since then, without a reload, may revoke the client. */
 const VERDICT_TIME = 1_000
 
 /** A request's own connection. */
@@ -41,14 +41,13 @@ interface Derived extends Presented {
 }
 
 /**
- * Replaces what a load balancer's connection says of its own certificate by what its header says of the client's, for each request: a load balancer
- * sends the requests of many clients over one connection. The certificate is verified as if it had come by TLS, but nobody has proved to us
- * that the client has its key: for that the load balancer's word must do.
+ * For each request, replaces the load balancer's own certificate by its client's, which a header holds: a load balancer sends the requests of many
+ * clients over one connection. The certificate is verified as if it had come by TLS. That the client has its key, only the load balancer knows.
  */
 export class PresentedCertificates {
   readonly #options: PresentedCertificatesOptions
   readonly #byConnection = new WeakMap<Connection, Map<string, Derived>>()
-  /** Verified ones alone: strangers could fill it. */
+  /** Only verified ones: strangers could fill it. */
   readonly #verified = new Map<string, Shown>()
 
   constructor(options: PresentedCertificatesOptions) {
@@ -56,8 +55,9 @@ export class PresentedCertificates {
   }
 
   /**
-   * Undefined where the peer is no load balancer, so that its own certificate counts. A promise only where a responder or a list must be waited for.
-   * @throws GatewayError GW_BAD_REQUEST where the header cannot be understood in one way only
+   * Undefined where the peer is no load balancer, so that its own certificate counts. Returns a promise only where a responder or a list must be
+   * waited for.
+   * @throws GatewayError GW_BAD_REQUEST where the header is malformed or ambiguous
    */
   presentedBy(
     peer: Connection,
@@ -79,7 +79,7 @@ export class PresentedCertificates {
     return this.#options.policy.prepare(shown)?.then(() => derive(Date.now())) ?? derive(now)
   }
 
-  /** What is known of the clients on a connection; undefined where it is no load balancer's. */
+  /** The known clients on a connection; undefined where it is no load balancer's. */
   #knownOn(peer: Connection): Map<string, Derived> | undefined {
     const found = this.#byConnection.get(peer)
     if (found) return found
@@ -98,7 +98,7 @@ export class PresentedCertificates {
     return shown
   }
 
-  /** @param last what the client had before: what follows from it goes on where the verdict is the same */
+  /** @param last the client's previous connection value: it is kept where the verdict is the same, with everything derived from it */
   #derive(peer: Connection, shown: Shown | undefined, now: number, last: Connection | undefined): Derived {
     const { verification, until } = this.#options.policy.judge(shown, now)
     const isRefused = verification.result === 'FAILED'

@@ -2,13 +2,13 @@ import type { Socket } from 'node:net'
 import type { Connection, Verification } from '../types.ts'
 import type { Shown } from './demand.ts'
 
-/** How often clients behind a load balancer are judged again whose requests may still go on, in milliseconds. */
+/** How often clients behind a load balancer are judged again while their requests may still go on, in milliseconds. */
 const INTERVAL = 500
 
 export interface PresentedStreamsOptions {
   readonly judge: (shown: Shown) => Verification
   readonly accepts: (verification: Verification) => boolean
-  /** Tells of a connection that was ended, since whoever it belongs to may not use it any more. */
+  /** Called when a connection is ended because its client may no longer use it. */
   readonly ended: (connection: Connection, reason: string) => void
 }
 
@@ -18,13 +18,13 @@ interface Latest {
 }
 
 /**
- * Whose request is the latest on each of the load balancers' connections. Where it is an upgrade or an answer that streams, it may go on for longer than
- * the client's certificate is good; the connection then ends. One whose latest request has been answered ends with it: load balancers open another.
+ * Tracks the client of the latest request on each of the load balancers' connections. An upgrade or a streaming answer may outlast the client's
+ * certificate; then the connection ends. So does one whose latest request was answered already: load balancers open another.
  */
 export class PresentedStreams {
   readonly #options: PresentedStreamsOptions
   readonly #latest = new Map<Socket, Latest>()
-  /** Sockets that were seen, so that each is listened to once. */
+  /** Known sockets, so that each gets one listener. */
   readonly #known = new WeakSet<Socket>()
   #timer: NodeJS.Timeout | undefined
 
@@ -51,7 +51,7 @@ export class PresentedStreams {
       if (this.#options.accepts(verification)) return undefined
       return verification.result === 'FAILED' ? verification.reason : 'no certificate'
     } catch (error) {
-      // What cannot be judged is not let in, nor kept.
+      // What cannot be judged is neither admitted nor kept.
       return (error as Error).message
     }
   }

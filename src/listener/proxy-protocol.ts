@@ -1,8 +1,11 @@
-/** The PROXY protocol, versions 1 and 2 (haproxy.org/download/2.8/doc/proxy-protocol.txt): what a load balancer says of the client before the client speaks. */
+/**
+ * The PROXY protocol, versions 1 and 2 (haproxy.org/download/2.8/doc/proxy-protocol.txt): a load balancer names its client before the client's first
+ * byte.
+ */
 import { isIP, type Socket, SocketAddress } from 'node:net'
 import { type Reader, readAhead } from './read-ahead.ts'
 
-/** Where the client is, as the proxy says; undefined where it speaks for itself, as for a health check. */
+/** The client's address, as the proxy says; undefined where the proxy connects for itself, as for a health check. */
 export type Source = { readonly address: string; readonly port: number } | undefined
 
 export type ProxyHeader =
@@ -15,7 +18,7 @@ const V1_PREFIX = Buffer.from('PROXY ', 'latin1')
 const V1_LONGEST = 107
 /** Signature, version and command, family, length. */
 const V2_FIXED = 16
-/** What may follow in version 2: the largest TLVs are client certificates. */
+/** How much may follow in version 2: the largest TLVs are client certificates. */
 const V2_LONGEST = 16 * 1024
 
 class Malformed extends Error {}
@@ -30,7 +33,7 @@ export function awaitProxyHeader(socket: Socket, timeout: number, done: (header:
   readAhead<ProxyHeader>(socket, { timeout, read: readProxyHeader, gone }, done)
 }
 
-/** Strict: a header that two programs could read in two ways names nobody. Never throws. */
+/** Strict: an ambiguous header identifies nobody. Never throws. */
 export const readProxyHeader: Reader<ProxyHeader> = (bytes) => {
   try {
     if (bytes[0] === V2_SIGNATURE[0]) return readV2(bytes)
@@ -85,7 +88,7 @@ function readV2(bytes: Buffer): ReturnType<Reader<ProxyHeader>> {
 }
 
 const [LOCAL, PROXY] = [0x20, 0x21]
-/** Address family and transport: unspecified, TCP over IPv4, over IPv6, a stream over a Unix socket. Datagrams cannot come this way. */
+/** Address family and transport: unspecified, TCP over IPv4, TCP over IPv6, a stream over a Unix socket. Datagrams cannot come this way. */
 const FAMILIES: Readonly<Record<number, { addresses: number; source?: (body: Buffer) => Source }>> = {
   0: { addresses: 0 },
   17: { addresses: 12, source: (body) => ({ address: body.subarray(0, 4).join('.'), port: body.readUInt16BE(8) }) },
@@ -95,12 +98,12 @@ const FAMILIES: Readonly<Record<number, { addresses: number; source?: (body: Buf
 
 function sourceOfBody(command: number, familyAndTransport: number, body: Buffer): Source {
   if (command !== LOCAL && command !== PROXY) throw new Malformed('the PROXY header has an unknown version or command')
-  // Of a LOCAL connection the receiver must discard family and addresses (2.2).
+  // For a LOCAL connection, the receiver must ignore family and addresses (2.2).
   if (command === LOCAL) return undefined
   const family = FAMILIES[familyAndTransport]
   if (!family) throw new Malformed('the PROXY header has an unknown address family')
   if (body.length < family.addresses) throw new Malformed('the addresses of the PROXY header are cut short')
-  // What follows an unspecified family has no form that could be checked.
+  // After an unspecified family, nothing has a form that could be checked.
   if (familyAndTransport !== 0) assertExtensions(body.subarray(family.addresses))
   return family.source?.(body)
 }
@@ -119,7 +122,7 @@ function ipv6(bytes: Buffer): string {
   return canonical((bytes.toString('hex').match(/.{4}/g) as string[]).join(':'))
 }
 
-/** In the spelling that node:net gives the addresses of its sockets, so that they can be compared. */
+/** Spelled as node:net spells the addresses of its sockets, so that they can be compared. */
 function canonical(address: string): string {
   const family = isIP(address) === 6 ? 'ipv6' : 'ipv4'
   return new SocketAddress({ address, family }).address

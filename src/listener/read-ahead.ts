@@ -1,24 +1,24 @@
 import type { Socket } from 'node:net'
 
-/** What the first bytes of a connection came to, and how many of them are used up; the rest is put back. */
+/** The result of the first bytes of a connection, and how many of them are used up; the rest is put back. */
 export interface Read<T> {
   readonly outcome: T
   readonly consumed: number
 }
 
-/** Reads all bytes so far. A number: nothing can be told before there are so many. */
+/** Reads all bytes received so far. Returns a number where it needs at least that many bytes. */
 export type Reader<T> = (bytes: Buffer) => Read<T> | number
 
 export interface ReadAheadOptions<T> {
-  /** Milliseconds for everything that `read` waits for. */
+  /** Milliseconds for all bytes that `read` needs. */
   readonly timeout: number
   readonly read: Reader<T>
   readonly gone: (reason: 'timeout' | 'closed') => T
 }
 
 /**
- * Reads the beginning of a connection before anybody else does. It may come in many segments, or never: `timeout` bounds the
- * wait, `read` the bytes. `done` is called once; the socket is then paused.
+ * Reads the beginning of a connection before anything else does. It may come in many segments, or never: `timeout` bounds the time, `read` the bytes.
+ * `done` is called once; the socket is then paused.
  */
 export function readAhead<T>(
   socket: Socket,
@@ -27,7 +27,7 @@ export function readAhead<T>(
 ): void {
   let chunks: Buffer[] = []
   let size = 0
-  /** With fewer bytes than this nothing can be told: reading them again each time would let a drip of bytes cost much. */
+  /** `read` is not called with fewer bytes than this: otherwise a client that sends byte by byte would cost much. */
   let needed = 1
   const timer = setTimeout(() => finish({ outcome: gone('timeout'), consumed: 0 }), timeout)
   const finish = ({ outcome, consumed }: Read<T>) => {
@@ -48,13 +48,13 @@ export function readAhead<T>(
     if (typeof result === 'number') needed = result
     else finish(result)
   }
-  // Whoever read before has left it paused.
+  // An earlier reader has left it paused.
   socket.on('data', take).once('end', ended).once('close', ended).resume()
 }
 
 /**
- * Nearly always it is one. A copy would come from the pool of small buffers, where node:tls keeps a few bytes of its own as long as the
- * connection lives, and with them all that stands beside them.
+ * There is nearly always one chunk. A copy would come from the pool of small buffers: node:tls keeps a few bytes of it for the life of the
+ * connection, and with them the whole pool buffer.
  */
 function joined(chunks: readonly Buffer[]): Buffer {
   return chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks)

@@ -9,22 +9,22 @@ import {
 } from '../tls-cert-utils/extensions.ts'
 import { type Failure, failed, type Shown } from './demand.ts'
 
-/** What a certificate must be besides issued by one of our authorities. */
+/** What is required of a certificate besides being issued by one of our authorities. */
 export interface RequirementOptions {
-  /** Lower-case hex SHA-256 of public keys (SubjectPublicKeyInfo), one of which it must have; none demands nothing. */
+  /** SHA-256 of public keys (SubjectPublicKeyInfo) in lower-case hex, one of which it must have; empty requires nothing. */
   readonly pins: readonly string[]
   /** Object identifiers, all of which its extended key usage must list. */
   readonly extendedKeyUsage: readonly string[]
-  /** Object identifiers, under one of which it must have been issued; none demands nothing. */
+  /** Object identifiers; the certificate must have been issued under one of them; empty requires nothing. */
   readonly policies: readonly string[]
-  /** What it may be called; undefined demands nothing. */
+  /** Whether it has an allowed name; undefined requires nothing. */
   readonly isAllowed: ((certificate: CertificateFacts) => boolean) | undefined
 }
 
-/** What is wrong with a certificate for a server that demands this of it. Its answer never changes. */
+/** Returns what is wrong with a certificate. The result for one certificate never changes. */
 export type Requirement = (shown: Shown) => Failure | undefined
 
-/** One for each thing that is demanded. */
+/** Creates one requirement for each setting. */
 export function createRequirements({
   pins,
   extendedKeyUsage,
@@ -48,7 +48,7 @@ export function createRequirements({
   ]
 }
 
-/** All of them: the first that is not met is what is wrong. */
+/** Requires all of them; the first that is not met is reported. */
 export function allOf(requirements: readonly Requirement[]): Requirement {
   return (shown) => {
     for (const requirement of requirements) {
@@ -68,7 +68,7 @@ export function tooDeep({ certificate, chain }: Shown, allowed: number): Failure
   return failed('UNABLE_TO_GET_ISSUER_CERT_LOCALLY', { hint })
 }
 
-/** In OpenSSL's word, which node:tls never makes it say. */
+/** OpenSSL's word for it, which node:tls never reports. */
 const NO_POLICY = failed('NO_EXPLICIT_POLICY', { reason: 'no explicit policy' })
 
 /** In NATS's word. */
@@ -87,12 +87,12 @@ function nameNotAllowed({ subject }: CertificateFacts): Failure {
   return failed('CERT_NAME_NOT_ALLOWED', { reason: 'certificate name not allowed', hint })
 }
 
-/** Nobody knows what the authorities of an unverified chain were allowed to do. */
+/** It is unknown what the authorities of an unverified chain may do. */
 function wasIssuedUnder(policies: readonly string[], { certificate, chain, error }: Shown): boolean {
   return error === undefined && isUnderPolicy([certificate, ...chain.slice(0, -1)], policies)
 }
 
-/** Without the extension a certificate is good for anything, which is not what was required. */
+/** Without the extension a certificate may be used for anything, which is not what was required. */
 function missingUsage(certificate: CertificateFacts, required: readonly string[]): string | undefined {
   try {
     const extension = readExtensions(certificate.raw).find(({ oid }) => oid === EXTENDED_KEY_USAGE)

@@ -2,7 +2,7 @@ import type { CertificateFacts } from '../tls-cert-utils/certificate.ts'
 import { verifyStrictly } from '../tls-cert-utils/verify-strictly.ts'
 import { type Shown, unverified } from './demand.ts'
 
-/** Certificates that came by another way than TLS, as if a handshake had verified them. That the client has the key, nobody has proved. */
+/** Verifies certificates that came by another way than TLS, as a handshake would. Whether the client has the key remains unproved. */
 export function seeSent(
   sent: readonly [CertificateFacts, ...CertificateFacts[]],
   trusted: readonly CertificateFacts[],

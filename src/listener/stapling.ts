@@ -1,4 +1,4 @@
-/** OCSP stapling (RFC 6066 8): the status of our own certificate, shown in the handshake so that clients need not ask for it. */
+/** OCSP stapling (RFC 6066 8): shows the status of our own certificate in the handshake, so that clients need not ask for it. */
 import type { CertificateFacts } from '../tls-cert-utils/certificate.ts'
 import { LIFE_WITHOUT_TIME, OcspError, ocspRequest, readOcspResponse, responderOf } from '../tls-cert-utils/ocsp.ts'
 import { postOcsp, SKEW } from './ocsp.ts'
@@ -9,14 +9,17 @@ export interface StapleOptions {
   /** Asked in place of the one that the certificate names. */
   readonly responder: string | undefined
   readonly timeout: number
-  /** Told why there is nothing to show. */
+  /** Called with the reason where there is nothing to show. */
   readonly failed: (reason: string) => void
 }
 
 /** How soon a responder that failed is asked again, in milliseconds (nginx's own). */
 const RETRY = 300_000
 
-/** Asked when it is first needed, as in nginx: the first client gets no staple. Renewed in the last quarter of an answer's life. */
+/**
+ * The responder is asked when the status is first needed, as in nginx: the first client gets no staple. An answer is renewed in the last quarter of
+ * its life.
+ */
 export class Staple {
   readonly #options: StapleOptions
   #response: Buffer | undefined
@@ -28,7 +31,7 @@ export class Staple {
     this.#options = options
   }
 
-  /** The answer to show now; undefined where there is none that is current. */
+  /** The answer to show now; undefined where none is current. */
   current(now = Date.now()): Buffer | undefined {
     if (now >= this.#askAt && !this.#asking) void this.#ask()
     return now < this.#until ? this.#response : undefined

@@ -1,24 +1,24 @@
-/** What goes on for long, as an upgrade, an upload or an answer that streams, must end with the credential that let it in. */
+/** Ends what goes on for long, such as an upgrade, an upload or a streaming answer, when the credential that let it in ends. */
 import type { Live } from './live.ts'
 import type { Ended } from './sweeper.ts'
 
-/** Why what a connection carries may not go on; undefined where it may. Throws, or rejects, where nobody can tell. */
+/** Why what a connection carries must end; undefined where it may go on. Throws or rejects where that cannot be decided. */
 export type Objection = (socket: object) => string | undefined | Promise<string | undefined>
 
 /** Milliseconds between two rounds. */
 const INTERVAL = 500
-/** How many answers are waited for at once: a store that several gateways share is asked for each token. */
+/** How many checks may wait at once: a store that several gateways share is asked about each token. */
 const BATCH = 100
-/** How long a round may keep requests waiting at a stretch, in milliseconds. */
+/** How long a round may run without a pause for requests, in milliseconds. */
 const SLICE = 10
-/** For how long it may stay open whether a stream may go on, in milliseconds: a store that restarts shall not end all of them. */
+/** How long a stream may go on while its check cannot be decided, in milliseconds: a store that restarts must not end all streams. */
 const DOUBT = 5000
 
 export class StreamWatch {
   readonly #live: ReadonlyMap<object, Live>
   readonly #ended: Ended
   readonly #objection: Objection
-  /** Since when nobody can tell. */
+  /** Since when the check cannot be decided. */
   readonly #doubted = new WeakMap<Live, number>()
   #timer: NodeJS.Timeout | undefined
 
@@ -54,7 +54,7 @@ export class StreamWatch {
     if (this.#timer) this.start()
   }
 
-  /** A promise only where the answer must be waited for; it never rejects. */
+  /** Returns a promise only where the check must be waited for; it never rejects. */
   #ask(live: Live): Promise<void> | undefined {
     try {
       const objection = this.#objection(live.socket)
@@ -74,7 +74,7 @@ export class StreamWatch {
 
   #take(live: Live, reason: string | undefined): void {
     this.#doubted.delete(live)
-    // What it was asked about may be over by now.
+    // The stream may have ended meanwhile.
     if (reason === undefined || !live.streams || live.ended) return
     this.#ended(live.connection, reason)
     live.socket.destroy()

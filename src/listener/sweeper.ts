@@ -7,63 +7,68 @@ import type { Live } from './live.ts'
 import { type Objection, StreamWatch } from './stream-watch.ts'
 import type { TrustPolicy } from './trust-policy.ts'
 
-/** How often connections are looked at that outlive what let them in, in milliseconds. */
+/** How often to check connections that have outlived what let them in, in milliseconds. */
 const SWEEP_INTERVAL = 500
 /**
- * How long an answer that has begun, or a request that is still being sent, may go on when the trust policy of its connection is gone. The sweep that follows
- * ends it, within a second of the reload.
+ * How long an answer that has begun, or a request that is still being sent, may go on after the connection's trust policy is gone, in milliseconds.
+ * The next sweep ends it, within a second of the reload.
  */
 const RETIREMENT_GRACE = 300
-/** How long many connections may be judged at a stretch, in milliseconds. A request takes some turns of the event loop, and so waits for as many slices. */
+/**
+ * How long connections are judged without a pause, in milliseconds. A request takes several turns of the event loop, and waits for one slice in each.
+ */
 const SLICE = 2
 
 const POLICY_GONE = 'the trust policy that judged the client is not in use any more'
 
-/** How many answers may be waited for at a time: whoever gives them has requests to answer too. */
+/** How many questions may wait for an answer at a time: whoever answers has requests to answer too. */
 const MOST_QUESTIONS = 32
-/** How long after nobody could tell it is asked again, in milliseconds. */
+/** How soon an undecided question is asked again, in milliseconds. */
 const ASK_AGAIN = 2000
 
 type Ground = string | undefined
 
 /**
- * Further grounds to end a connection whose client is still trusted; undefined for none. Asked after each reload, and where it rejects, again and again:
- * nobody is turned out, nor forgotten, because nobody can tell for now.
+ * Further reasons to end a connection whose client is still trusted; undefined for none. Called after each reload. Where it rejects, it is called
+ * again and again: a connection is neither ended nor forgotten because something cannot be decided for now.
  */
 export type Welcome = (
   connection: Connection,
   carried: { readonly socket: object; readonly request: HttpRequest | undefined },
 ) => Ground | Promise<Ground>
 
-/** By the server names of clients, undefined for those that send none. */
+/** Policies by the clients' server names; undefined stands for clients without one. */
 export interface PoliciesByName {
-  /** Undefined where nobody may come under that name. */
+  /** Undefined where handshakes with that name are rejected. */
   readonly policyFor: (serverName: string | undefined) => TrustPolicy | undefined
-  /** Of the server that a request is for, by its Host. */
+  /** The policy of the server that a request's Host names. */
   readonly policyAsked: (request: HttpRequest) => TrustPolicy | undefined
-  /** That policy where it may go on with connections that another one let in, of which all that it must know is in the handshake. */
+  /**
+   * The policy for a server name, where it may take over connections that another policy admitted: everything that it needs is known from the
+   * handshake.
+   */
   readonly successorFor: (serverName: string | undefined) => TrustPolicy | undefined
 }
 
 export interface Grounds {
   readonly welcome?: Welcome
-  /** Asked again and again about what goes on for long. */
+  /** Called again and again for what goes on for long. */
   readonly objection?: Objection
 }
 
-/** Tells of a connection that was ended since whoever it belongs to may not use it any more. */
+/** Called when a connection is ended because its client may no longer use it. */
 export type Ended = (connection: Connection, reason: string) => void
 
 /**
- * Looks after open connections, which outlive what let them in: requests are refused as they come, idle connections are closed, and what
- * goes on for longer, as an upgrade, an upload or an answer that streams, is cut.
+ * Ends open connections that have outlived what let them in. New requests on them are refused, idle connections are closed, and what goes on for
+ * longer, such as an upgrade, an upload or a streaming answer, is cut off.
  */
 export class Sweeper {
   readonly #live: ReadonlyMap<object, Live>
   readonly #ended: Ended
   readonly #streams: StreamWatch
   #timer: NodeJS.Timeout | undefined
-  /** Of the latest reload. */
+  /** The reasons of the latest reload. */
   #welcome: Welcome = () => undefined
   #undecided = new Set<Live>()
   #askAgainAt = 0
@@ -85,9 +90,9 @@ export class Sweeper {
   }
 
   /**
-   * After a reload: what was judged by a policy that its server name does not have any more is judged by the one that it has now, or ends where only a
-   * handshake could do that. Idle and upgraded connections end at once; of the busy ones the answer may end first, uploads and answers that have begun
-   * within a moment, and the next request gets 421.
+   * After a reload: a connection whose server name has another policy now is judged by the new one, or ends where only a handshake could do that.
+   * Idle and upgraded connections end at once. Busy ones may first finish their answer; uploads, and answers that have begun, get a moment, and the
+   * next request gets 421.
    */
   retire(policyIds: ReadonlySet<string>, policies: PoliciesByName): void {
     const now = Date.now()
@@ -99,7 +104,7 @@ export class Sweeper {
     }
   }
 
-  /** After a reload: whoever is connected is judged as if he came now. Requests go on in between. */
+  /** After a reload: judges every connected client as if it came now. Requests go on in between. */
   async judgeAgain(welcome: Welcome = () => undefined): Promise<void> {
     this.#welcome = welcome
     this.#undecided.clear()
@@ -112,7 +117,7 @@ export class Sweeper {
     const welcome = this.#welcome
     const waiting = new Set<Promise<void>>()
     await inSlices(all, (live) => {
-      // A later reload asks everybody again.
+      // A later reload has started the questions anew.
       if (live.doom || this.#welcome !== welcome) return undefined
       const objection = objectionTo(live, welcome)
       if (!(objection instanceof Promise)) {
@@ -137,7 +142,7 @@ export class Sweeper {
     }
   }
 
-  /** At once, whatever it carries. */
+  /** Cuts the connection at once, whatever it carries. */
   cut(socket: Duplex, reason: string): void {
     const live = this.#live.get(socket)
     if (live) this.#ended(live.connection, reason)
@@ -169,7 +174,7 @@ export class Sweeper {
       live.judgedUntil = judgement.until
       verification = judgement.verification
     } catch (error) {
-      // What cannot be judged is not let in, nor kept.
+      // What cannot be judged is neither admitted nor kept.
       verification = failed('UNSPECIFIED', { hint: (error as Error).message })
     }
     if (textOf(verification) === textOf(live.connection.verification)) return
@@ -193,17 +198,17 @@ export class Sweeper {
   }
 }
 
-/** Whether a client with the same server name that came now would be judged by the same policy. */
+/** Whether a new client with the same server name would be judged by the same policy. */
 function isJudgedAsNow({ connection }: Live, policyIds: ReadonlySet<string>, { policyFor }: PoliciesByName): boolean {
   return policyIds.has(connection.policy) && policyFor(connection.serverName)?.id === connection.policy
 }
 
-/** Whether what goes on there was asked of a server with that policy: one connection may ask several, by their names in Host. */
+/** Whether its current request was for a server with that policy: one connection may serve several, named by Host. */
 function isOfSamePolicy({ request, connection }: Live, { policyAsked }: PoliciesByName): boolean {
   return request === undefined || policyAsked(request)?.id === connection.policy
 }
 
-/** Whether the policy that its server name has now judges it from here on. */
+/** Moves the connection to the policy that its server name has now; false where that is not possible. */
 function moved(live: Live, policyIds: ReadonlySet<string>, { successorFor }: PoliciesByName): boolean {
   const successor = successorFor(live.connection.serverName)
   if (!successor || !policyIds.has(successor.id)) return false
@@ -216,7 +221,7 @@ function textOf(verification: Verification): string {
   return verification.result === 'FAILED' ? verification.code : verification.result
 }
 
-/** Requests go on in between. */
+/** Runs the step for all, in slices, so that requests go on in between. */
 async function inSlices(all: readonly Live[], step: (live: Live) => void | Promise<void>): Promise<void> {
   let pause = performance.now() + SLICE
   for (const live of all) {
@@ -228,7 +233,7 @@ async function inSlices(all: readonly Live[], step: (live: Live) => void | Promi
   }
 }
 
-/** What cannot be told is no ground to stay. */
+/** The reason to end a connection, if any. A check that throws is one: then it cannot be decided that the connection may stay. */
 function objectionTo(live: Live, welcome: Welcome): Ground | Promise<Ground> {
   try {
     return welcome(live.connection, live)

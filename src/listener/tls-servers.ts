@@ -14,16 +14,16 @@ import { certificateInTicket } from '../tls-cert-utils/session-ticket.ts'
 import { trustingUnannounced } from '../tls-cert-utils/unannounced-trust.ts'
 import type { TicketKeys } from './ticket-keys.ts'
 
-/** What the TLS servers of one policy have in common. */
+/** The options that the TLS servers of one policy share. */
 export interface TlsOptions {
-  /** Sessions of another one are not resumed. */
+  /** Sessions of another id are not resumed. */
   readonly id: string
   readonly requestCert: boolean
-  /** PEM, one certificate each. Empty trusts nobody; it is never left out, as Node then trusts the public CAs. */
+  /** PEM, one certificate each. Empty trusts nobody. It is never left out: Node would then trust the public CAs. */
   readonly ca: readonly string[]
-  /** What stands in `ca`. */
+  /** The certificates of `ca`. */
   readonly authorities: readonly CertificateFacts[]
-  /** Whether clients are told the names of `ca`; of the others that a policy trusts they are not. */
+  /** Whether the names of `ca` are sent to clients; those of other trusted authorities never are. */
   readonly announced: boolean
   /** Whether any certificate of `ca` is trusted without its root. */
   readonly partialChain: boolean
@@ -31,7 +31,7 @@ export interface TlsOptions {
   readonly maxVersion: SecureVersion
   readonly ciphers: string
   readonly sessionTickets: boolean
-  /** Milliseconds from the full handshake in which a session may be resumed. */
+  /** For how many milliseconds after the full handshake a session may be resumed. */
   readonly sessionTimeout: number
   readonly handshakeTimeout: number
   /** The OCSP answer to show with the server certificate of that DER; undefined where none is ever shown. */
@@ -53,13 +53,14 @@ export interface OfferedSession {
   isWelcome(certificate: Buffer): boolean
 }
 
-/** Certificates for one name, with keys of different types: the client's signature algorithms choose among them. */
+/** Certificates for one name with different types of keys: the client's signature algorithms choose one. */
 export type ServerKeyPairs = readonly ServerKeyPair[]
 
 /**
- * The TLS servers of one policy: one for each set of certificates, chosen by the server name before OpenSSL sees anything. An SNICallback would
- * do for names that have one certificate each, but node:tls takes only the first of a context that it returns, and leaves those of other key
- * types that the server itself has in their place, for another name. They share their ticket keys, so that sessions go on from one name to another.
+ * The TLS servers of one policy: one for each set of certificates, chosen by the server name before OpenSSL sees anything. An SNICallback would do
+ * for names with one certificate. But node:tls takes only the first certificate of the context that it returns, and keeps the server's own
+ * certificates for the other key types, which belong to another name. The servers share their ticket keys, so that a session can move from one name
+ * to another.
  */
 export class TlsServers {
   readonly #options: TlsOptions
@@ -77,16 +78,16 @@ export class TlsServers {
     this.#servers.set(fallback, createFor(options, fallback))
   }
 
-  /** Calls back with each server, also with those that are made later. */
+  /** Calls back with each server, also with those made later. */
   each(made: (server: Server) => void): void {
     this.#made = made
     for (const server of this.#servers.values()) made(server)
   }
 
   /**
-   * Begins the handshake on an accepted socket. @throws what node:tls throws where the certificates cannot be used
-   * @param basis sessions that were made under another one are not resumed
-   * @param offered its handshake is a full one where its certificate is not welcome
+   * Begins the handshake on an accepted socket.
+   * @param basis sessions that were made with another one are not resumed
+   * @throws what node:tls throws where the certificates cannot be used
    */
   accept(socket: Socket, pairs: ServerKeyPairs, basis: string, offered?: OfferedSession): void {
     this.#renewKeys(basis)
@@ -128,9 +129,9 @@ function createFor(options: TlsOptions, pairs: ServerKeyPairs): Server {
       ...secureContextOptions(options, pairs),
       ...(options.partialChain && { SNICallback: partialChains(options, pairs) }),
       requestCert: options.requestCert,
-      // What is wrong with a certificate is told only where the handshake goes on regardless; who comes in is decided after it.
+      // Only where the handshake goes on is it known what is wrong with a certificate. Who is admitted is decided afterwards.
       rejectUnauthorized: false,
-      // As nginx: old clients offer nothing but http/1.0, and who is offered nothing he knows has to be refused (RFC 7301 3.2).
+      // As nginx: old clients offer only http/1.0, and a client that is offered nothing it knows must be refused (RFC 7301 3.2).
       ALPNProtocols: ['http/1.1', 'http/1.0'],
       handshakeTimeout: options.handshakeTimeout,
       sessionTimeout: Math.max(1, Math.round(options.sessionTimeout / 1000)),
@@ -141,15 +142,15 @@ function createFor(options: TlsOptions, pairs: ServerKeyPairs): Server {
 }
 
 /**
- * A server of node:tls drops `allowPartialTrustChain`, which only a context of its own can have. Such a context is not asked for where a client sends
- * no server name: then OpenSSL trusts only whole chains, and the policy verifies the others itself.
+ * A server of node:tls ignores `allowPartialTrustChain`; only a context of its own can have it. That context is not used for clients without a server
+ * name: then OpenSSL trusts only whole chains, and the policy verifies the others itself.
  */
 function partialChains(options: TlsOptions, pairs: ServerKeyPairs): NonNullable<TlsServerOptions['SNICallback']> {
   const context = createSecureContext(secureContextOptions(options, pairs))
   return (_name, done) => done(null, context)
 }
 
-/** Only where it is wanted: the listener costs each handshake a step. */
+/** Only added where stapling is on: this listener costs each handshake a step. */
 function staple(server: Server, stapleFor: StapleFor): void {
   type Done = (error: Error | null, response: Buffer | null) => void
   server.on('OCSPRequest', (certificate: Buffer, _issuer: Buffer, done: Done) => {
@@ -159,7 +160,7 @@ function staple(server: Server, stapleFor: StapleFor): void {
 
 function secureContextOptions(options: TlsOptions, pairs: ServerKeyPairs): SecureContextOptions {
   const tickets = options.sessionTickets ? 0 : constants.SSL_OP_NO_TICKET
-  // Who asks for ChaCha20 first has no AES in its processor: the order of ours does not count then.
+  // A client that prefers ChaCha20 has no AES in its processor: then its order counts and not ours.
   const secureOptions = constants.SSL_OP_NO_RENEGOTIATION | constants.SSL_OP_PRIORITIZE_CHACHA | tickets
   return {
     cert: pairs.map(({ certificates }) => withKnownIssuers(certificates, options.authorities)),

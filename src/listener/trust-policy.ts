@@ -15,16 +15,16 @@ import { seeSent } from './sent-certificates.ts'
 import { TicketKeys, type TicketSecret } from './ticket-keys.ts'
 import { type ServerKeyPairs, type StapleFor, type TlsOptions, TlsServers } from './tls-servers.ts'
 
-/** What one trust policy is made of. Two servers share a policy only where all of this is the same. */
+/** Everything that makes up a trust policy. Two servers share a policy only where all of this is the same. */
 export interface TrustPolicyOptions extends Omit<TlsOptions, 'requestCert' | 'stapleFor' | 'authorities'> {
   readonly verify: VerifyMode
-  /** PEM, one certificate each: trusted as `ca` is, but unknown to OpenSSL, which would announce them beside those. */
+  /** PEM, one certificate each: trusted like `ca`, but unknown to OpenSSL, which would announce them with those. */
   readonly unannounced: readonly string[]
   /** Whether the handshake fails where `verify` is not satisfied. */
   readonly rejects: boolean
-  /** What a certificate must be besides issued by one of `ca`; it does not change while the id is the same. */
+  /** What is required of a certificate besides being issued by one of `ca`; it does not change while the id is the same. */
   readonly requirement: Requirement
-  /** What is asked beyond OpenSSL's verification, by a text that differs where the demands differ; their data, as lists, may change. */
+  /** Names the demands beyond OpenSSL's verification; it differs where the demands differ. Their data, such as lists, may change. */
   readonly demands: string
   readonly verifyDepth: number
 }
@@ -35,20 +35,20 @@ export interface Judgement {
   readonly until: number
 }
 
-/** What a policy shares with others of its process. */
+/** What all policies of a process share. */
 export interface PolicySurroundings {
   readonly inForce: DemandsInForce
   readonly intermediates: Intermediates
-  /** What ticket keys follow from, and what sessions must not be shared beyond. */
+  /** What ticket keys are derived from, and what separates sessions. */
   readonly ticketSecret: TicketSecret
   readonly sessionContext: string
   readonly stapleFor: StapleFor | undefined
 }
 
-/** How many clients whose chain ends at one of our CAs are remembered, for their resumed sessions. */
+/** How many clients with a chain to one of our CAs are remembered, for their resumed sessions. */
 const MEMORY = 50_000
 
-/** OpenSSL comes to these last, so that they are what it reports whatever else is wrong. */
+/** OpenSSL checks these last, so it reports them whatever else is wrong. */
 const FOUND_LAST: ReadonlySet<string> = new Set([
   'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
   'CERT_SIGNATURE_FAILURE',
@@ -58,7 +58,7 @@ const FOUND_LAST: ReadonlySet<string> = new Set([
   'ERROR_IN_CERT_NOT_AFTER_FIELD',
 ])
 
-/** What OpenSSL says where it lacks an issuer that we may know. */
+/** OpenSSL's errors for a missing issuer, which we may know. */
 const ISSUER_UNKNOWN: ReadonlySet<string> = new Set([...FORGIVEN_BY_OPTIONAL_NO_CA, 'UNABLE_TO_GET_ISSUER_CERT'])
 
 const NONE: Verification = Object.freeze({ result: 'NONE' })
@@ -67,9 +67,9 @@ const EXPIRED = failed('CERT_HAS_EXPIRED')
 const ALWAYS = Number.POSITIVE_INFINITY
 
 /**
- * One way to judge clients, with a TLS server and session ticket keys of its own. Node resumes a session across server
- * names and reports it as authorized although the other name trusts other CAs (the class of CVE-2025-23419); a ticket
- * that no other policy can read makes that impossible. The server never listens: it is handed accepted sockets.
+ * One way to judge clients, with TLS servers and session ticket keys of its own. Node resumes a session across server names and reports it as
+ * authorized although the other name trusts other CAs (the class of CVE-2025-23419). Tickets that no other policy can read make that impossible. The
+ * servers never listen: they are given accepted sockets.
  */
 export class TrustPolicy {
   readonly id: string
@@ -78,17 +78,17 @@ export class TrustPolicy {
   readonly servers: TlsServers
   readonly #options: TrustPolicyOptions
   readonly #pairsFor: (serverName: string | undefined) => ServerKeyPairs
-  /** Of those whom OpenSSL knows, as SHA-256: thousands of connections are held against them at once. */
+  /** SHA-256 of the authorities that OpenSSL knows: thousands of connections are compared with them at once. */
   readonly #authorityDigests: ReadonlySet<string>
   readonly #trustedDigests: ReadonlySet<string>
   readonly #trusted: readonly CertificateFacts[]
   readonly #intermediates: Intermediates
   readonly #inForce: DemandsInForce
-  /** By fingerprint. A resumed socket has the leaf but not its chain. */
+  /** Chains by the leaf's fingerprint: a resumed socket has the leaf but not its chain. */
   readonly #chains = new Map<string, VerifiedChain>()
   readonly #facts = new Map<string, CertificateFacts>()
 
-  /** @param pairsFor the certificates for a server name, the same list each time; without one, those for clients that send none */
+  /** @param pairsFor returns the certificates for a server name, as the same list each time; undefined stands for clients without a server name */
   constructor(
     options: TrustPolicyOptions,
     { inForce, intermediates, ticketSecret, sessionContext, stapleFor }: PolicySurroundings,
@@ -125,7 +125,7 @@ export class TrustPolicy {
     return accepts(this.verify, this.judge(shown).verification)
   }
 
-  /** Exchanges what all policies of this id ask beyond OpenSSL's verification. Open connections must be judged again then. */
+  /** Replaces the demands of all policies with this id. Open connections must be judged again then. */
   demand(demands: DemandsInForce): void {
     Object.assign(this.#inForce, demands)
   }
@@ -135,11 +135,11 @@ export class TrustPolicy {
     return this.verify === 'off' ? undefined : socket.getPeerX509Certificate()
   }
 
-  /** What the client showed together with that certificate, if any. */
+  /** What the client showed with that certificate, if any. */
   see(socket: TLSSocket, x509: X509Certificate | undefined): Shown | undefined {
     if (!x509) return undefined
     const certificate = this.#factsOf(x509)
-    // The session itself holds what OpenSSL found. Strangers have no place in the memory, or they could fill it.
+    // The session itself holds OpenSSL's verdict. Strangers are not remembered, or they could fill the memory.
     if (!socket.authorized) return this.#seeRefused(socket, certificate, x509)
     if (socket.isSessionReused()) return this.#seeResumed(certificate) ?? unverified(certificate, FORGOTTEN.code)
     const verified = this.#chainOf(certificate, x509)
@@ -155,19 +155,20 @@ export class TrustPolicy {
   }
 
   /**
-   * OpenSSL has proved that the client has its key, but refused its chain. Where that may be for want of an issuer that is trusted here, the chain is verified
-   * as if it had come by another way: strictly, so that nobody comes in whom OpenSSL would have refused had it known all.
+   * OpenSSL has proved that the client has its key, but refused its chain. Where that may be for lack of an issuer that is trusted here, the chain is
+   * verified as if it had come by another way: strictly, so that no client is admitted whom OpenSSL would have refused had it known all issuers.
    */
   #seeRefused(socket: TLSSocket, certificate: CertificateFacts, x509: X509Certificate): Shown {
     const error = String(socket.authorizationError)
     const { unannounced, partialChain, verifyDepth } = this.#options
     const knowsMore = unannounced.length > 0 || partialChain
     const isResumed = socket.isSessionReused()
-    // Strangers get here: look-alikes of issuers cost a signature each. A chain that may pass has not more than that and its root.
+    // Strangers get here, and each look-alike of an issuer costs a signature check. A chain that may pass has no more certificates than this, besides
+    // its root.
     const sentAlong = () => sentWith(x509, { most: verifyDepth + 2 })
     if (!ISSUER_UNKNOWN.has(error)) {
       if (FOUND_LAST.has(error)) return unverified(certificate, error)
-      // OpenSSL has found a chain, and asks the lists about it whatever else is wrong.
+      // OpenSSL has found a chain, and checks it against the lists whatever else is wrong.
       const found = isResumed ? this.#rebuiltChainOf(certificate) : this.#pathOf(certificate, sentAlong())?.verified
       return found ? { certificate, ...found, error } : unverified(certificate, error)
     }
@@ -184,7 +185,7 @@ export class TrustPolicy {
     return { ...shown, sent }
   }
 
-  /** What a client sent by another way than TLS: no handshake has verified it, nor that the client has its key. */
+  /** What a client sent by another way than TLS: no handshake has verified it, or that the client has its key. */
   seeSent(sent: readonly [CertificateFacts, ...CertificateFacts[]]): Shown {
     return seeSent(sent, this.#trusted, this.#options.partialChain)
   }
@@ -198,8 +199,8 @@ export class TrustPolicy {
   }
 
   /**
-   * Whether what was verified for a client of another policy holds here as well, so that no new handshake is needed to judge it: as certificates are asked for
-   * here too, and its chain ends at an authority that is trusted here. Its signatures do not change.
+   * Whether what was verified for a client of another policy also holds here, so that no new handshake is needed: certificates are asked for here
+   * too, and its chain ends at an authority that is trusted here. Its signatures do not change.
    */
   holdsFor(shown: Shown | undefined, { verification }: Connection, other: TrustPolicy): boolean {
     const [own, others] = [this.#options, other.#options]
@@ -209,25 +210,25 @@ export class TrustPolicy {
     if (shown.error !== undefined || verification.result !== 'SUCCESS') return false
     const anchor = shown.chain.at(-1) ?? shown.certificate
     if (!anchor.selfIssued && !own.partialChain) return false
-    // Of a chain that our own verifier has not judged nobody knows whether it would.
+    // It is unknown how our own verifier would judge a chain that it has not seen.
     const isOpenssls = other.#authorityDigests.has(anchor.fingerprintSha256)
     if (!(isOpenssls ? this.#authorityDigests : this.#trustedDigests).has(anchor.fingerprintSha256)) return false
-    // As where a responder is asked from now on: the client's next handshake waits for the answer, or finds it.
+    // Not where a responder is asked from now on, for example: the client's next handshake waits for the answer, or finds it.
     return this.prepare(shown) === undefined
   }
 
-  /** What must be waited for before a client can be judged; undefined for nothing, as nearly always. */
+  /** What must be awaited before a client can be judged; undefined for nothing, as nearly always. */
   prepare(shown: Shown | undefined): Promise<unknown> | undefined {
     if (!shown) return undefined
     const waits = this.#inForce.demands.flatMap((demand) => demand.prepare?.(shown) ?? [])
     return waits.length > 0 ? Promise.all(waits) : undefined
   }
 
-  /** What nginx's $ssl_client_verify says of a client now; a missing certificate comes before anything that OpenSSL reports. */
+  /** nginx's $ssl_client_verify for a client now; a missing certificate comes before anything that OpenSSL reports. */
   judge(shown: Shown | undefined, now = Date.now()): Judgement {
     if (!shown) return { verification: NONE, until: ALWAYS }
     const { verification, until } = this.#judgeTrust(shown, now)
-    // Of what optional_no_ca forgives, no more is forgiven than that the authority is unknown.
+    // optional_no_ca forgives only that the authority is unknown, not what else may be wrong.
     const decided = verification.result === 'FAILED' && !FORGIVEN_BY_OPTIONAL_NO_CA.has(verification.code)
     return { verification: decided ? verification : (this.#options.requirement(shown) ?? verification), until }
   }
@@ -247,7 +248,7 @@ export class TrustPolicy {
     return { verification: failure ?? (error === undefined ? SUCCESS : failureOf(error)), until }
   }
 
-  /** What stands in a certificate is read once: clients come back. */
+  /** A certificate is parsed once: clients come back. */
   #factsOf(x509: X509Certificate): CertificateFacts {
     const fingerprint = x509.fingerprint256
     const known = this.#facts.get(fingerprint)
@@ -257,7 +258,7 @@ export class TrustPolicy {
     return facts
   }
 
-  /** The issuers that OpenSSL has just verified; undefined where a path of ours would not be the same. */
+  /** The issuers that OpenSSL has just verified; undefined where our own path may differ from OpenSSL's. */
   #chainOf(certificate: CertificateFacts, x509: X509Certificate): VerifiedChain | undefined {
     const read = (each: X509Certificate) => this.#factsOf(each)
     const sent = sentWith(x509, { read }).map((each) => this.#intermediates.find(each.fingerprintSha256) ?? each)

@@ -10,28 +10,28 @@ export interface ClientConnectionOwner {
   /** Characters of a request's target. */
   readonly maxTarget: number
   request(response: SocketResponse): void
-  /** From here on the socket is served by node:http. */
+  /** The socket is now served by node:http. */
   handOver(connection: ClientConnection): void
-  /** The line of a request is longer than its target may be, and goes on. */
+  /** A request line is longer than a target may be, and does not end. */
   endlessLine(connection: ClientConnection): void
   closed(connection: ClientConnection): void
 }
 
 /**
- * Serves a connection as long as the head of each request is there as a whole when it is read, and as plain as most are. With the first one that is not, node:http gets the
- * connection for the rest of its life: whatever could be read in two ways is read by its parser, and chunked bodies, trailers, upgrades and the rest are its own.
+ * Serves a connection as long as each request's head arrives whole in one read and is as plain as most are. With the first that is not, node:http
+ * takes the connection over for good. Its parser reads whatever could be ambiguous, and it handles chunked bodies, trailers, upgrades and the rest.
  */
 export class ClientConnection {
   readonly socket: Socket
   readonly #owner: ClientConnectionOwner
-  /** Since when the client is waited for, on the clock of performance.now(). */
+  /** Since when the client's next bytes are awaited, on the clock of performance.now(). */
   waitingSince = performance.now()
   handedOver = false
   #hasAsked = false
   #response: SocketResponse | undefined
-  /** The body of the last request, as long as more of it is to come. */
+  /** The body of the last request, as long as it is incomplete. */
   #body: CountedBody | undefined
-  /** What came while an answer was under way. */
+  /** Bytes that came while an answer was being written. */
   #early: EarlyBytes | undefined
 
   constructor(socket: Socket, owner: ClientConnectionOwner) {
@@ -40,17 +40,17 @@ export class ClientConnection {
     socket.on('data', this.#data).on('end', this.#end).on('error', ignore).on('close', this.#closed)
   }
 
-  /** Whether a request has ever come; node:http tells of its own. */
+  /** Whether any request was received here; node:http counts its own. */
   get hasAsked(): boolean {
     return this.#hasAsked
   }
 
-  /** Whether it is the client's turn. As long as there is no answer, whoever reads the body has an eye on it. */
+  /** Whether it is the client's turn. Until there is an answer, the reader of the body watches the time. */
   get isWaiting(): boolean {
     return this.#response === undefined
   }
 
-  /** Whether more of the body is to come of a request that was answered before its end. */
+  /** Whether a request was answered before the end of its body, and more of the body is to come. */
   get owesBody(): boolean {
     return this.#body !== undefined
   }
@@ -58,13 +58,13 @@ export class ClientConnection {
   readonly #data = (read: Buffer): void => {
     const bytes = this.#body ? this.#takeBody(this.#body, read) : read
     if (!bytes) return
-    // It is ending: what still comes is read, so that a reset cannot overtake the last answer, and dropped.
+    // It is ending. What still comes is read and dropped, so that a reset cannot overtake the last answer.
     if (!this.socket.writable) return
     if (this.#response) this.#keep(bytes)
     else this.#take(bytes)
   }
 
-  /** @returns what is behind the body, if anything */
+  /** @returns what follows the body, if anything */
   #takeBody(body: CountedBody, bytes: Buffer): Buffer | undefined {
     const taken = body.receive(bytes)
     if (!this.#response) this.waitingSince = performance.now()
@@ -113,13 +113,13 @@ export class ClientConnection {
     socket.pause()
     socket.unshift(bytes)
     this.#owner.handOver(this)
-    // node:http takes what the system reads from now on past the stream, and goes on reading for a request's body even where the stream is paused: what waits in the
-    // stream behind these bytes would be taken after it. As soon as anybody else listens, everything comes by the stream.
+    // node:http reads the socket directly from now on, past the stream. For a request's body it goes on reading even while the stream is paused, so
+    // bytes that wait in the stream would be processed after later ones. With any other 'data' listener, everything comes through the stream.
     if (socket.readableLength > bytes.length) socket.on('data', ignore)
     socket.resume()
   }
 
-  /** As node:http does: nobody answers a client that has ended its side. */
+  /** As node:http does: a client that has ended its side gets no answer. */
   readonly #end = (): void => {
     this.socket.end()
   }
@@ -132,7 +132,8 @@ export class ClientConnection {
 }
 
 /**
- * node:http only tells that a head is too large, of which it shows the last packet: by then nobody knows whether the line of the request or a header was to blame (414 or 431).
+ * node:http only reports that a head is too large, with its last packet. By then it is unknown whether the request line or a header was too long (414
+ * or 431).
  */
 function isEndlessLine(bytes: Buffer, maxTarget: number): boolean {
   const start = bytes.toString('latin1', 0, LONGEST_METHOD + 1)

@@ -3,9 +3,9 @@ import type { HttpLimits } from '../http-server.ts'
 import { ClientConnection, type ClientConnectionOwner } from './client-connection.ts'
 import type { SocketResponse } from './socket-response.ts'
 
-/** How often it is looked who lets us wait for too long, in milliseconds: a timer for each connection would be set anew twice in each request. */
+/** How often to check which clients are late, in milliseconds. A timer for each connection would be set twice in each request. */
 const INTERVAL = 500
-/** A request that was sent in time may be under way for so long (node:http's keepAliveTimeoutBuffer), in milliseconds. */
+/** A request that was sent in time may take this long to arrive (node:http's keepAliveTimeoutBuffer), in milliseconds. */
 const UNDER_WAY = 1000
 
 interface ClientLimits extends HttpLimits {
@@ -15,17 +15,17 @@ interface ClientLimits extends HttpLimits {
 
 export interface ClientConnectionsHandler {
   request(response: SocketResponse): void
-  /** From here on the socket is served by node:http. */
+  /** The socket is now served by node:http. */
   handOver(socket: Socket): void
-  /** Whether a request has come since. */
+  /** Whether it has received a request since then. */
   hasAsked(socket: Socket): boolean
-  /** The line of a request is longer than its target may be, and goes on. */
+  /** A request line is longer than a target may be, and does not end. */
   endlessLine(socket: Socket): void
   /** A new client has not sent a request in time. */
   late(socket: Socket): void
 }
 
-/** The connections of a listener that are served without node:http, and how long it waits for their clients. */
+/** The connections of a listener that are served without node:http, and the time limits for their clients. */
 export class ClientConnections implements ClientConnectionOwner {
   settings: ClientLimits
   readonly #handler: ClientConnectionsHandler
@@ -62,7 +62,7 @@ export class ClientConnections implements ClientConnectionOwner {
   }
 
   handOver(connection: ClientConnection): void {
-    // The time for the first request runs on: who sends a byte at its end does not get it twice.
+    // The time for the first request goes on: a client that sends one byte at its end does not get it twice.
     if (connection.hasAsked) this.#open.delete(connection)
     this.#handler.handOver(connection.socket)
   }

@@ -5,7 +5,7 @@ export interface PlainHead extends Pick<PlainRequest, 'method' | 'url' | 'rawHea
   readonly minor: 0 | 1
 }
 
-/** What a request that was read without node:http has, wherever its body is. */
+/** A request that was read without node:http, wherever its body is. */
 export abstract class PlainRequest implements Omit<HttpRequest, 'complete' | 'wholeBody' | 'body'> {
   readonly method: string
   readonly url: string

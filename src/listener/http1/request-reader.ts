@@ -3,18 +3,18 @@ import { ASCII_FIELD_LINES, type FieldReader, readFields } from '../../field-lin
 import { CountedBody, StreamedRequest } from './streamed-request.ts'
 import { WholeRequest } from './whole-request.ts'
 
-/** A larger body is worth a stream. */
+/** Larger bodies are streamed. */
 const MAX_BODY = 16 * 1024
 
-/** A path and a query in visible ASCII; a fragment, which no client has to send, is left to node:http. */
+/** A path and a query in visible ASCII. A fragment, which clients need not send, is left to node:http. */
 const REQUEST_LINE = /^(GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS) (\/[!"$-~]*) HTTP\/1\.([01])\r\n/
-/** In one spelling: what is parsed as a number here and there must be the same number. */
+/** Exactly one spelling for each number, so that every parser reads the same number. */
 const LENGTH = /^(?:0|[1-9]\d{0,14})$/
 
 /**
- * The request that `bytes` begin, where its head is there as a whole and nothing is behind its body, and so plain that everybody reads it alike. Anything else is node:http's:
- * this must accept only what that accepts, as the same request (test/fuzz/request-reader.test.ts).
- * @param maxHeaderSize bytes of the head; it has fewer
+ * The request at the start of `bytes`, if its head is there as a whole, nothing follows its body, and it is so plain that everybody reads it alike.
+ * Everything else is left to node:http: this must accept only what node:http accepts, as the same request (test/fuzz/request-reader.test.ts).
+ * @param maxHeaderSize bytes; the head must be smaller
  */
 export function readPlainRequest(
   socket: Socket,
@@ -33,19 +33,19 @@ export function readPlainRequest(
   const received = bytes.length - size
   if (typeof rawHeaders === 'string' || plain.isUnusual || received > length) return undefined
   const minor = version === '0' ? 0 : 1
-  // Connections of HTTP/1.0 are kept only where the client says so.
+  // HTTP/1.0 keeps a connection only where the client says so.
   const isLast = plain.isLast ?? minor === 0
   const message = { method, url, minor, rawHeaders, isLast } as const
   if (received === length && length <= MAX_BODY)
     return new WholeRequest(socket, message, length > 0 ? bytes.subarray(size) : undefined)
-  // An answer may come before the end of such a body, and what is still sent then must not make the end of the connection a reset.
+  // Such a body may be answered before its end, and what is still sent must not reset the connection.
   if (isLast) return undefined
   const body = new CountedBody(socket, length)
   body.receive(bytes.subarray(size))
   return new StreamedRequest(socket, message, body)
 }
 
-/** Whether any field but Content-Length has to do with framing, or with the connection beyond whether it is kept. */
+/** Checks whether any field other than Content-Length concerns framing, or the connection beyond whether it is kept. */
 class PlainFields implements FieldReader {
   length: number | undefined = undefined
   isUnusual = false
@@ -53,7 +53,7 @@ class PlainFields implements FieldReader {
   isLast: boolean | undefined = undefined
 
   read(name: string, value: string): void {
-    // By length first: lower-casing every name would cost more than all the rest.
+    // By length first: lower-casing every name would cost more than everything else here.
     if (LENGTHS.has(name.length)) this.#judge(name.toLowerCase(), value)
   }
 
@@ -69,7 +69,7 @@ class PlainFields implements FieldReader {
   }
 }
 
-/** No Set: V8 would look for the one string of all that are equal first (docs/performance.md). */
+/** Not a Set: before a look-up V8 would intern the string (docs/performance.md). */
 const UNUSUAL: readonly string[] = [
   'te',
   'expect',

@@ -7,8 +7,8 @@ import type { PlainRequest } from './plain-request.ts'
 const LAST = 'Connection: close\r\n'
 
 /**
- * The answer to a request that was read without node:http. One that is sent whole goes straight to the socket; for any other, node:http's ServerResponse is
- * made, which knows how to frame it.
+ * The answer to a request that was read without node:http. An answer that is sent whole goes straight to the socket. For any other, node:http's
+ * ServerResponse is created, which does the framing.
  */
 export class SocketResponse implements HttpResponse {
   readonly req: HttpRequest
@@ -21,10 +21,13 @@ export class SocketResponse implements HttpResponse {
   #framed: ServerResponse | undefined
   #whole = false
   #flushed = false
-  /** No EventEmitter: its table of listeners, made and thrown away with each answer, is a twentieth of a small request (docs/performance.md). */
+  /**
+   * Not an EventEmitter: its table of listeners, made and dropped with each answer, would be a twentieth of the cost of a small request
+   * (docs/performance.md).
+   */
   #listeners: Listener[] | undefined
 
-  /** @param answered called once all of it has left the process; not where the client is gone before */
+  /** @param answered called once all of it has left the process; not called where the client is gone before */
   constructor(req: HttpRequest & Pick<PlainRequest, 'isLast'>, answered: (response: SocketResponse) => void) {
     this.req = req
     this.shouldKeepAlive = !req.isLast
@@ -74,7 +77,7 @@ export class SocketResponse implements HttpResponse {
     this.#whole = true
     socket.write(message as string, 'latin1', (error) => {
       done?.()
-      // After an error 'close' is on its way.
+      // After an error, 'close' follows.
       if (error || socket.errored) return
       this.#flushed = true
       this.#end()
@@ -84,7 +87,7 @@ export class SocketResponse implements HttpResponse {
   writeHead(status: number, message: string | undefined, headers: string[]): void {
     const framed = this.#frame()
     this.statusCode = status
-    // Only the end of the connection can tell a client of HTTP/1.0 the end of such an answer.
+    // An HTTP/1.0 client knows the end of such an answer only by the end of the connection.
     if (this.req.httpVersionMinor === 0 && !has(headers, 'content-length')) this.shouldKeepAlive = false
     framed.shouldKeepAlive = this.shouldKeepAlive
     framed.writeHead(status, message, this.shouldKeepAlive ? this.#lasting(headers) : headers)
@@ -145,7 +148,7 @@ export class SocketResponse implements HttpResponse {
     return this
   }
 
-  /** Those who listen as it begins. */
+  /** Only the listeners that exist when the event begins. */
   #emit(event: Listener['event']): void {
     for (const listener of this.#listeners?.slice() ?? []) if (listener.event === event) listener.heard()
   }
@@ -162,7 +165,7 @@ export class SocketResponse implements HttpResponse {
     const framed = new ServerResponse(asked)
     this.#framed = framed
     framed.assignSocket(socket)
-    // It never hears itself that its socket has drained: node:http's server is who listens to that.
+    // It does not notice by itself that its socket has drained: node:http's server has that listener.
     const drained = () => this.#emit('drain')
     framed.on('drain', drained)
     socket.on('drain', drained)

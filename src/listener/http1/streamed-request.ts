@@ -3,7 +3,7 @@ import { Readable } from 'node:stream'
 import type { BodyTaker, HttpRequest, RequestStream } from '../../http-messages.ts'
 import { type PlainHead, PlainRequest } from './plain-request.ts'
 
-/** A body of a known length as it comes on its connection. It takes no byte beyond that. */
+/** A body of a known length, as it arrives on its connection. It takes no byte beyond that length. */
 export class CountedBody extends Readable implements RequestStream {
   readonly #socket: Socket
   #remaining: number
@@ -31,7 +31,7 @@ export class CountedBody extends Readable implements RequestStream {
   handTo(taker: BodyTaker): boolean {
     if (this.complete) return false
     const waiting: Buffer[] = []
-    // The last of these reads lets the socket go on, so that they must come before the taker may pause it.
+    // The last of these reads resumes the socket, so they must come before the taker may pause it.
     for (let piece = this.read(); piece !== null; piece = this.read()) waiting.push(piece)
     this.#taker = taker
     for (const piece of waiting) if (this.#taker) taker.data(piece)
@@ -42,7 +42,7 @@ export class CountedBody extends Readable implements RequestStream {
     if (!this.#taker) return
     this.#taker = undefined
     this.#socket.resume()
-    // Nobody else asks for the rest, nor for 'close'.
+    // Nothing else reads the rest, or waits for 'close'.
     super.resume()
   }
 
@@ -66,7 +66,7 @@ export class CountedBody extends Readable implements RequestStream {
     taker.data(bytes)
     if (!this.complete) return
     this.push(null)
-    // It may have been given up with these bytes.
+    // It may have been given up while these bytes were handled.
     if (this.#taker) taker.end()
     this.takeBack()
   }
