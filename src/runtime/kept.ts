@@ -28,6 +28,26 @@ export class Kept<T extends object> {
   }
 }
 
+/** When each thing in use was issued, by a key that is the same for its successors. */
+export class Issued {
+  #inUse: ReadonlyMap<string, number> = new Map()
+  #wanted = new Map<string, number>()
+
+  begin(): void {
+    this.#wanted = new Map()
+  }
+
+  /** When the one in use was; undefined without one. */
+  note(key: string, since: number): number | undefined {
+    this.#wanted.set(key, since)
+    return this.#inUse.get(key)
+  }
+
+  commit(): void {
+    this.#inUse = this.#wanted
+  }
+}
+
 /** Reading ten thousand certificates takes seconds. A TLS context takes half a millisecond, and memory that V8 does not count. */
 export class KeptMaterials {
   /** By the digest of certificate, key and passphrases. */
@@ -36,7 +56,9 @@ export class KeptMaterials {
   readonly stores = new Kept<TrustStore>()
   /** By the digest of all that they are made of. */
   readonly contexts = new Kept<SecureContext>()
-  readonly #all = [this.pairs, this.stores, this.contexts]
+  /** Revocation lists, by where they come from and of whom they speak. */
+  readonly lists = new Issued()
+  readonly #all = [this.pairs, this.stores, this.contexts, this.lists]
 
   begin(): void {
     for (const kept of this.#all) kept.begin()

@@ -4,7 +4,7 @@ import { useOf } from '../tls-cert-utils/certificate-use.ts'
 import { isNamedBy } from '../tls-cert-utils/revocation.ts'
 import type { RevocationList } from '../tls-cert-utils/revocation-list.ts'
 import type { TrustStore } from '../tls-cert-utils/trust-store.ts'
-import type { Materials } from './materials.ts'
+import { digestOf, type Materials } from './materials.ts'
 
 /** A use of revocation lists, with the settings' names for messages about it. */
 export interface ListUse {
@@ -42,6 +42,27 @@ export function checkLists(use: ListUse, trust: TrustStore, materials: Materials
     }
     if (!isReplaced(list, lists, issuers)) warnOfDates(list, use, materials)
   }
+  warnOfOlder(use, materials)
+}
+
+/** As where a file was restored, or a mirror is late: the signature is as good as ever. */
+function warnOfOlder({ lists, source, peer }: ListUse, materials: Materials): void {
+  for (const [key, alike] of Map.groupBy(lists, (list) => digestOf([source.name, ...subjectOf(list)]))) {
+    const list = alike.reduce((newest, each) => (each.thisUpdate > newest.thisUpdate ? each : newest))
+    const before = materials.issuedBefore(key, list.thisUpdate)
+    if (before === undefined || before <= list.thisUpdate) continue
+    const [now, then] = [list.thisUpdate, before].map((time) => new Date(time).toISOString())
+    materials.warn(
+      source.setting,
+      `the list of ${list.issuer} is of ${now}, older than the one in use of ${then}: every ${peer} that was revoked in between is trusted again; put the newer one back`,
+    )
+  }
+}
+
+/** Of whose certificates it speaks, and of which of them. */
+function subjectOf({ foldedIssuer, authorityKeyId, scope }: RevocationList): unknown[] {
+  const hex = (bytes: Uint8Array | undefined) => bytes && Buffer.from(bytes).toString('hex')
+  return [foldedIssuer, hex(authorityKeyId), scope.certificates, scope.pointNames?.map(hex)]
 }
 
 /** Whether there also is a current list of the same authority: then that one is used, whatever the dates of this one. */

@@ -121,6 +121,11 @@ export class Materials {
     return named
   }
 
+  /** When the list in use was issued whose place this one takes; undefined without one. @param key the same for both */
+  issuedBefore(key: string, since: number): number | undefined {
+    return this.#kept.lists.note(key, since)
+  }
+
   warn(path: string, message: string): void {
     this.warnings.push({ ...this.#locate(path), message })
   }

@@ -37,6 +37,28 @@ test('when the file is replaced, without any signal', async () => {
   expect(await status(scene.clients.client('bob'))).toBe(200)
 })
 
+test('a list that is older than the one in use is taken, with a warning: whoever was revoked in between is let in again', async () => {
+  const older = scene.clients.crl([], { thisUpdate: -3 })
+  const newer = scene.clients.crl([ada], { thisUpdate: -2 })
+  const warnings = () => gateway.log.filter(({ msg }) => /older than the one in use/.test(String(msg)))
+  const reload = async (content: string) => {
+    writeFileSync(file, content)
+    expect((await gateway.reload()).msg).toBe('reloaded')
+  }
+  // An older one beside a newer one does not count.
+  await reload(older + newer)
+  expect(await status(ada)).toBe(400)
+  const before = warnings().length
+  await reload(newer + older)
+  expect(warnings().length).toBe(before)
+  await reload(older)
+  expect(await status(ada)).toBe(200)
+  expect(warnings().slice(before)).toEqual([
+    expect.objectContaining({ level: 'warn', setting: 'listeners[0].servers[0].ssl_crl' }),
+  ])
+  expect(warnings().at(-1)?.msg).toContain('every client that was revoked in between is trusted again')
+})
+
 test('on SIGHUP', async () => {
   expect(await status(ada)).toBe(200)
   writeFileSync(file, scene.clients.crl([ada]))
