@@ -146,8 +146,7 @@ export class Listener {
 
   /** After a reload: ends connections that were judged by any other policy than these, and judges the others again. */
   judgeAgain(policyIds: ReadonlySet<string>): Promise<void> {
-    this.#sweeper.retire(policyIds, this.#settings)
-    return this.#sweeper.judgeAgain(this.#settings.welcome)
+    return this.#sweeper.judgeAgain({ ...this.#settings, policyIds }, this.#settings.welcome)
   }
 
   /** Cuts whatever is still open. */

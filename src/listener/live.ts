@@ -17,6 +17,9 @@ export interface LiveHandler {
   malformed(error: GatewayError, connection: Connection): Buffer
 }
 
+/** Judges a connection again. @param beginning the request that waits for this and is answered afterwards */
+export type Look = (live: Live, beginning?: HttpRequest) => void
+
 /**
  * An open connection and its requests, which are served one after the other. node:http parses pipelined requests at once; but a request after the
  * last answer of its connection is never answered, and so must never be carried out.
@@ -27,6 +30,8 @@ export class Live {
   judgedUntil = Number.POSITIVE_INFINITY
   /** Why it may not be used any more, and when an answer that has begun is cut off. */
   doom: { readonly reason: string; readonly from: number } | undefined
+  /** Set where the connection has yet to be looked at again, as after a reload: no request is served before that. */
+  look: Look | undefined
   readonly #handler: LiveHandler
   #policy: TrustPolicy
   #shown: Shown | undefined
@@ -154,7 +159,8 @@ export class Live {
 
   /** Takes the connection over from node:http for good; false where it is ending already. */
   upgrade(request: HttpRequest): boolean {
-    if (this.#last) return false
+    this.look?.(this)
+    if (this.#last || this.#ended) return false
     this.#upgraded = request
     this.socket.on('error', ignore)
     return true
@@ -202,6 +208,7 @@ export class Live {
 
   #begin(response: HttpResponse): void {
     this.#response = response
+    this.look?.(this, response.req)
     this.#handler.request(response.req, response, this.connection)
   }
 

@@ -3,7 +3,7 @@ import type { HttpRequest } from '../http-messages.ts'
 import type { Connection, Verification } from '../types.ts'
 import { accepts } from './admission.ts'
 import { failed } from './demand.ts'
-import type { Live } from './live.ts'
+import type { Live, Look } from './live.ts'
 import { type Objection, StreamWatch } from './stream-watch.ts'
 import type { TrustPolicy } from './trust-policy.ts'
 
@@ -50,6 +50,10 @@ export interface PoliciesByName {
   readonly successorFor: (serverName: string | undefined) => TrustPolicy | undefined
 }
 
+export interface PoliciesInForce extends PoliciesByName {
+  readonly policyIds: ReadonlySet<string>
+}
+
 export interface Grounds {
   readonly welcome?: Welcome
   /** Called again and again for what goes on for long. */
@@ -89,28 +93,47 @@ export class Sweeper {
     this.#streams.stop()
   }
 
-  /**
-   * After a reload: a connection whose server name has another policy now is judged by the new one, or ends where only a handshake could do that.
-   * Idle and upgraded connections end at once. Busy ones may first finish their answer; uploads, and answers that have begun, get a moment, and the
-   * next request gets 421.
-   */
-  retire(policyIds: ReadonlySet<string>, policies: PoliciesByName): void {
-    const now = Date.now()
-    for (const live of this.#live.values()) {
-      const isJudged = isJudgedAsNow(live, policyIds, policies) || moved(live, policyIds, policies)
-      if (isJudged && isOfSamePolicy(live, policies)) {
-        if (live.doom?.reason === POLICY_GONE) live.doom = undefined
-      } else this.#doom(live, POLICY_GONE, now + RETIREMENT_GRACE)
-    }
-  }
-
   /** After a reload: judges every connected client as if it came now. Requests go on in between. */
-  async judgeAgain(welcome: Welcome = () => undefined): Promise<void> {
+  async judgeAgain(inForce: PoliciesInForce, welcome: Welcome = () => undefined): Promise<void> {
     this.#welcome = welcome
     this.#undecided.clear()
     const all = [...this.#live.values()]
-    await inSlices(all, (live) => this.#judge(live, Date.now()))
+    const graceUntil = Date.now() + RETIREMENT_GRACE
+    await this.#lookAt(all, (live, beginning) => {
+      this.#retire(live, beginning, inForce, graceUntil)
+      this.#judge(live, Date.now())
+    })
     await this.#welcomeAll(all)
+  }
+
+  /** Takes the connections in turn, with pauses for requests. One that has a request before its turn is looked at first; a later look replaces this one. */
+  async #lookAt(all: readonly Live[], step: Look): Promise<void> {
+    const look: Look = (live, beginning) => {
+      live.look = undefined
+      try {
+        step(live, beginning)
+      } catch (error) {
+        // What cannot be decided is no reason to keep the connection.
+        live.rejudged(failed('UNSPECIFIED', { hint: (error as Error).message }))
+        this.#doom(live, `nobody can tell whether it may stay: ${(error as Error).message}`)
+      }
+    }
+    for (const live of all) live.look = look
+    await inSlices(all, (live) => {
+      if (live.look === look) look(live)
+    })
+  }
+
+  /**
+   * A connection whose server name has another policy now is judged by the new one, or ends where only a handshake could do that.
+   * Idle and upgraded connections end at once. Busy ones may first finish their answer; uploads, and answers that have begun, get a moment, and the
+   * next request gets 421.
+   */
+  #retire(live: Live, beginning: HttpRequest | undefined, inForce: PoliciesInForce, graceUntil: number): void {
+    const isJudged = isJudgedAsNow(live, inForce) || moved(live, inForce)
+    if (isJudged && isOfSamePolicy(live, beginning, inForce)) {
+      if (live.doom?.reason === POLICY_GONE) live.doom = undefined
+    } else this.#doom(live, POLICY_GONE, graceUntil)
   }
 
   async #welcomeAll(all: readonly Live[]): Promise<void> {
@@ -158,10 +181,13 @@ export class Sweeper {
 
   #sweep(): void {
     const now = Date.now()
+    const due: Live[] = []
     for (const live of this.#live.values()) {
-      if (now >= live.judgedUntil) this.#judge(live, now)
+      if (now >= live.judgedUntil && !live.look) due.push(live)
       if (live.doom) this.#end(live, live.doom, now)
     }
+    // These may be thousands, when a list that all of them were checked against runs out.
+    if (due.length > 0) void this.#lookAt(due, (live) => this.#judge(live, Date.now()))
     this.#askAgain(now)
   }
 
@@ -199,17 +225,24 @@ export class Sweeper {
 }
 
 /** Whether a new client with the same server name would be judged by the same policy. */
-function isJudgedAsNow({ connection }: Live, policyIds: ReadonlySet<string>, { policyFor }: PoliciesByName): boolean {
+function isJudgedAsNow({ connection }: Live, { policyIds, policyFor }: PoliciesInForce): boolean {
   return policyIds.has(connection.policy) && policyFor(connection.serverName)?.id === connection.policy
 }
 
-/** Whether its current request was for a server with that policy: one connection may serve several, named by Host. */
-function isOfSamePolicy({ request, connection }: Live, { policyAsked }: PoliciesByName): boolean {
-  return request === undefined || policyAsked(request)?.id === connection.policy
+/**
+ * Whether its current request was for a server with that policy: one connection may serve several, named by Host. A request that is only beginning is
+ * refused on its own where it was not.
+ */
+function isOfSamePolicy(
+  { request, connection }: Live,
+  beginning: HttpRequest | undefined,
+  { policyAsked }: PoliciesInForce,
+): boolean {
+  return request === undefined || request === beginning || policyAsked(request)?.id === connection.policy
 }
 
 /** Moves the connection to the policy that its server name has now; false where that is not possible. */
-function moved(live: Live, policyIds: ReadonlySet<string>, { successorFor }: PoliciesByName): boolean {
+function moved(live: Live, { policyIds, successorFor }: PoliciesInForce): boolean {
   const successor = successorFor(live.connection.serverName)
   if (!successor || !policyIds.has(successor.id)) return false
   if (!successor.holdsFor(live.shown, live.connection, live.policy)) return false

@@ -1,6 +1,7 @@
 import { expect, test } from '@jest/globals'
 import type { Live } from '../../../src/listener/live.ts'
 import { Sweeper } from '../../../src/listener/sweeper.ts'
+import type { TrustPolicy } from '../../../src/listener/trust-policy.ts'
 import type { Connection, Verification } from '../../../src/types.ts'
 import { fakeConnection } from '../../support/fake-connection.ts'
 
@@ -29,6 +30,12 @@ function sweeperOver(...all: readonly Live[]) {
   return { reasons, sweeper: new Sweeper(live, { ended }, () => undefined) }
 }
 
+/** One policy for all, under this id. */
+function inForce(id = 'policy') {
+  const policyFor = () => ({ id }) as TrustPolicy
+  return { policyIds: new Set([id]), policyFor, policyAsked: policyFor, successorFor: () => undefined }
+}
+
 const success = () => ({ verification: { result: 'SUCCESS' } as const, until: Number.POSITIVE_INFINITY })
 
 test('a connection that cannot be judged any more is ended, and the others go on', async () => {
@@ -37,7 +44,7 @@ test('a connection that cannot be judged any more is ended, and the others go on
   })
   const sound = idle(success)
   const { sweeper, reasons } = sweeperOver(broken, sound)
-  await sweeper.judgeAgain()
+  await sweeper.judgeAgain(inForce())
   expect([broken.closed, sound.closed]).toEqual([1, 0])
   expect(reasons).toEqual([expect.stringContaining('verify error')])
 })
@@ -45,9 +52,70 @@ test('a connection that cannot be judged any more is ended, and the others go on
 test('a connection is ended where a defect keeps anybody from telling whether it is welcome, and kept where it may be told later', async () => {
   const [first, second] = [idle(success), idle(success)]
   const { sweeper } = sweeperOver(first, second)
-  await sweeper.judgeAgain((_connection, { socket }) => {
+  await sweeper.judgeAgain(inForce(), (_connection, { socket }) => {
     if (socket === first.socket) throw new Error('a defect')
     return Promise.reject(new Error('the plugin is away'))
   })
   expect([first.closed, second.closed]).toEqual([1, 0])
+})
+
+/** Longer than connections are looked at in one turn of the event loop. */
+function slowly(): ReturnType<typeof success> {
+  for (const until = performance.now() + 5; performance.now() < until; );
+  return success()
+}
+
+test('whoever asks before a reload has come to him is looked at first, and once', async () => {
+  let judged = 0
+  const revoked = () => {
+    judged += 1
+    return { verification: { result: 'FAILED', code: 'CERT_REVOKED', reason: 'revoked' } as const, until: 0 }
+  }
+  const [first, second] = [idle(slowly), idle(revoked)]
+  const { sweeper, reasons } = sweeperOver(first, second)
+  const done = sweeper.judgeAgain(inForce())
+  expect(reasons).toEqual([])
+  second.look?.(second)
+  expect(second.connection.verification.result).toBe('FAILED')
+  expect(reasons).toEqual(['client certificate verify error: revoked'])
+  await done
+  expect(judged).toBe(1)
+})
+
+test('connections whose policy is gone end a few at a time, and each before its next request', async () => {
+  const all = [idle(slowly), idle(success), idle(success)]
+  const { sweeper, reasons } = sweeperOver(...all)
+  const done = sweeper.judgeAgain(inForce('another'))
+  expect(all.map(({ closed }) => closed)).toEqual([1, 0, 0])
+  const last = all[2] as Live
+  last.look?.(last)
+  expect(all.map(({ closed }) => closed)).toEqual([1, 0, 1])
+  await done
+  expect(all.map(({ closed }) => closed)).toEqual([1, 1, 1])
+  expect(new Set(reasons)).toEqual(new Set(['the trust policy that judged the client is not in use any more']))
+})
+
+test('a reload that comes before another one has looked at everybody takes its place', async () => {
+  const all = [idle(slowly), idle(success)]
+  const { sweeper } = sweeperOver(...all)
+  const first = sweeper.judgeAgain(inForce('another'))
+  await Promise.all([first, sweeper.judgeAgain(inForce())])
+  expect(all.map(({ closed }) => closed)).toEqual([1, 0])
+})
+
+test('a connection of which nobody can tell by which policy it is judged is ended, and the others go on', async () => {
+  const [broken, sound] = [idle(success), idle(success)]
+  Object.assign(broken, { connection: fakeConnection({ serverName: 'broken.test' }) })
+  const { sweeper, reasons } = sweeperOver(broken, sound)
+  const { policyFor, ...others } = inForce()
+  await sweeper.judgeAgain({
+    ...others,
+    policyFor: (name) => {
+      if (name === 'broken.test') throw new Error('a defect')
+      return policyFor()
+    },
+  })
+  expect([broken.closed, sound.closed]).toEqual([1, 0])
+  expect(broken.connection.verification.result).toBe('FAILED')
+  expect(reasons).toEqual(['nobody can tell whether it may stay: a defect'])
 })

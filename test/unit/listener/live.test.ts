@@ -1,0 +1,64 @@
+import { EventEmitter } from 'node:events'
+import { PassThrough } from 'node:stream'
+import { expect, test } from '@jest/globals'
+import type { HttpRequest, HttpResponse } from '../../../src/http-messages.ts'
+import { Live } from '../../../src/listener/live.ts'
+import type { Connection, Verification } from '../../../src/types.ts'
+import { fakeConnection } from '../../support/fake-connection.ts'
+
+const REVOKED: Verification = { result: 'FAILED', code: 'CERT_REVOKED', reason: 'revoked' }
+
+/** One that has yet to be looked at after a reload, which finds its client revoked. */
+function afterReload() {
+  const served: Connection['verification']['result'][] = []
+  const handler = {
+    request: (_request: HttpRequest, _response: HttpResponse, { verification }: Connection) =>
+      void served.push(verification.result),
+    malformed: () => Buffer.alloc(0),
+  }
+  const connection = fakeConnection({ verification: { result: 'SUCCESS' } })
+  const facts = { policy: {}, shown: undefined, connection, until: 0 } as unknown as ConstructorParameters<
+    typeof Live
+  >[1]
+  const live = new Live(new PassThrough() as unknown as Live['socket'], facts, handler)
+  const beginnings: (HttpRequest | undefined)[] = []
+  live.look = (each, beginning) => {
+    each.look = undefined
+    beginnings.push(beginning)
+    each.rejudged(REVOKED)
+    if (!each.busy) each.close()
+  }
+  return { live, served, beginnings }
+}
+
+function response(): HttpResponse & EventEmitter {
+  const made = Object.assign(new EventEmitter(), { req: { complete: true }, closed: false, shouldKeepAlive: true })
+  return made as unknown as HttpResponse & EventEmitter
+}
+
+test('no request is served before its connection has been looked at', () => {
+  const { live, served, beginnings } = afterReload()
+  const asked = response()
+  live.serve(asked, 1000)
+  expect(served).toEqual(['FAILED'])
+  expect(beginnings).toEqual([asked.req])
+})
+
+test('nor one that waited for the answer before it when the reload came', () => {
+  const { live, served } = afterReload()
+  const { look } = live
+  live.look = undefined
+  const [first, second] = [response(), response()]
+  live.serve(first, 1000)
+  live.serve(second, 1000)
+  live.look = look
+  Object.assign(first, { closed: true })
+  first.emit('close')
+  expect(served).toEqual(['SUCCESS', 'FAILED'])
+})
+
+test('nor is a connection upgraded', () => {
+  const { live } = afterReload()
+  expect(live.upgrade({} as HttpRequest)).toBe(false)
+  expect(live.ended).toBe(true)
+})
