@@ -1,23 +1,39 @@
 import { beforeAll, describe, expect, test } from '@jest/globals'
 import { bitString, boolean, implicit, sequence } from '../support/der.ts'
 import { temporaryFile } from '../support/folder.ts'
-import { sallyport } from '../support/gateway.ts'
+import { type Gateway, type LogLine, sallyport } from '../support/gateway.ts'
 import { authority, extension } from '../support/pki.ts'
-import { listenerOf, makeScene, type Scene } from '../support/scene.ts'
+import { type GatewayConfig, listenerOf, makeScene, type Scene } from '../support/scene.ts'
 
 let scene: Scene
+let gateway: Gateway
 
 beforeAll(async () => {
   scene = await makeScene()
+  gateway = await scene.start({ reload: { watch: false } })
 })
 
-/** What the log warns of when the gateway starts with such a server. */
-async function warnings(fields: object): Promise<string[]> {
-  const gateway = await scene.start(listenerOf(scene.server(fields)))
-  const warned = gateway.log.filter(({ level }) => level === 'warn').map((line) => JSON.stringify(line))
-  await gateway.stop()
-  return warned
+/** What the log warns of when the gateway takes this configuration: a reload warns as a start does, and takes less time. */
+async function warningsFor(config: GatewayConfig): Promise<string[]> {
+  const before = gateway.log.length
+  expect(await gateway.reload(scene.config({ reload: { watch: false }, ...config }))).toMatchObject({ msg: 'reloaded' })
+  return warningsIn(gateway.log.slice(before))
 }
+
+function warningsIn(log: readonly LogLine[]): string[] {
+  return log.filter(({ level }) => level === 'warn').map((line) => JSON.stringify(line))
+}
+
+/** The same for a server with these fields. */
+function warnings(fields: object): Promise<string[]> {
+  return warningsFor(listenerOf(scene.server(fields)))
+}
+
+test('a start warns as a reload does', async () => {
+  const started = await scene.start(listenerOf(scene.server({ server_names: ['x.test'] })))
+  expect(warningsIn(started.log)).toEqual([expect.stringContaining('does not hold the server name x.test')])
+  await started.stop()
+})
 
 test('nothing is warned of where everything works', async () => {
   expect(await warnings({ server_names: ['localhost', '127.0.0.1', '_', 'localhost.*'] })).toEqual([])
@@ -152,7 +168,7 @@ describe('a registry gate whose challenge leads to no token server', () => {
     routes: [{ name: 'tokens', paths: ['/auth'], ...route }],
   })
 
-  async function warned(gateRoute: object, others: readonly object[], realm: object = {}): Promise<string[]> {
+  function warned(gateRoute: object, others: readonly object[], realm: object = {}): Promise<string[]> {
     const signer = scene.inside.client('signer')
     const registry = {
       name: 'registry',
@@ -165,10 +181,7 @@ describe('a registry gate whose challenge leads to no token server', () => {
       registry_realms: [{ name: 'acme', services: ['registry.test'], certificate: 'signer', ...realm }],
       services: [...others, registry],
     }
-    const file = temporaryFile('gateway.yaml', JSON.stringify(scene.config(config), null, 1))
-    const { status, stdout, stderr } = await sallyport(['check', '-c', file])
-    expect([status, stderr]).toEqual([0, ''])
-    return stdout.split('\n').filter((line) => line.includes('warning'))
+    return warningsFor(config)
   }
 
   test.each<[string, object, readonly object[], object]>([
@@ -215,16 +228,13 @@ test('check tells it too, with the line', async () => {
 test("a certificate for APIs that is a server's alone", async () => {
   const { inside, own } = scene
   const both = inside.server('gateway', { purposes: ['serverAuth', 'clientAuth'] })
-  const warned = async ({ chain, key }: { chain: string; key: string }) => {
+  const warned = ({ chain, key }: { chain: string; key: string }) => {
     const proxy = {
       proxy_ssl_certificate: chain,
       proxy_ssl_certificate_key: key,
       proxy_ssl_trusted_certificate: inside.certificate,
     }
-    const gateway = await scene.start({ proxy })
-    const lines = gateway.log.filter(({ level }) => level === 'warn').map((line) => JSON.stringify(line))
-    await gateway.stop()
-    return lines
+    return warningsFor({ proxy })
   }
   expect(await warned(inside.server('gateway'))).toEqual([
     expect.stringMatching(/proxy_ssl_certificate: CN=gateway is not meant for TLS clients/),
@@ -271,9 +281,9 @@ test('quotes round a variable, beside what they lead to', async () => {
 
 test("a variable of Kong's that is not read, at the start and in check", async () => {
   const env = { KONG_NGINX_PROXY_SSL_VERIFY_CLIENT: 'on', KONG_PG_PASSWORD: 'hunter2' }
-  const gateway = await scene.start({}, { env })
-  const lines = gateway.log.filter(({ level }) => level === 'warn').map((line) => JSON.stringify(line))
-  await gateway.stop()
+  const started = await scene.start({}, { env })
+  const lines = warningsIn(started.log)
+  await started.stop()
   const expected = [
     /KONG_NGINX_PROXY_SSL_VERIFY_CLIENT: .*write SALLYPORT_SSL_VERIFY_CLIENT/,
     /KONG_PG_PASSWORD: .*nothing/,
