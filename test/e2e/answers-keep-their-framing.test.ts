@@ -75,9 +75,8 @@ test.each([
   ['with a length', 'HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n', ['content-length', '500']],
   ['chunked', 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nX-Kind: chunked\r\n\r\n', ['x-kind', 'chunked']],
 ])('HEAD %s', async (_name, answer, header) => {
-  const { answers, received } = await relay(answer, { request: REQUEST.replace('GET', 'HEAD') })
+  const { received } = await relay(answer, { request: REQUEST.replace('GET', 'HEAD') })
   expect(received).toMatch(/^HTTP\/1\.1 200 .*\r\n\r\n$/s)
-  expect(answers[0]?.headers ?? received).toBeDefined()
   expect(received.toLowerCase()).toContain(`${header[0]}: ${header[1]}\r\n`)
 })
 

@@ -138,12 +138,10 @@ describe('a pair of which one is missing is refused, naming the other', () => {
     [{ SALLYPORT_SSL_CERTIFICATE_KEY: KEY }, 'SALLYPORT_SSL_CERTIFICATE'],
     [pair({ SALLYPORT_SSL_VERIFY_CLIENT: 'on' }), 'SALLYPORT_SSL_CLIENT_CERTIFICATE'],
   ])('%#: %s', (env, missing) => {
-    const given = Object.keys(env).at(-1)
     const found = messages(env)
     expect(found).toHaveLength(1)
     expect(found[0]).toContain(`(${missing}`.replace('(KONG', 'KONG'))
     expect(found[0]).toMatch(/^environment: /)
-    expect(Object.keys(env).some((name) => found[0]?.includes(name)) || given).toBeTruthy()
   })
 })
 
