@@ -354,21 +354,6 @@ export interface AnswerHeaders {
   trailers(rawTrailers: readonly string[]): string[]
 }
 
-/** One address of an upstream. */
-export interface Target {
-  readonly name: string
-  readonly host: string
-  readonly port: number
-  /** The path of a Unix socket, in place of host and port. */
-  readonly socket?: string | undefined
-  readonly weight: number
-}
-
-/** Chooses the target of one attempt. `tried` are those that have failed already; undefined where none is left. */
-export interface Balancer {
-  pick(tried: ReadonlySet<Target>): Target | undefined
-}
-
 /** The record of one request for the access log, the metrics and a refusal. */
 export interface RequestRecord extends CallRecord {
   /** Whose request it is. */
@@ -377,51 +362,4 @@ export interface RequestRecord extends CallRecord {
   error: GatewayError | undefined
   /** Writes the log line and counts the request; called once, however the request ends. `status` is 0 where nothing was answered. */
   finish(status: number): void
-}
-
-/** The phases of a request. runtime/phases.ts makes them; gateway.ts puts them in order. */
-export interface Phases {
-  /** @throws GatewayError for everything malformed or ambiguous */
-  readHead(request: HttpRequest): RequestHead
-  /** The request's id: ours, or a trusted peer's. */
-  requestId(connection: Connection, request: HttpRequest): string
-  /** The virtual server that Host names. */
-  serverFor(host: string): VirtualServer
-  /**
-   * The connection as this request sees it. Where a load balancer in front sends the client's certificate in a header, it holds that certificate
-   * instead of the load balancer's own. It is the same object for the same certificate on the same connection. Returns a promise only where something
-   * has to be waited for.
-   * @throws GatewayError GW_BAD_REQUEST where the header is malformed or ambiguous
-   */
-  connectionOf(server: VirtualServer, connection: Connection, request: HttpRequest): Connection | Promise<Connection>
-  /** @throws GatewayError where the connection was judged by another policy (421), or the server demands a certificate that is missing or bad (400) */
-  admit(server: VirtualServer, connection: Connection): void
-  /** @throws GatewayError where the route does not serve this protocol */
-  route(method: string, head: RequestHead, request: HttpRequest, connection: Connection): Match | undefined
-  /**
-   * The connection as the route may see it. Without a route, the server's demands hold.
-   * @throws GatewayError where the certificate does not meet the demands (400), or has no allowed name (403)
-   */
-  verify(server: VirtualServer, route: Route | undefined, connection: Connection): Connection
-  /** @throws GatewayError where the route's demands are not met (401), or nobody can tell (503) */
-  authenticate(route: Route, caller: Caller): Identity | Promise<Identity>
-  /** Nobody is asked again. @throws GatewayError where whoever has been let in as that would have to prove more by now (401) */
-  recognize(route: Route, caller: Caller, identity: Identity): void
-  /** @throws GatewayError where the caller may not pass (403), or nobody can tell (503) */
-  authorize(route: Route, caller: Caller, identity: Identity): void | Promise<void>
-  /** Notes whom the connection serves from now on, so that a long answer can be ended when his credential ends. */
-  admitted(request: HttpRequest, identity: Identity): void
-  /** Path and query to ask the service for, without credentials that are meant for the gateway. */
-  target(match: Match, destination: Destination): string
-  /** The client's end-to-end headers without any that are ours to write, then ours. */
-  headers(caller: Caller, head: RequestHead, match: Match, identity: Identity): CallHeaders
-  readonly limits: CallLimits
-  begin(id: string, request: HttpRequest, connection: Connection): RequestRecord
-  refuse(error: GatewayError, id: string, request: HttpRequest, response: HttpResponse): void
-  /** The whole answer has been written. Its last bytes may still wait for a client that does not read. */
-  answered(request: HttpRequest): void
-  /** Refuses an upgrade, where there is no response object, and ends the connection. */
-  refuseUpgrade(error: GatewayError, id: string, request: HttpRequest, socket: Duplex): void
-  /** Logs a defect of the gateway itself. Never throws. */
-  failed(defect: unknown): void
 }

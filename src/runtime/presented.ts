@@ -1,5 +1,6 @@
 /** Servers whose clients' certificates come in a header of a load balancer. */
 import type { MappedUsers } from '../auth/mapped-users.ts'
+import type { Phases } from '../gateway.ts'
 import { plainAddress } from '../identity/addresses.ts'
 import { createCertificateHeader } from '../identity/certificate-header.ts'
 import { XFCC } from '../identity/xfcc.ts'
@@ -7,7 +8,7 @@ import { accepts } from '../listener/admission.ts'
 import { type Presented, PresentedCertificates } from '../listener/presented-certificates.ts'
 import { PresentedStreams } from '../listener/presented-streams.ts'
 import type { Log } from '../log.ts'
-import type { Phases, VirtualServer } from '../types.ts'
+import type { VirtualServer } from '../types.ts'
 import type { ListenerServers } from './policies.ts'
 
 interface Presenting {

@@ -1,4 +1,17 @@
-import type { Balancer, Target } from '../types.ts'
+/** One address of an upstream. */
+export interface Target {
+  readonly name: string
+  readonly host: string
+  readonly port: number
+  /** The path of a Unix socket, in place of host and port. */
+  readonly socket?: string | undefined
+  readonly weight: number
+}
+
+/** Chooses the target of one attempt. `tried` are those that have failed already; undefined where none is left. */
+export interface Balancer {
+  pick(tried: ReadonlySet<Target>): Target | undefined
+}
 
 /** Targets of one weight that take turns. */
 interface Group {

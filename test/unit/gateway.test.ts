@@ -1,9 +1,9 @@
 import { Duplex, PassThrough } from 'node:stream'
 import { beforeEach, describe, expect, test } from '@jest/globals'
 import { GatewayError } from '../../src/errors.ts'
-import { Gateway } from '../../src/gateway.ts'
+import { Gateway, type Phases } from '../../src/gateway.ts'
 import type { HttpRequest, HttpResponse } from '../../src/http-messages.ts'
-import type { Call, Identity, Match, Phases, RequestHead, RequestRecord, Service } from '../../src/types.ts'
+import type { Call, Identity, Match, RequestHead, RequestRecord, Service } from '../../src/types.ts'
 import { fakeConnection } from '../support/fake-connection.ts'
 
 let told: unknown[]

@@ -1,6 +1,5 @@
 import { describe, expect, test } from '@jest/globals'
-import type { Target } from '../../../src/types.ts'
-import { createRoundRobin } from '../../../src/upstream/balancer.ts'
+import { createRoundRobin, type Target } from '../../../src/upstream/balancer.ts'
 
 const target = (name: string, weight: number): Target => ({ name, host: name, port: 443, weight })
 const none: ReadonlySet<Target> = new Set()
