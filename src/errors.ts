@@ -290,11 +290,14 @@ export function byLine(a: Problem, b: Problem): number {
 /** `file:line:column: setting: message`, the shape that editors and terminals link. */
 export function describeProblem({ source, line, column, path, message }: Problem): string {
   const place = [source, line, line === undefined ? undefined : column].filter((part) => part !== undefined).join(':')
-  return [place, shortened(path, LONGEST_PATH), shortened(message, LONGEST_MESSAGE)]
+  return [place, shortened(path.replace(BEHIND_A_COLON, ':…'), LONGEST_PATH), shortened(message, LONGEST_MESSAGE)]
     .filter((part) => part !== '')
     .map(visible)
     .join(': ')
 }
+
+/** No setting has one, but lines of password files do, which read as keys without a value where such a file is named by mistake. */
+const BEHIND_A_COLON = /:.*/s
 
 /** Characters. A file of the wrong kind may have a line of megabytes where a key is expected. */
 const LONGEST_PATH = 500

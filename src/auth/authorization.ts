@@ -88,7 +88,7 @@ export function createAuthorization({ limits, addressOf }: AuthorizationOptions)
       if (!passes)
         throw new GatewayError(
           'GW_FORBIDDEN',
-          `${by} does not let ${identity.user?.name ?? 'nobody in particular'} pass`,
+          `${by} does not let ${identity.user?.name ?? 'this caller, who is no user,'} pass`,
         )
     },
     needsUser: conditions.some(({ users, groups }) => users || groups),

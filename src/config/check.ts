@@ -157,7 +157,8 @@ class Checker {
   #pem(field: Field, kind: 'pem' | 'pems' | 'crl', value: unknown, path: string): unknown {
     const isList =
       kind !== 'pem' && Array.isArray(value) && value.length > 0 && value.every((each) => typeof each === 'string')
-    if (typeof value !== 'string' && !isList) return this.#wrong(path, `expected ${field.kind.expected}`)
+    if (typeof value !== 'string' && !isList)
+      return this.#wrong(path, `expected ${field.kind.expected}${ofSeveral(value)}`)
     if (typeof value === 'string' && value.trim() === '')
       return this.#wrong(path, 'is empty; write a value or remove the setting')
     try {
@@ -191,6 +192,10 @@ class Checker {
     this.#context.report(path, message)
     return WRONG
   }
+}
+
+function ofSeveral(value: unknown): string {
+  return Array.isArray(value) ? ', not a list; several PEM blocks may stand in one file' : ''
 }
 
 /** Enough to see what sort of thing is meant. */

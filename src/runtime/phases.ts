@@ -67,7 +67,7 @@ export function createPhases(options: PhasesOptions): Phases {
     authenticate: (route, caller) => accessOf(route, caller.server)?.authenticate(caller) ?? NOBODY,
     recognize(route, caller, identity) {
       if (accessOf(route, caller.server)?.suffices(caller, identity) !== false) return
-      const who = identity.user?.name ?? 'nobody in particular'
+      const who = identity.user?.name ?? 'somebody who is no user'
       throw new GatewayError('GW_UNAUTHENTICATED', `${who} was let in by ${identity.methods.join(', ') || 'nothing'}`)
     },
     authorize: (route, caller, identity) => accessOf(route, caller.server)?.authorize(caller, identity),

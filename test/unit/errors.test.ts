@@ -31,6 +31,11 @@ test('a problem is shown as file:line:column: setting: message', () => {
   expect(describeProblem({ path: 'SALLYPORT_LISTEN', message: 'is wrong' })).toBe('SALLYPORT_LISTEN: is wrong')
 })
 
+test('of a key that may be a line of a password file, no more is told than the name', () => {
+  const problem = { source: '/etc/shadow', line: 1, path: 'root:$y$j9T$abc:20228', message: 'is no setting here' }
+  expect(describeProblem(problem)).toBe('/etc/shadow:1: root:…: is no setting here')
+})
+
 test('what a file says moves no cursor and turns no text around where it is told, nor fills the log', () => {
   const problem = { source: 'a.yaml', line: 1, path: 'a\x1b[2J\u202e\n\0', message: 'is \x9bno setting' }
   expect(describeProblem(problem)).toBe('a.yaml:1: a\\u{1b}[2J\\u{202e}\\u{a}\\u{0}: is \\u{9b}no setting')

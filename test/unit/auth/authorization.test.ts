@@ -1,5 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
 import { type Condition, createAuthorization, type Limits } from '../../../src/auth/authorization.ts'
+import { NOBODY } from '../../../src/auth/chain.ts'
 import type { CertificateFacts } from '../../../src/tls-cert-utils/certificate.ts'
 import type { Identity } from '../../../src/types.ts'
 import { fakeCertificate } from '../../support/fake-connection.ts'
@@ -102,6 +103,9 @@ describe('who may pass', () => {
     const { authorize } = createAuthorization({ limits: [limits('r', { allow: [] })], addressOf: () => '' })
     expect(() => authorize(caller(), identity('ada'))).toThrow(
       expect.objectContaining({ code: 'GW_FORBIDDEN', detail: 'r.allow does not let ada pass' }),
+    )
+    expect(() => authorize(caller(), NOBODY)).toThrow(
+      expect.objectContaining({ detail: 'r.allow does not let this caller, who is no user, pass' }),
     )
   })
 })
