@@ -1,9 +1,10 @@
 import { beforeAll, describe, expect, test } from '@jest/globals'
+import { implicit, sequence } from '../support/der.ts'
 import { temporaryFile } from '../support/folder.ts'
 import type { Gateway } from '../support/gateway.ts'
 import { sallyport } from '../support/gateway.ts'
 import { nameOf } from '../support/names.ts'
-import type { CertificateOptions } from '../support/pki.ts'
+import { type CertificateOptions, extension, withUpn } from '../support/pki.ts'
 import { listenerOf, makeScene, type Scene } from '../support/scene.ts'
 
 let scene: Scene
@@ -13,6 +14,9 @@ const RULES = [
   { subject: { O: 'Example', OU: ['ops', 'dev'] }, issuer: { CN: 'clients' } },
   { san: { uri: 'spiffe://example.test/ns/*/sa/web' } },
   { san: { email: '*@example.test' } },
+  { san: { dns: ['*.svc.example.test', 'API.example.test'] } },
+  { san: { ip: ['10.1.0.0/16', '::1'] } },
+  { san: { upn: '*@corp.example.test' }, issuer: { CN: 'clients' } },
 ]
 
 beforeAll(async () => {
@@ -25,6 +29,9 @@ beforeAll(async () => {
   )
 })
 
+const dnsNames = (...names: string[]) =>
+  extension('2.5.29.17', sequence(...names.map((name) => implicit(2, Buffer.from(name)))))
+
 function statusFor(options: CertificateOptions, host = 'localhost'): Promise<number> {
   return gateway.get('/', { as: scene.clients.client('someone', options), host }).then(({ status }) => status)
 }
@@ -34,6 +41,11 @@ describe('is let in', () => {
     ['by the attributes of its subject', { subject: nameOf(['O', 'Example'], ['OU', 'dev'], ['CN', 'ada']) }],
     ['by a URI', { uris: ['spiffe://example.test/ns/prod/sa/web'] }],
     ['by an e-mail address, among others', { emails: ['ada@elsewhere.test', 'ada@example.test'] }],
+    ['by a DNS name, in any case', { hosts: ['api.EXAMPLE.test'] }],
+    ['by one label of a DNS name', { hosts: ['elsewhere.test', 'web.svc.example.test'] }],
+    ['by an address in a network', { hosts: ['10.1.255.255'] }],
+    ['by an address', { hosts: ['::1'] }],
+    ['by a user principal name', withUpn('ada@corp.example.test')],
   ])('%s', async (_how, options) => {
     expect(await statusFor(options)).toBe(200)
   })
@@ -46,6 +58,13 @@ describe('is refused', () => {
     ['where a star would have to cross a segment', { uris: ['spiffe://example.test/ns/a/b/sa/web'] }],
     ['where something follows', { emails: ['ada@example.test.evil.test'] }],
     ['where the name stands in another kind of name', { uris: ['ada@example.test'] }],
+    ['where a star would have to cross a label', { hosts: ['a.web.svc.example.test'] }],
+    ['where a star would have to be nothing', { hosts: ['.svc.example.test', 'svc.example.test'] }],
+    ['where an address stands in a DNS name', { onlyExtensions: [dnsNames('10.1.0.1')] }],
+    ['where the address is outside of the network', { hosts: ['10.2.0.1'] }],
+    ['where an e-mail address is called as a user principal name', { emails: ['ada@corp.example.test'] }],
+    ['where a user principal name is called as an e-mail address', withUpn('ada@example.test')],
+    ['where a NUL would end the name', withUpn('ada@corp.example.test\0.evil.test')],
   ])('%s', async (_how, options) => {
     scene.backend.reset()
     expect(await statusFor(options)).toBe(400)

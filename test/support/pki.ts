@@ -24,6 +24,7 @@ import {
   sequence,
   time,
   tlv,
+  utf8String,
 } from './der.ts'
 import { temporaryFile } from './folder.ts'
 import { nameOf } from './names.ts'
@@ -312,6 +313,12 @@ function namedExtensions({ purposes = [], hosts = [], uris = [], emails = [] }: 
       ? [extension('2.5.29.37', sequence(...purposes.map((purpose) => objectIdentifier(PURPOSES[purpose]))))]
       : []),
   ]
+}
+
+/** A user principal name, as Microsoft's certificates hold it: an otherName (RFC 5280 4.2.1.6). */
+export function withUpn(upn: string): CertificateOptions {
+  const name = sequence(objectIdentifier('1.3.6.1.4.1.311.20.2.3'), explicit(0, utf8String(upn)))
+  return { extensions: [extension('2.5.29.17', sequence(Buffer.concat([Buffer.from([0xa0]), name.subarray(1)])))] }
 }
 
 function addressBytes(address: string): Buffer {

@@ -6,11 +6,10 @@ import type { RuleSettings } from '../../../../src/identity/mapping/rule.ts'
 import { RuleTable } from '../../../../src/identity/mapping/rule-table.ts'
 import { createStrictMapper } from '../../../../src/identity/mapping/strict.ts'
 import { createUsers } from '../../../../src/identity/users.ts'
-import { explicit, objectIdentifier, sequence, utf8String } from '../../../support/der.ts'
 import { factsOf } from '../../../support/facts.ts'
 import { fakeConnection } from '../../../support/fake-connection.ts'
 import { type Attribute, nameOf } from '../../../support/names.ts'
-import { authority, type CertificateOptions } from '../../../support/pki.ts'
+import { authority, type CertificateOptions, withUpn } from '../../../support/pki.ts'
 
 const root = authority('root')
 const CONNECTION = fakeConnection()
@@ -26,15 +25,6 @@ function userOf(mapper: ReturnType<typeof mapperOf>, options: CertificateOptions
 }
 
 const subject = (...attributes: Attribute[]) => ({ subject: nameOf(...attributes) })
-
-/** A user principal name, as Microsoft's certificates hold it. */
-function withUpn(upn: string): CertificateOptions {
-  const name = sequence(objectIdentifier('1.3.6.1.4.1.311.20.2.3'), explicit(0, utf8String(upn)))
-  const otherName = Buffer.concat([Buffer.from([0xa0]), name.subarray(1)])
-  const value = sequence(otherName)
-  const octets = Buffer.concat([Buffer.from([0x04, value.length]), value])
-  return { extensions: [sequence(objectIdentifier('2.5.29.17'), octets)] }
-}
 
 describe('a typed rule names a certificate by exactly that field', () => {
   test.each<[string, CertificateOptions]>([
