@@ -1,5 +1,6 @@
 import { type Stats, unwatchFile, watchFile } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { inSlices, type Slices } from './slices.ts'
 
 /** How often files are looked at, in milliseconds. Polling also sees the symlinks that Kubernetes swaps. */
 const INTERVAL = 1000
@@ -25,8 +26,7 @@ export class FileWatch {
   /** Replaces the set. Files in both sets are watched without a gap, so that no change is missed. */
   watch(files: readonly string[]): void {
     this.#wanted = new Set(files)
-    for (const file of this.#watched) if (!this.#wanted.has(file)) this.#forget(file)
-    void this.#begin([...this.#wanted], INTERVAL * Math.ceil(this.#wanted.size / MOST_A_SECOND))
+    void this.#follow(this.#wanted)
   }
 
   stop(): void {
@@ -34,13 +34,30 @@ export class FileWatch {
     this.watch([])
   }
 
-  async #begin(files: readonly string[], interval: number): Promise<void> {
-    for (const [count, file] of files.filter((each) => !this.#watched.has(each)).entries()) {
+  async #follow(wanted: ReadonlySet<string>): Promise<void> {
+    const missing = await inSlices(this.#forgetOthers(wanted))
+    const interval = INTERVAL * Math.ceil(wanted.size / MOST_A_SECOND)
+    for (const [count, file] of missing.entries()) {
       if (count % TOGETHER === TOGETHER - 1) await sleep(APART, undefined, { ref: false })
       if (!this.#wanted.has(file) || this.#watched.has(file)) continue
       this.#watched.add(file)
       watchFile(file, { interval, persistent: false }, this.#looked)
     }
+  }
+
+  /** @returns the files that are not watched yet */
+  *#forgetOthers(wanted: ReadonlySet<string>): Slices<string[]> {
+    const missing: string[] = []
+    for (const file of this.#watched) {
+      if (this.#wanted !== wanted) return []
+      if (!wanted.has(file)) this.#forget(file)
+      yield
+    }
+    for (const file of wanted) {
+      if (!this.#watched.has(file)) missing.push(file)
+      yield
+    }
+    return missing
   }
 
   #forget(file: string): void {
@@ -51,6 +68,8 @@ export class FileWatch {
   readonly #looked = (now: Stats, before: Stats): void => {
     // Node also calls this when the file was only read, and at once for a file that is missing: reloading each time would never end.
     if (now.mtimeMs === before.mtimeMs && now.ino === before.ino && now.size === before.size) return
+    // Of thousands of files, some are still watched for a moment after a stop.
+    if (this.#wanted.size === 0) return
     clearTimeout(this.#timer)
     this.#timer = setTimeout(this.#changed, SETTLE_TIME)
   }

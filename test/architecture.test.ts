@@ -33,7 +33,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'open-files': [],
   'open-files-watch': ['log', 'open-files', 'refusals'],
   refusals: [],
-  'file-watch': [],
+  'file-watch': ['slices'],
   turns: [],
   garbage: [],
   refuse: ['header-values'],

@@ -36,3 +36,20 @@ test('of hundreds of files a change of any is told, and of none that is not watc
     watch.stop()
   }
 })
+
+test('a stop that lets go of thousands of files keeps nobody waiting, and nothing is told after it', async () => {
+  const present = files.slice(0, 2)
+  const many = [...Array.from({ length: 10_000 }, (_, i) => join(folder, `absent-${i}`)), ...present]
+  for (const file of present) replace(file, 'before')
+  let changes = 0
+  const watch = new FileWatch(() => changes++)
+  watch.watch(many)
+  await sleep(1500)
+  const computing = process.threadCpuUsage()
+  watch.stop()
+  const { user, system } = process.threadCpuUsage(computing)
+  expect((user + system) / 1000).toBeLessThan(20)
+  replace(present[0] as string, 'after')
+  await sleep(1000)
+  expect(changes).toBe(0)
+})
