@@ -1,10 +1,10 @@
-/** What of the head of an upstream's answer may be written to a client: an upstream chooses every byte of it. */
+/** Writes the head of an upstream's answer for a client. The upstream chooses every byte of it, so every byte is checked. */
 import { STATUS_CODES } from 'node:http'
 import { GatewayError } from '../errors.ts'
 
-/** obs-text is left out: node:http refuses it in a reason phrase, and nobody needs one. */
+/** Without obs-text: node:http refuses it in a reason phrase, and nobody needs it. */
 const REASON_PHRASE = /^[\t\x20-\x7e]*$/
-/** RFC 9110 5.6.2 and 5.5; obs-text is one Latin-1 character per byte here, and the same byte again when written. */
+/** RFC 9110 5.6.2 and 5.5. Here obs-text is one Latin-1 character for each byte, and becomes the same byte again when written. */
 const FIELD_NAME = /^[\w!#$%&'*+.^`|~-]+$/
 const FIELD_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/
 
@@ -15,8 +15,7 @@ export function reasonPhrase(status: number, message: string | undefined): strin
 }
 
 /**
- * The head of an answer with a body of a known length, or with none: as node:http would write it. Undefined where the headers
- * do not tell the length.
+ * The head of an answer with a body of known length, or with none, as node:http would write it. Undefined where the headers do not give the length.
  * @param persistence header lines that say whether the connection is kept, and how long
  * @param isBodiless whether there cannot be a body (RFC 9112 6.3)
  * @throws GatewayError where a header could become another one

@@ -27,7 +27,7 @@ export interface BackendOptions {
 /** nginx's list: requests with these methods are not sent a second time once they may have reached the upstream. */
 const NOT_IDEMPOTENT = new Set(['POST', 'LOCK', 'PATCH'])
 
-/** How a target fails whenever it is asked: it is not asked again, but another one may be. */
+/** Failures that would occur again with the same target: it is not asked again, but another one may be. */
 const LASTING: ReadonlySet<ErrorCode> = new Set(['GW_UPSTREAM_TLS', 'GW_UPSTREAM_REFUSED_CERTIFICATE'])
 
 /** An upstream of one or several targets behind one TLS identity. */
@@ -82,7 +82,7 @@ export class Backend implements Service {
     await carryUpgrade({ ...attempt(), again, protocol, call, answerHeaders, readTimeout, socket, head })
   }
 
-  /** Once every target has been tried, they are tried again: with one target, a retry means the same one. */
+  /** Once every target has been tried, they are tried again: with one target, a retry goes to the same one. */
   #pick(tried: Set<Target>, failure?: GatewayError): Target {
     let target = this.#options.balancer.pick(tried)
     if (!target && tried.size > 0) {
@@ -96,7 +96,7 @@ export class Backend implements Service {
     return target
   }
 
-  /** As nginx does where max_conns are in use. Where all are full, the one that was picked says so. */
+  /** As nginx does when max_conns is reached. Where all targets are full, the one that was picked reports it. */
   #passOver(full: Target, tried: ReadonlySet<Target>): Target {
     const { balancer, poolOf } = this.#options
     const passed = new Set(tried)
@@ -134,7 +134,7 @@ export class Backend implements Service {
   }
 }
 
-/** RFC 9110 5.5. Parsers and escapes stand before this; the last line of defence against a header that becomes two. */
+/** RFC 9110 5.5. Parsers and escaping come before this; it is a last defence against a header that becomes two. */
 const FIELD_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/
 
 function headerLines(list: readonly string[]): string {
@@ -149,11 +149,11 @@ function headerLines(list: readonly string[]): string {
 
 const known = new WeakMap<readonly string[], string>()
 
-/** The lines of a list that stays the same for many requests. */
+/** The header lines of a list that is the same for many requests. */
 function constantLines(list: readonly string[]): string {
   let lines = known.get(list)
   if (lines === undefined) {
-    // One string, not the tree of its forty parts, which each request would have to walk through again.
+    // Flattened to one string: V8 would otherwise keep a tree of forty parts, which each request would walk through again.
     lines = Buffer.from(headerLines(list), 'latin1').toString('latin1')
     known.set(list, lines)
   }
@@ -161,9 +161,9 @@ function constantLines(list: readonly string[]): string {
 }
 
 /**
- * Another attempt is safe where nothing of the request can have reached the upstream, or where repeating it does no
- * harm (RFC 9110 9.2.2) and its body, if any, is still whole. An answer that has begun is never followed by another. One
- * that cannot be read was an answer all the same (nginx's `invalid_header`, which is not among its default retries).
+ * Another attempt is safe where nothing of the request can have reached the upstream, or where repeating it does no harm (RFC 9110 9.2.2) and its
+ * body, if any, is still complete. An answer that has begun is never followed by another. A malformed answer counts as an answer (nginx's
+ * `invalid_header`, which is not among its default retries).
  */
 function mayTryAgain(
   call: Call,

@@ -22,12 +22,13 @@ interface Group {
   current: number
 }
 
-/** Up to so many targets each is a group of its own. A pick looks at all groups, which with thousands costs more than the request. */
+/** Up to this many targets, each is a group of its own. A pick looks at all groups; with thousands that would cost more than the request. */
 const MOST_GROUPS = 100
 
 /**
- * Smooth weighted round robin, as nginx's: of targets weighing 5, 1, 1 the first is picked five times in seven, never five times in a row.
- * Targets that weigh 0 are never picked, as Kong has it. Of very many, those of one weight are picked as if they were one with the weight of all.
+ * Smooth weighted round robin, as nginx's: of targets with weights 5, 1, 1 the first is picked five times in seven, but never five times in a row.
+ * Targets with weight 0 are never picked, as in Kong. Where there are very many, those of equal weight are picked as one group with the sum of their
+ * weights.
  */
 export function createRoundRobin(targets: readonly Target[]): Balancer {
   const usable = targets.filter(({ weight }) => weight > 0)

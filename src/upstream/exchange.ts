@@ -8,13 +8,13 @@ import type { AnswerHead } from './http1/head-reader.ts'
 import type { ReadBuffer } from './http1/read-buffer.ts'
 import { watchUnread } from './unread.ts'
 
-/** The largest answer whose body is copied into one string with its head, so that both leave in one write. */
+/** The largest answer that is copied with its head into one string, so that both leave in one write. */
 const ONE_WRITE_LIMIT = 16 * 1024
 
-/** Bytes that may wait for the client before the upstream is paused: stopping and starting a TLS socket costs as much as reading from it. */
+/** How many bytes may wait for the client before the upstream is paused: stopping and starting a TLS socket costs as much as reading from it. */
 const MAX_UNSENT = 256 * 1024
 
-/** Of one read, smaller pieces leave in one write: each that waits for the client costs some hundred bytes, however small it is. */
+/** Smaller pieces of one read leave in one write: each write that waits for the client costs some hundred bytes, however small it is. */
 const SMALL = 1024
 
 export interface FailedExchange {
@@ -25,15 +25,15 @@ export interface FailedExchange {
   readonly answered: boolean
 }
 
-/** `error` is undefined where the answer was passed on whole. */
+/** `error` is undefined where the whole answer was passed on. */
 export type ExchangeOutcome = Omit<FailedExchange, 'error'> & { readonly error: Error | undefined }
 
 /**
- * One request on one connection to an upstream: it streams the answer into the client's response as it arrives, with
- * back-pressure. It never answers an error itself; `finished` says what became of it.
+ * One request on one connection to an upstream. It streams the answer into the client's response as it arrives, with back-pressure. It never answers
+ * an error itself; `finished` gets the outcome.
  */
 export class Exchange implements AnswerHandler {
-  /** Set as soon as there is one, to be paused and given up. */
+  /** Set as soon as there is one, so that it can be paused and given up. */
   connection: UpstreamConnection | undefined
   readonly #response: HttpResponse
   readonly #call: Call
@@ -46,11 +46,11 @@ export class Exchange implements AnswerHandler {
   #stalled = false
   #answered = false
   #over = false
-  /** Where parts of the body lie that are to leave together. */
+  /** The buffer that holds parts of the body which are to leave together. */
   #gathered: ReadBuffer | undefined
   #flushing: NodeJS.Immediate | undefined
   #clientLeft = false
-  /** What came in small pieces of the read under way; they lie in its buffer. */
+  /** Small pieces of the read under way; they are slices of its buffer. */
   #pieces: Buffer[] = []
 
   constructor(
@@ -67,7 +67,7 @@ export class Exchange implements AnswerHandler {
   }
 
   sent(): void {
-    // The rest of the request was refused meanwhile, and the client's connection ends: nothing is begun any more.
+    // The rest of the request was refused meanwhile, and the client's connection ends: nothing more is started.
     if (!this.#call.request.socket.writable) this.connection?.abort(clientLeft())
     else this.#sent = true
   }
@@ -78,7 +78,7 @@ export class Exchange implements AnswerHandler {
     this.#call.record.upstreamTime = performance.now() - this.#startedAt
     const headers = headersFor(status, this.#answerHeaders.forward(head.headers, this.#call.id))
     this.#head = { status, message: reasonPhrase(status, head.reason), headers, length: head.length }
-    // The body often arrives with the head and then leaves in one write with it; where it does not, see `pending`.
+    // The body often arrives with the head, and then leaves in one write with it; otherwise see `pending`.
   }
 
   data(chunk: Buffer, buffer: ReadBuffer, rest: number): void {
@@ -110,7 +110,7 @@ export class Exchange implements AnswerHandler {
     this.#holdBack()
   }
 
-  /** The upstream waits where the client takes too little. */
+  /** Pauses the upstream where the client reads too slowly. */
   #holdBack(): void {
     if (this.#stalled || this.#response.writableLength < MAX_UNSENT) return
     this.#stalled = true
@@ -139,7 +139,7 @@ export class Exchange implements AnswerHandler {
 
   failed(error: Error): void {
     this.#head = undefined
-    // It has come before the fault, in the same read.
+    // These pieces came before the fault, in the same read.
     this.#writePieces()
     this.#finish(this.#clientLeft ? clientLeft() : error)
   }
@@ -153,12 +153,12 @@ export class Exchange implements AnswerHandler {
   interim({ status, headers: received }: AnswerHead): void {
     const { socket, req } = this.#response
     if (status === 100 || req.httpVersion === '1.0') return
-    // They are hints, and writeInformation has no back-pressure: a client that does not read goes without.
+    // They are only hints, and writeInformation has no back-pressure: a client that does not read gets none.
     if (!socket || socket.writableNeedDrain) return
     this.#response.writeInformation(status, this.#answerHeaders.trailers(received))
   }
 
-  /** The client must not wait for a head whose body takes its time (server-sent events). */
+  /** The client must not wait for the head because the body takes its time (server-sent events). */
   pending(): void {
     this.#writePieces()
     if (!this.#head || this.#gathered) return
@@ -181,7 +181,7 @@ export class Exchange implements AnswerHandler {
     response.sendWhole(status, text + body.toString('latin1'))
   }
 
-  /** The end of the answer has come: where nothing has left yet, all of it leaves in one write. */
+  /** The answer is complete: where nothing has been sent yet, all of it leaves in one write. */
   #sendGathered(buffer: ReadBuffer): void {
     const response = this.#response
     if (this.#head && response.takesWhole) {
@@ -196,7 +196,7 @@ export class Exchange implements AnswerHandler {
     this.#flush()
   }
 
-  /** What came in this turn of the event loop leaves in one write; the client must not wait for the rest. */
+  /** What arrived in this turn of the event loop leaves in one write, without waiting for the rest. */
   readonly #flush = (): void => {
     this.#flushing = undefined
     if (!this.#gathered?.hasGathered) return
@@ -209,7 +209,7 @@ export class Exchange implements AnswerHandler {
     const response = this.#response
     if (!response.takesWhole) return false
     const { method, httpVersion } = response.req
-    // Who speaks HTTP/1.0 gets to know the end of whatever has no length by the end of the connection.
+    // An HTTP/1.0 client learns the end of an answer without a length from the end of the connection.
     const isBodiless = (status === 204 || status === 304 || method === 'HEAD') && httpVersion !== '1.0'
     const text = wholeHeadText(status, message, headers, response.persistence, isBodiless)
     if (text === undefined) return false
@@ -240,14 +240,14 @@ export class Exchange implements AnswerHandler {
   #finish(error: Error | undefined): void {
     if (this.#over) return
     this.#over = true
-    // The next bytes in it are another client's.
+    // The next bytes in it may belong to another client.
     this.#gathered = undefined
     this.#response.off('close', this.#closed)
     this.#finished({ error, sent: this.#sent, answered: this.#answered })
   }
 }
 
-/** What of the answer's head is passed on, until it has been. */
+/** The part of the answer's head that is to be passed on, until it has been. */
 interface Head {
   readonly status: number
   readonly message: string | undefined

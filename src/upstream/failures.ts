@@ -8,12 +8,12 @@ const UNREACHABLE = new Set([
   'ENOTFOUND',
   'EAI_AGAIN',
   'EADDRNOTAVAIL',
-  // Of a Unix socket that nobody has made yet, or that is not for us.
+  // For a Unix socket that does not exist yet, or that we may not use.
   'ENOENT',
   'EACCES',
   'ENOTSOCK',
 ])
-/** No descriptor is left, of the process or of the system: it is no target's doing, and another one would fare the same. */
+/** No file descriptor is left, for the process or the system. That is not the target's fault, and another one would fare the same. */
 const EXHAUSTED = new Set(['EMFILE', 'ENFILE'])
 const RESETS = new Set(['ECONNRESET', 'EPIPE'])
 
@@ -24,7 +24,7 @@ const RESETS = new Set(['ECONNRESET', 'EPIPE'])
 const CERTIFICATE_ALERT =
   /alert (bad certificate|unsupported certificate|certificate (revoked|expired|unknown|required)|unknown ca|access denied)|ALERT_(BAD_CERTIFICATE|UNSUPPORTED_CERTIFICATE|CERTIFICATE_(REVOKED|EXPIRED|UNKNOWN|REQUIRED)|UNKNOWN_CA|ACCESS_DENIED)/i
 
-/** Of one name, in one line of the log. */
+/** How many addresses of one name are shown in a line of the log. */
 const MOST_ADDRESSES = 8
 
 interface SystemError extends Error {
@@ -32,7 +32,7 @@ interface SystemError extends Error {
   readonly reason?: string
 }
 
-/** What went wrong with an upstream, as a refusal with a stable code; `where` names the target in the log. */
+/** A failure of an upstream as a refusal with a stable code; `where` names the target in the log. */
 export function upstreamFailure(error: Error, where: string): GatewayError {
   if (error instanceof GatewayError) return new GatewayError(error.code, `${where}: ${error.detail}`, { cause: error })
   return new GatewayError(codeFor(error), `${where}: ${describe(error)}`, { cause: error })
@@ -57,9 +57,9 @@ function isTlsFailure(code: string): boolean {
 }
 
 function describe(error: SystemError): string {
-  // What each address of a name said: Node's own text for all of them is empty.
+  // The error of each address of a name: Node's own text for all of them is empty.
   if (error instanceof AggregateError) return error.errors.slice(0, MOST_ADDRESSES).map(describe).join('; ')
-  // OpenSSL's message has a thread, a file and a line of its source around the reason; the cause keeps them.
+  // OpenSSL's message wraps the reason in a thread, a file and a line of its source; the cause keeps these.
   const said = error.code?.startsWith('ERR_SSL_') ? (error.reason ?? error.message) : error.message
   const [reason = ''] = said.split(NODES_ADVICE)
   const whole = error.code && !reason.includes(error.code) ? `${reason} (${error.code})` : reason
@@ -70,7 +70,7 @@ function describe(error: SystemError): string {
 /** It is about a flag of Node's, which would trust whatever the system does; what we trust is a setting. */
 const NODES_ADVICE = '; if the root CA is installed locally'
 
-/** What the operator may have to set, where a code leaves little else. */
+/** The setting to change, where the code alone says little. */
 function remedyFor(code: string): string | undefined {
   if (/^(UNABLE_TO_(GET_ISSUER|VERIFY_LEAF)|SELF_SIGNED|DEPTH_ZERO_SELF)/.test(code))
     return 'does proxy_ssl_trusted_certificate, or ca_certificates of the service, hold its authority?'

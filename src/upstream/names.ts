@@ -1,7 +1,7 @@
 import { type LookupAddress, type LookupOptions, lookup } from 'node:dns'
 import type { LookupFunction } from 'node:net'
 
-/** How long new connections wait for a name that was known before, in milliseconds, until they go to where it led last. */
+/** How long new connections wait for a name that was known before, in milliseconds. Then they use its last addresses. */
 const PATIENCE = 500
 
 type Asked = (error: NodeJS.ErrnoException | null, addresses: LookupAddress[]) => void
@@ -11,23 +11,23 @@ export type Resolve = (name: string, options: LookupOptions & { all: true }, don
 export type NameReporter = (name: string, reason: string | undefined) => void
 
 interface Waiting {
-  /** Milliseconds that a last answer is good for. */
+  /** For how many milliseconds a last answer may be used. */
   readonly staleFor: number
   readonly done: Asked
 }
 
 /**
- * The addresses of one upstream's name. All connections that need them at a time ask once: the system answers only few questions at a time,
- * so that a name whose servers do not answer would keep the connections to all other upstreams waiting behind each of its requests.
+ * The addresses of one upstream's name. All connections that need them at the same time share one look-up: the system runs only a few look-ups at a
+ * time, so a name whose servers do not answer would hold up the connections to all other upstreams with each of its requests.
  */
 export class UpstreamName {
   readonly #name: string
   readonly #resolve: Resolve
   readonly #report: NameReporter
   #last: { readonly addresses: LookupAddress[]; readonly at: number } | undefined
-  /** Those who wait for the question under way; undefined where there is none. */
+  /** The callers that wait for the look-up under way; undefined where there is none. */
   #waiting: Waiting[] | undefined
-  /** Whether the question under way takes so long that nobody waits who has a last answer. */
+  /** Whether the look-up under way takes so long that callers use a last answer if there is one. */
   #late = false
   /** Whether {@link NameReporter} was called with a reason last. */
   #unknown = false
@@ -54,7 +54,7 @@ export class UpstreamName {
   #ask(options: LookupOptions & { all: true }, staleFor: number, done: Asked): void {
     const waiting = { staleFor, done }
     const last = this.#late ? this.#lastFor(waiting) : undefined
-    // Node expects that an answer comes later.
+    // Node expects the answer to come asynchronously.
     if (last) process.nextTick(done, null, last)
     else if (this.#waiting) this.#waiting.push(waiting)
     else this.#begin(waiting, options)
@@ -93,7 +93,7 @@ export class UpstreamName {
       this.#last = { addresses, at: performance.now() }
       this.#note(undefined)
     } else if (error.code === 'ENOTFOUND') {
-      // An answer too: whoever has the addresses now is somebody else.
+      // This is an answer too: the last addresses may belong to somebody else now.
       this.#last = undefined
     } else if (this.#last) this.#note(error.message)
   }

@@ -19,7 +19,7 @@ export interface PoolLimits {
 
 /** What all pools share. */
 export interface PoolOwner {
-  /** Of the connections of all of them. */
+  /** For the connections of all pools. */
   readonly slots: Slots
   refused(reason: PoolLimit, origin: string): void
 }
@@ -27,9 +27,9 @@ export interface PoolOwner {
 /** Why a request gets no connection. */
 export type PoolLimit = 'upstream_max_connections' | 'open_files'
 
-/** The connections to one target under one full TLS identity; nobody else uses them. */
+/** The connections to one target with one full TLS identity; no other requests use them. */
 export class ConnectionPool implements ConnectionOwner {
-  /** The one that was used last goes first, so that those which are not needed grow old. */
+  /** The one that was used last goes first, so that those which are not needed time out. */
   readonly #idle: UpstreamConnection[] = []
   readonly #all = new Set<UpstreamConnection>()
   readonly #connect: Connector
@@ -54,7 +54,7 @@ export class ConnectionPool implements ConnectionOwner {
     return this.#idle.length
   }
 
-  /** Whether another target should be asked. */
+  /** Whether another target should be used. */
   get isFull(): boolean {
     return this.#idle.length === 0 && this.#all.size >= this.#limits.maxConnections
   }
@@ -66,7 +66,7 @@ export class ConnectionPool implements ConnectionOwner {
     return connection
   }
 
-  /** @returns whether there was one that carries no request */
+  /** @returns whether there was an idle one */
   closeOneIdle(): boolean {
     // The one that was not used for the longest time.
     const connection = this.#idle[0]
@@ -74,7 +74,7 @@ export class ConnectionPool implements ConnectionOwner {
     return connection !== undefined
   }
 
-  /** No new requests: idle connections close now, busy ones with the end of their exchange. */
+  /** Takes no new requests: idle connections close now, busy ones when their exchange ends. */
   retire(): void {
     this.#retired = true
     for (const connection of [...this.#idle]) connection.close()

@@ -8,7 +8,7 @@ export interface PoolSpecification {
   /** Undefined for plain HTTP. */
   readonly tls: UpstreamTls | undefined
   readonly connectTimeout: number
-  /** Milliseconds for which the last addresses of a name are good while nobody can say where it leads. */
+  /** For how many milliseconds the last addresses of a name may be used while it cannot be looked up. */
   readonly namesStaleFor: number
   readonly limits: PoolLimits
 }
@@ -20,8 +20,8 @@ interface Pooled {
 }
 
 /**
- * All connection pools of the process. Two services share one only where address, limits and the full TLS identity are
- * the same, compared as whole texts (a short hash let Kong mix them up). They live over reloads as long as they are used.
+ * All connection pools of the process. Two services share one only where address, limits and the full TLS identity are the same, compared as whole
+ * texts (a short hash let Kong mix them up). They are kept over reloads as long as they are used.
  */
 export class Pools {
   readonly #pools = new Map<string, Pooled>()
@@ -44,7 +44,7 @@ export class Pools {
     this.#owner = { slots: { enter, leave: () => slots.leave() }, refused }
   }
 
-  /** The pool for exactly this; `used` collects its key for {@link retireAllBut}. */
+  /** The pool for exactly this specification; `used` collects its key for {@link retireAllBut}. */
   get(specification: PoolSpecification, used: Set<string>): ConnectionPool {
     const { address, tls, connectTimeout, namesStaleFor, limits } = specification
     const key = JSON.stringify([address, tls?.identity ?? 'plain', connectTimeout, namesStaleFor, limits])
@@ -59,7 +59,7 @@ export class Pools {
     return pool
   }
 
-  /** After a reload: what is not used any more, such as the pool of a rotated certificate, gets no new requests. */
+  /** After a reload: pools that are no longer used, such as the pool of a rotated certificate, get no new requests. */
   retireAllBut(used: ReadonlySet<string>): void {
     const names = new Set<string | undefined>()
     for (const [key, { pool, name }] of this.#pools) {
@@ -73,7 +73,7 @@ export class Pools {
     for (const name of this.#names.keys()) if (!names.has(name)) this.#names.delete(name)
   }
 
-  /** Shared by all pools that lead there. */
+  /** Shared by all pools with this name. */
   #nameOf(name: string): UpstreamName {
     const known = this.#names.get(name)
     if (known) return known
@@ -82,7 +82,7 @@ export class Pools {
     return made
   }
 
-  /** What another target keeps for later makes room for what is needed now. */
+  /** Closes an idle connection of another target to make room for one that is needed now. */
   #closeOneIdle(): boolean {
     for (const { pool } of this.#pools.values()) if (pool.closeOneIdle()) return true
     return false

@@ -3,12 +3,12 @@ import type { Call } from '../types.ts'
 import type { BodySink, OutgoingBody } from './http1/outgoing-request.ts'
 import { SmallPieces } from './small-pieces.ts'
 
-/** What is worth a copy to leave in one write with the head: two writes cost a third of a small request (docs/performance.md). */
+/** The largest body that is copied to leave in one write with the head: two writes cost a third of a small request (docs/performance.md). */
 const MAX_WHOLE = 16 * 1024
 
 /**
- * The client's body on its way to one upstream. It stands between the two because whoever sends a body may give it up
- * (an early answer, a failed connection), and destroying the request's own stream would cut off the client's answer.
+ * The client's body on its way to one upstream. It stands between the two because the sender may give the body up (after an early answer, or on a
+ * failed connection), and destroying the request's own stream would cut off the client's answer.
  */
 export class RequestBody implements OutgoingBody {
   /** Whether any of the body has been asked for: from then on the request cannot be sent again. */
@@ -24,14 +24,14 @@ export class RequestBody implements OutgoingBody {
     write: (bytes) => this.#sink?.data(bytes),
     hold: () => {
       this.#holds = true
-      // What the system reads, not the stream: that would keep what is under way piece by piece.
+      // Pauses the socket and not the stream: the stream would queue what is still read, piece by piece.
       this.#call.request.socket.pause()
     },
     goOn: () => {
       if (!this.#paused) this.#letGo()
     },
   })
-  /** Whether the client's connection is not read for the moment. */
+  /** Whether the client's connection is paused. */
   #holds = false
 
   /**
@@ -49,11 +49,11 @@ export class RequestBody implements OutgoingBody {
     const { request, body } = this.#call
     const stream = request.body
     if (body.kind !== 'length' || body.length > MAX_WHOLE || this.started) return undefined
-    // In a paused stream nobody has taken anything yet; what lies there is all of it.
+    // In a paused stream nothing has been taken yet: what is in it is the whole body.
     if (!request.complete || stream.readableFlowing !== null || stream.readableLength !== body.length) return undefined
     this.started = true
     const pieces: Buffer[] = []
-    // Node 26 hands out one piece at a time, Node 24 all of them as one.
+    // Node 26 returns one piece at a time, Node 24 all of them as one.
     for (let piece = stream.read(); piece !== null; piece = stream.read()) pieces.push(piece)
     return pieces.length === 1 ? pieces[0] : Buffer.concat(pieces)
   }

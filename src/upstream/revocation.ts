@@ -34,7 +34,7 @@ export class UpstreamRevocation {
     this.#onIgnored = onIgnored
   }
 
-  /** The chain that OpenSSL has just verified, to be kept with the session: a resumed handshake shows no more than the first certificate. */
+  /** The chain that OpenSSL has just verified, to be kept with the session: a resumed handshake shows only the first certificate. */
   chainOf(socket: TLSSocket): UpstreamChain | undefined {
     const leaf = socket.getPeerX509Certificate()
     if (!leaf) return undefined

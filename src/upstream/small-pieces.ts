@@ -1,21 +1,21 @@
-/** A larger piece is worth a write of its own. */
+/** Larger pieces get a write of their own. */
 const SMALL = 1024
-/** What leaves in one write. */
+/** The most bytes that leave in one write. */
 const MOST_BYTES = 16 * 1024
-/** So many small ones are taken in a turn of the event loop: some milliseconds' worth. */
+/** How many small pieces are taken in one turn of the event loop: some milliseconds' worth. */
 const MOST_PIECES = 1024
 
-/** Where pieces come from and go to. */
+/** The source and the destination of the pieces. */
 export interface PieceTaker {
   write(bytes: Buffer): void
-  /** No more for now. What is under way may still come. */
+  /** Stops the source for now. A piece that was already read may still come. */
   hold(): void
   goOn(): void
 }
 
 /**
- * Small pieces that come in one turn of the event loop leave in one write, and only so many are taken in a turn. A client may send megabytes in chunks, or in TLS records, of one byte:
- * with a write for each, and as long as there are more, nobody else would be served for seconds.
+ * Small pieces that arrive in one turn of the event loop leave in one write, and only a limited number is taken in a turn. A client may send
+ * megabytes in chunks, or TLS records, of one byte: with a write for each, for as long as there are more, nobody else would be served for seconds.
  */
 export class SmallPieces {
   readonly #taker: PieceTaker
@@ -29,7 +29,7 @@ export class SmallPieces {
     this.#taker = taker
   }
 
-  /** Hands on `piece`, now or at the end of this turn. */
+  /** Passes `piece` on, now or at the end of this turn. */
   add(piece: Buffer): void {
     if (piece.length >= SMALL) {
       this.flush()
@@ -54,7 +54,7 @@ export class SmallPieces {
     this.#taker.write(pieces.length === 1 ? (pieces[0] as Buffer) : Buffer.concat(pieces))
   }
 
-  /** Nobody needs what waits; nor is anybody told to go on. */
+  /** Drops what waits, without resuming the source. */
   drop(): void {
     clearImmediate(this.#turnEnd)
     this.#turnEnd = undefined

@@ -6,7 +6,7 @@ import { GatewayError } from '../errors.ts'
 import { boundRenewals } from '../tls-cert-utils/renewals.ts'
 import type { UpstreamChain, UpstreamRevocation } from './revocation.ts'
 
-/** Everything that decides who we are to an upstream and whom we believe there. */
+/** Everything that decides who we are to an upstream, and whom we trust there. */
 export interface UpstreamTls {
   /** The canonical text of the whole identity: trust store, the fingerprints of our certificate and its chain, name, depth, protocols. Never a short hash. */
   readonly identity: string
@@ -17,7 +17,7 @@ export interface UpstreamTls {
   readonly verifyDepth: number
   /** Only ever false where a setting that begins with `unsafe_` says so. */
   readonly verify: boolean
-  /** The revocation lists that are asked about each connection's chain; undefined where none is. */
+  /** The revocation lists for each connection's chain; undefined where none are used. */
   readonly revocation: UpstreamRevocation | undefined
 }
 
@@ -27,15 +27,15 @@ export type UpstreamAddress = { readonly host: string; readonly port: number } |
 type Connected = (error: Error | null, socket: Socket | null) => void
 
 /**
- * Opens one connection to an upstream, with a TLS handshake where `tls` is given. With `onread` the socket hands its bytes to that, into a
- * buffer that is used again, and emits no 'data'.
- * @returns the socket that connects, to be destroyed by whoever does not want to wait any more
+ * Opens one connection to an upstream, with a TLS handshake where `tls` is given. With `onread` the socket writes its bytes into a reused buffer,
+ * passes them to that, and emits no 'data'.
+ * @returns the connecting socket, for callers that want to destroy it
  */
 export type Connector = (done: Connected, onread?: OnReadOpts) => Socket
 
 /**
- * Makes the connector of one pool. TLS sessions are kept here, so they are resumed only within one full TLS identity
- * (the hazard: a session of one client certificate carrying the requests of another).
+ * Creates the connector of one pool. It keeps the TLS sessions, so they are resumed only within one full TLS identity: a session of one client
+ * certificate must not carry the requests of another.
  */
 export function createConnector(
   address: UpstreamAddress,
@@ -43,7 +43,7 @@ export function createConnector(
   timeout: number,
   lookup?: LookupFunction,
 ): Connector {
-  // All addresses of a name are tried, one after the other, whatever Node's defaults are.
+  // Tries all addresses of a name, one after the other, whatever Node's defaults are.
   const destination = { ...address, ...(lookup && { lookup, autoSelectFamily: true }) }
   if (!tls) {
     return (done, onread) =>
@@ -75,7 +75,7 @@ export function createConnector(
       const chain = error ? undefined : chainBehind(socket, offered, tls.revocation)
       const refusal = error ?? tls.revocation?.refusalOf(chain)
       if (refusal) {
-        // A session of a refused peer must not be offered again: a resumed handshake skips the check of the name.
+        // A refused peer's session must not be offered again: a resumed handshake skips the check of the name.
         kept = undefined
         socket.on('error', ignore).destroy()
         done(refusal, null)
@@ -92,7 +92,7 @@ export function createConnector(
 
 interface KeptSession {
   readonly session: Buffer
-  /** Of the handshake that began it; known where lists are asked about it. */
+  /** The chain of the full handshake; known where lists are used. */
   readonly chain: UpstreamChain | undefined
 }
 
@@ -110,7 +110,7 @@ function rememberSessions(socket: TLSSocket, keep: (session: Buffer) => void): v
   socket.on('session', keep)
 }
 
-/** The whole of `checkServerIdentity` for one handshake: the name (DNS or IP SANs), then the depth with nginx's counting. */
+/** Everything that `checkServerIdentity` checks in one handshake: the name (DNS or IP SANs), then the depth with nginx's counting. */
 function identityError(tls: UpstreamTls, certificate: PeerCertificate): Error | undefined {
   if (!tls.verify) return undefined
   const wrongName = checkServerIdentity(tls.verifyName, certificate)
@@ -152,7 +152,7 @@ function settle(socket: Socket, ready: 'connect' | 'secureConnect', timeout: num
     done(error, null)
   }
   socket.once('error', failed)
-  // Node reports a peer that hangs up in the handshake as an error; this is the second line for one that does not.
+  // Node reports a peer that hangs up in the handshake as an error; this catches one that it does not report.
   socket.once('close', closed)
   function closed() {
     failed(Object.assign(new Error('the upstream closed the connection in the handshake'), { code: 'ECONNRESET' }))

@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net'
 
-/** Milliseconds between two looks at the watched sockets: `send_timeout` is exact to two of them. */
+/** Milliseconds between two checks of the watched sockets: `send_timeout` is exact to two of them. */
 const INTERVAL = 500
 
 interface Progress {
@@ -14,8 +14,8 @@ const watched = new Map<Socket, Progress>()
 let looking: NodeJS.Timeout | undefined
 
 /**
- * Destroys a socket on which bytes wait and none has left for `timeout` milliseconds (nginx's `send_timeout`); forgets it
- * once nothing waits. One interval serves all sockets: a timer for each answer would cost more than most answers.
+ * Destroys a socket on which bytes wait but none has left for `timeout` milliseconds (nginx's `send_timeout`). The socket is forgotten once nothing
+ * waits. One interval serves all sockets: a timer for each answer would cost more than most answers.
  */
 export function watchUnread(socket: Socket, timeout: number): void {
   if (watched.has(socket)) return

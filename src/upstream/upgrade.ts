@@ -20,7 +20,10 @@ export interface UpgradeAttempt {
 }
 
 export interface UpgradeRequest extends UpgradeAttempt {
-  /** What to try after a failure. @throws what the client is refused with, where nothing may be tried any more */
+  /**
+   * What to try after a failure.
+   * @throws the refusal for the client, where nothing more may be tried
+   */
   readonly again: (outcome: FailedExchange) => UpgradeAttempt
   /** The protocol that was asked for. */
   readonly protocol: string
@@ -28,14 +31,14 @@ export interface UpgradeRequest extends UpgradeAttempt {
   readonly answerHeaders: AnswerHeaders
   /** Milliseconds without a byte either way after which an upgraded connection is cut. */
   readonly readTimeout: number
-  /** The client's side; `head` is what has been read of it behind the request. */
+  /** The client's side; `head` holds what was read of it after the request. */
   readonly socket: Duplex
   readonly head: Buffer
 }
 
 /**
- * Asks the upstream for an upgrade and, once it has answered 101, carries bytes both ways until one side ends. Any other
- * answer goes to the client as it is, and the connection ends with it. Rejects where no answer came.
+ * Asks the upstream for an upgrade and, after its 101, carries bytes both ways until one side ends. Any other answer is passed to the client as it
+ * is, and the connection ends with it. Rejects where there was no answer.
  */
 export function carryUpgrade(request: UpgradeRequest): Promise<void> {
   return new Promise((resolve, reject) => new Upgrade(request, resolve, reject).start())
@@ -65,7 +68,7 @@ class Upgrade implements AnswerHandler {
 
   start(): void {
     const { socket } = this.#request
-    // A socket that is not read never tells that its peer has left.
+    // A socket that is not read never notices that its peer has left.
     socket.on('data', this.#keep).once('end', this.#left).once('close', this.#left)
     socket.resume()
     this.#try(() => this.#request)
@@ -98,28 +101,28 @@ class Upgrade implements AnswerHandler {
 
   head(head: AnswerHead): void {
     this.#writeHead(head, head.reason, ['Connection', 'close'])
-    // Whoever has got an answer of HTTP may end its side; what it still sends is dropped.
+    // A client that got an HTTP answer may end its side; what it still sends is dropped.
     const { socket } = this.#request
     socket.off('data', this.#keep).off('end', this.#left).resume()
   }
 
   data(chunk: Buffer): void {
     const { socket } = this.#request
-    // Never large, and no reason to be clever: the buffer it came in is read into again.
+    // Copied, since its buffer is reused; it is never large.
     if (socket.write(Buffer.from(chunk)) || this.#stalled) return
     this.#stalled = true
     this.#connection?.pause()
     this.#watchUnread()
     socket.once('drain', () => {
       this.#stalled = false
-      // Once the answer is complete the connection may carry somebody else's.
+      // Once the answer is complete, the connection may carry another client's request.
       if (!this.#over) this.#connection?.resume()
     })
   }
 
   end(): void {
     const { socket } = this.#request
-    // The time for the last bytes begins when they have left: a slow client may have much to read yet.
+    // The time for the last bytes begins when they have left: a slow client may still have much to read.
     socket.write(NOTHING, () => {
       if (!socket.destroyed) endGently(socket)
     })
@@ -133,7 +136,7 @@ class Upgrade implements AnswerHandler {
     this.#try(() => this.#request.again({ error, sent: this.#sent, answered: this.#answered }))
   }
 
-  /** What the client sends meanwhile is kept over all attempts. */
+  /** What the client sends meanwhile is kept for all attempts. */
   #try(next: () => UpgradeAttempt): void {
     try {
       const { pool, outgoing } = next()
@@ -142,7 +145,7 @@ class Upgrade implements AnswerHandler {
       this.#startedAt = performance.now()
       this.#sent = false
       const connection = pool.send(outgoing, this)
-      // It may have failed by now, and another one have taken its place.
+      // It may have failed by now, and another attempt may have taken its place.
       if (attempt === this.#attempts) this.#connection = connection
     } catch (error) {
       this.#finish()
@@ -154,7 +157,7 @@ class Upgrade implements AnswerHandler {
     const { call, answerHeaders, socket } = this.#request
     const headers = headersFor(head.status, answerHeaders.forward(head.headers, call.id))
     const text = headText(head.status, reason, [...ours, ...headers])
-    // Not before the head is known to be good: where a status stands here, the client has begun to receive an answer.
+    // Set only once the head is known to be good: a status here means that the client has begun to receive an answer.
     call.record.upstreamStatus = head.status
     call.record.upstreamTime = performance.now() - this.#startedAt
     this.#answered = true
@@ -183,7 +186,7 @@ class Upgrade implements AnswerHandler {
   }
 }
 
-/** RFC 9110 7.8: only to what was asked for. The client would take the bytes of the one for the other. */
+/** RFC 9110 7.8: only to the protocol that was asked for. The client would take the bytes of one protocol for another. */
 function turnsTo(protocol: string, { headers }: AnswerHead): boolean {
   return headerValues(headers, 'upgrade').join().toLowerCase() === protocol
 }
@@ -192,11 +195,11 @@ const NOTHING = Buffer.alloc(0)
 
 function ignore(): void {}
 
-/** Bytes both ways with back-pressure; the end of one side ends the other, an error or a cut cuts both. */
+/** Carries bytes both ways with back-pressure. The end of one side ends the other; an error or a cut cuts both. */
 function join(client: Duplex, upstream: Socket, idleTimeout: number, over: () => void): void {
   let open = 2
   const closed = (one: Duplex, other: Duplex) => () => {
-    // A clean end: what came before it may still wait for a slow reader.
+    // A clean end: earlier bytes may still wait for a slow reader.
     if (one.readableEnded && !one.errored && !other.writableFinished) {
       other.once('finish', () => other.destroy())
       watchUnread(other as Socket, idleTimeout)
@@ -214,7 +217,7 @@ function join(client: Duplex, upstream: Socket, idleTimeout: number, over: () =>
   carry(upstream, client)
 }
 
-/** As `from.pipe(to)`, with small pieces together. */
+/** Like `from.pipe(to)`, but joins small pieces. */
 function carry(from: Duplex, to: Duplex): void {
   const goOn = () => {
     if (!to.writableNeedDrain) from.resume()

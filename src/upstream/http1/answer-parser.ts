@@ -4,7 +4,7 @@ import { type AnswerHead, hasUnsafe, malformed, readHeadText } from './head-read
 
 /** The largest head of an answer, in bytes; the same bounds trailers. */
 export const MAX_HEAD = 64 * 1024
-/** What is looked at first for the end of a head: a body that came with it must not be made a text too. */
+/** How much is searched first for the end of a head: a body that came with it must not be turned into text too. */
 const HEAD_STEP = 4 * 1024
 /** Interim answers before one final one. */
 const MAX_INTERIM = 32
@@ -22,10 +22,9 @@ export interface AnswerEvents {
 type State = 'head' | 'length' | 'chunked' | 'close' | 'done' | 'upgraded'
 
 /**
- * Reads the answers on one connection to an upstream (RFC 9112), one at a time. It is at least as strict as llhttp: whatever
- * could be framed in two ways is an error, as the answers of one client must never become those of another. It exists because
- * a parser that hands out a text head and slices of the body costs a third of undici's (docs/performance.md); a fuzz test holds
- * it against Node's own parser.
+ * Reads the answers on one connection to an upstream (RFC 9112), one at a time. It is at least as strict as llhttp: whatever could be framed in two
+ * ways is an error, since one client's answer must never become another's. It exists because a parser that produces the head as text and the body as
+ * slices costs a third of undici's (docs/performance.md). A fuzz test compares it with Node's own parser.
  */
 export class AnswerParser implements ChunkEvents {
   /** Whether the connection may carry another request once the answer is complete. */
@@ -35,7 +34,7 @@ export class AnswerParser implements ChunkEvents {
   #withoutBody = false
   #upgradable = false
   #interims = 0
-  /** The beginning of a head that is not complete yet. */
+  /** The beginning of a head that is incomplete so far. */
   #partial = ''
   #remaining = 0
   #chunks: ChunkReader | undefined
@@ -45,7 +44,7 @@ export class AnswerParser implements ChunkEvents {
     this.#events = events
   }
 
-  /** Whether no answer is under way. */
+  /** Whether no answer is expected or incomplete. */
   get done(): boolean {
     return this.#state === 'done'
   }
@@ -67,8 +66,8 @@ export class AnswerParser implements ChunkEvents {
       complete = this.done
     }
     if (!complete) return
-    // Bytes that nobody asked for must not become the next answer (response-queue poisoning), not even where it is asked for
-    // as soon as this one is told to be complete: so that comes last.
+    // Unrequested bytes must not become the next answer (response-queue poisoning), not even where the next request is sent as soon as this answer is
+    // complete. So that is reported last.
     const surplus = at < bytes.length
     if (surplus) this.reusable = false
     if (at > 0) this.#finished()
@@ -112,7 +111,7 @@ export class AnswerParser implements ChunkEvents {
     const before = this.#partial.length
     const to = Math.min(bytes.length, from + HEAD_STEP, from + MAX_HEAD - before)
     const text = this.#partial + bytes.toString('latin1', from, to)
-    // The end may lie across the border of two reads.
+    // The end may be split between two reads.
     const end = text.indexOf('\r\n\r\n', Math.max(0, before - 3))
     if (end === -1) {
       if (text.length >= MAX_HEAD) throw malformed(`a head of more than ${MAX_HEAD} bytes`)
@@ -140,7 +139,7 @@ export class AnswerParser implements ChunkEvents {
     if (status < 200) {
       this.#interims += 1
       if (this.#interims > MAX_INTERIM) throw malformed(`more than ${MAX_INTERIM} interim answers`)
-      // Such a connection ends with this answer for llhttp, and the final one would belong to nobody.
+      // For llhttp the connection ends with this answer, and the final answer would belong to nobody.
       if (!head.keepAlive) throw malformed('an interim answer that closes the connection')
       this.#events.interim(head)
       return
@@ -182,7 +181,7 @@ export class AnswerParser implements ChunkEvents {
   }
 }
 
-/** What can no longer become an answer is refused at once: its sender may wait for us, and a timeout explains nothing. */
+/** Bytes that can no longer become an answer are refused at once: the sender may be waiting for us, and a timeout would explain nothing. */
 function refuseEarly(text: string, before: number): void {
   if (!text.startsWith('HTTP/1.'.slice(0, text.length))) throw malformed('what is no HTTP/1.1 answer')
   if (hasUnsafe(text, before)) throw malformed('a head with control characters or bare line ends')

@@ -12,7 +12,7 @@ const CR = 0x0d
 const LF = 0x0a
 /** Hexadecimal digits: 13 are just below 2^53. */
 const MAX_DIGITS = 13
-/** Bytes of all chunk extensions of one body; they carry nothing that anybody reads. */
+/** The most bytes of chunk extensions in one body; nobody reads what they hold. */
 const MAX_EXTENSIONS = 16 * 1024
 
 /** As llhttp reads them: a name, perhaps with a token or a quoted string as its value, and no blanks between. */
@@ -27,7 +27,7 @@ export class ChunkReader {
   #digits = 0
   #size = 0
   #extensions = 0
-  /** Those of one chunk. */
+  /** The extensions of one chunk. */
   #extension = ''
   #trailers = ''
 
@@ -36,7 +36,10 @@ export class ChunkReader {
     this.#maxTrailers = maxTrailers
   }
 
-  /** Reads from `from` to the end of the body or of the bytes, and says how far it came. @throws GatewayError GW_UPSTREAM_RESPONSE */
+  /**
+   * Reads from `from` to the end of the body or of the bytes, and returns how far it came.
+   * @throws GatewayError GW_UPSTREAM_RESPONSE
+   */
   execute(bytes: Buffer, from: number): number {
     let at = from
     while (at < bytes.length && this.#state !== 'done') {
@@ -125,7 +128,7 @@ export class ChunkReader {
   }
 }
 
-/** What frames a message has no place behind it (RFC 9110 6.5.1). */
+/** Framing headers may not come after the message (RFC 9110 6.5.1). */
 function readTrailers(text: string): string[] {
   const fields = readFields(text, 0, text.length - 2, FIELD_LINES)
   if (typeof fields === 'string') throw malformed(fields)

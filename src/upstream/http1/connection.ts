@@ -7,22 +7,22 @@ import { type OutgoingBody, type OutgoingRequest, writeChunk } from './outgoing-
 import { ReadBuffer } from './read-buffer.ts'
 import { writeAfterPoll } from './write-after-poll.ts'
 
-/** Told what becomes of one request; ends with exactly one of `end`, `failed` and `upgraded`. */
+/** Called with what happens to one request; the last call is exactly one of `end`, `failed` and `upgraded`. */
 export interface AnswerHandler {
   /** From now on the request may have reached the upstream. */
   sent(): void
   interim(head: AnswerHead): void
   head(head: AnswerHead): void
   /**
-   * `chunk` is overwritten by the next read: whoever needs it for longer borrows it of `buffer`.
+   * `chunk` is overwritten by the next read: whoever needs it for longer must borrow it from `buffer`.
    * @param rest how many bytes of the body are known to follow
    */
   data(chunk: Buffer, buffer: ReadBuffer, rest: number): void
-  /** What was read so far has been handed on, and the answer is not complete. */
+  /** Everything read so far was passed on, and the answer is not complete. */
   pending(): void
   end(trailers: string[]): void
   failed(error: Error): void
-  /** The connection is the handler's own now; `rest` came behind the head. */
+  /** The connection belongs to the handler now; `rest` followed the head. */
   upgraded(head: AnswerHead, socket: Socket, rest: Buffer): void
 }
 
@@ -32,7 +32,7 @@ export interface ConnectionTimeouts {
   readonly idleTimeout: number
 }
 
-/** Where a connection goes when it is not needed; it is told once of each. */
+/** Takes a connection back when it is not needed; each event is reported once. */
 export interface ConnectionOwner {
   idle(connection: UpstreamConnection): void
   closed(connection: UpstreamConnection): void
@@ -41,13 +41,13 @@ export interface ConnectionOwner {
 }
 
 /**
- * One connection to an upstream that carries one request at a time: pipelined answers could be mixed up.
+ * One connection to an upstream, with one request at a time: pipelined answers could be mixed up.
  *
- * A request on a connection that was used before is written after the event loop has looked at all sockets once more.
- * Bytes that nobody asked for, which would be taken for its answer, and the end of the connection are seen by then.
+ * On a connection that was used before, a request is written only after the event loop has looked at all sockets once more. By then, unrequested
+ * bytes, which would be taken for its answer, and the end of the connection have been seen.
  */
 export class UpstreamConnection implements AnswerEvents {
-  /** How many it was given. */
+  /** How many requests it was given. */
   requests = 0
   readonly #connect: Connector
   readonly #timeouts: ConnectionTimeouts
@@ -55,11 +55,11 @@ export class UpstreamConnection implements AnswerEvents {
   readonly #parser = new AnswerParser(this)
   readonly #buffer = new ReadBuffer()
   #socket: Socket | undefined
-  /** Until there is a connection. */
+  /** The socket that is still connecting. */
   #connecting: Socket | undefined
   #request: OutgoingRequest | undefined
   #handler: AnswerHandler | undefined
-  /** What the socket reported first, such as the TLS alert behind the end that follows it. */
+  /** The first error that the socket reported, such as a TLS alert before the end that follows it. */
   #reported: Error | undefined
   /** The body that is being sent. */
   #body: OutgoingBody | undefined
@@ -107,12 +107,12 @@ export class UpstreamConnection implements AnswerEvents {
 
   /** Closes a connection that carries no request. */
   close(): void {
-    // Clients that leave at once must not make us wait for an upstream that does not answer: nothing would bound the number.
+    // Clients that leave at once must not make us wait for an upstream that does not answer: their number would be unbounded.
     ;(this.#socket ?? this.#connecting)?.destroy()
     this.#shut()
   }
 
-  /** Writes the request that waits; the connection is known to be silent and open. */
+  /** Writes the waiting request; the connection is known to be silent and open. */
   write(): void {
     const socket = this.#socket
     const request = this.#request
@@ -150,7 +150,7 @@ export class UpstreamConnection implements AnswerEvents {
     this.#handler = undefined
     this.#request = undefined
     if (this.#body) {
-      // The answer came before the end of the request: nobody can tell where the next one would begin.
+      // The answer came before the end of the request, so it is unknown where a next request would begin.
       this.#giveUpBody()
       this.#parser.reusable = false
     }
@@ -215,7 +215,7 @@ export class UpstreamConnection implements AnswerEvents {
     })
   }
 
-  /** The timer of a socket is refreshed by each byte; it is set anew only where the time is another. */
+  /** Each byte refreshes a socket's timer; it is set again only where the time differs. */
   #expectWithin(milliseconds: number): void {
     if (milliseconds === this.#timeout) return
     this.#timeout = milliseconds
@@ -225,7 +225,7 @@ export class UpstreamConnection implements AnswerEvents {
   /** @returns whether to go on reading, for node:net */
   readonly #onRead = (length: number, buffer: Uint8Array): boolean => {
     const bytes = (buffer as Buffer).subarray(0, length)
-    // The socket is somebody else's, who expects a stream.
+    // The socket belongs to somebody else now, who expects a stream.
     if (this.#upgraded) return this.#socket?.push(Buffer.from(bytes)) ?? false
     this.#receive(bytes)
     return !this.#paused
@@ -264,9 +264,9 @@ export class UpstreamConnection implements AnswerEvents {
   }
 
   readonly #onTimeout = (): void => {
-    // The idle time ran out while a request waits to be written: it has come in time.
+    // The idle time ran out while a request waits to be written; the request came in time.
     if (this.#handler && !this.#written) return
-    // While the client is waited for, to take more or to send more, its own timeouts count.
+    // While the client is waited for, to read or to send, its own timeouts apply.
     if (this.#handler && (this.#paused || this.#body)) this.#socket?.setTimeout(this.#timeout)
     else this.#failed(new GatewayError('GW_UPSTREAM_TIMEOUT', `the upstream sent nothing for ${this.#timeout} ms`))
   }
@@ -292,7 +292,7 @@ export class UpstreamConnection implements AnswerEvents {
   }
 }
 
-/** Bytes of a body that may wait for the upstream before the client is paused. */
+/** How many bytes of a body may wait for the upstream before the client is paused. */
 const MAX_UNSENT = 256 * 1024
 
 function ignore(): void {}

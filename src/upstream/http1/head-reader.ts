@@ -13,7 +13,7 @@ export interface AnswerHead {
 }
 
 const STATUS_LINE = /^HTTP\/1\.([01]) ([1-9]\d\d)(?: ([\t\x20-\x7e\x80-\xff]*))?$/
-/** What is not safe, where more may follow: a CR at the very end may still get its LF. */
+/** Unsafe characters in a head that is incomplete: a CR at the very end may still get its LF. */
 const UNSAFE_SO_FAR = /[\0-\x08\x0b\x0c\x0e-\x1f\x7f]|\r(?!\n|$)|(?<!\r)\n/g
 
 /** @param text with the empty line that ends it. @throws GatewayError GW_UPSTREAM_RESPONSE */
@@ -38,13 +38,13 @@ export function readHeadText(text: string): AnswerHead {
   }
 }
 
-/** Whether lines that may still go on have what no line may have. What is before `from` was found good, but for a CR at its end. */
+/** Whether incomplete lines hold what no line may hold. Everything before `from` was found safe, except for a CR at its end. */
 export function hasUnsafe(text: string, from: number): boolean {
   UNSAFE_SO_FAR.lastIndex = Math.max(0, from - 1)
   return UNSAFE_SO_FAR.test(text)
 }
 
-/** What the head says of the message's end and of the connection. */
+/** What the head says about the message's end and the connection. */
 export class Framing implements FieldReader {
   keepAlive: boolean
   chunked = false
@@ -58,7 +58,7 @@ export class Framing implements FieldReader {
   }
 
   read(name: string, value: string): void {
-    // By length first: lower-casing every name would cost more than all the rest.
+    // By length first: lower-casing every name would cost more than everything else here.
     switch (name.length) {
       case 10:
         if (name.toLowerCase() === 'connection') this.#connection(value.toLowerCase())
@@ -83,7 +83,7 @@ export class Framing implements FieldReader {
     this.keepAlive = false
   }
 
-  /** A second length, equal or not, and one beside chunked, are what smuggling is made of (RFC 9112 6.3). */
+  /** A second length, equal or not, or one beside chunked, is the basis of smuggling (RFC 9112 6.3). */
   #contentLength(value: string): void {
     if (!/^\d{1,15}$/.test(value)) throw malformed('a Content-Length that is no number')
     if (this.length !== undefined || this.chunked) throw malformed('two statements of the length of its answer')

@@ -5,22 +5,19 @@ export interface OutgoingRequest {
   readonly method: string
   /** Request line and header lines, each ended by CR LF, without the empty line; one character for each byte. */
   readonly head: string
-  /** All of it at once, or a stream; null for none. Its framing is in the head. */
+  /** A whole body, or one that flows; null for none. Its framing is in the head. */
   readonly body: Buffer | OutgoingBody | null
   readonly chunked: boolean
   readonly upgrade: boolean
 }
 
-/**
- * A body on its way out. It is no stream: what a Readable does for each chunk between two that hand it on as it comes is a tenth of an upload
- * (docs/performance.md).
- */
+/** A body on its way out. It is not a stream: a Readable between two that pass each chunk on costs a tenth of an upload (docs/performance.md). */
 export interface OutgoingBody {
-  /** All of it, where it is there already and is worth a copy; it does not flow then. */
+  /** The whole body, where it has arrived already and is small enough to copy; then it does not flow. */
   takeWhole?(): Buffer | undefined
-  /** Asks for it, once; `sink` is told until it has ended or failed, or is given up. */
+  /** Starts the flow, once; `sink` is called until the body has ended, failed, or is given up. */
   flow(sink: BodySink): void
-  /** What is under way may still come. */
+  /** A chunk that was already read may still come. */
   pause(): void
   resume(): void
   /** Nobody needs the rest. */

@@ -1,24 +1,27 @@
-/** A TLS record's worth: what one read of a TLS socket gives at most. */
+/** The size of a TLS record: the most that one read of a TLS socket gives. */
 const SIZE = 16 * 1024
-/** The largest body that is gathered of several reads, to leave in one write. */
+/** The largest body that is gathered from several reads, to leave in one write. */
 const BLOCK_SIZE = 128 * 1024
-/** What is kept longer than a read in a buffer that is mostly empty is copied instead: a slow client would hold much more than it is owed. */
+/**
+ * Bytes that are kept longer than a read, in a buffer that is mostly empty, are copied instead: otherwise a slow client would hold much more than its
+ * bytes.
+ */
 const WORTH_KEEPING = SIZE / 2
-/** Bytes before what is read, for a head that is to leave with it. */
+/** Free bytes before what is read, for a head that leaves with it. */
 const HEADROOM = 1024
 
 interface Slab {
   readonly bytes: Buffer
-  /** What is read into: all but the headroom. */
+  /** The part that is read into: all but the headroom. */
   readonly room: Buffer
-  /** How many still need what is in it. */
+  /** How many still need its content. */
   holders: number
-  /** Whether the connection reads into another one by now. */
+  /** Whether the connection reads into another slab by now. */
   left: boolean
   readonly pool: SlabPool
 }
 
-/** Slabs of one size that wait for their next use, in all of the process. */
+/** Unused slabs of one size, for the whole process. */
 class SlabPool {
   readonly #spare: Slab[] = []
   readonly #size: number
@@ -48,19 +51,19 @@ const slabs = new SlabPool(SIZE, 64)
 const blocks = new SlabPool(BLOCK_SIZE, 32)
 
 /**
- * The buffer that one connection reads into, again and again. A buffer of its own for each read would be garbage by the next one,
- * and V8 counts the bytes of buffers towards a full collection: some GB/s of marking, as much work as the body itself
- * (docs/performance.md). Bytes that are needed beyond the call that handed them out are kept, and the connection goes on with another.
+ * The buffer that one connection reads into again and again. A new buffer for each read would be garbage by the next one. V8 counts the bytes of
+ * buffers towards a full collection: at some GB/s, marking would cost as much as the body itself (docs/performance.md). Where bytes are needed beyond
+ * the call that passed them on, their slab is kept and the connection goes on with another.
  */
 export class ReadBuffer {
   #slab = slabs.take()
-  /** What is gathered lies in the slab from here … */
+  /** The gathered bytes lie in the slab from here … */
   #from = 0
   /** … to here, where the next read goes as long as more is to come. */
   #to = 0
   #gathers = false
 
-  /** Where the next bytes go; node:net asks after each read. */
+  /** Where the next bytes go; node:net calls it after each read. */
   readonly next = (): Buffer => {
     if (this.#gathers) return this.#slab.bytes.subarray(this.#to)
     if (this.#slab.holders > 0 || this.#slab.pool === blocks) this.#readInto(slabs)
@@ -68,8 +71,9 @@ export class ReadBuffer {
   }
 
   /**
-   * Keeps `chunk`, what was read last of a body of which `rest` bytes are known to follow, and has these read behind it: all of it may leave in one write.
-   * @returns false where the rest does not fit, or is not worth it; what does not trickle comes in two reads at least
+   * Keeps `chunk`, the last read of a body of which `rest` more bytes are known to follow, and has these read right after it, so that all of it can
+   * leave in one write.
+   * @returns false where the rest does not fit, or is less than a whole read, which is not worth it
    */
   gather(chunk: Buffer, rest: number): boolean {
     if (this.#gathers) this.#to += chunk.length
@@ -87,17 +91,17 @@ export class ReadBuffer {
     return this.#to > this.#from
   }
 
-  /** Hands what is gathered to `use`, as `lend` does. What still comes is read behind it. */
+  /** Passes the gathered bytes to `use`, as `lend` does. What follows is read after them. */
   takeGathered(use: (bytes: Buffer, done: () => void) => void): void {
     const bytes = this.#slab.bytes.subarray(this.#from, this.#to)
     this.#from = this.#to
     use(bytes, hold(this.#slab))
   }
 
-  /** The same with `head`, Latin-1, right before it. False where that does not fit, and `use` is not called. */
+  /** The same with `head`, in Latin-1, right before them. Returns false where that does not fit, without calling `use`. */
   takeGatheredBehind(head: string, use: (bytes: Buffer, done: () => void) => void): boolean {
     const from = this.#from - head.length
-    // What was taken before lies there.
+    // Bytes that were taken before lie there.
     if (from < 0 || this.#slab.holders > 0) return false
     this.#slab.bytes.write(head, from, 'latin1')
     this.#from = from
@@ -106,8 +110,8 @@ export class ReadBuffer {
   }
 
   /**
-   * Hands `chunk`, a part of what was read last, to `use`, which may need it until it calls `done`. No byte is overwritten before:
-   * it may be another client's by then. Where `done` is never called, the buffer is garbage like any other.
+   * Passes `chunk`, a part of the last read, to `use`, which may need it until it calls `done`. No byte is overwritten until then: another client's
+   * bytes could take its place. If `done` is never called, the buffer is garbage like any other.
    */
   lend(chunk: Buffer, use: (bytes: Buffer, done?: () => void) => void): void {
     if (chunk.length < WORTH_KEEPING) {
@@ -118,8 +122,9 @@ export class ReadBuffer {
   }
 
   /**
-   * Writes `head`, Latin-1, right before `chunk`, the only part of what was read last that anybody still needs, and hands both to `use` as one: a body of some
-   * kilobytes leaves with its head and is copied nowhere. False where that cannot be, and `use` is not called.
+   * Writes `head`, in Latin-1, right before `chunk` and passes both to `use` as one, so that a body of some kilobytes leaves with its head without
+   * being copied. `chunk` must be the only part of the last read that is still needed. Returns false where that is not possible, without calling
+   * `use`.
    */
   lendBehind(head: string, chunk: Buffer, use: (bytes: Buffer, done: () => void) => void): boolean {
     const slab = this.#slab

@@ -1,4 +1,4 @@
-/** When requests on connections that were used before are written. */
+/** Delays requests on connections that were used before. */
 
 interface Writer {
   write(): void
@@ -7,8 +7,8 @@ interface Writer {
 let waiting: Writer[] = []
 
 /**
- * One wait for all requests of one turn of the event loop. The first immediate comes at the end of this turn, which may have
- * asked for events before the bytes arrived; the second after the next turn has asked again.
+ * Waits once for all requests of one turn of the event loop. The first immediate runs at the end of this turn, which may have polled for events
+ * before the bytes arrived; the second runs after the next turn has polled again.
  */
 export function writeAfterPoll(connection: Writer): void {
   if (waiting.push(connection) === 1) setImmediate(setImmediate, writeWaiting)
