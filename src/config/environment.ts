@@ -6,7 +6,7 @@ import type { Problem } from '../errors.ts'
 import { readBounded } from './bounded-file.ts'
 import { schema } from './config.ts'
 import { Unfit } from './field.ts'
-import { didYouMean } from './nearest.ts'
+import { nearest } from './nearest.ts'
 import { looksLikePath, type PemReader } from './pem.ts'
 import type { Places } from './place.ts'
 import { allSettings, blockOf, type Setting } from './settings.ts'
@@ -19,6 +19,7 @@ export const ENVIRONMENT = 'environment'
 const EMPTY = 'is empty; give it a value, or do not set it at all'
 const QUOTED =
   'begins and ends with a quote, which is taken for a part of the value; remove both where they are not meant'
+const BLANK = 'begins or ends with a blank; remove it where it is not meant'
 export const CONFIG_FILE = 'SALLYPORT_CONFIG'
 export const UPSTREAM_URL = 'SALLYPORT_UPSTREAM_URL'
 
@@ -41,6 +42,20 @@ const NEVER_EMPTY = [
   'SALLYPORT_SSL_VERIFY_POLICIES',
   'SALLYPORT_VERIFY_AND_MAP',
 ].flatMap((name) => [name, `${name}_FILE`])
+
+const OURS = 'SALLYPORT_'
+
+/** What other programs call it, too far from our name to be taken for a misspelling of it, or nearer to another one. */
+const CALLED_ELSEWHERE = [
+  ['SALLYPORT_LISTEN', 'HOST ADDRESS BIND'],
+  [UPSTREAM_URL, 'UPSTREAM BACKEND TARGET URL'],
+  ['SALLYPORT_SSL_CERTIFICATE', 'CERT CERTIFICATE SSL_CERT TLS_CERT SERVER_CERT'],
+  ['SALLYPORT_SSL_CERTIFICATE_KEY', 'KEY SSL_KEY SSL_CERT_KEY TLS_KEY SERVER_KEY'],
+  ['SALLYPORT_SSL_CLIENT_CERTIFICATE', 'CA CA_CERT SSL_CA TLS_CA CLIENT_CA'],
+  ['SECRET_CLIENT_CERT', 'CLIENT_CERT'],
+  ['SECRET_CLIENT_KEY', 'CLIENT_KEY'],
+  ['SALLYPORT_LOG_LEVEL', 'DEBUG LOGLEVEL'],
+] as const
 
 /** Settings without a variable. */
 const ONLY_IN_FILES = new Set(
@@ -181,11 +196,17 @@ export function isOfKubernetes(name: string, value = ''): boolean {
 
 function aboutUnknown(name: string): string {
   if (name === 'SALLYPORT_PORT') return 'is no variable that Sallyport knows; SALLYPORT_LISTEN sets address and port'
+  const [, prefix = '', bare = ''] = /^(SALLYPORT_|SECRET_CLIENT_)(.*?)(?:_FILE)?$/.exec(name) ?? []
+  const meant = CALLED_ELSEWHERE.find(([, words]) => prefix === OURS && words.split(' ').includes(bare))
+  if (meant) return `is no variable that Sallyport knows; ${meant[0]} is what sets it here`
   const word = name.replace(/^SALLYPORT_/, '').toLowerCase()
   const foreign = remedyOfNginx(word)
   if (foreign !== undefined) return `is no variable that Sallyport knows; ${word} is nginx's: ${foreign}`
   if (ONLY_IN_FILES.has(word)) return `is no variable: write ${word} in a file (-c)`
-  return `is no variable that Sallyport knows${didYouMean(name, KNOWN)}`
+  // The prefix is no mistake: counted in, it would make any two short words alike.
+  const known = [...KNOWN].filter((each) => each.startsWith(prefix)).map((each) => each.slice(prefix.length))
+  const near = nearest(bare, known) ?? known.find((each) => each.endsWith(`_${bare}`))
+  return `is no variable that Sallyport knows${near === undefined ? '' : ` (did you mean "${prefix}${near}"?)`}`
 }
 
 function emptyVariables(env: Variables): Problem[] {
@@ -197,16 +218,20 @@ function emptyVariables(env: Variables): Problem[] {
 }
 
 /**
- * What Docker's `--env-file` and a list in compose's `environment:` hand on as they stand. Quotes may be meant, in a password; so these are warnings, which are told
- * beside what such a value leads to. PEM loses its quotes anyway.
+ * Quotes, which Docker's `--env-file` and a list in compose's `environment:` hand on as they stand, and blanks at the ends. Both may be meant, in a password; so these are
+ * warnings, which are told beside what such a value leads to. PEM loses both anyway.
  */
 export function quotedVariables(env: Variables): Problem[] {
   return [...BY_VARIABLE, [UPSTREAM_URL, undefined] as const].flatMap(([name, setting]) => {
     const value = setting?.field.kind.pem === undefined ? variable(env, name) : undefined
-    return value !== undefined && /^(["']).*\1$/s.test(value)
-      ? [{ path: name, source: ENVIRONMENT, message: QUOTED }]
-      : []
+    const message = value === undefined ? undefined : oddityOf(value, setting?.shape === 'list')
+    return message === undefined ? [] : [{ path: name, source: ENVIRONMENT, message }]
   })
+}
+
+function oddityOf(value: string, isList: boolean): string | undefined {
+  if (/^(["']).*\1$/s.test(value)) return QUOTED
+  return !isList && value.trim() !== withoutLastBreak(value) ? BLANK : undefined
 }
 
 /** The index of the first listener's default server, as the file has it. */

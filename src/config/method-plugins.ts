@@ -3,7 +3,7 @@ import type * as z from 'zod'
 import type { Problem } from '../errors.ts'
 import { AUTH_METHODS, headerName, methodName } from './auth.ts'
 import { block, field, type Kind, type Located, map, Unfit } from './field.ts'
-import { findFile, type PemReader, pem } from './pem.ts'
+import { namedFile, type PemReader, pem } from './pem.ts'
 import { integer, onOff, positiveDuration, text } from './scalars.ts'
 
 export type PluginAddress =
@@ -86,7 +86,5 @@ export function checkMethodPlugin(plugin: WrittenMethodPlugin): Problem[] {
 /** @throws Unfit where the module's file is not there */
 export function addressOf({ module, url }: WrittenMethodPlugin, pems: PemReader): PluginAddress {
   if (module === undefined) return url as PluginAddress
-  const path = findFile(module, pems, 'plain')
-  if (path === undefined) throw new Unfit('names no readable file')
-  return { kind: 'module', path }
+  return { kind: 'module', path: namedFile(module, pems, 'plain') }
 }

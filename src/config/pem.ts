@@ -124,6 +124,20 @@ export function findFile(
   return undefined
 }
 
+/** The same of a setting that is nothing else than a path. @throws Unfit also where nothing is there; what comes there later is seen by whoever watches the files */
+export function namedFile(
+  written: string,
+  reader: PemReader,
+  kind: 'any' | 'plain' = 'any',
+  largest = LARGEST,
+): string {
+  const file = findFile(written, reader, kind, largest)
+  if (file !== undefined) return file
+  const missing = [...new Set(reader.folders.map((folder) => resolve(folder, written)))]
+  for (const path of missing) reader.files.add(path)
+  throw new Unfit(`names no readable file (looked for ${missing.join(' and ')}); write it there, or mend the path`)
+}
+
 function pemOf(content: Buffer, file: string): string {
   if (content.includes(BEGIN)) return withLineBreaks(content.toString('utf8'))
   const decoded = decodeBase64(content.toString('latin1'))

@@ -1,6 +1,5 @@
 /** From the listeners as written to the listeners as used: one default server each, passphrases read. */
 import { isIP } from 'node:net'
-import { resolve } from 'node:path'
 import type { Problem } from '../errors.ts'
 import type { Slices } from '../slices.ts'
 import { type ListenAddress, listenText } from './addresses.ts'
@@ -10,7 +9,7 @@ import type { Written } from './config.ts'
 import { Unfit } from './field.ts'
 import type { ListenerConfig, WrittenListener } from './listeners.ts'
 import { withNatsTls } from './nats-tls.ts'
-import { findFile } from './pem.ts'
+import { findFile, looksLikePath, namedFile } from './pem.ts'
 import { located, passes, type ResolveContext } from './resolve-context.ts'
 import { Secret } from './secret.ts'
 import { checkServer, type ServerConfig, verifyClientOf, type WrittenServer } from './servers.ts'
@@ -134,11 +133,7 @@ function usersFileOf({ at, authorization }: WrittenServer, context: ResolveConte
   if (written === undefined) return undefined
   const path = `${at}.authorization.users_file`
   try {
-    const file = findFile(written, context.pems, 'plain', authorization.users_file_max_size)
-    if (file !== undefined) return file
-    const missing = [...new Set(context.pems.folders.map((folder) => resolve(folder, written)))]
-    for (const each of missing) context.pems.files.add(each)
-    throw new Unfit(`names no readable file (looked for ${missing.join(' and ')}); write it there, or mend the path`)
+    return namedFile(written, context.pems, 'plain', authorization.users_file_max_size)
   } catch (error) {
     if (!(error instanceof Unfit)) throw error
     context.report({ path, message: error.message })
@@ -150,8 +145,10 @@ function usersFileOf({ at, authorization }: WrittenServer, context: ResolveConte
 function readPasswords(written: string, at: string, context: ResolveContext): Secret[] {
   const path = `${at}.ssl_password_file`
   try {
-    const file = findFile(written, context.pems)
-    if (file === undefined) throw new Unfit('names no readable file')
+    // A passphrase that was put here by mistake must not come back in the message.
+    const isSecret = !looksLikePath(written) && findFile(written, context.pems) === undefined
+    if (isSecret) throw new Unfit('names no readable file')
+    const file = namedFile(written, context.pems)
     const lines = readBounded(file)
       .toString('utf8')
       .split(/\r?\n/)

@@ -5,7 +5,7 @@ import type { CertificateConfig } from './certificates.ts'
 import type { Written } from './config.ts'
 import { EntityIndex } from './entity-index.ts'
 import { Unfit } from './field.ts'
-import { findFile } from './pem.ts'
+import { namedFile } from './pem.ts'
 import {
   checkRegistryRealm,
   checkRegistryRule,
@@ -83,8 +83,7 @@ export function resolveRegistryGate(
 /** docker_auth's file holds more than the acl; nothing else of it is looked at. */
 function readAcl(written: string, path: string, context: ResolveContext): readonly unknown[] | undefined {
   try {
-    const file = findFile(written, context.pems)
-    if (file === undefined) throw new Unfit('names no readable file')
+    const file = namedFile(written, context.pems)
     const content: unknown = parseYaml(readBounded(file).toString('utf8'), file)
     const acl = typeof content === 'object' && content !== null && 'acl' in content ? content.acl : undefined
     if (!Array.isArray(acl)) throw new Unfit(`names ${file}, which holds no list under acl`)

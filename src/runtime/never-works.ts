@@ -26,10 +26,10 @@ function covers({ x509, alternativeNames }: CertificateFacts, name: string): boo
 export function deadAuthorities(authorities: readonly CertificateFacts[], now: number): string[] {
   return authorities.flatMap(({ subject, notBefore, notAfter }) => {
     if (notAfter < now)
-      return [`the authority ${subject} expired on ${iso(notAfter)}: nobody whom it certified is let in; replace it`]
+      return [`the authority ${subject} expired on ${iso(notAfter)}: nobody whom it certified is believed; replace it`]
     if (notBefore > now)
       return [
-        `the authority ${subject} is not valid before ${iso(notBefore)}: until then nobody whom it certified is let in`,
+        `the authority ${subject} is not valid before ${iso(notBefore)}: until then nobody whom it certified is believed`,
       ]
     return []
   })

@@ -256,6 +256,24 @@ test('an unknown variable is refused with the nearest name, but not those that K
 })
 
 test.each([
+  [
+    'SALLYPORT_SSL_CERT',
+    'a.crt',
+    'is no variable that Sallyport knows; SALLYPORT_SSL_CERTIFICATE is what sets it here',
+  ],
+  [
+    'SALLYPORT_UPSTREAM',
+    'http://a',
+    'is no variable that Sallyport knows; SALLYPORT_UPSTREAM_URL is what sets it here',
+  ],
+  ['SALLYPORT_CLIENT_CA_FILE', 'ca.crt', 'is no variable that Sallyport knows; SALLYPORT_SSL_CLIENT_CERTIFICATE is'],
+  ['SALLYPORT_LISTN', '8443', 'is no variable that Sallyport knows (did you mean "SALLYPORT_LISTEN"?)'],
+  [
+    'SECRET_CLIENT_PASSPHRASE',
+    'x',
+    'is no variable that Sallyport knows (did you mean "SECRET_CLIENT_KEY_PASSPHRASE"?)',
+  ],
+  ['SALLYPORT_SSL_PASSWORD_FILE', '/nowhere/p', 'names no readable file (looked for /nowhere/p); write it there'],
   ['SALLYPORT_PORT', '8443', 'is no variable that Sallyport knows; SALLYPORT_LISTEN sets address and port'],
   [
     'SALLYPORT_PROXY_SSL_VERIFY',
@@ -266,6 +284,18 @@ test.each([
   ['SALLYPORT_SSL_PROTOCOLS', 'TLSv1.2 TLSv1.3', 'expected values that are separated by commas'],
 ])('%s=%s is told what to write instead', (name, value, message) => {
   expect(messages({ [name]: value })).toEqual([expect.stringContaining(`environment: ${name}: ${message}`)])
+})
+
+test.each(['SALLYPORT_XY', 'SALLYPORT_FROBNICATE'])('%s is like nothing that there is, whatever its prefix', (name) => {
+  expect(messages({ [name]: 'x' })).toEqual([`environment: ${name}: is no variable that Sallyport knows`])
+})
+
+test('a blank at an end is warned of, but not in lists, of which each value is trimmed, nor in what ends with a line break', () => {
+  const warned = (env: NodeJS.ProcessEnv) => load(env).warnings.map(describeProblem)
+  expect(warned({ SALLYPORT_LISTEN: '127.0.0.1:0 ' })).toEqual([
+    'environment: SALLYPORT_LISTEN: begins or ends with a blank; remove it where it is not meant',
+  ])
+  expect(warned({ SALLYPORT_TRUSTED_IPS: '10.0.0.1, 10.0.0.2 ', SALLYPORT_LISTEN: '127.0.0.1:0\n' })).toEqual([])
 })
 
 test('an empty variable counts as not set, except where that would let everybody in', () => {

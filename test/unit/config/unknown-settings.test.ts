@@ -50,7 +50,8 @@ test.each(nginxWords)("nginx's %s is told as such, in a server or where else it 
 })
 
 test.each(kongWords)("Kong's %s is told as such", (word) => {
-  expect(problems(`${word}: 1`)).toContainEqual(expect.stringContaining(`${word}: is Kong's; `))
+  const tried = [`${word}: 1`, `consumer_groups: [{ name: gold, ${word}: 1 }]`]
+  expect(tried.flatMap(problems)).toContainEqual(expect.stringContaining(`${word}: is Kong's; `))
 })
 
 test.each(wordsOf(NATS_WORDS))("NATS's %s is told as such", (word) => {
