@@ -7,8 +7,22 @@ export interface Sample {
 }
 
 export type MetricType = 'counter' | 'gauge' | 'histogram'
-/** Makes one metric known; `read` is asked at each scrape. */
-export type Register = (name: string, type: MetricType, help: string, read: () => Sample[]) => void
+
+export interface MetricFamily {
+  readonly name: string
+  readonly type: MetricType
+  readonly help: string
+  /** Asked at each scrape; what it gives may be taken a few at a time. */
+  readonly read: () => Iterable<Sample>
+}
+
+/** Makes one metric known. */
+export type Register = (
+  name: MetricFamily['name'],
+  type: MetricType,
+  help: MetricFamily['help'],
+  read: MetricFamily['read'],
+) => void
 
 /** A metric without labels. */
 export function single(value: number | undefined): Sample[] {

@@ -2,20 +2,23 @@
  * All metrics are defined here. Their names begin with `sallyport_`. No label holds a certificate's subject, its serial number, or anything else that
  * a client can choose: each value would make a new series.
  */
-import { collectDefaultMetrics, type Metric, Registry } from 'prom-client'
+import { collectDefaultMetrics, type MetricObjectWithValues, type MetricValue, Registry } from 'prom-client'
 import { type ConnectionMetrics, connectionMetrics } from './connection-metrics.ts'
 import { ERROR_CODES, type ErrorCode } from './errors.ts'
+import { expose } from './exposition.ts'
 import {
   Counts,
   createLevel,
   type FinishedRequest,
   type Level,
+  type MetricFamily,
   type MetricType,
   type Register,
   RouteCounts,
   type Sample,
   single,
 } from './metric-counts.ts'
+import { inSlices } from './slices.ts'
 import { CLIENT_VERIFY_RESULTS, type ClientVerifyResult } from './verify-result.ts'
 
 export interface HandshakeLabels {
@@ -47,12 +50,19 @@ export interface CrlInUse {
   readonly nextUpdate: number
 }
 
+export interface MetricsSnapshot {
+  /** Of Node and the process, as prom-client adds them up. */
+  readonly process: readonly MetricObjectWithValues<MetricValue<string>>[]
+  /** Ours, in the text format. */
+  readonly own: string
+}
+
 export interface Metrics extends ConnectionMetrics {
   readonly contentType: string
   /** Everything in Prometheus's text format. */
   text(): Promise<string>
-  /** Everything as data, to be gathered from several workers (prom-client's AggregatorRegistry). */
-  readonly registry: Registry
+  /** Everything, for gathering from several workers. */
+  snapshot(): Promise<MetricsSnapshot>
 
   handshake(labels: HandshakeLabels): void
   clientVerified(result: ClientVerifyResult): void
@@ -74,18 +84,20 @@ export interface Metrics extends ConnectionMetrics {
 }
 
 /**
- * Values are plain numbers, which prom-client reads at each scrape. Its own counters build a text from their labels on each call, which costs more
- * than the rest of a request's bookkeeping.
+ * Values are plain numbers, which become a text at each scrape. prom-client's counters build a text from their labels on each call, which costs more
+ * than the rest of a request's bookkeeping, and it writes all series in one go, which takes seconds for five thousand routes. It tells of the process only.
  */
 export function createMetrics(): Metrics {
   const registry = new Registry()
   // Samples the event loop 10 times a second; the default of 100 keeps an idle process awake.
   collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: 100 })
-  const register: Register = (name, type, help, read) => registry.registerMetric(scraped(name, type, help, read))
+  const families: MetricFamily[] = []
+  const register: Register = (name, type, help, read) => void families.push({ name, type, help, read })
+  const own = () => inSlices(expose(families))
   return {
-    registry,
     contentType: registry.contentType,
-    text: () => textOf(registry),
+    text: async () => (await textOf(registry)) + (await own()),
+    snapshot: async () => ({ process: await registry.getMetricsAsJSON(), own: await own() }),
     ...handshakeMetrics(register),
     ...requestMetrics(register),
     ...connectionMetrics(register),
@@ -98,16 +110,6 @@ export function createMetrics(): Metrics {
 /** prom-client writes `Nan`, which the format does not know, where the event loop's lag is read twice in a row. */
 export async function textOf(registry: Pick<Registry, 'metrics'>): Promise<string> {
   return (await registry.metrics()).replaceAll(/ Nan$/gm, ' NaN')
-}
-
-/**
- * A metric in the form that prom-client's Registry expects. Over several workers, levels and counters are added up; of dates and successes the
- * smallest counts.
- */
-function scraped(name: string, type: MetricType, help: string, read: () => Sample[]): Metric {
-  const aggregator = /_timestamp_seconds$|_success$/.test(name) ? 'min' : 'sum'
-  const get = async () => ({ name, help, type, aggregator, values: read() })
-  return { name, help, type, aggregator, get, reset() {} } as unknown as Metric
 }
 
 function handshakeMetrics(register: Register): Pick<Metrics, 'handshake' | 'clientVerified'> {
@@ -137,7 +139,9 @@ function requestMetrics(register: Register): Pick<Metrics, 'route' | 'unrouted' 
     return counts
   }
   const perRoute = (name: string, type: MetricType, help: string, read: (counts: RouteCounts) => Sample[]): void =>
-    register(name, type, help, () => [...routes.values()].flatMap((services) => [...services.values()].flatMap(read)))
+    register(name, type, help, function* () {
+      for (const services of routes.values()) for (const counts of services.values()) yield* read(counts)
+    })
 
   perRoute('sallyport_http_requests_total', 'counter', 'Requests, by the status in the access log.', (counts) =>
     counts.requests(),

@@ -64,8 +64,8 @@ export class Server {
   }
 
   /** Everything that was counted, for the supervisor of several workers. */
-  snapshot(): ReturnType<Metrics['registry']['getMetricsAsJSON']> {
-    return this.#metrics.registry.getMetricsAsJSON()
+  snapshot(): ReturnType<Metrics['snapshot']> {
+    return this.#metrics.snapshot()
   }
 
   /** @throws ConfigError with all problems; Error where an address cannot be listened on */

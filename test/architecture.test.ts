@@ -20,7 +20,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'metric-counts': [],
   'verify-result': [],
   'connection-metrics': ['metric-counts'],
-  metrics: ['connection-metrics', 'errors', 'metric-counts', 'verify-result'],
+  metrics: ['connection-metrics', 'errors', 'exposition', 'metric-counts', 'slices', 'verify-result'],
+  exposition: ['metric-counts', 'slices'],
   'listener-handler': ['access-log', 'gateway', 'listener', 'log', 'metrics', 'refuse', 'verify-result'],
   recorder: ['access-log', 'metrics'],
   'bounded-request': [],
@@ -104,6 +105,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   ],
   workers: [
     'server',
+    'exposition',
+    'slices',
     'runtime',
     'config',
     'admin',

@@ -116,10 +116,11 @@ function send(response: ServerResponse, status: number, body: object): void {
   sendText(response, status, 'application/json', `${JSON.stringify(body)}\n`)
 }
 
-function sendText(response: ServerResponse, status: number, type: string, body: string): void {
+function sendText(response: ServerResponse, status: number, type: string, text: string): void {
+  const body = Buffer.from(text)
   response.writeHead(status, {
     'Content-Type': type,
-    'Content-Length': Buffer.byteLength(body),
+    'Content-Length': body.length,
     'Cache-Control': 'no-store',
     'X-Content-Type-Options': 'nosniff',
     // Of itself node:http says so behind the last request of a connection, and leaves it open.

@@ -2,8 +2,8 @@
 import type { AddressInfo } from 'node:net'
 import type { LoadOptions } from '../config/index.ts'
 import type { Problem } from '../errors.ts'
+import type { MetricsSnapshot } from '../metrics.ts'
 import type { Store } from '../types.ts'
-import type { Snapshot } from './gathered-metrics.ts'
 
 /** What a worker needs to read the same configuration as the supervisor. Secrets are sent this way, never in the worker's environment. */
 export interface WorkerLoad {
@@ -75,7 +75,7 @@ export type FromWorker =
   | { readonly kind: 'started'; readonly addresses: readonly AddressInfo[] }
   | { readonly kind: 'refused'; readonly problems: readonly Problem[] }
   | { readonly kind: 'reloaded'; readonly id: number; readonly accepted: boolean }
-  | { readonly kind: 'metrics'; readonly id: number; readonly metrics: Snapshot }
+  | { readonly kind: 'metrics'; readonly id: number; readonly metrics: MetricsSnapshot }
   /** The worker has drained and waits for `exit`. */
-  | { readonly kind: 'ended'; readonly finished: boolean; readonly metrics: Snapshot }
+  | { readonly kind: 'ended'; readonly finished: boolean; readonly metrics: MetricsSnapshot }
   | { readonly kind: 'gone' }

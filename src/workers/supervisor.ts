@@ -10,10 +10,11 @@ import { ConfigError } from '../errors.ts'
 import { FileWatch } from '../file-watch.ts'
 import { collectSoon } from '../garbage.ts'
 import type { Log } from '../log.ts'
+import type { MetricsSnapshot } from '../metrics.ts'
 import { watchOpenFiles } from '../open-files-watch.ts'
 import { Turns } from '../turns.ts'
 import { CommonKnowledge } from './common-knowledge.ts'
-import { GatheredMetrics, type Snapshot } from './gathered-metrics.ts'
+import { GatheredMetrics, NO_METRICS } from './gathered-metrics.ts'
 import type { FromWorker, ToWorker } from './messages.ts'
 import { send } from './send.ts'
 
@@ -32,7 +33,7 @@ interface Member {
   leaving: boolean
   finished: boolean
   /** Its counts when it was last asked. */
-  metrics: Snapshot
+  metrics: MetricsSnapshot
 }
 
 /** How long a worker may take to answer before it is passed over, in milliseconds: one that hangs must not hold up a reload. */
@@ -182,7 +183,7 @@ export class Supervisor {
       addresses: [],
       leaving: false,
       finished: false,
-      metrics: [],
+      metrics: NO_METRICS,
     }
     this.#relay(worker)
     const started = new Promise<void>((resolve, reject) => {
@@ -266,7 +267,7 @@ export class Supervisor {
     })
   }
 
-  async #snapshots(): Promise<readonly Snapshot[]> {
+  async #snapshots(): Promise<readonly MetricsSnapshot[]> {
     const members = [...this.#members]
     await Promise.all(
       members.map(async (member) => {

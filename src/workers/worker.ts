@@ -7,6 +7,7 @@ import { createLog } from '../log.ts'
 import { FetchedStatements } from '../runtime/fetched-statements.ts'
 import { Server } from '../server.ts'
 import { readCertificate } from '../tls-cert-utils/certificate.ts'
+import { NO_METRICS } from './gathered-metrics.ts'
 import type { FromWorker, ToWorker } from './messages.ts'
 import { SupervisorStore } from './supervisor-store.ts'
 
@@ -29,7 +30,7 @@ export function serveAsWorker(): void {
     if (stopping) return
     stopping = true
     const finished = (await server?.stop()) ?? true
-    const metrics = (await server?.snapshot()) ?? []
+    const metrics = (await server?.snapshot()) ?? NO_METRICS
     process.exitCode = finished ? 0 : 1
     say({ kind: 'ended', finished, metrics })
   }

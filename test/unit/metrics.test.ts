@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals'
-import { AggregatorRegistry } from 'prom-client'
+import { addUp } from '../../src/exposition.ts'
 import { createMetrics, type Metrics } from '../../src/metrics.ts'
+import { atOnce } from '../../src/slices.ts'
 import { verifyResult } from '../../src/verify-result.ts'
 
 const FINISHED = { status: 200, duration: 4, upstreamTime: 2, attempts: 1, bytesReceived: 10, bytesSent: 100 }
@@ -155,8 +156,7 @@ describe('metrics', () => {
     for (const metrics of [one, two]) metrics.route('r', 's').finished(FINISHED)
     one.reloaded(true)
     two.reloaded(false)
-    const gathered = [await one.registry.getMetricsAsJSON(), await two.registry.getMetricsAsJSON()]
-    const text = await AggregatorRegistry.aggregate(gathered as unknown as object[]).metrics()
+    const text = atOnce(addUp([(await one.snapshot()).own, (await two.snapshot()).own]))
     expect(text).toContain('sallyport_http_requests_total{route="r",service="s",code="200"} 2')
     expect(text).toContain('sallyport_http_request_duration_seconds_count{route="r",service="s"} 2')
     expect(text).toContain('sallyport_config_reload_success 0')

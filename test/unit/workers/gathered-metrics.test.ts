@@ -1,14 +1,14 @@
 import { expect, test } from '@jest/globals'
-import { createMetrics } from '../../../src/metrics.ts'
-import { GatheredMetrics, type Snapshot } from '../../../src/workers/gathered-metrics.ts'
+import { createMetrics, type MetricsSnapshot } from '../../../src/metrics.ts'
+import { GatheredMetrics } from '../../../src/workers/gathered-metrics.ts'
 
 /** What a worker tells that has refused so many requests, with a certificate that ends then. */
-async function snapshot(refusals: number, notAfter: number): Promise<Snapshot> {
+async function snapshot(refusals: number, notAfter: number): Promise<MetricsSnapshot> {
   const metrics = createMetrics()
   for (let i = 0; i < refusals; i++) metrics.refused('GW_FORBIDDEN')
   metrics.certificates([{ role: 'server', name: 'front', notAfter, subjects: [], issuer: undefined }])
   metrics.connectionsOpen.increment()
-  return metrics.registry.getMetricsAsJSON()
+  return metrics.snapshot()
 }
 
 /** @param start of the series: its name, with all labels or none */
@@ -34,5 +34,11 @@ test('what an ended worker had counted stays counted, but not its levels and dat
   expect(sampleOf(await gathered.text(), 'sallyport_connections_open')).toBe(1)
   expect(sampleOf(await gathered.text(), 'sallyport_certificate_not_after_timestamp_seconds')).toBe(9)
   workers = []
+  expect(sampleOf(await gathered.text(), 'sallyport_refusals_total{code="GW_FORBIDDEN"}')).toBe(4)
+})
+
+test('of workers that end together none is forgotten', async () => {
+  const gathered = new GatheredMetrics(async () => [])
+  await Promise.all([gathered.keep(await snapshot(3, 5000)), gathered.keep(await snapshot(1, 5000))])
   expect(sampleOf(await gathered.text(), 'sallyport_refusals_total{code="GW_FORBIDDEN"}')).toBe(4)
 })
