@@ -68,13 +68,13 @@ function print(name: string, { config, materials, warnings }: Runtime): void {
   process.stdout.write(`${[...new Set(lines)].join('\n')}\n`)
 }
 
-/** Of more targets, nobody wants to read all. */
+/** How many targets of a service are printed. */
 const MOST_TARGETS = 3
 
 function destinationOf({ builtin, protocol, path = '', upstream, targets }: ServiceConfig): string {
   if (builtin !== undefined) return `the gateway's own ${builtin}`
   const names = targets.slice(0, MOST_TARGETS).map(({ name }) => name)
-  // nginx's form of a path behind a socket's.
+  // nginx's form of a path after a socket's path.
   if (!upstream) return `${protocol}://${names.join()}${path && targets[0]?.socket ? ':' : ''}${path}`
   const more = targets.length - names.length
   if (more > 0) names.push(`${more} more`)

@@ -16,7 +16,7 @@ export interface CheckResult {
 export interface CheckFinding {
   /** As `verify_code` in the log. */
   readonly code: string
-  /** The certificate that it is about; undefined where it is about all of them. */
+  /** The subject of the certificate in question; undefined where it concerns all of them. */
   readonly subject: string | undefined
   readonly reason: string
   readonly remedy: string
@@ -62,7 +62,7 @@ export function checksOf(
     const found = findings.filter((finding) => finding.check === check)
     const skipped =
       (check === 'revocation' && (!server.ssl_crl || server.revocation_check_mode === 'SKIP')) ||
-      // Nothing stands above it whose key could have signed it.
+      // There is no issuer whose key could have signed it.
       (check === 'signatures' && chain.length === 1)
     return resultOf(
       check,

@@ -1,4 +1,4 @@
-/** What keeps a command from its work and is no defect of ours: shown as one sentence without a stack, exit status 1. */
+/** A failure of a command that is no defect of ours: shown as one sentence without a stack, with exit status 1. */
 export class CommandError extends Error {
   constructor(message: string) {
     super(message)
@@ -6,7 +6,7 @@ export class CommandError extends Error {
   }
 }
 
-/** An action of the command line that ends with a sentence where it ends with a {@link CommandError}. */
+/** Wraps an action of the command line so that it ends with a sentence where it throws a {@link CommandError}. */
 export function reporting<A extends unknown[]>(
   command: string,
   action: (...given: A) => Promise<void>,
@@ -22,7 +22,7 @@ export function reporting<A extends unknown[]>(
   }
 }
 
-/** Why the system refused a file or folder, as `is no folder (ENOTDIR)`. */
+/** Describes why the system refused a file or folder, as `is no folder (ENOTDIR)`. */
 export function fileTrouble(error: unknown): string {
   if (!(error instanceof Error) || !('code' in error)) throw error
   const code = String(error.code)

@@ -1,6 +1,6 @@
 import { type Command, InvalidArgumentError } from 'commander'
 
-/** `-c FILE`; who forgets the -c is told of it. */
+/** Adds `-c FILE`, with a hint for those who forget the -c. */
 export function withConfigOption(command: Command): Command {
   const name = command.name()
   return command
@@ -14,7 +14,7 @@ export function withConfigOption(command: Command): Command {
     )
 }
 
-/** `-c "$FILE"` with a variable that is not set must not start what stands in another file. */
+/** Refuses an empty name: `-c "$FILE"` with an unset variable must not start with another file. */
 function nameOfFile(written: string): string {
   if (written === '') throw new InvalidArgumentError('It is empty; name a file, or leave the option out.')
   return written

@@ -1,4 +1,4 @@
-/** The whole decision on one request, phase by phase, by the gateway's own parts: plain data, for `inspect` to print. */
+/** The whole decision on one request, phase by phase, made by the gateway's own parts: plain data for `inspect` to print. */
 import { type LoadedConfig, listenText, type ServerConfig } from '../config/index.ts'
 import { GatewayError } from '../errors.ts'
 import { verificationText } from '../identity/fields.ts'
@@ -24,9 +24,9 @@ export interface Decision {
   readonly service: string | undefined
   /** Each mapping rule of the server, in order. */
   readonly rules: readonly Trial[]
-  /** Of many rules not all are told. */
+  /** How many rules are left out where there are many. */
   readonly rules_left_out: number
-  /** What the server's mappers, plugins among them, make of a verified certificate. */
+  /** The result of the server's mappers, plugins included, for a verified certificate. */
   readonly mapping: string | undefined
   readonly user: Pick<User, 'id' | 'name' | 'groups'> | undefined
   /** The methods that agreed on the user. */
@@ -35,11 +35,11 @@ export interface Decision {
   readonly decided_by: string | undefined
   /** Undefined where the request goes to the service. */
   readonly refusal: { readonly status: number; readonly code: string; readonly detail: string } | undefined
-  /** What the backend would get. */
+  /** The headers that the backend would get. */
   readonly headers: readonly (readonly [name: string, value: string])[]
 }
 
-/** A list that nobody reads to its end. */
+/** Nobody reads a longer list to its end. */
 const MOST_RULES = 200
 
 /** @throws ConfigError where the gateway would not start */
@@ -48,9 +48,9 @@ export async function decideOn(
   sent: VerifyOptions['sent'] | undefined,
   loaded: LoadedConfig,
 ): Promise<Decision> {
-  // It is never committed: nothing listens, and nothing of it is in use.
+  // It is never committed: nothing listens, and nothing of it is put in use.
   const runtime = buildRuntime(forgetful(loaded), createLasting(createLog({ level: 'silent' }), createMetrics()))
-  // The threads that check passwords keep no process alive, and here nothing else does.
+  // The threads that check passwords do not keep the process alive, and nothing else does here.
   const alive = setInterval(() => {}, 60_000)
   try {
     await runtime.ready()
@@ -61,7 +61,10 @@ export async function decideOn(
   }
 }
 
-/** With a memory of its own: a code that is tried here shall not be used up, nor a user locked out, where a running gateway remembers such things. */
+/**
+ * Gives the configuration a store of its own: a code that is tried here must not be used up, nor a user locked out, at a running gateway with the
+ * same store.
+ */
 function forgetful(loaded: LoadedConfig): LoadedConfig {
   if (!loaded.config) return loaded
   const { redis_url: _shared, ...store } = loaded.config.store
@@ -106,7 +109,7 @@ interface Surroundings {
   readonly connection: Connection
 }
 
-/** Follows gateway.ts, and notes how far the request comes. */
+/** Follows gateway.ts and records how far the request gets. */
 class Walk {
   readonly #question: Question
   readonly #at: Surroundings
@@ -168,7 +171,7 @@ class Walk {
     return { user, methods: ['--user'], credential: undefined, expiresAt: Number.POSITIVE_INFINITY }
   }
 
-  /** What was given on the command line may be a secret that this route hides from nobody. */
+  /** A value from the command line may be a secret that this route does not hide. */
   #withoutSecret([name, value]: readonly [string, string]): readonly [string, string] {
     const isGiven = this.#question.headers.some(([own]) => own.toLowerCase() === name.toLowerCase())
     return isGiven ? [name, '(as sent)'] : [name, value]
@@ -183,7 +186,7 @@ function userOf({ user, methods }: Identity): Pick<Decision, 'user' | 'methods'>
   return { user: user && { id: user.id, name: user.name, groups: user.groups }, methods }
 }
 
-/** Only of a verified certificate is anybody asked whose it is. */
+/** Only a verified certificate is mapped to a user. */
 function trialsOf({ mapper }: VirtualServer, connection: Connection): Trial[] {
   const { certificate, verification } = connection
   if (!certificate || verification.result !== 'SUCCESS') return []
@@ -202,7 +205,7 @@ async function mappingOf({ mapper }: VirtualServer, connection: Connection): Pro
   }
 }
 
-/** The one on the port of the URL, else the first that has a server of that name, else the first. */
+/** The listener on the port of the URL, else the first with a server of that name, else the first. */
 function listenerFor(question: Question, { listeners }: Runtime): ListenerRuntime {
   const port = Number(question.url.port || 443)
   const names = (listener: ListenerRuntime) => listener.config.servers.flatMap((server) => server.server_names)

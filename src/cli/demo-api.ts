@@ -12,8 +12,8 @@ export interface DemoApi {
 }
 
 /**
- * An API as it should stand behind a gateway: it takes no connection without a certificate of its authority, and believes the identity
- * headers of nobody but the gateway. Another certificate of the same authority is not enough: whoever holds one could say anything.
+ * An API as it should be behind a gateway: it accepts no connection without a certificate of its authority, and believes identity headers only from
+ * the gateway. Another certificate of the same authority is not enough: whoever holds one could claim anything.
  * @param folder of the development certificates
  */
 export async function startDemoApi(folder: string): Promise<DemoApi> {

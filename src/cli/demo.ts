@@ -47,7 +47,7 @@ async function demo(): Promise<void> {
 
 const READ: ReadonlySet<string> = new Set(['SALLYPORT_LISTEN', 'SALLYPORT_ADMIN_LISTEN'])
 
-/** Of the user's environment only the addresses count: the demo must not send somebody's real key to a toy. */
+/** Only addresses are taken from the user's environment: the demo must not send a real key to a toy. */
 function environment(apiUrl: string): NodeJS.ProcessEnv {
   const { SALLYPORT_LISTEN, SALLYPORT_ADMIN_LISTEN = '127.0.0.1:0', NODE_TLS_REJECT_UNAUTHORIZED } = process.env
   return {

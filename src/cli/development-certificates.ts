@@ -57,7 +57,7 @@ const SET: Readonly<Record<string, Wanted>> = {
   },
 }
 
-/** Node's `recursive` never ends where mkdir says ENOENT of a folder whose parent is there, as in /proc: it makes the parent again. */
+/** Not Node's `recursive`: it never ends where mkdir reports ENOENT although the parent exists, as in /proc. */
 function makeFolder(folder: string): void {
   const missing: string[] = []
   for (let path = resolve(folder); !existsSync(path); path = dirname(path)) missing.unshift(path)
@@ -65,8 +65,8 @@ function makeFolder(folder: string): void {
 }
 
 /**
- * Makes what is missing of a development set in `folder`, which is made if need be; what is there stays as it is.
- * @throws {CommandError} where what is there cannot be built upon; the system's error where the folder cannot be written
+ * Makes the missing files of a development set in `folder`, and the folder if need be. Existing files stay as they are.
+ * @throws {CommandError} where the existing files cannot be used; the system's error where the folder cannot be written
  */
 export async function makeDevelopmentCertificates(
   folder: string,
@@ -111,7 +111,7 @@ async function theAuthority(store: Store, days: number): Promise<Authority> {
   }
 }
 
-/** The folder: writes what is not there, and tells what it has. */
+/** Writes missing files into the folder, and reports what it has. */
 class Store {
   readonly files: DevelopmentFile[] = []
   readonly #folder: string
@@ -169,7 +169,7 @@ class Store {
     return existsSync(this.path(name))
   }
 
-  /** `wx` neither overwrites nor follows a link that somebody left there. */
+  /** `wx` neither overwrites a file nor follows a link that somebody has put there. */
   #write(name: string, content: string, mode: number): void {
     if (this.#force) rmSync(this.path(name), { force: true })
     writeFileSync(this.path(name), content, { flag: 'wx', mode })

@@ -5,7 +5,7 @@ import { type Command, InvalidArgumentError } from 'commander'
 import { ALGORITHMS, type Algorithm, hashPassword } from '../auth/passwords/hash.ts'
 import { CommandError, reporting } from './command-error.ts'
 
-/** More is no password, but a file that was sent here by mistake. */
+/** Anything longer is no password but a file that was sent by mistake. */
 const LONGEST = 1024
 
 export function addHash(program: Command): void {
@@ -47,7 +47,7 @@ async function readPassword(input: NodeJS.ReadStream): Promise<string> {
 }
 
 async function askTwice(input: ReadStream): Promise<string> {
-  // Before the question: whoever types fast would see what he types.
+  // Set before the question is printed: otherwise a fast typist would see the first characters.
   input.setRawMode(true)
   try {
     const first = await askHidden(input, 'Password: ')
@@ -59,7 +59,7 @@ async function askTwice(input: ReadStream): Promise<string> {
   }
 }
 
-/** One line from a terminal that shows nothing of it. */
+/** Reads one line from a terminal without showing it. */
 async function askHidden(input: ReadStream, question: string): Promise<string> {
   process.stderr.write(question)
   let typed = ''

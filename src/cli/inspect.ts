@@ -73,7 +73,7 @@ Examples:
   sallyport inspect --user 'robot$ci' --for 'repository:team/app:push'
   sallyport inspect --user ada --for 'repository:team/app:push' --tag v1.2 --address 192.0.2.1`
 
-/** Certificates are small; whatever is larger is something else. */
+/** Certificates are small; anything larger is something else. */
 const LARGEST = 1024 * 1024
 
 async function inspect(file: string | undefined, options: InspectOptions): Promise<void> {

@@ -1,4 +1,4 @@
-/** What the gateway would make of a client's certificates: plain data, for `inspect` to print as text or JSON. */
+/** How the gateway would judge a client's certificates: plain data for `inspect` to print as text or JSON. */
 import { type Config, type LoadedConfig, listenText, type ServerConfig } from '../config/index.ts'
 import { ConfigError, GatewayError } from '../errors.ts'
 import { verificationText } from '../identity/fields.ts'
@@ -53,7 +53,7 @@ export interface ServerJudgement {
   readonly verified: string
   /** Everything that is wrong, as sentences; the last one is the reason. */
   readonly findings: readonly string[]
-  /** By what the server judges, and each check; undefined and empty where it asks for no certificate. */
+  /** The policy of the server, and each check; undefined and empty where it asks for no certificate. */
   readonly policy: JudgingPolicy | undefined
   readonly checks: readonly CheckResult[]
   /** Subjects, as far as the chain was found: the client's first. Empty where no certificate is asked for. */
@@ -107,7 +107,10 @@ export function judgeByServers(
   })
 }
 
-/** The connection that the client would have with each server. @throws {ConfigError} where an authority or a list cannot be read */
+/**
+ * The connection that the client would get with each server.
+ * @throws {ConfigError} where an authority or a list cannot be read
+ */
 export function connectionsTo(config: Config, sent: VerifyOptions['sent'], locate: LoadedConfig['locate']) {
   const materials = new Materials(locate)
   const connections = config.listeners.flatMap(({ listen, servers }) =>
@@ -136,7 +139,7 @@ export function verdictOf(
   return { ...verdict, unmet, trust }
 }
 
-/** As OpenSSL does, or as we do in its place below an authority that it does not know, since that is not announced. */
+/** Judges as OpenSSL does, or as we do in its place below an authority that OpenSSL does not know because it is not announced. */
 function judge(
   options: Pick<VerifyOptions, 'sent' | 'revocation' | 'depth'>,
   { certificates: trusted, partialChain, unannouncedPems }: ClientTrust,
@@ -147,7 +150,7 @@ function judge(
   return verifyStrictly({ ...options, trusted, partialChain })
 }
 
-/** What OpenSSL would find, and what the server demands besides. */
+/** OpenSSL's verdict, and the server's further demands. */
 interface Verdict extends ChainVerdict {
   readonly unmet: readonly Failure[]
   readonly trust: ClientTrust
@@ -221,7 +224,7 @@ export function pairs(flat: readonly string[]): (readonly [string, string])[] {
   return flat.flatMap((name, i) => (i % 2 === 0 ? [[name, flat[i + 1] ?? ''] as const] : []))
 }
 
-/** What an extension says; undefined where it is absent or cannot be read. */
+/** The content of an extension; undefined where it is absent or unreadable. */
 function extensionOf<T>(certificate: CertificateFacts, oid: string, read: (value: Buffer) => T): T | undefined {
   try {
     const value = readExtensions(certificate.raw).find((extension) => extension.oid === oid)?.value

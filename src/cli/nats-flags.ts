@@ -10,7 +10,7 @@ export interface NatsFlags {
   readonly tlsverify: boolean
 }
 
-/** In the words of NATS: with any of its flags, certificate and key must be given by flags too. */
+/** As in NATS: with any of these flags, certificate and key must be given by flags too. */
 export function checkNatsFlags({ tls, tlscert, tlskey, tlscacert, tlsverify }: NatsFlags): Problem[] {
   if (typeof tls === 'string' && tls !== 'true') return [NO_PLAIN]
   if (tls === undefined && tlscert === undefined && tlskey === undefined && tlscacert === undefined && !tlsverify)

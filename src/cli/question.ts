@@ -1,4 +1,4 @@
-/** A request that somebody asks `inspect` about. */
+/** The request that `inspect` is asked about. */
 import { isIP, Socket } from 'node:net'
 import { Readable } from 'node:stream'
 import type { HttpRequest } from '../http-messages.ts'
@@ -9,7 +9,7 @@ export interface Question {
   readonly url: URL
   /** Name and value of each header that the client sends besides Host. */
   readonly headers: readonly (readonly [name: string, value: string])[]
-  /** Whose credentials are taken to be good, whatever the route asks for. */
+  /** The user whose credentials are assumed to be valid, whatever the route asks for. */
   readonly user: string | undefined
   /** Where the client comes from. */
   readonly address: string | undefined
@@ -42,7 +42,7 @@ export function hostOf({ url }: Question): string {
   return url.hostname.toLowerCase().replace(/\.$/, '')
 }
 
-/** As a client writes it that sends nothing but what it must, and what was given. */
+/** The request of a client that sends only what it must, and what was given. */
 export function requestOf({ method, url, headers }: Question): HttpRequest {
   const { host } = url
   return {
@@ -52,7 +52,7 @@ export function requestOf({ method, url, headers }: Question): HttpRequest {
     httpVersion: '1.1',
     httpVersionMajor: 1,
     httpVersionMinor: 1,
-    // Connected to nobody: parts of the gateway remember by it whose request it carries.
+    // Not connected: parts of the gateway use it to remember whose request it carries.
     socket: new Socket(),
     complete: true,
     wholeBody: undefined,

@@ -90,7 +90,7 @@ auth:
 
 const IN_CONTAINER = '/opt/certs/bundle.pem'
 
-/** JSON is YAML; plain where it can be. */
+/** As plain YAML where possible, else as JSON, which is YAML too. */
 function yaml(text: string): string {
   return /^[\w/][\w./:@-]*$/.test(text) && !/:$|: |^\d+$/.test(text) ? text : JSON.stringify(text)
 }
@@ -137,7 +137,7 @@ function chosen(asked: string | undefined, known: readonly string[], what: 'real
   return only
 }
 
-/** Each certificate once; the registry believes chains that lead to any of them. */
+/** Each certificate once: the registry trusts chains to any of them. */
 function bundleOf(pems: readonly string[]): string {
   return [...new Set(pems.flatMap((text) => readCertificates(text).map(({ pem }) => pem)))].join('')
 }

@@ -1,4 +1,4 @@
-/** Which rule of a registry realm grants or refuses what, for a certificate or a user. */
+/** Shows which rule of a registry realm grants or denies what, for a certificate or a user. */
 import { isIP } from 'node:net'
 import type { Config, LoadedConfig, RegistryRealmConfig } from '../config/index.ts'
 import { ConfigError, describeProblem, GatewayError } from '../errors.ts'
@@ -22,16 +22,16 @@ export interface RegistryRights {
   readonly server: string | undefined
   readonly user: string | undefined
   readonly groups: readonly string[]
-  /** How the certificate came to its user, or why it has none. */
+  /** How the certificate was mapped to its user, or why it has none. */
   readonly found_by: string | undefined
   readonly actions: readonly Reason[]
 }
 
-/** What rights may know of a request besides who asks for what. */
+/** What rights may depend on besides who asks for what. */
 export interface Circumstances {
-  /** Undefined: a token is asked for, which cannot say a tag. */
+  /** Undefined for a token, which cannot name a tag. */
   readonly tag: string | undefined
-  /** Where the caller calls from; undefined: from nowhere that a rule could name. */
+  /** The caller's address; undefined for one that no rule could name. */
   readonly address: string | undefined
 }
 
@@ -87,7 +87,7 @@ function named(name: string, realm: RegistryRealmConfig, users: Users): Candidat
   if (!robot && users.isDisabled(name))
     throw new CommandError(`${name} is not enabled, so that nothing lets this user in`)
   const user = robot ? robotOf(robot).user : users.byName(name)
-  // Names that only certificates or plugins bring have their rights too; their groups are not known here.
+  // Users whom only certificates or plugins name have rights too; their groups are not known here.
   const unlisted = Object.freeze({ id: name, name, groups: Object.freeze([]), customId: undefined })
   const found_by = user ? undefined : 'neither a consumer nor a robot of this realm: judged without groups'
   return { server: undefined, user: user ?? unlisted, found_by, connection: undefined }

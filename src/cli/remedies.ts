@@ -1,4 +1,4 @@
-/** What to do about a certificate that is refused: the sentences behind "mend" of `inspect`. */
+/** How to mend a certificate that is refused: the sentences behind "mend" of `inspect`. */
 import type { CertificateFacts } from '../tls-cert-utils/certificate.ts'
 import type { ChainVerdict, Finding } from '../tls-cert-utils/verify.ts'
 
@@ -52,7 +52,7 @@ const REMEDIES: Readonly<Record<string, Remedy>> = {
     `the list is not signed by ${issuer}; get it anew from the authority`,
 }
 
-/** Where OpenSSL has one code for several things. */
+/** For checks that share one code in OpenSSL. */
 const BY_CHECK: Readonly<Partial<Record<Finding['check'], string>>> = {
   strength: 'have it issued with ECDSA (P-256, by its name) or RSA of 2048 bits and more, and signed with SHA-256',
   extensions: 'have it issued without that extension, or with one that is not critical',

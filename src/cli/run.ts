@@ -37,7 +37,7 @@ export function addRun(program: Command): void {
       if (problems.length > 0) fail(problems)
       else {
         const running = await run({ file, env: process.env, overrides: { ...authnOpt, ...natsOverrides(tls) } })
-        // What a start had begun, as a connection to a store, keeps no process that serves nobody.
+        // A failed start may leave something open, such as a connection to a store; that must not keep a process alive that serves nobody.
         if (!running) process.exit()
       }
     })
@@ -67,8 +67,8 @@ Examples:
   SALLYPORT_SSL_CLIENT_CERTIFICATE=ca.crt SALLYPORT_SSL_VERIFY_CLIENT=on sallyport run`
 
 /**
- * What a stream keeps before it reads no further, while nobody takes it. Node's 64 KiB are 64 Ki pieces where a client sends byte by byte, each of which takes more than a
- * hundred bytes. As much as one TLS record holds.
+ * How much a stream buffers before it stops reading. Node's 64 KiB can be 64 Ki pieces where a client sends byte by byte, each of which takes more
+ * than a hundred bytes. This is the size of a TLS record.
  */
 const STREAM_BYTES = 16 * 1024
 
@@ -88,7 +88,7 @@ const STOPS = ['SIGTERM', 'SIGINT', 'SIGQUIT'] as const
 export type Running = Pick<Server, 'addresses' | 'reload' | 'stop'>
 
 /**
- * Starts a gateway for as long as the process lives. What keeps it from starting is printed and the exit status is 1.
+ * Starts a gateway that runs as long as the process. Where it cannot start, the reasons are printed and the exit status is 1.
  * @returns what runs, or undefined where it did not start
  */
 export async function run(load: LoadOptions): Promise<Running | undefined> {
@@ -126,30 +126,30 @@ interface Commanded {
   readonly log: Log
 }
 
-/** nginx's signals. They may come while the gateway still starts, and would end it if nobody listened. */
+/** Handles nginx's signals. They may come while the gateway is still starting, and would end it without a listener. */
 function obeySignals({ starting, server, supervisor, log }: Commanded): void {
   const onceStarted = (act: () => unknown) => () => void starting.then(act, () => {})
   process.on(
     'SIGHUP',
     onceStarted(() => server.reload('SIGHUP')),
   )
-  // One process alone has nobody to take its place; ignoring the signal beats ending by it.
+  // A single process has no replacement; ignoring the signal is better than ending.
   process.on(
     'SIGUSR2',
     onceStarted(() => supervisor?.replaceAll()),
   )
-  // Whoever rotates nginx's logs sends it. Node would open its debugger, and with it our keys, to everybody on this machine.
+  // Scripts that rotate nginx's logs send it. Without a listener, Node would open its debugger, and with it our keys, to everybody on this machine.
   process.on('SIGUSR1', () =>
     log.info({}, 'SIGUSR1: there is no log file to open anew, the log goes to standard output'),
   )
 }
 
-/** A drain needs a gateway that has started: before, they end it as they would any program. */
+/** Drains on these signals. That needs a gateway that has started; before, they end it like any other program. */
 function stopBySignals(server: Running): void {
   let stopping = false
   for (const signal of STOPS) {
     process.on(signal, () => {
-      // A second signal is somebody who does not want to wait.
+      // A second signal means that somebody does not want to wait.
       if (stopping) process.exit(1)
       stopping = true
       void server.stop().then((finished) => process.exit(finished ? 0 : 1))
@@ -161,7 +161,7 @@ function fail(problems: readonly Problem[], warnings: readonly Problem[] = []): 
   const count = problems.length === 1 ? 'one problem' : `${problems.length} problems`
   process.stderr.write(`sallyport cannot start: ${count}\n`)
   for (const problem of problems) process.stderr.write(`  ${describeProblem(problem)}\n`)
-  // One of them may be why: whoever moves from Kong has written there what is missing here.
+  // A warning may explain it: someone who comes from Kong may have set there what is missing here.
   for (const warning of warnings) process.stderr.write(`  warning: ${describeProblem(warning)}\n`)
   process.exitCode = 1
   return undefined

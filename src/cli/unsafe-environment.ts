@@ -1,6 +1,6 @@
 import type { Problem } from '../errors.ts'
 
-/** What of the environment would change Node's behaviour behind the configuration's back. */
+/** Finds variables that would change Node's behaviour behind the configuration's back. */
 export function unsafeEnvironment(env: NodeJS.ProcessEnv): readonly Problem[] {
   if (env.NODE_TLS_REJECT_UNAUTHORIZED !== '0') return []
   return [

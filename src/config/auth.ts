@@ -1,4 +1,4 @@
-/** The methods by which callers say who they are. Their names, and much of their meaning, are Keystone's. */
+/** The methods by which callers identify themselves. Their names, and much of their meaning, are Keystone's. */
 import type * as z from 'zod'
 import type { Problem } from '../errors.ts'
 import { networkOrUnix } from './addresses.ts'
@@ -19,7 +19,7 @@ export const AUTH_METHODS = [
   'token',
 ] as const
 
-/** The ones that add to a user whom another method must have found before. */
+/** Methods that only confirm a user whom another method has found. */
 const SECOND_STEPS: readonly string[] = ['totp']
 
 export const methodName = matching(/^[A-Za-z][\w-]{0,63}$/, 'the name of a method')
@@ -143,7 +143,7 @@ export function checkAuth(
   return problems
 }
 
-/** What a service or a route asks of its callers. */
+/** The demands of a service or a route on its callers. */
 export interface Demands {
   readonly at: string
   readonly rules?: readonly (readonly string[])[] | undefined

@@ -1,16 +1,25 @@
-/** Reads files that a configuration names. Whoever may change one of them must not stop or exhaust a gateway that serves: both bytes and time are bounded. */
+/**
+ * Reads files that a configuration names. Whoever may change one of them must not be able to stop or exhaust a running gateway, so bytes and time are
+ * bounded.
+ */
 import { closeSync, constants, fstatSync, openSync, readSync, type Stats, statSync } from 'node:fs'
 import { Unfit } from './field.ts'
 
 /** Bytes. */
 export const LARGEST = 64 * 1024 * 1024
-/** Milliseconds that a pipe may keep us waiting. Nobody is served meanwhile. */
+/** How long to wait for a pipe, in milliseconds. Nobody is served meanwhile. */
 const PIPE_TIME = 5000
 const PIPE_INTERVAL = 20
-/** Where each read goes first: ten thousand certificates and keys are read at a time, and a buffer of their own for each would be hundreds of megabytes of garbage. */
+/**
+ * A shared buffer for all reads: ten thousand certificates and keys are read one after the other, and a buffer for each would leave hundreds of
+ * megabytes of garbage.
+ */
 const room = Buffer.allocUnsafeSlow(64 * 1024)
 
-/** Undefined where nothing is there. A chain of links without end, or a name that is too long for one, names nothing. @throws Unfit where we may not look */
+/**
+ * Undefined where there is nothing: an endless chain of links, or a name that is too long, also names nothing.
+ * @throws Unfit where we may not look
+ */
 export function statOf(path: string): Stats | undefined {
   try {
     return statSync(path)
@@ -22,8 +31,8 @@ export function statOf(path: string): Stats | undefined {
 }
 
 /**
- * Reads a file, or what is written to a pipe. It is judged by what was opened, whatever the path named before, and never waited for without end: opening a pipe
- * that nobody writes to would block.
+ * Reads a file, or what is written to a pipe. It is judged by what was opened, whatever the path named before. It never waits without end: opening a
+ * pipe that nobody writes to would block.
  * @throws Unfit with the reason
  */
 export function readBounded(path: string, largest = LARGEST): Buffer {
@@ -53,7 +62,7 @@ function readAll(descriptor: number, path: string, largest: number, isPipe: bool
   let size = 0
   for (;;) {
     const length = readInto(room, descriptor)
-    // A pipe is at its end before its writer has come, too.
+    // A pipe also reports its end before its writer has come.
     if (length === 0 && (!isPipe || size > 0)) return Buffer.concat(pieces, size)
     if (length === undefined || length === 0) {
       if (Date.now() > until) throw new Unfit(`names ${path}, a pipe that was not written within ${PIPE_TIME} ms`)

@@ -1,4 +1,4 @@
-/** What services and routes demand of the client's certificate, where the server only asks for one. */
+/** The demands of services and routes on the client's certificate, where the server only asks for one. */
 import * as z from 'zod'
 import type { Problem } from '../errors.ts'
 import { field, type Located } from './field.ts'
@@ -30,7 +30,7 @@ export function checkCertificateDemands(given: Partial<CertificateDemands> & Loc
   return checkNameRules(given.ssl_verify_allow, `${given.at}.ssl_verify_allow`)
 }
 
-/** Demands that no server makes possible, or that none lets come to anything, would mislead whoever reads the file. */
+/** Reports demands that no server makes possible, or that are always met or never: they would mislead the reader of the file. */
 export function checkAgainstServers(
   routes: readonly (CertificateDemands & Located)[],
   listeners: readonly ListenerConfig[],

@@ -1,4 +1,4 @@
-/** The client's certificate in a header: which load balancers may tell it, and how. */
+/** The client's certificate in a header: which load balancers may send it, and how. */
 import type { Problem } from '../errors.ts'
 import { field } from './field.ts'
 import { headerName } from './identity-headers.ts'
@@ -21,7 +21,7 @@ export const certificateHeaderSettings = {
 
 type CertificateHeaderFormat = 'url_encoded' | 'base64_encoded' | 'pem' | 'rfc9440' | 'xfcc'
 
-/** Everybody calls it otherwise. */
+/** Formats whose header has no usual name. */
 const LEAVES_NAME_OPEN: ReadonlySet<string> = new Set(['url_encoded', 'base64_encoded', 'pem'])
 
 interface CertificateHeaderConfig {
@@ -47,7 +47,7 @@ export function checkCertificateHeader(given: CertificateHeaderConfig, mode: str
   return [{ path: `${at}.certificate_header_format`, message }]
 }
 
-/** A header that everybody may send says nothing about anybody. */
+/** Reports a header that everybody may send: it would prove nothing. */
 export function checkTrustedBalancers(
   servers: readonly CertificateHeaderConfig[],
   trusted: readonly string[] | undefined,

@@ -1,4 +1,4 @@
-/** Values against the schema: every problem, not just the first, and what could be read in spite of them. */
+/** Checks values against the schema: reports every problem, and returns what could be read in spite of them. */
 import * as z from 'zod'
 import type { Slices } from '../slices.ts'
 import { openCrl } from './crl.ts'
@@ -12,10 +12,10 @@ import { unwrap } from './unwrap.ts'
 
 export interface CheckContext {
   report(path: string, message: string): void
-  /** Whether a message may show the value at `path`: not if it came from outside of the file, where secrets come from. */
+  /** Whether a message may show the value at `path`: not if it came from outside the file, where secrets come from. */
   mayShow(path: string): boolean
   readonly pems: PemReader
-  /** Objects that lack a setting because what was written is wrong: further checks would only find consequences. */
+  /** Objects with a setting that could not be read: further checks of these would only find consequences. */
   readonly broken: WeakSet<object>
 }
 
@@ -23,7 +23,7 @@ const WRONG = Symbol('wrong')
 /** Items of a list with one value each that are checked in one go: a pause costs all generators that wait for this one. */
 const LEAVES = 32
 
-/** Reads `value` as `schema` says and reports what is wrong with it. The result is whole only if nothing was reported. */
+/** Reads `value` according to `schema` and reports what is wrong. The result is complete only if nothing was reported. */
 export function* checkAgainst<S extends z.ZodType>(
   schema: S,
   value: unknown,
@@ -44,7 +44,7 @@ class Checker {
   *value(declared: Declaration, written: unknown, path: string, ofKong: boolean): Slices<unknown> {
     const { inner, field } = declared
     if (!declared.isBlock) return this.#single(declared, written, path, ofKong)
-    // An empty block is usual where its lines are commented out; an empty value is more likely a mistake, except to Kong.
+    // An empty block is common where its lines are commented out. An empty value is more likely a mistake, except in Kong's entities.
     const value = written ?? declared.fallback
     if (value === undefined) return this.#absent(declared, path)
     if (inner instanceof z.ZodObject) return yield* this.#object(inner, value, path)
@@ -94,7 +94,7 @@ class Checker {
     return result
   }
 
-  /** In place of a block, its defaults, so that the rest can be checked; in place of an item, nothing. */
+  /** In place of a malformed block, returns its defaults, so that the rest can be checked; in place of an item of a list, nothing. */
   *#noBlock(schema: z.ZodObject, path: string): Slices<unknown> {
     this.#wrong(path, `expected a map with settings such as ${namesIn(schema)}`)
     return path === '' || path.endsWith(']') ? WRONG : yield* this.#object(schema, {}, path)
@@ -172,7 +172,7 @@ class Checker {
     }
   }
 
-  /** What is written, as the list that it was meant to be: nginx separates by spaces. */
+  /** The text as the list that was meant: nginx separates items by spaces. */
   #asList(value: unknown, field: Field | undefined, path: string): string {
     const mayShow = typeof value === 'string' && field && !field.secret && this.#context.mayShow(path)
     const items = mayShow && value.length <= 100 && /^[\w.:/ -]+$/.test(value) ? value.trim().split(/ +/) : ['a', 'b']
@@ -210,7 +210,7 @@ function ofMaps(element: z.ZodType): string {
   return inner instanceof z.ZodObject ? ` of maps with settings such as ${namesIn(inner)}` : ''
 }
 
-/** The only word there is stands in the message already. */
+/** If there is only one word, the message has it already. */
 function others(words: readonly string[] = []): readonly string[] {
   return words.length > 1 ? words : []
 }
@@ -224,13 +224,13 @@ interface Declaration {
   readonly ofKong: boolean
   /** Of a map. */
   readonly settings: ReadonlyMap<string, Declaration>
-  /** What holds where nothing is written, for a setting that needs no place for it: the same for all of ten thousand routes. */
+  /** The value where nothing is written, for a setting whose default does not depend on its place: shared by all of ten thousand routes. */
   readonly standard: { readonly value: unknown } | undefined
 }
 
 const declarations = new WeakMap<z.ZodType, Declaration>()
 
-/** What a schema says, found out once: a file with 10,000 routes asks a hundred thousand times, and zod looks it up each time. */
+/** What a schema says, looked up once: a file with 10,000 routes needs it a hundred thousand times, and zod computes it each time. */
 function declarationOf(schema: z.ZodType): Declaration {
   const known = declarations.get(schema)
   if (known) return known

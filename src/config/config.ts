@@ -111,12 +111,12 @@ export const schema = block('The configuration of Sallyport.', {
   reload: reload.prefault({}),
 })
 
-/** What the file and the environment say, read and with defaults, before references are resolved. */
+/** What the file and the environment say, parsed and with defaults, before references are resolved. */
 export type Written = z.output<typeof schema>
 
 /**
- * A configuration that holds together: defaults are in, names are looked up, PEM is read, disabled things are gone.
- * Durations are in milliseconds, sizes in bytes. Settings keep the names that they have in the file.
+ * A consistent configuration: defaults are filled in, names resolved, PEM read, disabled entities gone. Durations are in milliseconds, sizes in
+ * bytes. Settings keep their names from the file.
  */
 export interface Config {
   /** Not empty. */
@@ -130,7 +130,7 @@ export interface Config {
   readonly ca_certificates: readonly CaCertificateConfig[]
   /** The users who are enabled. */
   readonly consumers: readonly ConsumerConfig[]
-  /** Those who are not: nothing lets them in, even where a certificate, a plugin or another issuer names them. */
+  /** The disabled users: nothing lets them in, even where a certificate, a plugin or another issuer names them. */
   readonly disabled_consumers: readonly Pick<ConsumerConfig, 'id' | 'name'>[]
   readonly identity_headers: Written['identity_headers']
   readonly identity_presets: Written['identity_presets']

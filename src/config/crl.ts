@@ -1,4 +1,4 @@
-/** Where revocation lists are: files, folders, or text in the configuration. They are read later, as they may be large. */
+/** The places of revocation lists: files, folders, or text in the configuration. The lists are read later, as they may be large. */
 import { accessSync, constants, readdirSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import type { Problem } from '../errors.ts'
@@ -8,7 +8,7 @@ import { decodeBase64, looksLikePath, type PemReader, unquoted, withLineBreaks }
 import { choice, size } from './scalars.ts'
 
 const BEGIN = '-----BEGIN '
-/** Files of one folder: each is opened, read and watched. */
+/** How many files one folder may have: each is opened, read and watched. */
 const MOST_FILES = 10_000
 
 /** One place with lists: a file by its absolute path and its size in bytes, or PEM text. */
@@ -28,7 +28,7 @@ export class CrlSource {
     this.#names = places.map(({ name }) => name ?? '(inline)')
   }
 
-  /** The same as long as the lists come from the same place, whatever is in them. */
+  /** The same as long as the lists come from the same places, whatever they contain. */
   get name(): string {
     return this.#names.includes('(inline)') ? this.setting : this.toString()
   }
@@ -52,7 +52,7 @@ export const crl: Kind<CrlSource> = {
   },
 }
 
-/** @throws Unfit where one of the places is none; the message names a path but never repeats text. */
+/** @throws Unfit where one of the places cannot be used; the message names a path but never repeats text */
 export function openCrl(written: string | readonly string[], setting: string, reader: PemReader): CrlSource {
   const places = typeof written === 'string' ? [written] : written
   if (places.length === 0) throw new Unfit('is empty; name a file or a folder, or remove the setting')
@@ -80,7 +80,7 @@ function openPlace(given: string, reader: PemReader): { name?: string; parts: Cr
   throw new Unfit(`names no readable file (looked for ${candidates.join(' and ')}) and is no PEM text nor base64 of it`)
 }
 
-/** Kubernetes keeps what it swaps under names that begin with a dot. */
+/** Kubernetes keeps the files that it swaps under names that begin with a dot. */
 function filesIn(folder: string, reader: PemReader): CrlPart[] {
   let names: string[]
   try {

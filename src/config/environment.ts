@@ -1,4 +1,4 @@
-/** The settings that come from the environment, and the secrets that leave it. */
+/** Reads settings from the environment, and removes the secrets from it. */
 
 import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
@@ -30,7 +30,7 @@ export const BY_VARIABLE: ReadonlyMap<string, Setting> = new Map(
 
 const KNOWN = new Set([CONFIG_FILE, ...[...BY_VARIABLE.keys(), UPSTREAM_URL].flatMap((name) => [name, `${name}_FILE`])])
 
-/** Left empty by a misspelt substitution, these would quietly let everybody in. So would their twins. */
+/** A failed substitution would leave these empty, and that would quietly let everybody in. The same goes for their twins. */
 const NEVER_EMPTY = [
   'SALLYPORT_SSL_VERIFY_CLIENT',
   'SALLYPORT_SSL_CRL',
@@ -66,20 +66,23 @@ const ONLY_IN_FILES = new Set(
 const KUBERNETES =
   /^(?:SALLYPORT|KONG)_([A-Z0-9_]+_)?(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)$/
 
-/** What was taken out of an environment, so that a reload finds it again. */
+/** What was removed from an environment, so that a reload finds it again. */
 const taken = new WeakMap<Variables, Map<string, string>>()
 
-/** A copy of `env` with the secrets that were taken out of it, for a child process that must read them itself. */
+/** A copy of `env` with the removed secrets, for a child process that must read them itself. */
 export function withSecrets(env: Variables): Variables {
   return { ...env, ...Object.fromEntries(taken.get(env) ?? []) }
 }
 
-/** The value of a variable, also of one that was taken out. An empty one counts as not set, as in Kong. */
+/** The value of a variable, even of a removed one. As in Kong, an empty one counts as not set. */
 export function variable(env: Variables, name: string): string | undefined {
   return env[name] ?? taken.get(env)?.get(name)
 }
 
-/** Takes a variable out of `env`: child processes and crash reports should not hold a key. (/proc/PID/environ shows what the process was started with, whatever it does.) */
+/**
+ * Removes a variable from `env`: child processes and crash reports should not hold a key. (/proc/PID/environ still shows what the process was started
+ * with.)
+ */
 export function takeOut(env: Variables, name: string): void {
   const value = env[name]
   if (value === undefined) return
@@ -94,7 +97,7 @@ export interface EnvironmentContext {
   readonly pems: PemReader
 }
 
-/** Puts what the environment says into `tree`, over what the file says, and takes the secrets out of the environment. */
+/** Puts the settings of the environment into `tree`, over those of the file, and removes the secrets from the environment. */
 export function applyEnvironment(tree: Tree, context: EnvironmentContext): Problem[] {
   const problems = [...unknownVariables(context.env), ...emptyVariables(context.env)]
   const server = defaultServer(tree)
@@ -127,7 +130,7 @@ interface Found {
   readonly value: string
 }
 
-/** The one value that a setting's variables give, reporting those that contradict each other. */
+/** The value that a setting's variables give; reports variables that contradict each other. */
 function readSetting(
   names: readonly string[],
   context: EnvironmentContext,
@@ -138,16 +141,16 @@ function readSetting(
   const [first, second] = found
   if (!first) return undefined
   if (second) {
-    // The first is still looked at: what is wrong with it, or needs it, is told at the same time.
+    // The first is used all the same, so that other problems are reported at the same time.
     problems.push({ path: second.name, source: ENVIRONMENT, message: `stands beside ${first.name}; set one of them` })
   }
   if (!first.isFile) return isPem ? first : { name: first.name, value: withoutLastBreak(first.value) }
   try {
-    // A key that was put here by mistake must not come back in the message.
+    // A key that was put here by mistake must not appear in the message.
     if (!looksLikePath(first.value) && !existsSync(first.value))
       throw new Unfit('names no file that can be read; expected the path of a file that holds the value')
     const path = resolve(first.value)
-    // A PEM's file is named on, and not read before: it may be a pipe, which can be read once.
+    // The file of a PEM is passed on by name and not read here: it may be a pipe, which can be read only once.
     if (isPem) return { name: first.name, value: path }
     context.pems.files.add(path)
     const content = readBounded(path)
@@ -159,7 +162,7 @@ function readSetting(
   }
 }
 
-/** Files end with a line break, and so do Kubernetes secrets that were made of `echo`. No setting ends with one. */
+/** Files end with a line break, and so do Kubernetes secrets made with `echo`. No setting ends with one. */
 function withoutLastBreak(value: string): string {
   return value.replace(/\r?\n$/, '')
 }
@@ -167,7 +170,7 @@ function withoutLastBreak(value: string): string {
 function candidates(name: string, env: Variables): (Found & { isFile: boolean })[] {
   const twin = `${name}_FILE`
   const plain = variable(env, name)
-  // SALLYPORT_SSL_PASSWORD_FILE is nginx's ssl_password_file, which can do all that a twin could.
+  // SALLYPORT_SSL_PASSWORD_FILE is nginx's ssl_password_file, which does all that a twin could.
   const file = BY_VARIABLE.has(twin) ? undefined : variable(env, twin)
   return [
     ...(plain ? [{ name, value: plain, isFile: false }] : []),
@@ -190,7 +193,7 @@ function unknownVariables(env: Variables): Problem[] {
 }
 
 export function isOfKubernetes(name: string, value = ''): boolean {
-  // SALLYPORT_PORT is theirs only as tcp://10.0.0.1:8443; a mere number was meant for us.
+  // SALLYPORT_PORT is Kubernetes's only in the form tcp://10.0.0.1:8443; a plain number was meant for us.
   return KUBERNETES.test(name) && (name !== 'SALLYPORT_PORT' || value.includes('://'))
 }
 
@@ -244,7 +247,10 @@ function defaultServer(tree: Tree): number {
   return Math.max(index, 0)
 }
 
-/** Sets `tree` at a path such as `listeners[0].listen`, making what lies on the way. False where the file has something else there, which is reported anyway. */
+/**
+ * Sets a value in `tree` at a path such as `listeners[0].listen`, and makes the objects on the way. False where the file has something else there,
+ * which is reported anyway.
+ */
 export function assign(tree: Tree, path: string, value: unknown): boolean {
   const steps = path.split(/[.[\]]+/).filter((step) => step !== '')
   let current: unknown = tree

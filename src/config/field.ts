@@ -1,25 +1,25 @@
-/** How one setting is declared: type, default, meaning and check in one place. The loader, the JSON Schema and the references all read this. */
+/** Declares settings: type, default, meaning and check in one place. The loader, the JSON Schema and the references all read this. */
 import * as z from 'zod'
 
 /** A JSON Schema fragment. */
 export type JsonSchema = Record<string, unknown>
 
-/** A type of value: what it looks like to a person, to an editor, and how it is read. */
+/** A type of value: how people and editors see it, and how it is parsed. */
 export interface Kind<T> {
   /** Completes "expected …". */
   readonly expected: string
   readonly json: JsonSchema
-  /** Throws `Unfit` for what it cannot take. */
+  /** Throws `Unfit` for an invalid value. */
   parse(value: unknown): T
   /** A PEM is read from its file by the loader, which knows the folder and the setting; `parse` only sees the result. */
   readonly pem?: 'pem' | 'pems' | 'crl'
-  /** Whether `${…}` in it is the setting's own, and not a variable of the environment. */
+  /** Whether `${…}` belongs to the setting itself and is no variable of the environment. */
   readonly verbatim?: true
-  /** All the words that it takes, for suggestions. */
+  /** All words that it accepts, for suggestions. */
   readonly words?: readonly string[]
 }
 
-/** A value that a kind cannot take; `message` says what to write instead and never repeats the value. */
+/** An invalid value; `message` says what to write instead and never repeats the value. */
 export class Unfit extends Error {}
 
 /** What is known about a setting besides its zod type. */
@@ -30,7 +30,7 @@ export interface Field {
   readonly env: readonly string[]
   /** Removed from the environment once read, and never shown. */
   readonly secret: boolean
-  /** What holds where nothing is written, where a value in YAML cannot say it. */
+  /** Describes what applies where nothing is written, if no value in YAML can say it. */
   readonly otherwise?: string
 }
 
@@ -119,7 +119,7 @@ export function block<S extends z.core.$ZodLooseShape>(about: string, shape: S) 
 /** Blocks of NATS: their keys count in any case, and it has words of its own for one that nobody knows. */
 export const natsBlocks = z.registry<{ unknown(key: string): string }>()
 
-/** @param unknown what is said of a key that the block does not know */
+/** @param unknown the message for a key that the block does not know */
 export function natsBlock<S extends z.core.$ZodLooseShape>(about: string, shape: S, unknown: (key: string) => string) {
   const schema = block(about, shape)
   natsBlocks.add(schema, { unknown })
@@ -133,7 +133,7 @@ export function entity<S extends z.core.$ZodLooseShape>(about: string, shape: S)
   return schema
 }
 
-/** What is not read. */
+/** A value that is not read. */
 export const anything: Kind<unknown> = { expected: 'anything', json: {}, parse: (value) => value }
 const identifier: Kind<string> = {
   expected: 'an id in quotes',

@@ -1,7 +1,7 @@
-/** What files for Kong hold that is not read here, and what to write in its place: for messages, and for docs/migration.md. */
+/** Settings of Kong that are not read here, and what to write instead: for messages, and for docs/migration.md. */
 import type { Remedies } from './from-nginx.ts'
 
-/** Such a text taken as it is would be a password or a key that anybody can read. */
+/** Taken as plain text, it would be a password or a key that anybody can read. */
 export const VAULT_REFERENCE = /^\{vault:\/\//
 // biome-ignore lint/suspicious/noTemplateCurlyInString: it is what the user shall write.
 export const NO_VAULT = 'vaults are not asked; write ${NAME} for a variable of the environment'
@@ -106,5 +106,5 @@ export const KONG_PLUGINS: Remedies = [
   ['pre-function post-function opa', 'write a plugin (docs/plugins.md): authorization_plugins'],
 ]
 
-/** What is said of a plugin that stands in no row. */
+/** The message for a plugin without a row of its own. */
 export const OTHER_PLUGIN = 'remove it: there is nothing like it; one of yours may do it (docs/plugins.md)'

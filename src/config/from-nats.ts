@@ -1,10 +1,10 @@
-/** What a nats.conf holds that is written otherwise here: for messages, and for docs/migration.md. */
+/** Settings of nats.conf that are written differently here: for messages, and for docs/migration.md. */
 import type { Remedies } from './from-nginx.ts'
 
 export const FILE_OF_NATS =
   "is a file of NATS's; write YAML: docs/migration.md has an example and says what is called otherwise here"
 
-/** Of a file that is no YAML: its blocks stand at the top level, and their lines end without commas. */
+/** Whether a file that is no YAML looks like NATS's: its blocks are at the top level, and lines end without commas. */
 export function isOfNats(bytes: Uint8Array): boolean {
   const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1')
   return /^(authorization|accounts|tls|cluster|jetstream|leafnodes|mqtt|websocket)[ \t]*[:=]?[ \t]*\{/im.test(text)

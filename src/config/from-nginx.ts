@@ -1,12 +1,12 @@
-/** What administrators of nginx write first, and what to write here in its place: for messages, and for docs/migration.md. */
+/** Directives that administrators of nginx try first, and what to write here instead: for messages, and for docs/migration.md. */
 
-/** Words that share a remedy, separated by spaces; `proxy_cache_*` is all that begin so. The remedy completes "…: is nginx's; ". */
+/** Words with the same remedy, separated by spaces; `proxy_cache_*` stands for all that begin so. The remedy completes "…: is nginx's; ". */
 export type Remedies = readonly (readonly [words: string, remedy: string])[]
 
 export const FILE_OF_NGINX =
   "is a file of nginx's; write YAML in its words: docs/migration.md has an example and says what is called otherwise here"
 
-/** Of a file that is no YAML. */
+/** Whether a file that is no YAML looks like nginx's. */
 export function isOfNginx(bytes: Uint8Array): boolean {
   const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1')
   return /^[ \t]*(http|server|events|stream|location|upstream)\b[^\n{};]*\{/m.test(text) && /^[^#\n]*;/m.test(text)

@@ -1,4 +1,4 @@
-/** The facts that a backend can be told. */
+/** The facts that can be sent to a backend. */
 
 /** What an identity header can hold; the comment gives nginx's variable where there is one. */
 export const IDENTITY_FIELDS = {
@@ -38,7 +38,7 @@ export const IDENTITY_FIELDS = {
 
 export type IdentityField = keyof typeof IDENTITY_FIELDS
 
-/** Facts that may hold any character, as whoever asked for the certificate or chose a user's name wanted it. */
+/** Facts that may hold any character, as chosen by whoever requested the certificate or named a user. */
 export const FREE_TEXT: ReadonlySet<IdentityField> = new Set([
   ...(['subject_dn', 'issuer_dn', 'subject_dn_legacy', 'issuer_dn_legacy', 'subject_cn'] as const),
   ...(['san_dns', 'san_email', 'san_uri', 'san_ip', 'server_name'] as const),

@@ -1,4 +1,4 @@
-/** Which headers tell the backend who is calling. */
+/** The headers that tell the backend who is calling. */
 import type { Problem } from '../errors.ts'
 import { field, type Kind, list, map, Unfit } from './field.ts'
 import type { IdentityField } from './identity-fields.ts'
@@ -15,7 +15,7 @@ const identityHeaders = map(identityValue, {
     'Whatever a client sends under one of these names, in any spelling, is removed.',
 })
 
-/** The dialects that backends may read already. */
+/** Presets for backends that already read another gateway's headers. */
 export const IDENTITY_PRESETS = {
   nginx: "nginx's variables under their own names: X-SSL-Client-Verify, X-SSL-Client-S-DN and so on",
   'ingress-nginx': 'ssl-client-verify, ssl-client-subject-dn, ssl-client-issuer-dn, ssl-client-cert',
@@ -59,13 +59,13 @@ export const identitySettings = {
   }),
 }
 
-/** Framing, routing and forwarding belong to HTTP and to the gateway: an identity header of such a name would break or forge them. */
+/** Framing, routing and forwarding belong to HTTP and to the gateway: an identity header with such a name would break or forge them. */
 const RESERVED =
   /^(host|connection|content-.*|transfer-encoding|te|trailer|upgrade|keep-alive|proxy-.*|expect|via|forwarded|x-forwarded-.*|x-real-ip|x-request-id|date|cookie|set-cookie|range|if-.*|accept.*|authorization|origin)$/
 
 const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/
 
-/** A header that may be ours alone. */
+/** A name that only we may write. */
 export const headerName: Kind<string> = {
   expected: 'the name of a header that HTTP and the gateway have no use for, such as X-Client-Cert',
   json: { type: 'string' },
@@ -80,7 +80,7 @@ export const headerName: Kind<string> = {
   },
 }
 
-/** Of the gateway's own names, those of other gateways' certificate headers. */
+/** The names among the gateway's own that hold other gateways' certificates. */
 const TELLS_CERTIFICATE = /^x-forwarded-(tls-)?client-cert$/
 
 /** Backends behind CGI cannot tell `X-User`, `X_User` and `X.User` apart. */
@@ -104,7 +104,7 @@ export function checkIdentityHeaders(headers: IdentityHeaders, at: string): Prob
   })
 }
 
-/** What the settings of the preset envoy need to have an effect. */
+/** Reports settings of the preset envoy that would have no effect. */
 export function checkForwarding(given: {
   readonly identity_presets: readonly string[]
   readonly forward_client_cert_details: string

@@ -2,7 +2,7 @@
 import { type Kind, Unfit } from './field.ts'
 import { FREE_TEXT, IDENTITY_FIELDS, type IdentityField } from './identity-fields.ts'
 
-/** How a fact that may hold anything is kept from being read as the text around it. */
+/** How a fact is encoded, so that no part of it can be read as the text around it. */
 const FILTERS = ['quoted', 'escaped', 'base64', 'raw'] as const
 
 type Filter = (typeof FILTERS)[number]

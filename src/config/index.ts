@@ -1,4 +1,4 @@
-/** What the rest of the gateway needs of the configuration. */
+/** The parts of the configuration that the rest of the gateway uses. */
 export type { AccessRuleConfig, AccessRulesConfig } from './access-rules.ts'
 export { type ListenAddress, listenText } from './addresses.ts'
 export type { AdminConfig } from './admin.ts'

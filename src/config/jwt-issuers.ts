@@ -1,4 +1,4 @@
-/** Others whose tokens are accepted: who they are, and where their keys are published. */
+/** Other issuers whose tokens are accepted, and where they publish their keys. */
 import * as z from 'zod'
 import type { Problem } from '../errors.ts'
 import { readBounded } from './bounded-file.ts'
@@ -6,7 +6,7 @@ import { block, field, type Kind, type Located, list, Unfit } from './field.ts'
 import { findFile, type PemReader, pem } from './pem.ts'
 import { choice, duration, onOff, text } from './scalars.ts'
 
-/** Signatures with a key pair only: who can check an HMAC can also make it. */
+/** Only signatures with a key pair: whoever can check an HMAC can also make one. */
 const ALGORITHMS = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA'] as const
 
 const jwksUri: Kind<URL> = {
@@ -99,7 +99,7 @@ function parsed(json: string): { keys: Record<string, unknown>[] } {
       Array.isArray(keys) && keys.length > 0 && keys.every((key) => typeof key === 'object' && key !== null)
     if (areKeys) return { keys }
   } catch {
-    // Said below.
+    // Reported below.
   }
   throw new Unfit('holds no JSON Web Key Set, which is {"keys": [{"kty": …}]}')
 }

@@ -1,24 +1,27 @@
-/** What a dump of Kong's holds at Kong's defaults, and what only its tools look at: accepted where it says what is so here anyway. */
+/**
+ * Settings in a dump of Kong that have Kong's default, and fields that only Kong's tools read. They are accepted where they describe what happens
+ * here anyway.
+ */
 
 type Settings = Readonly<Record<string, unknown>>
 
-/** Words without a setting here, each with the values that change nothing. Anything else is refused. */
+/** Words without a setting here, each with the values that change nothing. Any other value is refused. */
 const HARMLESS: Readonly<Record<string, (value: unknown) => boolean>> = {
   healthchecks: (value) => isMap(value) && !checksActively(value.active) && !checksPassively(value.passive),
   use_srv_name: (value) => value === false,
   // decK's defaults fill in what the file leaves out; without any it is a note of which entities were dumped.
   _info: (value) => isMap(value) && isNothing(value.defaults),
-  // Where decK sends the file to.
+  // The workspace that decK sends the file to.
   _workspace: (value) => typeof value === 'string',
   _konnect: isMap,
 }
 
-/** Whether a word of Kong's that has no setting here may stand with this value. Null means "not set", as in Kong. */
+/** Whether a word of Kong without a setting here may have this value. Null means "not set", as in Kong. */
 export function changesNothing(word: string, value: unknown): boolean {
   return isNothing(value) || (Object.hasOwn(HARMLESS, word) && HARMLESS[word]?.(value) === true)
 }
 
-/** A plugin that is there and switched off. */
+/** Whether a plugin is declared and switched off. */
 export function isDisabled(plugin: unknown): boolean {
   return isMap(plugin) && plugin.enabled === false
 }

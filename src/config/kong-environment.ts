@@ -1,4 +1,4 @@
-/** Kong's variables: what each of those that are not read is called here. Left without a word, one of them may be what demanded certificates. */
+/** Warns of Kong's variables that are not read, with their equivalent here. Ignored silently, one of them may be what demanded certificates. */
 import type { Problem } from '../errors.ts'
 import { BY_VARIABLE, ENVIRONMENT, isOfKubernetes, type Variables } from './environment.ts'
 import { remedyOfKong, remedyOfNginx } from './unknown-settings.ts'
@@ -6,7 +6,7 @@ import { remedyOfKong, remedyOfNginx } from './unknown-settings.ts'
 /** Kong's way to write nginx's directives. */
 const DIRECTIVE = /^nginx_(?:main|events|http|proxy|status|admin|upstream|location)_(\w+)$/
 
-/** What is so anyway: Kong's image and its charts set these. */
+/** Describes what happens anyway: Kong's image and its charts set these. */
 const SO_ANYWAY: ReadonlySet<string> = new Set([
   'KONG_DATABASE=off',
   'KONG_CLIENT_SSL=on',
@@ -17,11 +17,11 @@ const SO_ANYWAY: ReadonlySet<string> = new Set([
   'KONG_ADMIN_ERROR_LOG=/dev/stderr',
 ])
 
-/** A warning for each variable that has an equivalent, and one for all others. No value is told: some are passwords. */
+/** A warning for each variable with an equivalent, and one for all others. No value is shown, since some are passwords. */
 export function unreadOfKong(env: Variables): Problem[] {
   const others: string[] = []
   const warnings: Problem[] = []
-  // Each value of process.env is looked for from its beginning: Kubernetes gives a pod seven for each service of a namespace, which may be thousands.
+  // process.env looks each value up from its start: Kubernetes gives a pod seven variables for each service of a namespace, which may be thousands.
   for (const name of Object.keys(env)) {
     if (!name.startsWith('KONG_')) continue
     const value = env[name] ?? ''

@@ -28,7 +28,7 @@ import { resolveConfig } from './resolve.ts'
 import { substitute } from './substitution.ts'
 import { readYaml, type Tree } from './yaml-reader.ts'
 
-/** Read where neither the command line nor SALLYPORT_CONFIG names a file, if it is there. */
+/** Read if it exists, where neither the command line nor SALLYPORT_CONFIG names a file. */
 export const DEFAULT_FILE = 'conf/sallyport.yaml'
 const LARGEST = 10 * 1024 * 1024
 /** More would hide the first. */
@@ -37,11 +37,9 @@ const MOST_PROBLEMS = 500
 export interface LoadOptions {
   /** The file that the command line names; it must be there. Without it SALLYPORT_CONFIG counts, then `conf/sallyport.yaml` if it is there. */
   readonly file?: string | undefined
-  /**
-   * Secrets are taken out of it once read. A later call with the same object still knows them; others do not.
-   */
+  /** Secrets are removed from it once they are read. A later call with the same object still knows them; others do not. */
   readonly env: Variables
-  /** What the command line sets, by setting, such as `{'listeners[0].listen': '127.0.0.1:0'}`. */
+  /** The settings of the command line, as `{'listeners[0].listen': '127.0.0.1:0'}`. */
   readonly overrides?: Readonly<Record<string, string | readonly string[] | undefined>> | undefined
 }
 
@@ -50,28 +48,28 @@ interface Loaded {
   readonly files: readonly string[]
   /** The configuration file, absolute. */
   readonly file: string | undefined
-  /** What stops nothing, but may not be what was meant. */
+  /** Warnings: what may not be as intended, but stops nothing. */
   readonly warnings: readonly Problem[]
   /** For problems that are found later: where a setting such as `services[0].url` stands. `{...locate(path), message}` is a Problem. */
   locate(path: string): Place
 }
 
-/** Only what has no problems has a configuration: check `config` before using it. */
+/** Only a load without problems has a configuration: check `config` before using it. */
 export type LoadedConfig =
   | (Loaded & { readonly config: Config; readonly problems: readonly [] })
   | (Loaded & {
       readonly config: undefined
       readonly problems: readonly [Problem, ...Problem[]]
-      /** What could be read all the same: never to serve with, only to look for further problems in. Values may be missing. */
+      /** What could be read in spite of the problems: never to serve with, only to look for further problems. Values may be missing. */
       readonly incomplete: Config | undefined
     })
 
-/** Never throws for what a user wrote: everything that is wrong is in `problems`, in the order of the file. */
+/** Never throws because of what a user wrote: all problems are in `problems`, in the order of the file. */
 export function loadConfig(options: LoadOptions): LoadedConfig {
   return atOnce(loadSteps(options))
 }
 
-/** The same while requests go on: with ten thousand routes it takes seconds. */
+/** Does the same in slices, so that requests go on: with ten thousand routes it takes seconds. */
 export function loadConfigBeside(options: LoadOptions): Promise<LoadedConfig> {
   return inSlices(loadSteps(options))
 }
@@ -83,7 +81,7 @@ function* loadSteps({ file, env, overrides = {} }: LoadOptions): Slices<LoadedCo
   const folders = source === undefined ? [process.cwd()] : [process.cwd(), resolve(dirname(source))]
   const load = new Load(places, { folders: [...new Set(folders)], files: new Set() }, env)
   const tree = yield* load.readFile(source)
-  // The environment is read even if the file is broken: its problems are told too, and its secrets taken out.
+  // The environment is read even if the file is broken, so that its problems are reported too and its secrets removed.
   load.applyEnvironment(tree ?? Object.create(null))
   const config = tree && (yield* load.configOf(tree, overrides))
   return load.result(config, source)
@@ -96,7 +94,7 @@ class Load {
   readonly #problems: Problem[] = []
   /** Values that came from variables, where secrets come from. */
   readonly #expanded = new Set<string>()
-  /** Values whose variables are missing, with what is wrong: what their type says about the rest would be noise. */
+  /** Values with missing variables, and what is wrong: what their type reports as well would be noise. */
   readonly #incomplete = new Map<string, string>()
 
   constructor(places: Places, pems: PemReader, env: Variables) {
@@ -120,7 +118,7 @@ class Load {
       if (!tree && isOfNginx(bytes)) throw new Unfit(FILE_OF_NGINX)
       if (!tree && isOfNats(bytes)) throw new Unfit(FILE_OF_NATS)
       this.#problems.push(...problems)
-      // Not before: as long as the file is being read, nobody can look up where something stands.
+      // Only now: while the file is being read, positions cannot be looked up yet.
       for (const [at, message] of this.#incomplete) this.#tell(at, message)
       return tree
     } catch (error) {
@@ -176,7 +174,7 @@ class Load {
   }
 
   #expand(written: string, path: string): string {
-    // Most values hold none, and looking up what a setting is takes longer than that.
+    // Most values hold no variable, and looking up the setting takes longer than this check.
     if (!written.includes('${') || verbatimSetting(path)) return written
     const { text, used, problem } = substitute(written, (name) => variable(this.#env, name))
     if (used.length > 0) this.#expanded.add(path)

@@ -1,4 +1,4 @@
-/** Authentication methods of others: a module, or a program behind HTTP or a Unix socket. */
+/** Authentication methods by plugins: a module, or a program behind HTTP or a Unix socket. */
 import type * as z from 'zod'
 import type { Problem } from '../errors.ts'
 import { AUTH_METHODS, headerName, methodName } from './auth.ts'

@@ -1,4 +1,4 @@
-/** NATS's `tls { … }` block of a listener, for those who come from there: other words for settings of its first server. */
+/** NATS's `tls { … }` block of a listener, for those who come from NATS: other words for settings of its first server. */
 import type * as z from 'zod'
 import type { Problem } from '../errors.ts'
 import { field, type Kind, list, natsBlock, Unfit } from './field.ts'
@@ -20,7 +20,7 @@ const timeout: Kind<number> = {
   },
 }
 
-/** What NATS has besides, and what to write in its place. */
+/** Other settings of NATS, and what to write instead. */
 const ELSEWHERE: Readonly<Record<string, string>> = {
   cipher_suites: 'write ssl_ciphers at the server',
   allow_insecure_cipher_suites: 'write ssl_ciphers at the server',
@@ -72,7 +72,7 @@ export function withNatsTls(listener: WrittenListener, context: ResolveContext):
   for (const problem of checkNatsTls(tls, `${at}.tls`)) report(problem)
   const [first, ...others] = located<WrittenServer>(listener.servers)
   if (!first) return listener
-  // NATS's flags go before what the block says.
+  // NATS's flags override the block.
   const given = Object.entries(settingsOf(tls, first)).filter(
     ([name, written]) => written !== undefined && !ofCommandLine.has(`${first.at}.${name}`),
   )
@@ -91,7 +91,7 @@ export function withNatsTls(listener: WrittenListener, context: ResolveContext):
   }
 }
 
-/** What is undefined says nothing. */
+/** Undefined means not given. */
 type Given = { readonly [K in keyof WrittenServer]?: WrittenServer[K] | undefined }
 
 function settingsOf(tls: NatsTls, { mapping }: WrittenServer): Given {
@@ -107,7 +107,7 @@ function settingsOf(tls: NatsTls, { mapping }: WrittenServer): Given {
   }
 }
 
-/** What a default has set does not count. */
+/** Whether the setting was written; a default does not count. */
 function isWritten(server: WrittenServer, name: string): boolean {
   const value = server[name as keyof WrittenServer]
   return value !== undefined && value !== false && !(Array.isArray(value) && value.length === 0)
@@ -126,7 +126,7 @@ function checkNatsTls(
   return problems
 }
 
-/** What cannot be read, in the words of NATS. */
+/** A problem with a value, in the words of NATS. */
 export function inNatsWords(path: string, message: string): string {
   if (/\.tls\.(cert|key)_file$/.test(path)) return `error parsing X509 certificate/key pair: ${message}`
   return /\.tls\.ca_file$/.test(path) ? `failed to parse root ca certificate: ${message}` : message

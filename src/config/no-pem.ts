@@ -1,10 +1,10 @@
-/** What a file is that should be PEM and is not, and how PEM is made of it. */
+/** Recognizes a file that should be PEM and is not, and says how to convert it. */
 
 const SEQUENCE = 0x30
 const INTEGER = 0x02
 const UTF16 = [Buffer.from([0xff, 0xfe]), Buffer.from([0xfe, 0xff])]
 
-/** Completes "names FILE, which …". Told by the first bytes: the rest may be a key. */
+/** Completes "names FILE, which …". Judged by the first bytes only: the rest may be a key. */
 export function insteadOfPem(content: Buffer): string {
   if (content.length === 0) return 'is empty'
   if (UTF16.some((mark) => content.subarray(0, 2).equals(mark))) return 'is UTF-16; save it as UTF-8 or plain text'

@@ -3,10 +3,10 @@ import type { Problem } from '../errors.ts'
 import { field, type Kind } from './field.ts'
 import { choice, integer, matching, onOff, positiveDuration } from './scalars.ts'
 
-/** Answers are signed, so that they may come in clear; TLS would need a status of its own first. */
+/** Answers are signed, so they may come in clear text; TLS would itself need a status first. */
 const responderUrl = matching(/^http:\/\/[^\s/]+(\/\S*)?$/, 'a URL such as http://ocsp.example.com/')
 
-/** Where nginx has the name and the size of a zone, as shared:ocsp:10m. */
+/** In place of nginx's name and size of a zone, as shared:ocsp:10m. */
 const answerCount: Kind<number> = {
   ...integer(1, 10_000_000),
   expected: 'how many answers, a whole number from 1 to 10000000',

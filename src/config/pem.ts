@@ -6,7 +6,7 @@ import { insteadOfPem } from './no-pem.ts'
 
 const BEGIN = '-----BEGIN '
 
-/** PEM text and where it came from. Its text never shows in logs, JSON or `inspect`. */
+/** PEM text and its origin. The text never appears in logs, JSON or `inspect`. */
 export class PemSource {
   /** The setting it was given for, such as `listeners[0].servers[0].ssl_certificate`. */
   readonly setting: string
@@ -70,8 +70,8 @@ export interface PemReader {
 }
 
 /**
- * Reads what a PEM setting holds: PEM text as it stands, else an existing file, else base64 of PEM.
- * @throws Unfit when it is none of them, or the file cannot be read. The message names a path but never repeats text that may be a key.
+ * Reads the value of a PEM setting: PEM text, else an existing file, else base64 of PEM.
+ * @throws Unfit when it is none of them, or the file cannot be read. The message names a path but never repeats text that may be a key
  */
 export function openPem(given: string, setting: string, reader: PemReader): PemSource {
   const text = unquoted(given)
@@ -89,7 +89,7 @@ export function openPem(given: string, setting: string, reader: PemReader): PemS
   )
 }
 
-/** Without the quotes round it, which Docker's `--env-file` hands on. */
+/** Removes the quotes around it, which Docker's `--env-file` passes on. */
 export function unquoted(given: string): string {
   return /^\s*(["'])(.*)\1\s*$/s.exec(given)?.[2] ?? given
 }
@@ -101,8 +101,8 @@ export function withLineBreaks(written: string): string {
 
 /**
  * The first existing file of that name, as an absolute path.
- * @param kind `plain` for what is read more than once, or by others than us: a pipe would keep them waiting for ever
- * @throws Unfit for what is no readable file
+ * @param kind `plain` for files that are read more than once, or by others: they would wait for a pipe for ever
+ * @throws Unfit for anything but a readable file
  */
 export function findFile(
   written: string,
@@ -151,7 +151,7 @@ export function decodeBase64(written: string): string | undefined {
   return Buffer.from(compact, 'base64').toString('utf8')
 }
 
-/** Only such a value may be repeated in a message: anything else could be a damaged key. */
+/** Only such a value may appear in a message: anything else could be a damaged key. */
 export function looksLikePath(written: string): boolean {
   return written.length <= 255 && /^(\.{0,2}\/|~\/)[^\s]*$|^[\w./ @-]*\.(pem|crt|cer|key|crl|der|p8)$/i.test(written)
 }

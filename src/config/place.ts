@@ -1,14 +1,14 @@
-/** Where things stand: setting paths such as `services[0].url`, and the line, column or variable behind each. */
+/** Positions of settings: paths such as `services[0].url`, and the line, column or variable behind each. */
 import type { Problem } from '../errors.ts'
 import type { Spots } from './spots.ts'
 
-/** `parent` and one step further: a key, or an index. */
+/** The path of a child of `parent`: a key, or an index. */
 export function pathTo(parent: string, step: string | number): string {
   if (typeof step === 'number') return `${parent}[${step}]`
   return parent === '' ? step : `${parent}.${step}`
 }
 
-/** The shorter paths that contain this one, the longest first, itself included. Keys may hold dots, so some name nothing; that does no harm. */
+/** The paths that contain this one, from the longest on, itself included. Keys may hold dots, so some of them name nothing; that does no harm. */
 function* enclosing(path: string): Generator<string> {
   let current = path
   while (current !== '') {
@@ -18,7 +18,7 @@ function* enclosing(path: string): Generator<string> {
   yield ''
 }
 
-/** A place to report: everything of a Problem but its message. */
+/** The place of a Problem: everything but its message. */
 export type Place = Omit<Problem, 'message'>
 
 export interface Position {
@@ -37,12 +37,12 @@ export class Places {
     this.#source = source
   }
 
-  /** What stands in the file, and where. */
+  /** Takes the positions of everything in the file. */
   stand(spots: Spots, positionAt: (offset: number) => Position): void {
     this.#standing = { spots, positionAt }
   }
 
-  /** The setting was given by a variable or on the command line, whatever the file says. */
+  /** Records that a setting was given by a variable or on the command line, whatever the file says. */
   given(path: string, by: Place): void {
     this.#given.set(path, by)
   }
@@ -52,7 +52,7 @@ export class Places {
     return this.#source !== undefined && this.locate(path).source === this.#source
   }
 
-  /** What to tell the user about a setting: the variable that gave it, else the line that holds it or would hold it. */
+  /** Where the user finds a setting: the variable that gave it, else the line that holds it or would hold it. */
   locate(path: string): Place {
     for (const candidate of enclosing(path)) {
       const by = this.#given.get(candidate)

@@ -20,7 +20,7 @@ export function resolveAuth(written: Written, context: ResolveContext): Resolved
     const sound = passes(plugin, checkMethodPlugin, context)
     entities.add(plugin, sound ? resolvePlugin(plugin, context) : undefined)
   }
-  // Of one whose own name is wrong there is none.
+  // A plugin without a valid name is left out.
   const named = located<Partial<WrittenMethodPlugin> & Located>(written.method_plugins).flatMap(
     ({ name }) => name ?? [],
   )
@@ -34,7 +34,7 @@ export function resolveAuth(written: Written, context: ResolveContext): Resolved
   return { auth: { ...written.auth, methods, jwt_issuers }, method_plugins: entities.values() }
 }
 
-/** What services and routes demand; a route that says nothing of rules has those of its service, where what is wrong with them is reported. */
+/** The demands of services and routes. A route without rules has those of its service, whose problems are reported there. */
 function* eachDemands(written: Written): Generator<Demands> {
   const services = located<WrittenService>(written.services)
   for (const service of services) {

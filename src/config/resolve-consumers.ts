@@ -1,4 +1,4 @@
-/** From the consumers as written to the users that there are: groups and credentials gathered from wherever they stand. */
+/** Turns the written consumers into users, and gathers their groups and credentials from wherever they are written. */
 import type { Config, Written } from './config.ts'
 import { type ConsumerConfig, checkConsumer, type WrittenConsumer } from './consumers.ts'
 import { EntityIndex } from './entity-index.ts'
@@ -28,7 +28,7 @@ export function resolveConsumers(
   for (const entity of located<WrittenConsumer>(written.consumers)) {
     const sound = passes(entity, checkConsumer, context)
     const lists = ownLists(entity)
-    // Without a username the custom_id is the name, and so what references say.
+    // Without a username the custom_id is the name, and references use it.
     entities.add({ at: entity.at, id: entity.id, username: entity.username ?? entity.custom_id }, lists)
     if (entity.custom_id !== undefined) customIds.add({ at: entity.at, custom_id: entity.custom_id }, true)
     if (!sound) continue
@@ -57,7 +57,7 @@ function ownLists(entity: WrittenConsumer): Lists {
   return lists as Lists
 }
 
-/** A credential without what is not used. */
+/** A credential without its unused fields. */
 function credentialOf(written: WrittenCredential): object {
   const { at, id, name, subject_name, ca_certificate, username, password, key, secret, expires_at, project } = written
   return { at, id, name, subject_name, ca_certificate, username, password, key, secret, expires_at, project }
@@ -83,7 +83,10 @@ function addFromTopLevel(written: Written, entities: EntityIndex<Lists>, context
   }
 }
 
-/** Kong exports its own hashes (SHA-1): taken as they are, each would be a password that anybody can read. All that are checked here begin with `$`. */
+/**
+ * Kong exports its own hashes (SHA-1). Taken as plain text, each would be a password that anybody can read. All hashes that are supported here begin
+ * with `$`.
+ */
 function reportKongsHashes(consumers: readonly ConsumerConfig[], context: ResolveContext): void {
   const message =
     'is Kong\'s own hash, as _transform is false, and would be the password itself here; write what "sallyport hash" makes of the password'
@@ -91,7 +94,7 @@ function reportKongsHashes(consumers: readonly ConsumerConfig[], context: Resolv
     if (password && !password.reveal().startsWith('$')) context.report({ path: `${at}.password`, message })
 }
 
-/** Two users with one login name, or one key in whichever spelling: nobody could say who came. */
+/** Reports two users with the same log-in name, or the same key in any spelling: it would be unclear who came. */
 function reportSharedCredentials(consumers: readonly ConsumerConfig[], context: ResolveContext): void {
   const logins = new Map<string, string>()
   const keys = new Map<string, string>()
@@ -114,7 +117,7 @@ function reportSharedCredentials(consumers: readonly ConsumerConfig[], context: 
   }
 }
 
-/** The consumers that services and routes fall back to must be there. */
+/** Reports default consumers of services and routes that do not exist. */
 export function checkDefaultConsumers(
   { services, routes }: Written,
   consumers: readonly ConsumerConfig[],

@@ -1,4 +1,4 @@
-/** The Identity API's references looked up: ids in place of names, and every name that means nothing is told. */
+/** Resolves the Identity API's references to ids, and reports every name that means nothing. */
 
 import type { Written } from './config.ts'
 import type { ConsumerConfig, WrittenConsumer } from './consumers.ts'
@@ -45,7 +45,7 @@ class Lookup {
   readonly #domains: readonly DomainConfig[]
   readonly #context: ResolveContext
   readonly #projects: ProjectConfig[] = []
-  /** Nobody can use them, but they are no mistake. */
+  /** Disabled: nobody can use them, but references to them are no mistake. */
   readonly #disabled = new Set<string>()
 
   constructor(domains: readonly DomainConfig[], context: ResolveContext) {
@@ -71,7 +71,7 @@ class Lookup {
     { at, domain, default_project, multi_factor_auth_rules, application_credentials }: ConsumerConfig,
     methods: readonly string[],
   ): void {
-    // A rule that lost one of its methods would ask too little, and one that lost all of them nothing.
+    // Without one of its methods a rule would ask too little, and without all of them for nothing.
     for (const [index, rule] of multi_factor_auth_rules.entries()) {
       const path = `${at}.multi_factor_auth_rules[${index}]`
       for (const name of rule.filter((each) => !methods.includes(each))) {

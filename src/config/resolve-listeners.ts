@@ -1,4 +1,4 @@
-/** From the listeners as written to the listeners as used: one default server each, passphrases read. */
+/** Turns the written listeners into those that are used: one default server each, and passphrases read. */
 import { isIP } from 'node:net'
 import type { Problem } from '../errors.ts'
 import type { Slices } from '../slices.ts'
@@ -24,7 +24,7 @@ export function* resolveListeners(
   if (listeners.length === 0)
     context.report({ path: 'listeners', message: 'is empty; remove it to listen on 0.0.0.0:8443' })
   reportSharedAddresses(listeners, context)
-  // Without services nothing is served yet: such a file, like the default one, is a start to build on.
+  // Without services nothing is served yet: such a file, like the default one, is only a start.
   const needsCertificate = written.certificates.length === 0 && services.length > 0
   const resolved: ListenerConfig[] = []
   for (const listener of listeners) {

@@ -1,4 +1,4 @@
-/** From the realms as written to the realms as used: certificates looked up, docker_auth's file read. */
+/** Turns the written realms into those that are used: certificates resolved, docker_auth's file read. */
 import { parse } from 'yaml'
 import { readBounded } from './bounded-file.ts'
 import type { CertificateConfig } from './certificates.ts'
@@ -64,7 +64,7 @@ function resolveRealm(
   return { ...rest, certificate, previous_certificates: earlier, issuer: issuer ?? realm.name, acl }
 }
 
-/** The gate of a service that is a registry; undefined for any other, or where the realm is none. */
+/** The gate of a service that is a registry; undefined for any other, or where the realm is unknown. */
 export function resolveRegistryGate(
   { at, registry }: WrittenService,
   realms: EntityIndex<RegistryRealmConfig>,
@@ -80,7 +80,7 @@ export function resolveRegistryGate(
   return { ...registry, realm }
 }
 
-/** docker_auth's file holds more than the acl; nothing else of it is looked at. */
+/** docker_auth's file holds more than the acl; the rest is ignored. */
 function readAcl(written: string, path: string, context: ResolveContext): readonly unknown[] | undefined {
   try {
     const file = namedFile(written, context.pems)

@@ -1,4 +1,4 @@
-/** From what is written to what is used: references looked up, children moved to their parents, disabled things left out. */
+/** Turns what is written into what is used: resolves references, moves children to their parents, leaves disabled entities out. */
 import type { Slices } from '../slices.ts'
 import { checkAgainstServers } from './certificate-demands.ts'
 import { checkTrustedBalancers } from './certificate-header.ts'
@@ -17,7 +17,7 @@ import { resolveServices } from './resolve-services.ts'
 import { resolveUpstreams } from './resolve-upstreams.ts'
 import { checkTokens } from './tokens.ts'
 
-/** Whole only if nothing was reported. */
+/** The result is complete only if nothing was reported. */
 export function* resolveConfig(written: Written, context: ResolveContext): Slices<Config> {
   const certificates = yield* resolveCertificates(written, context)
   const authorities = resolveAuthorities(written, context)

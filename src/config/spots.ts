@@ -1,17 +1,17 @@
-/** What begins at no place of its own. */
+/** Marks what has no position of its own. */
 const NOWHERE = -1
 
 /**
- * Where everything that stands in a file begins. By the file's own shape and not by path: the paths of ten thousand routes are megabytes of text, which
- * nobody asks for unless something is wrong.
+ * The positions of everything in a file. They are kept in the shape of the file and not by path: the paths of ten thousand routes are megabytes of
+ * text, which are needed only where something is wrong.
  */
 export class Spots {
-  // In the order of the file. What lies within an item follows it, up to its end.
+  // In the order of the file. The content of an item follows it, up to the item's end.
   readonly #offsets: number[] = [NOWHERE]
   readonly #ends: number[] = [NOWHERE]
   /** Undefined for an item of a list. */
   readonly #keys: (string | undefined)[] = [undefined]
-  /** What lies directly within, where somebody has asked: by key or index. */
+  /** The direct children by key or index, where they have been looked up. */
   readonly #children = new Map<number, Map<string, number>>()
 
   /** The next item of a list, or the value of `key`. @returns what `end` wants when all that lies within it has been added */
@@ -43,7 +43,7 @@ export class Spots {
     const made = new Map<string, number>()
     const end = spot === 0 ? this.#offsets.length : (this.#ends[spot] ?? 0)
     let index = 0
-    // Of a key that stands there twice, as where a map is merged into another, the last counts.
+    // Of a key that occurs twice, as where a map is merged into another, the last counts.
     for (let child = spot + 1; child < end; child = this.#ends[child] ?? end)
       made.set(this.#keys[child] ?? `[${index++}]`, child)
     this.#children.set(spot, made)

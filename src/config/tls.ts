@@ -21,7 +21,7 @@ export const SOUND_CIPHERS = [
   'ECDHE-RSA-CHACHA20-POLY1305',
 ].join(':')
 
-/** Asking OpenSSL takes too long to do it for each of ten thousand servers. */
+/** Asking OpenSSL takes too long to repeat it for each of ten thousand servers. */
 const understood = new Set([SOUND_CIPHERS])
 
 export const cipherList: Kind<string> = {

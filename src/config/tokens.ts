@@ -65,7 +65,7 @@ export type TokensConfig = z.output<typeof tokens>
 export function checkTokens({ rotation, expiration, signing_keys: keys }: TokensConfig): Problem[] {
   if (keys !== undefined && keys.length === 0)
     return [{ path: 'tokens.signing_keys', message: 'is empty; write at least one key, or remove the setting' }]
-  // Else many keys would have to verify at once.
+  // Otherwise many keys would be valid at once.
   if (keys === undefined && rotation < expiration)
     return [{ path: 'tokens.rotation', message: 'is shorter than tokens.expiration; expected at least as long' }]
   return []

@@ -1,4 +1,4 @@
-/** What is said of a setting that does not exist: where it stands, what nginx's, Kong's or NATS's word is here, or what was meant. */
+/** The message for a setting that does not exist: where it belongs, the equivalent of a word of nginx, Kong or NATS, or a similar name. */
 import type * as z from 'zod'
 import { kongEntities, natsBlocks } from './field.ts'
 import { KONG_PLUGINS, KONG_WORDS, OTHER_PLUGIN } from './from-kong.ts'
@@ -9,7 +9,7 @@ import { didYouMean } from './nearest.ts'
 import { pathTo } from './place.ts'
 import { type Block, blockOf } from './settings.ts'
 
-/** Comparing takes time: a file full of unknown names is no file of ours. */
+/** Comparing takes time, and a file full of unknown names is no file of ours. */
 const MOST_SUGGESTIONS = 100
 
 const NGINX = byWord(Object.values(NGINX_WORDS).flat())
@@ -70,7 +70,7 @@ export class UnknownSettings {
     this.#report = report
   }
 
-  /** Reports that `schema`, which stands at `path`, has no setting `key`, unless that changes nothing in Kong either. */
+  /** Reports that `schema`, at `path`, has no setting `key`, unless it changes nothing in Kong either. */
   report(key: string, value: unknown, { schema, path }: Where): void {
     const inner = pathTo(path, key)
     const isOfKong = ofKong({ schema, path }) && (key === 'plugins' || KONG.get(key) !== undefined)
@@ -96,7 +96,7 @@ export class UnknownSettings {
     return `is no setting here; known: ${known.join(', ')}`
   }
 
-  /** The blocks that have a setting of this name, if its name is more than a usual word such as `user`. */
+  /** The blocks with a setting of this name, if the name is more than a common word such as `user`. */
   #placesOf(key: string): readonly string[] {
     if (!key.includes('_')) return []
     this.#places ??= placesByKey(blockOf(this.#root))
@@ -104,9 +104,9 @@ export class UnknownSettings {
   }
 }
 
-/** Only where nginx, Kong or NATS have it: `user` is a directive of nginx, and a likely mistake in a rule. */
+/** Only where nginx, Kong or NATS have it: `user` is a directive of nginx, but also a likely mistake in a rule. */
 function foreignWord(key: string, { schema, path }: Where): string | undefined {
-  // `map $ssl_client_s_dn $user` and `location /api` are written down as they stand in an nginx.conf.
+  // Lines such as `map $ssl_client_s_dn $user` and `location /api` are copied as they are in an nginx.conf.
   const directive = key.split(' ', 1)[0] as string
   const block = path.replaceAll(/\[\d+\]/g, '[]')
   const nginx = OF_NGINX.has(block) ? NGINX.get(directive) : undefined

@@ -22,13 +22,13 @@ export const target = entity('An address of an upstream.', {
   upstream: field(foreignKey('an upstream'), { required: true, about: 'The upstream.' }),
 })
 
-/** One of Kong's words; the others of Kong are named as not supported yet. */
+/** One of Kong's words; Kong's others are reported as not supported yet. */
 function supported<const T extends readonly string[]>(words: T, others: readonly string[]): Kind<T[number]> {
   const known = choice(...words)
   return { ...known, expected: `${known.expected} (${others.join(', ')}: not supported yet)` }
 }
 
-/** As written, for references; services find it whatever the case. */
+/** Kept as written, for references; services find it in any letter case. */
 const upstreamName: Kind<string> = {
   expected: 'a name that is shaped like a host name',
   json: { type: 'string' },

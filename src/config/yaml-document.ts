@@ -21,7 +21,7 @@ const LEXEMES = 32
 // Duplicate keys are found by our reader: the library's own search takes quadratic time.
 const OPTIONS = { prettyErrors: false, uniqueKeys: false, logLevel: 'error', merge: false } as const
 
-/** What anchors, aliases, tags and directives begin with: they mean something beyond the item that they stand in. */
+/** The first characters of anchors, aliases, tags and directives: these have a meaning beyond their own item. */
 const FAR_REACHING = /^[&*!%]/
 
 /** How deep in the file a long list may stand, and how many of them: a hostile file must not be searched again and again. What is beyond becomes nodes with all the rest. */
@@ -37,7 +37,7 @@ interface LongList {
 /** Collections that are open at a time: far more than the reader takes, and so few that one bracket after the other holds nobody up. */
 const MOST_OPEN = 256
 
-/** @throws RangeError where it is nested too deeply: the library calls itself for each level, and takes seconds to close a hundred thousand of them */
+/** @throws RangeError where it is nested too deeply: the library calls itself for each level */
 export function* parseDocument(text: string, lines: LineCounter): Slices<Document.Parsed> {
   // Where something is wrong depends on what stands before it: then nobody waits for a configuration, and all is told as the library tells it.
   return (yield* inParts(text, lines)) ?? (yield* asAWhole(text, lines))

@@ -1,4 +1,6 @@
-/** YAML to plain values, with the line of each. Bounded against hostile files; its messages never repeat the file's text, which may hold keys. */
+/**
+ * Reads YAML into plain values, with the line of each. Bounded against hostile files. Its messages never repeat the file's text, which may hold keys.
+ */
 import {
   type Alias,
   type Document,
@@ -20,10 +22,10 @@ import { type Places, type Position, pathTo } from './place.ts'
 import { Spots } from './spots.ts'
 import { parseDocument } from './yaml-document.ts'
 
-/** A map of the file: without a prototype, so that a key such as `__proto__` is a key like any other. */
+/** A map of the file. It has no prototype, so a key such as `__proto__` is a key like any other. */
 export type Tree = Record<string, unknown>
 
-/** Aliases can make a small file huge; no honest configuration has so many values, or nests so deeply. */
+/** Aliases can make a small file huge; no honest configuration has so many values or nests so deeply. */
 const MOST_VALUES = 1_000_000
 const DEEPEST = 64
 const MOST_SYNTAX_PROBLEMS = 20
@@ -42,7 +44,7 @@ export interface YamlRead {
   readonly problems: Problem[]
 }
 
-/** The file's map, or undefined with the problems that kept it from being read. */
+/** The file's map; undefined where problems kept it from being read. */
 export function* readYaml(bytes: Uint8Array, options: YamlOptions): Slices<YamlRead> {
   const { source } = options
   const text = decode(bytes)
@@ -88,13 +90,13 @@ function isBareVariable(text: string, offset: number): boolean {
   return text.startsWith('${', offset - 1)
 }
 
-/** A bare `${` in a flow collection upsets the brackets of everything after it: what is said of that misleads. */
+/** A bare `${` in a flow collection breaks the brackets of everything after it, so errors reported there would mislead. */
 function telling(faults: readonly YAMLError[], text: string): readonly YAMLError[] {
   const first = faults.findIndex(({ pos }) => isBareVariable(text, pos[0]))
   return first < 0 ? faults : faults.filter(({ pos }, index) => index <= first || isBareVariable(text, pos[0]))
 }
 
-/** Our words for the library's codes, because its messages quote the file. */
+/** Our messages for the library's codes: its own messages quote the file. */
 const SYNTAX: Record<string, string> = {
   BAD_ALIAS: 'is an alias (*) without an anchor (&) of that name above it; put text that begins with * in quotes',
   BAD_DQ_ESCAPE: 'holds an unknown escape after \\ in double quotes; use single quotes for text with backslashes',
@@ -110,7 +112,7 @@ const SYNTAX: Record<string, string> = {
   UNEXPECTED_TOKEN: 'is not expected here; check the quotes, brackets and indentation',
 }
 
-/** Thrown to stop; nothing of the rest would be worth a message. */
+/** Thrown to stop: nothing further is worth a message. */
 class TooMuch extends Error {}
 
 class Reader {
@@ -131,10 +133,10 @@ class Reader {
   *read(): Slices<YamlRead> {
     const root = this.#document.contents
     const lines = this.#lines
-    // Places last as long as the configuration: what they look up must not hold the document, many times the size of its file.
+    // Places live as long as the configuration, so they must not hold the document, which is many times the size of its file.
     this.#options.places.stand(this.#spots, (offset) => positionAt(lines, offset))
     try {
-      // A file with nothing in it, or only comments, is a configuration with every setting at its default.
+      // A file that is empty, or only has comments, is a configuration with every setting at its default.
       if (root === null || (isScalar(root) && root.value === null)) return { tree: emptyTree(), problems: [] }
       if (isMap(root)) return { tree: yield* this.#map(root, '', 0), problems: this.#problems }
       this.#report(root, '', 'holds no settings; expected lines such as "listeners:"')
@@ -214,7 +216,7 @@ class Reader {
     return undefined
   }
 
-  /** YAML 1.1's merge key, which Kong's files may use: the maps' keys count where this map has none. */
+  /** YAML 1.1's merge key, which Kong's files may use: a merged key counts where the map itself has none. */
   *#merged(node: unknown, path: string, depth: number): Slices<Tree[]> {
     const value = yield* this.#value(node, path, depth + 1)
     const maps = Array.isArray(value) ? value : [value]
