@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { finished } from 'node:stream/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { createStrictMapper } from '../src/identity/mapping/strict.ts'
+import { StrictMapper } from '../src/identity/mapping/strict.ts'
 import { createUsers } from '../src/identity/users.ts'
 import { UsersFiles } from '../src/runtime/users/files.ts'
 import { readCertificate } from '../src/tls-cert-utils/certificate.ts'
@@ -29,7 +29,7 @@ const folder = mkdtempSync(join(tmpdir(), 'sallyport-bench-'))
 process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
 const file = join(folder, 'users.csv')
 await writeUsers(file)
-const mapper = createStrictMapper({ rules: [], users: createUsers([]), trusted: [] })
+const mapper = new StrictMapper({ rules: [], users: createUsers([]), trusted: [] })
 const before = await memory()
 const started = performance.now()
 const told = { problems: [], warnings: [] }

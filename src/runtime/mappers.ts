@@ -1,10 +1,10 @@
 import type { CaCertificateConfig, Config, ConsumerConfig, MappedUserConfig, ServerConfig } from '../config/index.ts'
 import { ConfigError } from '../errors.ts'
 import { topmost } from '../identity/mapping/issuers.ts'
-import { createNatsMapper } from '../identity/mapping/nats.ts'
+import { NatsMapper } from '../identity/mapping/nats.ts'
 import type { RuleMapper, RuleSettings } from '../identity/mapping/rule.ts'
 import { MapperSequence } from '../identity/mapping/sequence.ts'
-import { createStrictMapper } from '../identity/mapping/strict.ts'
+import { StrictMapper } from '../identity/mapping/strict.ts'
 import type { CertificateFacts } from '../tls-cert-utils/certificate.ts'
 import { keyOfName, keyOfWrittenName } from '../tls-cert-utils/name-key.ts'
 import { NameTextError, parseNameText } from '../tls-cert-utils/name-text.ts'
@@ -70,7 +70,7 @@ export class Mappers {
     }
     if (server.ssl_verify_client === 'off') return undefined
     const settings = { rules, users: this.#users, trusted }
-    const mapper = isNats ? createNatsMapper(settings) : createStrictMapper(settings)
+    const mapper = isNats ? new NatsMapper(settings) : new StrictMapper(settings)
     this.#awaitFile(mapper, server, trusted)
     for (const { at, message, isFatal } of mapper.findings) {
       if (isFatal) this.#materials.problem(at, message)

@@ -1,6 +1,6 @@
 /** `mapping: nats`: finds users as nats-server does, except for its flaw with repeated RDNs; the first in the file wins. */
 import type { CertificateFacts } from '../../tls-cert-utils/certificate.ts'
-import type { Mapping, Trial } from '../../types.ts'
+import type { Mapping, Trial, Users } from '../../types.ts'
 import type { FiledRules } from './filed-rules.ts'
 import {
   domainComponents,
@@ -21,62 +21,73 @@ import {
   shadowed,
   unfit,
 } from './nats-rule.ts'
-import { type Finding, mapped, type RuleMapper, userOf } from './rule.ts'
-import type { MapperSettings } from './strict.ts'
+import { type Finding, type MapperSettings, mapped, type RuleMapper, userOf } from './rule.ts'
 
 interface Found {
   readonly user: NatsUser
   readonly by: string
 }
 
-export function createNatsMapper({ rules, users }: Omit<MapperSettings, 'trusted'>): RuleMapper {
-  const index = new NatsIndex()
-  for (const settings of rules) index.add(natsUserOf(settings))
+export class NatsMapper implements RuleMapper {
+  readonly name = 'local'
+  readonly #index = new NatsIndex()
+  readonly #users: Users
 
-  const search = (certificate: CertificateFacts): Found | undefined => {
+  constructor({ rules, users }: Omit<MapperSettings, 'trusted'>) {
+    this.#users = users
+    for (const settings of rules) this.#index.add(natsUserOf(settings))
+  }
+
+  get findings(): readonly Finding[] {
+    return this.#index.findings
+  }
+
+  attach(filed: FiledRules): void {
+    this.#index.attach(filed)
+  }
+
+  map(certificate: CertificateFacts): Mapping {
+    const found = this.#search(certificate)
+    if (!found)
+      return {
+        status: 'unmapped',
+        reason: `User in cert [${JSON.stringify(goSubject(certificate.subjectAttributes))}], not found`,
+      }
+    const { user, by } = found
+    const { name, settings } = user
+    return mapped(userOf(name, settings, this.#users, certificate), settings, `Using ${by} for auth`, this.#users)
+  }
+
+  *trials(certificate: CertificateFacts): Generator<Trial> {
+    const found = this.#search(certificate)
+    for (const user of this.#index.all()) {
+      const matched = found?.user.name === user.name
+      const reason = matched ? `Using ${found.by} for auth` : whyNot(user, certificate)
+      yield { at: user.settings.at, rule: user.name, matched, reason }
+    }
+  }
+
+  #search(certificate: CertificateFacts): Found | undefined {
     for (const { name, found } of natsAlternatives(certificate)) {
-      const user = index.named(name)
+      const user = this.#index.named(name)
       if (user) return { user, by: found }
     }
     const subject = certificate.subjectAttributes
     const name = natsNameOf(subject)
-    const candidates = name ? index.inAnyOrder(orderFree(name)) : []
+    const candidates = name ? this.#index.inAnyOrder(orderFree(name)) : []
     const user =
       candidates.find(({ parsed }) => parsed && name && isSamePlaceByPlace(parsed, name)) ??
       candidates.find(({ parsed }) => parsed && name && isSameInAnyOrder(parsed, name))
-    return user ? { user, by: 'DistinguishedNameMatch' } : bySubject(goSubject(subject), domainComponents(subject))
+    return user
+      ? { user, by: 'DistinguishedNameMatch' }
+      : this.#bySubject(goSubject(subject), domainComponents(subject))
   }
 
-  const bySubject = (subject: string, domain: string): Found | undefined => {
-    const whole = domain === '' ? undefined : index.named(`${subject},${domain}`)
+  #bySubject(subject: string, domain: string): Found | undefined {
+    const whole = domain === '' ? undefined : this.#index.named(`${subject},${domain}`)
     if (whole) return { user: whole, by: 'RDNSequence' }
-    const user = subject === '' ? undefined : index.named(subject)
+    const user = subject === '' ? undefined : this.#index.named(subject)
     return user && { user, by: 'certificate subject' }
-  }
-
-  return {
-    name: 'local',
-    findings: index.findings,
-    attach: (filed) => index.attach(filed),
-    map(certificate: CertificateFacts): Mapping {
-      const found = search(certificate)
-      if (!found)
-        return {
-          status: 'unmapped',
-          reason: `User in cert [${JSON.stringify(goSubject(certificate.subjectAttributes))}], not found`,
-        }
-      const { user, by } = found
-      const { name, settings } = user
-      return mapped(userOf(name, settings, users, certificate), settings, `Using ${by} for auth`, users)
-    },
-    *trials(certificate: CertificateFacts): Generator<Trial> {
-      const found = search(certificate)
-      for (const user of index.all()) {
-        const matched = found?.user.name === user.name
-        const reason = matched ? `Using ${found.by} for auth` : whyNot(user, certificate)
-        yield { at: user.settings.at, rule: user.name, matched, reason }
-      }
-    },
   }
 }
 

@@ -24,6 +24,13 @@ export interface RuleSettings {
   readonly connectionTypes?: readonly string[] | undefined
 }
 
+export interface MapperSettings {
+  readonly rules: readonly RuleSettings[]
+  readonly users: Users
+  /** The authorities that the server trusts. */
+  readonly trusted: readonly CertificateFacts[]
+}
+
 /** Something to report about a setting; `isFatal` keeps the gateway from starting. */
 export interface Finding {
   readonly at: string

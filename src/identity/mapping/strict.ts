@@ -3,16 +3,9 @@ import type { CertificateFacts } from '../../tls-cert-utils/certificate.ts'
 import type { Connection, Mapping, Trial, User, Users } from '../../types.ts'
 import type { FiledRules } from './filed-rules.ts'
 import { isIssuedBy, topmost } from './issuers.ts'
-import { type Finding, mapped, type RuleMapper, type RuleSettings, userOf } from './rule.ts'
+import { type Finding, type MapperSettings, mapped, type RuleMapper, type RuleSettings, userOf } from './rule.ts'
 import { compileRule, keysIn, nameOf, type Rule, titleOf } from './strict-rule.ts'
 import { keysOf } from './typed-rule.ts'
-
-export interface MapperSettings {
-  readonly rules: readonly RuleSettings[]
-  readonly users: Users
-  /** The authorities that the server trusts. */
-  readonly trusted: readonly CertificateFacts[]
-}
 
 /** The verified issuers of the certificate; the server need not trust each of them itself. */
 type Chain = Connection['chain']
@@ -23,77 +16,84 @@ type Judgement =
 
 const UNNAMED: Judgement = { reason: 'the certificate has no such name' }
 
-export function createStrictMapper({ rules: given, users, trusted }: MapperSettings): RuleMapper {
-  const index = new RuleIndex(topmost(trusted).map(({ subject }) => subject))
-  for (const rule of given) index.add(rule)
-  const { rules, types, findings } = index
-  const files: FiledRules[] = []
+export class StrictMapper implements RuleMapper {
+  readonly name = 'local'
+  readonly #index: RuleIndex
+  readonly #users: Users
+  readonly #trusted: readonly CertificateFacts[]
+  readonly #files: FiledRules[] = []
 
-  const judge = (
-    settings: RuleSettings,
-    key: string | undefined,
-    certificate: CertificateFacts,
-    chain: Chain,
-  ): Judgement => {
-    const { issuers, groupsFrom } = settings
-    // Two authorities may use the same serial number, even below one root.
-    const longest = key?.startsWith('serial:') ? 1 : undefined
-    if (issuers && !isIssuedBy(certificate, issuers, [...trusted, ...chain], longest))
-      return { reason: 'another authority issued the certificate' }
-    const name = nameOf(settings)
-    const named = typeof name === 'string' ? { name } : name(certificate)
-    if ('reason' in named) return named
-    const user = userOf(named.name, settings, users, groupsFrom && certificate)
-    return { user, reason: titleOf(settings) }
+  constructor({ rules, users, trusted }: MapperSettings) {
+    this.#users = users
+    this.#trusted = trusted
+    this.#index = new RuleIndex(topmost(trusted).map(({ subject }) => subject))
+    for (const rule of rules) this.#index.add(rule)
   }
 
-  const attempt = (
+  get findings(): readonly Finding[] {
+    return this.#index.findings
+  }
+
+  attach(filed: FiledRules): void {
+    const { rules, types, findings } = this.#index
+    this.#files.push(filed)
+    for (const kind of filed.kinds) types.add(kind)
+    for (const rule of rules) findings.push(...takenBefore(rule, filed))
+  }
+
+  map(certificate: CertificateFacts, { chain }: Connection): Mapping {
+    const { rules, types } = this.#index
+    const keys = keysOf(certificate, types)
+    for (const [position, key] of this.#index.candidates(keys)) {
+      const found = this.#attempt(rules[position] as RuleSettings, key, certificate, chain)
+      if (found) return found
+    }
+    for (const filed of this.#files) {
+      for (const [rule, key] of filed.candidates(keys)) {
+        const found = this.#attempt(rule, key, certificate, chain)
+        if (found) return found
+      }
+    }
+    const count = this.#files.reduce((sum, { size }) => sum + size, rules.length)
+    return { status: 'unmapped', reason: `none of ${count} rules names the certificate` }
+  }
+
+  *trials(certificate: CertificateFacts, { chain }: Connection): Generator<Trial> {
+    const keys = keysOf(certificate, this.#index.types)
+    for (const settings of this.#everyRule()) {
+      const wanted = keysIn(settings)
+      const key = wanted?.find((each) => keys.includes(each))
+      const { user, reason } = wanted && !key ? UNNAMED : this.#judge(settings, key, certificate, chain)
+      yield { at: settings.at, rule: titleOf(settings), matched: user !== undefined, reason }
+    }
+  }
+
+  *#everyRule(): Generator<RuleSettings> {
+    yield* this.#index.rules
+    for (const filed of this.#files) yield* filed.all()
+  }
+
+  #attempt(
     rule: RuleSettings,
     key: string | undefined,
     certificate: CertificateFacts,
     chain: Chain,
-  ): Mapping | undefined => {
-    const { user, reason } = judge(rule, key, certificate, chain)
-    return user && mapped(user, rule, reason, users)
+  ): Mapping | undefined {
+    const { user, reason } = this.#judge(rule, key, certificate, chain)
+    return user && mapped(user, rule, reason, this.#users)
   }
 
-  const everyRule = function* (): Generator<RuleSettings> {
-    yield* rules
-    for (const filed of files) yield* filed.all()
-  }
-
-  return {
-    name: 'local',
-    findings,
-    attach(filed) {
-      files.push(filed)
-      for (const kind of filed.kinds) types.add(kind)
-      for (const rule of rules) findings.push(...takenBefore(rule, filed))
-    },
-    map(certificate: CertificateFacts, { chain }: Connection): Mapping {
-      const keys = keysOf(certificate, types)
-      for (const [position, key] of index.candidates(keys)) {
-        const found = attempt(rules[position] as RuleSettings, key, certificate, chain)
-        if (found) return found
-      }
-      for (const filed of files) {
-        for (const [rule, key] of filed.candidates(keys)) {
-          const found = attempt(rule, key, certificate, chain)
-          if (found) return found
-        }
-      }
-      const count = files.reduce((sum, { size }) => sum + size, rules.length)
-      return { status: 'unmapped', reason: `none of ${count} rules names the certificate` }
-    },
-    *trials(certificate: CertificateFacts, { chain }: Connection): Generator<Trial> {
-      const keys = keysOf(certificate, types)
-      for (const settings of everyRule()) {
-        const wanted = keysIn(settings)
-        const key = wanted?.find((each) => keys.includes(each))
-        const { user, reason } = wanted && !key ? UNNAMED : judge(settings, key, certificate, chain)
-        yield { at: settings.at, rule: titleOf(settings), matched: user !== undefined, reason }
-      }
-    },
+  #judge(settings: RuleSettings, key: string | undefined, certificate: CertificateFacts, chain: Chain): Judgement {
+    const { issuers, groupsFrom } = settings
+    // Two authorities may use the same serial number, even below one root.
+    const longest = key?.startsWith('serial:') ? 1 : undefined
+    if (issuers && !isIssuedBy(certificate, issuers, [...this.#trusted, ...chain], longest))
+      return { reason: 'another authority issued the certificate' }
+    const name = nameOf(settings)
+    const named = typeof name === 'string' ? { name } : name(certificate)
+    if ('reason' in named) return named
+    const user = userOf(named.name, settings, this.#users, groupsFrom && certificate)
+    return { user, reason: titleOf(settings) }
   }
 }
 

@@ -1,21 +1,19 @@
 /** What nats-server's own tests expect of its mapping, with certificates of the same names. */
 import { describe, expect, test } from '@jest/globals'
-import { createNatsMapper } from '../../../../src/identity/mapping/nats.ts'
+import { NatsMapper } from '../../../../src/identity/mapping/nats.ts'
 import { createUsers } from '../../../../src/identity/users.ts'
 import { factsOf } from '../../../support/facts.ts'
-import { fakeConnection } from '../../../support/fake-connection.ts'
 import { type Attribute, nameOf } from '../../../support/names.ts'
 import { authority, type CertificateOptions } from '../../../support/pki.ts'
 
 const root = authority('root')
 
 function mapperOf(users: readonly string[]) {
-  return createNatsMapper({ rules: users.map((user, i) => ({ at: `users[${i}]`, user })), users: createUsers([]) })
+  return new NatsMapper({ rules: users.map((user, i) => ({ at: `users[${i}]`, user })), users: createUsers([]) })
 }
 
 function found(users: readonly string[], options: CertificateOptions): string | undefined {
-  const mapping = mapperOf(users).map(factsOf(root.client('x', options)), fakeConnection())
-  if (mapping instanceof Promise) throw new Error('waits for nothing')
+  const mapping = mapperOf(users).map(factsOf(root.client('x', options)))
   return mapping.status === 'mapped' ? mapping.user.name : undefined
 }
 
@@ -223,7 +221,7 @@ describe('what is told of the rules', () => {
       { at: 'r', user: 'a@b', certificates: ['email:a@b'] },
       { at: 's', user: { from: 'subject.cn' } },
     ]
-    const { findings } = createNatsMapper({ rules, users: createUsers([]) })
+    const { findings } = new NatsMapper({ rules, users: createUsers([]) })
     expect(findings.filter(({ isFatal }) => isFatal).map(({ at }) => at)).toEqual(['r', 's'])
   })
 })
@@ -233,13 +231,13 @@ test('a user for other kinds of connections is nobody: the search goes on, and t
     { at: 'users[0]', user: 'derek@nats.io', connectionTypes: ['WEBSOCKET'] },
     { at: 'users[1]', user: 'CN=derek', connectionTypes: ['MQTT', 'STANDARD'] },
   ]
-  const mapper = createNatsMapper({ rules, users: createUsers([]) })
+  const mapper = new NatsMapper({ rules, users: createUsers([]) })
   const derek = factsOf(root.client('x', { emails: ['derek@nats.io'], subject: nameOf(['CN', 'derek']) }))
-  expect(mapper.map(derek, fakeConnection())).toMatchObject({ status: 'mapped', user: { name: 'CN=derek' } })
+  expect(mapper.map(derek)).toMatchObject({ status: 'mapped', user: { name: 'CN=derek' } })
   expect(mapper.findings).toEqual([
     { at: 'users[0]', isFatal: false, message: expect.stringContaining('without STANDARD') },
   ])
-  expect([...mapper.trials(derek, fakeConnection())].map(({ matched }) => matched)).toEqual([false, true])
+  expect([...mapper.trials(derek)].map(({ matched }) => matched)).toEqual([false, true])
 })
 
 test('a type of attribute that is no word names nobody', () => {
@@ -255,9 +253,9 @@ test('the first user in the file wins of those with the same name in another ord
 
 test('whoever is not enabled is nobody, although the certificate names him', () => {
   const users = createUsers([], [{ id: '7', name: 'derek@nats.io' }])
-  const mapper = createNatsMapper({ rules: [{ at: 'users[0]', user: 'derek@nats.io' }], users })
+  const mapper = new NatsMapper({ rules: [{ at: 'users[0]', user: 'derek@nats.io' }], users })
   const derek = factsOf(root.client('x', { emails: ['derek@nats.io'] }))
-  expect(mapper.map(derek, fakeConnection())).toMatchObject({ status: 'unmapped', disabled: true })
+  expect(mapper.map(derek)).toMatchObject({ status: 'unmapped', disabled: true })
 })
 
 test('what is empty in a subject is left out of the text that Go makes of it where there may be one only, and stays where there may be several', () => {
@@ -270,7 +268,7 @@ test('what is empty in a subject is left out of the text that Go makes of it whe
 
 test('of each user who was not taken inspect says why', () => {
   const users = ['ada@acme.test', 'CN=ada,O=Acme', 'O=Acme,CN=ada', 'ada.acme.test', 'bob@acme.test', 'CN=ada']
-  const mapper = createNatsMapper({
+  const mapper = new NatsMapper({
     rules: [
       { at: 'elsewhere', user: 'no@acme.test', connectionTypes: ['MQTT'] },
       ...users.map((user) => ({ at: user, user })),
@@ -279,7 +277,7 @@ test('of each user who was not taken inspect says why', () => {
   })
   const subject = nameOf(['O', 'Acme'], ['CN', 'ada'])
   const ada = factsOf(root.client('x', { subject, emails: ['ada@acme.test'], hosts: ['ada.acme.test'] }))
-  const reasons = [...mapper.trials(ada, fakeConnection())].map(({ at, matched, reason }) => [at, matched, reason])
+  const reasons = [...mapper.trials(ada)].map(({ at, matched, reason }) => [at, matched, reason])
   const [before, none] = ['another user was found before', 'the certificate has no such name']
   expect(reasons).toEqual([
     ['elsewhere', false, expect.stringContaining('without STANDARD')],

@@ -4,7 +4,7 @@ import { FiledRules } from '../../../../src/identity/mapping/filed-rules.ts'
 import { FILE_RULE } from '../../../../src/identity/mapping/filing.ts'
 import type { RuleSettings } from '../../../../src/identity/mapping/rule.ts'
 import { RuleTable } from '../../../../src/identity/mapping/rule-table.ts'
-import { createStrictMapper } from '../../../../src/identity/mapping/strict.ts'
+import { StrictMapper } from '../../../../src/identity/mapping/strict.ts'
 import { createUsers } from '../../../../src/identity/users.ts'
 import { factsOf } from '../../../support/facts.ts'
 import { fakeConnection } from '../../../support/fake-connection.ts'
@@ -16,7 +16,7 @@ const CONNECTION = fakeConnection()
 
 function mapperOf(...rules: Omit<RuleSettings, 'at'>[]) {
   const settings = rules.map((rule, i) => ({ at: `users[${i}]`, ...rule }))
-  return createStrictMapper({ rules: settings, users: createUsers([]), trusted: [factsOf(root)] })
+  return new StrictMapper({ rules: settings, users: createUsers([]), trusted: [factsOf(root)] })
 }
 
 function userOf(mapper: ReturnType<typeof mapperOf>, options: CertificateOptions): string | undefined {
@@ -78,10 +78,10 @@ describe('a typed rule names a certificate by exactly that field', () => {
     const ada = factsOf(below.client('ada', { serial: Buffer.from([0x2a]) }))
     const rule = { at: 'r', user: 'ada', certificates: ['serial:2A'], issuers: [factsOf(root)] }
     const trusted = [factsOf(root), factsOf(below)]
-    const mapper = createStrictMapper({ rules: [rule], users: createUsers([]), trusted })
+    const mapper = new StrictMapper({ rules: [rule], users: createUsers([]), trusted })
     expect(mapper.map(ada, CONNECTION)).toMatchObject({ status: 'unmapped' })
     const byName = { ...rule, certificates: ['cn:ada'] }
-    const named = createStrictMapper({ rules: [byName], users: createUsers([]), trusted })
+    const named = new StrictMapper({ rules: [byName], users: createUsers([]), trusted })
     expect(named.map(ada, CONNECTION)).toMatchObject({ status: 'mapped' })
   })
 })
@@ -245,7 +245,7 @@ describe('of rules of all types, written in the configuration or in a file', () 
 describe('a user who is not enabled', () => {
   const users = createUsers([], [{ id: '7', name: 'ada' }])
   const map = (...rules: Omit<RuleSettings, 'at'>[]) =>
-    createStrictMapper({
+    new StrictMapper({
       ...{ rules: rules.map((rule, i) => ({ at: `users[${i}]`, ...rule })), users, trusted: [factsOf(root)] },
     }).map(factsOf(root.client('ada', { emails: ['ada@example.com'] })), CONNECTION)
 

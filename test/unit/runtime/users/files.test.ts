@@ -1,8 +1,8 @@
 import { writeFileSync } from 'node:fs'
 import { describe, expect, test } from '@jest/globals'
 import type { Problem } from '../../../../src/errors.ts'
-import { createNatsMapper } from '../../../../src/identity/mapping/nats.ts'
-import { createStrictMapper } from '../../../../src/identity/mapping/strict.ts'
+import { NatsMapper } from '../../../../src/identity/mapping/nats.ts'
+import { StrictMapper } from '../../../../src/identity/mapping/strict.ts'
 import { createUsers } from '../../../../src/identity/users.ts'
 import { readWhereItHoldsNobodyUp, UsersFiles } from '../../../../src/runtime/users/files.ts'
 import { factsOf } from '../../../support/facts.ts'
@@ -31,7 +31,7 @@ async function read(content: string | Buffer, setup: Setup = {}) {
   const known = trusted.map((each) => factsOf(each))
   const rules = users.map((user, i) => ({ at: `users[${i}]`, user }))
   const settings = { rules, users: createUsers([]), trusted: known }
-  const mapper = mapping === 'nats' ? createNatsMapper(settings) : createStrictMapper(settings)
+  const mapper = mapping === 'nats' ? new NatsMapper(settings) : new StrictMapper(settings)
   const found = { problems: [] as Problem[], warnings: [] as Problem[] }
   const tops = known.map(({ subject }) => subject)
   const issuersOf = (written: string) => known.filter(({ subject }) => subject === written)
@@ -287,7 +287,7 @@ describe('what may stand in a file has a bound', () => {
 describe('a file that has not changed', () => {
   const wanted = (file: string) => ({ file, mapping: 'strict' as const, tops: [], ...BOUNDS })
   const attached = async (files: UsersFiles, file: string) => {
-    const mapper = createStrictMapper({ rules: [], users: createUsers([]), trusted: [] })
+    const mapper = new StrictMapper({ rules: [], users: createUsers([]), trusted: [] })
     const told = { problems: [] as Problem[], warnings: [] as Problem[] }
     await files.attach({ wanted: wanted(file), mapper, issuersOf: () => [] }, told)
     files.forgetUnused()
