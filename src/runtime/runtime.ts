@@ -22,7 +22,7 @@ import { settingsOf } from './listener-settings.ts'
 import { Mappers } from './mappers.ts'
 import { Materials } from './materials.ts'
 import { warnOfOpenFiles } from './open-files.ts'
-import { createPhases } from './phases.ts'
+import { createPhases, type PhasesOptions } from './phases.ts'
 import { Plugins } from './plugins.ts'
 import { type ListenerServers, type PolicyRegistry, prepareServers } from './policies.ts'
 import { buildRealms } from './registry.ts'
@@ -89,12 +89,7 @@ function* compose(loaded: LoadedConfig, lasting: Lasting): Slices<Runtime> {
   if (!loaded.config) throw new ConfigError([...loaded.problems, ...furtherProblems(loaded, lasting)].toSorted(byLine))
   const { config } = loaded
   const materials = new Materials(loaded.locate, lasting.revocationFiles, lasting.keptMaterials)
-  if (config.services.length === 0) {
-    materials.problem(
-      'services',
-      `there is nothing to serve: ${loaded.file === undefined ? 'name a configuration with -c FILE' : 'declare a service with a route'}, or set SALLYPORT_UPSTREAM_URL`,
-    )
-  }
+  if (config.services.length === 0) materials.problem('services', nothingToServe(loaded.file))
   const accessLog = lasting.log.accessLog({
     enabled: config.log.access_log,
     secretParameters: new Set(config.auth['api-key'].key_names),
@@ -135,14 +130,10 @@ function* compose(loaded: LoadedConfig, lasting: Lasting): Slices<Runtime> {
   const mostUpstreams = usedPools.size * upstreamMaxConnections(config, lasting.workers)
   warnOfOpenFiles(config, mostUpstreams, lasting, materials)
   const begin = createRecorder({ accessLog, metrics: lasting.metrics })
-  const listeners = config.listeners.map((listener, i) => {
-    const { virtualFor, ownUris, policyFor, successorFor, policyIds, servers: own } = servers[i] as ListenerServers
-    const parts = { config, listener, virtualFor, ownUris, servers: own, router, forwarded, begin }
-    const phases = createPhases({ ...lasting, ...parts, mappedAccess: accesses.mapped })
-    const gateway = new Gateway(phases)
-    const settings = settingsOf(listener, config.shutdown, { policyFor, successorFor, virtualFor }, gateway, lasting)
-    return { config: listener, settings, gateway, phases, policyIds }
-  })
+  const parts = { config, router, forwarded, begin, mappedAccess: accesses.mapped }
+  const listeners = config.listeners.map((listener, i) =>
+    buildListener(listener, servers[i] as ListenerServers, parts, lasting),
+  )
   return {
     config,
     listeners,
@@ -167,6 +158,24 @@ function* compose(loaded: LoadedConfig, lasting: Lasting): Slices<Runtime> {
       watchPools(services, lasting)
     },
   }
+}
+
+function nothingToServe(file: string | undefined): string {
+  const remedy = file === undefined ? 'name a configuration with -c FILE' : 'declare a service with a route'
+  return `there is nothing to serve: ${remedy}, or set SALLYPORT_UPSTREAM_URL`
+}
+
+function buildListener(
+  listener: ListenerConfig,
+  { virtualFor, ownUris, policyFor, successorFor, policyIds, servers }: ListenerServers,
+  parts: Pick<PhasesOptions, 'config' | 'router' | 'forwarded' | 'begin' | 'mappedAccess'>,
+  lasting: Lasting,
+): ListenerRuntime {
+  const phases = createPhases({ ...lasting, ...parts, listener, virtualFor, ownUris, servers })
+  const gateway = new Gateway(phases)
+  const policies = { policyFor, successorFor, virtualFor }
+  const settings = settingsOf(listener, parts.config.shutdown, policies, gateway, lasting)
+  return { config: listener, settings, gateway, phases, policyIds }
 }
 
 interface ServiceIngredients {
