@@ -114,6 +114,8 @@ export interface CrlOptions {
   readonly entries?: readonly Buffer[]
   /** Extensions in DER, beside the usual ones. */
   readonly extensions?: readonly Buffer[]
+  /** The whole extension that says whose key signed it. */
+  readonly keyId?: Buffer
   /** Who signs it in the authority's place. */
   readonly signer?: Issued
   /** The issuer's name in another spelling, DER. */
@@ -162,7 +164,7 @@ export class Authority extends Issued {
     const { thisUpdate = -1, nextUpdate = 7, extensions = [], signer = this, version = 2 } = options
     const entries = [...revoked.map(({ serial }) => revokedEntry(serial)), ...(options.entries ?? [])]
     const number = extension('2.5.29.20', rawInteger(Buffer.from([++this.crlNumber])))
-    const keyId = extension('2.5.29.35', sequence(implicit(0, keyIdentifier(this.privateKey))))
+    const { keyId = extension('2.5.29.35', sequence(implicit(0, keyIdentifier(this.privateKey)))) } = options
     const list = sequence(
       ...(version === 1 ? [] : [rawInteger(Buffer.from([1]))]),
       signatureAlgorithm(signer.privateKey),
