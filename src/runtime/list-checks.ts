@@ -115,10 +115,11 @@ export function warnOfUnlisted(use: ListUse, trust: TrustStore, materials: Mater
       `no list of ${root.subject} speaks of authorities, as itself: every ${peer} of this CA is refused (${modeSetting} STRICT); add one that does${peer === 'client' ? ', or set ssl_crl_check: leaf' : ''}`,
     )
   }
-  for (const { subject } of unlisted) {
+  for (const { subject, serial } of unlisted) {
+    const isOneOfSeveral = trust.certificates.filter((other) => other.subject === subject).length > 1
     materials.warn(
       source.setting,
-      `there is no list of ${subject}: until there is one, every ${peer} of this CA is refused (${modeSetting} STRICT)`,
+      `there is no list of ${subject}${isOneOfSeveral ? ` (of that name, the one with serial ${serial})` : ''}: until there is one, every ${peer} of this CA is refused (${modeSetting} STRICT)`,
     )
   }
 }

@@ -22,17 +22,29 @@ function covers({ x509, alternativeNames }: CertificateFacts, name: string): boo
   return (isIP(name) === 0 ? x509.checkHost(name) : x509.checkIP(name)) !== undefined
 }
 
-/** Authorities in a trust store that are expired or not yet valid, as sentences. */
+/** Authorities in a trust store that are expired or not yet valid, as sentences; where another form of one counts, that is no harm. */
 export function deadAuthorities(authorities: readonly CertificateFacts[], now: number): string[] {
-  return authorities.flatMap(({ subject, notBefore, notAfter }) => {
-    if (notAfter < now)
-      return [`the authority ${subject} expired on ${iso(notAfter)}: nobody whom it certified is believed; replace it`]
-    if (notBefore > now)
-      return [
-        `the authority ${subject} is not valid before ${iso(notBefore)}: until then nobody whom it certified is believed`,
-      ]
-    return []
+  const isValid = ({ notBefore, notAfter }: CertificateFacts) => notBefore <= now && now <= notAfter
+  const dead = authorities.filter((authority) => !isValid(authority))
+  return dead.flatMap((authority) => {
+    const { subject, notBefore, notAfter } = authority
+    const isReplaced = authorities.some((other) => isValid(other) && isSameAuthority(other, authority))
+    if (notAfter < now) {
+      const meaning = isReplaced
+        ? 'its renewed form beside it counts, and this one can be removed'
+        : 'nobody whom it certified is believed; replace it'
+      return [`the authority ${subject} expired on ${iso(notAfter)}: ${meaning}`]
+    }
+    if (isReplaced) return []
+    return [
+      `the authority ${subject} is not valid before ${iso(notBefore)}: until then nobody whom it certified is believed`,
+    ]
   })
+}
+
+/** Whose certificate was renewed with its key. */
+function isSameAuthority(one: CertificateFacts, other: CertificateFacts): boolean {
+  return one.rawSubject.equals(other.rawSubject) && one.publicKeySha256 === other.publicKeySha256
 }
 
 /** Says so where a certificate that is presented to APIs is not meant for that. */

@@ -1,3 +1,4 @@
+import { createPublicKey } from 'node:crypto'
 import { beforeAll, describe, expect, test } from '@jest/globals'
 import { bitString, boolean, implicit, sequence } from '../support/der.ts'
 import { temporaryFile } from '../support/folder.ts'
@@ -56,6 +57,20 @@ test('an authority that has expired', async () => {
   const old = authority('old', { validFrom: -9, validUntil: -1 })
   expect(await warnings({ ssl_client_certificate: scene.clients.certificate + old.certificate })).toEqual([
     expect.stringMatching(/ssl_client_certificate.*the authority CN=old expired on \d{4}-.*nobody whom it certified/),
+  ])
+})
+
+test('an authority that has expired, or will be valid, beside its other form is no harm', async () => {
+  const now = authority('root')
+  const keys = { privateKey: now.privateKey, publicKey: createPublicKey(now.privateKey) }
+  const old = authority('root', { keys, validFrom: -9, validUntil: -1 })
+  const next = authority('root', { keys, validFrom: 9 })
+  expect(await warnings({ ssl_client_certificate: old.certificate + now.certificate + next.certificate })).toEqual([
+    expect.stringMatching(/the authority CN=root expired on \d{4}-.*its renewed form beside it counts/),
+  ])
+  const namesake = authority('root')
+  expect(await warnings({ ssl_client_certificate: old.certificate + namesake.certificate })).toEqual([
+    expect.stringMatching(/CN=root expired on .*nobody whom it certified/),
   ])
 })
 
@@ -118,6 +133,11 @@ test('an authority of whom there is no list, where that refuses everybody whom i
   const bundle = { ssl_client_certificate: scene.clients.certificate + department.certificate }
   expect(await warnings({ ...bundle, ssl_crl: scene.clients.crl() })).toEqual([
     expect.stringMatching(/ssl_crl.*there is no list of CN=department: until there is one, every client of this CA is/),
+  ])
+  const namesake = authority('clients')
+  const alike = { ssl_client_certificate: scene.clients.certificate + namesake.certificate }
+  expect(await warnings({ ...alike, ssl_crl: scene.clients.crl() })).toEqual([
+    expect.stringContaining(`no list of CN=clients (of that name, the one with serial ${namesake.x509.serialNumber})`),
   ])
   const leaf = { ssl_crl: department.crl(), ssl_crl_check: 'leaf' }
   const fetched = { ssl_crl: scene.clients.crl(), ssl_crl_fetch: 'on' }
