@@ -16,6 +16,8 @@ const REMEDIES: Readonly<Record<string, string>> = {
 }
 
 const SOCKET_REMEDIES: Readonly<Record<string, string>> = {
+  // Of workers that share a socket the next one finds no file.
+  ENOENT: 'somebody has removed the file of a socket that is in use; restart the gateway',
   EADDRINUSE:
     'a running program listens there, or the file is no socket; stop it, remove the file or choose another path',
   // libuv reports EACCES for ENOENT too.

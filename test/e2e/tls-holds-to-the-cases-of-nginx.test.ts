@@ -72,6 +72,13 @@ test('a client that renegotiates is refused, and nobody else notices', async () 
   expect((await gateway.get('/')).status).toBe(200)
 })
 
+test('no session lets a client send early data, which anybody could send again', async () => {
+  const request = requestTo('localhost')
+  const keep = temporaryFile('session', '')
+  const { output } = await sClient({ port: gateway.port, servername: 'localhost', tls: 'tls1_3', keep, request })
+  expect(new Set(output.match(/Max Early Data: \d+/g))).toEqual(new Set(['Max Early Data: 0']))
+})
+
 describeWith(OCSP_PEERS, 'OCSP', () => {
   const naming = (url: string) => {
     const access = sequence(objectIdentifier('1.3.6.1.5.5.7.48.1'), implicit(6, Buffer.from(url, 'latin1')))
