@@ -2,6 +2,7 @@ import { Agent } from 'node:http'
 import { Agent as TlsAgent } from 'node:https'
 import { type Answer, boundedRequest } from '../../bounded-request.ts'
 import { GatewayError } from '../../errors.ts'
+import { PendingCalls } from './pending-calls.ts'
 import { LONGEST_ANSWER, type Plugin, type PluginAnswer, type PluginCall } from './plugin.ts'
 
 export interface HttpPluginOptions {
@@ -19,8 +20,7 @@ export interface HttpPluginOptions {
 export class HttpPlugin implements Plugin {
   readonly #options: HttpPluginOptions
   readonly #agent: Agent
-  #pending = 0
-  #closed = false
+  readonly #calls: PendingCalls
 
   constructor(options: HttpPluginOptions) {
     this.#options = options
@@ -29,37 +29,27 @@ export class HttpPlugin implements Plugin {
     this.#agent = isTls
       ? new TlsAgent({ ...settings, ...(options.ca && { ca: [...options.ca] }) })
       : new Agent(settings)
+    // The agent also ends connections that still wait for an answer. It opens new ones for later calls.
+    this.#calls = new PendingCalls(options.maxPending, () => this.#agent.destroy())
   }
 
   /** It may start later than the gateway. */
   async ready(): Promise<void> {}
 
-  async ask(call: PluginCall): Promise<PluginAnswer> {
-    const { maxPending } = this.#options
-    if (this.#pending >= maxPending) {
-      throw new GatewayError('GW_OVERLOADED', `${maxPending} answers of the plugin are waited for (max_pending)`)
-    }
-    this.#pending += 1
-    try {
-      const { status, body } = await this.#post(JSON.stringify(call))
-      return answerOf(status, body.toString())
-    } catch (cause) {
-      if (cause instanceof GatewayError) throw cause
-      throw new GatewayError('GW_UNDECIDED', `the plugin cannot be asked: ${(cause as Error).message}`, { cause })
-    } finally {
-      this.#pending -= 1
-      this.#holdNothing()
-    }
+  ask(call: PluginCall): Promise<PluginAnswer> {
+    return this.#calls.run(async () => {
+      try {
+        const { status, body } = await this.#post(JSON.stringify(call))
+        return answerOf(status, body.toString())
+      } catch (cause) {
+        if (cause instanceof GatewayError) throw cause
+        throw new GatewayError('GW_UNDECIDED', `the plugin cannot be asked: ${(cause as Error).message}`, { cause })
+      }
+    })
   }
 
   close(): void {
-    this.#closed = true
-    this.#holdNothing()
-  }
-
-  #holdNothing(): void {
-    // The agent also ends connections that still wait for an answer. It opens new ones for later calls.
-    if (this.#closed && this.#pending === 0) this.#agent.destroy()
+    this.#calls.close()
   }
 
   #post(question: string): Promise<Answer> {

@@ -1,6 +1,7 @@
 import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from 'node:worker_threads'
 import { GatewayError } from '../../errors.ts'
 import type { ModuleMessage, ModuleOrder } from './module-worker.ts'
+import { PendingCalls } from './pending-calls.ts'
 import { type Plugin, type PluginAnswer, type PluginCall, wordsOf } from './plugin.ts'
 
 const SCRIPT = new URL(`./module-worker${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url)
@@ -28,44 +29,32 @@ interface Pending {
  */
 export class ModulePlugin implements Plugin {
   readonly #options: ModulePluginOptions
+  readonly #calls: PendingCalls
   #thread: Thread | undefined
-  #closed = false
-  #asked = 0
   #notBefore = 0
 
   constructor(options: ModulePluginOptions) {
     this.#options = options
+    this.#calls = new PendingCalls(options.maxPending, () => {
+      this.#thread?.retire()
+      this.#thread = undefined
+    })
   }
 
   ready(): Promise<void> {
     return this.#running().ready
   }
 
-  async ask(call: PluginCall): Promise<PluginAnswer> {
-    const { maxPending } = this.#options
-    if (this.#asked >= maxPending) {
-      throw new GatewayError('GW_OVERLOADED', `${maxPending} answers of the plugin are waited for (max_pending)`)
-    }
-    this.#asked += 1
-    try {
+  ask(call: PluginCall): Promise<PluginAnswer> {
+    return this.#calls.run(async () => {
       const thread = this.#running()
       await thread.ready
-      return await thread.ask(call)
-    } finally {
-      this.#asked -= 1
-      this.#holdNothing()
-    }
+      return thread.ask(call)
+    })
   }
 
   close(): void {
-    this.#closed = true
-    this.#holdNothing()
-  }
-
-  #holdNothing(): void {
-    if (!this.#closed || this.#asked > 0) return
-    this.#thread?.retire()
-    this.#thread = undefined
+    this.#calls.close()
   }
 
   #running(): Thread {
