@@ -49,6 +49,7 @@ const routeHost: Kind<string> = {
   json: { type: 'string' },
   parse(value) {
     if (typeof value !== 'string') throw new Unfit('')
+    if (/[/@]/.test(value)) throw new Unfit('')
     if (!value.includes('*')) return authority.parse(value).toLowerCase()
     const [name, port] = value.split(/:(?=\d{1,5}$)/)
     return `${wildcardName.parse(name)}${port === undefined ? '' : `:${port}`}`

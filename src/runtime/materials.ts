@@ -8,7 +8,7 @@ import { CertificateError, type KeyPair, readKeyPair } from '../tls-cert-utils/k
 import type { RevocationList } from '../tls-cert-utils/revocation-list.ts'
 import { readTrustStore, type TrustStore } from '../tls-cert-utils/trust-store.ts'
 import { KeptMaterials } from './kept.ts'
-import { deadAuthorities, notForClients } from './never-works.ts'
+import { deadAuthorities, missingIssuer, notForClients } from './never-works.ts'
 import { RevocationFiles } from './revocation-files.ts'
 
 /** The certificate and key settings of one entity, and the name of the pair in logs and metrics. */
@@ -43,6 +43,9 @@ export class Materials {
   readonly #pairs = new Map<string, KeyPair | undefined>()
   readonly #stores = new Map<string, TrustStore | undefined>()
   readonly #lists = new Map<string, NamedLists>()
+  readonly #shown: { readonly setting: string; readonly chain: readonly CertificateFacts[] }[] = []
+  /** Of the trust stores, by subject. */
+  readonly #intermediates = new Map<string, CertificateFacts>()
   readonly #now = Date.now()
 
   constructor(locate: LoadedConfig['locate'], files = new RevocationFiles(), kept = new KeptMaterials()) {
@@ -71,6 +74,7 @@ export class Materials {
       this.#warnOfDates(cert.setting, leaf.notBefore, leaf.notAfter)
       const unfit = role === 'client' && notForClients(leaf)
       if (unfit) this.warn(cert.setting, unfit)
+      this.#shown.push({ setting: cert.setting, chain: pair.certificates })
     }
     return pair
   }
@@ -84,6 +88,7 @@ export class Materials {
     )
     this.#stores.set(id, store)
     for (const each of store?.certificates ?? []) this.certificatesInUse.push({ role: 'ca', name, ...inUse([each]) })
+    for (const each of store?.certificates ?? []) if (!each.selfIssued) this.#intermediates.set(each.subject, each)
     for (const message of deadAuthorities(store?.certificates ?? [], this.#now)) this.warn(source.setting, message)
     return store
   }
@@ -124,6 +129,14 @@ export class Materials {
   /** When the list in use was issued whose place this one takes; undefined without one. @param key the same for both */
   issuedBefore(key: string, since: number): number | undefined {
     return this.#kept.lists.note(key, since)
+  }
+
+  /** Once all are read: what is missing from one chain may stand in any trust store. */
+  warnOfMissingIssuers(): void {
+    for (const { setting, chain } of this.#shown) {
+      const message = missingIssuer(chain, this.#intermediates)
+      if (message !== undefined) this.warn(setting, message)
+    }
   }
 
   warn(path: string, message: string): void {

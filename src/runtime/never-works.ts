@@ -69,6 +69,17 @@ export function rootlessAuthorities(authorities: readonly CertificateFacts[]): s
     })
 }
 
+/** An intermediate that is known here and is not sent with what it issued, as openssl's `x509` writes a certificate: alone. As a sentence. */
+export function missingIssuer(
+  chain: readonly CertificateFacts[],
+  intermediates: ReadonlyMap<string, CertificateFacts>,
+): string | undefined {
+  const last = chain.at(-1)
+  const issuer = last && !last.selfIssued ? intermediates.get(last.issuer) : undefined
+  if (!issuer || !last?.x509.verify(issuer.x509.publicKey)) return undefined
+  return `${issuer.subject}, which issued ${last.subject} and is no root, does not follow it: whoever knows only the root will not trust it; append the certificate of ${issuer.subject}`
+}
+
 function iso(time: number): string {
   return Number.isFinite(time) ? new Date(time).toISOString() : 'an unreadable date'
 }

@@ -125,6 +125,7 @@ function* compose(loaded: LoadedConfig, lasting: Lasting): Slices<Runtime> {
   if (materials.problems.length > 0) throw new ConfigError(materials.problems)
 
   const router = yield* createRouterInSlices(rulesOf(config, services, accesses.of, demands))
+  materials.warnOfMissingIssuers()
   yield* warnOfShadowedRoutes(config.routes, materials)
   warnOfLostChallenges(config, router, materials)
   const mostUpstreams = usedPools.size * upstreamMaxConnections(config, lasting.workers)
