@@ -8,6 +8,7 @@ import { FileWatch } from './file-watch.ts'
 import { collectLate, collectSoon } from './garbage.ts'
 import { listenProblem } from './listen-problem.ts'
 import { Listener } from './listener/listener.ts'
+import type { Welcome } from './listener/sweeper.ts'
 import { createListenerHandler } from './listener-handler.ts'
 import type { Log } from './log.ts'
 import { createMetrics, type Metrics } from './metrics.ts'
@@ -174,7 +175,12 @@ export class Server {
     const listeners = this.#runtime?.listeners ?? []
     const policyIds = new Set(listeners.flatMap((listener) => [...listener.policyIds]))
     for (const { listener, current } of this.#bound.values()) void listener.judgeAgain(current.policyIds)
-    for (const listener of this.#leaving.keys()) void listener.judgeAgain(policyIds)
+    // What is left of a listener that is gone belongs to whichever has the same trust policy.
+    const welcome: Welcome = (connection, carried) => {
+      const heir = listeners.find((listener) => listener.policyIds.has(connection.policy))
+      return heir?.settings.welcome?.(connection, carried)
+    }
+    for (const listener of this.#leaving.keys()) void listener.judgeAgain(policyIds, welcome)
   }
 
   #leave(listener: Listener): void {

@@ -145,8 +145,8 @@ export class Listener {
   }
 
   /** After a reload: ends connections that were judged by any other policy than these, and judges the others again. */
-  judgeAgain(policyIds: ReadonlySet<string>): Promise<void> {
-    return this.#sweeper.judgeAgain({ ...this.#settings, policyIds }, this.#settings.welcome)
+  judgeAgain(policyIds: ReadonlySet<string>, welcome = this.#settings.welcome): Promise<void> {
+    return this.#sweeper.judgeAgain({ ...this.#settings, policyIds }, welcome)
   }
 
   /** Cuts whatever is still open. */

@@ -3,6 +3,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
 import { whenFileEnds } from '../support/cleanup.ts'
+import { freePort } from '../support/free-port.ts'
 import { type Gateway, timeOf } from '../support/gateway.ts'
 import type { Issued } from '../support/pki.ts'
 import type { RawConnection } from '../support/raw.ts'
@@ -153,6 +154,23 @@ describe('WebSockets and answers that stream', () => {
     expect((await gateway.reload(scene.config(asking('ada')))).msg).toBe('reloaded')
     answer?.()
     await waitFor('the beginning', () => client.received.includes('hello'))
+    await within(15, 'its end', client.closed)
+    expect(codeIn((await gateway.logged({ msg: 'connection ended' })).reason)).toBe('GW_FORBIDDEN')
+  })
+
+  test('end also where their listener is gone by then', async () => {
+    const ports = [await freePort(), await freePort()]
+    const at = (port: number | undefined, route: object = {}) =>
+      scene.config({
+        listeners: [{ listen: `127.0.0.1:${port}`, servers: [scene.server()] }],
+        services: [{ name: 'api', url: scene.backend.url, routes: [{ name: 'all', paths: ['/'], ...route }] }],
+      })
+    const gateway = await scene.start(at(ports[0]))
+    const client = await begin(gateway, '/', UPGRADE, undefined)
+    expect((await gateway.reload(at(ports[1]))).msg).toBe('reloaded')
+    await pause(1200)
+    expect(client.isClosed).toBe(false)
+    expect((await gateway.reload(at(ports[1], { deny: [{ addresses: ['127.0.0.1'] }] }))).msg).toBe('reloaded')
     await within(15, 'its end', client.closed)
     expect(codeIn((await gateway.logged({ msg: 'connection ended' })).reason)).toBe('GW_FORBIDDEN')
   })
