@@ -8,13 +8,13 @@ export interface AuthRequest {
   /** Each once, in the client's order, with its payload. */
   readonly methods: readonly (readonly [name: string, payload: unknown])[]
   /**
-   * Undefined where the client leaves it to us: the default project, if the user has one. An error where there is none of that name, for whoever has
-   * said who it is: told any sooner than a wrong password, it would tell strangers which projects there are.
+   * Undefined where the client does not choose: then it is the user's default project, if any. An error where there is no scope of that name. It is
+   * reported only once the client has authenticated: reported earlier than a wrong password, it would show strangers which projects exist.
    */
   readonly scope: Scope | KeystoneError | undefined
 }
 
-/** More would only be work for us. */
+/** More would only cause work. */
 const MOST_METHODS = 16
 
 /** @throws KeystoneError */
@@ -91,7 +91,7 @@ const SCOPES = ['project', 'domain', 'unscoped', 'system', 'OS-TRUST:trust'] as 
 function scopeOf(auth: unknown, methods: readonly string[], directory: Directory): AuthRequest['scope'] {
   const scope = objectAt(auth, 'scope')
   if (methods.includes('application_credential') && scope !== undefined) {
-    // It has the scope of its own, which nobody may widen.
+    // It has its own scope, which nobody may change.
     const message = 'Error authenticating with application credential: Application credentials cannot request a scope.'
     throw new KeystoneError(401, message, { identity: {} })
   }
@@ -127,7 +127,10 @@ function domainScope(given: unknown, directory: Directory): Scope | KeystoneErro
   return domain ? { kind: 'domain', domain } : unauthorized(`no domain ${namesIn(given).name ?? namesIn(given).id}`)
 }
 
-/** The domain of what is named, which a name needs; undefined where nobody knows it. @throws KeystoneError 400 where none is named */
+/**
+ * The domain beside a name; undefined where there is no such domain.
+ * @throws KeystoneError 400 where none is given
+ */
 export function domainBeside(given: unknown, target: string, directory: Directory): Domain | undefined {
   const domain = objectAt(given, 'domain')
   if (domain === undefined) throw expecting('domain', target)

@@ -1,4 +1,4 @@
-/** Keystone's authentication: the methods that the client chose, in its order, all of which must succeed and agree. */
+/** Keystone's authentication: all methods that the client chose must succeed, in its order, and agree. */
 import { agree } from '../auth/agreement.ts'
 import { objectAt, textAt } from '../auth/methods/payload.ts'
 import { isEnough } from '../auth/multi-factor.ts'
@@ -15,24 +15,24 @@ export interface AuthenticateOptions {
   readonly directory: Directory
 }
 
-/** Somebody whose user is known. */
+/** An identity with a user. */
 export type Known = Identity & { readonly user: NonNullable<Identity['user']> }
 
-/** What the client has shown, and whether it is enough. */
+/** What the client has proved, and whether it is enough. */
 export type Authentication =
   | { readonly status: 'complete'; readonly identity: Known }
-  /** `required` are the combinations to which what was shown belongs. */
+  /** `required` are the combinations that include what was proved. */
   | { readonly status: 'insufficient'; readonly identity: Known; readonly required: readonly (readonly string[])[] }
 
-/** The methods of a request on their way. */
+/** The state of a request whose methods are being asked. */
 interface Progress {
   found: Identity | undefined
   readonly challenges: Map<string, unknown>
-  /** What methods demand besides, as a mapped user's password. */
+  /** Further methods that some methods demand, such as the password of a mapped user. */
   readonly requires: Set<string>
 }
 
-/** @throws KeystoneError; GatewayError GW_UNDECIDED where it cannot be told */
+/** @throws KeystoneError; GatewayError GW_UNDECIDED where it cannot be decided */
 export async function authenticate(
   caller: Caller,
   { methods: asked }: AuthRequest,
@@ -53,7 +53,10 @@ export async function authenticate(
   return judge(await withReceipt(found, caller, progress.requires, options), progress.requires, options)
 }
 
-/** What the front server found out counts first, even where the client does not name it; where it says nothing, nothing is lost. */
+/**
+ * The front server's user counts first, even where the client does not name that method. Where the front server names nobody, the other methods go
+ * on.
+ */
 async function askExternal(caller: Caller, progress: Progress, { methods }: AuthenticateOptions): Promise<void> {
   const external = methods.get('external')
   if (!external) return
@@ -83,8 +86,8 @@ function take(name: string, outcome: Outcome, progress: Progress): void {
 }
 
 /**
- * Users by name become users by id, since a name means somebody only within a domain. One that nobody has stays in its place, so that the answer
- * takes as long, and attempts at it are counted like those at a user's.
+ * Replaces users' names by ids, since a name identifies a user only within a domain. An unknown user is replaced by a placeholder, so that the answer
+ * takes as long and attempts are counted as for a real user.
  */
 function payloadFor(name: string, payload: unknown, directory: Directory): unknown {
   if (name !== 'password' && name !== 'totp') return payload
@@ -98,14 +101,14 @@ function payloadFor(name: string, payload: unknown, directory: Directory): unkno
   return { ...(payload as object), user: { ...(given as object), name: undefined, id } }
 }
 
-/** A login name may be the id of somebody else: what was found must be who was named. */
+/** A log-in name may equal another user's id: the user who was found must be the one who was named. */
 function assertMeant(payload: unknown, outcome: Outcome): void {
   const id = textAt(objectAt(payload, 'user'), 'id')
   if (outcome.status !== 'accepted' || id === undefined || outcome.user.id === id) return
   throw unauthorized(`${outcome.user.name} was found where ${id} was named`)
 }
 
-/** What begins the name of somebody who is not there. Not even a user of the configuration can have a name with NUL. */
+/** The prefix of placeholders for unknown users. No user of the configuration can have a NUL in a name. */
 const NOBODY = '\0'
 
 function known(identity: Identity | undefined): Known | undefined {
@@ -118,7 +121,7 @@ function additionalSteps(challenges: ReadonlyMap<string, unknown>): KeystoneErro
   })
 }
 
-/** With what the receipt attests. A receipt of somebody else is none. */
+/** Adds what the receipt attests. A receipt of another user is ignored. */
 async function withReceipt(
   found: Known,
   caller: Caller,
@@ -151,10 +154,10 @@ function receiptNotFound(id: string, reason: string): KeystoneError {
   return new KeystoneError(401, `Could not find auth receipt: ${id.slice(0, 64)}.`, { reason })
 }
 
-/** What is still to do, as receipts remember it: nothing else that is shown with them is enough. */
+/** The attribute under which a receipt remembers which methods are still required: nothing less is enough with it. */
 const REQUIRES = 'requires'
 
-/** Keystone's multi-factor rules: of those that can be met at all, one must be complete. */
+/** Keystone's multi-factor rules: of those that can be met at all, one must be met. */
 function judge(identity: Known, requires: ReadonlySet<string>, options: AuthenticateOptions): Authentication {
   const missing = [...requires].filter((method) => !identity.methods.includes(method))
   if (missing.length > 0) {

@@ -1,4 +1,4 @@
-/** What Keystone's clients read: the bodies of answers. */
+/** The bodies of answers, as Keystone's clients read them. */
 import { keystoneTime } from '../auth/receipt-body.ts'
 import type { User } from '../types.ts'
 import type { Account, Directory, Domain, Project, Scope } from './directory.ts'
@@ -18,7 +18,7 @@ export function tokenBody({ claims, user, scope }: TokenFacts, directory: Direct
       audit_ids: claims.audit_ids,
       expires_at: keystoneTime(claims.exp * 1000),
       issued_at: keystoneTime(claims.iat * 1000),
-      // RFC 8705 3.2: whoever accepts the token must see this certificate.
+      // RFC 8705 3.2: whoever accepts the token must check for this certificate.
       ...(claims.cnf && { cnf: claims.cnf }),
       ...applicationCredential(claims, directory),
       ...scopeMembers(scope),
@@ -82,7 +82,7 @@ export function collection(key: string, items: readonly object[], self: string):
   return { [key]: items, links: { next: null, self, previous: null } }
 }
 
-/** Discovery. 3.14 is the version of Keystone's API that these bodies are those of. */
+/** Discovery. These bodies are those of version 3.14 of Keystone's API. */
 export function versionBody(base: string): object {
   return {
     id: 'v3.14',

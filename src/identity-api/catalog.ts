@@ -1,4 +1,4 @@
-/** The services that a cloud has, and where: what clients read to find anything. */
+/** The services of a cloud and their addresses: clients read it to find everything else. */
 import type { User } from '../types.ts'
 import type { Scope } from './directory.ts'
 

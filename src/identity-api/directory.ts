@@ -1,4 +1,4 @@
-/** Domains, projects and roles, and who has which role where. Made once per configuration. */
+/** Domains, projects, roles, and who has which role where. Built once per configuration. */
 import { hash } from 'node:crypto'
 import type { User, Users } from '../types.ts'
 
@@ -19,7 +19,7 @@ export interface Role {
   readonly name: string
 }
 
-/** What a token is good for. */
+/** What a token gives access to. */
 export type Scope =
   | { readonly kind: 'unscoped' }
   | { readonly kind: 'project'; readonly project: Project }
@@ -32,7 +32,7 @@ export const UNSCOPED: Scope = Object.freeze({ kind: 'unscoped' })
 export interface Account {
   readonly domain: Domain
   readonly defaultProject: Project | undefined
-  /** The combinations of methods of which one must be complete; none where any will do. */
+  /** Combinations of methods, one of which must be complete; none where any method will do. */
   readonly multiFactorAuthRules: readonly (readonly string[])[]
 }
 
@@ -40,7 +40,7 @@ export interface Account {
 export interface ApplicationCredential {
   readonly id: string
   readonly name: string
-  /** What its tokens are for; undefined: its user's default. */
+  /** The project of its tokens; undefined: its user's default project. */
   readonly project: Project | undefined
 }
 
@@ -56,7 +56,7 @@ export interface Assignment {
 
 export interface DirectoryOptions {
   readonly users: Users
-  /** The first is that of users who have none of their own, as those that a plugin named. */
+  /** The first is the domain of users without one, such as those that a plugin named. */
   readonly domains: readonly [Domain, ...Domain[]]
   readonly projects: readonly Project[]
   readonly assignments: readonly Assignment[]
@@ -64,11 +64,11 @@ export interface DirectoryOptions {
   readonly accounts: ReadonlyMap<string, Account>
   /** By their ids. */
   readonly applicationCredentials: ReadonlyMap<string, ApplicationCredential>
-  /** The proofs of the secrets that the user of an id has now. */
+  /** The proofs of all secrets that this user has now. */
   proofsOf(user: string): readonly string[]
 }
 
-/** How clients name things: by id, or by name and domain. */
+/** How clients refer to something: by id, or by name and domain. */
 export interface Named {
   readonly id?: string | undefined
   readonly name?: string | undefined
@@ -113,7 +113,7 @@ export class Directory {
     return this.#options.applicationCredentials.get(id)
   }
 
-  /** The digests of the passwords and secrets that a user has now, as tokens name them. */
+  /** Digests of the passwords and secrets that a user has now, as tokens hold them. */
   proofDigestsOf({ id }: User): readonly string[] {
     return this.#options.proofsOf(id).map(digestOf)
   }

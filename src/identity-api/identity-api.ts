@@ -12,13 +12,13 @@ const LARGEST_BODY = 64 * 1024
 
 export interface IdentityApiOptions extends ResourceOptions {
   readonly name: string
-  /** The address at which clients find it, without /v3; undefined: the one that they asked. */
+  /** The address where clients find it, without /v3; undefined: the address that they used. */
   readonly publicUrl: string | undefined
   /** Writes a line to the log. */
   readonly record: (fields: Readonly<Record<string, unknown>>, message: string) => void
 }
 
-/** Keystone's Identity API v3, for `openstack`, keystoneauth and whatever is written for them. */
+/** Keystone's Identity API v3, for `openstack`, keystoneauth and other clients of it. */
 export class IdentityApi implements Service {
   readonly name: string
   readonly #options: IdentityApiOptions
@@ -62,7 +62,7 @@ function split(target: string): { readonly path: string; readonly query: URLSear
   return { path: path.replace(/(?<=.)\/$/, ''), query: new URLSearchParams(at < 0 ? '' : target.slice(at)) }
 }
 
-/** Where the client found us: its Host, and what the route takes off the path. */
+/** The address that the client used: its Host, and the part of the path that the route strips. */
 function addressOf({ destination: { authority, path: whole } }: Call, path: string): string {
   const trimmed = whole.replace(/(?<=.)\/$/, '')
   const prefix = path === '/' ? trimmed : trimmed.endsWith(path) ? trimmed.slice(0, -path.length) : ''
@@ -78,7 +78,7 @@ async function readJson(call: Call, response: HttpResponse): Promise<unknown> {
     const read: unknown = body.length === 0 ? {} : JSON.parse(body.toString('utf8'))
     if (typeof read === 'object' && read !== null && !Array.isArray(read)) return read
   } catch {
-    // Said below, as for what is JSON but no object.
+    // Refused below, as is JSON that is no object.
   }
   throw expecting('valid JSON', 'request body')
 }

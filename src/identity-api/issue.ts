@@ -1,4 +1,4 @@
-/** From somebody who is known to a token. */
+/** Issues a token to an authenticated user. */
 import { claimsOfUser } from '../tokens/token-user.ts'
 import { newTokenId, type Tokens } from '../tokens/tokens.ts'
 import type { Connection, Users } from '../types.ts'
@@ -45,7 +45,7 @@ export async function issueToken(
   return { token, facts: { claims: claims as TokenClaims, user, scope } }
 }
 
-/** Of the proofs that were shown, and of those that go back further, behind a token that is exchanged. */
+/** Digests of the proofs that were shown, and of those behind a token that is exchanged. */
 async function proofDigests(
   { user, proofs = [] }: Known,
   tokens: Tokens,
@@ -58,11 +58,11 @@ async function proofDigests(
   return [...new Set([...inherited, ...directory.proofDigestsOf(user).filter((digest) => shown.includes(digest))])]
 }
 
-/** Without a scope of the client's choice, the user's default project, if he may use it. */
+/** Where the client chose no scope: the user's default project, if the user has a role there. */
 function scopeFor(identity: Known, asked: Scope | undefined, directory: Directory): Scope {
   const { user, methods, attributes, credential } = identity
   if (methods.includes('application_credential')) {
-    // What was narrowed on purpose cannot be exchanged for something wider.
+    // A token that was limited on purpose cannot be exchanged for a wider one.
     if (methods.includes('token')) throw forbidden('a token of an application credential cannot be exchanged')
     const project = directory.applicationCredential(credential ?? '')?.project
     if (project) return { kind: 'project', project }
@@ -75,7 +75,7 @@ function scopeFor(identity: Known, asked: Scope | undefined, directory: Director
   return scope && directory.rolesOf(user, scope).length > 0 ? scope : UNSCOPED
 }
 
-/** JWT's readers expect whole seconds, and never later than what it goes back to. */
+/** Whole seconds, as readers of JWT expect, and never later than the end of what it is based on. */
 function wholeSeconds(expiresAt: number, latest: number): number {
   return expiresAt === latest ? latest : Math.floor(expiresAt / 1000) * 1000
 }

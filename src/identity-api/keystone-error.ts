@@ -47,7 +47,7 @@ export function expecting(attribute: string, target: string): KeystoneError {
   )
 }
 
-/** The same words for whatever was wrong: only the log knows more. */
+/** The same words whatever was wrong; only the log says more. */
 export function unauthorized(reason: string, headers: readonly string[] = []): KeystoneError {
   return new KeystoneError(401, 'The request you have made requires authentication.', { reason, headers })
 }

@@ -1,4 +1,4 @@
-/** Who asks: by a token, or without one by a certificate (Keystone's X.509 tokenless authorization). */
+/** Finds out who is asking: by a token, or by a certificate alone (Keystone's X.509 tokenless authorization). */
 
 import { userOfCertificate } from '../auth/certificate-user.ts'
 import { isEnough } from '../auth/multi-factor.ts'
@@ -15,7 +15,7 @@ export interface Requester {
   readonly user: User
   readonly scope: Scope
   readonly roles: readonly Role[]
-  /** Undefined for those who have none. */
+  /** Undefined for a requester without a token. */
   readonly claims: TokenClaims | undefined
 }
 
@@ -29,7 +29,7 @@ export interface RequesterOptions {
   readonly trustedIssuers: ReadonlySet<string>
 }
 
-/** @throws KeystoneError 401; GatewayError GW_UNDECIDED where it cannot be told */
+/** @throws KeystoneError 401; GatewayError GW_UNDECIDED where it cannot be decided */
 export async function requesterOf(caller: Caller, options: RequesterOptions): Promise<Requester> {
   const token = headerOf(caller, 'x-auth-token')
   if (token !== undefined) return withToken(token, caller, options)
@@ -49,8 +49,8 @@ async function withToken(token: string, caller: Caller, options: RequesterOption
 type TokenFacts = Requester & { readonly claims: TokenClaims }
 
 /**
- * What a token comes to today; undefined where its user, scope, roles or credential are gone, or its methods are not enough. Whose its certificate is now can only be told where
- * the caller shows that certificate: others who look at the token learn to whom it was issued.
+ * What a token is worth now. Undefined where its user, scope or roles are gone, or its methods are no longer enough. The current user of its
+ * certificate is only known where the caller shows that certificate; others who inspect the token see the user whom it was issued to.
  * @throws GatewayError GW_UNDECIDED
  */
 export async function factsToday(
@@ -63,7 +63,7 @@ export async function factsToday(
   const isShown = claims.cnf?.['x5t#S256'] === thumbprintOf(caller.connection)
   const { methods = [] } = claims
   const user = isShown ? await userOfCertificate({ user: issuedTo, methods }, caller, certificate) : issuedTo
-  // By rules that are newer than the token, too: a route would ask for what it lacks, here nothing else is shown.
+  // Also by rules that are newer than the token: a route would ask for the missing method, but here nothing else can be shown.
   return user && isEnough(directory.multiFactorRulesOf(user), methods) ? factsOf(claims, user, directory) : undefined
 }
 

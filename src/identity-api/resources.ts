@@ -1,4 +1,4 @@
-/** The paths of Keystone's API v3, as far as clients that log in ask for them. */
+/** The paths of Keystone's API v3 that clients need to log in. */
 import { receiptBody } from '../auth/receipt-body.ts'
 import { RECEIPT_HEADER, type Receipts } from '../auth/receipts.ts'
 import type { SigningKeys } from '../tokens/signing-keys.ts'
@@ -17,7 +17,7 @@ export interface ResourceOptions extends RequesterOptions, IssueOptions {
   readonly methods: ReadonlyMap<string, AuthMethod>
   readonly receipts: Receipts
   readonly keys: SigningKeys
-  /** Milliseconds for which an expired token may still be looked at. */
+  /** For how many milliseconds an expired token can still be inspected. */
   readonly expiredWindow: number
   catalog(base: string): readonly CatalogEntry[]
 }
@@ -42,7 +42,7 @@ const versions: Handler = ({ base }) => ({
 
 const version: Handler = ({ base }) => ({ status: 200, body: { version: versionBody(base) } })
 
-/** RFC 7517: for whoever checks tokens by himself. */
+/** RFC 7517: for clients that check tokens themselves. */
 const jwks: Handler = (_ask, { keys }) => ({ status: 200, body: { keys: keys.published.map(({ jwk }) => jwk) } })
 
 const issue: Handler = async (ask, options) => {
@@ -78,13 +78,13 @@ const revoke: Handler = async (ask, options) => {
   return { status: 204 }
 }
 
-/** The token that X-Subject-Token holds, for those who may know: whoever it belongs to, and the services. */
+/** The token in X-Subject-Token, for those who may see it: its owner, and services. */
 async function subject({ call, query }: Ask, options: ResourceOptions) {
   const requester = await requesterOf(call, options)
   call.record.user = requester.user.name
   const token = headerOf(call, 'x-subject-token')
   if (token === undefined) {
-    // As in Keystone, whose policy asks first.
+    // Checked first, as Keystone's policy is.
     if (!mayLookAt(requester, call.method)) throw forbidden('no X-Subject-Token')
     throw tokenNotFound('no X-Subject-Token')
   }
@@ -142,7 +142,7 @@ const system: Handler = async ({ call, base }, options) => {
   return { status: 200, body: { system: found ? [{ all: true }] : [], links: { self: `${base}/auth/system` } } }
 }
 
-/** Of oneself; of others only for admins, who alone learn who there is. */
+/** Users may see themselves. Only admins may see others, or learn who exists. */
 const userResource =
   (id: string): Handler =>
   async ({ call, base }, options) => {

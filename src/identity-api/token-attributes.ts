@@ -4,7 +4,7 @@ import type { Directory, Domain, Scope } from './directory.ts'
 import { factsOf } from './requester.ts'
 import type { TokenClaims } from './token-scope.ts'
 
-/** What a token is good for, in words for backends; undefined where its user, scope or roles are gone. */
+/** A token's scope and roles as attributes for backends; undefined where its user, scope or roles are gone. */
 export function tokenAttributes(
   claims: Claims,
   issuedTo: User,
@@ -13,7 +13,7 @@ export function tokenAttributes(
   const facts = factsOf(claims as TokenClaims, issuedTo, directory)
   if (!facts) return undefined
   const { user, scope, roles } = facts
-  // In a list that is separated by commas a comma would be another role.
+  // The list is separated by commas, so a comma in a name would make two roles.
   const names = roles.map(({ name }) => name.replaceAll('%', '%25').replaceAll(',', '%2C'))
   return {
     ...domainOf('user', directory.account(user).domain),

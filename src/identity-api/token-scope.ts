@@ -1,18 +1,18 @@
-/** Which claims of a token say what it is good for, and back. */
+/** Writes a scope into the claims of a token, and reads it back. */
 import type { Claims } from '../tokens/tokens.ts'
 import { type Directory, type Scope, UNSCOPED } from './directory.ts'
 
-/** What Keystone's tokens say besides whose they are. Ids only: names and roles are looked up when they are asked for. */
+/** What Keystone's tokens hold besides their user. Only ids: names and roles are looked up when they are needed. */
 export interface TokenClaims extends Claims {
   readonly methods: readonly string[]
-  /** Its own id, then that of the token that it goes back to. */
+  /** Its own id, then the id of the token that it was made from. */
   readonly audit_ids: readonly string[]
   readonly project_id?: string
   readonly domain_id?: string
   readonly system?: true
-  /** The id of the application credential that it was got with. */
+  /** The id of the application credential that it was issued for. */
   readonly app_cred_id?: string
-  /** The digests of the passwords and secrets that it was got with: it ends when one of them is changed or taken back. */
+  /** Digests of the passwords and secrets that it was issued for: it ends when one of them is changed or revoked. */
   readonly proofs?: readonly string[]
 }
 
@@ -29,7 +29,7 @@ export function claimsOfScope(scope: Scope): Pick<TokenClaims, 'project_id' | 'd
   }
 }
 
-/** Undefined where what it was good for is gone. */
+/** Undefined where the scope no longer exists. */
 export function scopeOfClaims(claims: TokenClaims, directory: Directory): Scope | undefined {
   if (claims.system) return { kind: 'system' }
   if (claims.project_id !== undefined) {

@@ -1,11 +1,11 @@
-/** Where a plugin listens, as Docker's hosts find it (moby pkg/plugins: discovery, client). */
+/** Finds where a plugin listens, as Docker's hosts do (moby pkg/plugins: discovery, client). */
 import { readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 
 export interface PluginAddress {
-  /** How the operator knows it, for the log. */
+  /** The address as the operator wrote it, for the log. */
   readonly url: string
-  /** What node:http connects to. A path in the address is not used, as in Docker: the request's path is the method. */
+  /** What node:http connects to. As in Docker, a path in the address is ignored: the path of a request is its method. */
   readonly target: { readonly socketPath: string } | { readonly host: string; readonly port: number }
   /** Undefined where TLS is not spoken. */
   readonly tls: PluginTls | undefined
@@ -26,7 +26,7 @@ export interface PluginDirectories {
   readonly specs: readonly string[]
 }
 
-/** An address that cannot be used, or is not to be found; the message says where it was looked for or what is wrong. */
+/** An address that cannot be used or found; the message says what is wrong or where it was looked for. */
 export class PluginAddressError extends Error {}
 
 /** @throws PluginAddressError */
@@ -83,7 +83,7 @@ const LONGEST_SOCKET_PATH = 107
 /** A file of a plugin holds an address and a few paths. */
 const LARGEST_FILE = 64 * 1024
 
-/** Keys in any case, as Go reads them. Docker leaves https plugins unverified where CAFile is missing; here the system's authorities count. */
+/** Keys in any letter case, as Go reads them. Docker does not verify https plugins without a CAFile; here the system's authorities are used then. */
 function fromJson(content: string, path: string): PluginAddress {
   const { addr, tlsconfig } = lowerCased(parseJson(content, path))
   if (typeof addr !== 'string') throw new PluginAddressError(`${path}: Addr is missing`)

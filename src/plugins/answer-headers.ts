@@ -1,8 +1,8 @@
-/** The `Header` of a plugin's answer: name to values, for whoever is refused, so that an exchange of several steps works. */
+/** The `Header` of a plugin's answer: names and values for a client that is refused, so that exchanges of several steps work. */
 
 /**
- * What a plugin may not tell a client in the gateway's name: framing and hop-by-hop headers, cookies and places to go to, what browsers enforce, and
- * who the gateway's backends think is calling.
+ * Headers that a plugin may not send to a client in the gateway's name: framing and hop-by-hop headers, cookies and redirections, whatever browsers
+ * enforce, and headers that name the caller to backends.
  */
 const WITHHELD =
   /^(connection|keep-alive|proxy-(?!authenticate$).*|te|trailer|transfer-encoding|upgrade|content-.*|set-cookie2?|location|refresh|clear-site-data|strict-transport-security|access-control-.*|alt-svc|date|age|server|via|vary|cache-control|x-request-id|x-content-type-options|verified|dn)$/

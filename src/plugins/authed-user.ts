@@ -1,13 +1,13 @@
 import type { User, Users } from '../types.ts'
 
-/** Docker's `AuthedUser`, as far as anything is made of it. `Scheme` is always `External` to Docker's hosts, and so says nothing. */
+/** The parts of Docker's `AuthedUser` that are used. `Scheme` is always `External` for Docker's hosts, so it says nothing. */
 interface AuthedUser {
   /** The UID in decimal where there is no name. */
   readonly name: string
   readonly groups: readonly string[]
 }
 
-/** An answer that could mean more than one thing: it is no answer. */
+/** An ambiguous answer: it counts as no answer. */
 export class AuthedUserError extends Error {}
 
 const LONGEST_NAME = 256
@@ -15,9 +15,8 @@ const MOST_GROUPS = 1000
 const LARGEST_UID = 2 ** 32 - 1
 
 /**
- * The user that an answer names; undefined where it names nobody. Keys in any case, as Go reads them. A name that the configuration knows is that
- * consumer, with its id and the groups of both; any other is a user whose id is its name, or its UID where it has no name.
- *
+ * The user whom an answer names; undefined where it names nobody. Keys in any letter case, as Go reads them. A name of a consumer is that consumer,
+ * with its id and the groups of both. Any other name is a user whose id is that name, or the UID where there is no name.
  * @throws AuthedUserError
  */
 export function userOf(answer: Readonly<Record<string, unknown>>, users: Users): User | undefined {

@@ -1,9 +1,9 @@
-/** Docker's authorization plugins (moby pkg/authorization): one more that must agree before a request goes on. */
+/** Docker's authorization plugins (moby pkg/authorization): they must also agree before a request goes on. */
 import { GatewayError } from '../errors.ts'
 import type { Caller, Identity } from '../types.ts'
 import type { Plugin } from './plugin.ts'
 
-/** What of a request a plugin is not told, besides WITHHELD: the credentials of all methods that are set up. */
+/** What is withheld from plugins besides WITHHELD: the credentials of all methods that are set up. */
 export interface Withheld {
   /** @param name in lower case */
   isHeader(name: string, value: string): boolean
@@ -23,9 +23,8 @@ const WITHHELD = new Set([
 ])
 
 /**
- * Asks each plugin in order; the first that denies ends it, and one that cannot be asked denies nothing and allows nothing: that is 503. Bodies
- * stream through the gateway, so that a plugin decides without them, and before the answer is known (there is no AuthZRes).
- *
+ * Asks each plugin in order. The first that denies ends it. One that cannot be reached neither denies nor allows: that is 503. Bodies stream through
+ * the gateway, so plugins decide without them, and before the answer is known (there is no AuthZRes).
  * @throws GatewayError GW_FORBIDDEN or GW_UNDECIDED
  */
 export async function askPlugins(
@@ -55,7 +54,10 @@ async function ask(plugin: Plugin, question: object): Promise<Record<string, unk
   }
 }
 
-/** The keys of moby's code; its documentation writes some of them differently. Of each request there is one spelling, or another would go around what a plugin looks for. */
+/**
+ * The keys are those of moby's code; its documentation spells some differently. The request is described in one spelling, or another spelling could
+ * evade what a plugin checks.
+ */
 function questionOf(caller: Caller, { user, methods }: Identity, withheld: Withheld): object {
   const { connection, method, destination } = caller
   const { certificate, verification } = connection
@@ -73,7 +75,10 @@ function questionOf(caller: Caller, { user, methods }: Identity, withheld: Withh
   }
 }
 
-/** Names as Go writes them, whatever the client wrote. Of several values moby tells the last; here a plugin sees all that the backend will. */
+/**
+ * Names as Go writes them, whatever the client wrote. Of repeated headers moby passes on the last value; here a plugin sees all that the backend will
+ * see.
+ */
 function headersOf({ request: { rawHeaders } }: Caller, withheld: Withheld): Record<string, string> {
   const headers = new Map<string, string>()
   for (let i = 0; i + 1 < rawHeaders.length; i += 2) {

@@ -9,11 +9,11 @@ import type { Plugin } from './plugin.ts'
 export interface PluginMapperOptions {
   readonly plugin: Plugin
   readonly users: Users
-  /** What `--authn-opt` and the configuration give, for the plugin. */
+  /** Options for the plugin, from `--authn-opt` or the configuration. */
   readonly options: Readonly<Record<string, string>>
-  /** Milliseconds for which a user that was found is believed. */
+  /** For how many milliseconds a user that was found is remembered. */
   readonly cacheTime: number
-  /** Milliseconds for which a certificate that belongs to nobody is not asked about again. */
+  /** For how many milliseconds a certificate without a user is not asked about again. */
   readonly negativeCacheTime: number
   /** How many answers are remembered. */
   readonly cacheSize: number
@@ -26,8 +26,8 @@ interface Remembered {
 }
 
 /**
- * What a plugin said is remembered by the certificate's SHA-256, never longer than the certificate is valid, and is gone with the configuration: a reload makes a new
- * mapper. One certificate is one question, however many requests wait for the answer. Failures are not remembered.
+ * Remembers a plugin's answers by the certificate's SHA-256, but no longer than the certificate is valid. A reload makes a new mapper, and the
+ * answers are gone. There is one call for one certificate, however many requests wait for it. Failures are not remembered.
  */
 export class PluginMapper implements CertificateMapper {
   readonly name: string
@@ -55,10 +55,10 @@ export class PluginMapper implements CertificateMapper {
     return asked
   }
 
-  /** With the time until which it holds, which whoever remembers it for a connection keeps to as well. */
+  /** Adds the time until which it holds, which connections that remember it keep to as well. */
   #remember(key: string, found: Mapping, { notAfter }: CertificateFacts): Mapping {
     const { cacheTime, negativeCacheTime } = this.#options
-    // A refusal with headers is a step of an exchange: the next may come at once.
+    // A refusal with headers is one step of an exchange: the next may follow at once.
     const isStep = found.status === 'unmapped' && (found.headers?.length ?? 0) > 0
     const time = found.status === 'mapped' ? cacheTime : isStep ? 0 : negativeCacheTime
     const until = Math.min(Date.now() + time, notAfter)
@@ -91,7 +91,7 @@ export class PluginMapper implements CertificateMapper {
     }
   }
 
-  /** Asked again after a failure: what answers under this name by then may be another program. */
+  /** Asked again after a failure: another program may answer under this name by then. */
   #formOf(plugin: Plugin): Promise<Form> {
     this.#form ??= this.#findForm(plugin).catch((error: unknown) => {
       this.#form = undefined
@@ -124,7 +124,7 @@ const MAPPER: Form = {
   request: (Certificate, Options) => ({ Certificate, Options }),
 }
 
-/** Answers are remembered for the certificate, so nothing of the one request that happened to ask is told. */
+/** The answer is remembered for the certificate, so nothing of the request that happened to ask is sent. */
 const AUTHENTICATION: Form = {
   method: 'Authentication.Authenticate',
   request: (Certificate) => ({ Method: '', URL: '', Host: '', Header: {}, Certificate }),

@@ -6,17 +6,20 @@ import type { PluginAddress } from './address.ts'
 
 export interface PluginOptions {
   readonly name: string
-  /** Looks the address up; asked again after each failure to reach it. @throws PluginAddressError */
+  /**
+   * Looks the address up; called again after each failure to reach the plugin.
+   * @throws PluginAddressError
+   */
   readonly find: () => PluginAddress
   /** Milliseconds for one call, from connecting to the last byte of the answer. */
   readonly timeout: number
   /** Bytes. */
   readonly maxAnswer: number
-  /** Milliseconds for which a plugin that failed FAILURES times in a row is not asked. */
+  /** For how many milliseconds a plugin that failed FAILURES times in a row is left alone. */
   readonly rest: number
 }
 
-/** The plugin is down, slow, or answers what nobody understands. `answered` where it was the plugin that said no, with its own words. */
+/** The plugin is down, slow, or gives an unusable answer. `answered` where the plugin itself refused, with its own words. */
 export class PluginError extends Error {
   readonly answered: boolean
 
@@ -27,7 +30,7 @@ export class PluginError extends Error {
   }
 }
 
-/** So many calls in a row that reach nobody, and the plugin is left alone for a while: Docker would block each request for fifteen seconds. */
+/** After this many failed calls in a row, the plugin is left alone for a while. Docker would block each request for fifteen seconds. */
 const FAILURES = 3
 const ACCEPT = 'application/vnd.docker.plugins.v1.2+json'
 
@@ -37,7 +40,7 @@ interface Active {
   readonly implements: readonly string[]
 }
 
-/** Found, activated and asked when it is first needed, and found again after it was lost. */
+/** It is found, activated and called when it is first needed, and found again after it was lost. */
 export class Plugin {
   readonly name: string
   readonly #options: PluginOptions
@@ -50,7 +53,10 @@ export class Plugin {
     this.#options = options
   }
 
-  /** What it says that it implements, as `ClientCertificateMapper`. @throws PluginError */
+  /**
+   * The interfaces that it says it implements, as `ClientCertificateMapper`.
+   * @throws PluginError
+   */
   async implements(): Promise<readonly string[]> {
     return (await this.#activated()).implements
   }
@@ -59,7 +65,7 @@ export class Plugin {
   async call(method: string, body: object): Promise<Record<string, unknown>> {
     const { address, agent } = await this.#activated()
     const answer = await this.#reached(() => this.#post(address, agent, method, `${JSON.stringify(body)}\n`))
-    // Not at its activation already: one that only manages that much is no use.
+    // Not counted at its activation: a plugin that only manages that is of no use.
     this.#failures = 0
     return answer
   }
@@ -81,14 +87,14 @@ export class Plugin {
     return { address, agent, implements: names }
   }
 
-  /** Counts who is not reached. Whoever answers, be it with a refusal of its own, is there. */
+  /** Counts calls that reach nobody. A plugin that answers, even with a refusal, has been reached. */
   async #reached<T>(attempt: () => Promise<T>): Promise<T> {
     try {
       return await attempt()
     } catch (error) {
       if (error instanceof PluginError && error.answered) this.#failures = 0
       else {
-        // Its successor may listen somewhere else, and implement something else. Other calls may still be answered.
+        // The next one may listen elsewhere and implement something else. Other calls may still be answered.
         this.#active = undefined
         this.#failures += 1
         if (this.#failures >= FAILURES) this.#restsUntil = Date.now() + this.#options.rest
@@ -112,7 +118,7 @@ export class Plugin {
     return this.#answer(method, status, body.toString())
   }
 
-  /** Success is 200 and nothing else, as in Docker; the plugin's own words stand in `Err`, or are the whole answer. */
+  /** Only 200 is success, as in Docker. The plugin's own words are in `Err`, or are the whole answer. */
   #answer(method: string, status: number, text: string): Record<string, unknown> {
     const answer = parseObject(text)
     if (status !== 200 || (typeof answer?.Err === 'string' && answer.Err !== '')) {
@@ -124,7 +130,7 @@ export class Plugin {
   }
 }
 
-/** How long an idle connection to a plugin is kept, in milliseconds: that of a configuration that is gone, too. */
+/** How long an idle connection to a plugin is kept, in milliseconds; also one of a configuration that is gone. */
 const IDLE_TIME = 30_000
 
 /** A plugin's words go into the log. */

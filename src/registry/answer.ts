@@ -1,4 +1,4 @@
-/** What clients of registries understand: JSON, the API's version on every answer, and distribution's errors. */
+/** Answers in the form that clients of registries understand: JSON, with the API's version, and distribution's errors. */
 
 import type { HttpResponse } from '../http-messages.ts'
 import type { Resource } from './scope.ts'
@@ -33,7 +33,7 @@ export function send(response: HttpResponse, requestId: string, { status, body, 
   response.end(response.req.method === 'HEAD' ? undefined : text)
 }
 
-/** distribution's codes as far as a gate has use for them. */
+/** Those of distribution's codes that a gate uses. */
 type RegistryErrorCode = 'UNAUTHORIZED' | 'DENIED' | 'UNSUPPORTED' | 'NAME_INVALID' | 'UNAVAILABLE'
 
 const STATUS: Readonly<Record<RegistryErrorCode, number>> = {

@@ -1,10 +1,10 @@
-/** What a rule wants a certificate to say, compiled. */
+/** Compiles what a rule demands of a certificate. */
 import type { CertificateFacts } from '../tls-cert-utils/certificate.ts'
 import { compilePattern } from './pattern.ts'
 
 export type CertificateField = 'cn' | 'ou' | 'o' | 'issuer' | 'subject' | 'dns' | 'email' | 'uri'
 
-/** The texts of a field, whole: never a part of a name, which an expression without anchors would find. */
+/** The values of a field, each as a whole. An expression without anchors must not match a part of a name. */
 const TEXTS: Readonly<Record<CertificateField, (certificate: CertificateFacts) => readonly string[]>> = {
   cn: (certificate) => attribute(certificate, 'CN'),
   ou: (certificate) => attribute(certificate, 'OU'),

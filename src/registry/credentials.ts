@@ -1,16 +1,16 @@
-/** What a client of a token server may send to say who it is. */
+/** The credentials that a client may send to a token server. */
 
 export type Credentials =
   | { readonly kind: 'none' }
   | { readonly kind: 'password'; readonly name: string; readonly password: string }
   | { readonly kind: 'refresh'; readonly token: string }
-  /** An Authorization that means nothing here. */
+  /** An Authorization that cannot be used here. */
   | { readonly kind: 'unusable' }
 
 const NONE: Credentials = { kind: 'none' }
 const UNUSABLE: Credentials = { kind: 'unusable' }
 
-/** Basic of RFC 7617. `Og==`, an empty name with an empty password, is what podman and skopeo send for nobody. */
+/** RFC 7617's Basic. podman and skopeo send `Og==`, an empty name with an empty password, for an anonymous client. */
 export function basicCredentials(rawHeaders: readonly string[]): Credentials {
   const [value, ...more] = authorizations(rawHeaders)
   if (value === undefined) return NONE
@@ -25,7 +25,7 @@ export function basicCredentials(rawHeaders: readonly string[]): Credentials {
   return { kind: 'password', name, password }
 }
 
-/** Every Authorization of a request, as two could be understood in two ways. */
+/** Every Authorization of a request: two would be ambiguous. */
 export function authorizations(rawHeaders: readonly string[]): string[] {
   const found: string[] = []
   for (let i = 0; i + 1 < rawHeaders.length; i += 2) {

@@ -1,9 +1,11 @@
-/** Rights from docker_auth's `acl`, as it is: the first entry that matches decides, and its meaning is docker_auth's, down to globs and variables. */
+/**
+ * Rights from docker_auth's `acl`, unchanged: the first entry that matches decides, with docker_auth's meaning, including its globs and variables.
+ */
 import { goExpression, goGlob } from './go-patterns.ts'
 import type { Judgement, Rights, Subject } from './rights.ts'
 import type { Resource } from './scope.ts'
 
-/** What is wrong with an acl, for the configuration's list of problems. */
+/** A problem of an acl, for the configuration's list of problems. */
 export class AclError extends Error {}
 
 type Field = 'account' | 'type' | 'name' | 'service'
@@ -24,12 +26,12 @@ export interface AddressTest {
 
 /**
  * @param acl the list, of unknown shape
- * @param addressesOf compiles an address or network, and throws for what is none
+ * @param addressesOf compiles an address or network, and throws for anything else
  * @throws AclError naming the entry
  */
 export function createAclRights(acl: readonly unknown[], addressesOf: (network: string) => AddressTest): Rights {
   const entries = acl.map((entry, index) => entryOf(entry, index, addressesOf))
-  // Whose account is written out is found by it: a thousand users' entries cost as little as one.
+  // Entries with a literal account are found by it, so a thousand users' entries cost as little as one.
   const byAccount = new Map<string, Entry[]>()
   const general: Entry[] = []
   for (const entry of entries) {
@@ -127,7 +129,7 @@ function matches(entry: Entry, subject: Subject, { type, name }: Resource): bool
   )
 }
 
-/** `${account:1}`: what the first group of the account's expression caught. */
+/** `${account:1}`: the first capture group of the account's expression. */
 function addCaptures(patterns: Entry['patterns'], values: Record<Field, string>, variables: Map<string, string>): void {
   for (const field of FIELDS) {
     const pattern = patterns[field]
@@ -137,7 +139,7 @@ function addCaptures(patterns: Entry['patterns'], values: Record<Field, string>,
   }
 }
 
-/** The groups of a user are what docker_auth's back ends give as labels. */
+/** The user's groups stand for what docker_auth's back ends give as labels. */
 function labelValues({ user }: Subject, label: string): readonly string[] {
   return label === 'group' || label === 'groups' ? (user?.groups ?? []) : []
 }

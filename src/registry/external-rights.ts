@@ -1,4 +1,4 @@
-/** Rights from a program of the operator's own, asked over a Unix socket. What it cannot say is never a yes. */
+/** Rights from a program of the operator's, asked over a Unix socket. Where it does not answer, the result is never a yes. */
 import { boundedRequest } from '../bounded-request.ts'
 import { GatewayError } from '../errors.ts'
 import { actionsAsked, type Judgement, type Rights, type Subject, type Tag } from './rights.ts'
@@ -13,7 +13,7 @@ export interface ExternalRightsOptions {
 /** A list of a few words. */
 const LARGEST_ANSWER = 64 * 1024
 
-/** The fields of docker_auth's ext_authz, so that its programs need a socket and nothing else; `Tag` and `Certificate` are ours. */
+/** The fields of docker_auth's ext_authz, so that its programs need only a socket; `Tag` and `Certificate` are ours. */
 function questionOf(
   { user, certificate, address, service }: Subject,
   { type, name }: Resource,

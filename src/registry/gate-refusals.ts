@@ -38,7 +38,7 @@ export function notFound(detail: string): GatewayError {
   return refusal('GW_ROUTE_NOT_FOUND', 'UNSUPPORTED', 'The operation is unsupported.', { detail })
 }
 
-/** What any other part of the gateway refused. */
+/** Translates a refusal of any other part of the gateway. */
 export function inRegistryWords(error: GatewayError): GatewayError {
   if (error.body) return error
   const { code, headers, detail, cause } = error

@@ -1,11 +1,11 @@
-/** The tokens that a gate shows to its registry: each is used again until it nears its end. */
+/** The tokens that a gate sends to its registry; each is used again until it nears its end. */
 import type { Resource } from './scope.ts'
 import { scopeText } from './scope.ts'
 import type { TokenSigner } from './token-signer.ts'
 
-/** When it is full the oldest go; they are signed again where they are still needed. */
+/** How many are kept. Beyond that the oldest are dropped, and signed again where they are needed. */
 const MOST_TOKENS = 10_000
-/** The part of its life after which a token is replaced, so that none ends on its way. */
+/** After this part of its life a token is replaced, so that none expires on its way. */
 const RENEWED_AFTER = 0.75
 
 export interface GateTokens {

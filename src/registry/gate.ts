@@ -1,6 +1,6 @@
 /**
- * Direct mode: the gate stands in front of a registry and judges each request by who calls, its method and its path. Whoever the
- * route knows (by a certificate) needs no token of their own; everybody else gets the challenge and comes back with one.
+ * Direct mode: the gate stands in front of a registry and judges each request by its caller, method and path. A caller whom the route has identified,
+ * by a certificate, needs no token. Everybody else gets the challenge and comes back with one.
  */
 
 import type { Duplex } from 'node:stream'
@@ -28,7 +28,7 @@ export interface RegistryGateOptions {
   readonly backend: Service
   /** Tokens for the registry; undefined for one that asks for none. */
   readonly tokens: GateTokens | undefined
-  /** Whether lists are cut down to what the caller may pull. */
+  /** Whether lists are reduced to what the caller may pull. */
   readonly filter: boolean
   /** Where clients fetch tokens; undefined for the Host of the request. */
   readonly url: string | undefined
@@ -115,7 +115,10 @@ export class RegistryGate implements Service {
     return subject === '' ? undefined : (robots.find(subject, Date.now())?.user ?? users.byName(subject))
   }
 
-  /** A promise only where something has to be waited for. @throws GatewayError GW_FORBIDDEN, or GW_UNDECIDED */
+  /**
+   * Returns a promise only where something has to be waited for.
+   * @throws GatewayError GW_FORBIDDEN, or GW_UNDECIDED
+   */
   #judge(subject: Subject, wanted: RegistryRequest): void | Promise<void> {
     const waiting: Promise<void>[] = []
     for (const resource of wanted.access) {
@@ -155,7 +158,7 @@ export class RegistryGate implements Service {
     const { realm, service, url } = this.#options
     const base = url ?? `https://${destination.authority}`
     const scope = access.map(scopeText).join(' ')
-    // An empty parameter stops the parsers of all clients, so what is empty is left out.
+    // An empty parameter breaks the parsers of all clients, so it is left out.
     return (
       `Bearer realm="${base}${challengePath(realm.name)}",service="${service}"` +
       `${scope === '' ? '' : `,scope="${scope}"`}${error === undefined ? '' : `,error="${error}"`}`
@@ -182,7 +185,7 @@ function allows({ access }: TokenClaims, wanted: RegistryRequest): boolean {
   })
 }
 
-/** Registries written in Go read `from` and `mount` from a form too, where the gate does not look. */
+/** Registries written in Go also read `from` and `mount` from a form, where the gate does not look. */
 function hidesForm({ method, request }: Call): boolean {
   return method === 'POST' && /form/i.test(headerValues(request.rawHeaders, 'content-type').join())
 }

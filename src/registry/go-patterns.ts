@@ -1,18 +1,18 @@
 /**
- * The patterns of docker_auth are Go's: RE2's expressions and path.Match's globs. JavaScript reads some of the same letters otherwise and says nothing
- * (`\A` is an A, `[[:alpha:]]` a class of six letters and a bracket): an entry that refuses would then not match, and a later one might allow. Whatever
- * is not known to mean the same is refused.
+ * docker_auth's patterns are Go's: RE2 expressions and path.Match globs. JavaScript reads some of the same characters differently and reports nothing
+ * (`\A` is an A, `[[:alpha:]]` a class of six letters and a bracket). Then an entry that denies would not match, and a later one might allow. So
+ * whatever is not known to mean the same is refused.
  */
 import { quoted } from './pattern.ts'
 
 /** One piece of an expression: an escape, the beginning of a class or group, or any other character. */
 const PIECES = /\\x[0-9A-Fa-f]{2}|\\[\s\S]|\[\^?\]?|\(\?P?<|\(\?.|\[|[\s\S]/g
-/** Alike in both, in a class and outside it; of what is not ASCII no name has anything. */
+/** Escapes that mean the same in both languages, inside a class and outside. Names hold no non-ASCII characters. */
 const SHARED_ESCAPE = /^\\(?:[dDsSwWbBtnrfv]|[^0-9A-Za-z]|x[0-9A-Fa-f]{2})$/
 /** RE2's for the beginning and the end of the text. JavaScript's do the same without its flag `m`. */
 const ANCHORS: Readonly<Record<string, string>> = { '\\A': '^', '\\z': '$' }
 
-/** @throws SyntaxError for what is no expression, or not one in both languages */
+/** @throws SyntaxError for an invalid expression, or one that differs in the two languages */
 export function goExpression(written: string): RegExp {
   const [flags = '', letters] = /^\(\?([is]+)\)/.exec(written) ?? []
   const source = written.slice(flags.length)
@@ -26,7 +26,7 @@ export function goExpression(written: string): RegExp {
       return piece
     }
     if (piece.startsWith('[')) {
-      // Go takes a bracket that comes first for one of the class; JavaScript ends the class with it.
+      // Go takes a first bracket for a member of the class; JavaScript ends the class with it.
       if (piece.endsWith(']')) throw unlike(piece)
       inClass = true
       return piece
@@ -45,12 +45,12 @@ function offsetOf(pieces: readonly string[], at: number): number {
 function escapeOf(piece: string, inClass: boolean): string {
   const anchor = inClass ? undefined : ANCHORS[piece]
   if (anchor !== undefined) return anchor
-  // In a class JavaScript's \b is a backspace, and Go knows none.
+  // In a class, \b is a backspace in JavaScript, and unknown to Go.
   if (!SHARED_ESCAPE.test(piece) || (inClass && /^\\[bB]$/.test(piece))) throw unlike(piece)
   return piece
 }
 
-/** Looking behind, which Go does not know, begins alike. */
+/** A look-behind, which Go does not know, begins in the same way. */
 function namedGroup(rest: string): string {
   if (/^[=!]/.test(rest)) throw unlike(`(?<${rest[0]}`)
   return '(?<'

@@ -1,4 +1,4 @@
-/** Who asks a token server for a token. */
+/** Finds out who asks a token server for a token. */
 import { GatewayError } from '../errors.ts'
 import type { Call, Identity, User } from '../types.ts'
 import type { Credentials } from './credentials.ts'
@@ -8,7 +8,7 @@ import { proofOfRobot, secretMatches } from './robots.ts'
 /** `reason` is for the log. */
 export type Identified =
   | { readonly status: 'identified'; readonly identity: Identity }
-  /** Nobody said who it is. */
+  /** The client sent no credential. */
   | { readonly status: 'anonymous' }
   | {
       readonly status: 'denied'
@@ -18,8 +18,8 @@ export type Identified =
     }
 
 /**
- * What the route found out (a certificate's user) and what the request says (a password, a refresh token) must agree.
- * @throws GatewayError GW_UNDECIDED where it cannot be told
+ * The route's user (by certificate) and the request's own credential (a password, a refresh token) must agree.
+ * @throws GatewayError GW_UNDECIDED where it cannot be decided
  */
 export async function identify(realm: Realm, call: Call, service: string, said: Credentials): Promise<Identified> {
   const identified = await identityOf(realm, call, service, said)
@@ -84,7 +84,7 @@ async function byRefreshToken(
   if (grant.service !== service) return denied(`a refresh token for ${grant.service}`)
   const robot = realm.robots.find(grant.user, Date.now())
   if (realm.robots.has(grant.user) && !robot) return denied(`the robot ${grant.user} has expired`)
-  // Whoever logged in with a certificate must still have one: the token alone would outlive its revocation.
+  // A log-in with a certificate needs one again now: the refresh token alone would survive the certificate's revocation.
   if (grant.methods.includes('certificate') && !shown) return denied('a refresh token that wants its certificate')
   const user = robot?.user ?? (shown?.user?.name === grant.user ? shown.user : realm.users.byName(grant.user))
   if (!user) return denied(`the user ${grant.user} is gone`)
@@ -95,7 +95,7 @@ async function byRefreshToken(
   return agreed(shown, { user, methods: [...grant.methods, 'refresh_token'], credential: undefined, expiresAt })
 }
 
-/** A certificate and a password of different users are refused: which of the two is meant would be a guess. */
+/** A certificate and a password of different users are refused: choosing one would be a guess. */
 function agreed(shown: Identity | undefined, said: Identity): Identified {
   if (!shown) return { status: 'identified', identity: said }
   if (nameOf(shown.user) !== nameOf(said.user)) {
@@ -117,7 +117,7 @@ function nameOf(user: User | undefined): string {
   return user?.name ?? ''
 }
 
-/** A session that its certificate has outlived gives no token. */
+/** No token for a session whose certificate has expired. */
 export function assertCurrent({ expiresAt }: Identity, now: number): void {
   if (expiresAt <= now) throw new GatewayError('GW_UNAUTHENTICATED', 'what proved the identity has expired')
 }

@@ -1,22 +1,22 @@
-/** Lists of repositories and tags, cut down to what the caller may see. A page may come out empty; its Link still leads on. */
+/** Reduces lists of repositories and tags to what the caller may see. A page may come out empty; its Link still leads on. */
 import { EventEmitter } from 'node:events'
 import { GatewayError } from '../errors.ts'
 import type { HttpRequest, HttpResponse } from '../http-messages.ts'
 import type { Call, Service } from '../types.ts'
 import type { ListPages } from './list-pages.ts'
 
-/** A page of ten thousand of the longest names is smaller. */
+/** Bytes; a page of ten thousand names of the longest kind is smaller. */
 const LARGEST_LIST = 8 * 1024 * 1024
 
 export interface ListFilter {
-  /** What its Link may tell. */
+  /** Decides what its Link may show. */
   readonly pages: ListPages
   /** The member of the answer that holds the list. */
   readonly list: 'repositories' | 'tags'
   readonly mayShow: (entry: string) => boolean | Promise<boolean>
 }
 
-/** @throws GatewayError where the answer is no list that can be read */
+/** @throws GatewayError where the answer is no readable list */
 export async function forwardFiltered(
   backend: Service,
   call: Call,
@@ -24,7 +24,7 @@ export async function forwardFiltered(
   filter: ListFilter,
 ): Promise<void> {
   const answer = new CollectedAnswer(call.request)
-  // The client's leaving is what stops the upstream.
+  // When the client leaves, the upstream stops too.
   response.once('close', () => answer.emit('close'))
   await backend.forward(call, answer)
   const body = answer.statusCode === 200 ? await filtered(answer.body(), filter) : answer.body()
@@ -33,7 +33,7 @@ export async function forwardFiltered(
   response.end(body)
 }
 
-/** Only what the protocol knows is passed on: anything else could hold names too. */
+/** Passes on only what the protocol defines: anything else could hold names too. */
 async function filtered(body: Buffer, { list, mayShow }: ListFilter): Promise<Buffer> {
   const { name, ...found } = parsed(body)
   const entries = found[list] ?? []
@@ -48,7 +48,7 @@ function parsed(body: Buffer): Record<string, unknown> {
     const value: unknown = JSON.parse(body.toString('utf8'))
     if (typeof value === 'object' && value !== null) return value as Record<string, unknown>
   } catch {
-    // Told below.
+    // Reported below.
   }
   throw unreadable()
 }
@@ -57,7 +57,7 @@ function unreadable(): GatewayError {
   return new GatewayError('GW_UPSTREAM_RESPONSE', 'the list of the registry is no JSON that can be filtered')
 }
 
-/** Those of the answer without its length, and with the Link as the client may see it. */
+/** The answer's headers without its length, and with the Link that the client may see. */
 async function headersOf(flat: readonly string[], pages: ListPages): Promise<string[]> {
   const kept: string[] = []
   for (let i = 0; i + 1 < flat.length; i += 2) {
@@ -69,7 +69,7 @@ async function headersOf(flat: readonly string[], pages: ListPages): Promise<str
   return kept
 }
 
-/** Takes an answer in place of the client's response, within bounds. */
+/** Collects an answer in place of the client's response, within bounds. */
 class CollectedAnswer extends EventEmitter implements HttpResponse {
   readonly req: HttpRequest
   readonly socket = null

@@ -1,11 +1,11 @@
 /**
- * The pages of a filtered list. Registries tell in `Link` where the next page begins, by the last name of this one: with pages of one entry the client
- * would read there every name that the filter keeps from it. Such a place is encrypted; and a client can only begin where it has been told to, or after
- * what it may see, since any other place would tell by what follows it which names stand before.
+ * The pages of a filtered list. A registry's `Link` says where the next page begins, by the last name of this one. With pages of one entry, a client
+ * could read every name there that the filter hides. So the place is encrypted. A client may only begin where a Link told it to, or after a name that
+ * it may see: any other place would reveal, by what follows it, which names stand before.
  */
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto'
 
-/** No name of a repository or tag begins with it. */
+/** Marks an encrypted place: no name of a repository or tag begins with it. */
 const SEALED = '~'
 const NONCE = 12
 const TAG = 16
@@ -19,8 +19,8 @@ export class ListPages {
   readonly #mayShow: MayShow
 
   /**
-   * @param key 32 bytes, the same in every gateway that clients may meet
-   * @param list the path of the list: a place in one means nothing in another
+   * @param key 32 bytes, the same in all gateways that serve the same clients
+   * @param list the path of the list: a place in one list means nothing in another
    */
   constructor(key: Buffer, list: string, mayShow: MayShow) {
     this.#key = key
@@ -28,18 +28,18 @@ export class ListPages {
     this.#mayShow = mayShow
   }
 
-  /** What the registry is asked, for the client's query; both without `?`. Undefined for a place that the client may not name. */
+  /** The query for the registry, from the client's query; both without `?`. Undefined where the client may not begin there. */
   async asked(query: string): Promise<string | undefined> {
     const given = new URLSearchParams(query)
     const last = given.get('last') ?? ''
     if (last.startsWith(SEALED)) return this.#open(last.slice(SEALED.length))
     if (last !== '' && !(await this.#mayShow(last))) return undefined
-    // Whatever else registries know, as a search, could tell of names too; and written anew, a query has one reading.
+    // Other parameters that registries know, such as a search, could also reveal names. A query that is written anew is never ambiguous.
     const kept = ['n', 'last'].flatMap((name) => (given.has(name) ? [[name, given.get(name) ?? '']] : []))
     return new URLSearchParams(kept).toString()
   }
 
-  /** What the client gets of a Link; undefined for one that cannot be read. */
+  /** The Link that the client gets; undefined for one that cannot be read. */
   async linked(value: string): Promise<string | undefined> {
     const href = /^<([^<>"]*)> *; *rel="?next"? *$/i.exec(value)?.[1]
     if (href === undefined) return undefined
@@ -70,7 +70,7 @@ export class ListPages {
   }
 }
 
-/** Where a page begins, empty for the first one; undefined for a query that holds more than that and a number, or could be read in two ways. */
+/** Where a page begins, empty for the first one. Undefined for a query that is ambiguous or holds more than that and a number. */
 function plainPlace(query: string): string | undefined {
   const parameters = new URLSearchParams(query)
   const names = [...parameters.keys()]

@@ -6,16 +6,16 @@ const VARIABLE = /\$\{(user|group)\}/g
 const WILD = /\*\*|\*/g
 
 export interface Pattern {
-  /** The segments in front of the first wildcard or variable: every name that fits begins with them. */
+  /** The segments before the first wildcard or variable: every name that fits begins with them. */
   readonly prefix: readonly string[]
-  /** @param user whose name and groups stand for the variables; without one a pattern with a variable fits nothing */
+  /** @param user the user whose name and groups replace the variables; without one, a pattern with a variable fits nothing */
   fits(name: string, user: User | undefined): boolean
 }
 
 /**
- * @param strict for what allows something: the value of a variable must then be a single segment, so that a user called
- *   `team/x` does not get what is the team's. What denies takes the value as it is.
- * @throws SyntaxError for a regular expression that is none
+ * @param strict for patterns that allow something: then the value of a variable must be a single segment, so that a user called `team/x` does not get
+ * what is the team's. Patterns that deny take the value as it is.
+ * @throws SyntaxError for an invalid regular expression
  */
 export function compilePattern(written: string, strict: boolean): Pattern {
   if (written.startsWith('~')) {
@@ -28,7 +28,7 @@ export function compilePattern(written: string, strict: boolean): Pattern {
     const expression = new RegExp(`^${expressionOf(written)}$`)
     return { prefix, fits: isLiteral ? (name) => name === written : (name) => expression.test(name) }
   }
-  // A user is the same object for as long as the configuration is, so the expressions are made once for each.
+  // A user is the same object as long as the configuration is in use, so the expressions are made once for each.
   const known = new WeakMap<User, readonly RegExp[]>()
   const expressionsFor = (user: User): readonly RegExp[] => {
     let found = known.get(user)

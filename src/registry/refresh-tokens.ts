@@ -1,21 +1,21 @@
-/** Refresh tokens: what `docker login` keeps in place of the password. Random, and good for as long as the store knows them. */
+/** Refresh tokens, which `docker login` keeps in place of the password. They are random, and valid as long as the store knows them. */
 import { createHash, randomBytes } from 'node:crypto'
 import type { Store } from '../types.ts'
 
-/** Whom a refresh token stands for. */
+/** The user of a refresh token. */
 export interface Grant {
   readonly user: string
   readonly service: string
   /** How the user logged in. */
   readonly methods: readonly string[]
-  /** Digests of the passwords and secrets that it was got with: it is of no use once one of them is another. */
+  /** Digests of the passwords and secrets that it was issued for: it is void once one of them changes. */
   readonly secrets?: readonly string[]
   /** Milliseconds since the epoch. */
   readonly issuedAt: number
 }
 
 export interface RefreshTokens {
-  /** Undefined for a user who has been given too many. */
+  /** Undefined for a user who has too many already. */
   issue(grant: Grant): Promise<string | undefined>
   /** Undefined for a token that was never issued, has expired or was revoked. */
   find(token: string): Promise<Grant | undefined>
@@ -27,7 +27,7 @@ export interface RefreshTokenOptions {
   readonly realm: string
   /** Milliseconds. */
   readonly lifetime: number
-  /** How many a user gets within the life of one. */
+  /** How many a user gets within the lifetime of one. */
   readonly mostOfUser: number
   /** Milliseconds since the epoch: what was issued before is no good any more (Keycloak's `notBefore`). */
   readonly notBefore: number
@@ -35,11 +35,11 @@ export interface RefreshTokenOptions {
 
 export function createRefreshTokens(options: RefreshTokenOptions): RefreshTokens {
   const { store, realm, lifetime, mostOfUser, notBefore } = options
-  // Only the hash is kept: whoever reads the store cannot log in.
+  // Only the hash is stored: whoever reads the store cannot log in with it.
   const keyOf = (token: string) => `registry-refresh:${realm}:${createHash('sha256').update(token).digest('base64url')}`
   return {
     async issue(grant) {
-      // The store has room for so many, of all users together.
+      // The store's room is shared by all users.
       const count = await store.increment(`registry-refreshes:${realm}:${grant.user}`, lifetime)
       if (count > mostOfUser) return undefined
       const token = randomBytes(32).toString('base64url')

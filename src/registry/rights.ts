@@ -15,7 +15,7 @@ export interface Subject {
   readonly service: string
 }
 
-/** What became of one action, and by which rule; `undefined` means that none spoke of it. */
+/** The decision on one action, and the rule that made it; `undefined` where no rule applied. */
 export interface Reason {
   readonly action: string
   readonly granted: boolean
@@ -23,18 +23,18 @@ export interface Reason {
 }
 
 export interface Judgement {
-  /** A part of what was asked, in its order; `push` brings `pull`, which every registry demands beside it. */
+  /** The granted part of what was asked, in its order; `push` brings `pull`, which every registry demands with it. */
   readonly granted: readonly string[]
   readonly reasons: readonly Reason[]
 }
 
 /**
- * A tag that is pulled or pushed. `undefined` asks for a token, which cannot say a tag: a right to some tags grants nothing
- * then, and what is denied for some tags is denied. The empty text is a request that names no tag, such as one for a layer.
+ * The tag that is pulled or pushed. `undefined` for a token, which cannot name a tag: then a right to some tags grants nothing, and what is denied
+ * for some tags is denied. Empty for a request that names no tag, such as one for a layer.
  */
 export type Tag = string | undefined
 
-/** Decides. One that cannot tell throws GW_UNDECIDED: that is never a yes. */
+/** Decides on rights. It throws GW_UNDECIDED where it cannot: that is never a yes. */
 export interface Rights {
   /** Whether a verified certificate can have rights without belonging to a user. */
   readonly byCertificate: boolean
@@ -44,10 +44,10 @@ export interface Rights {
 export interface RightsRule {
   readonly name: string
   readonly effect: 'allow' | 'deny'
-  /** Empty: everybody who said who they are. */
+  /** Empty: every user who has identified himself. */
   readonly users: readonly string[]
   readonly groups: readonly string[]
-  /** Whether also those who did not. */
+  /** Whether it also holds for anonymous callers. */
   readonly anonymous: boolean
   /** Every field must be one of its values. */
   readonly certificate: readonly ((certificate: CertificateFacts) => boolean)[]
@@ -59,7 +59,7 @@ export interface RightsRule {
   readonly actions: readonly string[]
 }
 
-/** What a repository knows; a request for `*` means these. */
+/** The actions on a repository; a request for `*` means all of them. */
 const REPOSITORY_ACTIONS: readonly string[] = ['pull', 'push', 'delete']
 
 interface CompiledRule {
@@ -70,7 +70,7 @@ interface CompiledRule {
   readonly repositories: readonly Pattern[]
 }
 
-/** Rules by the literal segments that their patterns begin with, so that a name meets only those that could fit it. */
+/** A tree of rules by the literal segments that their patterns begin with, so that a name is compared only with rules that could fit. */
 interface Branch {
   readonly rules: CompiledRule[]
   readonly next: Map<string, Branch>
@@ -87,7 +87,7 @@ interface Buckets {
   readonly groups: Map<string, Bucket>
 }
 
-/** Compiles rules: first every rule that denies, then the union of those that allow; their order does not matter. */
+/** Compiles rules: every rule that denies comes first, then the union of those that allow. Their order does not matter. */
 export function createRights(rules: readonly RightsRule[]): Rights {
   const buckets = bucketsOf(rules)
   return {
@@ -131,7 +131,7 @@ function judgementOf(
   return { granted: reasons.filter(({ granted }) => granted).map(({ action }) => action), reasons }
 }
 
-/** Who is named by user and by group is found by user; the group is looked at then. */
+/** A rule that names both users and groups is filed by user; its groups are checked when it is found. */
 function bucketsOf(rules: readonly RightsRule[]): Buckets {
   const buckets: Buckets = { everybody: newBucket(), users: new Map(), groups: new Map() }
   for (const rule of rules) {
@@ -209,10 +209,10 @@ function* candidates(bucket: Bucket, { type, name }: Resource): Generator<Compil
   }
 }
 
-/** Whether the rule is about this caller, this name and this tag; that the user is named has been seen to already. */
+/** Whether the rule applies to this caller, name and tag. That it names the user was checked before. */
 function speaksOf(compiled: CompiledRule, subject: Subject, { type, name }: Resource, tag: Tag): boolean {
   const { rule, groups, repositories } = compiled
-  // Whoever shows the certificate that a rule asks for has said who they are.
+  // A caller with the certificate that a rule asks for is not anonymous.
   if (!subject.user && !rule.anonymous && rule.certificate.length === 0) return false
   if (groups && !subject.user?.groups.some((group) => groups.has(group))) return false
   if (rule.addresses && !rule.addresses.has(subject.address)) return false

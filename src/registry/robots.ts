@@ -1,19 +1,19 @@
-/** Accounts for programs: a name, a secret that was made for them, an end. */
+/** Accounts for programs: a name, a generated secret, and an end. */
 import { createHash, timingSafeEqual } from 'node:crypto'
 import type { User } from '../types.ts'
 
 export interface Robot {
   readonly user: User
-  /** SHA-256 of the secret. A secret that was made at random needs no slow hash: there is nothing to guess. */
+  /** SHA-256 of the secret. A random secret needs no slow hash: it cannot be guessed. */
   readonly secretDigest: Buffer
   /** Milliseconds since the epoch; Infinity where it has no end. */
   readonly expiresAt: number
 }
 
 export interface Robots {
-  /** The robot of that name as long as it has not expired; the name alone proves nothing. */
+  /** The robot of that name unless it has expired; the name alone proves nothing. */
   find(name: string, now: number): Robot | undefined
-  /** Whether the name is a robot's, expired ones too: nobody else may log in by it. */
+  /** Whether the name is a robot's, even an expired one's: nobody else may log in with it. */
   has(name: string): boolean
 }
 
@@ -32,7 +32,7 @@ export function secretMatches({ secretDigest }: Robot, secret: string): boolean 
   return timingSafeEqual(secretDigest, digestOfSecret(secret))
 }
 
-/** What it has proved by its secret. */
+/** The proof that its secret gives. */
 export function proofOfRobot({ secretDigest }: Robot): string {
   return secretDigest.toString('hex')
 }

@@ -18,7 +18,7 @@ export interface TokenServiceOptions {
   readonly record: (fields: Readonly<Record<string, unknown>>, message: string) => void
 }
 
-/** What a client wants, from the query of a GET or the form of a POST. */
+/** A client's request for a token, from the query of a GET or the form of a POST. */
 interface TokenRequest {
   readonly realm: Realm
   readonly service: string
@@ -30,7 +30,7 @@ interface TokenRequest {
   readonly isForm: boolean
 }
 
-/** With or without Keycloak's old `/auth` in front, which a route may have stripped, together with `/realms`. */
+/** With or without Keycloak's old `/auth` in front. A route may have stripped it, together with `/realms`. */
 const OF_REALM = /^(?:\/auth)?(?:\/realms)?\/([^/]+)\/protocol\/docker-v2\/(auth|revoke|certs)$/
 const PLAIN = /^(?:\/auth)?\/(token|revoke|jwks\.json)$/
 
@@ -72,7 +72,7 @@ export class TokenService implements Service {
     return 'status' in request ? request : this.#token(call, request)
   }
 
-  /** A token, where the caller may have one. */
+  /** Issues a token, where the caller may have one. */
   async #token(call: Call, request: TokenRequest): Promise<Answer> {
     const { realm, service, scopes, credentials } = request
     const identified = await identify(realm, call, service, credentials)
@@ -83,11 +83,11 @@ export class TokenService implements Service {
     const subject = subjectOf(realm, call, service, identity)
     const judgements = await Promise.all(scopes.map((scope) => realm.rights.judge(subject, scope, undefined)))
     const access = granted(scopes, judgements)
-    // Whoever is nobody and gets nothing is better asked for a password than given an empty token; without scope it is a log-in.
+    // An anonymous caller who gets nothing is better asked for a password than given an empty token; without a scope it is a log-in.
     if (!identity && access.length === 0) return this.#denied(call, request, identified)
     call.record.user = identity?.user?.name
     const issued = issue(realm, service, identity, access, now)
-    // One that was got for another would outlive its end, and its revocation.
+    // A refresh token that was issued for another one would survive that one's end and revocation.
     const refreshToken =
       request.offline && identity?.user && credentials.kind !== 'refresh'
         ? await realm.refreshTokens.issue({
@@ -159,7 +159,7 @@ export class TokenService implements Service {
     return { status: 200, body: { keys: realms.flatMap(({ signer }) => signer.jwks().keys) } }
   }
 
-  /** RFC 7009: whoever has a refresh token may give it up. The answer is the same for one that nobody knows. */
+  /** RFC 7009: whoever has a refresh token may revoke it. The answer is the same for an unknown one. */
   async #revoke(call: Call, response: HttpResponse, realm: Realm | undefined): Promise<Answer> {
     if (call.method !== 'POST') return notAllowed('POST')
     const token = (await readForm(call, response)).get('token')
@@ -212,7 +212,7 @@ interface Issued {
   readonly expiresIn: number
 }
 
-/** A token lasts no longer than what proved who it is for. */
+/** A token lasts no longer than the proof of who it is for. */
 function issue(
   { signer, tokenLifetime }: Realm,
   service: string,

@@ -5,7 +5,7 @@ import { type KeyIdForm, keyId } from './key-id.ts'
 import type { Resource } from './scope.ts'
 
 export interface TokenClaims {
-  /** Empty for whoever did not say who they are. */
+  /** Empty for an anonymous caller. */
   readonly subject: string
   /** The registry; one text, as registry 2.x refuses a list. */
   readonly audience: string
@@ -18,7 +18,7 @@ export interface TokenClaims {
 
 export interface SignerOptions {
   readonly issuer: string
-  /** The first signs; the others are those that signed before, whose tokens may still be under way. Not empty. */
+  /** The first one signs. The others have signed before, and their tokens may still be in use. Not empty. */
   readonly pairs: readonly KeyPair[]
   readonly keyIdForm: KeyIdForm
 }
@@ -34,7 +34,7 @@ interface SigningKey {
 export interface TokenSigner {
   readonly issuer: string
   sign(claims: TokenClaims): string
-  /** Undefined for what this signer did not sign, or what is over. */
+  /** Undefined for a token that this signer did not sign, or that has expired. */
   verify(token: string, now: number): TokenClaims | undefined
   /** RFC 7517, for registry 3.x. */
   jwks(): { readonly keys: readonly object[] }

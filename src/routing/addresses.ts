@@ -17,7 +17,7 @@ export function createAddressSet(cidrs: readonly string[]): AddressSet {
   if (cidrs.length === 0) return { has: () => false }
   const list = new BlockList()
   for (const cidr of cidrs) addNetwork(list, cidr)
-  // A check crosses into C++ and costs microseconds; the same few peers ask again and again.
+  // Each check crosses into C++ and costs microseconds; the same few peers are checked again and again.
   const cache = new Map<string, boolean>()
   return {
     has(address) {
@@ -31,7 +31,7 @@ export function createAddressSet(cidrs: readonly string[]): AddressSet {
   }
 }
 
-/** The address of everybody who comes over a Unix socket. */
+/** The address of every peer over a Unix socket. */
 const UNIX = 'unix:'
 
 /** As an address set, where nginx's `unix:` may be named too. */

@@ -8,16 +8,16 @@ export interface Authority {
   readonly port: number | undefined
 }
 
-// Stricter than RFC 3986, which would let percent escapes, sub-delimiters and an empty port through: no name that DNS resolves has
-// them, and every reading that differs between us and the backend is a way around a route. Underscores do occur in practice.
+// Stricter than RFC 3986, which allows percent escapes, sub-delimiters and an empty port. No name in DNS has them, and wherever we and the backend
+// read them differently, a route could be evaded. Underscores do occur in practice.
 const AUTHORITY = /^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.-]+)(?::([1-9][0-9]{0,4}))?$/
 const MAX_NAME = 255
 const MAX_PORT = 65_535
 
-// Hosts repeat, so parsing each once is enough. Emptied when full: a client that invents hosts costs itself a parse, nothing else.
+// Hosts repeat, so each is parsed once. The cache is emptied when it is full: a client that invents hosts only costs itself a parse.
 const MAX_CACHED = 1024
 const cache = new Map<string, Known>()
-/** Most ask for the host that the last one asked for, and texts are compared sooner than V8 finds the key for a Map (docs/performance.md). */
+/** Most requests name the same host as the last one, and comparing two texts is faster than a look-up in a Map (docs/performance.md). */
 let last: Known | undefined
 
 interface Known {
@@ -32,7 +32,7 @@ export function parseAuthority(text: string): Authority {
 }
 
 function remember(text: string, authority: Authority): Known {
-  // A copy: the text may be a slice that would keep the whole head that it came in.
+  // A copy: the text may be a slice that would keep its whole head in memory.
   const known = { text: Buffer.from(text, 'latin1').toString('latin1'), authority }
   if (cache.size >= MAX_CACHED) cache.clear()
   cache.set(known.text, known)
@@ -59,7 +59,7 @@ function literal(name: string, text: string): string {
 }
 
 function registeredName(name: string, text: string): string {
-  // One trailing dot is DNS's root: the same host, as nginx has it.
+  // A trailing dot is DNS's root: the same host, as in nginx.
   const host = name.endsWith('.') ? name.slice(0, -1) : name
   if (host.length > MAX_NAME) throw refusal(text, `is longer than ${MAX_NAME} characters`)
   if (host === '' || host.startsWith('.') || host.endsWith('.') || host.includes('..')) {

@@ -1,12 +1,12 @@
-/** A route as the operator writes it, and what the router makes of it once, when the configuration is read. */
+/** A route as the operator writes it, and its compiled form, made once when the configuration is read. */
 import { ConfigError, GatewayError, type Problem } from '../errors.ts'
 import type { Slices } from '../slices.ts'
 import type { Route } from '../types.ts'
 import { normalizePath } from './path.ts'
 
 /**
- * A route's own fields, with Kong's names and meanings. Every kind of condition that is given must hold, by any of its values; a kind
- * that is undefined or empty always holds. A match returns this very object as its `route`.
+ * A route's fields, with Kong's names and meanings. Of every kind of condition that is given, one value must match; a kind that is undefined or empty
+ * always matches. A match returns this very object as its `route`.
  */
 export interface RouteRule extends Route {
   /** Of the service; `/` by default. */
@@ -30,13 +30,13 @@ export interface RouteRule extends Route {
   readonly preserveHost?: boolean | undefined
   /** Among regular expressions the highest goes first; 0 by default. */
   readonly regexPriority?: number | undefined
-  /** Any unit; of equals the oldest goes first, those without it last, then the order of the list. */
+  /** In any unit. Among equal routes the oldest goes first, then those without it, then the order of the list. */
   readonly createdAt?: number | undefined
 }
 
 export interface HostPattern {
   readonly kind: 'exact' | 'suffix' | 'prefix'
-  /** With its dot, where it is a suffix or prefix. */
+  /** Includes its dot where it is a suffix or prefix. */
   readonly text: string
   readonly port: number | undefined
 }
@@ -59,11 +59,11 @@ export interface Candidate {
   /** The service's path. */
   readonly base: string
   readonly strip: boolean
-  /** Whether the service is asked for the request's own path, whatever that is. */
+  /** Whether the service gets the request's own path unchanged. */
   readonly keepsPath: boolean
 }
 
-/** @throws ConfigError with every condition that could never be checked as written */
+/** @throws ConfigError with every condition that cannot be checked as written */
 export function* compileRules(rules: readonly RouteRule[]): Slices<Candidate[]> {
   const problems: Problem[] = []
   const candidates: Candidate[] = []
@@ -121,7 +121,7 @@ function compilePath(path: string): Pick<Candidate, 'prefix' | 'regex'> {
   return { prefix: undefined, regex: compileRegex(`^(?:${path.slice(1)})`, '') }
 }
 
-/** As a request's path would be spelled, or an escape in another case would lead around the route. */
+/** Spelled as a normalized request path: an escape in another letter case would evade the route. */
 function compilePrefix(path: string): string {
   if (!path.startsWith('/')) throw new Error('does not begin with /; write a path, or ~ and a regular expression')
   if (path.includes('?'))
@@ -131,8 +131,8 @@ function compilePrefix(path: string): string {
 }
 
 /**
- * JavaScript's expressions backtrack: one like `(a+)+$` lets a client burn seconds of CPU with one request. Only whoever writes the
- * configuration can write one, and the target's length is bounded, so this is a warning in docs/configuration.md and not a check here.
+ * JavaScript's expressions backtrack: with one like `(a+)+$`, a single request can burn seconds of CPU. Only the author of the configuration can
+ * write one, and the target's length is bounded. So docs/configuration.md warns of it, and nothing is checked here.
  */
 function compileRegex(source: string, flags: string): RegExp {
   try {

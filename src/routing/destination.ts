@@ -1,4 +1,4 @@
-/** Where a request wants to go: its target and its Host, read strictly (RFC 9112 3.2). */
+/** Reads where a request wants to go, from its target and its Host, strictly (RFC 9112 3.2). */
 import { GatewayError } from '../errors.ts'
 import type { Destination } from '../types.ts'
 import { type Authority, parseAuthority, sameAuthority } from './authority.ts'
@@ -29,7 +29,7 @@ const ABSOLUTE_FORM = /^([a-z][a-z0-9+.-]*):\/\/([^/?#]*)(.*)$/is
  */
 export function readDestination(request: DestinationSource, host: string | undefined): Destination {
   const { url = '', method = '' } = request
-  // CONNECT would make us a tunnel; TRACE returns the headers that we add, identity among them (RFC 9110 9.3.8).
+  // CONNECT would turn us into a tunnel. TRACE returns the headers that we add, identity headers among them (RFC 9110 9.3.8).
   if (method === 'CONNECT' || method === 'TRACE') {
     throw new GatewayError('GW_METHOD_NOT_ALLOWED', `the method is ${method}`)
   }
@@ -46,7 +46,7 @@ export function readDestination(request: DestinationSource, host: string | undef
 }
 
 function refuseVersion({ httpVersionMajor, httpVersionMinor }: DestinationSource): void {
-  // The parser also takes 0.9 and 2.0 on a request line; neither is what it says then.
+  // The parser also accepts 0.9 and 2.0 in a request line, where neither is true.
   if (httpVersionMajor === 1 && (httpVersionMinor === 1 || httpVersionMinor === 0)) return
   throw badRequest(`HTTP/${httpVersionMajor}.${httpVersionMinor} is not served here`)
 }
@@ -78,7 +78,7 @@ function readAuthority(
   const fromHost = host === undefined ? undefined : parseAuthority(host)
   if (target === undefined) return fromHost
   const fromTarget = parseAuthority(target)
-  // RFC 9112 3.2.2 would have us believe the target. Nobody honest sends two, and whatever reads Host behind us would believe that.
+  // RFC 9112 3.2.2 says to believe the target. No honest client sends two different hosts, and a backend would believe Host.
   if (fromHost !== undefined && !sameAuthority(fromHost, fromTarget)) {
     throw badRequest('the target and Host name different places')
   }

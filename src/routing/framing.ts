@@ -1,4 +1,4 @@
-/** How a request's body is delimited (RFC 9112 6), judged a second time after node:http's parser. */
+/** How a request's body is delimited (RFC 9112 6), checked a second time after node:http's parser. */
 import { GatewayError } from '../errors.ts'
 import type { BodyFraming } from '../types.ts'
 
@@ -21,7 +21,7 @@ export function readFraming(
   httpVersionMinor: number,
 ): BodyFraming {
   if (transferEncoding === undefined) return contentLength === undefined ? NONE : readLength(contentLength)
-  // Each of these has been a request smuggled past some proxy: a backend that believes the other header sees another body.
+  // Each of these has been used to smuggle requests past some proxy: a backend that believes the other header sees another body.
   if (contentLength !== undefined) throw badRequest('both Transfer-Encoding and Content-Length')
   if (httpVersionMinor < 1) throw badRequest('Transfer-Encoding in HTTP/1.0')
   const coding = transferEncoding.toLowerCase()
@@ -39,7 +39,7 @@ function readLength(text: string): BodyFraming {
   return { kind: 'length', length }
 }
 
-/** Well-formed and naming something else than `chunked` and the long-abolished `identity`: not wrong, only not ours (RFC 9112 6.1). */
+/** A well-formed coding other than `chunked` and the abolished `identity`: not wrong, only not supported (RFC 9112 6.1). */
 function isUnknownCoding(codings: string): boolean {
   if (!CODINGS.test(codings)) return false
   return codings.split(',').some((coding) => !['chunked', 'identity'].includes(coding.trim()))

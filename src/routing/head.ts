@@ -1,4 +1,4 @@
-/** Everything that the gateway itself needs from a request's head, read strictly in one pass over its fields. */
+/** Reads everything that the gateway needs from a request's head, strictly and in one pass over its fields. */
 import { GatewayError } from '../errors.ts'
 import type { RequestHead } from '../types.ts'
 import { type DestinationSource, readDestination } from './destination.ts'
@@ -72,7 +72,7 @@ function collectFields(rawHeaders: readonly string[]): HeadFields {
   }
   for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
     const name = rawHeaders[i] as string
-    // By length first: lower-casing every name would cost more than all the rest.
+    // By length first: lower-casing every name would cost more than everything else here.
     switch (name.length) {
       case 4:
       case 6:
@@ -108,7 +108,7 @@ function keepField(fields: HeadFields, name: string, value: string): void {
   }
 }
 
-/** For fields of which a second one, equal or not, is an attack: who reads the first and who the last would disagree. */
+/** For fields that may occur only once: two readers could use different ones, which is an attack even where both are equal. */
 function only(earlier: string | undefined, value: string, name: string): string {
   if (earlier !== undefined) throw new GatewayError('GW_BAD_REQUEST', `more than one ${name}`)
   return value

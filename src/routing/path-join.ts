@@ -1,7 +1,7 @@
-/** The path to ask a service for: Kong's path handling v0 (docs.konghq.com, Route object, `path_handling`). */
+/** The path for the service: Kong's path handling v0 (docs.konghq.com, Route object, `path_handling`). */
 
-// What follows a stripped raw prefix may begin in the middle of a segment: `/files../secret` under the prefix `/files` leaves
-// `../secret`, which would climb out of the service's own path. Kong drops it; so do we, with a parameter (`..;x`) too.
+// After a raw prefix is stripped, the rest may begin in the middle of a segment: `/files../secret` under the prefix `/files` leaves `../secret`,
+// which would climb out of the service's path. Kong drops that segment, and so do we, also with a parameter (`..;x`).
 const LEADING_DOT_SEGMENT = /^\.\.?(?:;[^/]*)?(?:\/|$)/
 
 /**

@@ -1,20 +1,20 @@
-/** One spelling for every path, so that no other spelling of it passes a route's rules (RFC 3986 6.2.2). */
+/** Gives every path one spelling, so that no other spelling of it evades a route's rules (RFC 3986 6.2.2). */
 import { GatewayError } from '../errors.ts'
 
-// Printable ASCII but `%`, `#` and `\`, no segment that is empty or begins with a dot: what nearly every request has.
+// Matches what hardly any request has: a character that is no printable ASCII or is `%`, `#` or `\`; or a segment that is empty or begins with a dot.
 const UNUSUAL = /[^!"$&-[\]-~]|\/[./]/
 const FORBIDDEN = /[^!"$-[\]-~]/
-// A dot segment with a parameter too: Tomcat and its kin drop `;x` first and resolve `..` afterwards.
+// Also a dot segment with a parameter: Tomcat and others drop `;x` first and resolve `..` afterwards.
 const DOT_SEGMENT = /\/\.\.?(?:[;/]|$)/
 const UNRESERVED = /[A-Za-z0-9._~-]/
 
 /**
- * The path that is matched and forwarded, both: unreserved characters decoded, other escapes in upper case, runs of slashes made one
- * (as Kong and nginx match; otherwise `//admin` would go around the route of `/admin` to a backend that merges them).
- * Idempotent. Escapes of non-ASCII bytes stay escapes, so overlong UTF-8 never becomes anything else.
+ * The path that is both matched and forwarded: unreserved characters decoded, other escapes in upper case, repeated slashes merged. Kong and nginx
+ * match in the same way; otherwise `//admin` would evade the route of `/admin` on a backend that merges slashes. Idempotent. Escapes of non-ASCII
+ * bytes stay escapes, so overlong UTF-8 never becomes anything else.
  * @param raw an origin-form path without query
- * @throws GatewayError GW_BAD_PATH for what backends read in more than one way: dot segments (`%2e` too), backslashes, `#`, control
- * characters, non-ASCII bytes, escapes that are broken or stand for a slash, a backslash or a control character
+ * @throws GatewayError GW_BAD_PATH for what backends read in different ways: dot segments (`%2e` too), backslashes, `#`, control characters,
+ * non-ASCII bytes, escapes that are broken or stand for a slash, a backslash or a control character
  */
 export function normalizePath(raw: string): string {
   return UNUSUAL.test(raw) ? normalizeUnusual(raw) : raw
@@ -29,7 +29,7 @@ function normalizeUnusual(raw: string): string {
   const forbidden = FORBIDDEN.exec(raw)
   if (forbidden !== null) throw refusal(`holds ${JSON.stringify(forbidden[0])}`)
   const decoded = raw.includes('%') ? raw.replace(/%(?:([0-9A-Fa-f]{2})|)/g, decodeEscape) : raw
-  // Only now: `%2e%2e` has become `..`, and nothing that was decoded can form another escape, since `%25` stays.
+  // Checked only now: `%2e%2e` has become `..`, and nothing decoded can form another escape, since `%25` stays.
   const path = decoded.replace(/\/{2,}/g, '/')
   if (hasDotSegment(path)) throw refusal('holds a dot segment')
   return path

@@ -8,13 +8,13 @@ interface Ranked {
   readonly candidate: Candidate
 }
 
-/** Whether a candidate matches all of a request; asked in the order of precedence. */
+/** Whether a candidate matches the whole request; called in the order of precedence. */
 export type Matches<Q> = (candidate: Candidate, query: Q) => boolean
 
 /**
- * Candidates by host, then by path: ten thousand routes cost a request as much as ten (docs/performance.md). What is filed under a host or a prefix is
- * still asked whether it matches, so the index only ever leaves out what cannot. Regular expressions and what has neither host nor
- * path cannot be filed, and are asked one after the other.
+ * Candidates by host, then by path, so that ten thousand routes cost a request as much as ten (docs/performance.md). Candidates that are found are
+ * still checked, so the index only leaves out those that cannot match. Regular expressions, and candidates with neither host nor path, cannot be
+ * indexed and are checked one after the other.
  */
 export class RouteIndex {
   readonly #anyHost = new PathIndex()
@@ -71,10 +71,10 @@ export class RouteIndex {
   }
 }
 
-/** The candidates of one host by the beginning of the path. */
+/** The candidates of one host, by the beginning of the path. */
 class PathIndex {
   readonly #byPrefix = new Map<string, Ranked[]>()
-  /** The lengths of all prefixes: so often is a path looked up. */
+  /** The lengths of all prefixes: one look-up in the path for each. */
   readonly #lengths: number[] = []
   readonly #others: Ranked[] = []
 
@@ -91,7 +91,7 @@ class PathIndex {
     if (!this.#lengths.includes(prefix.length)) this.#lengths.push(prefix.length)
   }
 
-  /** The better of `before` and the first here that matches. */
+  /** The first of `before` and the candidates here that match, in the order of precedence. */
   find<Q>(path: string, query: Q, matches: Matches<Q>, before: Ranked | undefined): Ranked | undefined {
     let best = first(this.#others, query, matches, before)
     for (const length of this.#lengths) {

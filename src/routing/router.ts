@@ -17,7 +17,7 @@ export interface RouteQuery {
 }
 
 export interface Router {
-  /** Undefined where no route matches; `OPTIONS *` has none. `match.route` is the RouteRule that createRouter was given. */
+  /** Undefined where no route matches, as for `OPTIONS *`. `match.route` is the RouteRule that createRouter was given. */
   match(query: RouteQuery): Match | undefined
 }
 
@@ -31,7 +31,7 @@ export function* createRouterInSlices(rules: readonly RouteRule[]): Slices<Route
   const candidates = (yield* compileRules(rules)).filter(
     ({ rule }) => rule.protocols === undefined || rule.protocols.includes('https'),
   )
-  // Ordered once, so that the first that matches is the one: a request meets no comparison of precedence.
+  // Sorted once, so that the first match decides: a request needs no comparison of precedence.
   const ordered = candidates
     .map((candidate) => ({ candidate, precedence: precedenceOf(candidate) }))
     .sort((a, b) => compare(a.precedence, b.precedence))
@@ -48,7 +48,7 @@ function findMatch(index: RouteIndex, query: RouteQuery): Match | undefined {
 }
 
 function matches(candidate: Candidate, query: RouteQuery): boolean {
-  // The path first: it is the cheapest to look at and tells most routes apart.
+  // The path first: it is the cheapest check and tells most routes apart.
   return matchPath(candidate, query.destination.path) !== -1 && matchesRest(candidate, query)
 }
 
@@ -90,13 +90,16 @@ function toMatch({ rule, base, strip, keepsPath }: Candidate, path: string, matc
   return {
     route: rule,
     upstreamPath: keepsPath ? path : joinPath(base, path, strip ? matched : undefined),
-    // Stripping `/` takes nothing away, so there is nothing to tell the backend.
+    // Stripping `/` removes nothing, so there is nothing to report to the backend.
     strippedPrefix: strip && matched > 1 ? path.slice(0, matched) : '',
     preserveHost: rule.preserveHost ?? false,
   }
 }
 
-/** More kinds of condition, plain hosts, more headers, regular expressions, regex_priority, longer prefix, older: what is smaller comes first. */
+/**
+ * What comes first: more kinds of condition, plain hosts, more headers, regular expressions, higher regex_priority, longer prefix, older. Smaller
+ * numbers go first.
+ */
 function precedenceOf(candidate: Candidate): readonly number[] {
   return [
     -countKinds(candidate),

@@ -1,7 +1,7 @@
-/** Which virtual server a name belongs to, in nginx's order (nginx.org/en/docs/http/server_names.html). */
+/** Finds the virtual server of a name, in nginx's order (nginx.org/en/docs/http/server_names.html). */
 import type { Slices } from '../slices.ts'
 
-/** A table of names, `*.suffix`, `prefix.*` and `.suffix` (the name itself and everything below it); `''` is "no name was given". */
+/** A table of names, `*.suffix`, `prefix.*` and `.suffix` (the name itself and everything below it); `''` means that no name was given. */
 export class ServerNames<T extends NonNullable<unknown>> {
   readonly #fallback: T
   readonly #exact = new Map<string, T>()

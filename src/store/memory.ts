@@ -8,8 +8,8 @@ interface Entry {
 }
 
 /**
- * The store of one process. Bounded by kind, so that failed attempts of strangers cannot crowd out revocations; a kind that is full refuses
- * new keys: forgetting a revocation before its time would let the token pass.
+ * The store of one process. Each kind of key has a bound of its own, so that strangers' failed attempts cannot push out revocations. A full kind
+ * refuses new keys: if a revocation were forgotten early, its token would be accepted again.
  */
 export class MemoryStore implements Store {
   #maxEntries: number
@@ -21,7 +21,7 @@ export class MemoryStore implements Store {
     this.#now = now
   }
 
-  /** Another bound from now on. What is there stays, even if it is more. */
+  /** Sets another bound. Existing entries stay, even if there are more. */
   resize(maxEntries: number): void {
     this.#maxEntries = maxEntries
   }
@@ -56,7 +56,7 @@ export class MemoryStore implements Store {
     return count
   }
 
-  /** What is remembered now, with the milliseconds that are left of each: for a store that takes it over. */
+  /** All entries, with the milliseconds that each has left: for a store that takes over. */
   *entries(): Generator<readonly [key: string, value: string, ttlMilliseconds: number]> {
     const now = this.#now()
     for (const { entries } of this.#kinds.values()) {
@@ -77,7 +77,7 @@ export class MemoryStore implements Store {
 class Kind {
   readonly entries = new Map<string, Entry>()
   readonly #name: string
-  /** When the next entry expires, as far as the last sweep saw: before that another sweep would find nothing. */
+  /** When the next entry expires, according to the last sweep: an earlier sweep would find nothing. */
   #nextExpiry = 0
 
   constructor(name: string) {

@@ -13,26 +13,27 @@ export interface RedisStoreOptions {
   readonly keyPrefix: string
   /** Milliseconds for each answer. */
   readonly timeout: number
-  /** Whether the answer counts that this gateway knows by itself, where Redis gives none. */
+  /** Whether this gateway's own knowledge decides where Redis does not answer. */
   readonly failOpen: boolean
-  /** How much this gateway remembers itself, for `failOpen`. */
+  /** How many entries this gateway keeps itself, for `failOpen`. */
   readonly maxEntries: number
-  /** Told of each change; `reason` is for the log. */
+  /** Called at each change; `reason` is for the log. */
   readonly changed: (state: 'up' | 'away', reason: string) => void
 }
 
 /**
- * The store that several gateways share. A command is sent once and never again after a lost connection: a second INCR or SET NX would lie.
+ * The store that several gateways share. A command is sent once and never repeated after a lost connection: a second INCR or SET NX would give a
+ * wrong result.
  *
- * `failOpen` keeps a copy of what passes through here, answers from it while Redis is away, and gives it back when Redis returns, even to one that
- * came back empty. Without it, what Redis does not answer throws GW_UNDECIDED.
+ * `failOpen` keeps a copy of everything that passes through here, answers from it while Redis is away, and writes it back when Redis returns, even if
+ * empty. Without it, a command that Redis does not answer throws GW_UNDECIDED.
  */
 export class RedisStore implements Store {
   readonly #options: RedisStoreOptions
   readonly #redis: Redis
   readonly #copy: MemoryStore | undefined
   #state: 'starting' | 'up' | 'away' = 'starting'
-  /** Settles with the first connection, or when it has failed: the first requests need not. */
+  /** Settles with the first connection or its failure: the first requests wait for it. */
   readonly #start = Promise.withResolvers<void>()
 
   constructor(options: RedisStoreOptions) {
@@ -54,7 +55,7 @@ export class RedisStore implements Store {
     this.#redis.on('error', (error: Error) => this.#turn('away', error.message))
   }
 
-  /** Connects, and again whenever the connection is lost. */
+  /** Connects, and reconnects whenever the connection is lost. */
   open(): void {
     this.#redis.connect().catch((error: Error) => this.#turn('away', error.message))
   }
@@ -134,7 +135,7 @@ export class RedisStore implements Store {
     }
   }
 
-  /** Redis may have restarted empty: what this gateway knows goes back before anything is asked. */
+  /** Redis may have restarted empty: what this gateway knows is written back before any command. */
   async #returned(): Promise<void> {
     try {
       const pipeline = this.#redis.pipeline()
@@ -160,7 +161,7 @@ function wholeMilliseconds(ttl: number): number {
   return Math.max(1, Math.ceil(ttl))
 }
 
-/** Loaded where it is needed: it would take a tenth of each start. */
+/** Loaded only when needed: it would take a tenth of each start. */
 function client(): typeof IoRedis {
   return createRequire(import.meta.url)('ioredis') as typeof IoRedis
 }

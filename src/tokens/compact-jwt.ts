@@ -1,18 +1,18 @@
 /**
- * JWTs of our own keys in RFC 7515's compact form. Through WebCrypto, as jose goes, each signature would visit another thread, which costs more than
- * parsing it; and what we wrote ourselves need be read in one way only.
+ * JWTs with our own keys, in RFC 7515's compact form. With WebCrypto, as jose uses it, each signature would go through another thread, which costs
+ * more than parsing. And what we wrote ourselves needs only one reading.
  */
 import { type KeyObject, sign, verify } from 'node:crypto'
 
 export interface JwtKey {
   readonly alg: string
-  /** The first part of every token that it signs. */
+  /** The header part of every token that it signs. */
   readonly header: string
   readonly privateKey: KeyObject
   readonly publicKey: KeyObject
 }
 
-/** RFC 9068: what tells these tokens from whatever else the same keys sign. */
+/** RFC 9068: distinguishes these tokens from whatever else the same keys sign. */
 const TYPE = 'at+jwt'
 
 export function headerOf({ alg, kid }: { readonly alg: string; readonly kid: string }): string {
@@ -26,8 +26,8 @@ export function signed(claims: object, { alg, header, privateKey: key }: JwtKey)
 }
 
 /**
- * The claims of a token that one of these keys has signed; undefined for every other text. A header counts only letter by letter as we write it: whatever
- * names another algorithm, type or extension (`crit`) is none of ours, and nothing of it is even parsed.
+ * The claims of a token that one of these keys has signed; undefined for any other text. The header must be exactly as we write it: one with another
+ * algorithm, type or extension (`crit`) is not ours, and nothing of it is parsed.
  */
 export function readSigned(token: string, keyOf: (header: string) => JwtKey | undefined): unknown {
   const [first, second] = [token.indexOf('.'), token.lastIndexOf('.')]
@@ -35,7 +35,7 @@ export function readSigned(token: string, keyOf: (header: string) => JwtKey | un
   if (!key) return undefined
   const given = token.slice(second + 1)
   const signature = Buffer.from(given, 'base64url')
-  // Node's decoder skips what is no base64url: one token has one spelling.
+  // Node's decoder skips invalid characters; a token must have only one spelling.
   if (signature.toString('base64url') !== given) return undefined
   const { alg, publicKey } = key
   const text = Buffer.from(token.slice(0, second))

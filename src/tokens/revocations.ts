@@ -5,8 +5,8 @@ const FOR_EVER = 10 * 365 * 24 * 3_600_000
 const EPOCH = 'epoch:tokens'
 
 /**
- * Which tokens are revoked. A store that has forgotten, as a Redis that restarted without its data, cannot vouch for what was issued before: an epoch is
- * kept beside the revocations, and what is older than it counts as revoked.
+ * Which tokens are revoked. A store that lost its data, such as a Redis that restarted empty, cannot know what was revoked before. So an epoch is
+ * kept beside the revocations, and every token that is older than it counts as revoked.
  */
 export class Revocations {
   readonly #store: Store
@@ -20,7 +20,7 @@ export class Revocations {
   /** @param expiresAt when the token ends by itself, in milliseconds since the epoch */
   revoke(id: string, expiresAt: number): void | Promise<void> {
     const left = expiresAt - this.#now()
-    // A little longer, since clocks differ.
+    // A little longer, since clocks may differ.
     if (left > -CLOCK_SKEW) return this.#store.set(keyOf(id), '1', left + CLOCK_SKEW)
   }
 
@@ -32,7 +32,7 @@ export class Revocations {
     return found !== undefined || issuedAt < (epoch === undefined ? (this.#begin() as number) : Number(epoch))
   }
 
-  /** To be called before the first token is issued, so that none is older than the epoch. */
+  /** Call it before the first token is issued, so that none is older than the epoch. */
   begin(): void | Promise<void> {
     const begun = this.#begin()
     if (begun instanceof Promise) return begun.then(() => {})
@@ -47,7 +47,7 @@ export class Revocations {
     return revoked !== undefined || issuedAt < (begun === undefined ? await this.#begin() : Number(begun))
   }
 
-  /** The epoch: begins now, unless somebody was first. */
+  /** Starts the epoch now, unless it was started already. */
   #begin(): number | Promise<number> {
     const now = this.#now()
     const added = this.#store.add(EPOCH, String(now), FOR_EVER)

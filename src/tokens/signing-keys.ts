@@ -1,4 +1,4 @@
-/** The keys that sign what the gateway issues: derived from one secret, and changing by themselves; or given, and changing with the configuration. */
+/** The keys that sign what the gateway issues: derived from one secret and rotated by themselves, or given in the configuration. */
 import { createECDH, createHash, createPrivateKey, createPublicKey, hkdfSync, type KeyObject } from 'node:crypto'
 import type { JWK } from 'jose'
 import { headerOf, type JwtKey } from './compact-jwt.ts'
@@ -13,18 +13,18 @@ export interface SigningKey extends JwtKey {
 export interface SigningKeys {
   /** The key to sign with now. */
   readonly current: SigningKey
-  /** Every key that verifies now, and the next, so that others know it before it signs. */
+  /** Every key that verifies now, and the next one, so that others know it before it signs. */
   readonly published: readonly SigningKey[]
   /** The key whose tokens begin with this header. */
   find(header: string): SigningKey | undefined
 }
 
 export interface DerivedKeysOptions {
-  /** At least 32 bytes that nobody can guess. Whoever has the same derives the same keys: several processes need not talk. */
+  /** At least 32 bytes that nobody can guess. Everyone with the same secret derives the same keys, so processes need not exchange them. */
   readonly secret: Buffer
   /** Milliseconds for which each key signs. */
   readonly rotation: number
-  /** Milliseconds for which a key that signs no more still verifies: the longest life of what was signed. */
+  /** For how many milliseconds a key that no longer signs still verifies: the longest lifetime of what it signed. */
   readonly lifetime: number
   readonly now?: () => number
 }
@@ -68,7 +68,7 @@ const CLOCK_SKEW = 60_000
 /** The order of P-256's group (SEC 2). */
 const ORDER = 0xffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551n
 
-/** FIPS 186-5 A.2.1: more bits than the order has, so that the remainder is even enough. */
+/** FIPS 186-5 A.2.1: more bits than the order has, so that the remainder is nearly uniform. */
 function derive(secret: Buffer, number: number): SigningKey {
   const bytes = Buffer.from(hkdfSync('sha256', secret, '', `sallyport signing key ${number}`, 48))
   const scalar = (BigInt(`0x${bytes.toString('hex')}`) % (ORDER - 1n)) + 1n

@@ -1,13 +1,13 @@
 import type { User, Users } from '../types.ts'
 
-/** The claims that say whose a token is. A user of the configuration is named by id alone; any other, as a plugin's, is written out. */
+/** The claims that name a token's user. A user of the configuration is named by id only; any other user, such as a plugin's, is written out. */
 export interface UserClaims {
   readonly sub: string
   readonly user?: {
     readonly name: string
     readonly groups: readonly string[]
     readonly custom_id?: string
-    /** The configuration had a user of this id: it must still have one. */
+    /** The configuration had a user with this id: it must still have one. */
     readonly known?: true
   }
 }
@@ -22,7 +22,7 @@ export function claimsOfUser(user: User, users: Users): UserClaims {
   }
 }
 
-/** Undefined for a user of the configuration who is gone, and for one whom nothing lets in any more. */
+/** Undefined for a user who was removed from the configuration, or disabled. */
 export function userOfClaims({ sub, user }: UserClaims, users: Users): User | undefined {
   const same = users.byId(sub)
   if (!user || (user.known && !same)) return same

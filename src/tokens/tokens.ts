@@ -1,4 +1,4 @@
-/** The tokens that the gateway issues: signed, bound to the certificate they were issued to, revocable. */
+/** The tokens that the gateway issues: signed, revocable, and bound to the certificate that they were issued to. */
 import { hash, randomUUID } from 'node:crypto'
 import type { JWTPayload } from 'jose'
 import type { Connection } from '../types.ts'
@@ -7,13 +7,13 @@ import { readSigned, signed } from './compact-jwt.ts'
 import type { Revocations } from './revocations.ts'
 import type { SigningKeys } from './signing-keys.ts'
 
-/** What a token says, verified. Times are JWT's: seconds since the epoch, with fractions. */
+/** The verified claims of a token. Times are JWT's: seconds since the epoch, with fractions. */
 export interface Claims extends JWTPayload {
   readonly sub: string
   readonly jti: string
   readonly iat: number
   readonly exp: number
-  /** RFC 7800: the certificate without which the token is of no use. */
+  /** RFC 7800: the only certificate that may use the token. */
   readonly cnf?: { readonly 'x5t#S256': string }
 }
 
@@ -28,7 +28,7 @@ export interface TokensOptions {
   readonly revocations: Revocations
   /** How many verified tokens are remembered, so that their signatures are checked only once. */
   readonly cacheEntries: number
-  /** Milliseconds for which a token that is over can still be inspected. */
+  /** For how many milliseconds an expired token can still be inspected. */
   readonly expiredWindow: number
   readonly now?: () => number
 }
@@ -41,7 +41,7 @@ export class Tokens {
   readonly #now: () => number
   /** By the token's hash. */
   readonly #verified = new Map<string, Claims>()
-  /** Of a connection the last token: most clients use one. */
+  /** The last token of each connection: most clients use only one. */
   readonly #last = new WeakMap<Connection, { readonly token: string; readonly claims: Claims }>()
 
   constructor(options: TokensOptions) {
@@ -50,7 +50,7 @@ export class Tokens {
   }
 
   /**
-   * A new token for `sub`, with an id, an issuer and a beginning of its own. Where the connection showed a certificate, it works only with that one.
+   * Issues a token for `sub`, with its own id, issuer and start. Where the connection showed a certificate, the token works only with that one.
    * @param expiresAt in milliseconds since the epoch
    */
   async issue(
@@ -72,7 +72,7 @@ export class Tokens {
     return { token: signed(complete, keys.current), claims: complete }
   }
 
-  /** Whether this client may use the token. A promise only where the store must be waited for. */
+  /** Whether this client may use the token. Returns a promise only where the store must be waited for. */
   verify(token: string, connection: Connection): Verified | Promise<Verified> {
     const last = this.#last.get(connection)
     if (last?.token === token) return this.#judge(last.claims, connection)
@@ -83,20 +83,20 @@ export class Tokens {
   }
 
   /**
-   * What a token of somebody else says, for whoever may know: it need not be bound to the client that asks.
-   * @param expiredFor milliseconds for which it may have been over, at most `expiredWindow`
+   * The claims of somebody else's token, for those who may see them: it need not be bound to the client that asks.
+   * @param expiredFor how many milliseconds ago it may have expired, at most `expiredWindow`
    */
   inspect(token: string, expiredFor = 0): Verified | Promise<Verified> {
     const found = this.#issued(token)
     return found.status === 'invalid' ? found : this.#judge(found.claims, undefined, expiredFor)
   }
 
-  /** From now on the token is of no use anywhere. */
+  /** Revokes the token everywhere. */
   revoke({ jti, exp }: Claims): void | Promise<void> {
     return this.#options.revocations.revoke(jti, exp * 1000 + this.#options.expiredWindow)
   }
 
-  /** Whether it is one that was issued here, whatever has become of it since. */
+  /** Checks that it was issued here, whatever has happened to it since. */
   #issued(token: string): Verified {
     if (token.length > LONGEST) return { status: 'invalid', reason: `a token of more than ${LONGEST} characters` }
     const key = hash('sha256', token, 'base64')
@@ -109,13 +109,13 @@ export class Tokens {
     const read = readSigned(token, (header) => keys.find(header))
     if (read === undefined) return { status: 'invalid', reason: 'no token that a key of ours has signed' }
     if (!areClaims(read) || read.iss !== issuer) return { status: 'invalid', reason: 'claims that are none of ours' }
-    // Not worth remembering: nobody may even look at it any more.
+    // Not remembered: nobody may even inspect it any more.
     if (read.exp * 1000 + expiredWindow <= this.#now()) return { status: 'invalid', reason: 'the token has expired' }
     this.#remember(key, read)
     return { status: 'valid', claims: read }
   }
 
-  /** What may have changed since the signature was checked. Without a connection the token may be anybody's. */
+  /** Checks what may have changed since the signature was verified. Without a connection the token may be anybody's. */
   #judge(claims: Claims, connection: Connection | undefined, expiredFor = 0): Verified | Promise<Verified> {
     if (claims.exp * 1000 + expiredFor <= this.#now()) return { status: 'invalid', reason: 'the token has expired' }
     if (connection && claims.cnf && claims.cnf['x5t#S256'] !== thumbprintOf(connection)) {
@@ -132,7 +132,7 @@ export class Tokens {
   }
 }
 
-/** The same keys may sign for other issuers, or have signed for an older version. */
+/** The same keys may sign for other issuers, or may have signed for an older version. */
 function areClaims(read: unknown): read is Claims {
   const { sub, jti, iat, exp, nbf, cnf } = (read ?? {}) as Readonly<Record<string, unknown>>
   const isBound = cnf === undefined || typeof (cnf as Claims['cnf'] | null)?.['x5t#S256'] === 'string'
