@@ -22,9 +22,9 @@ const CONTROL = /[\x00-\x1f\x7f]/
 const VISIBLE_IA5 = /^[\x20-\x7e]*$/
 
 /**
- * The names of a subjectAltName extension, decoded from its DER: Node's text form joins them ambiguously (CVE-2021-44532).
- * A name that is not what its type promises (control characters, not ASCII, an address of odd length) is left out, so that
- * nothing can match it: a NUL or a line feed in a name is an attempt to be read as another one.
+ * The names of a subjectAltName extension, decoded from its DER: Node's text form joins them ambiguously (CVE-2021-44532). A name that is not what
+ * its type promises (control characters, not ASCII, an address of odd length) is left out, so that nothing can match it: a NUL or a line feed in a
+ * name is an attempt to be read as another name.
  * @param extensionValue the content of the extension's OCTET STRING
  * @throws {DerError} where the extension is malformed as a whole
  */

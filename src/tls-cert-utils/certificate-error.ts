@@ -1,4 +1,4 @@
-/** What can be wrong with a certificate, a key or a revocation list that somebody configured. */
+/** What can be wrong with a configured certificate, key or revocation list. */
 export type CertificateErrorCode =
   | 'NO_CERTIFICATE'
   | 'BAD_CERTIFICATE'
@@ -10,7 +10,7 @@ export type CertificateErrorCode =
   | 'NO_CRL'
   | 'BAD_CRL'
 
-/** A sentence that says what is wrong and what to do; it never holds a part of the input. */
+/** The message says what is wrong and what to do, and never holds a part of the input. */
 export class CertificateError extends Error {
   readonly code: CertificateErrorCode
 

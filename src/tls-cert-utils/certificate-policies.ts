@@ -8,9 +8,9 @@ import {
 } from './extensions.ts'
 
 /**
- * Whether a verified chain was issued under one of these policies: the client's certificate names it, and every authority below the
- * trust anchor names it too, or anyPolicy. Stricter than RFC 5280 6.1, never laxer: policy mappings do not help, and where anyPolicy
- * is inhibited anywhere it counts nowhere. OpenSSL is not asked for policies by node:tls, so nobody else looks at them.
+ * Whether a verified chain was issued under one of these policies: the client's certificate names it, and every authority below the trust anchor
+ * names it too, or anyPolicy. This is stricter than RFC 5280 6.1, never laxer: policy mappings do not help, and where anyPolicy is inhibited anywhere
+ * it counts nowhere. node:tls does not have OpenSSL check policies, so nothing else does.
  * @param chain the client's certificate first, without the trust anchor
  * @param wanted object identifiers
  */

@@ -28,7 +28,7 @@ export interface CertificateUse {
   readonly unknownCritical: string | undefined
   /** Less than 112 bits of security: RSA and DSA below 2048 bits, curves below 224. */
   readonly hasWeakKey: boolean
-  /** A curve of its own making, under whatever name, could have been made to be weak. */
+  /** Explicit curve parameters, whatever they claim to be: such a curve may have been made to be weak. */
   readonly describesCurve: boolean
   /** MD5 or SHA-1. */
   readonly hasWeakSignature: boolean
@@ -54,7 +54,7 @@ const HANDLED: ReadonlySet<string> = new Set([
   '1.3.6.1.5.5.7.48.1.5',
 ])
 
-/** A certificate whose extensions cannot be read may be used for nothing. */
+/** A certificate with unreadable extensions may be used for nothing. */
 export function useOf(certificate: CertificateFacts): CertificateUse {
   const { signatureAlgorithm = '' } = certificate.x509
   const hasWeakSignature = /md[245]|sha-?1(?!\d)/i.test(signatureAlgorithm)
@@ -94,7 +94,8 @@ function extensionsOf(
     ? readBasicConstraints(constraints)
     : { isAuthority: false, pathLength: undefined }
   const maySign = usages?.includes('keyCertSign') ?? true
-  // Roots of X.509 version 1 have no extensions at all and count, those of version 3 without any do not; with keyUsage alone OpenSSL also takes a certificate for a CA.
+  // Roots of X.509 version 1, which have no extensions, count as CAs; those of version 3 without any do not. With keyUsage alone, OpenSSL also takes
+  // a certificate for a CA.
   const isOldAuthority = !constraints && (usages ? true : certificate.selfIssued && isVersion1(certificate.raw))
   const isAuthority = maySign && (isDeclared || isOldAuthority)
   return {

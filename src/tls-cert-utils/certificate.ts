@@ -7,7 +7,7 @@ import { BASIC_CONSTRAINTS, SUBJECT_ALTERNATIVE_NAME } from './extensions.ts'
 import { pemOf } from './pem.ts'
 import { type Moment, readTime } from './time.ts'
 
-/** Where the parts of a certificate stand (RFC 5280 4.1). */
+/** The positions of a certificate's parts (RFC 5280 4.1). */
 interface Outline {
   readonly raw: Buffer
   readonly serial: Buffer
@@ -20,10 +20,10 @@ interface Outline {
 }
 
 /**
- * What a certificate says, in nginx's spellings. Each fact is computed when first asked for and then kept.
+ * The facts of a certificate, in nginx's spellings. Each is computed when it is first needed, and then kept.
  *
- * No getter throws, whatever OpenSSL let through: a name, extension or time that cannot be read counts as absent, which grants
- * nothing (an empty text, no names, not an authority, not yet valid, already expired).
+ * No getter throws, whatever OpenSSL let through: a name, extension or time that cannot be read counts as absent, which grants nothing (an empty
+ * text, no names, not an authority, not yet valid, already expired).
  */
 export class CertificateFacts {
   readonly #outline: Outline
@@ -190,7 +190,7 @@ export class CertificateFacts {
 const UNREADABLE: Moment = { milliseconds: undefined, isComparable: false, text: 'Bad time value' }
 
 /**
- * Reads the outline of a certificate; nothing else is looked at until asked for.
+ * Reads the outline of a certificate; everything else is read when it is needed.
  * @param der one certificate, as `X509Certificate.raw`
  * @throws {CertificateError} BAD_CERTIFICATE
  */
@@ -226,7 +226,7 @@ function readOutline(der: Uint8Array): Outline {
 }
 
 /**
- * A serial number as nginx prints it. OpenSSL also breaks the line every 35 bytes; we don't, a line end in a header would be worse.
+ * A serial number as nginx prints it. OpenSSL also breaks the line every 35 bytes; we do not, since a line end in a header would be worse.
  * @param content the INTEGER's content octets, two's complement
  */
 function formatSerial(content: Uint8Array): string {
@@ -249,7 +249,7 @@ function isAuthority(extensions: DerElement | undefined): boolean {
   return first?.tag === TAG.BOOLEAN && first.content[0] !== 0
 }
 
-/** The content of one extension. The same one twice (RFC 5280 4.2 forbids it) counts as none: which one counts would be a guess. */
+/** The content of one extension. A repeated one (RFC 5280 4.2 forbids it) counts as absent: choosing one would be a guess. */
 function extensionValue(extensions: DerElement | undefined, oid: string): Buffer | undefined {
   if (extensions === undefined) return undefined
   let found: Buffer | undefined

@@ -2,11 +2,11 @@ import type { X509Certificate } from 'node:crypto'
 import { type CertificateFacts, readCertificate } from './certificate.ts'
 import { useOf } from './certificate-use.ts'
 
-/** A certificate and its issuers, as far as they were found. */
+/** A certificate and its issuers, as far as they could be found. */
 export interface Path {
   /** The certificate first, its root last. */
   readonly chain: readonly [CertificateFacts, ...CertificateFacts[]]
-  /** How many of them come from the peer. */
+  /** How many of them the peer has sent. */
   readonly sentCount: number
   /** Whether it ends in a certificate that is trusted. */
   readonly isAnchored: boolean
@@ -15,7 +15,7 @@ export interface Path {
 /** OpenSSL's own limit. */
 const MAX_CHAIN = 102
 
-/** ssl_verify_depth allows 64 intermediates; it bounds what one handshake can make us look at. */
+/** ssl_verify_depth allows 64 intermediates. This bounds what one handshake can make us look at. */
 const MOST_SENT = 66
 
 /** The certificates that a peer sent along with its own. */
@@ -34,9 +34,9 @@ export function sentWith(
 }
 
 /**
- * The path that OpenSSL takes from what a peer sends to the trust store: issuers from the trust store come first, and once one of them is
- * taken, the rest must come from there too. Where several fit, the one is taken whose key signed: a peer may send look-alikes.
- * With `partialChain` any certificate of the trust store ends it, not just a root (X509_V_FLAG_PARTIAL_CHAIN).
+ * The path that OpenSSL finds from a peer's certificates to the trust store. Issuers from the trust store are preferred, and once one of them is
+ * taken, the rest must come from there too. Where several fit, the one whose key signed is taken: a peer may send look-alikes. With `partialChain`
+ * any certificate of the trust store ends the path, not only a root (X509_V_FLAG_PARTIAL_CHAIN).
  */
 export function findPath(
   sent: readonly [CertificateFacts, ...CertificateFacts[]],
@@ -67,8 +67,8 @@ export function findPath(
 }
 
 /**
- * PEM of what a peer is shown: where a certificate is configured alone, with its issuers as far as the trust store has them. OpenSSL adds these by itself, but looks for them,
- * and verifies what it finds, in each handshake; that is a twentieth of it.
+ * The PEM to show to peers: where a certificate is configured alone, its issuers are added as far as the trust store has them. OpenSSL would add
+ * these itself, but in each handshake it looks for them and verifies what it finds; that is a twentieth of a handshake.
  */
 export function withKnownIssuers(own: readonly CertificateFacts[], trusted: readonly CertificateFacts[]): string {
   const [leaf, ...configured] = own
@@ -77,22 +77,22 @@ export function withKnownIssuers(own: readonly CertificateFacts[], trusted: read
 }
 
 /**
- * How many intermediates stand between a certificate and its root, which nginx's `ssl_verify_depth` bounds since OpenSSL 1.1: depth 1
- * accepts leaf, intermediate, root.
+ * How many intermediates stand between a certificate and its root. nginx's `ssl_verify_depth` bounds this since OpenSSL 1.1: depth 1 accepts leaf,
+ * intermediate, root.
  */
 export function intermediatesOf({ chain }: Pick<Path, 'chain'>): number {
   return Math.max(0, chain.length - 2)
 }
 
 /**
- * Whether each certificate that the peer sent along signed the one before it. OpenSSL has verified a chain, but does not tell which one: a
- * path of ours that it cannot have taken must not be judged in its place.
+ * Whether each certificate that the peer sent along signed the one before it. OpenSSL has verified a chain but does not say which one: a path of ours
+ * that OpenSSL cannot have taken must not be judged in its place.
  */
 export function isSoundPath({ chain, sentCount, isAnchored }: Path): boolean {
   return isAnchored && chain.slice(1, sentCount).every((issuer, i) => isSignedBy(chain[i] as CertificateFacts, issuer))
 }
 
-/** By name, key identifier and extensions that can be read. Node's checkIssued also wants keyCertSign, which OpenSSL asks for only later. */
+/** Compares names, key identifiers and readable extensions. Node's checkIssued also wants keyCertSign, which OpenSSL checks only later. */
 function isIssuedBy(certificate: CertificateFacts, issuer: CertificateFacts): boolean {
   if (certificate.x509.checkIssued(issuer.x509)) return true
   if (useOf(issuer).maySign) return false
@@ -103,7 +103,10 @@ export function isSelfSigned(certificate: CertificateFacts): boolean {
   return certificate.selfIssued && isIssuedBy(certificate, certificate)
 }
 
-/** What was signed by whom stays so, and costs a client that comes back a tenth of its handshake. Only of those that are remembered elsewhere. */
+/**
+ * Remembers who signed what, which never changes: checking it again costs a returning client a tenth of its handshake. Only for certificates that are
+ * remembered elsewhere.
+ */
 const signed = new WeakMap<CertificateFacts, WeakSet<CertificateFacts>>()
 
 export function isSignedBy(certificate: CertificateFacts, issuer: CertificateFacts): boolean {

@@ -1,8 +1,8 @@
 import { isIP } from 'node:net'
 
-/** What the first bytes of a connection turned out to be. */
+/** The result of reading the first bytes of a connection. */
 export type ClientHelloResult =
-  /** `needs`: no hello can be whole before this many bytes are there; waiting for them keeps a drip-fed hello cheap. */
+  /** `needs`: the hello cannot be complete before there are this many bytes. Waiting for them keeps a hello that drips in cheap. */
   | { readonly status: 'incomplete'; readonly needs: number }
   | ClientHello
   /** An HTTP request without TLS. */
@@ -14,7 +14,7 @@ export interface ClientHello {
   readonly status: 'hello'
   /** RFC 6066 3: lower case, no trailing dot; undefined where none was sent or it is no host name. */
   readonly serverName: string | undefined
-  /** A server name was sent that is no host name, as an IP address. */
+  /** The server name that was sent is no host name, but for example an IP address. */
   readonly serverNameInvalid: boolean
   /** RFC 7301, in the client's order. */
   readonly alpnProtocols: readonly string[]
@@ -27,7 +27,7 @@ export interface ClientHello {
 /** Bytes that a ClientHello may take, record headers included. Large ones (post-quantum key shares, many tickets) stay under 10 KiB. */
 export const MAX_CLIENT_HELLO = 64 * 1024
 
-/** A record for each byte is legal; thousands of them only serve to keep the reader busy. */
+/** One record for each byte is legal, but thousands of them only serve to keep the reader busy. */
 const MAX_RECORDS = 4096
 const MAX_RECORD = 16384
 
@@ -41,7 +41,7 @@ const ALPN = 16
 const SESSION_TICKET = 35
 const SUPPORTED_VERSIONS = 43
 
-/** Of a load balancer that the receiver does not know as one (haproxy.org/download/2.8/doc/proxy-protocol.txt). */
+/** From a load balancer that is not configured as one (haproxy.org/download/2.8/doc/proxy-protocol.txt). */
 const PROXY_HEADER = /^(?:PROXY (?:TCP[46]|UNKNOWN)|\r\n\r\n\0\r\nQUIT\n)/
 const HTTP_START = /^[A-Z]{3,20} /
 const HTTP_START_SO_FAR = /^[A-Z]{1,20}$/
@@ -114,7 +114,7 @@ function incomplete(bytes: Buffer, needs: number): ClientHelloResult {
   return { status: 'incomplete', needs: missing }
 }
 
-/** Where the record at `start` ends; undefined while its header is not whole. What is there of the header is checked at once. */
+/** Where the record at `start` ends; undefined while its header is incomplete. The bytes of the header that are there are checked at once. */
 function recordEnd(bytes: Buffer, start: number): number | undefined {
   if (start < bytes.length && bytes[start] !== HANDSHAKE) throw new Malformed('a record is no handshake record')
   if (start + 1 < bytes.length && bytes[start + 1] !== 3) throw new Malformed('a record has no version of TLS')

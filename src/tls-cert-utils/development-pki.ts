@@ -16,8 +16,8 @@ import { parseName } from './name-writer.ts'
 import { pemOf } from './pem.ts'
 
 /**
- * Certificates for development and tests: `sallyport certs` and every test make theirs here, in the run.
- * It writes DER itself, so that a test can also have what no decent library would issue.
+ * Certificates for development and tests: `sallyport certs` and every test make theirs here when they run. It writes DER itself, so that a test can
+ * also have certificates that no decent library would issue.
  */
 
 export { extension } from './extension-writer.ts'
@@ -136,7 +136,7 @@ export class Authority implements Issued {
     return pemOf('X509 CRL', signed(sequence(...list), this.#key))
   }
 
-  /** The root is not sent with a chain: whoever trusts it has it. */
+  /** The root is not part of a chain: whoever trusts it has it. */
   get #intermediatesPem(): string {
     return this.certificate.selfIssued ? '' : this.chainPem
   }

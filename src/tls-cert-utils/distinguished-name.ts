@@ -85,7 +85,7 @@ export function formatRfc2253(name: Uint8Array): string {
 }
 
 /**
- * A text that is the same for names that are equal whatever the case, the spacing or the string type (RFC 5280 7.1), as OpenSSL compares them.
+ * A text that is the same for equal names, whatever their case, spacing or string type (RFC 5280 7.1), as OpenSSL compares them.
  * @param name DER of a Name
  * @throws {DerError} where it is malformed
  */
@@ -196,7 +196,7 @@ function charsetOf(value: DerElement): Charset | undefined {
   return isUniversal ? CHARSETS[value.tag & 0x1f] : undefined
 }
 
-/** The octets that OpenSSL keeps of a value: a sequence whole, bits without their count of unused ones, else what stands after the header. */
+/** The octets that OpenSSL keeps of a value: a whole sequence, a BIT STRING without its count of unused bits, otherwise what follows the header. */
 function storedContent(value: DerElement): Buffer {
   if (value.tag === TAG.SEQUENCE) return value.raw
   return isBitString(value) ? withoutUnusedBits(value.stringContent()).subarray(1) : value.stringContent()

@@ -13,7 +13,7 @@ export class KeyPair {
   readonly certificates: readonly CertificateFacts[]
   /** SHA-256 of the leaf, lower-case hex. */
   readonly fingerprint: string
-  /** The same of each certificate, leaf first: the identity of what a peer is shown, as the key follows from the leaf. */
+  /** The fingerprints of all certificates, leaf first: the identity of what a peer is shown, since the key follows from the leaf. */
   readonly chainFingerprint: string
   readonly #key: KeyObject
 
@@ -25,7 +25,7 @@ export class KeyPair {
     this.#key = key
   }
 
-  /** The whole chain, leaf first, one block after the other. Made when it is needed, as the key is: of ten thousand pairs most wait for their first client. */
+  /** The whole chain in PEM, leaf first. Made when it is needed, as the key is: of ten thousand pairs, most wait for their first client. */
   get certificatePem(): string {
     return this.certificates.map((certificate) => certificate.pem).join('')
   }
@@ -125,7 +125,7 @@ function isEncrypted({ label, text }: PemBlock): boolean {
   return label === 'ENCRYPTED PRIVATE KEY' || /^Proc-Type:\s*4,\s*ENCRYPTED/m.test(text)
 }
 
-/** OpenSSL's reason is dropped on purpose: a wrong passphrase shows as a decoding error or another, by chance. */
+/** OpenSSL's reason is dropped on purpose: which decoding error a wrong passphrase causes is chance. */
 function tryKey(key: string, passphrase?: string): KeyObject | undefined {
   try {
     return createPrivateKey(passphrase === undefined ? { key } : { key, passphrase })

@@ -7,7 +7,7 @@ import {
   readPointNames,
 } from './extensions.ts'
 
-/** Of which certificates of its issuer a list speaks (RFC 5280 5.2.5). */
+/** Which certificates of its issuer a list covers (RFC 5280 5.2.5). */
 export interface ListScope {
   readonly certificates: 'all' | 'users' | 'authorities'
   /** GeneralNames in DER: only certificates that name one of them as their distribution point. Undefined means all. */
@@ -16,14 +16,14 @@ export interface ListScope {
 
 const DELTA_CRL_INDICATOR = '2.5.29.27'
 const ISSUING_DISTRIBUTION_POINT = '2.5.29.28'
-/** They may be critical and change nothing here: the list's number, and the issuer's other names. */
+/** These may be critical and still change nothing here: the list's number, and the issuer's other names. */
 const HARMLESS: ReadonlySet<string> = new Set([AUTHORITY_KEY_IDENTIFIER, '2.5.29.20', '2.5.29.18'])
 
 const EVERYTHING: ListScope = { certificates: 'all', pointNames: undefined }
 
 /**
- * What the extensions of a list say, whose wrapper [0] is given.
- * @throws {DerError} for lists that a reader of complete lists would misread, by the name of their kind
+ * Reads the extensions of a list, given their wrapper [0].
+ * @throws {DerError} for lists that a reader of complete lists would misread, naming their kind
  */
 export function readListExtensions(wrapper: DerElement | undefined): {
   readonly authorityKeyId: Buffer | undefined

@@ -1,6 +1,6 @@
 /**
- * Whether authorities may certify the names that they certify (RFC 5280 4.2.1.10), as OpenSSL judges it (crypto/x509/v3_ncons.c, and check_name_constraints in
- * x509_vfy.c). What cannot be told is a violation, of what is excluded as of what is permitted.
+ * Whether authorities may certify the names that they certify (RFC 5280 4.2.1.10), as OpenSSL judges it (crypto/x509/v3_ncons.c, and
+ * check_name_constraints in x509_vfy.c). What cannot be decided counts as a violation, both of excluded and of permitted names.
  */
 import type { CertificateFacts } from './certificate.ts'
 import { type DerElement, DerError, readElement, readOid, readWhole, TAG } from './der.ts'
@@ -13,7 +13,7 @@ interface GeneralName {
   readonly content: Buffer
 }
 
-/** Undefined: it cannot be told. */
+/** Undefined where it cannot be decided. */
 type Matches = (name: Buffer, base: Buffer) => boolean | undefined
 
 /** By the tag of a GeneralName (RFC 5280 4.2.1.6). */
@@ -59,7 +59,7 @@ export interface NameViolation {
   readonly detail: string
 }
 
-/** As OpenSSL's NAME_CHECK_MAX: whoever may issue certificates could have a million names compared with a million others. */
+/** As OpenSSL's NAME_CHECK_MAX: otherwise an issuer could have a million names compared with a million others. */
 const MOST_COMPARISONS = 2 ** 20
 
 /** @param chain the client's certificate first, its root last */
@@ -185,7 +185,7 @@ function isInMail(name: string, base: string): boolean | undefined {
   return lower(base.slice(baseAt + 1)) === lower(name.slice(at + 1))
 }
 
-/** An authority that is more than a host name could be read in two ways. */
+/** An authority with more than a host name would be ambiguous. */
 const HOST = /^[^:]*:\/\/([a-z0-9._-]+)(?::[^:]*|\/[^:]*)?$/i
 
 function isAtHost(name: string, base: string): boolean | undefined {

@@ -1,7 +1,7 @@
 /** Whether a name is one that a pattern means. */
 export type NameMatcher = (name: string) => boolean
 
-/** Longer names are compared as a whole, but never with a star: what a client may make us look for has a bound. */
+/** Longer names are never compared with a star, only as a whole: this bounds the work that a client can cause. */
 const LONGEST = 4096
 /** A NUL or a line end in a name is an attempt to be read as another name. */
 const CONTROL = /[\x00-\x1f\x7f-\x9f]/
@@ -32,7 +32,7 @@ function tokensOf(pattern: string): Token[] {
   return tokens
 }
 
-/** All positions that may have been reached are followed at once, so that no name makes it try again. */
+/** Follows all possible positions at once, so that no name can cause backtracking. */
 function fits(name: string, tokens: readonly Token[], separator: string | undefined): boolean {
   let reached = new Set([0])
   for (const character of name) {

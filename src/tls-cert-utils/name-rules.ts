@@ -1,4 +1,4 @@
-/** What a certificate may be called: rules over its parsed attributes and names, never over the text of a distinguished name. */
+/** Rules for the names that a certificate may have. They look at its parsed attributes and names, never at the text of a distinguished name. */
 import { BlockList, isIP } from 'node:net'
 import type { AlternativeName } from './alternative-names.ts'
 import { SHORT_NAMES } from './attribute-names.ts'
@@ -6,7 +6,7 @@ import type { CertificateFacts } from './certificate.ts'
 import type { RelativeDistinguishedName } from './distinguished-name.ts'
 import { compileNamePattern, type NameMatcher } from './name-pattern.ts'
 
-/** One rule: everything that it names must fit. Of several patterns for one attribute or kind of name, one is enough. */
+/** One rule: every part of it must fit. Of several patterns for one attribute or kind of name, one is enough. */
 export interface NameRule {
   /** By OpenSSL's short name or the dotted object identifier. */
   readonly subject?: Patterns | undefined
@@ -48,7 +48,7 @@ function compileRule({ subject = {}, issuer = {}, san = {} }: NameRule): Conditi
     ...Object.entries(issuer).map((entry) => attributeCondition(entry, (certificate) => certificate.issuerAttributes)),
     ...Object.entries(san).map(([kind, patterns]) => alternativeNameCondition(kind, patterns)),
   ]
-  // A rule that names nothing must not come to mean everybody.
+  // A rule without parts must not match everybody.
   return (certificate) => conditions.length > 0 && conditions.every((fits) => fits(certificate))
 }
 
@@ -68,7 +68,7 @@ function alternativeNameCondition(kind: string, patterns: readonly string[]): Co
   return (certificate) => certificate.alternativeNames.some(isMeant)
 }
 
-/** DNS names do not depend on letter case (RFC 4343); of the others that cannot be said. */
+/** DNS names ignore letter case (RFC 4343); the other kinds may not. */
 function nameMatcher(kind: string, pattern: string): NameMatcher {
   if (kind !== 'dns') return compileNamePattern(pattern, SEPARATORS[kind])
   const fits = compileNamePattern(pattern.toLowerCase(), '.')

@@ -1,4 +1,4 @@
-/** The Online Certificate Status Protocol (RFC 6960): what is asked about one certificate, and what of an answer is to be believed. */
+/** The Online Certificate Status Protocol (RFC 6960): writes the request for one certificate, and checks the response. */
 import { createHash, X509Certificate } from 'node:crypto'
 import { type CertificateFacts, readCertificate } from './certificate.ts'
 import { type DerElement, DerError, readElement, readOid, readWhole, TAG } from './der.ts'
@@ -22,10 +22,10 @@ export interface OcspFinding {
   readonly nextUpdate: number | undefined
 }
 
-/** An answer that says nothing that could be believed; the message says why, for the log. */
+/** An answer that cannot be believed; the message says why, for the log. */
 export class OcspError extends Error {}
 
-/** How long an answer counts that names no next update, in milliseconds: nginx's hour. */
+/** How long an answer without a next update is valid, in milliseconds: nginx's hour. */
 export const LIFE_WITHOUT_TIME = 3_600_000
 
 const SHA1 = '1.3.14.3.2.26'
@@ -59,8 +59,8 @@ export function responderOf(certificate: CertificateFacts): string | undefined {
 }
 
 /**
- * An OCSPRequest in DER about one certificate. Names and keys are told by SHA-1, which every responder knows and on which nothing rests here: the
- * answer is signed.
+ * An OCSPRequest in DER about one certificate. It identifies names and keys by SHA-1, which every responder supports. Nothing rests on that, since
+ * the answer is signed.
  */
 export function ocspRequest(certificate: CertificateFacts, issuer: CertificateFacts, nonce?: Buffer): Buffer {
   const request = sequence(certificateId(certificate, issuer))
@@ -70,9 +70,8 @@ export function ocspRequest(certificate: CertificateFacts, issuer: CertificateFa
 }
 
 /**
- * Checks an answer and finds the certificate in it: signed by the issuer, or by somebody whom the issuer certified for just that; about this very certificate;
- * of now; with our nonce where it has one.
- *
+ * Checks an answer and finds the certificate in it. It must be signed by the issuer, or by somebody whom the issuer certified for just that; be about
+ * this certificate; be current; and have our nonce where it has one.
  * @param skew how many milliseconds clocks may differ
  * @throws OcspError
  */
@@ -133,7 +132,10 @@ function basicResponseIn(der: Uint8Array): BasicResponse {
 
 const MOST_CERTIFICATES = 8
 
-/** RFC 6960 4.2.2.2: the issuer itself, or one that it certified with OCSPSigning for its own answers; nobody whom the answer merely brings along. */
+/**
+ * RFC 6960 4.2.2.2: the signer is the issuer itself, or was certified by it with OCSPSigning for its own answers. A certificate that merely comes
+ * with the answer is not enough.
+ */
 function isSigned(basic: BasicResponse, issuer: CertificateFacts, now: number): boolean {
   const { algorithm, signed, signature } = basic
   const check = signatureCheck(algorithm)
@@ -165,7 +167,7 @@ function mayAnswer(responder: CertificateFacts, issuer: CertificateFacts, now: n
 /** basicConstraints, keyUsage, extendedKeyUsage, and that nobody need ask about the responder itself. */
 const UNDERSTOOD = new Set(['2.5.29.19', '2.5.29.15', EXTENDED_KEY_USAGE, NO_CHECK])
 
-/** A responder may leave the nonce out, as those do that sign ahead; another one than ours is a replay. */
+/** A responder may omit the nonce, as those that sign in advance do. A nonce other than ours is a replay. */
 function checkExtensions(list: DerElement | undefined, nonce: Buffer | undefined): void {
   for (const extension of list ? readExtensionList(list) : []) {
     if (extension.oid === NONCE) {
@@ -191,7 +193,7 @@ function findingOf(
     const nextUpdate = next && millisecondsOf(next)
     const since = millisecondsOf(thisUpdate)
     if (since > now + skew) throw new OcspError('the answer is of the future')
-    // RFC 6960 3.2 5: without an end it must be recent, or whoever is on the way could show it for ever.
+    // RFC 6960 3.2 5: an answer without an end must be recent, or an attacker on the way could replay it for ever.
     if ((nextUpdate ?? since + LIFE_WITHOUT_TIME) < now - skew) throw new OcspError('the answer is out of date')
     const known = STATUSES[status.tag & 0x1f]
     if (known === undefined) throw new OcspError('the answer has no known status')
@@ -206,7 +208,7 @@ function millisecondsOf(time: DerElement): number {
   return milliseconds
 }
 
-/** Whatever digest the responder tells the names by: RFC 5019 is SHA-1, others use SHA-256. */
+/** With whichever digest the responder uses for the names: RFC 5019 demands SHA-1, others use SHA-256. */
 function isAbout(id: DerElement, certificate: CertificateFacts, issuer: CertificateFacts): boolean {
   const [algorithm, name, key, serial] = id.children()
   const [digestId] = algorithm?.children() ?? []

@@ -18,8 +18,8 @@ const SEXTETS = Uint8Array.from({ length: 256 }, (_, byte) => {
 })
 
 /**
- * The DER of all blocks with one label, from PEM that may be hundreds of megabytes: nothing but the result is allocated, where
- * {@link readPemBlocks} would make a text of each line. As there, a block that is cut off or damaged is an error, never skipped.
+ * The DER of all blocks with one label, from PEM that may be hundreds of megabytes: it allocates only the result, where {@link readPemBlocks} would
+ * make a text of each line. As there, a damaged or incomplete block is an error and never skipped.
  * @throws {PemError}
  */
 export function readPemBytes(bytes: Buffer, label: string): Buffer[] {
@@ -68,7 +68,7 @@ function decoded(bytes: Buffer, start: number, end: number, label: string): Buff
   let length = 0
   let at = start
   for (;;) {
-    // Nearly all groups of four stand together.
+    // Nearly all groups of four characters are contiguous.
     while (at + 4 <= end) {
       const first = SEXTETS[bytes[at] as number] as number
       const second = SEXTETS[bytes[at + 1] as number] as number

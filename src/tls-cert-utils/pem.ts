@@ -10,7 +10,7 @@ export interface PemBlock {
   readonly text: string
 }
 
-/** A PEM text that is broken. Its message names the place, never the content. */
+/** A broken PEM text. The message names the place, never the content. */
 export class PemError extends Error {
   constructor(message: string) {
     super(message)
@@ -20,7 +20,7 @@ export class PemError extends Error {
 
 const BEGIN = /^-----BEGIN ([A-Z0-9 ]+)-----$/
 const BOUNDARY = /^\s*-----\s*(BEGIN|END)/
-/** As a shell makes it of `$(cat FILE)` without quotes. */
+/** The result of `$(cat FILE)` without quotes in a shell. */
 const WITHOUT_BREAKS = /^\s*-----BEGIN [A-Z0-9 ]+-----\s*[A-Za-z0-9+/]/
 const KEEP_BREAKS = 'write \\n for each, or base64 of the whole, or a path; in a shell quote "$(cat FILE)"'
 /** Classes without groups: V8 repeats a group on its stack, which ends at some megabytes of text. */
@@ -31,8 +31,8 @@ const PADDING = /={1,2}$/
 const TRUSTED_LABELS = new Set(['TRUSTED CERTIFICATE', 'X509 CERTIFICATE'])
 
 /**
- * All blocks of a PEM text, in order. Text between blocks and CRLF line ends are fine.
- * A block that is cut off or damaged is an error, never skipped: a trust store that silently lost a certificate would be the worse outcome.
+ * All blocks of a PEM text, in order. Text between blocks and CRLF line ends are allowed. A damaged or incomplete block is an error and never
+ * skipped: a trust store that silently lost a certificate would be worse.
  * @throws {PemError}
  */
 export function readPemBlocks(text: string): PemBlock[] {
@@ -57,7 +57,7 @@ export function readPemBlocks(text: string): PemBlock[] {
   return blocks
 }
 
-/** `, only PRIVATE KEY`: what stands in a text in place of what was looked for, and what to do about it. The labels are of a file, and may be anything. */
+/** `, only PRIVATE KEY`: names what a text holds in place of what was expected. The labels come from a file, and may be anything. */
 export function labelsInstead(blocks: readonly PemBlock[]): string {
   const labels = [...new Set(blocks.map(({ label }) => label.slice(0, 40)))].slice(0, 3)
   if (labels.length === 0) return ''

@@ -1,16 +1,16 @@
 import type { TLSSocket } from 'node:tls'
 
-/** Nobody has a reason for a dozen: keys of AES-GCM are good for 2^24 records (RFC 8446 5.5), and a server gives two session tickets or so. */
+/** No honest peer needs a dozen: keys of AES-GCM are good for 2^24 records (RFC 8446 5.5), and a server sends about two session tickets. */
 const MOST_IN_WINDOW = 64
 /** In milliseconds. */
 const WINDOW = 60_000
 
 /**
- * Bounds how often the other side of an established connection has us derive new secrets, for either direction: by a KeyUpdate or a session ticket (RFC 8446 4.6), or
- * by renegotiating in TLS 1.2. To node:tls none of them is a byte of data, and OpenSSL takes as many as come at one stretch: a megabyte of them keeps everybody
- * else waiting for seconds. `exceeded` is called once, with a sentence for the log, and closes the connection.
+ * Bounds how often the other side of an established connection makes us derive new secrets, in either direction: by a KeyUpdate or a session ticket
+ * (RFC 8446 4.6), or by renegotiating in TLS 1.2. node:tls sees no data in any of them, and OpenSSL handles as many as arrive at once: a megabyte of
+ * them keeps everybody else waiting for seconds. `exceeded` is called once, with a sentence for the log, and closes the connection.
  *
- * `keylog` tells the secrets themselves too; they are not looked at.
+ * `keylog` also passes the secrets themselves; they are ignored.
  */
 export function boundRenewals(socket: TLSSocket, exceeded: (reason: string) => void): void {
   let secrets = 0

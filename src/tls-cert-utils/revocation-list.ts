@@ -11,7 +11,7 @@ import { SerialSet, type SerialSetParts } from './serial-set.ts'
 import { signatureCheck } from './signature.ts'
 import { readTime } from './time.ts'
 
-/** What was signed and how, as long as no issuer has been found who did it. */
+/** The signed bytes and the signature, kept until an issuer is found that made it. */
 interface Signed {
   readonly content: Uint8Array
   /** The AlgorithmIdentifier. */
@@ -19,7 +19,7 @@ interface Signed {
   readonly signature: Uint8Array
 }
 
-/** A list for another thread. */
+/** A list in a form for another thread. */
 export interface RevocationListParts extends Omit<ListFacts, 'serials'> {
   readonly serials: SerialSetParts
   readonly signed: Signed | undefined
@@ -37,7 +37,7 @@ interface ListFacts {
   readonly statement: string
 }
 
-/** A complete certificate revocation list (RFC 5280 5): one that is not indirect, no delta, and for all reasons. */
+/** A complete certificate revocation list (RFC 5280 5): not an indirect one, not a delta, and for all reasons. */
 export class RevocationList {
   readonly #facts: ListFacts
   #signed: Signed | undefined
@@ -76,7 +76,7 @@ export class RevocationList {
     return this.#facts.authorityKeyId
   }
 
-  /** Which of the issuer's certificates it speaks of. */
+  /** Which of the issuer's certificates it covers. */
   get scope(): ListScope {
     return this.#facts.scope
   }
@@ -101,8 +101,8 @@ export class RevocationList {
   }
 
   /**
-   * Who is revoked, by whom and among which certificates, as SHA-256. A list that only renews another has the same: dates, numbers, reasons and the signature
-   * are not in it.
+   * Who is revoked, by whom and among which certificates, as SHA-256. A list that only renews another has the same one: it leaves out dates, numbers,
+   * reasons and the signature.
    */
   get statement(): string {
     return this.#facts.statement
@@ -118,8 +118,8 @@ export class RevocationList {
   }
 
   /**
-   * The signature is checked once: after that only the key is compared, and what was signed is not kept. Nor is it checked again with the key that has
-   * just failed: whoever can forge what is fetched would make each handshake hash it.
+   * The signature is checked once. After that only the key is compared, and the signed bytes are dropped. It is not checked again with a key that has
+   * just failed: otherwise whoever can forge a fetched list would make each handshake hash it.
    */
   isSignedBy(issuer: CertificateFacts): boolean {
     const key = issuer.publicKeySha256
@@ -170,7 +170,7 @@ function readList(der: Buffer, position: number): RevocationList {
   try {
     const [content, algorithm, signature] = readWhole(der).expect(TAG.SEQUENCE, 'the list').children()
     if (!content || !algorithm || !signature) throw new DerError('the list lacks its signature')
-    // A list whose signature nobody could ever check is refused here.
+    // A list whose signature could never be checked is refused here.
     signatureCheck(algorithm)
     const facts = readContent(content.expect(TAG.SEQUENCE, "the list's content"), algorithm)
     return new RevocationList(

@@ -14,10 +14,11 @@ import type { RevocationList } from './revocation-list.ts'
 export interface RevocationOptions {
   /** `chain`: every certificate of a chain needs the list of its issuer, the root too, as with nginx's `ssl_crl`. `leaf`: only the first. */
   readonly certificates: 'leaf' | 'chain'
-  /** Kong's words. `STRICT`: a list that is missing or not current refuses. `IGNORE_CA_ERROR`: it is told, but refuses nobody. */
+  /** Kong's words. `STRICT`: a list that is missing or not current refuses the certificate. `IGNORE_CA_ERROR`: it is reported, but refuses nobody. */
   readonly mode: 'STRICT' | 'IGNORE_CA_ERROR'
   /**
-   * Further lists, as from where a certificate says that they are. A root needs no list then: it says nothing, and nobody else could revoke it.
+   * Further lists, such as those from the addresses that a certificate names. A root then needs no list: it names no address, and nobody else could
+   * revoke it.
    */
   readonly fetched?:
     | ((certificate: CertificateFacts, issuer: CertificateFacts) => readonly RevocationList[])
@@ -34,26 +35,26 @@ export interface RevocationFinding {
 }
 
 export interface RevocationReport {
-  /** What refuses, from the leaf up. OpenSSL reports the last one. */
+  /** The findings that refuse, from the leaf up. OpenSSL reports the last one. */
   readonly findings: readonly RevocationFinding[]
-  /** What would refuse in the mode `STRICT`. */
+  /** Findings that would refuse in the mode `STRICT`. */
   readonly ignored: readonly RevocationFinding[]
   /** When a list begins or ceases to be current, in milliseconds since the epoch; Infinity where none does. */
   readonly until: number
 }
 
-/** What need not be looked up for each client. */
+/** What is looked up once and not for each client. */
 interface ListIssuer {
   readonly lists: readonly RevocationList[]
   readonly maySign: boolean
 }
 
-/** What is the authority's fault and not the client's. */
+/** Findings that are the authority's fault and not the client's. */
 const CA_ERRORS: ReadonlySet<string> = new Set(['UNABLE_TO_GET_CRL', 'CRL_HAS_EXPIRED', 'CRL_NOT_YET_VALID'])
 
 /**
- * Revocation lists by issuer. Chains are judged as OpenSSL does with CRL_CHECK (crypto/x509/x509_vfy.c, check_revocation), but what a look-up costs
- * does not depend on how long a list is.
+ * Revocation lists by issuer. Chains are judged as OpenSSL does with CRL_CHECK (crypto/x509/x509_vfy.c, check_revocation), but the cost of a look-up
+ * does not depend on the length of a list.
  */
 export class Revocation {
   readonly #options: RevocationOptions
@@ -66,7 +67,7 @@ export class Revocation {
     this.#byIssuer = Map.groupBy(lists, ({ foldedIssuer }) => foldedIssuer)
   }
 
-  /** A certificate that nobody verified: it cannot be told whose list would speak of it. */
+  /** Judges an unverified certificate: it is unknown whose list would cover it. */
   judgeStranger({ issuer }: CertificateFacts): RevocationReport {
     return this.#report(
       [{ code: 'UNABLE_TO_GET_CRL', at: 0, detail: `no list of ${issuer}` }],
@@ -127,7 +128,7 @@ export class Revocation {
   }
 }
 
-/** Of the lists that speak of the certificate a current one, then the newest. */
+/** Of the lists that cover the certificate, a current one, else the newest. */
 function bestList(
   lists: readonly RevocationList[],
   certificate: CertificateFacts,
@@ -145,8 +146,8 @@ function bestList(
 }
 
 /**
- * An authority that got a new key has a namesake, and lists need not say whose they are (RFC 5280 5.2.1 asks for the key identifier, `openssl ca` leaves it out):
- * then the signature does. Where it fits none of them, all stay, and the certificate is refused for it.
+ * An authority with a new key has a namesake, and lists need not say whose they are (RFC 5280 5.2.1 asks for the key identifier, `openssl ca` leaves
+ * it out): then the signature decides. Where it fits none of them, all lists stay, and the certificate is refused because of that.
  */
 function ownLists(lists: readonly RevocationList[], issuer: CertificateFacts): readonly RevocationList[] {
   if (lists.length < 2) return lists
@@ -203,7 +204,7 @@ function extensionOf(certificate: CertificateFacts, oid: string): CertificateExt
   return readOrNone(() => readExtensions(certificate.raw).find((extension) => extension.oid === oid))
 }
 
-/** What cannot be read is not there: then the name and the signature decide, or no list covers the certificate. */
+/** What cannot be read counts as absent: then the name and the signature decide, or no list covers the certificate. */
 function readOrNone<T>(read: () => T): T | undefined {
   try {
     return read()

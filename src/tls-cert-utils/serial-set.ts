@@ -6,8 +6,9 @@ const SLOTS_PER_SERIAL = 1.6
 export const LONGEST_SERIAL = 255
 
 /**
- * What a set consists of, for another thread. Both hold it then, and nothing is copied: V8 would count the memory of a transferred ArrayBuffer when it
- * comes, and stop everything for a full collection where that is more than it has to spare. So no collection comes for its sake: whoever drops a large set sees to one.
+ * The parts of a set, for another thread. Both threads hold them, and nothing is copied. A transferred ArrayBuffer would be counted by V8 when it
+ * arrives, and could stop everything for a full collection. But shared memory causes no collection of its own: whoever drops a large set must see to
+ * one.
  */
 export interface SerialSetParts {
   /** Each number as its length and its bytes. */
@@ -19,13 +20,13 @@ export interface SerialSetParts {
 }
 
 /**
- * Serial numbers in an open-addressing table over one block of bytes: a million of them in 28 MB where a Set of texts takes 120, without an
- * object that the garbage collector would have to visit. Numbers are equal by value, as BER may spell them with needless leading bytes.
+ * Serial numbers in an open-addressing table over one block of bytes: a million of them take 28 MB, where a Set of texts takes 120, and there are no
+ * objects for the garbage collector to visit. Numbers are compared by value, as BER may spell them with needless leading bytes.
  */
 export class SerialSet {
   readonly #bytes: Uint8Array<SharedArrayBuffer>
   readonly #slots: Uint32Array<SharedArrayBuffer>
-  /** Random, so that nobody who chooses serial numbers can choose collisions. */
+  /** Random, so that whoever chooses serial numbers cannot choose collisions. */
   readonly #seed: number
   #end = 0
   #size: number

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import type { CertificateFacts } from './certificate.ts'
 import { readCertificates } from './certificates.ts'
 
-/** The authorities that a peer's certificate may come from. */
+/** The authorities that may have issued a peer's certificate. */
 export interface TrustStore {
   readonly certificates: readonly CertificateFacts[]
   /** For node:tls `ca`: never empty, because Node trusts its public roots where `ca` is undefined, '' or missing. */
@@ -12,8 +12,8 @@ export interface TrustStore {
 }
 
 /**
- * Reads a bundle of CA certificates. Every block must be sound: Node itself takes garbage without an error and stops at the first
- * damaged block, and a store that quietly trusts less (or, when empty, every public CA) is worse than none.
+ * Reads a bundle of CA certificates. Every block must be sound: Node itself accepts garbage without an error and stops at the first damaged block. A
+ * store that quietly trusts less (or, when empty, every public CA) is worse than none.
  * @throws {CertificateError} NO_CERTIFICATE, BAD_CERTIFICATE
  */
 export function readTrustStore(pem: string): TrustStore {

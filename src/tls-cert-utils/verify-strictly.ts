@@ -1,6 +1,6 @@
 /**
- * The verdict on certificates that no handshake has verified, where somebody is let in on it: they came in a header, through a load balancer that
- * ended their TLS. Beyond `verifyChain`, whatever OpenSSL would look at and we don't is refused, and so is what it only tolerates.
+ * The verdict on certificates that no handshake has verified, but on which somebody is admitted: they came in a header, through a load balancer that
+ * terminated the client's TLS. Beyond `verifyChain`, it refuses whatever OpenSSL would check and we do not, and what OpenSSL only tolerates.
  */
 import type { CertificateFacts } from './certificate.ts'
 import { DerError, readElement, readOid, TAG } from './der.ts'
@@ -14,12 +14,12 @@ export function verifyStrictly(options: VerifyOptions): ChainVerdict {
     ...chain.flatMap((certificate, at) => findingsOf(certificate, { at, top: chain.length - 1 })),
     ...linkFindings(chain),
   ]
-  // Last, so that none of them is hidden behind an error that optional_no_ca forgives.
+  // Put last, so that none of them is hidden by an error that optional_no_ca forgives.
   const findings = [...verdict.findings, ...strict]
   return { chain, findings, code: findings.at(-1)?.code }
 }
 
-/** OpenSSL itself is asked whether each may be issued by the next: it then reads all extensions of both, those too that are not read here. */
+/** Asks OpenSSL itself whether each may be issued by the next: it then reads all extensions of both, also those that are not read here. */
 function linkFindings(chain: readonly CertificateFacts[]): Finding[] {
   return chain.flatMap((certificate, at) => {
     const issuer = chain[at + 1] ?? (chain.length === 1 && certificate.selfIssued ? certificate : undefined)
@@ -58,7 +58,7 @@ function findingsOf(certificate: CertificateFacts, { at, top }: Position): Findi
   }
 }
 
-/** OpenSSL narrows by these what a chain may say, so that not looking at them would let somebody in whom it refuses. */
+/** With these, OpenSSL restricts what a chain may claim: ignoring them would admit clients whom it refuses. */
 const NOT_JUDGED: ReadonlyMap<string, string> = new Map([
   ['1.3.6.1.5.5.7.1.7', 'address blocks (RFC 3779)'],
   ['1.3.6.1.5.5.7.1.8', 'AS numbers (RFC 3779)'],

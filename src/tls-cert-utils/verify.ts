@@ -1,7 +1,7 @@
 /**
- * The verdict that a TLS handshake would reach on a client's certificates, for where there is no handshake because there is no private
- * key: `sallyport inspect`. It follows OpenSSL 3.5's X509_verify_cert (crypto/x509/x509_vfy.c) as node:tls runs it. Nothing is let in on its
- * word: who may come in, OpenSSL decides.
+ * The verdict that a TLS handshake would reach on a client's certificates, for `sallyport inspect`, where there is no private key and so no
+ * handshake. It follows OpenSSL 3.5's X509_verify_cert (crypto/x509/x509_vfy.c) as node:tls runs it. Nobody is admitted on its word: that is decided
+ * by OpenSSL.
  */
 import type { CertificateFacts } from './certificate.ts'
 import { type CertificateUse, useOf } from './certificate-use.ts'
@@ -53,15 +53,13 @@ export interface Finding {
 export interface ChainVerdict {
   /** Node's `authorizationError`; undefined where the certificate is good. */
   readonly code: string | undefined
-  /** Everything that is wrong, the one that decides last: OpenSSL reports the last one where the handshake goes on regardless. */
+  /** Everything that is wrong; the last one decides, since OpenSSL reports the last one where the handshake goes on. */
   readonly findings: readonly Finding[]
   /** As far as it was found: the client's certificate first, its root last. */
   readonly chain: readonly CertificateFacts[]
 }
 
-/**
- * Not looked at: policies, RFC 3779's addresses, Netscape's types, and that proxy certificates are refused.
- */
+/** Not checked: policies, RFC 3779's addresses, Netscape's types, and that proxy certificates are refused. */
 export function verifyChain(options: VerifyOptions): ChainVerdict {
   const { time = Date.now(), revocation, depth = Number.POSITIVE_INFINITY } = options
   const path = findPath(options.sent, options.trusted, time, options)
@@ -137,7 +135,7 @@ function strengthFindings(uses: readonly CertificateUse[]): Finding[] {
   return findings
 }
 
-/** From the top down, so that what is wrong with the client's own certificate counts. A root's own signature is not looked at. */
+/** From the top down, so that a problem of the client's own certificate counts. A root's own signature is not checked. */
 function signatureFindings({ chain, isAnchored }: Path, uses: readonly CertificateUse[], time: number): Finding[] {
   const findings: Finding[] = []
   const top = chain.length - 1
