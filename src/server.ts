@@ -15,7 +15,7 @@ import { createMetrics, type Metrics } from './metrics.ts'
 import { watchOpenFiles } from './open-files-watch.ts'
 import { createLasting, type Lasting, type Shared } from './runtime/lasting.ts'
 import { buildRuntime, buildRuntimeBeside, type ListenerRuntime, type Runtime } from './runtime/runtime.ts'
-import { Turns } from './turns.ts'
+import { SerialQueue } from './serial-queue.ts'
 
 export interface ServerOptions {
   /** Where the configuration comes from, at the start and on each reload. */
@@ -45,7 +45,7 @@ export class Server {
   readonly #files = new FileWatch(() => void this.reload('files changed'))
   #runtime: Runtime | undefined
   #admin: AdminServer | undefined
-  readonly #reloads = new Turns()
+  readonly #reloads = new SerialQueue()
   #draining = false
 
   constructor(options: ServerOptions) {
@@ -92,7 +92,7 @@ export class Server {
    */
   reload(reason: string): Promise<boolean> {
     if (this.#draining) return Promise.resolve(false)
-    return this.#reloads.take(reason, () => this.#reload(reason))
+    return this.#reloads.run(reason, () => this.#reload(reason))
   }
 
   /**
@@ -103,7 +103,7 @@ export class Server {
     this.#draining = true
     this.#files.stop()
     // A reload under way gives up as soon as it can. What it waits for, such as a plugin or a large file, may take longer than a stop may.
-    await Promise.race([this.#reloads.over, sleep(RELOAD_TIME)])
+    await Promise.race([this.#reloads.idle, sleep(RELOAD_TIME)])
     const { delay, timeout } = this.#runtime?.config.shutdown ?? { delay: 0, timeout: 0 }
     this.#log.info({ delay_ms: delay, timeout_ms: timeout }, 'draining')
     await sleep(delay)

@@ -12,7 +12,7 @@ import { collectSoon } from '../garbage.ts'
 import type { Log } from '../log.ts'
 import type { MetricsSnapshot } from '../metrics.ts'
 import { watchOpenFiles } from '../open-files-watch.ts'
-import { Turns } from '../turns.ts'
+import { SerialQueue } from '../serial-queue.ts'
 import { CommonKnowledge } from './common-knowledge.ts'
 import { GatheredMetrics, NO_METRICS } from './gathered-metrics.ts'
 import type { FromWorker, ToWorker } from './messages.ts'
@@ -66,7 +66,7 @@ export class Supervisor {
   readonly #metrics = new GatheredMetrics(() => this.#snapshots())
   readonly #files = new FileWatch(() => void this.reload('files changed'))
   #questions = 0
-  readonly #turns = new Turns()
+  readonly #tasks = new SerialQueue()
   #watches = true
   #admin: AdminServer | undefined
   #draining = false
@@ -108,7 +108,7 @@ export class Supervisor {
    * over.
    */
   reload(reason: string): Promise<boolean> {
-    return this.#turns.take(reason, async () => {
+    return this.#tasks.run(reason, async () => {
       if (this.#draining) return false
       let accepted = true
       for (const member of this.#active()) {
@@ -128,7 +128,7 @@ export class Supervisor {
 
   /** Starts a new worker for each that serves now, with the program that is on disk by then. Each old one drains once its new one serves. */
   replaceAll(): Promise<boolean> {
-    return this.#turns.take('replace', async () => {
+    return this.#tasks.run('replace', async () => {
       for (const member of this.#active()) {
         if (this.#draining) return false
         try {
