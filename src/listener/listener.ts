@@ -18,7 +18,7 @@ import { type Handshake, Handshakes } from './handshakes.ts'
 import { applyLimits, createHttpServer, type HttpServer, takeConnections } from './http-server.ts'
 import { ClientConnections } from './http1/client-connections.ts'
 import type { SocketResponse } from './http1/socket-response.ts'
-import { Live, type LiveHandler } from './live.ts'
+import { LiveConnection, type LiveConnectionHandler } from './live-connection.ts'
 import { malformedRequest } from './malformed-request.ts'
 import { type Ended, type Grounds, type PoliciesByName, Sweeper } from './sweeper.ts'
 
@@ -37,7 +37,7 @@ export interface ListenerSettings extends DoorwaySettings, PoliciesByName, Groun
 }
 
 /** Receives what a listener accepts. */
-export interface ListenerHandler extends LiveHandler {
+export interface ListenerHandler extends LiveConnectionHandler {
   upgrade(request: HttpRequest, socket: Duplex, head: Buffer, connection: Connection): void
   /** Like `malformed`, before there is a TLS connection. */
   plain(error: GatewayError, peer: Peer, accept: string | undefined): Buffer
@@ -62,7 +62,7 @@ const LATE_REQUEST_TIME = 2000
 export class Listener {
   readonly #http: HttpServer
   readonly #handler: ListenerHandler
-  readonly #live = new Map<object, Live>()
+  readonly #live = new Map<object, LiveConnection>()
   readonly #handshakes: Handshakes
   readonly #doorway: Doorway
   readonly #sweeper: Sweeper
@@ -178,7 +178,7 @@ export class Listener {
     }
     Object.assign(handshake, { trafficSecret: undefined, certificate: undefined })
     const connection = describeConnection(socket, { policy: policy.id, peer, shown, verification })
-    this.#open(new Live(socket, { policy, shown, connection, until }, this.#handler))
+    this.#open(new LiveConnection(socket, { policy, shown, connection, until }, this.#handler))
   }
 
   #orRefuse(socket: TLSSocket, { peer }: Handshake, step: () => void): void {
@@ -192,7 +192,7 @@ export class Listener {
     }
   }
 
-  #open(live: Live): void {
+  #open(live: LiveConnection): void {
     const { socket, connection } = live
     this.#live.set(socket, live)
     this.#handler.opened(connection)

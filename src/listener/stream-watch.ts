@@ -1,5 +1,5 @@
 /** Ends what goes on for long, such as an upgrade, an upload or a streaming answer, when the credential that let it in ends. */
-import type { Live } from './live.ts'
+import type { LiveConnection } from './live-connection.ts'
 import type { Ended } from './sweeper.ts'
 
 /** Why what a connection carries must end; undefined where it may go on. Throws or rejects where that cannot be decided. */
@@ -15,14 +15,14 @@ const SLICE = 10
 const DOUBT = 5000
 
 export class StreamWatch {
-  readonly #live: ReadonlyMap<object, Live>
+  readonly #live: ReadonlyMap<object, LiveConnection>
   readonly #ended: Ended
   readonly #objection: Objection
   /** Since when the check cannot be decided. */
-  readonly #doubted = new WeakMap<Live, number>()
+  readonly #doubted = new WeakMap<LiveConnection, number>()
   #timer: NodeJS.Timeout | undefined
 
-  constructor(live: ReadonlyMap<object, Live>, ended: Ended, objection: Objection) {
+  constructor(live: ReadonlyMap<object, LiveConnection>, ended: Ended, objection: Objection) {
     this.#live = live
     this.#ended = ended
     this.#objection = objection
@@ -55,7 +55,7 @@ export class StreamWatch {
   }
 
   /** Returns a promise only where the check must be waited for; it never rejects. */
-  #ask(live: Live): Promise<void> | undefined {
+  #ask(live: LiveConnection): Promise<void> | undefined {
     try {
       const objection = this.#objection(live.socket)
       if (!(objection instanceof Promise)) {
@@ -72,7 +72,7 @@ export class StreamWatch {
     }
   }
 
-  #take(live: Live, reason: string | undefined): void {
+  #take(live: LiveConnection, reason: string | undefined): void {
     this.#doubted.delete(live)
     // The stream may have ended meanwhile.
     if (reason === undefined || !live.streams || live.ended) return
@@ -80,7 +80,7 @@ export class StreamWatch {
     live.socket.destroy()
   }
 
-  #doubt(live: Live, error: unknown): void {
+  #doubt(live: LiveConnection, error: unknown): void {
     const since = this.#doubted.get(live) ?? Date.now()
     this.#doubted.set(live, since)
     if (Date.now() - since < DOUBT) return

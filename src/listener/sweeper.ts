@@ -3,7 +3,7 @@ import type { HttpRequest } from '../http-messages.ts'
 import type { Connection, Verification } from '../types.ts'
 import { accepts } from './admission.ts'
 import { failed } from './demand.ts'
-import type { Live, Look } from './live.ts'
+import type { LiveConnection, Look } from './live-connection.ts'
 import { type Objection, StreamWatch } from './stream-watch.ts'
 import type { TrustPolicy } from './trust-policy.ts'
 
@@ -68,16 +68,16 @@ export type Ended = (connection: Connection, reason: string) => void
  * longer, such as an upgrade, an upload or a streaming answer, is cut off.
  */
 export class Sweeper {
-  readonly #live: ReadonlyMap<object, Live>
+  readonly #live: ReadonlyMap<object, LiveConnection>
   readonly #ended: Ended
   readonly #streams: StreamWatch
   #timer: NodeJS.Timeout | undefined
   /** The reasons of the latest reload. */
   #welcome: Welcome = () => undefined
-  #undecided = new Set<Live>()
+  #undecided = new Set<LiveConnection>()
   #askAgainAt = 0
 
-  constructor(live: ReadonlyMap<object, Live>, handler: { readonly ended: Ended }, objection: Objection) {
+  constructor(live: ReadonlyMap<object, LiveConnection>, handler: { readonly ended: Ended }, objection: Objection) {
     this.#live = live
     this.#ended = (connection, reason) => handler.ended(connection, reason)
     this.#streams = new StreamWatch(live, this.#ended, objection)
@@ -107,7 +107,7 @@ export class Sweeper {
   }
 
   /** Takes the connections in turn, with pauses for requests. One that has a request before its turn is looked at first; a later look replaces this one. */
-  async #lookAt(all: readonly Live[], step: Look): Promise<void> {
+  async #lookAt(all: readonly LiveConnection[], step: Look): Promise<void> {
     const look: Look = (live, beginning) => {
       live.look = undefined
       try {
@@ -119,7 +119,7 @@ export class Sweeper {
       }
     }
     for (const live of all) live.look = look
-    await inSlices(all, (live) => {
+    await forEachInSlices(all, (live) => {
       if (live.look === look) look(live)
     })
   }
@@ -129,17 +129,22 @@ export class Sweeper {
    * Idle and upgraded connections end at once. Busy ones may first finish their answer; uploads, and answers that have begun, get a moment, and the
    * next request gets 421.
    */
-  #retire(live: Live, beginning: HttpRequest | undefined, inForce: PoliciesInForce, graceUntil: number): void {
+  #retire(
+    live: LiveConnection,
+    beginning: HttpRequest | undefined,
+    inForce: PoliciesInForce,
+    graceUntil: number,
+  ): void {
     const isJudged = isJudgedAsNow(live, inForce) || moved(live, inForce)
     if (isJudged && isOfSamePolicy(live, beginning, inForce)) {
       if (live.doom?.reason === POLICY_GONE) live.doom = undefined
     } else this.#doom(live, POLICY_GONE, graceUntil)
   }
 
-  async #welcomeAll(all: readonly Live[]): Promise<void> {
+  async #welcomeAll(all: readonly LiveConnection[]): Promise<void> {
     const welcome = this.#welcome
     const waiting = new Set<Promise<void>>()
-    await inSlices(all, (live) => {
+    await forEachInSlices(all, (live) => {
       // A later reload has started the questions anew.
       if (live.doom || this.#welcome !== welcome) return undefined
       const objection = objectionTo(live, welcome)
@@ -147,14 +152,14 @@ export class Sweeper {
         if (objection !== undefined) this.#doom(live, objection)
         return undefined
       }
-      const told = this.#whenTold(live, objection, welcome).finally(() => waiting.delete(told))
-      waiting.add(told)
+      const answered = this.#whenAnswered(live, objection, welcome).finally(() => waiting.delete(answered))
+      waiting.add(answered)
       return waiting.size < MOST_QUESTIONS ? undefined : Promise.race(waiting)
     })
     await Promise.all(waiting)
   }
 
-  async #whenTold(live: Live, objection: Promise<Ground>, welcome: Welcome): Promise<void> {
+  async #whenAnswered(live: LiveConnection, objection: Promise<Ground>, welcome: Welcome): Promise<void> {
     try {
       const reason = await objection
       if (this.#welcome === welcome && reason !== undefined) this.#doom(live, reason)
@@ -181,7 +186,7 @@ export class Sweeper {
 
   #sweep(): void {
     const now = Date.now()
-    const due: Live[] = []
+    const due: LiveConnection[] = []
     for (const live of this.#live.values()) {
       if (now >= live.judgedUntil && !live.look) due.push(live)
       if (live.doom) this.#end(live, live.doom, now)
@@ -191,7 +196,7 @@ export class Sweeper {
     this.#askAgain(now)
   }
 
-  #judge(live: Live, now: number): void {
+  #judge(live: LiveConnection, now: number): void {
     let verification: Verification
     try {
       const shown = live.shown && live.policy.renewed(live.shown, now)
@@ -209,12 +214,12 @@ export class Sweeper {
     this.#doom(live, `client certificate verify error: ${verification.reason}`)
   }
 
-  #doom(live: Live, reason: string, from = 0): void {
+  #doom(live: LiveConnection, reason: string, from = 0): void {
     live.doom ??= { reason, from }
     this.#end(live, live.doom, Date.now())
   }
 
-  #end(live: Live, { reason, from }: { reason: string; from: number }, now: number): void {
+  #end(live: LiveConnection, { reason, from }: { reason: string; from: number }, now: number): void {
     if (live.ended) return
     const isIdle = !live.busy && !live.upgraded
     if (!isIdle && !live.upgraded && !(live.streams && now >= from)) return
@@ -225,7 +230,7 @@ export class Sweeper {
 }
 
 /** Whether a new client with the same server name would be judged by the same policy. */
-function isJudgedAsNow({ connection }: Live, { policyIds, policyFor }: PoliciesInForce): boolean {
+function isJudgedAsNow({ connection }: LiveConnection, { policyIds, policyFor }: PoliciesInForce): boolean {
   return policyIds.has(connection.policy) && policyFor(connection.serverName)?.id === connection.policy
 }
 
@@ -234,7 +239,7 @@ function isJudgedAsNow({ connection }: Live, { policyIds, policyFor }: PoliciesI
  * refused on its own where it was not.
  */
 function isOfSamePolicy(
-  { request, connection }: Live,
+  { request, connection }: LiveConnection,
   beginning: HttpRequest | undefined,
   { policyAsked }: PoliciesInForce,
 ): boolean {
@@ -242,7 +247,7 @@ function isOfSamePolicy(
 }
 
 /** Moves the connection to the policy that its server name has now; false where that is not possible. */
-function moved(live: Live, { policyIds, successorFor }: PoliciesInForce): boolean {
+function moved(live: LiveConnection, { policyIds, successorFor }: PoliciesInForce): boolean {
   const successor = successorFor(live.connection.serverName)
   if (!successor || !policyIds.has(successor.id)) return false
   if (!successor.holdsFor(live.shown, live.connection, live.policy)) return false
@@ -255,7 +260,10 @@ function textOf(verification: Verification): string {
 }
 
 /** Runs the step for all, in slices, so that requests go on in between. */
-async function inSlices(all: readonly Live[], step: (live: Live) => void | Promise<void>): Promise<void> {
+async function forEachInSlices(
+  all: readonly LiveConnection[],
+  step: (live: LiveConnection) => void | Promise<void>,
+): Promise<void> {
   let pause = performance.now() + SLICE
   for (const live of all) {
     const wait = step(live)
@@ -267,7 +275,7 @@ async function inSlices(all: readonly Live[], step: (live: Live) => void | Promi
 }
 
 /** The reason to end a connection, if any. A check that throws is one: then it cannot be decided that the connection may stay. */
-function objectionTo(live: Live, welcome: Welcome): Ground | Promise<Ground> {
+function objectionTo(live: LiveConnection, welcome: Welcome): Ground | Promise<Ground> {
   try {
     return welcome(live.connection, live)
   } catch (error) {

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals'
-import type { Live } from '../../../src/listener/live.ts'
+import type { LiveConnection } from '../../../src/listener/live-connection.ts'
 import { type Objection, StreamWatch } from '../../../src/listener/stream-watch.ts'
 import { fakeConnection } from '../../support/fake-connection.ts'
 
@@ -25,7 +25,7 @@ function stream(streams = true): Stream {
 
 function watch(streams: readonly Stream[], objection: Objection) {
   const reasons: string[] = []
-  const live = new Map(streams.map((each) => [each, each as unknown as Live]))
+  const live = new Map(streams.map((each) => [each, each as unknown as LiveConnection]))
   const made = new StreamWatch(live, (_connection, reason) => reasons.push(reason), objection)
   made.start()
   return { reasons, made }

@@ -1,12 +1,12 @@
 import { expect, test } from '@jest/globals'
-import type { Live } from '../../../src/listener/live.ts'
+import type { LiveConnection } from '../../../src/listener/live-connection.ts'
 import { Sweeper } from '../../../src/listener/sweeper.ts'
 import type { TrustPolicy } from '../../../src/listener/trust-policy.ts'
 import type { Connection, Verification } from '../../../src/types.ts'
 import { fakeConnection } from '../../support/fake-connection.ts'
 
 /** An idle connection, as far as the sweeper looks at it. */
-function idle(judge: () => { verification: Verification; until: number }): Live & { closed: number } {
+function idle(judge: () => { verification: Verification; until: number }): LiveConnection & { closed: number } {
   const live = {
     ...{ socket: {}, shown: undefined, judgedUntil: 0, doom: undefined, closed: 0 },
     ...{ busy: false, upgraded: false, streams: false, ended: false },
@@ -20,13 +20,13 @@ function idle(judge: () => { verification: Verification; until: number }): Live 
       live.ended = true
     },
   }
-  return live as unknown as Live & { closed: number }
+  return live as unknown as LiveConnection & { closed: number }
 }
 
-function sweeperOver(...all: readonly Live[]) {
+function sweeperOver(...all: readonly LiveConnection[]) {
   const reasons: string[] = []
   const ended = (_connection: Connection, reason: string) => void reasons.push(reason)
-  const live = new Map<object, Live>(all.map((each) => [each.socket, each]))
+  const live = new Map<object, LiveConnection>(all.map((each) => [each.socket, each]))
   return { reasons, sweeper: new Sweeper(live, { ended }, () => undefined) }
 }
 
@@ -87,7 +87,7 @@ test('connections whose policy is gone end a few at a time, and each before its 
   const { sweeper, reasons } = sweeperOver(...all)
   const done = sweeper.judgeAgain(inForce('another'))
   expect(all.map(({ closed }) => closed)).toEqual([1, 0, 0])
-  const last = all[2] as Live
+  const last = all[2] as LiveConnection
   last.look?.(last)
   expect(all.map(({ closed }) => closed)).toEqual([1, 0, 1])
   await done

@@ -2,7 +2,7 @@ import { EventEmitter } from 'node:events'
 import { PassThrough } from 'node:stream'
 import { expect, test } from '@jest/globals'
 import type { HttpRequest, HttpResponse } from '../../../src/http-messages.ts'
-import { Live } from '../../../src/listener/live.ts'
+import { LiveConnection } from '../../../src/listener/live-connection.ts'
 import type { Connection, Verification } from '../../../src/types.ts'
 import { fakeConnection } from '../../support/fake-connection.ts'
 
@@ -18,9 +18,9 @@ function afterReload() {
   }
   const connection = fakeConnection({ verification: { result: 'SUCCESS' } })
   const facts = { policy: {}, shown: undefined, connection, until: 0 } as unknown as ConstructorParameters<
-    typeof Live
+    typeof LiveConnection
   >[1]
-  const live = new Live(new PassThrough() as unknown as Live['socket'], facts, handler)
+  const live = new LiveConnection(new PassThrough() as unknown as LiveConnection['socket'], facts, handler)
   const beginnings: (HttpRequest | undefined)[] = []
   live.look = (each, beginning) => {
     each.look = undefined

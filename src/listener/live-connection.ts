@@ -11,20 +11,20 @@ import type { TrustPolicy } from './trust-policy.ts'
 /** How many requests may wait on one connection; then nothing is read from it until all of them have begun. */
 const PIPELINE_LIMIT = 64
 
-export interface LiveHandler {
+export interface LiveConnectionHandler {
   request(request: HttpRequest, response: HttpResponse, connection: Connection): void
   /** Logs a client whose bytes are no HTTP request, and returns what to send to it. */
   malformed(error: GatewayError, connection: Connection): Buffer
 }
 
 /** Judges a connection again. @param beginning the request that waits for this and is answered afterwards */
-export type Look = (live: Live, beginning?: HttpRequest) => void
+export type Look = (live: LiveConnection, beginning?: HttpRequest) => void
 
 /**
  * An open connection and its requests, which are served one after the other. node:http parses pipelined requests at once; but a request after the
  * last answer of its connection is never answered, and so must never be carried out.
  */
-export class Live {
+export class LiveConnection {
   readonly socket: TLSSocket
   /** When the client has to be judged again because time has passed. */
   judgedUntil = Number.POSITIVE_INFINITY
@@ -32,7 +32,7 @@ export class Live {
   doom: { readonly reason: string; readonly from: number } | undefined
   /** Set where the connection has yet to be looked at again, as after a reload: no request is served before that. */
   look: Look | undefined
-  readonly #handler: LiveHandler
+  readonly #handler: LiveConnectionHandler
   #policy: TrustPolicy
   #shown: Shown | undefined
   #connection: Connection
@@ -62,7 +62,7 @@ export class Live {
       connection,
       until,
     }: { policy: TrustPolicy; shown: Shown | undefined; connection: Connection; until: number },
-    handler: LiveHandler,
+    handler: LiveConnectionHandler,
   ) {
     this.socket = socket
     this.#policy = policy
