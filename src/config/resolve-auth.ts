@@ -1,4 +1,5 @@
 /** The methods that rules may name: those that Sallyport brings, and those of plugins. */
+import type { Slices } from '../slices.ts'
 import { AUTH_METHODS, type AuthConfig, checkAuth, checkDemands, type Demands } from './auth.ts'
 import type { Written } from './config.ts'
 import { EntityIndex } from './entity-index.ts'
@@ -14,7 +15,7 @@ export interface ResolvedAuth {
   readonly method_plugins: readonly MethodPluginConfig[]
 }
 
-export function resolveAuth(written: Written, context: ResolveContext): ResolvedAuth {
+export function* resolveAuth(written: Written, context: ResolveContext): Slices<ResolvedAuth> {
   const entities = new EntityIndex<MethodPluginConfig>('method_plugins', context.report)
   for (const plugin of located<WrittenMethodPlugin>(written.method_plugins)) {
     const sound = passes(plugin, checkMethodPlugin, context)
@@ -29,6 +30,7 @@ export function resolveAuth(written: Written, context: ResolveContext): Resolved
   const methods = written.auth.methods ?? known
   for (const demands of eachDemands(written)) {
     if (!context.broken.has(demands)) for (const problem of checkDemands(demands, methods)) context.report(problem)
+    yield
   }
   const jwt_issuers = resolveIssuers(written, context)
   return { auth: { ...written.auth, methods, jwt_issuers }, method_plugins: entities.values() }
@@ -41,11 +43,11 @@ function* eachDemands(written: Written): Generator<Demands> {
     yield service
     for (const route of located<WrittenRoute>(service.routes)) yield withRulesOf(service, route)
   }
+  const known = new Map<string | undefined, WrittenService>()
+  // Of two with the same name, which is a mistake, the first counts.
+  for (const service of services.toReversed()) known.set(service.name, service).set(service.id, service)
   for (const route of located<WrittenRoute & { readonly service?: string }>(written.routes)) {
-    yield withRulesOf(
-      services.find(({ id, name }) => [id, name].includes(route.service)),
-      route,
-    )
+    yield withRulesOf(route.service === undefined ? undefined : known.get(route.service), route)
   }
 }
 

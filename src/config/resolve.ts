@@ -38,7 +38,7 @@ export function* resolveConfig(written: Written, context: ResolveContext): Slice
   checkDefaultConsumers(written, consumers, context)
   const listeners = yield* resolveListeners(written, services.values(), context)
   for (const problem of checkAgainstServers(routes, listeners)) context.report(problem)
-  const authentication = resolveAuth(written, context)
+  const authentication = yield* resolveAuth(written, context)
   const servers = listeners.flatMap((listener) => listener.servers)
   for (const problem of checkTrustedBalancers(servers, trusted_ips)) context.report(problem)
   return {

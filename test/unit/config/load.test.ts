@@ -300,6 +300,20 @@ certificates:
   })
 })
 
+test('a route beside its service has the rules of the service that it names, by name or id', () => {
+  const yaml = `
+services:
+  - { name: a, id: id-of-a, url: 'http://127.0.0.1:1', rules: [[certificate]] }
+  - { name: b, url: 'http://127.0.0.1:1' }
+routes:
+  - { name: by-name, service: a, paths: [/1], anonymous: true }
+  - { name: by-id, service: id-of-a, paths: [/2], anonymous: true }
+  - { name: without, service: b, paths: [/3], anonymous: true }`
+  expect(problems(yaml).filter((line) => line.includes('anonymous'))).toEqual([
+    'test.yaml:8:47: routes[2].anonymous: has no meaning without rules; add rules, or remove it',
+  ])
+})
+
 test('a second certificate, server name, target or listener of the same name is refused', () => {
   const found = problems(`
 certificates:
