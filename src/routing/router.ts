@@ -32,9 +32,12 @@ export function* createRouterInSlices(rules: readonly RouteRule[]): Slices<Route
     ({ rule }) => rule.protocols === undefined || rule.protocols.includes('https'),
   )
   // Sorted once, so that the first match decides: a request needs no comparison of precedence.
-  const ordered = candidates
-    .map((candidate) => ({ candidate, precedence: precedenceOf(candidate) }))
-    .sort((a, b) => compare(a.precedence, b.precedence))
+  const ordered: { readonly candidate: Candidate; readonly precedence: readonly number[] }[] = []
+  for (const candidate of candidates) {
+    ordered.push({ candidate, precedence: precedenceOf(candidate) })
+    yield
+  }
+  ordered.sort((a, b) => compare(a.precedence, b.precedence))
   yield
   const index = yield* RouteIndex.of(ordered.map(({ candidate }) => candidate))
   return { match: (query) => findMatch(index, query) }
@@ -113,8 +116,11 @@ function precedenceOf(candidate: Candidate): readonly number[] {
 }
 
 function compare(a: readonly number[], b: readonly number[]): number {
-  const at = a.findIndex((each, i) => each !== b[i])
-  return at === -1 ? 0 : (a[at] as number) < (b[at] as number) ? -1 : 1
+  for (let i = 0; i < a.length; i++) {
+    const [one, other] = [a[i] as number, b[i] as number]
+    if (one !== other) return one < other ? -1 : 1
+  }
+  return 0
 }
 
 function countKinds({ hosts, headers, prefix, regex, methods, snis }: Candidate): number {

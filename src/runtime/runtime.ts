@@ -124,7 +124,7 @@ function* compose(loaded: LoadedConfig, lasting: Lasting): Slices<Runtime> {
   for (const message of ambiguousHeaders(config)) materials.problem('identity_presets', message)
   if (materials.problems.length > 0) throw new ConfigError(materials.problems)
 
-  const router = yield* createRouterInSlices(rulesOf(config, services, accesses.of, demands))
+  const router = yield* createRouterInSlices(yield* rulesOf(config, services, accesses.of, demands))
   materials.warnOfMissingIssuers()
   yield* warnOfShadowedRoutes(config.routes, materials)
   warnOfLostChallenges(config, router, materials)
@@ -211,16 +211,17 @@ function* buildServices(config: Config, ingredients: ServiceIngredients): Slices
   return built
 }
 
-function rulesOf(
+function* rulesOf(
   config: Config,
   services: Services,
   accessOf: (route: RouteConfig) => Access | undefined,
   demands: ReadonlyMap<RouteConfig, CertificateDemand>,
-): RouteRule[] {
-  return config.routes.flatMap((route) => {
+): Slices<RouteRule[]> {
+  const rules: RouteRule[] = []
+  for (const route of config.routes) {
     const built = services.get(route.service.name)
-    if (!built) return []
-    return {
+    if (!built) continue
+    rules.push({
       name: route.name,
       service: built.service,
       access: accessOf(route),
@@ -236,6 +237,8 @@ function rulesOf(
       preserveHost: route.preserve_host,
       regexPriority: route.regex_priority,
       createdAt: route.created_at,
-    }
-  })
+    })
+    yield
+  }
+  return rules
 }
