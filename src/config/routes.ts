@@ -87,7 +87,13 @@ const routeFields = {
     default: 0,
     about: 'Of two ~ paths that match, the higher priority wins.',
   }),
-  path_handling: field(choice('v0'), { default: 'v0', about: 'How paths are joined; v1 is not supported.' }),
+  path_handling: field(
+    {
+      ...choice('v0'),
+      expected: 'v0, the default of Kong (v1, which joins paths without the slash between them, is not supported)',
+    },
+    { default: 'v0', about: 'How paths are joined; v1 is not supported.' },
+  ),
   ...demands,
   ...certificateDemands,
   ...accessRules,

@@ -119,7 +119,7 @@ export class Mappers {
 
   /** The authority with that name or id in `ca_certificates`, or else those trusted by the server that have this distinguished name. */
   #authorities(written: string, trusted: readonly CertificateFacts[]): CertificateFacts[] {
-    const declared = this.#config.ca_certificates.find(({ id, name }) => id === written || name === written)
+    const declared = this.#declared(written)
     if (declared) return this.#certificatesOf(declared)
     const key = nameKey(written)
     return trusted.filter(({ subjectAttributes }) => keyOfName(subjectAttributes) === key)
@@ -127,12 +127,17 @@ export class Mappers {
 
   #issuers(written: string, trusted: readonly CertificateFacts[], setting: string): CertificateFacts[] {
     const found = this.#authorities(written, trusted)
-    if (found.length === 0) {
+    // One that is declared and cannot be read has been told of where it stands.
+    if (found.length === 0 && !this.#declared(written)) {
       const names = trusted.map(({ subject }) => `"${subject}"`).join(', ')
       const known = names === '' ? 'ca_certificates has none of that name' : `the server trusts ${names}`
       this.#materials.problem(setting, `names no authority that is known here; ${known}`)
     }
     return found
+  }
+
+  #declared(written: string): CaCertificateConfig | undefined {
+    return this.#config.ca_certificates.find(({ id, name }) => id === written || name === written)
   }
 
   #certificatesOf({ cert, name }: CaCertificateConfig): CertificateFacts[] {

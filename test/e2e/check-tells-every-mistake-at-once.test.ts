@@ -60,6 +60,18 @@ describe('a good file', () => {
   })
 })
 
+test('of an authority that cannot be read nobody is told that it is not there', async () => {
+  const damaged = '-----BEGIN CERTIFICATE-----\\nAAAA\\n-----END CERTIFICATE-----'
+  const { status, output } = await check(`${GOOD}
+ca_certificates: [{ name: root, cert: "${damaged}" }]
+consumers:
+  - username: ada
+    mtls_auth_credentials: [{ subject_name: ada@example.com, ca_certificate: root }]
+`)
+  expect(status).toBe(1)
+  expect(output).toMatch(/one problem\n.*ca_certificates\[0\]\.cert: Certificate 1 is damaged/)
+})
+
 test('damaged credentials are told beside what keeps the rest from being looked at', async () => {
   const { status, output } = await check(`
 services: [{ name: api, url: https://api.internal, routes: [{ name: all, paths: [/] }] }]
