@@ -6,7 +6,6 @@ import type { AddressInfo } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import { portOf, startAdmin } from '../admin/start.ts'
 import { type LoadedConfig, type LoadOptions, loadConfigBeside, withSecrets } from '../config/index.ts'
-import { ConfigError } from '../errors.ts'
 import { FileWatch } from '../file-watch.ts'
 import { collectSoon } from '../garbage.ts'
 import type { Log } from '../log.ts'
@@ -17,6 +16,7 @@ import { CommonKnowledge } from './common-knowledge.ts'
 import { GatheredMetrics, NO_METRICS } from './gathered-metrics.ts'
 import type { FromWorker, ToWorker } from './messages.ts'
 import { send } from './send.ts'
+import { untilServing } from './until-serving.ts'
 
 export interface SupervisorOptions {
   readonly load: LoadOptions
@@ -40,7 +40,9 @@ interface Member {
 const ANSWER_TIME = 10_000
 /** The same for a scrape: Prometheus waits no longer than ten seconds. A worker that is late is shown with its counts of the last scrape. */
 const SNAPSHOT_TIME = 2000
-/** Of a worker, in milliseconds. */
+/** How long a worker may take until it serves, in milliseconds. Hundreds of megabytes of revocation lists take it a minute. */
+const START_TIME = 300_000
+/** When a worker that ended had not lived for long, in milliseconds. */
 const SHORT_LIFE = 1000
 /**
  * The arenas of glibc's malloc: one for the serving thread, one for V8's threads. With more, memory that V8's compiler needed briefly would stay
@@ -173,7 +175,7 @@ export class Supervisor {
     send(member.worker, { kind: 'stop' })
   }
 
-  /** @throws ConfigError where it refuses the configuration, Error where it ends before it serves */
+  /** @throws what `untilServing` throws */
   async #add(): Promise<Member> {
     const { MALLOC_ARENA_MAX = ARENAS, OPENSSL_CONF = OPENSSL_CONFIGURATION } = process.env
     const worker = cluster.fork({ MALLOC_ARENA_MAX, OPENSSL_CONF })
@@ -186,22 +188,13 @@ export class Supervisor {
       metrics: NO_METRICS,
     }
     this.#relay(worker)
-    const started = new Promise<void>((resolve, reject) => {
-      worker.on('message', (message: FromWorker) => {
-        if (message.kind === 'started') {
-          member.addresses = message.addresses
-          resolve()
-        } else if (message.kind === 'refused') reject(new ConfigError(message.problems))
-        else this.#heard(member, message)
-      })
-      worker.on('error', reject).once('exit', () => reject(new Error('the worker ended before it served')))
-    })
+    worker.on('message', (message: FromWorker) => this.#heard(member, message))
     const { file, env, overrides } = this.#options.load
     const load = { file, env: { ...withSecrets(env) }, overrides }
     const { workers } = this.#options
     send(worker, { kind: 'start', load, workers, ...this.#shared, soFar: this.#knowledge.soFar })
     try {
-      await started
+      member.addresses = await untilServing(worker, START_TIME)
     } catch (error) {
       worker.process.kill('SIGKILL')
       throw error
