@@ -1,7 +1,7 @@
-import { X509Certificate } from 'node:crypto'
+import type { X509Certificate } from 'node:crypto'
 import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
-import { type CertificateFacts, readCertificate } from '../tls-cert-utils/certificate.ts'
+import { type CertificateFacts, fingerprintOf, readCertificate } from '../tls-cert-utils/certificate.ts'
 import { readCertificates } from '../tls-cert-utils/certificates.ts'
 import { findPath, isSoundPath, sentWith } from '../tls-cert-utils/chain.ts'
 import { FORGIVEN_BY_OPTIONAL_NO_CA } from '../tls-cert-utils/verify-errors.ts'
@@ -120,7 +120,7 @@ export class TrustPolicy {
 
   /** Whoever is not has a full handshake, where he can be told why: as his certificate has ended since, or his chain is forgotten. */
   readonly #isWelcome = (raw: Buffer): boolean => {
-    const certificate = this.#factsOf(new X509Certificate(raw))
+    const certificate = this.#factsOf(fingerprintOf(raw), () => raw)
     const shown = this.#seeResumed(certificate) ?? unverified(certificate, 'UNABLE_TO_GET_ISSUER_CERT_LOCALLY')
     return accepts(this.verify, this.judge(shown).verification)
   }
@@ -138,7 +138,7 @@ export class TrustPolicy {
   /** What the client showed with that certificate, if any. */
   see(socket: TLSSocket, x509: X509Certificate | undefined): Shown | undefined {
     if (!x509) return undefined
-    const certificate = this.#factsOf(x509)
+    const certificate = this.#factsOf(x509.fingerprint256, () => x509.raw)
     // The session itself holds OpenSSL's verdict. Strangers are not remembered, or they could fill the memory.
     if (!socket.authorized) return this.#seeRefused(socket, certificate, x509)
     if (socket.isSessionReused()) return this.#seeResumed(certificate) ?? unverified(certificate, FORGOTTEN.code)
@@ -249,18 +249,17 @@ export class TrustPolicy {
   }
 
   /** A certificate is parsed once: clients come back. */
-  #factsOf(x509: X509Certificate): CertificateFacts {
-    const fingerprint = x509.fingerprint256
+  #factsOf(fingerprint: string, raw: () => Buffer): CertificateFacts {
     const known = this.#facts.get(fingerprint)
     if (known) return known
-    const facts = readCertificate(x509.raw)
+    const facts = readCertificate(raw())
     keepBounded(this.#facts, fingerprint, facts, MEMORY)
     return facts
   }
 
   /** The issuers that OpenSSL has just verified; undefined where our own path may differ from OpenSSL's. */
   #chainOf(certificate: CertificateFacts, x509: X509Certificate): VerifiedChain | undefined {
-    const read = (each: X509Certificate) => this.#factsOf(each)
+    const read = (each: X509Certificate) => this.#factsOf(each.fingerprint256, () => each.raw)
     const sent = sentWith(x509, { read }).map((each) => this.#intermediates.find(each.fingerprintSha256) ?? each)
     const found = this.#pathOf(certificate, sent)
     for (const issuer of found?.fromPeer ?? []) this.#intermediates.add(issuer)
