@@ -1,11 +1,11 @@
 /**
- * Prometheus's text format, written and added up in slices: of each route in use there are forty lines, of thousands of routes more than anybody who asks for
- * something else could wait for.
+ * Writes Prometheus's text format, and adds it up, in slices. Each route in use has forty lines: with thousands of routes, writing them without a
+ * pause would hold up every request.
  */
 import type { MetricFamily } from './metric-counts.ts'
 import type { Slices } from './slices.ts'
 
-/** Lines in one go, a tenth of a millisecond. */
+/** How many lines are written without a pause: a tenth of a millisecond. */
 const LINES = 64
 
 export function* expose(families: Iterable<MetricFamily>): Slices<string> {
@@ -19,7 +19,7 @@ export function* expose(families: Iterable<MetricFamily>): Slices<string> {
   return writer.text
 }
 
-/** What several processes have counted as if they were one: counters and levels are added up, while of dates and successes the worst counts. */
+/** Combines the metrics of several processes as if they were one: counters and levels are added up; of dates and successes the smallest counts. */
 export function* addUp(texts: readonly string[], isWanted: (type: string) => boolean = () => true): Slices<string> {
   const families = new Map<string, SummedFamily>()
   for (const text of texts) {
@@ -49,7 +49,7 @@ class Writer {
   write(line: string): boolean {
     this.#lines.push(line)
     if (this.#lines.length < LINES) return false
-    // Not added to one text: that would be put together only at the end, and then at one stretch.
+    // Not appended to one text: V8 would put that together only at the end, without a pause.
     this.#parts.push(this.#lines.join(''))
     this.#lines = []
     return true
@@ -61,7 +61,7 @@ class Writer {
 }
 
 class SummedFamily {
-  /** By name and labels, as they are written. */
+  /** The values by name and labels, as they are written. */
   readonly series = new Map<string, number>()
   readonly #worstCounts: boolean
 
@@ -70,7 +70,7 @@ class SummedFamily {
   }
 
   add(line: string): void {
-    // Label values may hold blanks, and values none.
+    // Label values may hold blanks; numbers do not.
     const end = line.lastIndexOf(' ')
     const name = line.slice(0, end)
     const value = Number(line.slice(end + 1))
@@ -80,7 +80,10 @@ class SummedFamily {
   }
 }
 
-/** @param heading its lines of help and type. Undefined where it is not wanted. */
+/**
+ * @param heading the family's lines of help and type
+ * @returns undefined where the family is not wanted
+ */
 function familyOf(
   families: Map<string, SummedFamily>,
   heading: string,

@@ -1,4 +1,7 @@
-/** Where the admin listener of a running gateway is: for Docker's health check, a process of its own that comes every few seconds and so looks at one setting of the file alone. */
+/**
+ * Finds the admin listener of a running gateway, for Docker's health check. That is a process of its own, which runs every few seconds and so reads
+ * only one setting of the file.
+ */
 import { existsSync, readFileSync } from 'node:fs'
 import { parse } from 'yaml'
 import { substitute } from '../config/substitution.ts'
@@ -7,7 +10,7 @@ const DEFAULT = '127.0.0.1:9901'
 const DEFAULT_FILE = 'conf/sallyport.yaml'
 
 /**
- * @param command what the gateway was started with, `-c FILE` among it
+ * @param command the command line of the gateway, with its `-c FILE`
  * @throws Error where the file cannot be read: the gateway goes on with what it had read before
  */
 export function adminAddress(command: readonly string[], env: NodeJS.ProcessEnv): string {
@@ -23,7 +26,7 @@ function contentOf(file: string | undefined): string | undefined {
   return file ? readFileSync(file, 'utf8').trim() : undefined
 }
 
-/** As commander reads it: `-c FILE`, `-cFILE`, `--config FILE`, `--config=FILE`; of several the last one. */
+/** As commander reads it: `-c FILE`, `-cFILE`, `--config FILE`, `--config=FILE`; the last one counts. */
 function fileOf(command: readonly string[]): string | undefined {
   const options = command.includes('run') ? command.slice(command.indexOf('run')) : []
   const at = options.findLastIndex((each) => /^(-c|--config$|--config=)/.test(each))
@@ -36,7 +39,7 @@ function listenOf(text: string): unknown {
   try {
     return (parse(adminBlock(text)) as Written | null)?.admin?.listen
   } catch {
-    // An alias, say, whose anchor stands elsewhere.
+    // For example an alias whose anchor is elsewhere.
     return (parse(text) as Written | null)?.admin?.listen
   }
 }
@@ -45,7 +48,10 @@ interface Written {
   readonly admin?: { readonly listen?: unknown } | null
 }
 
-/** The lines of that block: the rest may be ten thousand routes, and would take seconds each time. All, where it begins no line, as in JSON. */
+/**
+ * The lines of the block `admin`: the rest may be ten thousand routes, which would take seconds each time. The whole text where no line begins the
+ * block, as in JSON.
+ */
 function adminBlock(text: string): string {
   const lines = text.split(/\r?\n/)
   const first = lines.findIndex((line) => /^["']?admin["']?\s*:/.test(line))

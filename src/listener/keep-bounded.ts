@@ -1,4 +1,4 @@
-/** Remembers no more than `most`: the newest stay. */
+/** Adds an entry and keeps only the newest `most` entries. */
 export function keepBounded<T>(memory: Map<string, T>, key: string, value: T, most: number): void {
   memory.delete(key)
   memory.set(key, value)

@@ -1,4 +1,4 @@
-/** Routes that no request ever reaches, since another with the same conditions goes first. */
+/** Warns of routes that no request can reach, because another route with the same conditions comes first. */
 import type { RouteConfig } from '../config/index.ts'
 import type { Slices } from '../slices.ts'
 import type { Materials } from './materials.ts'
@@ -19,12 +19,12 @@ function sentence({ name }: RouteConfig, other: RouteConfig | undefined): string
   return `no request reaches the route ${name}: the route ${other?.name} has the same conditions and goes before it; give one of them other hosts or paths, or remove it`
 }
 
-/** The router's order, of routes that have the same conditions. */
+/** The router's order among routes with the same conditions. */
 function byPrecedence(a: RouteConfig, b: RouteConfig): number {
   return b.regex_priority - a.regex_priority || a.created_at - b.created_at
 }
 
-/** Each path of a route is matched by itself. */
+/** The conditions of a route, once for each path: each path is matched by itself. */
 function conditionsOf({ hosts, methods, headers, snis, paths = [''] }: RouteConfig): string[] {
   const rest = hosts || methods || headers || snis ? JSON.stringify([hosts, methods, headers, snis]) : ''
   return paths.map((path) => `${path} ${rest}`)

@@ -1,11 +1,13 @@
 import { createDecipheriv, createHmac, timingSafeEqual } from 'node:crypto'
 import { readWhole } from './der.ts'
 
-/** RFC 5077 4, as OpenSSL writes it with keys of node:tls: a name, an IV, what AES-128-CBC makes of the session, an HMAC-SHA-256 of all of that. */
+/**
+ * RFC 5077 4, as OpenSSL writes it with node:tls's keys: a name, an IV, the session encrypted with AES-128-CBC, and an HMAC-SHA-256 of all of that.
+ */
 const NAME = 16
 const IV = 16
 const MAC = 32
-/** Of node:tls's 48 bytes: the name, the key of the HMAC, the key of AES. */
+/** The parts of node:tls's 48 bytes: the name, the HMAC key, the AES key. */
 const MAC_KEY = 16
 const AES_KEY = 32
 
@@ -13,8 +15,8 @@ const AES_KEY = 32
 const PEER = 0xa3
 
 /**
- * The client's certificate, in DER, in the session that a ticket of TLS 1.2 holds: before the handshake, when OpenSSL has not looked at it yet. Undefined where
- * the ticket is not of these keys, or there was no certificate.
+ * The client's certificate, in DER, from a TLS 1.2 session ticket. It is read before the handshake, when OpenSSL has not looked at the ticket yet.
+ * Undefined where the ticket does not belong to these keys, or there was no certificate.
  * @param keys as `server.setTicketKeys` takes them
  */
 export function certificateInTicket(ticket: Buffer, keys: Buffer): Buffer | undefined {
@@ -27,7 +29,7 @@ export function certificateInTicket(ticket: Buffer, keys: Buffer): Buffer | unde
     const session = Buffer.concat([cipher.update(ticket.subarray(NAME + IV, end)), cipher.final()])
     for (const field of readWhole(session).children()) if (field.tag === PEER) return Buffer.from(field.content)
   } catch {
-    // Whoever has the keys wrote it, in a form that is not known here.
+    // It was written with these keys, but in an unknown form.
   }
   return undefined
 }
