@@ -5,7 +5,7 @@ import type { FiledRules } from './filed-rules.ts'
 import { isIssuedBy, topmost } from './issuers.ts'
 import { type Finding, type MapperSettings, mapped, type RuleMapper, type RuleSettings, userOf } from './rule.ts'
 import { compileRule, keysIn, nameOf, type Rule, titleOf } from './strict-rule.ts'
-import { keysOf } from './typed-rule.ts'
+import { hasHiddenName, keysOf } from './typed-rule.ts'
 
 /** The verified issuers of the certificate; the server need not trust each of them itself. */
 type Chain = Connection['chain']
@@ -15,6 +15,13 @@ type Judgement =
   | { readonly reason: string; readonly user?: undefined }
 
 const UNNAMED: Judgement = { reason: 'the certificate has no such name' }
+const HIDDEN: Judgement = {
+  reason: 'it is the CN, which does not count beside alternative names, as in Kong; with cn: before it, it does',
+}
+
+function unnamed(certificate: CertificateFacts, wanted: readonly string[]): Judgement {
+  return hasHiddenName(certificate, wanted) ? HIDDEN : UNNAMED
+}
 
 export class StrictMapper implements RuleMapper {
   readonly name = 'local'
@@ -63,7 +70,8 @@ export class StrictMapper implements RuleMapper {
     for (const settings of this.#everyRule()) {
       const wanted = keysIn(settings)
       const key = wanted?.find((each) => keys.includes(each))
-      const { user, reason } = wanted && !key ? UNNAMED : this.#judge(settings, key, certificate, chain)
+      const { user, reason } =
+        wanted && !key ? unnamed(certificate, wanted) : this.#judge(settings, key, certificate, chain)
       yield { at: settings.at, rule: titleOf(settings), matched: user !== undefined, reason }
     }
   }

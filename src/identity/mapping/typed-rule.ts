@@ -81,6 +81,12 @@ function onlyCommonName({ subjectAttributes }: CertificateFacts): string | undef
   return names.length === 1 ? names[0]?.value : undefined
 }
 
+/** Whether one of these keys fails for nothing but the alternative names, beside which a CN does not count. */
+export function hasHiddenName(certificate: CertificateFacts, keys: readonly string[]): boolean {
+  const name = onlyCommonName(certificate)
+  return name !== undefined && keys.includes(`${ONLY_NAME}:${name}`) && hasAlternativeNames(certificate)
+}
+
 const ONLY_NAME = 'cn where there is no subjectAltName'
 
 /** An unreadable extension counts as present. */

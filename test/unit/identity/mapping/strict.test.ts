@@ -26,6 +26,18 @@ function userOf(mapper: ReturnType<typeof mapperOf>, options: CertificateOptions
 
 const subject = (...attributes: Attribute[]) => ({ subject: nameOf(...attributes) })
 
+test("of Kong's subject_name it is told where nothing but alternative names keep the CN from counting", () => {
+  const reasonFor = (subjectName: string, options: CertificateOptions) => {
+    const mapper = mapperOf({ user: 'ada', subjectName })
+    return [...mapper.trials(factsOf(root.client('x', options)), CONNECTION)].map(({ reason }) => reason)
+  }
+  const both = { ...subject(['CN', 'ada']), emails: ['ada@example.com'] }
+  expect(reasonFor('ada', both)).toEqual([expect.stringMatching(/^it is the CN, which does not count beside .* cn: /)])
+  expect(reasonFor('eve', both)).toEqual(['the certificate has no such name'])
+  expect(userOf(mapperOf({ user: 'ada', subjectName: 'ada' }), subject(['CN', 'ada']))).toBe('ada')
+  expect(userOf(mapperOf({ user: 'ada', subjectName: 'cn:ada' }), both)).toBe('ada')
+})
+
 describe('a typed rule names a certificate by exactly that field', () => {
   test.each<[string, CertificateOptions]>([
     ['email:ada@EXAMPLE.com', { emails: ['ada@example.COM'] }],
