@@ -18,9 +18,9 @@ export interface AdminOptions {
 
 /** Does not listen yet: the caller chooses the address, and closes the server. */
 export function createAdminServer(options: AdminOptions): Server {
-  const text = oneAtATime(() => options.metrics.text())
+  const scrape = oneAtATime(async () => Buffer.from(await options.metrics.text()))
   const server = createServer(LIMITS, (request, response) => {
-    answer(server, { ...options, metrics: { ...options.metrics, text } }, request, response).catch((error: unknown) => {
+    answer(server, { ...options, scrape }, request, response).catch((error: unknown) => {
       options.failed?.(error)
       if (response.headersSent) response.destroy()
       else send(response, 500, { message: 'the gateway failed to answer; its log says why' })
@@ -55,9 +55,9 @@ function makeRoom(): (socket: Socket) => void {
   }
 }
 
-/** Those who ask meanwhile get the same answer, so that a crowd costs no more than one. */
-function oneAtATime(make: () => Promise<string>): () => Promise<string> {
-  let current: Promise<string> | undefined
+/** Those who ask meanwhile get the same answer and the same bytes, so that a crowd costs no more than one: of thousands of routes they are megabytes. */
+function oneAtATime(make: () => Promise<Buffer>): () => Promise<Buffer> {
+  let current: Promise<Buffer> | undefined
   return () => {
     current ??= make().finally(() => {
       current = undefined
@@ -74,7 +74,7 @@ const ENDPOINTS: Readonly<Record<string, string>> = {
 
 async function answer(
   server: Server,
-  { metrics, ready }: AdminOptions,
+  { metrics, ready, scrape }: AdminOptions & { readonly scrape: () => Promise<Buffer> },
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
@@ -90,7 +90,7 @@ async function answer(
     return send(response, 405, { message: 'this endpoint is only read' })
   }
   if (path === '/healthz') return send(response, 200, { status: 'ok' })
-  if (path === '/metrics') return sendText(response, 200, metrics.contentType, await metrics.text())
+  if (path === '/metrics') return sendBytes(response, 200, metrics.contentType, await scrape())
   const { ready: isReady, reasons } = ready()
   return send(response, isReady ? 200 : 503, { status: isReady ? 'ready' : 'not ready', reasons })
 }
@@ -113,11 +113,10 @@ function isLoopback(address: string): boolean {
 }
 
 function send(response: ServerResponse, status: number, body: object): void {
-  sendText(response, status, 'application/json', `${JSON.stringify(body)}\n`)
+  sendBytes(response, status, 'application/json', Buffer.from(`${JSON.stringify(body)}\n`))
 }
 
-function sendText(response: ServerResponse, status: number, type: string, text: string): void {
-  const body = Buffer.from(text)
+function sendBytes(response: ServerResponse, status: number, type: string, body: Buffer): void {
   response.writeHead(status, {
     'Content-Type': type,
     'Content-Length': body.length,

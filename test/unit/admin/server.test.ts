@@ -188,3 +188,17 @@ test('one connection asks for the metrics once, however often it asks; and a cro
   expect(answers.join('').split('up 1')).toHaveLength(21)
   expect(made).toBeLessThan(10)
 })
+
+test('a crowd that does not read gets the same bytes: megabytes of metrics are held once', async () => {
+  const size = 8_000_000
+  const asked = Promise.withResolvers<string>()
+  const port = await started({ metrics: { contentType: 'text/plain', text: () => asked.promise } })
+  const before = process.memoryUsage().arrayBuffers
+  const opening = Array.from({ length: 50 }, () => opened(port, 'GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n'))
+  const crowd = (await Promise.all(opening)).map((socket) => socket.pause())
+  await ask(port, '/healthz')
+  asked.resolve('x'.repeat(size))
+  expect(await connections()).toBe(50)
+  expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(25 * size)
+  for (const socket of crowd) socket.destroy()
+})
