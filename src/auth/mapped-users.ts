@@ -4,6 +4,8 @@ import { changeOf } from './changed-user.ts'
 
 interface Noted {
   readonly user: User
+  /** The methods that he had to pass besides. */
+  readonly requires: readonly string[]
   readonly host: string
 }
 
@@ -34,9 +36,9 @@ export class MappedUsers {
     this.#report = report
   }
 
-  note({ request: { socket }, connection, destination }: Caller, { user, reason }: Mapped): void {
+  note({ request: { socket }, connection, destination }: Caller, { user, reason, requires = [] }: Mapped): void {
     const isPresented = this.#presented.get(socket) === connection
-    this.#noted.set(isPresented ? connection : socket, { user, host: destination.host })
+    this.#noted.set(isPresented ? connection : socket, { user, requires, host: destination.host })
     this.#report({ connection_id: connection.id, user: user.name, reason })
   }
 
@@ -75,12 +77,13 @@ export class MappedUsers {
     const { certificate } = connection
     if (!noted || !certificate) return undefined
     const mapping = serverFor(noted.host).mapper?.map(certificate, connection)
-    const { user } = noted
-    return mapping instanceof Promise ? mapping.then((found) => difference(user, found)) : difference(user, mapping)
+    return mapping instanceof Promise ? mapping.then((found) => difference(noted, found)) : difference(noted, mapping)
   }
 }
 
-function difference(user: User, mapping: Mapping | undefined): Objection {
-  const now = mapping?.status === 'mapped' ? mapping.user : undefined
-  return changeOf(user, now, `the certificate does not belong to ${user.name} any more`)
+function difference({ user, requires }: Noted, mapping: Mapping | undefined): Objection {
+  const found = mapping?.status === 'mapped' ? mapping : undefined
+  const change = changeOf(user, found?.user, `the certificate does not belong to ${user.name} any more`)
+  const more = found?.requires?.find((method) => !requires.includes(method))
+  return change ?? (more === undefined ? undefined : `${user.name} has to pass ${more} as well by now`)
 }

@@ -101,7 +101,7 @@ describe.each(Object.entries(KINDS))('%s', (_name, bytes) => {
     lasting.destroy()
   })
 
-  test('ends when its certificate does not belong to its user any more, and when the groups of the user are others', async () => {
+  test('ends when its certificate does not belong to its user any more, and when he has other groups or needs a password besides', async () => {
     const users = (...list: object[]) =>
       scene.config(listenerOf(scene.server({ verify_and_map: true, authorization: { users: list } })))
     const ada = { user: 'ada', certificate: ['cn:ada'], groups: ['staff'] }
@@ -112,8 +112,13 @@ describe.each(Object.entries(KINDS))('%s', (_name, bytes) => {
     await gateway.reload(users({ ...ada, groups: [] }, bob))
     await untilEnded(first)
     const second = await begin(gateway, bytes, scene.ada)
-    await gateway.reload(users(bob))
+    await gateway.reload(users({ ...ada, groups: [], password: 'a secret' }, bob))
     await untilEnded(second)
+    await gateway.logged({ msg: 'connection ended', reason: 'ada has to pass password as well by now' })
+    await gateway.reload(users(ada, bob))
+    const third = await begin(gateway, bytes, scene.ada)
+    await gateway.reload(users(bob))
+    await untilEnded(third)
     await gateway.logged({ msg: 'connection ended', reason: 'the groups of ada are others now' })
     await gateway.logged({ msg: 'connection ended', reason: 'the certificate does not belong to ada any more' })
     expect(lasting.isClosed).toBe(false)

@@ -39,3 +39,17 @@ test('a load balancer’s connection is judged by its latest client, whoever cam
   users.present(socket, client)
   expect(users.objection(socket, connection, belongsTo(bob))).toBe(OF_ADA)
 })
+
+test('whoever was let in by the certificate alone is objected to once his user needs something besides', () => {
+  const [users, socket] = [new MappedUsers(), {}]
+  const needing = (...requires: string[]) => ({ ...letIn(ada), requires })
+  const now = (mapping: ReturnType<typeof needing>) => (): VirtualServer => ({
+    ...caller().server,
+    mapper: { name: 'rules', map: () => mapping },
+  })
+  users.note(on(socket, connection), letIn(ada))
+  expect(users.objection(socket, connection, now(needing('password')))).toBe('ada has to pass password as well by now')
+  users.note(on(socket, connection), needing('password'))
+  expect(users.objection(socket, connection, now(needing('password')))).toBeUndefined()
+  expect(users.objection(socket, connection, now(needing()))).toBeUndefined()
+})
