@@ -117,6 +117,22 @@ const left =
     return socket
   }
 
+/** Writes to what TLS runs on. */
+const underneath =
+  (attack: Attack, bytes: Buffer): Attack =>
+  async () => {
+    const socket = await attack()
+    transports.get(socket)?.write(bytes)
+    return socket
+  }
+
+function damaged(bytes: Buffer): Buffer {
+  const copy = Buffer.from(bytes)
+  const at = Math.floor(Math.random() * copy.length)
+  copy[at] = (copy[at] as number) ^ (1 + Math.floor(Math.random() * 255))
+  return copy
+}
+
 const blind =
   (attack: Attack): Attack =>
   async () =>
@@ -137,11 +153,20 @@ const head = (method: string, path: string, ...lines: string[]) =>
 const upload = head('POST', '/', 'Content-Length: 10000000')
 const chunked = head('PUT', '/', 'Transfer-Encoding: chunked')
 const bodyPart = Buffer.alloc(60_000)
+/** Records of application data. */
+const UNREADABLE = Buffer.concat(
+  Array.from({ length: 64 }, () => Buffer.concat([Buffer.from([23, 3, 3, 4, 0]), Buffer.alloc(1024)])),
+)
 
 const attacks: [what: string, attack: Attack][] = [
   ['nothing at all is sent', after(tcp)],
   ['half a ClientHello', () => after(tcp, hello.subarray(0, 100))()],
   ['a ClientHello and nothing more', () => after(tcp, hello)()],
+  ['a ClientHello of which a byte is another one', () => after(tcp, damaged(hello))()],
+  ['a ClientHello and another one behind it', () => after(tcp, hello, hello)()],
+  ['a ClientHello and records that nobody can decrypt', () => after(tcp, hello, UNREADABLE)()],
+  ['a handshake and records that nobody can decrypt', underneath(after(tls), UNREADABLE)],
+  ['the end of TLS, and more behind it', underneath(left(after(tls, head('GET', '/long')), 'end'), UNREADABLE)],
   ['a ClientHello and half a close', () => left(after(tcp, hello), 'end')()],
   ['a ClientHello and a close', () => left(after(tcp, hello), 'destroy')()],
   ['a ClientHello and a reset', () => left(after(tcp, hello), 'resetAndDestroy')()],
