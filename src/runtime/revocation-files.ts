@@ -1,9 +1,10 @@
-import { readFileSync, statSync } from 'node:fs'
+import { statSync } from 'node:fs'
 import { Worker } from 'node:worker_threads'
 import type { Config, CrlSource, LoadedConfig, PemSource } from '../config/index.ts'
 import { CertificateError } from '../tls-cert-utils/certificate-error.ts'
 import { RevocationList, type RevocationListParts, readRevocationLists } from '../tls-cert-utils/revocation-list.ts'
 import { stampOf } from './file-stamp.ts'
+import { readListFile } from './list-file.ts'
 
 /** Smaller files are read faster than a thread starts. */
 export const SMALL = 256 * 1024
@@ -58,7 +59,7 @@ export class RevocationFiles {
       const stamp = stampOf(statSync(file))
       const known = this.#read.get(file)
       if (known?.stamp === stamp) return known.lists
-      const lists = readRevocationLists(readFileSync(file))
+      const lists = readRevocationLists(readListFile(file))
       this.#read.set(file, { stamp, lists })
       return lists
     } catch (error) {

@@ -1,8 +1,12 @@
+import { execFileSync } from 'node:child_process'
+import { closeSync, constants, openSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
 import { types } from 'node:util'
 import { expect, test } from '@jest/globals'
 import { readInThread } from '../../../src/runtime/revocation-files.ts'
 import { RevocationList } from '../../../src/tls-cert-utils/revocation-list.ts'
-import { temporaryFile } from '../../support/folder.ts'
+import { temporaryFile, temporaryFolder } from '../../support/folder.ts'
 import { authority } from '../../support/pki.ts'
 
 const root = authority('root')
@@ -27,4 +31,14 @@ test('what its authority has signed is not kept once a thread has checked it', a
 
 test('a file that cannot be read comes back as nothing, so that whoever asked reads it and says what is wrong', async () => {
   expect(await readInThread({ file: temporaryFile('list.pem', 'no list'), authorities: [] })).toBeUndefined()
+})
+
+test('a file that has become a pipe since it was checked holds no reload up', async () => {
+  const file = join(temporaryFolder(), 'pipe')
+  execFileSync('mkfifo', [file])
+  const read = readInThread({ file, authorities: [] }).then(() => 'read')
+  const outcome = await Promise.race([read, setTimeout(10_000, 'blocked', { ref: false })])
+  // Lets go of a thread that waits.
+  if (outcome === 'blocked') closeSync(openSync(file, constants.O_RDWR | constants.O_NONBLOCK))
+  expect(outcome).toBe('read')
 })
