@@ -125,21 +125,18 @@ export class Gateway {
    * Why a request that has been let in, and goes on for long, would be refused if it came now; undefined where it would not. Its credentials are not asked for
    * again: what they are worth by now is looked at elsewhere. Rejects where nobody can tell.
    */
-  objection(request: HttpRequest, connection: Connection, identity: Identity): Objection | Promise<Objection> {
-    const refused = (error: unknown): Objection => {
-      const { code, detail, entry } = toGatewayError(error)
-      if (entry.status === 503) throw error
-      return `its request would be refused by now: ${code}: ${detail}`
-    }
+  async objection(request: HttpRequest, connection: Connection, identity: Identity): Promise<string | undefined> {
     try {
       const head = this.#phases.readHead(request)
       const server = this.#phases.serverFor(head.destination.host)
       const { match, caller } = this.#route({ id: '', request, server, connection }, head, {})
       this.#phases.recognize(match.route, caller, identity)
-      const waiting = this.#phases.authorize(match.route, caller, identity)
-      return waiting instanceof Promise ? waiting.then(() => undefined, refused) : undefined
+      await this.#phases.authorize(match.route, caller, identity)
+      return undefined
     } catch (error) {
-      return refused(error)
+      const { code, detail, entry } = toGatewayError(error)
+      if (entry.status === 503) throw error
+      return `its request would be refused by now: ${code}: ${detail}`
     }
   }
 
@@ -227,8 +224,6 @@ export class Gateway {
     }
   }
 }
-
-type Objection = string | undefined
 
 /** A request that may pass, and who answers it. */
 interface Admitted {

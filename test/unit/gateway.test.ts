@@ -172,24 +172,30 @@ describe('what has been let in and goes on', () => {
   }
 
   test('may go on where every phase would let it in again, without asking anybody who he is', async () => {
-    expect(objection({})).toBeUndefined()
+    expect(await objection({})).toBeUndefined()
     expect(await objection({ authorize: async () => {} })).toBeUndefined()
   })
 
   test.each(['readHead', 'admit', 'route', 'verify', 'recognize', 'authorize'] as const)(
     'may not where %s would refuse it',
-    (phase) => {
-      expect(objection({ [phase]: throws })).toBe('its request would be refused by now: GW_FORBIDDEN: of this test')
+    async (phase) => {
+      expect(await objection({ [phase]: throws })).toBe(
+        'its request would be refused by now: GW_FORBIDDEN: of this test',
+      )
     },
   )
 
   test('may not where its route is gone, or where it is refused after a wait', async () => {
-    expect(objection({ route: () => undefined })).toContain('GW_ROUTE_NOT_FOUND')
+    expect(await objection({ route: () => undefined })).toContain('GW_ROUTE_NOT_FOUND')
     expect(await objection({ authorize: () => Promise.reject(refusal) })).toContain('GW_FORBIDDEN')
   })
 
   test('is neither let go on nor ended where nobody can tell', async () => {
     const away = new GatewayError('GW_UNDECIDED', 'away')
+    const isAway = () => {
+      throw away
+    }
     await expect(objection({ authorize: () => Promise.reject(away) })).rejects.toBe(away)
+    await expect(objection({ authorize: isAway })).rejects.toBe(away)
   })
 })
