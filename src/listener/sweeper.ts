@@ -32,10 +32,13 @@ type Ground = string | undefined
  * Further reasons to end a connection whose client is still trusted; undefined for none. Called after each reload. Where it rejects, it is called
  * again and again: a connection is neither ended nor forgotten because something cannot be decided for now.
  */
-export type Welcome = (
-  connection: Connection,
-  carried: { readonly socket: object; readonly request: HttpRequest | undefined },
-) => Ground | Promise<Ground>
+export type Welcome = (connection: Connection, carried: Carried) => Ground | Promise<Ground>
+
+/** An open connection, and the request that it serves just then. */
+export interface Carried {
+  readonly socket: object
+  readonly request: HttpRequest | undefined
+}
 
 /** Policies by the clients' server names; undefined stands for clients without one. */
 export interface PoliciesByName {

@@ -2,6 +2,7 @@ import type { Config, ListenerConfig } from '../config/index.ts'
 import type { Gateway } from '../gateway.ts'
 import type { HttpRequest } from '../http-messages.ts'
 import type { ListenerSettings } from '../listener/listener.ts'
+import type { Carried } from '../listener/sweeper.ts'
 import { createPeerSet } from '../routing/addresses.ts'
 import { readHead } from '../routing/head.ts'
 import type { Connection } from '../types.ts'
@@ -28,11 +29,13 @@ export function settingsOf(
   lasting: Pick<Lasting, 'workers' | 'mappedUsers' | 'admitted' | 'authentication'>,
 ): ListenerSettings {
   const { workers, mappedUsers, admitted } = lasting
-  const objectionTo = (request: HttpRequest, connection: Connection) => {
+  const objectionTo = async (request: HttpRequest, connection: Connection, carried: Carried) => {
     const identity = admitted.identityOf(request)
     // It is asked again until it has been let in, or is over.
-    if (!identity) return Promise.reject(new Error('it is not let in yet'))
-    return gateway.objection(request, connection, identity)
+    if (!identity) throw new Error('it is not let in yet')
+    const objection = await gateway.objection(request, connection, identity)
+    // Meanwhile the connection may serve another request, which was let in by what is in use now.
+    return carried.request === request ? objection : undefined
   }
   const proxies = createPeerSet(listener.proxy_protocol_from)
   return {
@@ -52,9 +55,10 @@ export function settingsOf(
     maxConnectionsPerAddress: Math.ceil(listener.max_connections_per_address / workers),
     connectionRateLimit: Math.ceil(listener.connection_rate_limit / workers),
     sendsProxyHeader: (address) => proxies.has(address),
-    welcome(connection, { socket, request }) {
+    welcome(connection, carried) {
+      const { socket, request } = carried
       const asMapped = mappedUsers.objection(socket, connection, virtualFor)
-      const asRequested = () => request && objectionTo(request, mappedUsers.presentedOn(socket) ?? connection)
+      const asRequested = () => request && objectionTo(request, mappedUsers.presentedOn(socket) ?? connection, carried)
       if (asMapped instanceof Promise) return asMapped.then((objection) => objection ?? asRequested())
       return asMapped ?? asRequested()
     },

@@ -1,0 +1,50 @@
+import { expect, test } from '@jest/globals'
+import { Admitted } from '../../../src/auth/admitted.ts'
+import { NOBODY } from '../../../src/auth/chain.ts'
+import { MappedUsers } from '../../../src/auth/mapped-users.ts'
+import type { HttpRequest } from '../../../src/http-messages.ts'
+import { settingsOf } from '../../../src/runtime/listener-settings.ts'
+import { fakeConnection } from '../../support/fake-connection.ts'
+
+type Given = Parameters<typeof settingsOf>
+
+/** One connection and what it serves, where the gateway objects after a wait. */
+function welcomeOf(request: HttpRequest, admitted: Admitted) {
+  const { promise, resolve } = Promise.withResolvers<string | undefined>()
+  const { welcome } = settingsOf(
+    { proxy_protocol_from: [] } as unknown as Given[0],
+    { timeout: 0, keepalive_timeout: 0 } as Given[1],
+    {} as Given[2],
+    { objection: () => promise },
+    { workers: 1, mappedUsers: new MappedUsers(), admitted, authentication: undefined } as unknown as Given[4],
+  )
+  const carried: { readonly socket: object; request: HttpRequest | undefined } = { socket: request.socket, request }
+  return { carried, answer: resolve, asked: welcome?.(fakeConnection(), carried) }
+}
+
+function requestOn(socket: object): HttpRequest {
+  return { socket } as HttpRequest
+}
+
+test('an objection to a request that was answered while somebody was asked does not end the next one', async () => {
+  const admitted = new Admitted()
+  const [first, next] = [requestOn({}), requestOn({})]
+  admitted.note(first, NOBODY)
+  const { carried, answer, asked } = welcomeOf(first, admitted)
+  carried.request = next
+  answer('it would be refused')
+  expect(await asked).toBeUndefined()
+})
+
+test('an objection to the request that is being served still ends it after a wait', async () => {
+  const admitted = new Admitted()
+  const request = requestOn({})
+  admitted.note(request, NOBODY)
+  const { answer, asked } = welcomeOf(request, admitted)
+  answer('it would be refused')
+  expect(await asked).toBe('it would be refused')
+})
+
+test('of a request that is not let in yet nobody can tell', async () => {
+  await expect(welcomeOf(requestOn({}), new Admitted()).asked).rejects.toThrow('not let in yet')
+})
