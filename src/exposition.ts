@@ -98,7 +98,8 @@ function familyOf(
 
 function* linesOf(text: string): Generator<string> {
   for (let from = 0; from < text.length; ) {
-    const end = text.indexOf('\n', from)
+    const newline = text.indexOf('\n', from)
+    const end = newline === -1 ? text.length : newline
     yield text.slice(from, end)
     from = end + 1
   }

@@ -61,6 +61,12 @@ test('of several processes counters and levels are added up, of dates and succes
   expect(atOnce(addUp([added], (type) => type === 'counter'))).toBe(added.slice(0, added.indexOf('# HELP not_after')))
 })
 
+test('a text that was cut off in its last line is added up to its end, and ends', () => {
+  expect(atOnce(addUp(['# HELP a A.\n# TYPE a counter\na 1\na{x="y"} 2']))).toBe(
+    '# HELP a A.\n# TYPE a counter\na 1\na{x="y"} 2\n',
+  )
+})
+
 test('thousands of routes are written and added up with pauses: nobody waits for a scrape', () => {
   const samples = Array.from({ length: 50_000 }, (_, i) => ({ labels: { route: `r${i}` }, value: i }))
   const written = inTurns(expose([family('requests_total', 'counter', samples)]))
