@@ -13,14 +13,19 @@ import { verifyResult } from './verify-result.ts'
 
 export interface ListenerHandlerOptions {
   /** Of the configuration in use. */
-  readonly gateway: () => Pick<Gateway, 'handle' | 'upgrade'>
+  readonly gatewayFor: (connection: Connection) => Pick<Gateway, 'handle' | 'upgrade'>
   /** Undefined as long as no configuration is in use. */
   readonly accessLog: () => Pick<AccessLog, 'refused'> | undefined
   readonly metrics: Metrics
   readonly log: Log
 }
 
-export function createListenerHandler({ gateway, accessLog, metrics, log }: ListenerHandlerOptions): ListenerHandler {
+export function createListenerHandler({
+  gatewayFor,
+  accessLog,
+  metrics,
+  log,
+}: ListenerHandlerOptions): ListenerHandler {
   const refused = (
     error: GatewayError,
     connection: Connection | undefined,
@@ -40,8 +45,9 @@ export function createListenerHandler({ gateway, accessLog, metrics, log }: List
     log.handshakeFailed({ remote_addr, remote_port, server_name, reason, code })
   }
   return {
-    request: (request, response, connection) => void gateway().handle(request, response, connection),
-    upgrade: (request, socket, head, connection) => void gateway().upgrade(request, socket, head, connection),
+    request: (request, response, connection) => void gatewayFor(connection).handle(request, response, connection),
+    upgrade: (request, socket, head, connection) =>
+      void gatewayFor(connection).upgrade(request, socket, head, connection),
     malformed: (error, connection) => refused(error, connection, connection),
     plain: (error, peer, accept) => refused(error, undefined, peer, accept),
     opened: ({ protocol, resumed, verification }) => {

@@ -16,6 +16,7 @@ import { watchOpenFiles } from './open-files-watch.ts'
 import { createLasting, type Lasting, type Shared } from './runtime/lasting.ts'
 import { buildRuntime, buildRuntimeBeside, type ListenerRuntime, type Runtime } from './runtime/runtime.ts'
 import { SerialQueue } from './serial-queue.ts'
+import type { Connection } from './types.ts'
 
 export interface ServerOptions {
   /** Where the configuration comes from, at the start and on each reload. */
@@ -31,6 +32,8 @@ interface Bound {
   /** A path for a Unix socket. */
   readonly address: AddressInfo | string
   current: ListenerRuntime
+  /** Whether the configuration in use has it no more. */
+  gone: boolean
 }
 
 /** The running gateway: starts and stops its listeners and the admin listener, reloads, and drains without losing a request. */
@@ -163,6 +166,7 @@ export class Server {
         bound.listener.apply(listener.settings)
       } else {
         this.#bound.delete(bound.key)
+        bound.gone = true
         this.#leave(bound.listener)
       }
     }
@@ -175,12 +179,19 @@ export class Server {
     const listeners = this.#runtime?.listeners ?? []
     const policyIds = new Set(listeners.flatMap((listener) => [...listener.policyIds]))
     for (const { listener, current } of this.#bound.values()) void listener.judgeAgain(current.policyIds)
-    // What is left of a listener that is gone belongs to whichever has the same trust policy.
-    const welcome: Welcome = (connection, carried) => {
-      const heir = listeners.find((listener) => listener.policyIds.has(connection.policy))
-      return heir?.settings.welcome?.(connection, carried)
-    }
+    const welcome: Welcome = (connection, carried) => this.#heirOf(connection)?.settings.welcome?.(connection, carried)
     for (const listener of this.#leaving.keys()) void listener.judgeAgain(policyIds, welcome)
+  }
+
+  /** What is left of a listener that is gone belongs to whichever has the same trust policy. */
+  #heirOf({ policy }: Connection): ListenerRuntime | undefined {
+    return this.#runtime?.listeners.find(({ policyIds }) => policyIds.has(policy))
+  }
+
+  /** Where no listener has the connection's policy any more, each of them refuses its requests. */
+  #gatewayFor({ gone, current }: Pick<Bound, 'gone' | 'current'>, connection: Connection): ListenerRuntime['gateway'] {
+    const listener = gone ? (this.#heirOf(connection) ?? this.#runtime?.listeners[0]) : current
+    return (listener ?? current).gateway
   }
 
   #leave(listener: Listener): void {
@@ -207,9 +218,9 @@ export class Server {
   }
 
   async #bind(key: string, current: ListenerRuntime): Promise<Bound> {
-    const bound: { current: ListenerRuntime } = { current }
+    const bound = { current, gone: false }
     const handler = createListenerHandler({
-      gateway: () => bound.current.gateway,
+      gatewayFor: (connection) => this.#gatewayFor(bound, connection),
       accessLog: () => this.#runtime?.accessLog,
       metrics: this.#metrics,
       log: this.#log,

@@ -1,6 +1,7 @@
 import type { ServerResponse } from 'node:http'
 import { Agent } from 'node:https'
 import { beforeAll, expect, test } from '@jest/globals'
+import { freePort } from '../support/free-port.ts'
 import { Load } from '../support/load.ts'
 import { makeScene, type Scene } from '../support/scene.ts'
 
@@ -41,6 +42,36 @@ test('the next request on an open connection already meets the new configuration
   expect(second.statusCode).toBe(404)
   second.resume()
   agent.destroy()
+})
+
+test.each<[string, object, object, number]>([
+  ['its route denies it', { deny: [{ methods: ['GET'] }] }, {}, 403],
+  ['its client is revoked', {}, { ssl_crl: 'revoking' }, 400],
+  ['another authority is trusted', {}, { ssl_client_certificate: 'another' }, 421],
+  ['nothing changes for it', {}, {}, 200],
+])('and so it does where its listener is gone: %s', async (_change, route, server, status) => {
+  scene.backend.reset()
+  const pems: Record<string, string> = { revoking: scene.clients.crl([scene.ada]), another: scene.servers.certificate }
+  const fields = Object.fromEntries(Object.entries(server).map(([name, value]) => [name, pems[value]]))
+  const at = (port: number, changed: boolean) =>
+    scene.config({
+      listeners: [{ listen: `127.0.0.1:${port}`, servers: [scene.server(changed ? fields : {})] }],
+      services: [
+        { name: 'api', url: scene.backend.url, routes: [{ name: 'all', paths: ['/'], ...(changed && route) }] },
+      ],
+    })
+  const gateway = await scene.start(at(await freePort(), false))
+  const client = await gateway.open({ as: scene.ada })
+  const request = 'GET / HTTP/1.1\r\nHost: localhost\r\n\r\n'
+  client.write(request)
+  await client.answers(1)
+  expect((await gateway.reload(at(await freePort(), true))).msg).toBe('reloaded')
+  client.write(request)
+  const [, answer] = await client.answers(2)
+  // An idle connection whose client is refused may have been closed by then.
+  if (answer || status < 400) expect(answer?.status).toBe(status)
+  expect(scene.backend.seen).toHaveLength(status < 400 ? 2 : 1)
+  client.destroy()
 })
 
 test('not one of many requests fails while the gateway reloads again and again, on new connections and on kept ones', async () => {
