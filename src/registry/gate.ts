@@ -37,8 +37,10 @@ export interface RegistryGateOptions {
 /** A caller of a registry. */
 interface Visitor {
   readonly subject: Subject
-  /** Of the token, for a caller who showed one: then it alone says what the caller may do. */
+  /** Of the token, for a caller who showed one: it says the most that the caller may do. */
   readonly claims: TokenClaims | undefined
+  /** Whether the rules say what the caller may do now: a token alone says what they said when it was issued. */
+  readonly known: boolean
 }
 
 export class RegistryGate implements Service {
@@ -57,7 +59,7 @@ export class RegistryGate implements Service {
     const wanted = this.#requestOf(method, path, query)
     const visitor = this.#visitorOf(call, wanted)
     if (!wanted || hidesForm(call)) throw notFound(`${method} ${path} is no request to a registry`)
-    const judged = visitor.claims ? undefined : this.#judge(visitor.subject, wanted)
+    const judged = visitor.known ? this.#judge(visitor.subject, wanted) : undefined
     if (judged instanceof Promise) await judged
     const upstream = this.#callFor(call, visitor, wanted)
     const { backend, filter } = this.#options
@@ -91,7 +93,7 @@ export class RegistryGate implements Service {
     const known = subject.user !== undefined || (subject.certificate !== undefined && realm.rights.byCertificate)
     const token = bearerOf(call)
     if (token === undefined) {
-      if (known) return { subject, claims: undefined }
+      if (known) return { subject, claims: undefined, known }
       throw unauthorized(this.#challenge(call, wanted?.access ?? []), 'neither a certificate with rights nor a token')
     }
     const challenge = (error: string) => this.#challenge(call, wanted?.access ?? [], error)
@@ -107,7 +109,8 @@ export class RegistryGate implements Service {
       )
     }
     call.record.user ??= claims.subject === '' ? undefined : claims.subject
-    return { subject: { ...subject, user: subject.user ?? this.#userOf(claims) }, claims }
+    const user = subject.user ?? this.#userOf(claims)
+    return { subject: { ...subject, user }, claims, known: subject.user !== undefined }
   }
 
   #userOf({ subject }: TokenClaims): User | undefined {

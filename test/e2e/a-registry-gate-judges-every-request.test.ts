@@ -200,6 +200,33 @@ describe('without a certificate', () => {
   })
 })
 
+test('a token opens nothing beside a certificate whose user has lost the right since', async () => {
+  const withRight = (repositories: string) => {
+    const common = parts(true)
+    const realm = {
+      ...common.registry_realms[0],
+      rules: [{ name: 'ada', users: ['ada'], repositories: [repositories] }],
+    }
+    return {
+      ...common,
+      registry_realms: [realm],
+      consumers: [{ username: 'ada', mtls_auth_credentials: [{ subject_name: 'ada' }] }],
+      services: common.services.map((each) => ({ ...each, rules: [['certificate']], anonymous: true })),
+    }
+  }
+  const before = withRight('team/**')
+  const own = await scene.start(before)
+  const issued = await own.get(`${AUTH}?service=registry.test&scope=repository:team/app:pull`, { as: scene.ada })
+  const headers = { authorization: `Bearer ${json<{ token: string }>(issued).token}` }
+  const path = '/v2/team/app/tags/list'
+  expect((await own.get(path, { as: scene.ada, headers })).status).toBe(200)
+  const after = { ...withRight('other/**'), certificates: before.certificates }
+  expect((await own.reload(scene.config(after))).msg).toBe('reloaded')
+  expect((await own.get(path, { as: scene.ada, headers })).status).toBe(403)
+  // Alone it is good until it ends: the registry itself would believe it, too.
+  expect((await own.get(path, { headers })).status).toBe(200)
+})
+
 test('a registry that is away is told in the words of registries', async () => {
   const away = await scene.start({
     ...parts(true),
