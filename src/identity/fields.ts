@@ -48,11 +48,11 @@ const CONNECTION_FIELDS = {
 
 const USER_FIELDS = {
   /** The user's name, where the route asked who is calling. */
-  user: ({ user }) => user?.name,
-  user_id: ({ user }) => user?.id,
+  user: ({ user }) => user && wholeName(user.name),
+  user_id: ({ user }) => user && wholeName(user.id),
   custom_id: ({ user }) => user?.customId,
   /** Joined with `,`, as Kong's X-Consumer-Groups. */
-  groups: ({ user }) => user?.groups.map((group) => percentEncode(group, /[^\x20-\x24\x26-\x2b\x2d-\x7e]/gu)).join(','),
+  groups: ({ user }) => user?.groups.map((group) => wholeName(group).replaceAll(',', '%2C')).join(','),
   credential: ({ credential }) => credential,
   /** `true` for a caller whom an anonymous route let pass without a user, as Kong's X-Anonymous-Consumer. */
   anonymous: ({ user, methods }) => (user === undefined && methods.includes('anonymous') ? 'true' : undefined),
@@ -107,10 +107,18 @@ function alternativeNames(certificate: CertificateFacts, type: string): string {
     .join(', ')
 }
 
-/** The first common name, percent-encoded where it is not ASCII. */
+/** The first common name. */
 function commonName({ subjectAttributes }: CertificateFacts): string | undefined {
   const found = subjectAttributes.flat().find(({ shortName }) => shortName === 'CN')
-  return found && percentEncode(found.value, /[^\x20-\x24\x26-\x7e]/gu)
+  return found && wholeName(found.value)
+}
+
+/**
+ * A name that nobody can take for another one. Percent-encoded are `%`, whatever is not ASCII, and a blank at either end, which every reader of
+ * headers removes: certificates, plugins and other issuers choose names.
+ */
+function wholeName(name: string): string {
+  return percentEncode(name, /^ | $|[^\x20-\x24\x26-\x7e]/gu)
 }
 
 /** From nginx's spelling of a serial number. */

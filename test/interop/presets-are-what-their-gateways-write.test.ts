@@ -237,7 +237,7 @@ const NOT_ALIKE: readonly RegExp[] = [
   // UTF-8 there, escaped here.
   /UTF-8|BMP|Universal|Latin|C1/,
   // The CN alone has a backslash for these there, and percent signs here.
-  /every character that is escaped|a tab|a line break|NUL|DEL/,
+  /every character that is escaped|a tab|a line break|NUL|DEL|blank/,
   // Apache ends the handshake.
   /expired|not yet valid|for servers|for mail|beyond|must have none|is no CA/,
   // Apache shows chains that nobody has verified.
