@@ -172,3 +172,53 @@ describe('where a server trusts several authorities', () => {
     })
   }
 })
+
+describe('names that certificates choose', () => {
+  let own: Gateway
+  beforeAll(async () => {
+    own = await scene.start({
+      ...listenerOf(
+        scene.server({
+          verify_and_map: true,
+          authorization: { users: [{ user: { from: 'subject.cn' }, groups_from: ['OU'] }] },
+        }),
+      ),
+      identity_headers: { ...HEADERS, 'X-CN': 'subject_cn' },
+      consumers: [{ id: 'c-1', username: 'root', groups: ['admins'] }],
+    })
+  })
+  const told = async (cn: string, ou = 'dev') => {
+    const subject = nameOf(['CN', cn], ['OU', ou])
+    const answer = await own.get('/', { as: scene.clients.client('anyone', { subject }) })
+    const header = (name: string) => scene.backend.last.header(name)[0]
+    return { status: answer.status, user: header('X-Consumer-Username'), groups: header('X-Consumer-Groups'), answer }
+  }
+
+  test("are nobody's where they are the id of another user", async () => {
+    expect(await told('root')).toMatchObject({ status: 200, user: 'root' })
+    scene.backend.reset()
+    const answer = await own.get('/', { as: scene.clients.client('anyone', { subject: nameOf(['CN', 'c-1']) }) })
+    expect(answer.status).toBe(401)
+    expect((await own.line(answer)).detail).toContain('"c-1" is the id of another user')
+    expect(scene.backend.seen).toEqual([])
+  })
+
+  test('arrive as no other name, though whoever reads headers removes blanks and takes escapes for characters', async () => {
+    const names = ['rené', 'ren%C3%A9', ' root', 'root ', 'root', '%20root']
+    const arrived: unknown[] = []
+    for (const name of names) {
+      const { status, user } = await told(name)
+      expect(status).toBe(200)
+      expect(scene.backend.last.header('X-CN')).toEqual([user])
+      expect(scene.backend.last.header('X-Consumer-ID')).toEqual([name === 'root' ? 'c-1' : user])
+      arrived.push(user)
+    }
+    expect(arrived).toEqual(['ren%C3%A9', 'ren%25C3%25A9', '%20root', 'root%20', 'root', '%2520root'])
+  })
+
+  test('and so do groups', async () => {
+    expect((await told('eve', 'admins ')).groups).toBe('admins%20')
+    expect((await told('eve', ' admins')).groups).toBe('%20admins')
+    expect((await told('root', 'night shift')).groups).toBe('admins,night shift')
+  })
+})

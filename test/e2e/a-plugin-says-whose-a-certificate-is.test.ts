@@ -22,12 +22,13 @@ beforeAll(async () => {
 beforeEach(() => scene.backend.reset())
 
 /** A gateway whose server asks these mappers, with plugins found in these folders. */
-function start(certmap: readonly string[], plugins: object, server: object = {}) {
+function start(certmap: readonly string[], plugins: object, server: object = {}, consumers: readonly object[] = []) {
   const users = { verify_and_map: true, ssl_verify_client: 'on', certmap, ...server }
   return scene.start({
     ...listenerOf(scene.server(users)),
     docker_plugins: { socket_directories: [], spec_directories: [], timeout: '2s', rest: '50ms', ...plugins },
     identity_headers: { 'X-User': 'user', 'X-Groups': 'groups' },
+    consumers,
   })
 }
 
@@ -51,6 +52,15 @@ describe('a plugin on a Unix socket', () => {
       Certificate: scene.ada.der.toString('base64'),
       Options: { realm: 'x' },
     })
+  })
+
+  test('that names a user by the id of another one has named nobody', async () => {
+    plugin.answers[METHOD] = { AuthedUser: { Name: 'c-1' } }
+    const gateway = await start(['sss'], { socket_directories: [plugin.folder] }, {}, [{ id: 'c-1', username: 'root' }])
+    const answer = await gateway.get('/', { as: scene.ada })
+    expect(answer.status).toBe(401)
+    expect((await gateway.line(answer)).detail).toContain('"c-1" is the id of another user')
+    expect(scene.backend.seen).toEqual([])
   })
 
   test("that knows nobody means 401 with its headers, and not those that are the gateway's", async () => {
