@@ -56,7 +56,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   routing: ['slices'],
   upstream: ['tls-cert-utils', 'open-files', 'early-bytes', 'end-gently', 'field-lines', 'header-values'],
   store: [],
-  plugins: ['tls-cert-utils', 'bounded-request'],
+  plugins: ['tls-cert-utils', 'bounded-request', 'header-values'],
   'listen-problem': [],
   admin: ['bind', 'listen-problem', 'log'],
   tokens: ['tls-cert-utils'],

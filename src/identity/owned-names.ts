@@ -91,6 +91,17 @@ export function namesOrigin(folded: string): boolean {
   )
 }
 
+/** Those in which a proxy of ours is believed (forwarded.ts). */
+export const BELIEVED_ORIGIN: ReadonlySet<string> = new Set([
+  'x-forwarded-for',
+  'x-forwarded-proto',
+  'x-forwarded-host',
+  'x-forwarded-port',
+  'x-forwarded-prefix',
+  'forwarded',
+  'x-request-id',
+])
+
 /** Headers of one connection only (RFC 9110 7.6.1), and of a message's framing, which is written anew from what the parser understood. */
 export const HOP_BY_HOP: ReadonlySet<string> = new Set([
   'connection',

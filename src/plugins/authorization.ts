@@ -1,12 +1,13 @@
 /** Docker's authorization plugins (moby pkg/authorization): they must also agree before a request goes on. */
 import { GatewayError } from '../errors.ts'
+import { headerValues } from '../header-values.ts'
 import type { Caller, Identity } from '../types.ts'
 import type { Plugin } from './plugin.ts'
 
-/** What is withheld from plugins besides WITHHELD: the credentials of all methods that are set up. */
+/** What is withheld from plugins besides WITHHELD: the credentials of all methods that are set up, and what no client may say of itself. */
 export interface Withheld {
   /** @param name in lower case */
-  isHeader(name: string, value: string): boolean
+  isHeader(name: string, value: string, caller: Caller): boolean
   /** The request's target without the keys that stand in its query. */
   target(target: string): string
 }
@@ -79,15 +80,23 @@ function questionOf(caller: Caller, { user, methods }: Identity, withheld: Withh
  * Names as Go writes them, whatever the client wrote. Of repeated headers moby passes on the last value; here a plugin sees all that the backend will
  * see.
  */
-function headersOf({ request: { rawHeaders } }: Caller, withheld: Withheld): Record<string, string> {
+function headersOf(caller: Caller, withheld: Withheld): Record<string, string> {
+  const { rawHeaders } = caller.request
+  const named = namedInConnection(rawHeaders)
   const headers = new Map<string, string>()
   for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
     const lower = (rawHeaders[i] as string).toLowerCase()
     const value = rawHeaders[i + 1] as string
-    if (WITHHELD.has(lower) || withheld.isHeader(lower, value)) continue
+    if (WITHHELD.has(lower) || named.has(lower) || withheld.isHeader(lower, value, caller)) continue
     const name = lower.replace(/(?<=^|-)[a-z]/g, (letter) => letter.toUpperCase())
     const before = headers.get(name)
     headers.set(name, before === undefined ? value : `${before}, ${value}`)
   }
   return Object.fromEntries(headers)
+}
+
+/** The headers that end here: the backend does not get them either. */
+function namedInConnection(rawHeaders: readonly string[]): ReadonlySet<string> {
+  const options = headerValues(rawHeaders, 'connection').join().toLowerCase().split(',')
+  return new Set(options.map((option) => option.trim()))
 }

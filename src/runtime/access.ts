@@ -9,8 +9,9 @@ import type { MultiFactorRules } from '../auth/multi-factor.ts'
 import { withoutKeys } from '../auth/query-keys.ts'
 import { createReceipts, type Receipts } from '../auth/receipts.ts'
 import type { AuthConfig, RouteConfig } from '../config/index.ts'
+import { plainAddress } from '../identity/addresses.ts'
 import { fold } from '../identity/fold.ts'
-import { namesIdentity } from '../identity/owned-names.ts'
+import { BELIEVED_ORIGIN, namesIdentity, namesOrigin } from '../identity/owned-names.ts'
 import { askPlugins, type Withheld } from '../plugins/authorization.ts'
 import type { Plugin } from '../plugins/plugin.ts'
 import type { Access, AuthMethod, Caller, Identity, User, Users } from '../types.ts'
@@ -38,6 +39,10 @@ export interface AccessOptions {
   /** Methods that users must pass whatever the rule says, and all methods that these may name. */
   readonly multiFactorRules: { readonly of: MultiFactorRules; readonly methods: readonly AuthMethod[] }
   readonly receipts: Receipts
+  /** Headers that only the gateway may write, beyond those that every gateway owns. */
+  readonly ownedNames: readonly string[]
+  /** `trusted_ips`. */
+  readonly trusted: { has(address: string): boolean }
 }
 
 export interface Accesses {
@@ -64,7 +69,7 @@ export function createAccesses(options: AccessOptions): Accesses {
   ) => createChain({ rules, anonymous, receipts, certificate: ofRoute, methodNamed, multiFactor, describe })
   const mapped = chainOf([[certificate]], false, certificate)
   const besideRules = [...besideCertificate, ...multiFactorRules.methods]
-  const withheld = withheldFromPlugins([...methods.values(), ...besideCertificate])
+  const withheld = withheldFromPlugins([...methods.values(), ...besideCertificate], options)
   return {
     of(route) {
       const authorization = authorizations.get(route)
@@ -93,11 +98,23 @@ export function createAccesses(options: AccessOptions): Accesses {
   }
 }
 
-/** Withholds the credentials of all methods from plugins, and every header by which a client could claim an identity. */
-function withheldFromPlugins(methods: readonly AuthMethod[]): Withheld {
+/**
+ * Withholds the credentials of all methods from plugins, and every header by which a client could claim an identity or an origin: no backend gets
+ * these as the client wrote them.
+ */
+function withheldFromPlugins(
+  methods: readonly AuthMethod[],
+  { ownedNames, trusted }: Pick<AccessOptions, 'ownedNames' | 'trusted'>,
+): Withheld {
   const { isHeader, queryKeys } = placesOf(methods)
+  const owned = new Set(ownedNames.map(fold))
+  const isOurs = (name: string, { connection }: Caller) => {
+    const folded = fold(name)
+    if (owned.has(folded) || namesIdentity(folded)) return true
+    return namesOrigin(folded) && !(BELIEVED_ORIGIN.has(name) && trusted.has(plainAddress(connection.remoteAddress)))
+  }
   return {
-    isHeader: (name, value) => isHeader?.(name, value) === true || namesIdentity(fold(name)),
+    isHeader: (name, value, caller) => isHeader?.(name, value) === true || isOurs(name, caller),
     target(target) {
       const start = target.indexOf('?')
       return start === -1 || !queryKeys ? target : target.slice(0, start) + withoutKeys(target.slice(start), queryKeys)

@@ -10,10 +10,12 @@ import { ConfigError } from '../errors.ts'
 import { userReference } from '../identity-api/bodies.ts'
 import type { Directory } from '../identity-api/directory.ts'
 import { tokenAttributes } from '../identity-api/token-attributes.ts'
+import { createPeerSet } from '../routing/addresses.ts'
 import type { Claims } from '../tokens/tokens.ts'
 import type { Store, User, Users } from '../types.ts'
 import { type Accesses, type AccessOptions, buildReceipts, createAccesses } from './access.ts'
 import type { AddressOf } from './authorization.ts'
+import { ownedNamesOf } from './identity.ts'
 import type { Lasting } from './lasting.ts'
 import type { Materials } from './materials.ts'
 import { createMethodPlugins } from './method-plugins.ts'
@@ -85,6 +87,8 @@ export function buildAuthentication(options: AuthenticationOptions): Authenticat
       plugins: dockerPlugins,
       multiFactorRules: multiFactorRulesOf(config, directory, byName),
       describe: (user) => userReference(user, directory),
+      ownedNames: ownedNamesOf(config),
+      trusted: createPeerSet(config.trusted_ips),
     }),
     async ready() {
       await plugins.ready()

@@ -18,11 +18,12 @@ async function startWith(answer: PluginAnswer, route: object = {}) {
   return { plugin, gateway }
 }
 
-function startOf(plugin: FakePlugin, route: object) {
+function startOf(plugin: FakePlugin, route: object, parts: object = {}) {
   const routes = [{ name: 'everything', paths: ['/'], ...route }]
   return scene.start({
     services: [{ name: 'api', url: scene.backend.url, authorization_plugins: ['opa'], routes }],
     docker_plugins: { socket_directories: [plugin.folder], spec_directories: [], timeout: '2s' },
+    ...parts,
   })
 }
 
@@ -54,6 +55,29 @@ test('it is told the path that the backend gets, and each header under one name,
       ['__proto__', 'hidden'],
     ]),
   )
+})
+
+test('it is not told what a client says of itself and no backend would see', async () => {
+  const plugin = await startPlugin('opa', { ...ACTIVATE, [METHOD]: { Allow: true } })
+  const told = async (trusted_ips: readonly string[]) => {
+    const gateway = await startOf(plugin, {}, { trusted_ips, identity_headers: { 'X-Caller': 'user' } })
+    const lines = [
+      'X-Caller: admin',
+      'x_caller: admin',
+      'X-Forwarded-User: admin',
+      'X-Forwarded-For: 192.0.2.1',
+      'X-Real-IP: 192.0.2.1',
+      'X-Team: one',
+      'X-Note: n',
+      'Connection: close, x-team',
+    ]
+    await talk(gateway.port, `GET / HTTP/1.1\r\nHost: localhost\r\n${lines.join('\r\n')}\r\n\r\n`)
+    return JSON.parse(plugin.calls.at(-1)?.body ?? '').RequestHeaders
+  }
+  const rest = { Host: 'localhost', Connection: 'close, x-team', 'X-Note': 'n' }
+  expect(await told([])).toEqual(rest)
+  // A proxy that is believed about its clients says where they come from, and not who they are.
+  expect(await told(['127.0.0.1'])).toEqual({ ...rest, 'X-Forwarded-For': '192.0.2.1' })
 })
 
 test('where it denies, the answer is 403 and its words stand in the log', async () => {
