@@ -40,6 +40,8 @@ export class StandardOutput {
   /** @param reportLost called with the number of lines that were lost, once there is room again */
   constructor(reportLost: (lost: number) => void) {
     this.#reportLost = reportLost
+    // Node writes its warnings there. Without a listener, one that cannot be written would end the gateway.
+    process.stderr.on('error', () => {})
     process.on('exit', () => this.flushSync())
   }
 

@@ -1,6 +1,7 @@
 import { type Command, InvalidArgumentError } from 'commander'
 import { CommandError, fileTrouble, reporting } from './command-error.ts'
 import type { DevelopmentFile } from './development-certificates.ts'
+import { print } from './print.ts'
 
 interface CertsOptions {
   readonly name?: string
@@ -50,7 +51,7 @@ async function certs(folder: string, options: CertsOptions): Promise<void> {
     if (error instanceof CommandError) throw error
     throw new CommandError(`${folder} ${fileTrouble(error)}`)
   })
-  process.stdout.write(`${summary(folder, files)}\n`)
+  print(`${summary(folder, files)}\n`)
 }
 
 function summary(folder: string, files: readonly DevelopmentFile[]): string {

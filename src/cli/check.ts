@@ -6,6 +6,7 @@ import { type CertificateInUse, createMetrics } from '../metrics.ts'
 import { createLasting } from '../runtime/lasting.ts'
 import { buildRuntime, type Runtime } from '../runtime/runtime.ts'
 import { withConfigOption } from './config-option.ts'
+import { print } from './print.ts'
 import { unsafeEnvironment } from './unsafe-environment.ts'
 
 export function addCheck(program: Command): void {
@@ -36,7 +37,7 @@ async function check(file: string | undefined, env: NodeJS.ProcessEnv): Promise<
     runtime = buildRuntime(loaded, createLasting(log, createMetrics()))
     await runtime.ready()
     if (unsafe.length > 0) throw new ConfigError([])
-    print(name, runtime)
+    printSummary(name, runtime)
     return true
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error
@@ -47,7 +48,7 @@ async function check(file: string | undefined, env: NodeJS.ProcessEnv): Promise<
   }
 }
 
-function print(name: string, { config, materials, warnings }: Runtime): void {
+function printSummary(name: string, { config, materials, warnings }: Runtime): void {
   const lines = [
     `${name}: the gateway would start`,
     ...config.listeners.map(({ listen, servers }) => {
@@ -65,7 +66,7 @@ function print(name: string, { config, materials, warnings }: Runtime): void {
     ),
     ...warnings.map((warning) => `  warning: ${describeProblem(warning)}`),
   ]
-  process.stdout.write(`${[...new Set(lines)].join('\n')}\n`)
+  print(`${[...new Set(lines)].join('\n')}\n`)
 }
 
 /** How many targets of a service are printed. */

@@ -2,6 +2,7 @@ import { resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Command } from 'commander'
 import { CommandError, fileTrouble, reporting } from './command-error.ts'
+import { print } from './print.ts'
 
 const FOLDER = 'certs'
 const CONFIGURATION = fileURLToPath(new URL('../../conf/examples/demo.yaml', import.meta.url))
@@ -40,7 +41,7 @@ async function demo(): Promise<void> {
     )
   }
   const { https, admin } = server.addresses
-  process.stdout.write(introduction({ files, port: https[0]?.port ?? 0, adminPort: admin?.port }))
+  print(introduction({ files, port: https[0]?.port ?? 0, adminPort: admin?.port }))
   const unread = Object.keys(process.env).filter((name) => /^(SALLYPORT|SECRET_CLIENT)_/.test(name) && !READ.has(name))
   if (unread.length > 0) process.stderr.write(`Not read here: ${unread.join(', ')}. "sallyport run" reads them.\n\n`)
 }

@@ -4,6 +4,7 @@ import type { ReadStream } from 'node:tty'
 import { type Command, InvalidArgumentError } from 'commander'
 import { ALGORITHMS, type Algorithm, hashPassword } from '../auth/passwords/hash.ts'
 import { CommandError, reporting } from './command-error.ts'
+import { print } from './print.ts'
 
 /** Anything longer is no password but a file that was sent by mistake. */
 const LONGEST = 1024
@@ -30,7 +31,7 @@ async function printHash({ algorithm }: { algorithm: Algorithm }): Promise<void>
   if (algorithm === 'bcrypt' && Buffer.byteLength(password) > 72) {
     throw new CommandError('bcrypt hears only the first 72 bytes of a password; choose another algorithm')
   }
-  process.stdout.write(`${hashPassword(password, algorithm)}\n`)
+  print(`${hashPassword(password, algorithm)}\n`)
 }
 
 function algorithmOf(name: string): Algorithm {

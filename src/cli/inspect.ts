@@ -12,6 +12,7 @@ import { withConfigOption } from './config-option.ts'
 import type { Decision } from './decision.ts'
 import { decisionReport } from './decision-report.ts'
 import type { DescribedCertificate, ServerJudgement } from './inspection.ts'
+import { print } from './print.ts'
 import { type Question, readQuestion } from './question.ts'
 
 interface InspectOptions {
@@ -97,7 +98,7 @@ async function inspect(file: string | undefined, options: InspectOptions): Promi
   const text = options.json
     ? json(decision ? { certificates, decision } : { certificates, servers })
     : report(file, certificates, decision ?? servers)
-  process.stdout.write(`${text}\n`)
+  print(`${text}\n`)
   process.exitCode = decision ? statusOf(decision) : statusOfAny(servers.map(({ refusal }) => refusal === undefined))
   if (problems.length === 0) return
   const lines = problems.map((problem) => `  ${describeProblem(problem)}`)
@@ -139,7 +140,7 @@ async function inspectRights(file: string | undefined, scope: string, options: I
   const text = options.json
     ? json({ rights: found })
     : rightsReport(found, scope, circumstances).map(visible).join('\n')
-  process.stdout.write(`${text}\n`)
+  print(`${text}\n`)
   process.exitCode = statusOfAny(found.map(({ actions }) => actions.every(({ granted }) => granted)))
 }
 

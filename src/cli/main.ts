@@ -5,6 +5,7 @@ import { addCheck } from './check.ts'
 import { addDemo } from './demo.ts'
 import { addHash } from './hash.ts'
 import { addInspect } from './inspect.ts'
+import { print } from './print.ts'
 import { addRegistryConfig } from './registry-config.ts'
 import { addRun } from './run.ts'
 
@@ -14,6 +15,7 @@ export async function main(argv: readonly string[]): Promise<void> {
     .description(
       'A TLS gateway that verifies client certificates on the way in, presents its own on the way out, and tells the backend who is calling.',
     )
+    .configureOutput({ writeOut: print })
     .version(version())
     .showHelpAfterError('(sallyport --help says what there is)')
     .addHelpText('after', EXAMPLES)

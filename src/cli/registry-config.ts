@@ -7,6 +7,7 @@ import { readCertificates } from '../tls-cert-utils/certificates.ts'
 import { CertificateError } from '../tls-cert-utils/key-pair.ts'
 import { CommandError, fileTrouble, reporting } from './command-error.ts'
 import { withConfigOption } from './config-option.ts'
+import { print } from './print.ts'
 
 interface RegistryConfigOptions {
   readonly config?: string
@@ -110,7 +111,7 @@ async function registryConfig(options: RegistryConfigOptions): Promise<void> {
   }
   const address = `${base}/auth/realms/${realm.name}/protocol/docker-v2/auth`
   const facts = { realm: address, service, issuer: realm.issuer, bundle: options.bundle }
-  process.stdout.write(FORMATS[options.format](facts))
+  print(FORMATS[options.format](facts))
 }
 
 function chosenRealm({ config: file, realm }: RegistryConfigOptions): RegistryRealmConfig {

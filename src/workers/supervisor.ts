@@ -79,7 +79,8 @@ export class Supervisor {
     cluster.schedulingPolicy = cluster.SCHED_RR
     // SIGUSR1 must never open a debugger, from the first moment on (see bin/sallyport.js).
     const execArgv = [...process.execArgv, '--disable-sigusr1']
-    cluster.setupPrimary({ silent: true, serialization: 'advanced', execArgv })
+    // What a worker writes to standard error needs nobody in between, who would have to do something with what cannot be written.
+    cluster.setupPrimary({ stdio: ['ignore', 'pipe', 'inherit', 'ipc'], serialization: 'advanced', execArgv })
   }
 
   get addresses(): { readonly https: readonly AddressInfo[]; readonly admin: AddressInfo | undefined } {
@@ -239,7 +240,6 @@ export class Supervisor {
       if (end > 0) this.#log.relay(rest + text.slice(0, end))
       rest = end > 0 ? text.slice(end) : rest + text
     })
-    child.stderr?.pipe(process.stderr, { end: false })
   }
 
   /** Asks a worker; undefined where it does not answer in time, or ends. */
