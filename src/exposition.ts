@@ -19,7 +19,7 @@ export function* expose(families: Iterable<MetricFamily>): Slices<string> {
   return writer.text
 }
 
-/** Combines the metrics of several processes as if they were one: counters and levels are added up; of dates and successes the smallest counts. */
+/** Combines the metrics of several processes as if they were one: counters and levels are added up; of dates, successes and facts the smallest counts. */
 export function* addUp(texts: readonly string[], isWanted: (type: string) => boolean = () => true): Slices<string> {
   const families = new Map<string, SummedFamily>()
   for (const text of texts) {
@@ -66,7 +66,7 @@ class SummedFamily {
   readonly #worstCounts: boolean
 
   constructor(name: string) {
-    this.#worstCounts = /_timestamp_seconds$|_success$/.test(name)
+    this.#worstCounts = /_timestamp_seconds$|_success$|_info$/.test(name)
   }
 
   add(line: string): void {

@@ -3,6 +3,7 @@
  * a client can choose: each value would make a new series.
  */
 import { collectDefaultMetrics, type MetricObjectWithValues, type MetricValue, Registry } from 'prom-client'
+import { buildInfo } from './build-info.ts'
 import { type ConnectionMetrics, connectionMetrics } from './connection-metrics.ts'
 import { ERROR_CODES, type ErrorCode } from './errors.ts'
 import { expose } from './exposition.ts'
@@ -93,6 +94,9 @@ export function createMetrics(): Metrics {
   collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: 100 })
   const families: MetricFamily[] = []
   const register: Register = (name, type, help, read) => void families.push({ name, type, help, read })
+  register('sallyport_build_info', 'gauge', 'What runs: the gateway, Node and OpenSSL.', () => [
+    { labels: buildInfo, value: 1 },
+  ])
   const own = () => inSlices(expose(families))
   return {
     contentType: registry.contentType,

@@ -2,6 +2,7 @@ import type { Server as AdminServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Readiness } from './admin/server.ts'
 import { portOf, startAdmin } from './admin/start.ts'
+import { buildInfo } from './build-info.ts'
 import { type LoadedConfig, type LoadOptions, listenText, loadConfigBeside } from './config/index.ts'
 import { ConfigError, describeProblem, type Problem } from './errors.ts'
 import { FileWatch } from './file-watch.ts'
@@ -74,6 +75,7 @@ export class Server {
 
   /** @throws ConfigError with all problems; Error where an address cannot be listened on */
   async start(loaded: LoadedConfig): Promise<void> {
+    this.#log.info(buildInfo, 'starting')
     collectLate()
     watchOpenFiles(this.#log, () => this.#metrics.openFilesExhausted())
     await this.#lasting.revocationFiles.prepare(loaded)

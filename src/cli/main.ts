@@ -1,5 +1,5 @@
-import { readFileSync } from 'node:fs'
 import { Command } from 'commander'
+import { buildInfo } from '../build-info.ts'
 import { addCerts } from './certs.ts'
 import { addCheck } from './check.ts'
 import { addDemo } from './demo.ts'
@@ -16,7 +16,7 @@ export async function main(argv: readonly string[]): Promise<void> {
       'A TLS gateway that verifies client certificates on the way in, presents its own on the way out, and tells the backend who is calling.',
     )
     .configureOutput({ writeOut: print })
-    .version(version())
+    .version(buildInfo.version)
     .showHelpAfterError('(sallyport --help says what there is)')
     .addHelpText('after', EXAMPLES)
   addRun(program)
@@ -42,8 +42,3 @@ Without a file, the environment is enough:
   SALLYPORT_UPSTREAM_URL=https://api:9443 SALLYPORT_SSL_CERTIFICATE=server.crt SALLYPORT_SSL_CERTIFICATE_KEY=server.key \\
   SALLYPORT_SSL_CLIENT_CERTIFICATE=ca.crt SALLYPORT_SSL_VERIFY_CLIENT=on sallyport run
 docs/configuration.md has every setting and its variable.`
-
-function version(): string {
-  const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'))
-  return String(version)
-}

@@ -5,7 +5,7 @@ import { inSlices } from '../slices.ts'
 
 export const NO_METRICS: MetricsSnapshot = { process: [], own: '' }
 
-/** The metrics of all workers, combined as if they were one process: counters and levels are added up; of dates and successes the smallest counts. */
+/** The metrics of all workers, combined as if they were one process: counters and levels are added up; of dates, successes and facts the smallest counts. */
 export class GatheredMetrics {
   readonly contentType = new AggregatorRegistry().contentType
   readonly #ask: () => Promise<readonly MetricsSnapshot[]>

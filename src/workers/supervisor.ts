@@ -5,6 +5,7 @@ import type { Server as AdminServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import { portOf, startAdmin } from '../admin/start.ts'
+import { buildInfo } from '../build-info.ts'
 import { type LoadedConfig, type LoadOptions, loadConfigBeside, withSecrets } from '../config/index.ts'
 import { FileWatch } from '../file-watch.ts'
 import { collectSoon } from '../garbage.ts'
@@ -90,6 +91,7 @@ export class Supervisor {
 
   /** @throws ConfigError with all problems */
   async start(loaded: LoadedConfig): Promise<void> {
+    this.#log.info(buildInfo, 'starting')
     watchOpenFiles(this.#log)
     this.#knowledge.apply(loaded)
     // One alone first: if it cannot start, the others could not either, and each problem is reported once.

@@ -46,13 +46,14 @@ lag NaN
 `)
 })
 
-test('of several processes counters and levels are added up, of dates and successes the worst counts', () => {
+test('of several processes counters and levels are added up, of dates, successes and facts the worst counts', () => {
   const told = (count: number, date: number) =>
     atOnce(
       expose([
         family('requests_total', 'counter', [{ labels: { route: STRANGE }, value: count }]),
         family('not_after_timestamp_seconds', 'gauge', [{ labels: { name: 'a b' }, value: date }]),
         family('reload_success', 'gauge', [{ labels: {}, value: count - 1 }]),
+        family('build_info', 'gauge', [{ labels: { version: '1' }, value: 1 }]),
       ]),
     )
   const added = atOnce(addUp([told(1, 9), told(2, 7), '']))
