@@ -58,7 +58,7 @@ export function createAuthorization({ limits, addressOf }: AuthorizationOptions)
   const judge = (caller: Caller, identity: Identity): Decision => {
     const holds = (condition: Condition) => isMet(condition, caller, identity, addressOf)
     for (const { deny } of limits) {
-      const denial = deny.find((condition) => isEmpty(condition) || holds(condition))
+      const denial = deny.find(holds)
       if (denial) return { passes: false, by: denial.at }
     }
     let by = limits.at(-1)?.at ?? ''

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
 import { Admitted } from '../../../src/auth/admitted.ts'
-import { identityOf } from '../../../src/auth/agreement.ts'
+import { agree, identityOf } from '../../../src/auth/agreement.ts'
 import type { AuthMethod, Identity, User } from '../../../src/types.ts'
 import { absent, ada, method, user } from './support.ts'
 
@@ -47,7 +47,38 @@ describe('what a connection carries', () => {
   test('ends where the method is not set up any more, with other groups, and at its end', () => {
     expect(objection(letIn(), undefined)).toMatch(/of no use/)
     expect(objection(letIn(), () => user('ada', { groups: ['staff'] }))).toBe('the groups of ada are others now')
+    const staff = letIn({ user: user('ada', { groups: ['staff'] }) })
+    for (const groups of [['admins'], ['staff', 'admins'], []]) {
+      expect(objection(staff, () => user('ada', { groups }))).toBe('the groups of ada are others now')
+    }
     expect(objection(letIn({ expiresAt: Date.now() - 1 }), () => ada)).toBe('what let ada in has expired')
+  })
+
+  test.each<[string, Owner, Owner]>([
+    ['at once', ada, undefined],
+    ['later', Promise.resolve(ada), Promise.resolve(undefined)],
+    ['at once beside one that has to be waited for', Promise.resolve(ada), undefined],
+  ])('ends with either of two credentials, as is learned %s', async (_, good, bad) => {
+    for (const [first, second] of [
+      [good, bad],
+      [bad, good],
+    ]) {
+      const both = agree(letIn(), 'token', { status: 'accepted', user: ada, proof: 'the token' }) as Identity
+      const admitted = new Admitted()
+      const socket = {}
+      admitted.note({ socket }, both)
+      const key: AuthMethod = { ...method('key', absent), ownerOf: () => first }
+      const token: AuthMethod = { ...method('token', absent), ownerOf: () => second }
+      const methods = new Map([key, token].map((each) => [each.name, each]))
+      expect(await admitted.objection(socket, methods)).toMatch(/ of ada is of no use any more/)
+    }
+  })
+
+  test.each([
+    [letIn(), { status: 'accepted', user: ada }],
+    [identityOf('certificate', { status: 'accepted', user: ada }), { status: 'accepted', user: ada, proof: 'the key' }],
+  ] as const)('ends with the one credential of two methods that can', (found, outcome) => {
+    expect(objection(agree(found, 'key', outcome) as Identity, () => undefined)).toMatch(/of no use/)
   })
 
   test('is not ended for what carried somebody before, though the answer came late', async () => {

@@ -67,9 +67,11 @@ describe('who may pass', () => {
 
   test('a certificate counts only where it is verified', () => {
     const rules = [limits('r', { allow: [{ certificate: (each: CertificateFacts) => each === CERTIFICATE }] })]
-    const shown = (verification: object) =>
-      caller({ connection: { certificate: CERTIFICATE, verification: verification as never } })
+    const shown = (verification: object, certificate = CERTIFICATE) =>
+      caller({ connection: { certificate, verification: verification as never } })
     expect(decides(rules, identity(undefined), shown({ result: 'SUCCESS' }))).toMatchObject({ passes: true })
+    const other = shown({ result: 'SUCCESS' }, fakeCertificate())
+    expect(decides(rules, identity(undefined), other)).toMatchObject({ passes: false })
     expect(decides(rules, identity(undefined), shown({ result: 'FAILED', code: 'X', reason: '' }))).toMatchObject({
       passes: false,
     })
@@ -99,6 +101,24 @@ describe('who may pass', () => {
     expect(asked).toBe(2)
   })
 
+  test('one denial that looks at the request is enough for each request to be looked at', () => {
+    const rules = [limits('r', { allow: [users('ada')], deny: [groups('x'), { methods: new Set(['DELETE']) }] })]
+    const { decide } = createAuthorization({ limits: rules, addressOf: () => '' })
+    const [request, ada] = [caller(), identity('ada')]
+    expect(decide(request, ada).passes).toBe(true)
+    expect(decide({ ...request, method: 'DELETE' }, ada)).toEqual({ passes: false, by: 'r.deny[1]' })
+  })
+
+  test('whoever is named anywhere, if only in a denial, has to say who he is', () => {
+    const needsUser = (conditions: { allow?: Conditions; deny?: Conditions }) =>
+      createAuthorization({ limits: [limits('r', conditions)], addressOf: () => '' }).needsUser
+    const methods = { methods: new Set(['GET']) }
+    expect(needsUser({ allow: [methods, users('ada')] })).toBe(true)
+    expect(needsUser({ deny: [methods, users('eve')] })).toBe(true)
+    expect(needsUser({ deny: [groups('suspended'), methods] })).toBe(true)
+    expect(needsUser({ allow: [methods] })).toBe(false)
+  })
+
   test('a denial is 403 and names the setting in the log only', () => {
     const { authorize } = createAuthorization({ limits: [limits('r', { allow: [] })], addressOf: () => '' })
     expect(() => authorize(caller(), identity('ada'))).toThrow(
@@ -113,9 +133,10 @@ describe('who may pass', () => {
 test.each<[string, (answer: () => boolean) => Conditions[number]]>([
   ['times', (answer) => ({ times: answer })],
   ['addresses', (answer) => ({ addresses: { has: answer } })],
+  ['methods', (answer) => ({ methods: { has: answer } as never })],
 ])('%s are looked at for each request of a connection', (_, condition) => {
   let holds = true
-  const rules = [limits('r', { allow: [{ ...users('ada'), ...condition(() => holds) }] })]
+  const rules = [limits('r', { allow: [condition(() => holds)] })]
   const { decide } = createAuthorization({ limits: rules, addressOf: () => '192.0.2.7' })
   const [request, who] = [caller(), identity('ada')]
   expect(decide(request, who).passes).toBe(true)

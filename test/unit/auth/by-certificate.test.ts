@@ -68,6 +68,16 @@ describe('a certificate that is not enough', () => {
     for (let i = 0; i < 3; i++) expect(() => authenticate()).toThrow()
   })
 
+  test('nor after a password that was right: it has to come with each request', () => {
+    const says = { outcome: accepted(ada) }
+    const { authenticate } = setUp(accepted(ada, { requires: ['password'] }), {
+      methodNamed: () => method('password', () => says.outcome),
+    })
+    expect(authenticate()).toMatchObject({ methods: ['certificate', 'password'] })
+    says.outcome = absent
+    expect(() => authenticate()).toThrow()
+  })
+
   test('nor where the user must pass more than one method', () => {
     const { authenticate } = setUp(accepted(ada), {
       multiFactor: () => [['certificate', 'totp']],

@@ -112,6 +112,18 @@ describe('agreement', () => {
     })
   })
 
+  test('what only one of them knows is no contradiction, and is kept', async () => {
+    const by = (attributes?: object) => method(JSON.stringify(attributes) ?? 'none', accepted(ada, { attributes }))
+    const [project, domain] = [{ project_id: 'p' }, { domain_id: 'd' }]
+    for (const rule of [
+      [by(project), by(domain)],
+      [by(project), by(), by(domain)],
+      [by(), by(domain), by(project)],
+    ]) {
+      expect(await chain([rule])()).toMatchObject({ attributes: { ...project, ...domain } })
+    }
+  })
+
   test('of other attributes the last counts', async () => {
     const by = (value: string) => accepted(ada, { attributes: { region: value } })
     expect(await chain([[method('one', by('a')), method('two', by('b'))]])()).toMatchObject({
@@ -139,6 +151,15 @@ describe('several rules', () => {
       [method('api-key', accepted(ada))],
     ]
     expect((await chain(rules)()).user).toBe(bob)
+  })
+
+  test('the first counts also on a connection where a later one, the certificate alone, let in before', () => {
+    const says: { outcome: Outcome } = { outcome: absent }
+    const certificate = method('certificate', accepted(ada))
+    const authenticate = chain([[method('password', () => says.outcome)], [certificate]], { certificate })
+    expect(authenticate()).toMatchObject({ user: ada })
+    says.outcome = accepted(bob)
+    expect(authenticate()).toMatchObject({ user: bob })
   })
 
   test('a denial of one leaves the others', async () => {
@@ -336,6 +357,7 @@ describe('several steps', () => {
       chain(rules, { certificate: method('certificate', outcome) })(request)
     const now = user('ada', { groups: ['now'] })
     expect((await opened(accepted(now))).user).toBe(now)
+    expect((await opened(async () => accepted(now))).user).toBe(now)
     for (const outcome of [absent, denied(), accepted(bob)]) {
       expect((await refusalOf(async () => opened(outcome))).code).toBe('GW_UNAUTHENTICATED')
     }
@@ -343,6 +365,22 @@ describe('several steps', () => {
       throw new GatewayError('GW_UNDECIDED', 'the plugin is away')
     }
     expect((await refusalOf(() => opened(undecided))).code).toBe('GW_UNDECIDED')
+  })
+
+  test('a credential that is wrong now is refused, though a receipt says that it was right', async () => {
+    const rest = chain([[method('password', denied('wrong password')), method('totp', accepted(ada))]])
+    expect((await refusalOf(() => rest(withReceipt(receipt())))).detail).toBe('password: wrong password')
+  })
+
+  test('a receipt for what was passed is given also where an earlier rule was not begun', async () => {
+    const rules = [[method('api-key', absent)], [method('password', accepted(ada)), method('totp', absent)]]
+    expect(receiptOf(await refusalOf(() => chain(rules)()))).toMatch(/\./)
+  })
+
+  test('with a receipt the certificate is asked about like any other method', async () => {
+    const both = { certificate: method('certificate', accepted(ada)) }
+    const rest = chain([[method('password', absent), both.certificate]], both)
+    expect((await rest(withReceipt(receipt()))).methods).toEqual(['password', 'certificate'])
   })
 
   test('two receipts are refused', async () => {
@@ -393,11 +431,19 @@ describe('multi-factor rules of a user', () => {
     expect((await refusalOf(() => run([['password', 'totp']]))).code).toBe('GW_UNAUTHENTICATED')
   })
 
+  test('let in by any of them, also where one has to be waited for', async () => {
+    const late = [method('totp', Promise.resolve(absent)), method('certificate', accepted(ada))]
+    const either = options([['password', 'totp'], ['certificate']], late)
+    expect((await chain([[password]], either)()).methods).toEqual(['password', 'certificate'])
+  })
+
   test('count what a token was issued for', async () => {
     const token = (methods: string[]) => method('token', accepted(ada, { methods }))
     const only = options([['password', 'totp']], [method('totp', absent), password])
     expect((await chain([[token(['password', 'totp'])]], only)()).methods).toEqual(['token', 'password', 'totp'])
     expect((await refusalOf(() => chain([[token(['password'])]], only)())).code).toBe('GW_UNAUTHENTICATED')
+    const rest = options([['password', 'totp']], [method('password', absent), code])
+    expect((await chain([[token(['password'])]], rest)()).methods).toEqual(['token', 'password', 'totp'])
   })
 
   test('are what the 401 tells, with a receipt for what was passed', async () => {

@@ -28,6 +28,14 @@ test('of many attempts at the same moment one is allowed once the free ones are 
   expect(outcomes.filter((wait) => wait === undefined)).toHaveLength(1)
 })
 
+test('whoever got it right may try again at once, as if he had never failed', async () => {
+  const lockout = new Lockout(new MemoryStore(10), options)
+  for (let i = 0; i < 4; i++) await lockout.begin('ada')
+  expect(await lockout.begin('ada')).toBeGreaterThan(0)
+  await lockout.succeeded('ada')
+  expect([await lockout.begin('ada'), await lockout.begin('ada')]).toEqual([undefined, undefined])
+})
+
 test('0 attempts turns it off', async () => {
   const lockout = new Lockout(new MemoryStore(10), { ...options, attempts: 0 })
   for (let i = 0; i < 20; i++) expect(await lockout.begin('ada')).toBeUndefined()

@@ -43,7 +43,8 @@ describe('the request header filter', () => {
     ...['X-MS-CLIENT-PRINCIPAL', 'X-MS-CLIENT-PRINCIPAL-NAME', 'X-Goog-Authenticated-User-Email', 'Cf-Cert-Verified'],
     ...['Tailscale-User-Login', 'Remote-Groups', 'Remote-Email', 'X-Amzn-Oidc-Identity', 'SM_USER', 'IV-User'],
     ...['X-ClientCert-Subject', 'X-Authenticated-User', 'X-Pomerium-Claim-Email', 'X-Authentik-Username'],
-    ...['X-Vouch-User', 'X-Userinfo', 'Cf-Access-Authenticated-User-Email'],
+    ...['X-Vouch-User', 'X-Userinfo', 'Cf-Access-Authenticated-User-Email', 'X-Service-Roles', 'X-Forwarded'],
+    ...['X-SSL-Client-Anything', 'SSL-Client-Anything', 'X-Consumer-Anything', 'X-Amzn-Mtls-Anything'],
   ])('drops every spelling of %s, which is not the client’s to say', (name) => {
     for (const spelling of spellings(name)) {
       expect(through([spelling, 'forged', 'A', 'b', spelling, 'again'])).toEqual(['A', 'b'])
@@ -62,6 +63,7 @@ describe('the request header filter', () => {
     const rawHeaders = ['X-Secret', '1', 'x-secret', '2', 'X-Other', '3']
     expect(through(rawHeaders, 'close,  X-SECRET , keep-alive')).toEqual(['X-Other', '3'])
     expect(through(['X_Secret', '1'], 'x-secret', lenient)).toEqual([])
+    expect(through(['X_Secret', '1'], 'x_secret', lenient)).toEqual([])
     expect(through(rawHeaders, 'keep-alive')).toEqual(rawHeaders)
     expect(through(rawHeaders, ',, ,')).toEqual(rawHeaders)
   })
@@ -110,7 +112,7 @@ function spellings(name: string): string[] {
 }
 
 describe('the response header filter', () => {
-  const filter = createResponseHeaderFilter({ ownedNames: ['VERIFIED', 'DN'], via: true })
+  const filter = createResponseHeaderFilter({ ownedNames: ['VERIFIED', 'X-Who'], via: true })
   const ours = ['Via', '1.1 sallyport', 'X-Request-ID', 'id']
 
   test('passes end-to-end headers with their duplicates, then adds ours', () => {
@@ -135,11 +137,12 @@ describe('the response header filter', () => {
       'Keep-Alive',
       'Proxy-Connection',
       'Proxy-Authenticate',
+      'Proxy-Authentication-Info',
       'Transfer-Encoding',
       'Upgrade',
       'Trailer',
     ],
-    ...['TE', 'verified', 'DN', 'Client-Cert', 'X-Forwarded-Client-Cert', 'X-Request-ID', 'X_Consumer_ID'],
+    ...['TE', 'verified', 'DN', 'Client-Cert', 'X-Forwarded-Client-Cert', 'X-Request-ID', 'X_Consumer_ID', 'x_who'],
   ])('drops %s', (name) => {
     expect(filter.forward([name, 'x'], 'id')).toEqual(ours)
   })
@@ -167,6 +170,7 @@ describe('the response header filter', () => {
 
   test.each([
     ['DN', '*'],
+    ['X-Who', '*'],
     ['accept-encoding, client_cert', '*'],
     ['Accept-Encoding, X-Forwarded-Proto', 'Accept-Encoding, X-Forwarded-Proto'],
   ])('an answer that varies by %s varies by %s for whoever keeps it', (vary, expected) => {

@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals'
-import { unverified } from '../../../src/listener/demand.ts'
+import { type Shown, unverified } from '../../../src/listener/demand.ts'
 import { notRevoked } from '../../../src/listener/not-revoked.ts'
 import { Revocation } from '../../../src/tls-cert-utils/revocation.ts'
 import { readRevocationLists } from '../../../src/tls-cert-utils/revocation-list.ts'
@@ -34,4 +34,30 @@ test('lists are asked about a chain that was found, whatever else refuses it, an
   expect(codeFor(unsuited())).toBeUndefined()
   expect(codeFor(unsuited(factsOf(eve)))).toBe('CERT_REVOKED')
   expect(codeFor(unverified(ada, 'DEPTH_ZERO_SELF_SIGNED_CERT'))).toBe('UNABLE_TO_GET_CRL')
+})
+
+test('lists are fetched for the certificates that need one and were verified, and for no stranger', () => {
+  const middle = root.authority('middle')
+  const chain = [middle, root].map(factsOf)
+  const leaf = factsOf(middle.client('leaf'))
+  const preparedFor = (certificates: 'leaf' | 'chain', shown: Partial<Shown>) => {
+    const asked: unknown[] = []
+    const prepare = (path: unknown) => void asked.push(path)
+    const revocation = new Revocation([], { certificates, mode: 'STRICT' })
+    notRevoked(revocation, { onIgnored: () => {}, prepare: prepare as never }).prepare?.({ ...verified, ...shown })
+    return asked
+  }
+  expect(preparedFor('leaf', { certificate: leaf, chain })).toEqual([[leaf, chain[0]]])
+  expect(preparedFor('chain', { certificate: leaf, chain })).toEqual([[leaf, ...chain]])
+  expect(preparedFor('chain', { certificate: leaf, chain, error: 'INVALID_PURPOSE' })).toEqual([[leaf, ...chain]])
+  expect(preparedFor('chain', unverified(leaf, 'UNABLE_TO_GET_ISSUER_CERT_LOCALLY'))).toEqual([])
+})
+
+test('whose list is missing is said where it is not the client’s own', () => {
+  const middle = root.authority('middle')
+  const shown = { ...verified, certificate: factsOf(middle.client('leaf')), chain: [middle, root].map(factsOf) }
+  const hintFor = (certificates: 'leaf' | 'chain') =>
+    notRevoked(new Revocation([], { certificates, mode: 'STRICT' }), { onIgnored: () => {} })(shown, Date.now()).failure
+  expect(hintFor('leaf')).toMatchObject({ hint: 'no list of CN=middle' })
+  expect(hintFor('chain')).toMatchObject({ hint: 'CN=root: no list of CN=root' })
 })
