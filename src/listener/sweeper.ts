@@ -253,7 +253,9 @@ function isOfSamePolicy(
 function moved(live: LiveConnection, { policyIds, successorFor }: PoliciesInForce): boolean {
   const successor = successorFor(live.connection.serverName)
   if (!successor || !policyIds.has(successor.id)) return false
-  if (!successor.holdsFor(live.shown, live.connection, live.policy)) return false
+  const shown = live.shown && successor.verifiedHere(live.shown)
+  if (!successor.holdsFor(shown, live.connection, live.policy)) return false
+  if (shown && shown !== live.shown) live.verifiedAnew(shown)
   live.move(successor)
   return true
 }

@@ -192,9 +192,19 @@ export class TrustPolicy {
 
   /** What an authority has verified that is over since, as its renewed form verifies it where that is trusted as well; otherwise `shown` itself. */
   renewed(shown: Shown, now = Date.now()): Shown {
-    const { certificate, chain, sent, error } = shown
+    const { certificate, chain, error } = shown
     if (error !== undefined || earliestEnd(certificate, chain) > now || certificate.notAfter <= now) return shown
-    const again = this.seeSent([certificate, ...sent])
+    return this.#verifiedAgain(shown)
+  }
+
+  /** What an authority has verified that is not trusted here, as its renewed form verifies it where that one is; otherwise `shown` itself. */
+  verifiedHere(shown: Shown): Shown {
+    if (shown.error !== undefined || this.#trustedDigests.has(anchorOf(shown).fingerprintSha256)) return shown
+    return this.#verifiedAgain(shown)
+  }
+
+  #verifiedAgain(shown: Shown): Shown {
+    const again = this.seeSent([shown.certificate, ...shown.sent])
     return again.error === undefined ? again : shown
   }
 
@@ -208,7 +218,7 @@ export class TrustPolicy {
     if (!isSameTls || (own.verify === 'off') !== (others.verify === 'off')) return false
     if (!shown) return verification.result === 'NONE' && this.verify !== 'on'
     if (shown.error !== undefined || verification.result !== 'SUCCESS') return false
-    const anchor = shown.chain.at(-1) ?? shown.certificate
+    const anchor = anchorOf(shown)
     if (!anchor.selfIssued && !own.partialChain) return false
     // It is unknown how our own verifier would judge a chain that it has not seen.
     const isOpenssls = other.#authorityDigests.has(anchor.fingerprintSha256)
@@ -285,6 +295,10 @@ export class TrustPolicy {
 
 function digestsOf(certificates: readonly CertificateFacts[]): ReadonlySet<string> {
   return new Set(certificates.map(({ fingerprintSha256 }) => fingerprintSha256))
+}
+
+function anchorOf({ certificate, chain }: Shown): CertificateFacts {
+  return chain.at(-1) ?? certificate
 }
 
 function earliestEnd(certificate: CertificateFacts, chain: readonly CertificateFacts[]): number {

@@ -1,24 +1,25 @@
-// An authority is renewed with its key, and both forms are trusted until the old one is over: from then on its clients are judged by the new one, without a new handshake.
+// An authority is renewed with its key, and both forms are trusted until the old one is over or taken away: from then on its clients are judged by the new one, without a new handshake.
 import { createPublicKey } from 'node:crypto'
 import { join } from 'node:path'
 import { expect, test } from '@jest/globals'
 import { temporaryFolder } from '../support/folder.ts'
 import { sClient } from '../support/openssl.ts'
 import { describeWith } from '../support/peers.ts'
-import { authority } from '../support/pki.ts'
+import { authority, type Issued } from '../support/pki.ts'
 import { listenerOf, makeScene } from '../support/scene.ts'
-import { pause, waitFor } from '../support/wait.ts'
+import { pause, waitFor, within } from '../support/wait.ts'
 
 const UPGRADED = 'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n'
 const UPGRADE =
   'Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n'
 const LIFE = 6000
 
+const keysOf = ({ privateKey }: Issued) => ({ privateKey, publicKey: createPublicKey(privateKey) })
+
 describeWith(['openssl'], 'an authority that was renewed', () => {
   test('keeps its clients when its old form is over: on open connections, in streams, in sessions, and through a load balancer', async () => {
     const scene = await makeScene()
     scene.backend.upgrade = (_request, socket) => socket.on('error', () => {}).write(`${UPGRADED}hello`)
-    const keysOf = ({ privateKey }: typeof scene.clients) => ({ privateKey, publicKey: createPublicKey(privateKey) })
     const renewed = authority('root')
     const old = authority('root', { keys: keysOf(renewed), validUntil: LIFE / 86_400_000 })
     const isOver = () => Date.now() > old.x509.validToDate.getTime()
@@ -72,3 +73,40 @@ describeWith(['openssl'], 'an authority that was renewed', () => {
     for (const client of [kept, stream, balanced, balancedStream]) client.destroy()
   })
 })
+
+test.each(['old', 'renewed'] as const)(
+  'whoever came by one form of an authority stays when the %s one is taken away',
+  async (gone) => {
+    const scene = await makeScene()
+    scene.backend.upgrade = (_request, socket) => socket.on('error', () => {}).write(`${UPGRADED}hello`)
+    const old = authority('root')
+    const renewed = authority('root', { keys: keysOf(old) })
+    const others = authority('others')
+    const department = old.authority('department')
+    const trusting = (...trusted: readonly Issued[]) => {
+      const ssl_client_certificate = trusted.map(({ certificate }) => certificate).join('')
+      return listenerOf(scene.server({ ssl_client_certificate, ssl_verify_client: 'on' }))
+    }
+    const gateway = await scene.start(trusting(old, renewed, others))
+    const open = async (as: Issued) => {
+      const [kept, stream] = [await gateway.open({ as }), await gateway.open({ as })]
+      kept.write('GET / HTTP/1.1\r\nHost: localhost\r\n\r\n')
+      expect((await kept.answers(1))[0]?.status).toBe(200)
+      stream.write(`GET / HTTP/1.1\r\nHost: localhost\r\n${UPGRADE}\r\n`)
+      await waitFor('the stream', () => stream.received.includes('hello'))
+      return [kept, stream] as const
+    }
+    const staying = [await open(old.client('ada')), await open(department.client('bob'))]
+    const leaving = await open(others.client('eve'))
+    expect((await gateway.reload(scene.config(trusting(gone === 'old' ? renewed : old)))).msg).toBe('reloaded')
+    await within(15, 'the end of the others', Promise.all(leaving.map(({ closed }) => closed)))
+    for (const [kept] of staying) {
+      kept.write('GET / HTTP/1.1\r\nHost: localhost\r\n\r\n')
+      expect((await kept.answers(2))[1]?.status).toBe(200)
+    }
+    expect(staying.flat().map(({ isClosed }) => isClosed)).toEqual([false, false, false, false])
+    const ended = gateway.log.filter(({ msg }) => msg === 'connection ended').map(({ subject }) => subject)
+    expect(ended).toEqual(['CN=eve', 'CN=eve'])
+    for (const client of staying.flat()) client.destroy()
+  },
+)

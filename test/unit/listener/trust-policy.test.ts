@@ -1,3 +1,4 @@
+import { createPublicKey } from 'node:crypto'
 import type { TLSSocket } from 'node:tls'
 import { describe, expect, test } from '@jest/globals'
 import { failed } from '../../../src/listener/demand.ts'
@@ -6,7 +7,7 @@ import { TrustPolicy, type TrustPolicyOptions } from '../../../src/listener/trus
 import { readCertificates } from '../../../src/tls-cert-utils/certificates.ts'
 import { factsOf } from '../../support/facts.ts'
 import { fakeConnection } from '../../support/fake-connection.ts'
-import { authority, type Issued, selfSigned } from '../../support/pki.ts'
+import { authority, type CertificateOptions, type Issued, selfSigned } from '../../support/pki.ts'
 
 const root = authority('root')
 const ada = root.client('ada')
@@ -183,7 +184,8 @@ describe('what was verified for a client of another policy', () => {
     const socket = as && socketOf(as, error, false, [department])
     const shown = socket ? old.see(socket, old.certificateOf(socket)) : undefined
     const { verification } = old.judge(shown)
-    return policyOf({ verify: 'optional', ...to }).holdsFor(shown, fakeConnection({ verification }), old)
+    const next = policyOf({ verify: 'optional', ...to })
+    return next.holdsFor(shown && next.verifiedHere(shown), fakeConnection({ verification }), old)
   }
 
   test.each<[string, () => boolean]>([
@@ -193,10 +195,16 @@ describe('what was verified for a client of another policy', () => {
     ['that demands more of a chain, which is judged anew', () => holds({}, { verifyDepth: 0 })],
     ['that trusts it without announcing it, as before', () => holds(hidden(root), hidden(root, others))],
     ['that announces what it did not', () => holds(hidden(root), {})],
+    ['that trusts its authority in another form, with the same key', () => holds({}, { ca: [renewed().certificate] })],
+    ['that trusts that form without announcing it', () => holds({}, hidden(renewed()))],
   ])('holds for one %s', (_, held) => expect(held()).toBe(true))
 
   test.each<[string, () => boolean]>([
     ['that trusts others', () => holds({}, { ca: [others.certificate] })],
+    [
+      'that trusts a form of its authority which may not have issued it',
+      () => holds({}, { ca: [renewed({ pathLength: 0 }).certificate] }),
+    ],
     ['that trusts a namesake of its authority', () => holds({}, { ca: [authority('root').certificate] })],
     ['that trusts an intermediate of the chain alone', () => holds({}, { ca: [department.certificate] })],
     ['whose own verifier would have to judge the chain', () => holds({}, hidden(root))],
@@ -224,6 +232,12 @@ describe('what was verified for a client of another policy', () => {
   test('holds for a client without a certificate where none is demanded', () => {
     expect(holds({}, both, null)).toBe(true)
   })
+
+  /** The same authority in a new certificate. */
+  function renewed(options: CertificateOptions = {}): Issued {
+    const { privateKey } = root
+    return authority('root', { keys: { privateKey, publicKey: createPublicKey(privateKey) }, ...options })
+  }
 
   function hidden(...trusted: Issued[]): Partial<TrustPolicyOptions> {
     return { ca: [], unannounced: trusted.map(({ certificate }) => certificate) }
