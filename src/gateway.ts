@@ -50,6 +50,8 @@ export interface Phases {
   recognize(route: Route, caller: Caller, identity: Identity): void
   /** @throws GatewayError where the caller may not pass (403), or nobody can tell (503) */
   authorize(route: Route, caller: Caller, identity: Identity): void | Promise<void>
+  /** The same by what time changes. Nobody is asked. @throws GatewayError where the times of his route are over (403) */
+  authorizeByTime(route: Route, caller: Caller, identity: Identity): void
   /** Notes whom the connection serves from now on, so that a long answer can be ended when his credential ends. */
   admitted(request: HttpRequest, identity: Identity): void
   /** Path and query to ask the service for, without credentials that are meant for the gateway. */
@@ -127,17 +129,30 @@ export class Gateway {
    */
   async objection(request: HttpRequest, connection: Connection, identity: Identity): Promise<string | undefined> {
     try {
-      const head = this.#phases.readHead(request)
-      const server = this.#phases.serverFor(head.destination.host)
-      const { match, caller } = this.#route({ id: '', request, server, connection }, head, {})
+      const { match, caller } = this.#arriveAgain(request, connection)
       this.#phases.recognize(match.route, caller, identity)
       await this.#phases.authorize(match.route, caller, identity)
       return undefined
     } catch (error) {
-      const { code, detail, entry } = toGatewayError(error)
-      if (entry.status === 503) throw error
-      return `its request would be refused by now: ${code}: ${detail}`
+      return objectionOf(error)
     }
+  }
+
+  /** The same as time passes: nobody is asked, so that it can be looked at again and again. */
+  objectionByTime(request: HttpRequest, connection: Connection, identity: Identity): string | undefined {
+    try {
+      const { match, caller } = this.#arriveAgain(request, connection)
+      this.#phases.authorizeByTime(match.route, caller, identity)
+      return undefined
+    } catch (error) {
+      return objectionOf(error)
+    }
+  }
+
+  #arriveAgain(request: HttpRequest, connection: Connection): Arrival {
+    const head = this.#phases.readHead(request)
+    const server = this.#phases.serverFor(head.destination.host)
+    return this.#route({ id: '', request, server, connection }, head, {})
   }
 
   /** Even the refusal failed. This ends one connection and no other. */
@@ -236,6 +251,13 @@ interface Arrival {
   readonly head: RequestHead
   readonly match: Match
   readonly caller: Caller
+}
+
+/** @throws where nobody can tell */
+function objectionOf(error: unknown): string {
+  const { code, detail, entry } = toGatewayError(error)
+  if (entry.status === 503) throw error
+  return `its request would be refused by now: ${code}: ${detail}`
 }
 
 /** Why the request is refused, in the words of its service's protocol once its route is known. */

@@ -142,6 +142,8 @@ export interface Access {
   authenticate(caller: Caller): Identity | Promise<Identity>
   /** @throws GatewayError GW_FORBIDDEN, or GW_UNDECIDED */
   authorize(caller: Caller, identity: Identity): void | Promise<void>
+  /** The same by what time changes, without asking anybody. Absent where time changes nothing. @throws GatewayError GW_FORBIDDEN */
+  authorizeByTime?(caller: Caller, identity: Identity): void
   /** Whether somebody who has been let in as that has proved enough for this, without being asked again. */
   suffices(caller: Caller, identity: Identity): boolean
   /** The parts of the request that are meant for the gateway alone. */

@@ -1,7 +1,7 @@
 /** Who may pass: `allow` and `deny` of a service and its route. A denial wins. Where anything is allowed, everything else is denied. */
 import { GatewayError } from '../errors.ts'
 import type { CertificateFacts } from '../tls-cert-utils/certificate.ts'
-import type { Access, Caller, Connection, Identity } from '../types.ts'
+import type { Caller, Connection, Identity } from '../types.ts'
 
 /** All parts that are written must hold. A condition without any part holds for nobody in `allow`, and for everybody in `deny`. */
 export interface Condition {
@@ -39,9 +39,11 @@ export interface Decision {
 export interface Authorization {
   decide(caller: Caller, identity: Identity): Decision
   /** @throws GatewayError GW_FORBIDDEN */
-  readonly authorize: Access['authorize']
+  authorize(caller: Caller, identity: Identity): void
   /** Whether it asks for users or groups: then a caller without a user must not pass. */
   readonly needsUser: boolean
+  /** Whether the decision may change as time passes. */
+  readonly hasTimes: boolean
 }
 
 interface Remembered {
@@ -92,6 +94,7 @@ export function createAuthorization({ limits, addressOf }: AuthorizationOptions)
         )
     },
     needsUser: conditions.some(({ users, groups }) => users || groups),
+    hasTimes: conditions.some(({ times }) => times),
   }
 }
 

@@ -75,7 +75,9 @@ export class Listener {
   constructor(settings: ListenerSettings, handler: ListenerHandler, slots: Slots) {
     this.#handler = handler
     this.#settings = settings
-    this.#sweeper = new Sweeper(this.#live, handler, (socket) => this.#settings.objection?.(socket))
+    this.#sweeper = new Sweeper(this.#live, handler, (connection, carried) =>
+      this.#settings.objection?.(connection, carried),
+    )
     this.#handshakes = new Handshakes({
       secured: (socket, handshake) => this.#secured(socket, handshake),
       failed: (peer, reason, code) => handler.handshakeFailed(peer, reason, code),

@@ -1,9 +1,10 @@
 /** Ends what goes on for long, such as an upgrade, an upload or a streaming answer, when the credential that let it in ends. */
+import type { Connection } from '../types.ts'
 import type { LiveConnection } from './live-connection.ts'
-import type { Ended } from './sweeper.ts'
+import type { Carried, Ended } from './sweeper.ts'
 
 /** Why what a connection carries must end; undefined where it may go on. Throws or rejects where that cannot be decided. */
-export type Objection = (socket: object) => string | undefined | Promise<string | undefined>
+export type Objection = (connection: Connection, carried: Carried) => string | undefined | Promise<string | undefined>
 
 /** Milliseconds between two rounds. */
 const INTERVAL = 500
@@ -57,7 +58,7 @@ export class StreamWatch {
   /** Returns a promise only where the check must be waited for; it never rejects. */
   #ask(live: LiveConnection): Promise<void> | undefined {
     try {
-      const objection = this.#objection(live.socket)
+      const objection = this.#objection(live.connection, live)
       if (!(objection instanceof Promise)) {
         this.#take(live, objection)
         return undefined

@@ -86,6 +86,7 @@ export function createAccesses(options: AccessOptions): Accesses {
           ? authenticator(asks && chainOf(rules, route.anonymous, own, JUDGED_THERE), undefined)
           : authenticator(asks && chainOf(rules, route.anonymous, own), mapped)),
         authorize: authorizer(authorization, deciders, withheld),
+        ...(authorization?.hasTimes && { authorizeByTime: authorization.authorize }),
         ...(authorization && { decidedBy: (caller: Caller, who: Identity) => authorization.decide(caller, who).by }),
         hides: route.hide_credentials ? placesOf([...rules.flat(), ...besideRules]) : undefined,
       }

@@ -1,4 +1,4 @@
-import type { Config, ListenerConfig } from '../config/index.ts'
+import type { AccessRulesConfig, Config, ListenerConfig } from '../config/index.ts'
 import type { Gateway } from '../gateway.ts'
 import type { HttpRequest } from '../http-messages.ts'
 import type { ListenerSettings } from '../listener/listener.ts'
@@ -23,9 +23,9 @@ export function maxConnectionsOf(
 /** The settings of a listener. Limits of the whole gateway are divided by its workers. */
 export function settingsOf(
   listener: ListenerConfig,
-  shutdown: Config['shutdown'],
+  { shutdown, routes }: Pick<Config, 'shutdown' | 'routes'>,
   { policyFor, successorFor, virtualFor }: Pick<ListenerServers, 'policyFor' | 'successorFor' | 'virtualFor'>,
-  gateway: Pick<Gateway, 'objection'>,
+  gateway: Pick<Gateway, 'objection' | 'objectionByTime'>,
   lasting: Pick<Lasting, 'workers' | 'mappedUsers' | 'admitted' | 'authentication'>,
 ): ListenerSettings {
   const { workers, mappedUsers, admitted } = lasting
@@ -36,6 +36,16 @@ export function settingsOf(
     const objection = await gateway.objection(request, connection, identity)
     // Meanwhile the connection may serve another request, which was let in by what is in use now.
     return carried.request === request ? objection : undefined
+  }
+  const hasTimes = routes.some(({ access_rules }) => access_rules.some(isByTime))
+  const judgedIn = new WeakMap<HttpRequest, number>()
+  /** Times of the week end with a minute. */
+  const objectionByTime = (request: HttpRequest, connection: Connection): string | undefined => {
+    const minute = Math.floor(Date.now() / 60_000)
+    const identity = admitted.identityOf(request)
+    if (!identity || judgedIn.get(request) === minute) return undefined
+    judgedIn.set(request, minute)
+    return gateway.objectionByTime(request, connection, identity)
   }
   const proxies = createPeerSet(listener.proxy_protocol_from)
   return {
@@ -62,9 +72,20 @@ export function settingsOf(
       if (asMapped instanceof Promise) return asMapped.then((objection) => objection ?? asRequested())
       return asMapped ?? asRequested()
     },
-    // Uses the configuration in use, also for a listener that it no longer has.
-    objection: (socket) => lasting.authentication && admitted.objection(socket, lasting.authentication.methods.byName),
+    objection(connection, { socket, request }) {
+      // Of the configuration in use, also for a listener that it no longer has.
+      const methods = lasting.authentication?.methods.byName
+      const asLetIn = methods && admitted.objection(socket, methods)
+      const byTime = () =>
+        hasTimes && request ? objectionByTime(request, mappedUsers.presentedOn(socket) ?? connection) : undefined
+      if (asLetIn instanceof Promise) return asLetIn.then((objection) => objection ?? byTime())
+      return asLetIn ?? byTime()
+    },
   }
+}
+
+function isByTime({ allow = [], deny = [] }: AccessRulesConfig): boolean {
+  return [...allow, ...deny].some(({ times }) => times)
 }
 
 /** The request passed the limits when it came. */

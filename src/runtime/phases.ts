@@ -71,6 +71,7 @@ export function createPhases(options: PhasesOptions): Phases {
       throw new GatewayError('GW_UNAUTHENTICATED', `${who} was let in by ${identity.methods.join(', ') || 'nothing'}`)
     },
     authorize: (route, caller, identity) => accessOf(route, caller.server)?.authorize(caller, identity),
+    authorizeByTime: ({ access }, caller, identity) => access?.authorizeByTime?.(caller, identity),
     admitted: (request, identity) => options.admitted.note(request, identity),
     target: ({ route, upstreamPath }, { query }) =>
       upstreamPath + (route.access?.hides?.queryKeys ? withoutKeys(query, route.access.hides.queryKeys) : query),

@@ -175,7 +175,7 @@ function buildListener(
   const phases = createPhases({ ...lasting, ...parts, listener, virtualFor, ownUris, servers })
   const gateway = new Gateway(phases)
   const policies = { policyFor, successorFor, virtualFor }
-  const settings = settingsOf(listener, parts.config.shutdown, policies, gateway, lasting)
+  const settings = settingsOf(listener, parts.config, policies, gateway, lasting)
   return { config: listener, settings, gateway, phases, policyIds }
 }
 

@@ -3,6 +3,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
 import { whenFileEnds } from '../support/cleanup.ts'
+import { temporaryFile } from '../support/folder.ts'
 import { freePort } from '../support/free-port.ts'
 import { type Gateway, timeOf } from '../support/gateway.ts'
 import type { Issued } from '../support/pki.ts'
@@ -125,6 +126,39 @@ describe('WebSockets and answers that stream', () => {
     ).toEqual(expected.sort())
     for (const line of lines()) expect(timeOf(line) - timeOf(reloaded)).toBeLessThan(1000)
     expect(lasting.filter(({ isClosed }) => isClosed)).toEqual([])
+    for (const client of lasting) client.destroy()
+  })
+
+  test('end within a second when the times of their route are over', async () => {
+    const HOUR = 3_600_000
+    const at = (time: number) => new Date(time).toISOString().slice(11, 16)
+    const around = (time: number) => [`${at(time - HOUR)}-${at(time + HOUR)}`]
+    const now = Date.now()
+    const clock = `const now = Date.now
+      let later = 0
+      process.on('SIGWINCH', () => { later = ${3 * HOUR} })
+      Date.now = () => now() + later`
+    const routes = [
+      { allow: [{ times: around(now) }] },
+      { deny: [{ times: around(now + 3 * HOUR) }] },
+      { allow: [{ times: ['00:00-24:00'] }] },
+      {},
+    ].map((rules, i) => ({ name: `route-${i}`, paths: [`/${i}/`], ...rules }))
+    const gateway = await scene.start(
+      { services: [{ name: 'api', url: scene.backend.url, routes }] },
+      { env: { NODE_OPTIONS: `--require=${temporaryFile('clock.cjs', clock)}` } },
+    )
+    const open = (i: number) => Promise.all(['', UPGRADE].map((lines) => begin(gateway, `/${i}/`, lines, undefined)))
+    const ending = [...(await open(0)), ...(await open(1))]
+    const lasting = [...(await open(2)), ...(await open(3))]
+    await pause(1200)
+    expect(ending.filter(({ isClosed }) => isClosed)).toEqual([])
+    gateway.child.process.kill('SIGWINCH')
+    await within(15, 'their end', Promise.all(ending.map(({ closed }) => closed)))
+    await pause(1200)
+    expect(lasting.filter(({ isClosed }) => isClosed)).toEqual([])
+    const reasons = gateway.log.filter(({ msg }) => msg === 'connection ended').map(({ reason }) => codeIn(reason))
+    expect(reasons).toEqual(Array(4).fill('GW_FORBIDDEN'))
     for (const client of lasting) client.destroy()
   })
 

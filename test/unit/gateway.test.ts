@@ -154,7 +154,7 @@ describe('what has been let in and goes on', () => {
   const identity = { user: undefined, methods: [] } as unknown as Identity
   const refusal = new GatewayError('GW_FORBIDDEN', 'of this test')
   const match = { route: { name: 'route' } } as Match
-  const objection = (parts: Partial<Phases>) => {
+  const gateway = (parts: Partial<Phases>) => {
     const all: Partial<Phases> = {
       readHead: () => ({ destination: { host: 'api.test', path: '/' } }) as RequestHead,
       serverFor: () => ({}) as never,
@@ -165,8 +165,10 @@ describe('what has been let in and goes on', () => {
       authorize: () => {},
       ...parts,
     }
-    return new Gateway(phases(all)).objection(requestWith({ method: 'GET' }), fakeConnection(), identity)
+    return new Gateway(phases(all))
   }
+  const served = () => [requestWith({ method: 'GET' }), fakeConnection(), identity] as const
+  const objection = (parts: Partial<Phases>) => gateway(parts).objection(...served())
   const throws = () => {
     throw refusal
   }
@@ -188,6 +190,13 @@ describe('what has been let in and goes on', () => {
   test('may not where its route is gone, or where it is refused after a wait', async () => {
     expect(await objection({ route: () => undefined })).toContain('GW_ROUTE_NOT_FOUND')
     expect(await objection({ authorize: () => Promise.reject(refusal) })).toContain('GW_FORBIDDEN')
+  })
+
+  test('is judged by time without asking anybody', () => {
+    const byTime = (authorizeByTime: () => void) =>
+      gateway({ authorize: throws, recognize: throws, authorizeByTime }).objectionByTime(...served())
+    expect(byTime(() => {})).toBeUndefined()
+    expect(byTime(throws)).toBe('its request would be refused by now: GW_FORBIDDEN: of this test')
   })
 
   test('is neither let go on nor ended where nobody can tell', async () => {

@@ -34,7 +34,7 @@ function watch(streams: readonly Stream[], objection: Objection) {
 describe('a stream', () => {
   test('is cut in the round in which there is an objection, and what streams nothing is not asked about', async () => {
     const [stays, goes, idle] = [stream(), stream(), stream(false)]
-    const { reasons, made } = watch([stays, goes, idle], async (socket) =>
+    const { reasons, made } = watch([stays, goes, idle], async (_connection, { socket }) =>
       socket === stays.socket ? undefined : 'gone',
     )
     await jest.advanceTimersByTimeAsync(600)
