@@ -44,6 +44,27 @@ function requestWith(fields: Partial<HttpRequest> = {}): HttpRequest {
 
 const response = { headersSent: false, statusCode: 200 } as HttpResponse
 
+const nobody: Identity = { user: undefined, methods: [], credential: undefined, expiresAt: Number.POSITIVE_INFINITY }
+
+/** Phases that let every request in, to this service. */
+function letIn(service: Service, parts: Partial<Phases> = {}): Partial<Phases> {
+  const match: Match = { route: { name: 'route', service }, upstreamPath: '/', strippedPrefix: '', preserveHost: false }
+  return {
+    readHead: () => ({ destination: { host: 'api.test', path: '/' }, framing: { kind: 'none' } }) as RequestHead,
+    serverFor: () => ({}) as never,
+    connectionOf: (_server, connection) => connection,
+    admit: () => {},
+    verify: (_server, _route, connection) => connection,
+    route: () => match,
+    authenticate: () => nobody,
+    authorize: () => {},
+    admitted: () => {},
+    target: () => '/',
+    headers: () => ({ own: [], constant: [] }),
+    ...parts,
+  }
+}
+
 describe('a defect of the gateway costs one connection and not the process', () => {
   const defect = new Error('a defect')
   const failing = () => {
@@ -64,9 +85,7 @@ describe('a defect of the gateway costs one connection and not the process', () 
 })
 
 describe('who is calling is settled before anything is forwarded', () => {
-  const nobody: Identity = { user: undefined, methods: [], credential: undefined, expiresAt: Number.POSITIVE_INFINITY }
   const refusal = new GatewayError('GW_FORBIDDEN', 'of this test')
-
   const inOtherWords = new GatewayError('GW_FORBIDDEN', 'in other words')
 
   async function handled(
@@ -83,28 +102,7 @@ describe('who is calling is settled before anything is forwarded', () => {
       upgrade: async () => {},
       ...(translateRefusal && { translateRefusal }),
     }
-    const match: Match = {
-      route: { name: 'route', service },
-      upstreamPath: '/',
-      strippedPrefix: '',
-      preserveHost: false,
-    }
-    const head = { destination: { host: 'api.test', path: '/' }, framing: { kind: 'none' } } as RequestHead
-    const all: Partial<Phases> = {
-      readHead: () => head,
-      serverFor: () => ({}) as never,
-      connectionOf: (_server, connection) => connection,
-      admit: () => {},
-      verify: (_server, _route, connection) => connection,
-      route: () => match,
-      authenticate: () => nobody,
-      authorize: () => {},
-      admitted: () => {},
-      target: () => '/',
-      headers: () => ({ own: [], constant: [] }),
-      refuse: (error) => refused.push(error),
-      ...parts,
-    }
+    const all = letIn(service, { authenticate: () => nobody, refuse: (error) => refused.push(error), ...parts })
     await new Gateway(phases(all)).handle(requestWith({ method: 'GET' }), response, fakeConnection())
     return { identity, refused }
   }
@@ -135,6 +133,40 @@ describe('who is calling is settled before anything is forwarded', () => {
     }
     const tell = (error: GatewayError) => (error === refusal ? inOtherWords : error)
     expect((await handled({ [phase]: throws }, tell)).refused).toEqual([told])
+  })
+})
+
+describe('an upgrade', () => {
+  const refused: unknown[] = []
+  const refuseUpgrade = (error: GatewayError) => void refused.push(error.code)
+  async function upgraded(upgrade: Service['upgrade'], parts: Partial<Phases> = {}): Promise<unknown[]> {
+    refused.length = 0
+    const service = { name: 'api', forward: async () => {}, upgrade }
+    const gateway = new Gateway(phases(letIn(service, { refuseUpgrade, ...parts })))
+    await gateway.upgrade(requestWith({ method: 'GET' }), socket, Buffer.alloc(0), fakeConnection())
+    return refused
+  }
+
+  test('with a body is refused, and nothing of it forwarded', async () => {
+    let asked = 0
+    const readHead = () =>
+      ({ destination: { host: 'api.test', path: '/' }, framing: { kind: 'chunked' } }) as unknown as RequestHead
+    expect(await upgraded(async () => void asked++, { readHead })).toEqual(['GW_BAD_REQUEST'])
+    expect(asked).toBe(0)
+    expect(await upgraded(async () => void asked++)).toEqual([])
+    expect(asked).toBe(1)
+  })
+
+  test('that fails is refused where nothing has been answered, and else only ended', async () => {
+    const failing = (upstreamStatus: number | undefined) => (call: Call) => {
+      call.record.upstreamStatus = upstreamStatus
+      return Promise.reject(new GatewayError('GW_UPSTREAM_CONNECT', 'of this test'))
+    }
+    expect(await upgraded(failing(undefined))).toEqual(['GW_UPSTREAM_CONNECT'])
+    expect(socket.destroyed).toBe(false)
+    expect(await upgraded(failing(101))).toEqual([])
+    expect(socket.destroyed).toBe(true)
+    expect(finished.map(({ status }) => status)).toEqual([502, 101])
   })
 })
 

@@ -1,9 +1,11 @@
 import { expect, test } from '@jest/globals'
-import { allOf, createRequirements, type RequirementOptions } from '../../../src/listener/requirements.ts'
+import type { Shown } from '../../../src/listener/demand.ts'
+import { allOf, createRequirements, type RequirementOptions, tooDeep } from '../../../src/listener/requirements.ts'
+import type { CertificateFacts } from '../../../src/tls-cert-utils/certificate.ts'
 import { EXTENDED_KEY_USAGE, extendedKeyUsageIdentifier } from '../../../src/tls-cert-utils/extensions.ts'
 import { objectIdentifier, octetString, sequence } from '../../support/der.ts'
 import { factsOf } from '../../support/facts.ts'
-import { authority, type CertificateOptions } from '../../support/pki.ts'
+import { authority, type CertificateOptions, type Issued } from '../../support/pki.ts'
 
 const POLICY = '1.3.6.1.4.1.99999.1'
 const CLIENT_AUTH = extendedKeyUsageIdentifier('clientAuth')
@@ -51,4 +53,28 @@ test('the first demand that is not met is what is told', () => {
   const isAllowed = () => false
   expect(judge({ isAllowed })).toBe('CERT_NAME_NOT_ALLOWED')
   expect(judge({ isAllowed, policies: [POLICY] })).toBe('NO_EXPLICIT_POLICY')
+  expect(judge({ isAllowed, extendedKeyUsage: [CLIENT_AUTH] })).toBe('CERT_NAME_NOT_ALLOWED')
+})
+
+test('authorities on the way must have been issued under the policy too', () => {
+  const middle = root.authority('middle')
+  const certificate = factsOf(middle.client('ada', underPolicy))
+  const nothing = { pins: [], extendedKeyUsage: [], isAllowed: undefined }
+  const [policy] = createRequirements({ ...nothing, policies: [POLICY] })
+  expect(policy?.({ certificate, chain: [middle, root].map(factsOf), sent: [], error: undefined })?.code).toBe(
+    'NO_EXPLICIT_POLICY',
+  )
+})
+
+test('a chain may have as many intermediates as ssl_verify_depth says, and not one more', () => {
+  const one = root.authority('one')
+  const two = one.authority('two')
+  const shown = (...all: readonly Issued[]): Shown => {
+    const [certificate, ...chain] = all.map(factsOf) as [CertificateFacts, ...CertificateFacts[]]
+    return { certificate, chain, sent: [], error: undefined }
+  }
+  const deep = shown(two.client('deep'), two, one, root)
+  expect(tooDeep(deep, 2)).toBeUndefined()
+  expect(tooDeep(deep, 1)).toMatchObject({ hint: 'the chain has 2 intermediates, ssl_verify_depth allows 1' })
+  expect(tooDeep(shown(root.client('flat'), root), 0)).toBeUndefined()
 })
