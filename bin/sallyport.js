@@ -4,6 +4,9 @@
 // Ahead of everything else: whoever rotates nginx's logs sends it, and Node would open its debugger, and with it our keys, to everybody on this machine.
 // Only `node --disable-sigusr1` closes the moments before this line too.
 process.on('SIGUSR1', () => {})
+// Whoever hands out certificates may ask for a reload before the gateway has started, and that would end it. What it has yet to read is new enough;
+// where it is reading already, cli/run.ts hears of the signal too, and reloads.
+if (process.argv[2] === 'run') for (const signal of ['SIGHUP', 'SIGUSR2']) process.on(signal, () => {})
 
 const MINIMUM = [24, 18, 1]
 const running = process.versions.node.split('.').map(Number)
