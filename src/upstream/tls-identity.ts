@@ -54,7 +54,8 @@ export function createConnector(
         done,
       )
   }
-  const servername = isIP(tls.verifyName) === 0 ? tls.verifyName : ''
+  // The dot of a name that is looked up in no search domain is no part of a server name (RFC 6066 3); servers written in Go refuse it.
+  const servername = isIP(tls.verifyName) === 0 ? tls.verifyName.replace(/\.$/, '') : ''
   let kept: KeptSession | undefined
   return (done, onread) => {
     const offered = kept

@@ -89,6 +89,13 @@ describe('the name', () => {
     await waitFor('both connections', () => accepted.length === 2)
     expect(accepted.map(({ servername }) => servername)).toEqual(['localhost', false])
   })
+  test('that ends with the dot of a whole name is sent and compared without it', async () => {
+    const { port, accepted } = await upstreamWith(root.server('localhost'))
+    expect(await outcome(port, identity({ verifyName: 'localhost.' }))).toBe('connected')
+    expect(await outcome(port, identity({ verifyName: 'other.example.' }))).toBe('ERR_TLS_CERT_ALTNAME_INVALID')
+    await waitFor('the connection', () => accepted.length === 1)
+    expect(accepted[0]?.servername).toBe('localhost')
+  })
 })
 
 describe('the chain', () => {
