@@ -118,7 +118,8 @@ export class Server {
     if (!finished) {
       const open = [...this.#leaving.keys()].reduce((sum, listener) => sum + listener.connections, 0)
       this.#log.warn({ connections: open }, 'shutdown.timeout is over: cutting the connections that are left')
-      for (const listener of this.#leaving.keys()) listener.destroy()
+      for (const listener of this.#leaving.keys()) listener.destroy('shutdown.timeout is over')
+      await this.#untilRecorded()
     }
     this.#lasting.pools.retireAllBut(new Set())
     this.#lasting.store?.close()
@@ -127,6 +128,14 @@ export class Server {
     this.#log.info({ finished }, 'stopped')
     await this.#log.flush()
     return finished
+  }
+
+  /** The requests whose connections were just cut off have yet to be logged and counted. */
+  async #untilRecorded(): Promise<void> {
+    const latest = performance.now() + RECORD_TIME
+    while (this.#metrics.requestsInFlight.value > 0 && performance.now() < latest) {
+      await new Promise((resolve) => setTimeout(resolve, 10))
+    }
   }
 
   async #reload(reason: string): Promise<boolean> {
@@ -273,6 +282,8 @@ async function orClose(runtime: Runtime, step: () => Promise<void>): Promise<voi
 
 /** How long a stop waits for a reload that is under way, in milliseconds. */
 const RELOAD_TIME = 1000
+/** The same for the records of requests that were cut off: one that waits for a plugin does not notice its end. */
+const RECORD_TIME = 1000
 
 function sleep(milliseconds: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, milliseconds).unref())

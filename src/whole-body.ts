@@ -1,4 +1,5 @@
 /** Reads a whole small body, for the services that the gateway answers itself. */
+import { whyClosed } from './cut-off.ts'
 import { GatewayError } from './errors.ts'
 import type { HttpResponse } from './http-messages.ts'
 import type { Call } from './types.ts'
@@ -33,8 +34,7 @@ export function readWholeBody(call: Call, response: HttpResponse, most: number):
       else chunks.push(chunk)
     }
     const end = (): void => done(() => resolve(Buffer.concat(chunks)))
-    const close = (): void =>
-      done(() => reject(new GatewayError('GW_CLIENT_CLOSED', 'the client left within its body')))
+    const close = (): void => done(() => reject(whyClosed(request.socket, 'the client left within its body')))
     stream.on('data', data).on('end', end).on('close', close).on('error', close)
   })
 }

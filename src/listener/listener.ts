@@ -3,6 +3,7 @@ import type { Duplex } from 'node:stream'
 import type { TLSSocket } from 'node:tls'
 import { type BindAddress, bind } from '../bind.ts'
 import type { ClientRequest, ClientResponse } from '../client-messages.ts'
+import { cutOff } from '../cut-off.ts'
 import { GatewayError } from '../errors.ts'
 import type { HttpRequest } from '../http-messages.ts'
 import type { Slots } from '../open-files.ts'
@@ -151,8 +152,9 @@ export class Listener {
     return this.#sweeper.judgeAgain({ ...this.#settings, policyIds }, welcome)
   }
 
-  /** Cuts whatever is still open. */
-  destroy(): void {
+  /** Cuts whatever is still open; its requests are logged with this reason. */
+  destroy(reason: string): void {
+    for (const { socket } of this.#live.values()) cutOff(socket, reason, 'GW_OVERLOADED')
     for (const socket of this.#doorway.sockets) socket.destroy()
   }
 

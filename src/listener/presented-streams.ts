@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net'
+import { cutOff } from '../cut-off.ts'
 import type { Connection, Verification } from '../types.ts'
 import type { Shown } from './demand.ts'
 
@@ -61,8 +62,9 @@ export class PresentedStreams {
       const reason = this.#refusal(shown)
       if (reason === undefined) continue
       this.#latest.delete(socket)
-      this.#options.ended(connection, `client certificate verify error: ${reason}`)
-      socket.destroy()
+      const refusal = `client certificate verify error: ${reason}`
+      this.#options.ended(connection, refusal)
+      cutOff(socket, refusal)
     }
     if (this.#latest.size > 0) return
     clearInterval(this.#timer)

@@ -1,4 +1,5 @@
 /** Ends what goes on for long, such as an upgrade, an upload or a streaming answer, when the credential that let it in ends. */
+import { cutOff } from '../cut-off.ts'
 import type { Connection } from '../types.ts'
 import type { LiveConnection } from './live-connection.ts'
 import type { Carried, Ended } from './sweeper.ts'
@@ -78,7 +79,7 @@ export class StreamWatch {
     // The stream may have ended meanwhile.
     if (reason === undefined || !live.streams || live.ended) return
     this.#ended(live.connection, reason)
-    live.socket.destroy()
+    cutOff(live.socket, reason)
   }
 
   #doubt(live: LiveConnection, error: unknown): void {

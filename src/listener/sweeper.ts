@@ -1,4 +1,5 @@
 import type { Duplex } from 'node:stream'
+import { cutOff } from '../cut-off.ts'
 import type { HttpRequest } from '../http-messages.ts'
 import type { Connection, Verification } from '../types.ts'
 import { accepts } from './admission.ts'
@@ -177,7 +178,7 @@ export class Sweeper {
   cut(socket: Duplex, reason: string): void {
     const live = this.#live.get(socket)
     if (live) this.#ended(live.connection, reason)
-    socket.destroy()
+    cutOff(socket, reason)
   }
 
   #askAgain(now: number): void {
@@ -228,7 +229,7 @@ export class Sweeper {
     if (!isIdle && !live.upgraded && !(live.streams && now >= from)) return
     this.#ended(live.connection, reason)
     if (isIdle) live.close()
-    else live.socket.destroy()
+    else cutOff(live.socket, reason)
   }
 }
 

@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net'
-import { GatewayError } from '../errors.ts'
+import { whyClosed } from '../cut-off.ts'
+import type { GatewayError } from '../errors.ts'
 import type { HttpResponse } from '../http-messages.ts'
 import type { AnswerHeaders, Call } from '../types.ts'
 import { headersFor, reasonPhrase, wholeHeadText } from './answer-head.ts'
@@ -68,7 +69,7 @@ export class Exchange implements AnswerHandler {
 
   sent(): void {
     // The rest of the request was refused meanwhile, and the client's connection ends: nothing more is started.
-    if (!this.#call.request.socket.writable) this.connection?.abort(clientLeft())
+    if (!this.#call.request.socket.writable) this.connection?.abort(this.#clientError())
     else this.#sent = true
   }
 
@@ -141,7 +142,7 @@ export class Exchange implements AnswerHandler {
     this.#head = undefined
     // These pieces came before the fault, in the same read.
     this.#writePieces()
-    this.#finish(this.#clientLeft ? clientLeft() : error)
+    this.#finish(this.#clientLeft ? this.#clientError() : error)
   }
 
   /** Never asked for. */
@@ -230,7 +231,11 @@ export class Exchange implements AnswerHandler {
   readonly #closed = (): void => {
     if (this.#response.writableFinished || this.#over) return
     this.#clientLeft = true
-    this.connection?.abort(clientLeft())
+    this.connection?.abort(this.#clientError())
+  }
+
+  #clientError(): GatewayError {
+    return whyClosed(this.#call.request.socket, 'the client closed the connection before the answer was complete')
   }
 
   readonly #write = (bytes: Buffer, done?: () => void): void => {
@@ -257,8 +262,4 @@ interface Head {
 
 function pairs(flat: readonly string[]): [string, string][] {
   return Array.from({ length: flat.length >> 1 }, (_, i) => [flat[2 * i] as string, flat[2 * i + 1] as string])
-}
-
-function clientLeft(): GatewayError {
-  return new GatewayError('GW_CLIENT_CLOSED', 'the client closed the connection before the answer was complete')
 }

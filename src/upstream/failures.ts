@@ -34,7 +34,11 @@ interface SystemError extends Error {
 
 /** A failure of an upstream as a refusal with a stable code; `where` names the target in the log. */
 export function upstreamFailure(error: Error, where: string): GatewayError {
-  if (error instanceof GatewayError) return new GatewayError(error.code, `${where}: ${error.detail}`, { cause: error })
+  if (error instanceof GatewayError) {
+    // The client's connection has ended, or a limit of ours was reached: no target is to blame.
+    if (error.entry.fault !== 'upstream') return error
+    return new GatewayError(error.code, `${where}: ${error.detail}`, { cause: error })
+  }
   return new GatewayError(codeFor(error), `${where}: ${describe(error)}`, { cause: error })
 }
 

@@ -1,3 +1,4 @@
+import { whyClosed } from '../cut-off.ts'
 import { GatewayError } from '../errors.ts'
 import type { Call } from '../types.ts'
 import type { BodySink, OutgoingBody } from './http1/outgoing-request.ts'
@@ -137,6 +138,6 @@ export class RequestBody implements OutgoingBody {
 
   readonly #closed = (): void => {
     if (this.#call.request.complete) return
-    this.#fail(new GatewayError('GW_CLIENT_CLOSED', 'the client closed the connection within the body'))
+    this.#fail(whyClosed(this.#call.request.socket, 'the client closed the connection within the body'))
   }
 }

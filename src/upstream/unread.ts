@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net'
+import { cutOff } from '../cut-off.ts'
 
 /** Milliseconds between two checks of the watched sockets: `send_timeout` is exact to two of them. */
 const INTERVAL = 500
@@ -41,6 +42,6 @@ function judge(socket: Socket, progress: Progress, now: number): void {
     progress.flushed = flushed
     progress.since = now
   } else if (now - progress.since >= progress.timeout) {
-    socket.destroy()
+    cutOff(socket, `the client has read nothing for ${progress.timeout} ms (send_timeout)`)
   }
 }

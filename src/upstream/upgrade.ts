@@ -1,8 +1,8 @@
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
+import { whyClosed } from '../cut-off.ts'
 import { EarlyBytes } from '../early-bytes.ts'
 import { endGently } from '../end-gently.ts'
-import { GatewayError } from '../errors.ts'
 import { headerValues } from '../header-values.ts'
 import type { AnswerHeaders, Call } from '../types.ts'
 import { headersFor, headText } from './answer-head.ts'
@@ -182,7 +182,7 @@ class Upgrade implements AnswerHandler {
   }
 
   readonly #left = (): void => {
-    this.#connection?.abort(new GatewayError('GW_CLIENT_CLOSED', 'the client left before the upgrade was answered'))
+    this.#connection?.abort(whyClosed(this.#request.socket, 'the client left before the upgrade was answered'))
   }
 }
 

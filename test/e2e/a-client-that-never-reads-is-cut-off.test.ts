@@ -70,6 +70,18 @@ test.each([
   requestsSeen = 0
 })
 
+test('the log does not say that the client has left', async () => {
+  answerWith(30_000_000)
+  const client = await gateway.open()
+  client.socket.pause()
+  client.write(GET.replace('/ ', '/unread '))
+  expect(await gateway.logged({ path: '/unread' })).toMatchObject({
+    ...{ code: 'GW_CLIENT_CLOSED', termination: 'client' },
+    detail: 'the client has read nothing for 1000 ms (send_timeout)',
+  })
+  client.destroy()
+})
+
 test('an answer that the gateway has made itself, as a list that it has filtered', async () => {
   const list = JSON.stringify({ repositories: Array.from({ length: 30_000 }, (_, i) => `team/${'a'.repeat(240)}${i}`) })
   answerWith(list.length, '200 OK', list)

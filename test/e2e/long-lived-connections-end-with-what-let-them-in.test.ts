@@ -147,6 +147,16 @@ describe.each(Object.entries(KINDS))('%s', (_name, bytes) => {
   })
 })
 
+test('the line of a request that was cut off for its certificate says so, and not that the client has left', async () => {
+  const gateway = await scene.start(listenerOf(scene.server({ ssl_crl: scene.clients.crl() })))
+  const client = await begin(gateway, KINDS['an answer that streams'], scene.ada)
+  await gateway.reload(scene.config(listenerOf(scene.server({ ssl_crl: scene.clients.crl([scene.ada]) }))))
+  await untilEnded(client)
+  expect(await gateway.logged({ msg: 'request' })).toMatchObject({
+    detail: 'client certificate verify error: certificate revoked',
+  })
+})
+
 test('an answer that has not begun when the policy goes still reaches the client', async () => {
   const gateway = await scene.start()
   let answer = () => {}

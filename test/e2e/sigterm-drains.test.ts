@@ -90,6 +90,24 @@ test.each([1, 2])(
   },
 )
 
+describe.each([1, 2])('a request that is cut off after the timeout (workers: %d)', (workers) => {
+  test.each([
+    ['has an answer that began', true, { status: 200, termination: 'gateway' }],
+    ['has no answer', false, { status: 503 }],
+  ])('is logged, and not as one whose client has left, where it %s', async (_case, begins, fields) => {
+    scene.backend.respond = (_request, response) => begins && response.write('endless')
+    const gateway = await scene.start({ workers, shutdown: { timeout: '1s' } })
+    const waiting = gateway.get('/').catch(() => 'cut off')
+    await scene.backend.request('the request', () => true)
+    await within(10, 'the end', gateway.stop())
+    expect(await waiting).toBe('cut off')
+    expect(await gateway.logged({ msg: 'request' })).toMatchObject({
+      ...{ code: 'GW_OVERLOADED', detail: 'shutdown.timeout is over' },
+      ...fields,
+    })
+  })
+})
+
 test.each(['SIGINT', 'SIGQUIT'] as const)('%s does the same', async (signal) => {
   const gateway = await scene.start()
   expect(await within(15, 'the end', gateway.stop(signal))).toMatchObject({ status: 0 })

@@ -94,8 +94,12 @@ describe('what the log is told', () => {
     expect(upstreamFailure(cause, 'api:443').cause).toBe(cause)
   })
   test('of an error of our own: its code stays, the target is added', () => {
-    const error = upstreamFailure(new GatewayError('GW_REQUEST_TIMEOUT', 'nothing came'), 'api:443')
-    expect(error).toMatchObject({ code: 'GW_REQUEST_TIMEOUT', detail: 'api:443: nothing came' })
+    const error = upstreamFailure(new GatewayError('GW_UPSTREAM_TIMEOUT', 'nothing came'), 'api:443')
+    expect(error).toMatchObject({ code: 'GW_UPSTREAM_TIMEOUT', detail: 'api:443: nothing came' })
+  })
+  test.each(['GW_REQUEST_TIMEOUT', 'GW_OVERLOADED'] as const)('of %s, which is no fault of a target', (code) => {
+    const error = new GatewayError(code, 'nothing came')
+    expect(upstreamFailure(error, 'api:443')).toBe(error)
   })
 })
 
