@@ -156,8 +156,9 @@ export function checkRoute(given: WrittenRoute): Problem[] {
   }
   if (protocols.length === 0)
     problems.push({ path: `${at}.protocols`, message: 'is empty; expected http, https or both' })
-  if (!isEmpty(given.snis) && protocols.includes('http')) {
-    problems.push({ path: `${at}.snis`, message: "can only be set where 'protocols' is [https]" })
+  // As in Kong, one protocol that has server names is enough.
+  if (!isEmpty(given.snis) && !protocols.includes('https')) {
+    problems.push({ path: `${at}.snis`, message: "can only be set where 'protocols' has https" })
   }
   for (const name of Object.keys(headers))
     problems.push(...checkHeader(name, headers[name] ?? [], `${at}.headers.${name}`))

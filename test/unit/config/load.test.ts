@@ -314,6 +314,21 @@ routes:
   ])
 })
 
+test.each([
+  ['by default', '', []],
+  ['with https and http', 'protocols: [http, https], ', []],
+  [
+    'with http alone',
+    'protocols: [http], ',
+    ["test.yaml: services[0].routes[0].snis: can only be set where 'protocols' has https"],
+  ],
+])('a route may have snis as in Kong: %s', (_case, protocols, expected) => {
+  const found = problems(`
+services:
+  - { name: a, url: http://a, routes: [{ name: r, ${protocols}snis: [a.test] }] }`)
+  expect(found.filter((line) => line.includes('snis')).map((line) => line.replace(/:3:\d+/, ''))).toEqual(expected)
+})
+
 test('a second certificate, server name, target or listener of the same name is refused', () => {
   const found = problems(`
 certificates:
