@@ -26,6 +26,7 @@ test('a user of the configuration with groups of a certificate needs the configu
 
 test('any other user is what the token says', () => {
   expect(later(brought)).toEqual(brought)
+  expect(later({ ...brought, customId: 'b-17' })).toEqual({ ...brought, customId: 'b-17' })
 })
 
 test.each(['bob', 'id of bob'])('whoever is not enabled any more, as %s, has no token', (nameOrId) => {

@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals'
 import fc from 'fast-check'
-import { readBasic } from '../../../../src/auth/methods/basic.ts'
+import { isBasicHeader, readBasic } from '../../../../src/auth/methods/basic.ts'
 import { basic } from '../support.ts'
 
 test.each([
@@ -46,6 +46,13 @@ test.each([
 ])('%s in two headers are denied: which of them counts somebody else may see otherwise', (_, values) => {
   const headers = values.flatMap((value) => ['Authorization', value])
   expect(readBasic(headers)).toMatchObject({ status: 'denied', reason: 'more than one Authorization' })
+})
+
+test('what may be read as a password is a credential, and nothing else is', () => {
+  for (const value of [basic('ada', 'secret'), 'bAsIc x', 'Basic'])
+    expect(isBasicHeader('authorization', value)).toBe(true)
+  expect(isBasicHeader('authorization', 'Bearer x')).toBe(false)
+  expect(isBasicHeader('x-authorization', basic('ada', 'secret'))).toBe(false)
 })
 
 test('whatever is accepted has one reading only, and nothing throws', () => {

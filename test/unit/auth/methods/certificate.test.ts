@@ -68,6 +68,24 @@ describe('the certificate as the proof of a user', () => {
     expect(mapper.asked).toBe(0)
   })
 
+  test('notes whom it found, and nobody else', () => {
+    const noted: unknown[] = []
+    const mappedUsers = { note: (_caller: Caller, { user }: { user: User }) => void noted.push(user) }
+    const noting = createCertificateMethod({ fallback: ADA, mappedUsers: mappedUsers as never })
+    const answers: Mapping[] = [
+      { status: 'unmapped', reason: 'nobody' },
+      { status: 'mapped', user: ADA, reason: '' },
+    ]
+    for (const answer of answers)
+      noting.authenticate(
+        callerOf(
+          fakeConnection(VERIFIED),
+          mapperOf(() => answer),
+        ),
+      )
+    expect(noted).toEqual([ADA])
+  })
+
   test('is denied where the server has no rules', () => {
     expect(method.authenticate(callerOf(fakeConnection(VERIFIED), undefined))).toMatchObject({ status: 'denied' })
   })

@@ -44,4 +44,5 @@ test('what is named without being known is short in the log', () => {
 
 test('is a credential of every client, also of those from whom it means nothing', () => {
   expect(method.credential?.isHeader?.('remote-user', 'x')).toBe(true)
+  expect(method.credential?.isHeader?.('accept', 'x')).toBe(false)
 })

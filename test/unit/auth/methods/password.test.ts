@@ -17,7 +17,7 @@ function checkOf(name: string, secret: string, outcome: Outcome): PasswordCheck 
 const method = createPasswordMethod({
   realm: 'r',
   check: checkOf('ada', 'of ada', accepted(ada, { proof: "ada's" })),
-  loginOf: (user) => (user === ada.id ? 'ada' : undefined),
+  loginOf: (user) => ({ [ada.id]: 'ada', ada: 'of somebody whose name is that' })[user],
   besideCertificate: {
     check: checkOf('server bob', 'beside', accepted(ada, { proof: "server bob's" })),
     keyOf: (_server, { name }) => (name === 'bob' ? 'server bob' : undefined),
@@ -34,6 +34,7 @@ function foundBy(...methods: string[]): Identity {
 test('a name and its password let in, with nothing before them', async () => {
   expect(await asked('ada', 'of ada')).toMatchObject({ status: 'accepted', user: ada })
   expect(await asked('ada', 'wrong')).toMatchObject({ status: 'denied' })
+  expect(method.authenticate(caller())).toEqual({ status: 'absent' })
 })
 
 test('beside a certificate the password of its user counts, whatever name is given', async () => {
@@ -49,7 +50,7 @@ test('a password that is meant to stand beside a certificate is none beside anyt
 
 test('of a password beside a certificate the certificate says whose it is, and none of the other kind can be taken for it', async () => {
   const { proof } = (await asked('x', 'beside', foundBy('certificate'))) as { proof: string }
-  expect(method.ownerOf?.(proof, bob)).toBe(bob)
+  for (const user of [ada, bob]) expect(method.ownerOf?.(proof, user)).toBe(user)
   expect(method.ownerOf?.("server bob's", bob)).toBeUndefined()
   expect(method.ownerOf?.("ada's", ada)).toBe(bob)
 })
@@ -60,4 +61,6 @@ test('a client of the Identity API names the user by id or by login name', async
     expect(await method.authenticate(caller(), payload(named))).toMatchObject({ status: 'accepted' })
   for (const wrong of [{ id: bob.id }, { name: 5 }, {}])
     expect(await method.authenticate(caller(), payload(wrong))).toMatchObject({ status: 'denied' })
+  for (const nothing of [{}, { user: { name: 'ada' } }, { user: { password: 'of ada' } }])
+    expect(method.authenticate(caller(), nothing)).toMatchObject({ reason: 'no name, or no password' })
 })

@@ -138,6 +138,38 @@ test('two codes in one request are denied, even where one of them is right', asy
     expect(await asked(...codes)).toEqual({ status: 'denied', reason: 'more than one X-OTP' })
 })
 
+test('a right code takes back the wrong ones before it', async () => {
+  const check = make()
+  for (const steps of [-1, 0]) {
+    for (let i = 0; i < 4; i++) await check(byKeystone({ id: ada.id }, `00000${i}`))
+    expect(await check(byKeystone({ id: ada.id }, totpCode(SECRET, steps, NOW)))).toMatchObject({ status: 'accepted' })
+  }
+})
+
+test.each(['12345', '1234567', '12345x', '１２３４５６'])('“%s” is no code', async (code) => {
+  expect(await make()(byKeystone({ id: ada.id }, code))).toEqual({
+    status: 'denied',
+    reason: 'the code is not six digits',
+  })
+})
+
+test('what a code let in goes on while its generator is the user’s', async () => {
+  const method = made()
+  const outcome = await method.authenticate(caller(), byKeystone({ id: ada.id }, totpCode(SECRET, 0, NOW)))
+  const { proof } = outcome as { proof: string }
+  expect(method.ownerOf?.(proof, ada)).toBe(ada)
+  expect(method.ownerOf?.(proof, bob)).toBeUndefined()
+  expect(made({ secrets: new Map([[ada.id, [Buffer.from('a new one')]]]) }).ownerOf?.(proof, ada)).toBeUndefined()
+  expect(made({ secrets: new Map() }).ownerOf?.(proof, ada)).toBeUndefined()
+})
+
+test('whoever gives no code has said nothing, and the header of a code is kept from the backend', () => {
+  const found: Identity = { user: ada, methods: ['password'], credential: undefined, expiresAt: NOW }
+  expect(made().authenticate(caller(), undefined, found)).toEqual({ status: 'absent' })
+  const { isHeader } = made().credential ?? {}
+  expect([isHeader?.('x-otp', ''), isHeader?.('x-other', '')]).toEqual([true, false])
+})
+
 test('a code of nobody in particular says nothing', () => {
   const store = new MemoryStore(10)
   const method = createTotpMethod({
