@@ -159,10 +159,10 @@ export class LiveConnection {
 
   /** Takes the connection over from node:http for good; false where it is ending already. */
   upgrade(request: HttpRequest): boolean {
-    this.look?.(this)
     if (this.#last || this.#ended) return false
     this.#upgraded = request
     this.socket.on('error', ignore)
+    this.look?.(this, request)
     return true
   }
 

@@ -64,6 +64,13 @@ export interface Grounds {
   readonly objection?: Objection
 }
 
+interface Sentence {
+  /** The request that waits for it. */
+  readonly beginning?: HttpRequest | undefined
+  /** When an answer that has begun is cut off. */
+  readonly from?: number
+}
+
 /** Called when a connection is ended because its client may no longer use it. */
 export type Ended = (connection: Connection, reason: string) => void
 
@@ -105,7 +112,7 @@ export class Sweeper {
     const graceUntil = Date.now() + RETIREMENT_GRACE
     await this.#lookAt(all, (live, beginning) => {
       this.#retire(live, beginning, inForce, graceUntil)
-      this.#judge(live, Date.now())
+      this.#judge(live, Date.now(), beginning)
     })
     await this.#welcomeAll(all)
   }
@@ -119,7 +126,7 @@ export class Sweeper {
       } catch (error) {
         // What cannot be decided is no reason to keep the connection.
         live.rejudged(failed('UNSPECIFIED', { hint: (error as Error).message }))
-        this.#doom(live, `nobody can tell whether it may stay: ${(error as Error).message}`)
+        this.#doom(live, `nobody can tell whether it may stay: ${(error as Error).message}`, { beginning })
       }
     }
     for (const live of all) live.look = look
@@ -142,7 +149,7 @@ export class Sweeper {
     const isJudged = isJudgedAsNow(live, inForce) || moved(live, inForce)
     if (isJudged && isOfSamePolicy(live, beginning, inForce)) {
       if (live.doom?.reason === POLICY_GONE) live.doom = undefined
-    } else this.#doom(live, POLICY_GONE, graceUntil)
+    } else this.#doom(live, POLICY_GONE, { beginning, from: graceUntil })
   }
 
   async #welcomeAll(all: readonly LiveConnection[]): Promise<void> {
@@ -196,11 +203,11 @@ export class Sweeper {
       if (live.doom) this.#end(live, live.doom, now)
     }
     // These may be thousands, when a list that all of them were checked against runs out.
-    if (due.length > 0) void this.#lookAt(due, (live) => this.#judge(live, Date.now()))
+    if (due.length > 0) void this.#lookAt(due, (live, beginning) => this.#judge(live, Date.now(), beginning))
     this.#askAgain(now)
   }
 
-  #judge(live: LiveConnection, now: number): void {
+  #judge(live: LiveConnection, now: number, beginning: HttpRequest | undefined): void {
     let verification: Verification
     try {
       const shown = live.shown && live.policy.renewed(live.shown, now)
@@ -215,12 +222,13 @@ export class Sweeper {
     if (textOf(verification) === textOf(live.connection.verification)) return
     live.rejudged(verification)
     if (verification.result !== 'FAILED' || accepts(live.policy.verify, verification)) return
-    this.#doom(live, `client certificate verify error: ${verification.reason}`)
+    this.#doom(live, `client certificate verify error: ${verification.reason}`, { beginning })
   }
 
-  #doom(live: LiveConnection, reason: string, from = 0): void {
+  #doom(live: LiveConnection, reason: string, { beginning, from = 0 }: Sentence = {}): void {
     live.doom ??= { reason, from }
-    this.#end(live, live.doom, Date.now())
+    // A request that is beginning is refused in an answer of its own. The next sweep ends what is left.
+    if (!beginning) this.#end(live, live.doom, Date.now())
   }
 
   #end(live: LiveConnection, { reason, from }: { reason: string; from: number }, now: number): void {

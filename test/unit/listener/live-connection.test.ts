@@ -57,8 +57,10 @@ test('nor one that waited for the answer before it when the reload came', () => 
   expect(served).toEqual(['SUCCESS', 'FAILED'])
 })
 
-test('nor is a connection upgraded', () => {
-  const { live } = afterReload()
-  expect(live.upgrade({} as HttpRequest)).toBe(false)
-  expect(live.ended).toBe(true)
+test('nor is a connection upgraded: whoever asks for that is judged, and answered', () => {
+  const { live, beginnings } = afterReload()
+  const request = {} as HttpRequest
+  expect(live.upgrade(request)).toBe(true)
+  expect(beginnings).toEqual([request])
+  expect([live.connection.verification.result, live.ended]).toEqual(['FAILED', false])
 })

@@ -1,4 +1,5 @@
 import { expect, test } from '@jest/globals'
+import type { HttpRequest } from '../../../src/http-messages.ts'
 import type { LiveConnection } from '../../../src/listener/live-connection.ts'
 import { Sweeper } from '../../../src/listener/sweeper.ts'
 import type { TrustPolicy } from '../../../src/listener/trust-policy.ts'
@@ -36,12 +37,16 @@ function inForce(id = 'policy') {
   return { policyIds: new Set([id]), policyFor, policyAsked: policyFor, successorFor: () => undefined }
 }
 
+const REVOKED: Verification = { result: 'FAILED', code: 'CERT_REVOKED', reason: 'revoked' }
+
 const success = () => ({ verification: { result: 'SUCCESS' } as const, until: Number.POSITIVE_INFINITY })
 
+function unreadable(): never {
+  throw new Error('the list cannot be read')
+}
+
 test('a connection that cannot be judged any more is ended, and the others go on', async () => {
-  const broken = idle(() => {
-    throw new Error('the list cannot be read')
-  })
+  const broken = idle(unreadable)
   const sound = idle(success)
   const { sweeper, reasons } = sweeperOver(broken, sound)
   await sweeper.judgeAgain(inForce())
@@ -69,7 +74,7 @@ test('whoever asks before a reload has come to him is looked at first, and once'
   let judged = 0
   const revoked = () => {
     judged += 1
-    return { verification: { result: 'FAILED', code: 'CERT_REVOKED', reason: 'revoked' } as const, until: 0 }
+    return { verification: REVOKED, until: 0 }
   }
   const [first, second] = [idle(slowly), idle(revoked)]
   const { sweeper, reasons } = sweeperOver(first, second)
@@ -93,6 +98,22 @@ test('connections whose policy is gone end a few at a time, and each before its 
   await done
   expect(all.map(({ closed }) => closed)).toEqual([1, 1, 1])
   expect(new Set(reasons)).toEqual(new Set(['the trust policy that judged the client is not in use any more']))
+})
+
+test.each([
+  ['whose policy is gone', success, 'another'],
+  ['whose client is revoked', () => ({ verification: REVOKED, until: 0 }), 'policy'],
+  ['of which nobody can tell', unreadable, 'policy'],
+])('on a connection %s an upgrade that is beginning is left to its answer', async (_, judge, policy) => {
+  const [first, second] = [idle(slowly), idle(judge)]
+  const { sweeper } = sweeperOver(first, second)
+  const done = sweeper.judgeAgain(inForce(policy))
+  let destroyed = false
+  const socket = Object.assign(second.socket, { destroy: () => (destroyed = true) })
+  Object.assign(second, { upgraded: true, socket })
+  second.look?.(second, {} as HttpRequest)
+  await done
+  expect([destroyed, second.closed, second.doom === undefined]).toEqual([false, 0, false])
 })
 
 test('a reload that comes before another one has looked at everybody takes its place', async () => {
