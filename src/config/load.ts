@@ -3,7 +3,7 @@ import { existsSync, statSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { byLine, type Problem } from '../errors.ts'
 import { atOnce, inSlices, type Slices } from '../slices.ts'
-import { errorCode, readBounded } from './bounded-file.ts'
+import { errorCode, LARGEST, readBounded } from './bounded-file.ts'
 import { checkAgainst } from './check.ts'
 import { type Config, schema } from './config.ts'
 import {
@@ -30,7 +30,6 @@ import { readYaml, type Tree } from './yaml-reader.ts'
 
 /** Read if it exists, where neither the command line nor SALLYPORT_CONFIG names a file. */
 export const DEFAULT_FILE = 'conf/sallyport.yaml'
-const LARGEST = 10 * 1024 * 1024
 /** More would hide the first. */
 const MOST_PROBLEMS = 500
 
@@ -113,7 +112,7 @@ class Load {
       if (!isFile) throw new Unfit('is no file; name a YAML file')
       if (size > LARGEST) throw new Unfit(`is larger than ${LARGEST} bytes`)
       const expand = (text: string, at: string) => this.#expand(text, at)
-      const bytes = readBounded(path, LARGEST)
+      const bytes = readBounded(path)
       const { tree, problems } = yield* readYaml(bytes, { source, places: this.#places, expand })
       if (!tree && isOfNginx(bytes)) throw new Unfit(FILE_OF_NGINX)
       if (!tree && isOfNats(bytes)) throw new Unfit(FILE_OF_NATS)

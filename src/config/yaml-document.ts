@@ -37,14 +37,30 @@ interface LongList {
 /** Collections that are open at a time: far more than the reader takes, and so few that one bracket after the other holds nobody up. */
 const MOST_OPEN = 256
 
-/** @throws RangeError where it is nested too deeply: the library calls itself for each level */
-export function* parseDocument(text: string, lines: LineCounter): Slices<Document.Parsed> {
+/** Ten thousand servers with certificates of RSA in the file have seven hundred thousand. */
+const MOST_LINES = 2_000_000
+/**
+ * Words, signs, line ends and the blanks between them; a text of many lines, such as a certificate, counts as one. Ten thousand routes have half a
+ * million. Each takes some microseconds, and some hundred bytes.
+ */
+const MOST_LEXEMES = 3_000_000
+
+/** Thrown where a file is longer than any configuration. */
+export class TooLong extends Error {
+  constructor(most: number, of: string) {
+    super(`holds more than ${most} ${of}; no configuration needs so many`)
+  }
+}
+
+/** @throws RangeError where it is nested too deeply: the library calls itself for each level; TooLong */
+export function* parseDocument(text: string, lines: LineCounter, mostLexemes = MOST_LEXEMES): Slices<Document.Parsed> {
+  refuseManyLines(text)
   // Where something is wrong depends on what stands before it: then nobody waits for a configuration, and all is told as the library tells it.
-  return (yield* inParts(text, lines)) ?? (yield* asAWhole(text, lines))
+  return (yield* inParts(text, lines, mostLexemes)) ?? (yield* asAWhole(text, lines, mostLexemes))
 }
 
 /** Undefined where it takes the whole document to read it. */
-function* inParts(text: string, lines: LineCounter): Slices<Document.Parsed | undefined> {
+function* inParts(text: string, lines: LineCounter, mostLexemes: number): Slices<Document.Parsed | undefined> {
   const parser = new Parser(lines.addNewLine)
   const lists = new LongLists()
   const tokens: CST.Token[] = []
@@ -55,6 +71,7 @@ function* inParts(text: string, lines: LineCounter): Slices<Document.Parsed | un
     for (const token of parser.next(lexeme)) tokens.push(token)
     if (++read % LEXEMES !== 0) continue
     refuseEndless(parser)
+    if (read > mostLexemes) throw new TooLong(mostLexemes, 'words and signs')
     if (!lists.take(parser.stack)) return undefined
     yield
   }
@@ -64,7 +81,7 @@ function* inParts(text: string, lines: LineCounter): Slices<Document.Parsed | un
   return lists.putBack(document.contents) ? document : undefined
 }
 
-function* asAWhole(text: string, lines: LineCounter): Slices<Document.Parsed> {
+function* asAWhole(text: string, lines: LineCounter, mostLexemes: number): Slices<Document.Parsed> {
   lines.lineStarts.length = 0
   const parser = new Parser(lines.addNewLine)
   const tokens: CST.Token[] = []
@@ -74,10 +91,17 @@ function* asAWhole(text: string, lines: LineCounter): Slices<Document.Parsed> {
     for (const token of parser.next(lexeme)) tokens.push(token)
     if (++read % LEXEMES !== 0) continue
     refuseEndless(parser)
+    if (read > mostLexemes) throw new TooLong(mostLexemes, 'words and signs')
     yield
   }
   tokens.push(...parser.end())
   return compose(tokens, text)
+}
+
+function refuseManyLines(text: string): void {
+  let count = 0
+  for (let at = text.indexOf('\n'); at !== -1; at = text.indexOf('\n', at + 1)) count += 1
+  if (count > MOST_LINES) throw new TooLong(MOST_LINES, 'lines')
 }
 
 function refuseEndless({ stack }: Parser): void {
@@ -85,6 +109,17 @@ function refuseEndless({ stack }: Parser): void {
 }
 
 function compose(tokens: readonly CST.Token[], text: string): Document.Parsed {
+  // Where nothing is right there is an error for each sign, and nobody reads where in the library each was made.
+  const { stackTraceLimit } = Error
+  Error.stackTraceLimit = 0
+  try {
+    return composed(tokens, text)
+  } finally {
+    Error.stackTraceLimit = stackTraceLimit
+  }
+}
+
+function composed(tokens: readonly CST.Token[], text: string): Document.Parsed {
   const [document, second] = new Composer(OPTIONS).compose(tokens, true, text.length)
   if (!document) throw new Error('the YAML library has made no document')
   if (second) document.errors.push(new YAMLParseError([second.range[0], second.range[1]], 'MULTIPLE_DOCS', ''))

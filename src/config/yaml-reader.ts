@@ -20,7 +20,7 @@ import type { Problem } from '../errors.ts'
 import type { Slices } from '../slices.ts'
 import { type Places, type Position, pathTo } from './place.ts'
 import { Spots } from './spots.ts'
-import { parseDocument } from './yaml-document.ts'
+import { parseDocument, TooLong } from './yaml-document.ts'
 
 /** A map of the file. It has no prototype, so a key such as `__proto__` is a key like any other. */
 export type Tree = Record<string, unknown>
@@ -55,6 +55,7 @@ export function* readYaml(bytes: Uint8Array, options: YamlOptions): Slices<YamlR
   try {
     document = yield* parseDocument(text, lines)
   } catch (error) {
+    if (error instanceof TooLong) return { tree: undefined, problems: [{ path: '', source, message: error.message }] }
     // The parser calls itself for each level of nesting.
     if (!(error instanceof RangeError)) throw error
     return { tree: undefined, problems: [{ path: '', source, message: 'is nested too deeply' }] }

@@ -57,8 +57,13 @@ describe('a file that cannot be used is refused with one clear problem', () => {
     ['a folder', (path: string) => mkdirSync(path), 'is no file; name a YAML file'],
     [
       'too large',
-      (path: string) => writeFileSync(path, `# ${'x'.repeat(10 * 1024 * 1024)}`),
-      'is larger than 10485760 bytes',
+      (path: string) => writeFileSync(path, Buffer.alloc(64 * 1024 * 1024 + 1)),
+      'is larger than 67108864 bytes',
+    ],
+    [
+      'of blank lines',
+      (path: string) => writeFileSync(path, '\n'.repeat(10_000_000)),
+      'holds more than 2000000 lines; no configuration needs so many',
     ],
     [
       'not UTF-8',

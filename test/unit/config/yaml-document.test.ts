@@ -99,6 +99,14 @@ describe('a document that is read in slices is the one that is read at once', ()
   })
 })
 
+test('a document of more words and signs than any has is refused before it is read to its end, and a long text is one of them', () => {
+  const read = (text: string) => () => atOnce(parseDocument(text, new LineCounter(), 1000))
+  expect(read(`a: [${','.repeat(10_000)}]`)).toThrow(
+    'holds more than 1000 words and signs; no configuration needs so many',
+  )
+  expect(read(`a: |\n${'  a line, of a text\n'.repeat(10_000)}`)).not.toThrow()
+})
+
 test.each(['[', '{', '{a: ', '- ', '? ', ': '])(
   'a document of %j alone is refused before it is read to its end',
   (open) => {
