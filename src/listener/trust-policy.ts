@@ -120,7 +120,7 @@ export class TrustPolicy {
 
   /** Whoever is not has a full handshake, where he can be told why: as his certificate has ended since, or his chain is forgotten. */
   readonly #isWelcome = (raw: Buffer): boolean => {
-    const certificate = this.#factsOf(fingerprintOf(raw), () => raw)
+    const certificate = this.#facts.get(fingerprintOf(raw)) ?? readCertificate(raw)
     const shown = this.#seeResumed(certificate) ?? unverified(certificate, 'UNABLE_TO_GET_ISSUER_CERT_LOCALLY')
     return accepts(this.verify, this.judge(shown).verification)
   }
@@ -138,8 +138,17 @@ export class TrustPolicy {
   /** What the client showed with that certificate, if any. */
   see(socket: TLSSocket, x509: X509Certificate | undefined): Shown | undefined {
     if (!x509) return undefined
-    const certificate = this.#factsOf(x509.fingerprint256, () => x509.raw)
-    // The session itself holds OpenSSL's verdict. Strangers are not remembered, or they could fill the memory.
+    // A certificate is read once: clients come back.
+    const known = this.#facts.get(x509.fingerprint256)
+    const certificate = known ?? readCertificate(x509.raw)
+    const shown = this.#seeOne(socket, certificate, x509)
+    // Strangers are not remembered: they could fill the memory with certificates of their own making.
+    if (!known && shown.error === undefined) keepBounded(this.#facts, x509.fingerprint256, certificate, MEMORY)
+    return shown
+  }
+
+  #seeOne(socket: TLSSocket, certificate: CertificateFacts, x509: X509Certificate): Shown {
+    // The session itself holds OpenSSL's verdict.
     if (!socket.authorized) return this.#seeRefused(socket, certificate, x509)
     if (socket.isSessionReused()) return this.#seeResumed(certificate) ?? unverified(certificate, FORGOTTEN.code)
     const verified = this.#chainOf(certificate, x509)
@@ -258,19 +267,12 @@ export class TrustPolicy {
     return { verification: failure ?? (error === undefined ? SUCCESS : failureOf(error)), until }
   }
 
-  /** A certificate is parsed once: clients come back. */
-  #factsOf(fingerprint: string, raw: () => Buffer): CertificateFacts {
-    const known = this.#facts.get(fingerprint)
-    if (known) return known
-    const facts = readCertificate(raw())
-    keepBounded(this.#facts, fingerprint, facts, MEMORY)
-    return facts
-  }
-
   /** The issuers that OpenSSL has just verified; undefined where our own path may differ from OpenSSL's. */
   #chainOf(certificate: CertificateFacts, x509: X509Certificate): VerifiedChain | undefined {
-    const read = (each: X509Certificate) => this.#factsOf(each.fingerprint256, () => each.raw)
-    const sent = sentWith(x509, { read }).map((each) => this.#intermediates.find(each.fingerprintSha256) ?? each)
+    // Only those that were verified are known: whoever has one certificate could send any number of others along.
+    const read = ({ fingerprint256, raw }: X509Certificate) =>
+      this.#intermediates.find(fingerprint256.replaceAll(':', '').toLowerCase()) ?? readCertificate(raw)
+    const sent = sentWith(x509, { read })
     const found = this.#pathOf(certificate, sent)
     for (const issuer of found?.fromPeer ?? []) this.#intermediates.add(issuer)
     return found?.verified

@@ -108,6 +108,38 @@ test('strangers take no place in the memory, so that they cannot evict those who
   expect(judge(stranger, undefined, true)).toMatchObject({ code: 'SESSION_FORGOTTEN' })
 })
 
+test('what is read of a certificate is kept for those who were verified alone: others can make as many as they like', () => {
+  const own = policyOf()
+  const seen = (as: Issued, error: string | undefined, issuers: readonly Issued[] = [], resumed = false) => {
+    const socket = socketOf(as, error, resumed, issuers)
+    return own.see(socket, own.certificateOf(socket))
+  }
+  const middle = root.authority('middle')
+  const bob = middle.client('bob')
+  const lookAlike = authority('root').authority('middle')
+  expect(seen(ada, undefined)?.certificate).toBe(seen(ada, undefined)?.certificate)
+  expect(seen(bob, undefined, [middle])?.chain[0]).toBe(seen(bob, undefined, [middle])?.chain[0])
+  for (const [stranger, error] of [
+    [selfSigned('mallory'), 'DEPTH_ZERO_SELF_SIGNED_CERT'],
+    [authority('unknown').client('eve'), 'UNABLE_TO_GET_ISSUER_CERT_LOCALLY'],
+  ] as const) {
+    expect(seen(stranger, error)?.certificate).not.toBe(seen(stranger, error)?.certificate)
+    expect(seen(stranger, error, [], true)?.certificate).not.toBe(seen(stranger, error)?.certificate)
+  }
+  let read = 0
+  const sentAlong = {
+    fingerprint256: lookAlike.x509.fingerprint256,
+    get raw() {
+      read += 1
+      return lookAlike.der
+    },
+  }
+  for (const times of [1, 2]) {
+    expect(seen(ada, undefined, [{ x509: sentAlong } as unknown as Issued])).toMatchObject({ error: undefined })
+    expect(read).toBe(times)
+  }
+})
+
 test.each(['INVALID_PURPOSE', 'CERT_HAS_EXPIRED', 'UNABLE_TO_GET_ISSUER_CERT_LOCALLY'])(
   'of the certificates that a stranger sends along no more are looked at than a chain may have (%s)',
   (error) => {
