@@ -2,11 +2,12 @@
 import { isIP } from 'node:net'
 import type { Problem } from '../errors.ts'
 import type { Slices } from '../slices.ts'
-import { type ListenAddress, listenText } from './addresses.ts'
+import type { ListenAddress } from './addresses.ts'
 import type { MappedUserConfig } from './authorization.ts'
 import { readBounded } from './bounded-file.ts'
 import type { Written } from './config.ts'
 import { Unfit } from './field.ts'
+import { reportOverlaps } from './listen-overlap.ts'
 import type { ListenerConfig, WrittenListener } from './listeners.ts'
 import { withNatsTls } from './nats-tls.ts'
 import { findFile, looksLikePath, namedFile } from './pem.ts'
@@ -20,10 +21,11 @@ export function* resolveListeners(
   services: readonly ServiceConfig[],
   context: ResolveContext,
 ): Slices<ListenerConfig[]> {
-  const listeners = located<WrittenListener>(written.listeners).map((listener) => withNatsTls(listener, context))
+  const all = located<WrittenListener>(written.listeners).map((listener) => withNatsTls(listener, context))
+  const listeners = all.map((listener) => ({ ...listener, listen: besideOthers(listener.listen, all) }))
   if (listeners.length === 0)
     context.report({ path: 'listeners', message: 'is empty; remove it to listen on 0.0.0.0:8443' })
-  reportSharedAddresses(listeners, context)
+  reportOverlaps(listeners, written.admin?.listen, context)
   // Without services nothing is served yet: such a file, like the default one, is only a start.
   const needsCertificate = written.certificates.length === 0 && services.length > 0
   const resolved: ListenerConfig[] = []
@@ -39,7 +41,7 @@ export function* resolveListeners(
       yield
     }
     const { tls: _, ...settings } = listener
-    resolved.push({ ...settings, listen: besideOthers(listener.listen, listeners), servers })
+    resolved.push({ ...settings, servers })
   }
   return resolved
 }
@@ -51,21 +53,6 @@ function besideOthers(listen: ListenAddress, all: readonly WrittenListener[]): L
     return other && 'port' in other && other.port === listen.port && isIP(other.host) !== 6
   })
   return isTaken ? { ...listen, ipv6Only: true } : listen
-}
-
-function reportSharedAddresses(listeners: readonly WrittenListener[], context: ResolveContext): void {
-  const seen = new Map<string, string>()
-  for (const { at, listen } of listeners) {
-    if (!listen || ('port' in listen && listen.port === 0)) continue
-    const address = listenText(listen)
-    const other = seen.get(address)
-    if (other === undefined) seen.set(address, at)
-    else
-      context.report({
-        path: `${at}.listen`,
-        message: `is the address of ${other} too; put the servers of both into one listener`,
-      })
-  }
 }
 
 function reportSharedNames(servers: readonly WrittenServer[], context: ResolveContext): void {

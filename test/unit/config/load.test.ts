@@ -334,6 +334,41 @@ services:
   expect(found.filter((line) => line.includes('snis')).map((line) => line.replace(/:3:\d+/, ''))).toEqual(expected)
 })
 
+describe('addresses that cannot be listened on at the same time are refused', () => {
+  const listening = (one: string, two: string, admin = 'off') =>
+    problems(`listeners: [{ listen: "${one}" }, { listen: "${two}" }]\nadmin: { listen: "${admin}" }`).map((line) =>
+      line.replace(/^test.yaml:\d+:\d+: /, ''),
+    )
+  const into = 'put the servers of both into one listener'
+
+  test.each([
+    ['*:8443', '127.0.0.1:8443', 'overlaps with 0.0.0.0:8443 of listeners[0]'],
+    ['127.0.0.1:8443', '8443', 'overlaps with 127.0.0.1:8443 of listeners[0]'],
+    ['[::]:8443', '[::1]:8443', 'overlaps with [::]:8443 of listeners[0]'],
+    ['localhost:8443', 'localhost:8443', 'is the address of listeners[0] too'],
+    ['unix:/run/a', 'unix:/run/a', 'is the address of listeners[0] too'],
+  ])('%s and %s', (one, two, message) => {
+    expect(listening(one, two)).toEqual([`listeners[1].listen: ${message}; ${into}`])
+  })
+  test.each([
+    ['0.0.0.0:8443', '0.0.0.0:8444'],
+    ['0.0.0.0:8443', '[::]:8443'],
+    ['[::]:8443', '127.0.0.1:8443'],
+    ['0.0.0.0:8443', '[::1]:8443'],
+    ['127.0.0.1:8443', '127.0.0.2:8443'],
+    ['0.0.0.0:0', '0.0.0.0:0'],
+  ])('but not %s and %s', (one, two) => {
+    expect(listening(one, two)).toEqual([])
+  })
+  test.each([
+    ['0.0.0.0:9901', '127.0.0.1:9901', 'overlaps with 0.0.0.0:9901 of listeners[0]'],
+    ['[::]:9901', '127.0.0.1:9901', 'overlaps with [::]:9901 of listeners[0]'],
+    ['127.0.0.1:9901', '127.0.0.1:9901', 'is the address of listeners[0] too'],
+  ])('%s and %s of the admin', (one, admin, message) => {
+    expect(listening(one, '127.0.0.1:8443', admin)).toEqual([`admin.listen: ${message}; choose another port`])
+  })
+})
+
 test('a second certificate, server name, target or listener of the same name is refused', () => {
   const found = problems(`
 certificates:
