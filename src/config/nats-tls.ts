@@ -80,16 +80,23 @@ export function withNatsTls(listener: WrittenListener, context: ResolveContext):
     if (!isWritten(first, name)) continue
     report({ path: `${first.at}.${name}`, message: `stands beside ${at}.tls, which sets it too; keep one of them` })
   }
-  const set = Object.fromEntries(given)
-  const server = { ...first, ...set }
+  const ofListener = { handshake_timeout: tls.timeout, connection_rate_limit: tls.connection_rate_limit }
+  for (const name of ['handshake_timeout', 'connection_rate_limit'] as const) {
+    if (ofListener[name] === undefined || listener[name] === DEFAULTS[name]) continue
+    report({ path: `${at}.${name}`, message: `stands beside ${at}.tls, which sets it too; keep one of them` })
+  }
+  const server = { ...first, ...Object.fromEntries(given) }
   if (broken.has(first) || broken.has(tls)) broken.add(server)
   return {
     ...listener,
-    ...(tls.timeout === undefined ? {} : { handshake_timeout: tls.timeout }),
-    ...(tls.connection_rate_limit === undefined ? {} : { connection_rate_limit: tls.connection_rate_limit }),
+    handshake_timeout: ofListener.handshake_timeout ?? listener.handshake_timeout,
+    connection_rate_limit: ofListener.connection_rate_limit ?? listener.connection_rate_limit,
     servers: [server, ...others],
   }
 }
+
+/** A listener's setting at its default counts as not written. */
+const DEFAULTS = { handshake_timeout: 10_000, connection_rate_limit: 0 } as const
 
 /** Undefined means not given. */
 type Given = { readonly [K in keyof WrittenServer]?: WrittenServer[K] | undefined }

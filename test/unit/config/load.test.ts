@@ -41,6 +41,17 @@ describe('what stands later wins', () => {
     expect([modeWith(undefined), modeWith('optional')]).toEqual(['on', 'optional'])
   })
 
+  test("nothing of NATS's tls block and of the listener where both set it: that is refused", () => {
+    const yaml =
+      'listeners: [{ listen: 127.0.0.1:1, connection_rate_limit: 5, tls: { timeout: 2, connection_rate_limit: 9 } }]'
+    const loaded = loadText(folder, yaml, { SALLYPORT_HANDSHAKE_TIMEOUT: '3s' })
+    const beside = 'stands beside listeners[0].tls, which sets it too; keep one of them'
+    expect(problemsOf(folder, loaded)).toEqual([
+      `test.yaml:1:36: listeners[0].connection_rate_limit: ${beside}`,
+      `environment: SALLYPORT_HANDSHAKE_TIMEOUT: ${beside}`,
+    ])
+  })
+
   test('the named file, then SALLYPORT_CONFIG', () => {
     writeFileSync(join(folder, 'a.yaml'), 'log: { level: warn }')
     writeFileSync(join(folder, 'b.yaml'), 'log: { level: debug }')
