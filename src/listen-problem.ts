@@ -9,7 +9,8 @@ export function listenProblem(setting: string, where: string, error: NodeJS.Errn
 }
 
 const REMEDIES: Readonly<Record<string, string>> = {
-  EADDRINUSE: 'something else listens there already, on [::] for IPv4 too; stop it or choose another port',
+  EADDRINUSE:
+    'something else listens there already, perhaps on [::], which takes IPv4 too; stop it or choose another port',
   EACCES: 'this user may not listen there; choose a port above 1023 or give the process CAP_NET_BIND_SERVICE',
   EADDRNOTAVAIL: 'this machine has no such address',
   EAFNOSUPPORT: 'IPv6 is switched off on this machine; choose an address of IPv4, such as 0.0.0.0 in place of [::]',

@@ -42,7 +42,8 @@ exist is refused, so that no misspelling is ever ignored. All mistakes are told 
 ## The environment
 
 Each setting below that names a variable can be given by it. A variable for a listener sets the first listener, one for a server
-its default server. Lists are separated by commas. Each variable but
+its default server. Lists are separated by commas, but for certificates, keys and revocation lists: of these
+a variable gives one (a file of revocation lists may hold several, and a folder many files). Each variable but
 \`SALLYPORT_CONFIG\` has a twin that ends in \`_FILE\` and names a file that holds the
 value, as Docker secrets do; setting both is refused. (\`SALLYPORT_SSL_PASSWORD_FILE\` is nginx's \`ssl_password_file\`: its file may
 hold several passphrases, one a line.) An empty variable counts as not set, except for \`SALLYPORT_VERIFY_AND_MAP\`,
