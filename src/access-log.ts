@@ -117,13 +117,23 @@ function describeConnection(connection: Connection): string {
     verify: verification.result,
     verify_reason: failed?.reason,
     verify_code: failed?.code,
-    subject: certificate?.subject,
-    issuer: certificate?.issuer,
-    serial: certificate?.serial,
+    subject: shortened(certificate?.subject),
+    issuer: shortened(certificate?.issuer),
+    serial: shortened(certificate?.serial),
     fingerprint: certificate?.fingerprintSha256,
   }
   const peer = peerPart(connection.remoteAddress, connection.remotePort)
   return `"connection_id":${json(connection.id)},${peer},${escapeControls(JSON.stringify(fields)).slice(1, -1)}`
+}
+
+/**
+ * A stranger's certificate may be called by tens of thousands of characters, and each request of its connection repeats them: a few bytes from him
+ * would become a thousand times as many in the log.
+ */
+const LONGEST = 1024
+
+function shortened(text: string | undefined): string | undefined {
+  return text === undefined || text.length <= LONGEST ? text : `${text.slice(0, LONGEST)}…`
 }
 
 function peerPart(address: string | undefined, port: number | undefined): string {

@@ -87,6 +87,17 @@ describe('the access log', () => {
     })
   })
 
+  test('tells only the beginning of names and numbers that a stranger has made as long as he could', () => {
+    const long = 'x'.repeat(30_000)
+    const told = (subject: string) => {
+      const certificate = fakeCertificate({ subject, issuer: long, serial: long })
+      return JSON.parse(lineOf({ connection: fakeConnection({ certificate }) }))
+    }
+    const begins = `${'x'.repeat(1024)}…`
+    expect(told(long)).toMatchObject({ subject: begins, issuer: begins, serial: begins, fingerprint: 'b'.repeat(64) })
+    expect(told('y'.repeat(1024)).subject).toBe('y'.repeat(1024))
+  })
+
   test('tells exactly why a request was refused, to the operator only', () => {
     const cause = Object.assign(new Error('connect ECONNREFUSED 10.0.0.1:443'), { code: 'ECONNREFUSED' })
     const error = new GatewayError('GW_UPSTREAM_CONNECT', 'no target answered', { cause })
