@@ -38,6 +38,7 @@ import {
 import { warnOfShadowedRoutes } from './shadowed-routes.ts'
 import { storeOf } from './store.ts'
 import { createTokens } from './tokens.ts'
+import { warnOfUnmatchedExpressions } from './unmatched-expressions.ts'
 import { UpstreamRevocations } from './upstream-revocation.ts'
 
 export interface ListenerRuntime {
@@ -127,6 +128,7 @@ function* compose(loaded: LoadedConfig, lasting: Lasting): Slices<Runtime> {
   const router = yield* createRouterInSlices(yield* rulesOf(config, services, accesses.of, demands))
   materials.warnOfMissingIssuers()
   yield* warnOfShadowedRoutes(config.routes, materials)
+  yield* warnOfUnmatchedExpressions(config.routes, materials)
   warnOfLostChallenges(config, router, materials)
   const mostUpstreams = usedPools.size * upstreamMaxConnections(config, lasting.workers)
   warnOfOpenFiles(config, mostUpstreams, lasting, materials)
