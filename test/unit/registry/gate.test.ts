@@ -6,6 +6,7 @@ import { RegistryGate } from '../../../src/registry/gate.ts'
 import type { Realm } from '../../../src/registry/realm.ts'
 import { createRights, type RightsRule } from '../../../src/registry/rights.ts'
 import { createRobots } from '../../../src/registry/robots.ts'
+import { scopeText } from '../../../src/registry/scope.ts'
 import type { TokenClaims } from '../../../src/registry/token-signer.ts'
 import type { Call, Service, User } from '../../../src/types.ts'
 import { caller, user } from '../auth/support.ts'
@@ -18,14 +19,28 @@ const ALLOWS: RightsRule = {
   ...{ addresses: undefined, repositories: ['team/**'], tags: [], catalog: false, actions: ['pull'] },
 }
 
+interface Asked {
+  readonly method?: string
+  readonly target?: string
+  readonly type?: string
+}
+
+/** The headers of the last request that reached the registry. */
+let received: readonly string[] = []
+
 /** What becomes of a pull with these tokens; each text is a token that says the given claims. */
 async function pull(
   tokens: Readonly<Record<string, Partial<TokenClaims>>>,
   shown?: User,
   rules: readonly RightsRule[] = [],
+  { method = 'GET', target = '/v2/team/app/manifests/v1', type }: Asked = {},
 ): Promise<string> {
   let passed = 0
-  const backend = { name: 'hub', forward: async () => void passed++ } as unknown as Service
+  const forward = async ({ headers }: Call) => {
+    received = headers.own
+    passed++
+  }
+  const backend = { name: 'hub', forward } as unknown as Service
   const realm: Partial<Realm> = {
     addressOf: ({ connection }) => connection.remoteAddress,
     name: 'main',
@@ -38,12 +53,14 @@ async function pull(
     },
   }
   const gate = new RegistryGate({
-    ...{ realm: realm as Realm, service: 'registry', backend, tokens: undefined, filter: false, url: undefined },
+    ...{ realm: realm as Realm, service: 'registry', backend, filter: false, url: undefined },
+    tokens: { authorization: (subject, access) => `for ${subject}: ${access.map(scopeText).join(' ')}` },
   })
-  const headers = Object.keys(tokens).flatMap((token) => ['Authorization', `Bearer ${token}`])
+  const shownTokens = Object.keys(tokens).flatMap((token) => ['Authorization', `Bearer ${token}`])
+  const headers = [...shownTokens, 'Accept', '*/*', ...(type ? ['Content-Type', type] : [])]
   const call = {
     ...caller({ headers }),
-    ...{ target: '/v2/team/app/manifests/v1', headers: { own: [], constant: [] }, record: {} },
+    ...{ method, target, headers: { own: headers, constant: [] }, record: {} },
     identity: { user: shown, methods: [], credential: undefined, expiresAt: Number.POSITIVE_INFINITY },
   } as unknown as Call
   try {
@@ -71,6 +88,7 @@ test.each<[string, Partial<TokenClaims>]>([
   ['for another registry', { audience: 'another' }],
   ['for another repository', { access: [{ ...PULL, name: 'team/other' }] }],
   ['for another action', { access: [{ ...PULL, actions: ['push'] }] }],
+  ['for something else of that name', { access: [{ ...PULL, type: 'other' }] }],
 ])('a token %s lets nothing through', async (_, claims) => {
   expect(await pull({ token: claims })).toBe('GW_UNAUTHENTICATED')
 })
@@ -81,4 +99,28 @@ test('a token of somebody else than the certificate lets nothing through', async
 
 test('two tokens are refused, although both are good: the registry might believe the other one', async () => {
   expect(await pull({ one: {}, two: {} })).toBe('GW_BAD_REQUEST')
+})
+
+test('the registry gets a token of ours for just this request, and the client’s own never', async () => {
+  expect(await pull({ good: {} })).toBe('passes')
+  expect(received).toEqual(['Accept', '*/*', 'Authorization', 'for ada: repository:team/app:pull'])
+  expect(await pull({}, user('ada'), [ALLOWS])).toBe('passes')
+  expect(received).toEqual(['Accept', '*/*', 'Authorization', 'for ada: repository:team/app:pull'])
+})
+
+test('a token must say every right that a request needs: that to both repositories of a mount', async () => {
+  const push = { ...PULL, actions: ['pull', 'push'] }
+  const digest = `sha256:${'a'.repeat(64)}`
+  const mount = { method: 'POST', target: `/v2/team/app/blobs/uploads/?mount=${digest}&from=team/secret` }
+  expect(await pull({ one: { access: [push] } }, undefined, [], mount)).toBe('GW_UNAUTHENTICATED')
+  const both = { access: [push, { ...PULL, name: 'team/secret' }] }
+  expect(await pull({ both }, undefined, [], mount)).toBe('passes')
+})
+
+test('a mount that a form might hide is refused', async () => {
+  const access = [{ ...PULL, actions: ['pull', 'push'] }]
+  const upload = { method: 'POST', target: '/v2/team/app/blobs/uploads/' }
+  expect(await pull({ good: { access } }, undefined, [], upload)).toBe('passes')
+  for (const type of ['application/x-www-form-urlencoded', 'multipart/FORM-data; boundary=x'])
+    expect(await pull({ good: { access } }, undefined, [], { ...upload, type })).toBe('GW_ROUTE_NOT_FOUND')
 })

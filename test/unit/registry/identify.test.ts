@@ -1,17 +1,17 @@
 import { describe, expect, test } from '@jest/globals'
 import { createUsers } from '../../../src/identity/users.ts'
-import { identify } from '../../../src/registry/identify.ts'
+import { assertCurrent, identify } from '../../../src/registry/identify.ts'
 import type { Realm } from '../../../src/registry/realm.ts'
 import type { Grant } from '../../../src/registry/refresh-tokens.ts'
 import { createRobots, digestOfSecret } from '../../../src/registry/robots.ts'
-import type { Call, Identity } from '../../../src/types.ts'
-import { user } from '../auth/support.ts'
+import type { Call, Identity, Outcome } from '../../../src/types.ts'
+import { absent, accepted, denied, method, user } from '../auth/support.ts'
 
 const ada = user('ada')
 const GRANT: Grant = { user: 'ada', service: 'registry', methods: ['password'], issuedAt: 0 }
 const NOBODY: Identity = { user: undefined, methods: [], credential: undefined, expiresAt: Number.POSITIVE_INFINITY }
 
-function realmWith(grant: Partial<Grant> | undefined): Realm {
+function realmWith(grant: Partial<Grant> | undefined, more: Partial<Realm> = {}): Realm {
   const robot = (name: string, expiresAt: number) => ({
     ...{ user: user(name), secretDigest: digestOfSecret('s3cret'), expiresAt },
   })
@@ -29,6 +29,7 @@ function realmWith(grant: Partial<Grant> | undefined): Realm {
     },
     secretsOf: () => ['of today'],
     isEnough: () => true,
+    ...more,
   }
   return realm as Realm
 }
@@ -67,4 +68,61 @@ test.each(['ci', 'over'])('the name of the robot %s needs its secret, and a robo
     identify(realmWith(undefined), { identity: NOBODY } as Call, 'registry', { kind: 'password', name, password })
   expect((await said('s3cret')).status).toBe(name === 'ci' ? 'identified' : 'denied')
   for (const wrong of ['', 's3cre', 'S3CRET']) expect((await said(wrong)).status).toBe('denied')
+})
+
+describe('a password', () => {
+  const shown = (name: string): Identity => ({ ...NOBODY, user: user(name), methods: ['certificate'], expiresAt: 2000 })
+  const said = (realm: Partial<Realm>, identity = NOBODY, name = 'ada') =>
+    identify(realmWith(undefined, realm), { identity } as Call, 'registry', { kind: 'password', name, password: 'x' })
+  const password = (outcome: Outcome) => method('password', outcome)
+  const right = { password: password(accepted(ada, { expiresAt: 1000, proof: 'of ada' })) }
+
+  test('says who it is, and what may take it back', async () => {
+    expect(await said(right)).toMatchObject({
+      ...{ status: 'identified' },
+      identity: { user: ada, methods: ['password'], expiresAt: 1000, proofs: [{ method: 'password', of: 'of ada' }] },
+    })
+  })
+
+  test('that is wrong, or that nobody checks, says nothing', async () => {
+    const headers = ['Retry-After', '5']
+    const wrong = { password: password({ status: 'denied', reason: 'wrong', headers }) }
+    expect(await said(wrong)).toEqual({ status: 'denied', reason: 'wrong', headers })
+    for (const realm of [{ password: undefined }, { password: password(absent) }])
+      expect(await said(realm)).toMatchObject({ status: 'denied' })
+  })
+
+  test('must agree with the certificate, and the earlier end counts', async () => {
+    expect(await said(right, shown('ada'))).toMatchObject({
+      identity: { user: ada, methods: ['certificate', 'password'], expiresAt: 1000 },
+    })
+    expect(await said(right, shown('bob'))).toMatchObject({ status: 'denied' })
+  })
+
+  test('is not looked at where the certificate of the same user stands for it, as far as that is set', async () => {
+    const wrong = { password: password(denied()) }
+    const replaced = { ...wrong, certificateReplacesPassword: true }
+    expect(await said(replaced, shown('ada'))).toEqual({ status: 'identified', identity: shown('ada') })
+    expect(await said(replaced, shown('bob'))).toMatchObject({ status: 'denied' })
+    expect(await said(replaced)).toMatchObject({ status: 'denied' })
+    expect(await said(wrong, shown('ada'))).toMatchObject({ status: 'denied' })
+  })
+
+  test('is not enough for whoever needs more', async () => {
+    const isEnough: Realm['isEnough'] = ({ methods }) => methods.includes('certificate')
+    expect(await said({ ...right, isEnough })).toMatchObject({ status: 'denied' })
+    expect(await said({ ...right, isEnough }, shown('ada'))).toMatchObject({ status: 'identified' })
+  })
+})
+
+test('the user of a refresh token is the certificate’s, with its groups', async () => {
+  const now = user('ada', { groups: ['of the certificate'] })
+  expect(await byToken({}, { ...NOBODY, user: now, methods: ['certificate'] })).toMatchObject({
+    identity: { user: now },
+  })
+})
+
+test('what has ended proves nothing any more', () => {
+  expect(() => assertCurrent({ ...NOBODY, expiresAt: 1000 }, 1000)).toThrow('expired')
+  expect(() => assertCurrent({ ...NOBODY, expiresAt: 1000 }, 999)).not.toThrow()
 })

@@ -94,6 +94,7 @@ describe('who', () => {
     expect(pulls({ users: ['ada'] }, as('ada'))).toBe(true)
     expect(pulls({ users: ['ada'] }, as('Ada'))).toBe(false)
     expect(pulls({ groups: ['dev'] }, as('bob', ['dev']))).toBe(true)
+    expect(pulls({ groups: ['dev'] }, as('bob', ['ops']))).toBe(false)
     expect(pulls({ users: ['ada'], groups: ['dev'] }, as('ada', ['ops']))).toBe(false)
     expect(pulls({ users: ['ada'], groups: ['dev'] }, as('ada', ['ops', 'dev']))).toBe(true)
     expect(pulls({ users: ['ada'], anonymous: true }, as(undefined))).toBe(false)
@@ -118,6 +119,15 @@ describe('who', () => {
     expect(pulls(demand('email', '*@example.com'), ada)).toBe(true)
     expect(pulls(demand('issuer', 'CN=clients'), ada)).toBe(true)
     expect(pulls(demand('cn', 'ada'), as('ada'))).toBe(false)
+    const both = (...fields: ReturnType<typeof demand>[]) => ({
+      certificate: fields.flatMap((field) => field.certificate),
+    })
+    expect(pulls(both(demand('ou', 'build'), demand('cn', 'ada')), ada)).toBe(true)
+    expect(pulls(both(demand('ou', 'build'), demand('cn', 'bob')), ada)).toBe(false)
+    const asks = (fields: Partial<RightsRule>) => createRights([rule(fields), rule({})]).byCertificate
+    expect(asks(demand('ou', 'build'))).toBe(true)
+    expect(asks({ ...demand('ou', 'build'), effect: 'deny' })).toBe(false)
+    expect(asks({})).toBe(false)
   })
 })
 
@@ -138,6 +148,14 @@ describe('actions', () => {
     const rules = [rule({ repositories: ['**'], actions: ['push'] })]
     expect(granted(rules, as('ada'), 'repository:a:push')).toEqual(['pull', 'push'])
     expect(granted(rules, as('ada'), 'repository:a:*')).toEqual(['pull', 'push'])
+  })
+
+  test('* in a rule means all of them, and no other action brings another', () => {
+    const all = [rule({ repositories: ['**'], actions: ['*'] })]
+    for (const asked of ['*', 'pull,push,delete'])
+      expect(granted(all, as('ada'), `repository:a:${asked}`)).toEqual(['pull', 'push', 'delete'])
+    const deletes = [rule({ repositories: ['**'], actions: ['delete'] })]
+    expect(granted(deletes, as('ada'), 'repository:a:*')).toEqual(['delete'])
   })
 
   test('unknown types and actions get nothing', () => {
