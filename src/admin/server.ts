@@ -19,8 +19,9 @@ export interface AdminOptions {
 /** Does not listen yet: the caller chooses the address, and closes the server. */
 export function createAdminServer(options: AdminOptions): Server {
   const scrape = oneAtATime(async () => Buffer.from(await options.metrics.text()))
+  const reads = boundTexts()
   const server = createServer(LIMITS, (request, response) => {
-    answer(server, { ...options, scrape }, request, response).catch((error: unknown) => {
+    answer(server, { ...options, scrape, reads }, request, response).catch((error: unknown) => {
       options.failed?.(error)
       if (response.headersSent) response.destroy()
       else send(response, 500, { message: 'the gateway failed to answer; its log says why' })
@@ -55,6 +56,28 @@ function makeRoom(): (socket: Socket) => void {
   }
 }
 
+/**
+ * Texts of metrics that are read at a time. Clients that read slowly, one after the other, must not hold one each: those who read the oldest make room.
+ * What the system's buffers take counts as read.
+ */
+const MOST_TEXTS = 4
+
+type Reads = (text: Buffer, response: ServerResponse) => void
+
+function boundTexts(): Reads {
+  const readers = new Map<Buffer, Set<ServerResponse>>()
+  return (text, response) => {
+    const together = readers.get(text) ?? new Set()
+    readers.set(text, together.add(response))
+    response.once('close', () => {
+      together.delete(response)
+      if (together.size === 0) readers.delete(text)
+    })
+    const [oldest] = readers.values()
+    if (oldest && readers.size > MOST_TEXTS) for (const slow of oldest) slow.destroy()
+  }
+}
+
 /** Those who ask meanwhile get the same answer and the same bytes, so that a crowd costs no more than one: of thousands of routes they are megabytes. */
 function oneAtATime(make: () => Promise<Buffer>): () => Promise<Buffer> {
   let current: Promise<Buffer> | undefined
@@ -74,7 +97,7 @@ const ENDPOINTS: Readonly<Record<string, string>> = {
 
 async function answer(
   server: Server,
-  { metrics, ready, scrape }: AdminOptions & { readonly scrape: () => Promise<Buffer> },
+  { metrics, ready, scrape, reads }: AdminOptions & { readonly scrape: () => Promise<Buffer>; readonly reads: Reads },
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
@@ -90,7 +113,13 @@ async function answer(
     return send(response, 405, { message: 'this endpoint is only read' })
   }
   if (path === '/healthz') return send(response, 200, { status: 'ok' })
-  if (path === '/metrics') return sendBytes(response, 200, metrics.contentType, await scrape())
+  if (path === '/metrics') {
+    const text = await scrape()
+    // Whoever has left meanwhile would never be done with it.
+    if (response.destroyed) return
+    reads(text, response)
+    return sendBytes(response, 200, metrics.contentType, text)
+  }
   const { ready: isReady, reasons } = ready()
   return send(response, isReady ? 200 : 503, { status: isReady ? 'ready' : 'not ready', reasons })
 }

@@ -1,6 +1,6 @@
 import { request as httpRequest, type IncomingMessage, type Server } from 'node:http'
 import { type AddressInfo, connect, type Socket } from 'node:net'
-import { text } from 'node:stream/consumers'
+import { buffer, text } from 'node:stream/consumers'
 import { afterEach, expect, jest, test } from '@jest/globals'
 import { type AdminOptions, createAdminServer } from '../../../src/admin/server.ts'
 
@@ -201,4 +201,32 @@ test('a crowd that does not read gets the same bytes: megabytes of metrics are h
   expect(await connections()).toBe(50)
   expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(25 * size)
   for (const socket of crowd) socket.destroy()
+})
+
+test('slow readers who come one after the other hold a few texts, and the oldest make room; who has left holds none', async () => {
+  const size = 8_000_000
+  let made: (() => void) | undefined
+  const text = () => new Promise<string>((resolve) => (made = () => resolve('x'.repeat(size))))
+  const port = await started({ metrics: { contentType: 'text/plain', text } })
+  const turn = () => new Promise((resolve) => setImmediate(resolve))
+  const ask = async () => {
+    made = undefined
+    const socket = await opened(port, 'GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n')
+    while (!made) await turn()
+    return socket.pause()
+  }
+  for (let i = 0; i < 8; i++) {
+    const socket = await ask()
+    socket.destroy()
+    while ((await connections()) > 0) await turn()
+    made?.()
+  }
+  const slow: Socket[] = []
+  for (let i = 0; i < 8; i++) {
+    slow.push(await ask())
+    made?.()
+    await turn()
+  }
+  const lengths = await Promise.all(slow.map(async (socket) => (await buffer(socket)).length))
+  expect(lengths.map((length) => length > size)).toEqual([false, false, false, false, true, true, true, true])
 })
