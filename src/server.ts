@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import type { Server as AdminServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Readiness } from './admin/server.ts'
@@ -151,6 +152,7 @@ export class Server {
       })
       this.#report(runtime.warnings)
       this.#use(runtime, loaded)
+      this.#reportGoneSockets()
       this.#metrics.reloaded(true)
       this.#log.info({ reason }, 'reloaded')
       return true
@@ -262,6 +264,13 @@ export class Server {
 
   #report(warnings: readonly Problem[]): void {
     for (const warning of warnings) this.#log.warn({ setting: warning.path }, describeProblem(warning))
+  }
+
+  /** They are not made again: their old sockets would have to be closed first, and a failed reload could not bring those back. */
+  #reportGoneSockets(): void {
+    for (const { key, address } of this.#bound.values())
+      if (typeof address === 'string' && !existsSync(address))
+        this.#log.warn({ address: key }, 'the socket file of a listener is gone: nobody can connect')
   }
 
   #watch(loaded: LoadedConfig): void {

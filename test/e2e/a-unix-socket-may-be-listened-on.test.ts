@@ -1,4 +1,4 @@
-import { existsSync, lstatSync, writeFileSync } from 'node:fs'
+import { existsSync, lstatSync, rmSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { join } from 'node:path'
 import { connect as connectTls } from 'node:tls'
@@ -8,6 +8,7 @@ import { temporaryFile, temporaryFolder } from '../support/folder.ts'
 import { refusedStart } from '../support/gateway.ts'
 import { RawConnection } from '../support/raw.ts'
 import { makeScene, type Scene } from '../support/scene.ts'
+import { waitFor } from '../support/wait.ts'
 
 let scene: Scene
 let files: { ca: string; cert: string; key: string }
@@ -136,3 +137,24 @@ test('the admin may listen on one too, for its owner and group', async () => {
   await gateway.stop()
   expect(existsSync(path)).toBe(false)
 })
+
+test.each([1, 2])(
+  'a socket file that somebody has removed is told of at a reload, and made anew once the listener was away (%i workers)',
+  async (workers) => {
+    const path = newPath()
+    const config = (...paths: string[]) =>
+      scene.config({ workers, listeners: paths.flatMap((each) => listeners(each)) })
+    const other = newPath()
+    const gateway = await scene.start(config(path, other))
+    await gateway.reload()
+    const gone = () => gateway.log.filter(({ msg }) => msg?.startsWith('the socket file of a listener is gone'))
+    expect(gone()).toEqual([])
+    rmSync(path)
+    await gateway.reload()
+    await waitFor('the warnings', () => gone().length === workers)
+    expect(gone()[0]).toMatchObject({ level: 'warn', address: `unix:${path}` })
+    await gateway.reload(config(other))
+    await gateway.reload(config(path, other))
+    expect(await ask(path)).toBe('200')
+  },
+)
