@@ -29,7 +29,8 @@ const CODES = {
     status: 400,
     fault: 'client',
     title: 'Bad Request',
-    remedy: 'Send a path without dot segments, backslashes, control characters or encoded slashes.',
+    remedy:
+      'Send a path without dot segments, backslashes, control characters, encoded slashes, or parameters (;) in front of what it is about.',
   },
   GW_CLIENT_CERTIFICATE_INVALID: {
     status: 400,

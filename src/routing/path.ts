@@ -25,6 +25,11 @@ export function hasDotSegment(path: string): boolean {
   return DOT_SEGMENT.test(path)
 }
 
+/** A normal path as servlet containers read it: without the parameters of its segments, as `;jsessionid=1`. */
+export function withoutParameters(path: string): string {
+  return path.replace(/;[^/]*/g, '').replace(/\/{2,}/g, '/')
+}
+
 function normalizeUnusual(raw: string): string {
   const forbidden = FORBIDDEN.exec(raw)
   if (forbidden !== null) throw refusal(`holds ${JSON.stringify(forbidden[0])}`)

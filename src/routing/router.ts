@@ -1,7 +1,9 @@
 /** Finds the route of a request, with Kong's precedence (`router_flavor = traditional_compatible`). */
+import { GatewayError } from '../errors.ts'
 import { atOnce, type Slices } from '../slices.ts'
 import type { Destination, Match } from '../types.ts'
 import { type Candidate, compileRules, type HeaderPattern, type HostPattern, type RouteRule } from './candidate.ts'
+import { withoutParameters } from './path.ts'
 import { joinPath } from './path-join.ts'
 import { RouteIndex } from './route-index.ts'
 
@@ -17,7 +19,10 @@ export interface RouteQuery {
 }
 
 export interface Router {
-  /** Undefined where no route matches, as for `OPTIONS *`. `match.route` is the RouteRule that createRouter was given. */
+  /**
+   * Undefined where no route matches, as for `OPTIONS *`. `match.route` is the RouteRule that createRouter was given.
+   * @throws GatewayError GW_BAD_PATH where the parameters of the path lead past the demands of another route
+   */
   match(query: RouteQuery): Match | undefined
 }
 
@@ -47,7 +52,22 @@ function findMatch(index: RouteIndex, query: RouteQuery): Match | undefined {
   const { host, path } = query.destination
   if (path === '*') return undefined
   const candidate = index.find(host, path, query, matches)
+  if (candidate !== undefined && path.includes(';')) refuseDisguise(index, query, candidate)
   return candidate && toMatch(candidate, path, matchPath(candidate, path))
+}
+
+/**
+ * Servlet containers drop parameters before they look at a path: `/api;x/admin` is `/api/admin` to them. So it must not be let in by the route of
+ * `/api` where that of `/api/admin` demands something else. A route that names a `;` itself takes it as it stands.
+ */
+function refuseDisguise(index: RouteIndex, query: RouteQuery, { rule, prefix, regex }: Candidate): void {
+  if ((prefix ?? regex?.source ?? '').includes(';')) return
+  const { destination } = query
+  const path = withoutParameters(destination.path)
+  const bare = { ...query, destination: { ...destination, path } }
+  const other = index.find(destination.host, path, bare, matches)?.rule
+  if (!other || (other.access === rule.access && other.certificate === rule.certificate)) return
+  throw new GatewayError('GW_BAD_PATH', `without its parameters the path is one of the route ${other.name}`)
 }
 
 function matches(candidate: Candidate, query: RouteQuery): boolean {

@@ -12,6 +12,16 @@ beforeAll(async () => {
     services: [
       { name: 'admin', url: `${url}/private`, routes: [{ name: 'admin', paths: ['/admin'] }] },
       { name: 'open', url: `${url}/open`, routes: [{ name: 'open', paths: ['/'], strip_path: false }] },
+      {
+        name: 'shop',
+        url: `${url}/shop`,
+        routes: [
+          { name: 'shop', paths: ['/shop'] },
+          { name: 'staff', paths: ['/shop/staff', '~/shop/\\d+/edit$'], ssl_verify_client: 'on' },
+          { name: 'matrix', paths: ['/shop/staff;public'] },
+          { name: 'cart', paths: ['~/shop/cart$'] },
+        ],
+      },
     ],
   })
 })
@@ -91,4 +101,30 @@ test.each([
 test('/admin;a=b is either the route of /admin or not there at all, never the open route', async () => {
   const [, arrived] = await outcome('/admin;a=b')
   expect(arrived ?? '/private').toMatch(/^\/private/)
+})
+
+test.each([
+  '/shop;x/staff',
+  '/shop/;x/staff',
+  '/shop;/staff;/a',
+  '/shop/7;v=1/edit',
+  '/shop/7/edit;v=1',
+  '/;/shop;x=%2e/staff',
+])('%s is refused: servlet containers read it as a path of a route that demands a certificate', async (target) => {
+  expect(await outcome(target)).toEqual([400, undefined])
+  await gateway.logged({
+    code: 'GW_BAD_PATH',
+    detail: 'without its parameters the path is one of the route staff',
+    path: target,
+  })
+})
+
+test.each([
+  ['/shop/staff;x', 400, undefined],
+  ['/shop/staff;public/a', 200, '/shop/a'],
+  ['/shop/cart;jsessionid=1', 200, '/shop/cart;jsessionid=1'],
+  ['/shop;jsessionid=1', 200, '/shop/;jsessionid=1'],
+  ['/shop/a;b/c', 200, '/shop/a;b/c'],
+])('%s keeps its parameters: %s', async (target, status, arrived) => {
+  expect(await outcome(target)).toEqual([status, arrived])
 })
