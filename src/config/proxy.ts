@@ -65,7 +65,7 @@ export const proxy = block('The way out: TLS to the upstreams and the connection
   proxy_ssl_ciphers: field(cipherList, {
     default: SOUND_CIPHERS,
     env: 'SALLYPORT_PROXY_SSL_CIPHERS',
-    about: "The cipher suites that are offered to upstreams, in OpenSSL's format.",
+    about: "The cipher suites that are offered to upstreams, in OpenSSL's format; of TLS 1.3 as for ssl_ciphers.",
   }),
   unsafe_proxy_ssl_verify_off: field(onOff, {
     default: 'off',

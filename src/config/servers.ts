@@ -155,7 +155,7 @@ export const server = block('One virtual server.', {
     default: SOUND_CIPHERS,
     env: 'SALLYPORT_SSL_CIPHERS',
     about:
-      "The cipher suites, in OpenSSL's format. The first of them that a client has too is agreed upon; ChaCha20 where the client asks for that first.",
+      "The cipher suites, in OpenSSL's format. The first of them that a client has too is agreed upon; ChaCha20 where the client asks for that first. As in nginx, a list that names none of TLS 1.3 (TLS_…) leaves that version OpenSSL's own; ssl_protocols turns it off. A list that names no others turns TLS 1.2 off.",
   }),
   ssl_session_tickets: field(onOff, {
     default: 'on',

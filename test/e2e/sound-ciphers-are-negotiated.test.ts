@@ -21,8 +21,9 @@ beforeAll(async () => {
   await once(upstream.listen(0, '127.0.0.1'), 'listening')
   const url = `https://localhost:${(upstream.address() as AddressInfo).port}`
   const other = scene.server({ server_names: ['other.test'], ssl_ciphers: 'TLS_AES_256_GCM_SHA384' })
+  const old = scene.server({ server_names: ['old.test'], ssl_ciphers: 'ECDHE-ECDSA-AES256-GCM-SHA384' })
   gateway = await scene.start({
-    ...listenerOf(scene.server(), other),
+    ...listenerOf(scene.server(), other, old),
     services: [{ url, routes: [{ paths: ['/'] }] }],
   })
 })
@@ -63,6 +64,13 @@ test.each([
 test('those of a server alone that sets its own', async () => {
   expect(await agreed('-servername', 'other.test')).toBe('TLS_AES_256_GCM_SHA384')
   expect(await agreed('-servername', 'other.test', '-ciphersuites', 'TLS_AES_128_GCM_SHA256')).toBe('(NONE)')
+})
+
+test('a list of one version says nothing of TLS 1.3, as in nginx, and turns TLS 1.2 off', async () => {
+  expect(await agreed('-servername', 'old.test', '-tls1_2')).toBe('ECDHE-ECDSA-AES256-GCM-SHA384')
+  expect(await agreed('-servername', 'old.test', '-tls1_2', '-cipher', 'ECDHE-ECDSA-AES128-GCM-SHA256')).toBe('(NONE)')
+  expect(await agreed('-servername', 'old.test', '-ciphersuites', 'TLS_CHACHA20_POLY1305_SHA256')).toMatch(/^TLS_/)
+  expect(await agreed('-servername', 'other.test', '-tls1_2')).toBe('(NONE)')
 })
 
 test('an upstream that leaves the choice to its clients is asked for 128 bits too', async () => {
