@@ -11,6 +11,7 @@ import type { Call, Service, User } from '../types.ts'
 import { authorizations } from './credentials.ts'
 import { denied, inRegistryWords, notFound, unauthorized } from './gate-refusals.ts'
 import type { GateTokens } from './gate-tokens.ts'
+import { isNamedAsRobot } from './identify.ts'
 import { forwardFiltered, type ListFilter } from './list-filter.ts'
 import { ListPages } from './list-pages.ts'
 import type { Realm } from './realm.ts'
@@ -93,6 +94,8 @@ export class RegistryGate implements Service {
     const known = subject.user !== undefined || (subject.certificate !== undefined && realm.rights.byCertificate)
     const token = bearerOf(call)
     if (token === undefined) {
+      if (isNamedAsRobot(realm, subject.user))
+        throw unauthorized(this.#challenge(call, wanted?.access ?? []), 'the name of a robot, without its token')
       if (known) return { subject, claims: undefined, known }
       throw unauthorized(this.#challenge(call, wanted?.access ?? []), 'neither a certificate with rights nor a token')
     }

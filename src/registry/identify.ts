@@ -32,6 +32,7 @@ async function identityOf(realm: Realm, call: Call, service: string, said: Crede
   const shown = call.identity.user ? call.identity : undefined
   switch (said.kind) {
     case 'none':
+      if (isNamedAsRobot(realm, shown?.user)) return denied(`${nameOf(shown?.user)} is a robot, which has a secret`)
       return shown ? { status: 'identified', identity: shown } : { status: 'anonymous' }
     case 'unusable':
       return denied('neither Basic credentials nor a form that can be read')
@@ -40,6 +41,11 @@ async function identityOf(realm: Realm, call: Call, service: string, said: Crede
     case 'refresh':
       return byRefreshToken(realm, service, shown, said.token)
   }
+}
+
+/** Certificates, plugins and other issuers choose names: only the secret makes one a robot's, or a consumer of the same name. */
+export function isNamedAsRobot({ robots, users }: Realm, user: User | undefined): boolean {
+  return user !== undefined && robots.has(user.name) && !users.byName(user.name)
 }
 
 function denied(reason: string, headers?: readonly string[]): Identified {

@@ -3,7 +3,7 @@ import { decodeJwt } from 'jose'
 import { type Answer, type Ask, json } from '../support/client.ts'
 import type { Gateway } from '../support/gateway.ts'
 import type { Issued } from '../support/pki.ts'
-import { makeScene, type Scene } from '../support/scene.ts'
+import { listenerOf, makeScene, type Scene } from '../support/scene.ts'
 
 const DIGEST = `sha256:${'a'.repeat(64)}`
 const AUTH = '/auth/realms/acme/protocol/docker-v2/auth'
@@ -225,6 +225,24 @@ test('a token opens nothing beside a certificate whose user has lost the right s
   expect((await own.get(path, { as: scene.ada, headers })).status).toBe(403)
   // Alone it is good until it ends: the registry itself would believe it, too.
   expect((await own.get(path, { headers })).status).toBe(200)
+})
+
+test('the name of a robot in a certificate opens nothing, unless its secret is there too', async () => {
+  const common = parts(true)
+  const own = await scene.start({
+    ...common,
+    ...listenerOf(scene.server({ authorization: { users: [{ user: { from: 'subject.cn' } }] } })),
+    services: common.services.map((each) => ({ ...each, rules: [['certificate']] })),
+  })
+  const path = '/v2/team/app/tags/list'
+  const ask = (cn: string, target: string, authorization?: string) =>
+    own.get(target, { as: scene.clients.client(cn), ...(authorization && { headers: { authorization } }) })
+  const tokens = `${AUTH}?service=registry.test&scope=repository:team/app:pull`
+  expect((await ask('builder', path)).status).toBe(200)
+  expect((await ask('robot$ci', path)).status).toBe(401)
+  expect((await ask('robot$ci', tokens)).status).toBe(401)
+  const { token } = json<{ token: string }>(await ask('robot$ci', tokens, basic('robot$ci:made at random')))
+  expect((await ask('robot$ci', path, `Bearer ${token}`)).status).toBe(200)
 })
 
 test('a registry that is away is told in the words of registries', async () => {
