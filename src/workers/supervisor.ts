@@ -134,6 +134,7 @@ export class Supervisor {
   /** Starts a new worker for each that serves now, with the program that is on disk by then. Each old one drains once its new one serves. */
   replaceAll(): Promise<boolean> {
     return this.#tasks.run('replace', async () => {
+      if (this.#draining) return false
       for (const member of this.#active()) {
         if (this.#draining) return false
         try {

@@ -127,6 +127,26 @@ test('a reload while it drains does not make it ready again', async () => {
   expect((await gateway.child.exited).status).toBe(0)
 })
 
+test('workers that drain are not replaced, and nothing says so', async () => {
+  let answer: ServerResponse | undefined
+  scene.backend.respond = (_request, response) => {
+    answer = response
+  }
+  const gateway = await scene.start({ workers: 2 })
+  const waiting = gateway.get('/')
+  await scene.backend.request('the request', () => true)
+  gateway.child.process.kill('SIGTERM')
+  await waitFor('readiness to fail', async () => (await gateway.getAdmin('/readyz')).status === 503)
+  gateway.child.process.kill('SIGUSR2')
+  // The next signal is heard after this one.
+  gateway.child.process.kill('SIGUSR1')
+  await waitFor('the next signal to be heard', () => gateway.log.some(({ msg }) => msg?.startsWith('SIGUSR1')))
+  answer?.end()
+  expect(await waiting).toMatchObject({ status: 200 })
+  expect(await within(15, 'the end', gateway.child.exited)).toMatchObject({ status: 0 })
+  expect(gateway.log.map(({ msg }) => msg)).not.toContain('all workers were replaced')
+})
+
 describe('a kept connection with a request in flight', () => {
   const bytes = 'GET /slow HTTP/1.1\r\nHost: localhost\r\n\r\n'
 
