@@ -24,6 +24,7 @@ beforeAll(async () => {
   gateway = await scene.start({
     ...listenerOf(
       scene.server({
+        verify_and_map: true,
         authorization: { users: [{ user: 'paula', certificate: ['cn:paula'], password: 'both are needed' }] },
       }),
     ),
@@ -40,6 +41,7 @@ beforeAll(async () => {
         routes: [
           { name: 'both', paths: ['/both'], rules: [['certificate', 'password']] },
           { name: 'certificate', paths: ['/certificate'], rules: [['certificate']] },
+          { name: 'mapped', paths: ['/mapped'] },
           { name: 'either', paths: ['/either'], rules: [['certificate'], ['password']] },
         ],
       },
@@ -96,8 +98,12 @@ describe('a password that a mapped user must give besides, as in NATS', () => {
     expect(await ask('/either', paula, 'paula', 'wrong')).toBe(401)
   })
 
-  test('does not reach the backend, even where the rule names the certificate alone', async () => {
-    expect(await ask('/certificate', paula, 'paula', 'both are needed')).toBe('paula')
+  test.each([
+    ['the rule names the certificate alone', '/certificate'],
+    ['the route leaves it to the server who is asked', '/mapped'],
+  ])('does not reach the backend, even where %s', async (_, path) => {
+    expect(await ask(path, paula)).toBe(401)
+    expect(await ask(path, paula, 'paula', 'both are needed')).toBe('paula')
     expect(scene.backend.last.header('authorization')).toEqual([])
   })
 
