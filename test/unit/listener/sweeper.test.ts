@@ -140,3 +140,51 @@ test('a connection of which nobody can tell by which policy it is judged is ende
   expect(broken.connection.verification.result).toBe('FAILED')
   expect(reasons).toEqual(['nobody can tell whether it may stay: a defect'])
 })
+
+test('what is carried ends where the server that it was asked of is judged otherwise by now, though that of the server name is not', async () => {
+  const request = {} as HttpRequest
+  const carrying = (more: object) => {
+    let cut = 0
+    const live = Object.assign(idle(success), { socket: { destroy: () => void cut++ }, request, ...more })
+    return { live, cuts: () => cut + live.closed }
+  }
+  const asked = (id: string) => ({ ...inForce(), policyAsked: () => ({ id }) as TrustPolicy })
+  const judged = async (id: string, more: object) => {
+    const { live, cuts } = carrying(more)
+    const { sweeper, reasons } = sweeperOver(live)
+    await sweeper.judgeAgain(asked(id))
+    return [cuts(), ...reasons]
+  }
+  const gone = 'the trust policy that judged the client is not in use any more'
+  expect(await judged('another', { upgraded: true })).toEqual([1, gone])
+  expect(await judged('policy', { upgraded: true })).toEqual([0])
+  expect(await judged('another', { request: undefined })).toEqual([0])
+})
+
+test('an answer that has begun gets a moment after its policy is gone, and none after its client is revoked', async () => {
+  const answering = (judge: Parameters<typeof idle>[0]) => {
+    const destroy = () => {
+      live.closed += 1
+    }
+    const live = Object.assign(idle(judge), { busy: true, streams: true, socket: { destroy } })
+    return live
+  }
+  const retired = answering(success)
+  await sweeperOver(retired).sweeper.judgeAgain(inForce('another'))
+  expect([retired.closed, retired.doom?.reason]).toEqual([0, expect.stringContaining('not in use any more')])
+  const revoked = answering(() => ({
+    verification: { result: 'FAILED', code: 'CERT_REVOKED', reason: 'revoked' },
+    until: 0,
+  }))
+  await sweeperOver(revoked).sweeper.judgeAgain(inForce())
+  expect(revoked.closed).toBe(1)
+})
+
+test('a connection that was about to end because its policy was gone stays where a later reload brings it back', async () => {
+  const live = Object.assign(idle(success), { busy: true })
+  const { sweeper } = sweeperOver(live)
+  await sweeper.judgeAgain(inForce('another'))
+  expect(live.doom).toBeDefined()
+  await sweeper.judgeAgain(inForce())
+  expect([live.doom, live.closed]).toEqual([undefined, 0])
+})
