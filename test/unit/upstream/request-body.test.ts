@@ -3,13 +3,16 @@ import { PassThrough } from 'node:stream'
 import { describe, expect, test } from '@jest/globals'
 import type { Call, CallLimits } from '../../../src/types.ts'
 import { RequestBody } from '../../../src/upstream/request-body.ts'
-import { pause, within } from '../../support/wait.ts'
+import { pause, waitFor, within } from '../../support/wait.ts'
 import { callOf } from './support.ts'
 
 /** Stands for the IncomingMessage; `complete` once the client has sent everything. */
 class FakeRequest extends PassThrough {
   complete = false
   readonly body = this
+  /** What has been asked of the connection. */
+  readonly asked: string[] = []
+  readonly socket = { pause: () => this.asked.push('pause'), resume: () => this.asked.push('resume') }
   finish(chunk?: string): void {
     this.complete = true
     this.end(chunk)
@@ -128,6 +131,45 @@ describe('timeouts', () => {
     body.pause()
     await pause(60)
     expect(flow.outcomes()).toBe(1)
+  })
+})
+
+describe('a client that sends thousands of tiny pieces at once is not read for a moment', () => {
+  function crumbled() {
+    const { request, body } = bodyOf()
+    const flow = flowing(body)
+    for (let i = 0; i < 2000; i++) request.write('x')
+    expect(request.asked).toEqual(['pause'])
+    return { request, body, flow }
+  }
+  const goesOn = (request: FakeRequest) => waitFor('the connection to be read again', () => request.asked.length > 1)
+
+  test('and then read again, without anything being lost', async () => {
+    const { request, flow } = crumbled()
+    await goesOn(request)
+    expect(request.asked).toEqual(['pause', 'resume'])
+    request.finish()
+    expect(await flow.over()).toBe('end')
+    expect(flow.text()).toHaveLength(2000)
+  })
+
+  test('and as long as the upstream takes nothing', async () => {
+    const { request, body, flow } = crumbled()
+    body.pause()
+    await waitFor('what was read', () => flow.text().length > 0)
+    await pause(5)
+    expect(request.asked).toEqual(['pause'])
+    body.resume()
+    expect(request.asked).toEqual(['pause', 'resume'])
+    request.finish()
+    expect(await flow.over()).toBe('end')
+    expect(flow.text()).toHaveLength(2000)
+  })
+
+  test('and also where the upstream gives up: the next request may be on its way', () => {
+    const { request, body } = crumbled()
+    body.giveUp()
+    expect(request.asked).toEqual(['pause', 'resume'])
   })
 })
 
