@@ -64,7 +64,7 @@ export async function registryRights(
   for (const realm of config.registry_realms) {
     const candidates = certificates ?? [named('user' in asker ? asker.user : '', realm, users)]
     for (const candidate of candidates)
-      found.push(await judged(realm, candidate, { resource, ...circumstances }, materials))
+      found.push(await judged(realm, unlessRobot(candidate, realm, users), { resource, ...circumstances }, materials))
   }
   if (materials.problems.length > 0) throw unusable(loaded, materials.problems)
   return found
@@ -91,6 +91,15 @@ function named(name: string, realm: RegistryRealmConfig, users: Users): Candidat
   const unlisted = Object.freeze({ id: name, name, groups: Object.freeze([]), customId: undefined })
   const found_by = user ? undefined : 'neither a consumer nor a robot of this realm: judged without groups'
   return { server: undefined, user: user ?? unlisted, found_by, connection: undefined }
+}
+
+/** Robots have a secret, whatever a certificate says. */
+function unlessRobot(candidate: Candidate, { robots }: RegistryRealmConfig, users: Users): Candidate {
+  const { user, connection } = candidate
+  if (!connection || !user || users.byName(user.name) || robots.every(({ name }) => name !== user.name))
+    return candidate
+  const found_by = `${user.name} is a robot, which has a secret`
+  return { ...candidate, user: undefined, found_by, connection: undefined }
 }
 
 async function candidatesOf(

@@ -9,7 +9,8 @@ let file: string
 beforeAll(async () => {
   scene = await makeScene()
   const signer = scene.inside.client('signer')
-  const authorization = { users: [{ user: 'ada', certificate: ['cn:ada'], groups: ['dev'] }] }
+  const named = { user: 'robot$ci', certificate: ['cn:robot$ci'] }
+  const authorization = { users: [{ user: 'ada', certificate: ['cn:ada'], groups: ['dev'] }, named] }
   const config = {
     ...scene.config(listenerOf(scene.server({ verify_and_map: true, authorization }))),
     consumers: [{ username: 'bob', groups: ['ops'] }],
@@ -51,6 +52,14 @@ const certificate = () => temporaryFile('client.pem', scene.ada.chain)
 const SCOPE = 'repository:team/app:pull,push,delete'
 
 describe('the rights', () => {
+  test("of a certificate with a robot's name: none, without the robot's secret", async () => {
+    const chain = scene.clients.client('robot$ci').chain
+    const { stdout } = await inspect(temporaryFile('robot.pem', chain), '--for', SCOPE)
+    expect(stdout).toContain('robot$ci is a robot, which has a secret')
+    expect(stdout).toContain('pull    refused')
+    expect((await inspect('--user', 'robot$ci', '--for', SCOPE)).stdout).toContain('pull    granted, by robots')
+  })
+
   test('of a certificate: its user, its groups, and the rule behind each action', async () => {
     const { status, stdout, stderr } = await inspect(certificate(), '--for', SCOPE)
     expect([status, stderr]).toEqual([2, ''])
