@@ -132,6 +132,27 @@ test('headers that say who is calling never come from the client, configured or 
   expect(names.filter((name) => /consumer|credential|remote-user/i.test(name))).toEqual([])
 })
 
+test('a route that asks for no user, but says what it allows or denies, leaves it to the server whether anybody is let in', async () => {
+  const users = { users: [{ user: 'ada', certificate: ['cn:ada'] }] }
+  const routes = [
+    { name: 'denying', paths: ['/denying'], deny: [{ methods: ['DELETE'] }] },
+    { name: 'allowing', paths: ['/allowing'], allow: [{ addresses: ['127.0.0.0/8'] }] },
+  ]
+  const strict = await scene.start({
+    ...listenerOf(scene.server({ verify_and_map: true, authorization: users })),
+    identity_headers: HEADERS,
+    services: [{ name: 'api', url: scene.backend.url, routes }],
+  })
+  for (const path of ['/denying', '/allowing']) {
+    const statuses = [undefined, scene.clients.client('stranger'), scene.ada].map(async (as) => {
+      return (await strict.get(path, as ? { as } : {})).status
+    })
+    expect(await Promise.all(statuses)).toEqual([401, 401, 200])
+    expect(scene.backend.last.header('x-consumer-username')).toEqual(['ada'])
+  }
+  expect((await strict.get('/denying', { method: 'DELETE', as: scene.ada })).status).toBe(403)
+})
+
 test('without a rule for anybody verify_and_map does not start', async () => {
   await expect(scene.start(listenerOf(scene.server({ verify_and_map: true })))).rejects.toThrow(
     'listeners[0].servers[0].verify_and_map: lets nobody in',
