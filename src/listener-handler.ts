@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import type { AccessLog } from './access-log.ts'
 import type { GatewayError } from './errors.ts'
+import { connectionClosed } from './garbage.ts'
 import type { Gateway } from './gateway.ts'
 import type { Peer } from './listener/connection.ts'
 import type { ListenerHandler } from './listener/listener.ts'
@@ -55,7 +56,10 @@ export function createListenerHandler({
       metrics.handshake({ result: 'success', version: protocol, resumed })
       metrics.clientVerified(resultOf(verification))
     },
-    closed: () => metrics.connectionsOpen.decrement(),
+    closed: () => {
+      metrics.connectionsOpen.decrement()
+      connectionClosed()
+    },
     ended: ({ id, remoteAddress, remotePort, certificate }, reason) => {
       const peer = { connection_id: id, remote_addr: remoteAddress, remote_port: remotePort }
       log.info({ ...peer, subject: certificate?.subject, reason }, 'connection ended')

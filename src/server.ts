@@ -7,7 +7,7 @@ import { buildInfo } from './build-info.ts'
 import { type LoadedConfig, type LoadOptions, listenText, loadConfigBeside } from './config/index.ts'
 import { ConfigError, describeProblem, type Problem } from './errors.ts'
 import { FileWatch } from './file-watch.ts'
-import { collectLate, collectSoon } from './garbage.ts'
+import { collectLate, collectSoon, keepShapeOfTicks } from './garbage.ts'
 import { listenProblem } from './listen-problem.ts'
 import { Listener } from './listener/listener.ts'
 import type { Welcome } from './listener/sweeper.ts'
@@ -78,6 +78,7 @@ export class Server {
   async start(loaded: LoadedConfig): Promise<void> {
     this.#log.info(buildInfo, 'starting')
     collectLate()
+    keepShapeOfTicks()
     watchOpenFiles(this.#log, () => this.#metrics.openFilesExhausted())
     await this.#lasting.revocationFiles.prepare(loaded)
     const runtime = buildRuntime(loaded, this.#lasting)

@@ -24,7 +24,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'connection-metrics': ['metric-counts'],
   metrics: ['build-info', 'connection-metrics', 'errors', 'exposition', 'metric-counts', 'slices', 'verify-result'],
   exposition: ['metric-counts', 'slices'],
-  'listener-handler': ['access-log', 'gateway', 'listener', 'log', 'metrics', 'refuse', 'verify-result'],
+  'listener-handler': ['access-log', 'garbage', 'gateway', 'listener', 'log', 'metrics', 'refuse', 'verify-result'],
   recorder: ['access-log', 'metrics'],
   'bounded-request': [],
   bind: [],

@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { join } from 'node:path'
 
 const program = join(import.meta.dirname, '..', '..', 'src', 'garbage.ts')
+const handler = join(import.meta.dirname, '..', '..', 'src', 'listener-handler.ts')
 
 /** Full collections while little is given out, in a process that has dropped a configuration's worth of old memory. */
 function collectionsAfter(call: string): { full: number; stillHeld: boolean } {
@@ -10,6 +11,7 @@ function collectionsAfter(call: string): { full: number; stillHeld: boolean } {
     import { setTimeout as sleep } from 'node:timers/promises'
     import { constants, PerformanceObserver } from 'node:perf_hooks'
     import { collectLate, collectSoon } from ${JSON.stringify(program)}
+    import { createListenerHandler } from ${JSON.stringify(handler)}
     collectLate()
     let old = Array.from({ length: 100_000 }, (_, i) => ({ name: 'route ' + i }))
     const held = new WeakRef(old)
@@ -44,9 +46,66 @@ describe('what a configuration that was replaced leaves behind', () => {
     expect(stillHeld).toBe(false)
   })
 
-  it('waits again as before some seconds later', () => {
+  it('waits again as before once it has begun', () => {
+    const { full } = collectionsAfter('collectSoon()')
+    expect(full).toBe(1)
+  })
+
+  it('is collected whenever the gateway has something to do again, however long it rested', () => {
     const later =
-      "mock.timers.enable({ apis: ['setTimeout'] }); collectSoon(); mock.timers.tick(3000); mock.timers.reset()"
-    expect(collectionsAfter(later)).toEqual({ full: 0, stillHeld: true })
+      "mock.timers.enable({ apis: ['setTimeout'] }); collectSoon(); mock.timers.tick(3_600_000); mock.timers.reset()"
+    expect(collectionsAfter(later)).toMatchObject({ stillHeld: false })
+  })
+})
+
+describe("the shape of node's ticks", () => {
+  /** How many shapes they had, in a process that has a full collection now and then, before and after what it is called for. */
+  function shapesWith(call: string): number {
+    const script = `
+      import { executionAsyncResource } from 'node:async_hooks'
+      import { setTimeout as sleep } from 'node:timers/promises'
+      import { keepShapeOfTicks } from ${JSON.stringify(program)}
+      ${call}
+      for (let i = 0; i < 8; i++) {
+        await new Promise((done) => process.nextTick(() => done(%DebugPrint(executionAsyncResource()))))
+        for (let j = 0; j < 4; j++) {
+          await sleep(1)
+          gc()
+        }
+      }`
+    const output = execFileSync(
+      process.execPath,
+      ['--no-warnings', '--expose-gc', '--allow-natives-syntax', '--input-type=module', '-e', script],
+      { encoding: 'utf8' },
+    )
+    return new Set(Array.from(output.matchAll(/\[JS_OBJECT_TYPE\]\n - map: (\w+)/g), ([, address]) => address)).size
+  }
+
+  it('is forgotten with collections where no tick is kept', () => {
+    expect(shapesWith('')).toBeGreaterThan(1)
+  })
+
+  it('is remembered where one is', () => {
+    expect(shapesWith('keepShapeOfTicks()')).toBe(1)
+  })
+})
+
+describe('what connections that have ended leave behind', () => {
+  const closed = (count: number, seconds: number) => `
+    const handler = createListenerHandler({ metrics: { connectionsOpen: { decrement() {} } } })
+    mock.timers.enable({ apis: ['setTimeout'] })
+    for (let i = 0; i < ${count}; i++) handler.closed()
+    mock.timers.tick(${seconds * 1000})
+    mock.timers.reset()`
+
+  it('is collected half a minute after many have', () => {
+    expect(collectionsAfter(closed(200, 30))).toEqual({ full: 1, stillHeld: false })
+  })
+
+  it.each([
+    ['few', 199, 3600],
+    ['many just now', 2000, 29],
+  ])('waits after %s', (_which, count, seconds) => {
+    expect(collectionsAfter(closed(count, seconds))).toEqual({ full: 0, stillHeld: true })
   })
 })
