@@ -19,11 +19,9 @@ const MANY = 200
 const AFTER_MANY_MS = 30_000
 
 let usual: Triggers = { soft: 0, hard: 0 }
-/** On the clock of performance.now(). */
-let askedAt = 0
 let closed = 0
 const begins = new PerformanceObserver((list) => {
-  if ((list.getEntries() as CollectionEntry[]).some(beginsNow)) collectAsUsual()
+  if ((list.getEntries() as CollectionEntry[]).some(isBeginning)) collectAsUsual()
 })
 
 /**
@@ -45,13 +43,12 @@ export function collectLate(): void {
  */
 export function collectSoon(): void {
   set({ ...usual, soft: 1 })
-  askedAt = performance.now()
+  // Hears of collections that begin from now on: one that is under way goes on to hold what it has found in use.
   begins.observe({ entryTypes: ['gc'] })
 }
 
-/** A collection that was under way before goes on to hold what it has found in use. */
-function beginsNow({ startTime, detail }: CollectionEntry): boolean {
-  return detail.kind === constants.NODE_PERFORMANCE_GC_INCREMENTAL && startTime >= askedAt
+function isBeginning({ detail }: CollectionEntry): boolean {
+  return detail.kind === constants.NODE_PERFORMANCE_GC_INCREMENTAL
 }
 
 function collectAsUsual(): void {

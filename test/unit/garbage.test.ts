@@ -8,7 +8,7 @@ const handler = join(import.meta.dirname, '..', '..', 'src', 'listener-handler.t
 function collectionsAfter(call: string): { full: number; stillHeld: boolean } {
   const script = `
     import { mock } from 'node:test'
-    import { setTimeout as sleep } from 'node:timers/promises'
+    import { setImmediate as turn } from 'node:timers/promises'
     import { constants, PerformanceObserver } from 'node:perf_hooks'
     import { collectLate, collectSoon } from ${JSON.stringify(program)}
     import { createListenerHandler } from ${JSON.stringify(handler)}
@@ -17,17 +17,19 @@ function collectionsAfter(call: string): { full: number; stillHeld: boolean } {
     const held = new WeakRef(old)
     // Old enough to be out of the young generation.
     for (let i = 0; i < 100; i++) Array.from({ length: 10_000 }, (_, j) => ({ j }))
-    await sleep(10)
+    await turn()
     let full = 0
+    // No timer: those of the tests are turned by hand.
+    const work = async () => {
+      for (const until = performance.now() + 200; performance.now() < until; await turn())
+        Array.from({ length: 1000 }, (_, j) => ({ j }))
+    }
     new PerformanceObserver((list) => {
       full += list.getEntries().filter(({ detail }) => detail.kind === constants.NODE_PERFORMANCE_GC_MAJOR).length
     }).observe({ entryTypes: ['gc'] })
     old = undefined
     ${call}
-    for (let i = 0; i < 40; i++) {
-      Array.from({ length: 10_000 }, (_, j) => ({ j }))
-      await sleep(5)
-    }
+    await work()
     console.log(JSON.stringify({ full, stillHeld: held.deref() !== undefined }))`
   const output = execFileSync(process.execPath, ['--no-warnings', '--input-type=module', '-e', script], {
     encoding: 'utf8',
@@ -91,21 +93,34 @@ describe("the shape of node's ticks", () => {
 })
 
 describe('what connections that have ended leave behind', () => {
-  const closed = (count: number, seconds: number) => `
+  /** So many end, and so many seconds pass, in turns, with requests in between. */
+  const closed = (...rounds: readonly [count: number, seconds: number][]) => `
     const handler = createListenerHandler({ metrics: { connectionsOpen: { decrement() {} } } })
     mock.timers.enable({ apis: ['setTimeout'] })
-    for (let i = 0; i < ${count}; i++) handler.closed()
-    mock.timers.tick(${seconds * 1000})
-    mock.timers.reset()`
+    const grown = []
+    for (const [count, seconds] of ${JSON.stringify(rounds)}) {
+      grown.push(Array.from({ length: 10_000 }, (_, i) => ({ name: 'connection ' + i })))
+      await work()
+      for (let i = 0; i < count; i++) handler.closed()
+      mock.timers.tick(seconds * 1000)
+    }`
 
   it('is collected half a minute after many have', () => {
-    expect(collectionsAfter(closed(200, 30))).toEqual({ full: 1, stillHeld: false })
+    expect(collectionsAfter(closed([200, 30]))).toEqual({ full: 1, stillHeld: false })
+  })
+
+  it('is collected once for all of that time, however many', () => {
+    expect(collectionsAfter(closed([200, 10], [200, 20], [0, 20], [0, 60])).full).toBe(1)
+  })
+
+  it('is collected again when as many have ended since', () => {
+    expect(collectionsAfter(closed([200, 30], [200, 30], [0, 0], [0, 0], [0, 0])).full).toBe(2)
   })
 
   it.each([
     ['few', 199, 3600],
     ['many just now', 2000, 29],
   ])('waits after %s', (_which, count, seconds) => {
-    expect(collectionsAfter(closed(count, seconds))).toEqual({ full: 0, stillHeld: true })
+    expect(collectionsAfter(closed([count, seconds]))).toEqual({ full: 0, stillHeld: true })
   })
 })
