@@ -262,6 +262,18 @@ test('check tells it too, with the line', async () => {
   ])
 })
 
+test('routes that take no request', async () => {
+  const routes = [{ paths: ['/a'] }, { paths: ['/a'] }, { paths: ['~//b'] }].map((route, i) => ({
+    name: `r${i}`,
+    ...route,
+  }))
+  const warned = await warningsFor({ services: [{ name: 'api', url: scene.backend.url, routes }] })
+  expect(warned).toEqual([
+    expect.stringMatching(/route r1: the route r0 has/),
+    expect.stringMatching(/routes\[2\]\.paths\[0\].*holds \/\/.*matches no request/),
+  ])
+})
+
 test("a certificate for APIs that is a server's alone", async () => {
   const { inside, own } = scene
   const both = inside.server('gateway', { purposes: ['serverAuth', 'clientAuth'] })
