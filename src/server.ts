@@ -10,7 +10,7 @@ import { FileWatch } from './file-watch.ts'
 import { collectLate, collectSoon, keepShapeOfTicks } from './garbage.ts'
 import { listenProblem } from './listen-problem.ts'
 import { Listener } from './listener/listener.ts'
-import type { Welcome } from './listener/sweeper.ts'
+import type { Objection } from './listener/stream-watch.ts'
 import { createListenerHandler } from './listener-handler.ts'
 import type { Log } from './log.ts'
 import { createMetrics, type Metrics } from './metrics.ts'
@@ -193,7 +193,8 @@ export class Server {
     const listeners = this.#runtime?.listeners ?? []
     const policyIds = new Set(listeners.flatMap((listener) => [...listener.policyIds]))
     for (const { listener, current } of this.#bound.values()) void listener.judgeAgain(current.policyIds)
-    const welcome: Welcome = (connection, carried) => this.#heirOf(connection)?.settings.welcome?.(connection, carried)
+    const welcome: Objection = (connection, carried) =>
+      this.#heirOf(connection)?.settings.welcome?.(connection, carried)
     for (const listener of this.#leaving.keys()) void listener.judgeAgain(policyIds, welcome)
   }
 

@@ -27,14 +27,6 @@ const MOST_QUESTIONS = 32
 /** How soon an undecided question is asked again, in milliseconds. */
 const ASK_AGAIN = 2000
 
-type Ground = string | undefined
-
-/**
- * Further reasons to end a connection whose client is still trusted; undefined for none. Called after each reload. Where it rejects, it is called
- * again and again: a connection is neither ended nor forgotten because something cannot be decided for now.
- */
-export type Welcome = (connection: Connection, carried: Carried) => Ground | Promise<Ground>
-
 /** An open connection, and the request that it serves just then. */
 export interface Carried {
   readonly socket: object
@@ -59,7 +51,11 @@ export interface PoliciesInForce extends PoliciesByName {
 }
 
 export interface Grounds {
-  readonly welcome?: Welcome
+  /**
+   * Further reasons to end a connection whose client is still trusted. Called after each reload, and again and again where it rejects: a connection is
+   * neither ended nor forgotten because something cannot be decided for now.
+   */
+  readonly welcome?: Objection
   /** Called again and again for what goes on for long. */
   readonly objection?: Objection
 }
@@ -84,7 +80,7 @@ export class Sweeper {
   readonly #streams: StreamWatch
   #timer: NodeJS.Timeout | undefined
   /** The reasons of the latest reload. */
-  #welcome: Welcome = () => undefined
+  #welcome: Objection = () => undefined
   #undecided = new Set<LiveConnection>()
   #askAgainAt = 0
 
@@ -105,7 +101,7 @@ export class Sweeper {
   }
 
   /** After a reload: judges every connected client as if it came now. Requests go on in between. */
-  async judgeAgain(inForce: PoliciesInForce, welcome: Welcome = () => undefined): Promise<void> {
+  async judgeAgain(inForce: PoliciesInForce, welcome: Objection = () => undefined): Promise<void> {
     this.#welcome = welcome
     this.#undecided.clear()
     const all = [...this.#live.values()]
@@ -170,7 +166,7 @@ export class Sweeper {
     await Promise.all(waiting)
   }
 
-  async #whenAnswered(live: LiveConnection, objection: Promise<Ground>, welcome: Welcome): Promise<void> {
+  async #whenAnswered(live: LiveConnection, objection: Promise<string | undefined>, welcome: Objection): Promise<void> {
     try {
       const reason = await objection
       if (this.#welcome === welcome && reason !== undefined) this.#doom(live, reason)
@@ -289,7 +285,7 @@ async function forEachInSlices(
 }
 
 /** The reason to end a connection, if any. A check that throws is one: then it cannot be decided that the connection may stay. */
-function objectionTo(live: LiveConnection, welcome: Welcome): Ground | Promise<Ground> {
+function objectionTo(live: LiveConnection, welcome: Objection): ReturnType<Objection> {
   try {
     return welcome(live.connection, live)
   } catch (error) {
