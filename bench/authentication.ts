@@ -21,7 +21,7 @@ import { fakeConnection } from '../test/support/fake-connection.ts'
 
 const REQUESTS = 200_000
 const user: User = Object.freeze({ id: 'ada', name: 'ada', groups: [], customId: undefined })
-const users = { byId: () => user, byName: () => user, isDisabled: () => false }
+const users = { byId: () => user, byName: () => user, isDisabled: () => false, isIdOfAnother: () => false }
 const receipts = createReceipts({ key: Buffer.alloc(32), ttl: 300_000, users })
 
 const accepted: Outcome = Object.freeze({ status: 'accepted', user })

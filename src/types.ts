@@ -99,6 +99,8 @@ export interface Users {
   byId(id: string): User | undefined
   /** Whether this name or id belongs to a user with `enabled: false`. Nothing lets such a user in, even where a plugin or a token names him. */
   isDisabled(nameOrId: string): boolean
+  /** Whether somebody else has this as his id, and nobody as his name. Certificates and plugins choose names; ids say who has which role, and whom all proofs agree on. */
+  isIdOfAnother(name: string): boolean
 }
 
 /** Who is calling, as far as the route asked. Frozen, and the same object while nothing changes, so that what is derived from it is made once. */

@@ -29,5 +29,6 @@ export function createUsers(
     byName: (name) => byName.get(name),
     byId: (id) => byId.get(id),
     isDisabled: (nameOrId) => barred.has(nameOrId),
+    isIdOfAnother: (name) => byId.has(name) && !byName.has(name),
   }
 }

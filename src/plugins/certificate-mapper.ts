@@ -83,12 +83,11 @@ export class PluginMapper implements CertificateMapper {
     const reason = user && `plugin ${this.name} says ${user.name}`
     if (user && users.isDisabled(user.name))
       return { status: 'unmapped', reason: `${reason}, who is not enabled`, disabled: true }
-    if (user && users.byId(user.name) && !users.byName(user.name)) {
+    if (user && users.isIdOfAnother(user.name))
       return {
         status: 'unmapped',
         reason: `plugin ${this.name}: ${JSON.stringify(user.name)} is the id of another user`,
       }
-    }
     if (user) return { status: 'mapped', user, reason: `${reason}` }
     return {
       status: 'unmapped',

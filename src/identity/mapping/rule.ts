@@ -73,8 +73,7 @@ export function userOf(
 export function mapped(user: User, rule: RuleSettings, reason: string, users: Users): Mapping {
   if (users.isDisabled(user.name))
     return Object.freeze({ status: 'unmapped', reason: `${user.name} is not enabled (${rule.at})`, disabled: true })
-  // Certificates choose names; ids say who has which role, and whom all proofs agree on.
-  if (users.byId(user.name) && !users.byName(user.name)) {
+  if (users.isIdOfAnother(user.name)) {
     const reason = `${JSON.stringify(user.name)} is the id of another user (${rule.at})`
     return Object.freeze({ status: 'unmapped', reason })
   }

@@ -12,6 +12,7 @@ const users: Users = {
   byId: (id) => [ada, bob].find((user) => user.id === id),
   byName: (name) => [ada, bob].find((user) => user.name === name),
   isDisabled: () => false,
+  isIdOfAnother: () => false,
 }
 const receipts = createReceipts({ key: Buffer.alloc(32, 7), ttl: 300_000, users })
 const DOMAIN = { id: 'default', name: 'Default' }

@@ -24,3 +24,10 @@ test('a user who is not enabled is known as such by name and by id, and by nothi
   expect(['ada', '5f1d', 'eve', 'Ada', 'constructor'].map(users.isDisabled)).toEqual([true, true, false, false, false])
   expect([users.byName('ada'), users.byId('5f1d')]).toEqual([undefined, undefined])
 })
+
+test("a name is another's id only where nobody has it as his name", () => {
+  const own = { id: 'eve', name: 'eve', custom_id: undefined, groups: [] }
+  const crossed = { id: 'ada', name: 'bob', custom_id: undefined, groups: [] }
+  const users = createUsers([ADA, own, crossed])
+  expect(['5f1d', 'ada', 'eve', 'bob', 'nobody'].map(users.isIdOfAnother)).toEqual([true, false, false, false, false])
+})

@@ -48,6 +48,7 @@ function made(options: Partial<TotpOptions> = {}) {
     byName: (name: string) => [ada, bob].find((user) => user.name === name),
     byId: (id: string) => [ada, bob].find((user) => user.id === id),
     isDisabled: () => false,
+    isIdOfAnother: () => false,
   }
   const lockout = new Lockout(store, { attempts: 5, window: 60_000, backoff: 60_000, maxBackoff: 60_000, key })
   return createTotpMethod({

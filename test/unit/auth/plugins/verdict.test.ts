@@ -9,6 +9,7 @@ const users = {
   byId: (id: string) => [ada, bob].find((user) => user.id === id),
   byName: (name: string) => [ada, bob].find((user) => user.name === name),
   isDisabled: (nameOrId: string) => ['eve', 'id of eve'].includes(nameOrId),
+  isIdOfAnother: () => false,
 }
 const returned = (value: unknown, set: Record<string, unknown> = {}): PluginAnswer => ({ kind: 'returned', value, set })
 const success = (response_data: object) => returned({ status: true, response_body: null, response_data })
