@@ -5,6 +5,7 @@ import { type AnswerEvents, AnswerParser } from './answer-parser.ts'
 import type { AnswerHead } from './head-reader.ts'
 import { type OutgoingBody, type OutgoingRequest, writeChunk } from './outgoing-request.ts'
 import { ReadBuffer } from './read-buffer.ts'
+import { Silence } from './silence.ts'
 import { writeAfterPoll } from './write-after-poll.ts'
 
 /** Called with what happens to one request; the last call is exactly one of `end`, `failed` and `upgraded`. */
@@ -68,7 +69,7 @@ export class UpstreamConnection implements AnswerEvents {
   #paused = false
   #closed = false
   #upgraded = false
-  #timeout = 0
+  readonly #silence = new Silence(() => this.#silent())
 
   constructor(connect: Connector, timeouts: ConnectionTimeouts, owner: ConnectionOwner) {
     this.#connect = connect
@@ -102,6 +103,7 @@ export class UpstreamConnection implements AnswerEvents {
 
   resume(): void {
     this.#paused = false
+    this.#silence.break()
     this.#socket?.resume()
   }
 
@@ -120,7 +122,7 @@ export class UpstreamConnection implements AnswerEvents {
     this.#written = true
     const { method, head, body, upgrade } = request
     this.#parser.expect(method, upgrade)
-    this.#expectWithin(this.#timeouts.readTimeout)
+    this.#silence.begin(this.#timeouts.readTimeout)
     this.#handler?.sent()
     if (this.#closed) return
     const whole = Buffer.isBuffer(body) ? body : body?.takeWhole?.()
@@ -162,7 +164,7 @@ export class UpstreamConnection implements AnswerEvents {
       handler?.failed(error as Error)
     }
     if (this.#closed) return
-    this.#expectWithin(this.#timeouts.idleTimeout)
+    this.#silence.begin(this.#timeouts.idleTimeout)
     if (this.#paused) this.resume()
     this.#owner.idle(this)
   }
@@ -175,9 +177,8 @@ export class UpstreamConnection implements AnswerEvents {
     this.#request = undefined
     this.#closed = true
     this.#upgraded = true
-    socket.removeAllListeners('timeout')
     socket.off('end', this.#onEnd).off('error', this.#onError).off('close', this.#onClose).off('drain', this.#onDrain)
-    socket.setTimeout(0)
+    this.#silence.end()
     socket.once('close', () => this.#owner.released(this))
     handler?.upgraded(head, socket, Buffer.from(rest))
   }
@@ -196,7 +197,7 @@ export class UpstreamConnection implements AnswerEvents {
     this.#socket = socket
     this.#connecting = undefined
     socket.on('end', this.#onEnd).on('error', this.#onError).on('close', this.#onClose)
-    socket.on('timeout', this.#onTimeout).on('drain', this.#onDrain)
+    socket.on('drain', this.#onDrain)
     this.write()
   }
 
@@ -210,16 +211,19 @@ export class UpstreamConnection implements AnswerEvents {
       end: () => {
         if (chunked) socket.write('0\r\n\r\n', 'latin1')
         this.#body = undefined
+        this.#silence.break()
       },
       failed: (error) => this.#failed(error),
     })
   }
 
-  /** Each byte refreshes a socket's timer; it is set again only where the time differs. */
-  #expectWithin(milliseconds: number): void {
-    if (milliseconds === this.#timeout) return
-    this.#timeout = milliseconds
-    this.#socket?.setTimeout(milliseconds)
+  #silent(): void {
+    // The idle time ran out while a request waits to be written; the request came in time.
+    if (this.#handler && !this.#written) return
+    const { limit } = this.#silence
+    // While the client is waited for, to read or to send, its own timeouts apply.
+    if (this.#handler && (this.#paused || this.#body)) this.#silence.begin(limit)
+    else this.#failed(new GatewayError('GW_UPSTREAM_TIMEOUT', `the upstream sent nothing for ${limit} ms`))
   }
 
   /** @returns whether to go on reading, for node:net */
@@ -234,7 +238,9 @@ export class UpstreamConnection implements AnswerEvents {
   #receive(bytes: Buffer): void {
     try {
       this.#parser.execute(bytes)
-      this.#handler?.pending()
+      if (!this.#handler) return
+      this.#silence.break()
+      this.#handler.pending()
     } catch (error) {
       this.#failed(error as Error)
     }
@@ -263,14 +269,6 @@ export class UpstreamConnection implements AnswerEvents {
     this.#body?.resume()
   }
 
-  readonly #onTimeout = (): void => {
-    // The idle time ran out while a request waits to be written; the request came in time.
-    if (this.#handler && !this.#written) return
-    // While the client is waited for, to read or to send, its own timeouts apply.
-    if (this.#handler && (this.#paused || this.#body)) this.#socket?.setTimeout(this.#timeout)
-    else this.#failed(new GatewayError('GW_UPSTREAM_TIMEOUT', `the upstream sent nothing for ${this.#timeout} ms`))
-  }
-
   #failed(error: Error): void {
     const handler = this.#handler
     this.#handler = undefined
@@ -288,6 +286,7 @@ export class UpstreamConnection implements AnswerEvents {
   #shut(): void {
     if (this.#closed) return
     this.#closed = true
+    this.#silence.end()
     this.#owner.closed(this)
   }
 }

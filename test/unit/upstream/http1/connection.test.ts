@@ -226,6 +226,29 @@ describe('time', () => {
     expect(line.owner).toEqual(['idle', 'closed'])
   })
 
+  test('an idle connection is kept where its timeout is 0', async () => {
+    const line = await lineTo(answerAll, { readTimeout: 50, idleTimeout: 0 })
+    await line.send().over
+    await pause(300)
+    expect(line.owner).toEqual(['idle'])
+    expect(await line.send().over).toBe('end')
+  })
+
+  test('of two limits in turn each counts from its own beginning, whichever is shorter', async () => {
+    let delay = 0
+    const line = await lineTo((socket) => setTimeout(() => socket.write(OK), delay), {
+      readTimeout: 300,
+      idleTimeout: 5000,
+    })
+    await line.send().over
+    delay = 5000
+    const answer = line.send()
+    const early = pause(290).then(() => 'still waiting')
+    expect(await Promise.race([early, answer.over])).toBe('still waiting')
+    expect(await answer.over).toBe('failed')
+    expect(answer.error).toMatchObject(timedOut)
+  })
+
   test.each(PHASES)(
     'a request that comes when the idle timeout has just run out, %s, is served',
     async (_where, within) => {
