@@ -43,6 +43,7 @@ const { metafile, outputFiles } = await build({
   banner: {
     js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url)",
   },
+  inject: [join(root, 'scripts/globals.js')],
   plugins: [httpByName],
   metafile: true,
   write: false,

@@ -2,7 +2,8 @@
 
 /** Called for each field as it is read. */
 export interface FieldReader {
-  read(name: string, value: string): void
+  /** @param end where its line ends, with its CR LF */
+  read(name: string, value: string, end: number): void
 }
 
 const MAX_FIELDS = 500
@@ -33,13 +34,13 @@ export function readFields(
   let at = from
   while (at < to) {
     const colon = text.indexOf(':', at)
-    const end = text.indexOf('\r\n', colon)
+    const end = text.indexOf('\r', colon)
     const name = text.slice(at, colon)
     const value = withoutBlanks(text, colon + 1, end)
     fields.push(name, value)
     if (fields.length > 2 * MAX_FIELDS) return `more than ${MAX_FIELDS} header lines`
-    reader?.read(name, value)
     at = end + 2
+    reader?.read(name, value, at)
   }
   return fields
 }

@@ -36,14 +36,14 @@ export interface Phases {
    */
   connectionOf(server: VirtualServer, connection: Connection, request: HttpRequest): Connection | Promise<Connection>
   /** @throws GatewayError where the connection was judged by another policy (421), or the server demands a certificate that is missing or bad (400) */
-  admit(server: VirtualServer, connection: Connection): void
+  admit(server: VirtualServer, connection: Connection, now: number): void
   /** @throws GatewayError where the route does not serve this protocol */
   route(method: string, head: RequestHead, request: HttpRequest, connection: Connection): Match | undefined
   /**
    * The connection as the route may see it. Without a route, the server's demands hold.
    * @throws GatewayError where the certificate does not meet the demands (400), or has no allowed name (403)
    */
-  verify(server: VirtualServer, route: Route | undefined, connection: Connection): Connection
+  verify(server: VirtualServer, route: Route | undefined, connection: Connection, now: number): Connection
   /** @throws GatewayError where the route's demands are not met (401), or nobody can tell (503) */
   authenticate(route: Route, caller: Caller): Identity | Promise<Identity>
   /** Nobody is asked again. @throws GatewayError where whoever has been let in as that would have to prove more by now (401) */
@@ -192,12 +192,13 @@ export class Gateway {
   ): Arrival {
     const { destination } = head
     record.connection = connection
-    this.#phases.admit(server, connection)
+    const now = Date.now()
+    this.#phases.admit(server, connection, now)
 
     const method = request.method as string
     const match = this.#phases.route(method, head, request, connection)
     record.route = match?.route
-    const seen = this.#phases.verify(server, match?.route, connection)
+    const seen = this.#phases.verify(server, match?.route, connection, now)
     if (!match)
       throw new GatewayError('GW_ROUTE_NOT_FOUND', `no route for ${method} ${destination.host}${destination.path}`)
     return { head, match, caller: { id, request, connection: seen, server, method, destination } }

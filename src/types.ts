@@ -350,8 +350,33 @@ export interface Service {
   translateRefusal?(refusal: GatewayError): GatewayError
 }
 
+/** The fields of a head as they were received. */
+export interface ReceivedFields {
+  /** Flat name, value list. */
+  readonly headers: readonly string[]
+  /** What they were read from, each line checked. */
+  readonly text: string
+  /** Where the first line begins in the text. */
+  readonly linesStart: number
+  /** Where each line ends, with its CR LF. */
+  readonly lineEnds: readonly number[]
+}
+
+/** Header lines for a client, each ended by CR LF. */
+export interface AnswerLines {
+  readonly text: string
+  /** Whether Content-Length is among them. */
+  readonly hasLength: boolean
+  readonly hasDate: boolean
+}
+
 /** Filters an upstream's answer: only end-to-end headers reach the client, and no identity headers of ours. */
 export interface AnswerHeaders {
+  /**
+   * The lines of a head that reach the client, with ours behind; most answers need no more. Undefined where `forward` has to make a list of them: where
+   * more than whole lines goes, or Connection names some.
+   */
+  lines(received: ReceivedFields, requestId: string): AnswerLines | undefined
   /** From a raw name, value list to a flat list of strings, with ours appended. */
   forward(rawHeaders: readonly string[], requestId: string): string[]
   /** The same for trailers, without ours. */

@@ -145,9 +145,10 @@ class Walk {
     const request = requestOf(this.#question)
     const head = phases.readHead(request)
     const arrived = await phases.connectionOf(virtual, peer, request)
-    phases.admit(virtual, arrived)
+    const now = Date.now()
+    phases.admit(virtual, arrived, now)
     const match = phases.route(method, head, request, arrived)
-    const connection = phases.verify(virtual, match?.route, arrived)
+    const connection = phases.verify(virtual, match?.route, arrived, now)
     if (!match) throw new GatewayError('GW_ROUTE_NOT_FOUND', 'no route')
     this.#note({ route: match.route.name, service: match.route.service.name })
     const { destination } = head

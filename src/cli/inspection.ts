@@ -203,6 +203,7 @@ function outcomeOf(
       { name: '', policy: POLICY, verify: server.ssl_verify_client, mapper: undefined, verifyAndMap: false },
       undefined,
       connection,
+      Date.now(),
     )
     return { refusal: undefined, headers }
   } catch (error) {

@@ -1,5 +1,6 @@
 /** X-Forwarded-*, X-Real-IP, Forwarded, Via and X-Request-ID: where a request came from, and through which hops. */
-import { randomFillSync } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
+import { isNamed } from '../field-names.ts'
 import type { Connection } from '../types.ts'
 import { nearestUntrusted, plainAddress } from './addresses.ts'
 import { VIA } from './headers.ts'
@@ -169,8 +170,7 @@ function single(rawHeaders: readonly string[], name: string, form: RegExp): stri
 export function joined(rawHeaders: readonly string[], name: string): string | undefined {
   let found: string | undefined
   for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
-    const candidate = rawHeaders[i] as string
-    if (candidate.length !== name.length || candidate.toLowerCase() !== name) continue
+    if (!isNamed(rawHeaders[i] as string, name)) continue
     found = found === undefined ? (rawHeaders[i + 1] as string) : `${found}, ${rawHeaders[i + 1]}`
   }
   return found
@@ -180,15 +180,16 @@ function appendAll(out: string[], flat: readonly string[]): void {
   for (const item of flat) out.push(item)
 }
 
-const randomness = Buffer.alloc(16 * 256)
-let used = randomness.length
+const ID_LENGTH = 32
+let digits = ''
+let used = 0
 
 /** 16 random bytes in hexadecimal, as nginx's `$request_id`. */
 export function createRequestId(): string {
-  if (used === randomness.length) {
-    randomFillSync(randomness)
+  if (used === digits.length) {
+    digits = randomBytes(256 * (ID_LENGTH / 2)).toString('hex')
     used = 0
   }
-  used += 16
-  return randomness.toString('hex', used - 16, used)
+  used += ID_LENGTH
+  return digits.slice(used - ID_LENGTH, used)
 }

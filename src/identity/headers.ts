@@ -1,4 +1,6 @@
 /** Filters the headers between client and backend, in both directions: no header that is ours to write gets through, in any spelling. */
+
+import { isNamed, isSame } from '../field-names.ts'
 import type { AnswerHeaders } from '../types.ts'
 import { fold } from './fold.ts'
 import { HOP_BY_HOP, namesIdentity, namesOrigin } from './owned-names.ts'
@@ -44,7 +46,7 @@ export function createRequestHeaderFilter({
       for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
         const name = rawHeaders[i] as string
         const value = rawHeaders[i + 1] as string
-        if (!passes(name) || (named && isNamed(name, named)) || isHidden?.(name.toLowerCase(), value)) continue
+        if (!passes(name) || (named && isAmong(name, named)) || isHidden?.(name.toLowerCase(), value)) continue
         out.push(name, value)
       }
     },
@@ -71,7 +73,28 @@ export function createResponseHeaderFilter({ ownedNames, via }: ResponseHeaderFi
     const folded = fold(name)
     return !(HOP_BY_HOP.has(folded) || tellsOfCaller(folded) || namesOrigin(folded))
   })
+  const ourLines = `${via ? `Via: ${VIA}\r\n` : ''}X-Request-ID: `
   return {
+    lines: ({ headers, text, linesStart, lineEnds }, requestId) => {
+      let [passed, from, hasLength, hasDate] = ['', linesStart, false, false]
+      for (let i = 0, start = linesStart; i < lineEnds.length; i++) {
+        const name = headers[2 * i] as string
+        const end = lineEnds[i] as number
+        if (passes(name)) {
+          if (isNamed(name, 'vary')) return undefined
+          hasLength ||= isNamed(name, 'content-length')
+          hasDate ||= isNamed(name, 'date')
+        } else {
+          if (isNamed(name, 'connection') && !PERSISTENCE.includes(headers[2 * i + 1] as string)) return undefined
+          // Lines that stay beside each other are passed on as one text.
+          if (from < start) passed += text.slice(from, start)
+          from = end
+        }
+        start = end
+      }
+      const rest = text.slice(from, lineEnds.at(-1) ?? linesStart)
+      return { text: `${passed}${rest}${ourLines}${requestId}\r\n`, hasLength, hasDate }
+    },
     forward(rawHeaders, requestId) {
       const out = endToEnd(rawHeaders, passes)
       hideFromVary(out, tellsOfCaller)
@@ -91,12 +114,12 @@ function endToEnd(rawHeaders: readonly string[], passes: (name: string) => boole
     const name = rawHeaders[i] as string
     const value = rawHeaders[i + 1] as string
     if (passes(name)) out.push(name, value)
-    else if (name.length === 'connection'.length && name.toLowerCase() === 'connection') {
+    else if (isNamed(name, 'connection')) {
       connection = connection === undefined ? value : `${connection},${value}`
     }
   }
   const named = connection === undefined ? undefined : namedInConnection(connection)
-  return named ? out.filter((_, i) => !isNamed(out[i - (i % 2)] as string, named)) : out
+  return named ? out.filter((_, i) => !isAmong(out[i - (i % 2)] as string, named)) : out
 }
 
 /**
@@ -106,11 +129,14 @@ function endToEnd(rawHeaders: readonly string[], passes: (name: string) => boole
 function hideFromVary(out: string[], tellsOfCaller: (folded: string) => boolean): void {
   for (let i = 0; i + 1 < out.length; i += 2) {
     const name = out[i] as string
-    if (name.length !== 'vary'.length || name.toLowerCase() !== 'vary') continue
+    if (!isNamed(name, 'vary')) continue
     const names = (out[i + 1] as string).split(',')
     if (names.some((each) => tellsOfCaller(fold(each.trim())))) out[i + 1] = '*'
   }
 }
+
+/** What Connection nearly always says, and which names no other header. */
+const PERSISTENCE: readonly string[] = ['keep-alive', 'close', 'Keep-Alive', 'Close']
 
 /** RFC 9110 7.6.3: the protocol in which the message was received, and a pseudonym. */
 export const VIA = '1.1 sallyport'
@@ -132,7 +158,7 @@ function namesMore(connectionOptions: ReadonlySet<string>): boolean {
   return false
 }
 
-function isNamed(name: string, named: ReadonlySet<string>): boolean {
+function isAmong(name: string, named: ReadonlySet<string>): boolean {
   return named.has(name.toLowerCase()) || named.has(fold(name))
 }
 
@@ -147,7 +173,7 @@ function rememberVerdicts(judge: (name: string) => boolean): (name: string) => b
   return (name) => {
     const verdicts = byLength[name.length]
     if (verdicts === undefined) return judge(name)
-    for (const known of verdicts) if (known.name === name) return known.passes
+    for (const known of verdicts) if (isSame(known.name, name)) return known.passes
     const passes = judge(name)
     if (verdicts.length >= MAX_OF_ONE_LENGTH) verdicts.length = 0
     // A copy: the name may be a slice that would keep its whole head in memory, with all its secrets.

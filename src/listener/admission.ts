@@ -29,7 +29,7 @@ const withoutCertificates = new WeakMap<Connection, Connection>()
  * handshake (RFC 9110 7.4). Where the server demands a certificate, a client without one learns nothing, not even which routes exist.
  * @throws GatewayError GW_MISDIRECTED, GW_CLIENT_CERTIFICATE_REQUIRED or GW_CLIENT_CERTIFICATE_INVALID
  */
-export function admit(server: VirtualServer, connection: Connection, now = Date.now()): void {
+export function admit(server: VirtualServer, connection: Connection, now: number): void {
   if (server.policy !== connection.policy) {
     throw new GatewayError(
       'GW_MISDIRECTED',
@@ -48,7 +48,7 @@ export function verify(
   server: VirtualServer,
   route: Pick<Route, 'certificate'> | undefined,
   connection: Connection,
-  now = Date.now(),
+  now: number,
 ): Connection {
   const chosen = route?.certificate
   const mode = server.verify === 'on' ? 'on' : (chosen?.verify ?? server.verify)

@@ -1,6 +1,7 @@
 /** The host and port that a Host header or an absolute-form target names (RFC 9110 7.2, RFC 3986 3.2). */
 import { isIPv6 } from 'node:net'
 import { GatewayError } from '../errors.ts'
+import { isSame } from '../field-names.ts'
 
 export interface Authority {
   /** Lower case, without port or trailing dot; an IPv6 literal keeps its brackets. */
@@ -27,7 +28,7 @@ interface Known {
 
 /** @throws GatewayError GW_BAD_REQUEST where `text` is not `host` or `host:port`. */
 export function parseAuthority(text: string): Authority {
-  if (last === undefined || last.text !== text) last = cache.get(text) ?? remember(text, parse(text))
+  if (last === undefined || !isSame(last.text, text)) last = cache.get(text) ?? remember(text, parse(text))
   return last.authority
 }
 

@@ -1,5 +1,6 @@
 /** Reads everything that the gateway needs from a request's head, strictly and in one pass over its fields. */
 import { GatewayError } from '../errors.ts'
+import { isNamed } from '../field-names.ts'
 import type { RequestHead } from '../types.ts'
 import { type DestinationSource, readDestination } from './destination.ts'
 import { readFraming } from './framing.ts'
@@ -71,41 +72,20 @@ function collectFields(rawHeaders: readonly string[]): HeadFields {
     expect: undefined,
   }
   for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
-    const name = rawHeaders[i] as string
-    // By length first: lower-casing every name would cost more than everything else here.
-    switch (name.length) {
-      case 4:
-      case 6:
-      case 7:
-      case 10:
-      case 14:
-      case 17:
-        keepField(fields, name.toLowerCase(), rawHeaders[i + 1] as string)
-    }
+    keepField(fields, rawHeaders[i] as string, rawHeaders[i + 1] as string)
   }
   return fields
 }
 
 function keepField(fields: HeadFields, name: string, value: string): void {
-  switch (name) {
-    case 'host':
-      fields.host = only(fields.host, value, 'Host')
-      break
-    case 'content-length':
-      fields.contentLength = only(fields.contentLength, value, 'Content-Length')
-      break
-    case 'transfer-encoding':
-      fields.transferEncoding = only(fields.transferEncoding, value, 'Transfer-Encoding')
-      break
-    case 'connection':
-      fields.connection = joined(fields.connection, value)
-      break
-    case 'upgrade':
-      fields.upgrade = joined(fields.upgrade, value)
-      break
-    case 'expect':
-      fields.expect = joined(fields.expect, value)
-  }
+  if (isNamed(name, 'host')) fields.host = only(fields.host, value, 'Host')
+  else if (isNamed(name, 'content-length')) {
+    fields.contentLength = only(fields.contentLength, value, 'Content-Length')
+  } else if (isNamed(name, 'transfer-encoding')) {
+    fields.transferEncoding = only(fields.transferEncoding, value, 'Transfer-Encoding')
+  } else if (isNamed(name, 'connection')) fields.connection = joined(fields.connection, value)
+  else if (isNamed(name, 'upgrade')) fields.upgrade = joined(fields.upgrade, value)
+  else if (isNamed(name, 'expect')) fields.expect = joined(fields.expect, value)
 }
 
 /** For fields that may occur only once: two readers could use different ones, which is an attack even where both are equal. */

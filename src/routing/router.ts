@@ -1,5 +1,6 @@
 /** Finds the route of a request, with Kong's precedence (`router_flavor = traditional_compatible`). */
 import { GatewayError } from '../errors.ts'
+import { isNamed } from '../field-names.ts'
 import { atOnce, type Slices } from '../slices.ts'
 import type { Destination, Match } from '../types.ts'
 import { type Candidate, compileRules, type HeaderPattern, type HostPattern, type RouteRule } from './candidate.ts'
@@ -101,8 +102,7 @@ function matchesHost(patterns: readonly HostPattern[], host: string, port: numbe
 
 function matchesHeader({ name, values, regex }: HeaderPattern, rawHeaders: readonly string[]): boolean {
   for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
-    const field = rawHeaders[i] as string
-    if (field.length !== name.length || field.toLowerCase() !== name) continue
+    if (!isNamed(rawHeaders[i] as string, name)) continue
     const value = rawHeaders[i + 1] as string
     if (regex === undefined ? values.has(value.toLowerCase()) : regex.test(value)) return true
   }

@@ -59,4 +59,4 @@ export function furtherProblems(loaded: LoadedConfig & { config: undefined }, la
   return materials.problems.filter(({ path }) => !known.has(path))
 }
 
-const NO_HEADERS: AnswerHeaders = { forward: () => [], trailers: () => [] }
+const NO_HEADERS: AnswerHeaders = { lines: () => undefined, forward: () => [], trailers: () => [] }

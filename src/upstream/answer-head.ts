@@ -1,6 +1,8 @@
 /** Writes the head of an upstream's answer for a client. The upstream chooses every byte of it, so every byte is checked. */
 import { STATUS_CODES } from 'node:http'
 import { GatewayError } from '../errors.ts'
+import { isNamed } from '../field-names.ts'
+import type { AnswerLines } from '../types.ts'
 
 /** Without obs-text: node:http refuses it in a reason phrase, and nobody needs it. */
 const REASON_PHRASE = /^[\t\x20-\x7e]*$/
@@ -15,21 +17,20 @@ export function reasonPhrase(status: number, message: string | undefined): strin
 }
 
 /**
- * The head of an answer with a body of known length, or with none, as node:http would write it. Undefined where the headers do not give the length.
+ * The head of an answer with a body of known length, or with none, as node:http would write it. Undefined where the lines do not give the length.
  * @param persistence header lines that say whether the connection is kept, and how long
  * @param isBodiless whether there cannot be a body (RFC 9112 6.3)
- * @throws GatewayError where a header could become another one
  */
 export function wholeHeadText(
   status: number,
   message: string | undefined,
-  headers: readonly string[],
+  lines: AnswerLines,
   persistence: string,
   isBodiless = false,
 ): string | undefined {
-  if (!isBodiless && !isNamed(headers, 'content-length')) return undefined
-  const date = isNamed(headers, 'date') ? '' : `Date: ${new Date().toUTCString()}\r\n`
-  return `${headLines(status, message, headers)}${date}${persistence}\r\n`
+  if (!isBodiless && !lines.hasLength) return undefined
+  const date = lines.hasDate ? '' : `Date: ${new Date().toUTCString()}\r\n`
+  return `${statusLine(status, message)}${lines.text}${date}${persistence}\r\n`
 }
 
 /**
@@ -37,11 +38,22 @@ export function wholeHeadText(
  * @throws GatewayError where a header could become another one
  */
 export function headText(status: number, message: string | undefined, headers: readonly string[]): string {
-  return `${headLines(status, message, headers)}\r\n`
+  return `${statusLine(status, message)}${linesOf(headers).text}\r\n`
 }
 
-function headLines(status: number, message: string | undefined, headers: readonly string[]): string {
-  let text = `HTTP/1.1 ${status} ${reasonPhrase(status, message) ?? STATUS_CODES[status] ?? ''}\r\n`
+/** Those with the standard phrase, by their status. */
+const standardLines: string[] = []
+
+function statusLine(status: number, message: string | undefined): string {
+  const phrase = reasonPhrase(status, message)
+  if (phrase !== undefined) return `HTTP/1.1 ${status} ${phrase}\r\n`
+  standardLines[status] ??= `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\n`
+  return standardLines[status]
+}
+
+/** @throws GatewayError where a header could become another one */
+export function linesOf(headers: readonly string[]): AnswerLines {
+  let [text, hasLength, hasDate] = ['', false, false]
   for (let i = 0; i + 1 < headers.length; i += 2) {
     const name = headers[i] as string
     const value = headers[i + 1] as string
@@ -52,21 +64,18 @@ function headLines(status: number, message: string | undefined, headers: readonl
       )
     }
     text += `${name}: ${value}\r\n`
+    hasLength ||= isNamed(name, 'content-length')
+    hasDate ||= isNamed(name, 'date')
   }
-  return text
-}
-
-/** @param wanted in lower case */
-function isNamed(headers: readonly string[], wanted: string): boolean {
-  for (let i = 0; i < headers.length; i += 2) {
-    const name = headers[i] as string
-    if (name.length === wanted.length && name.toLowerCase() === wanted) return true
-  }
-  return false
+  return { text, hasLength, hasDate }
 }
 
 /** RFC 9110 8.6: 1xx and 204 must not carry Content-Length; 304 may. */
+export function mayHaveLength(status: number): boolean {
+  return status >= 200 && status !== 204
+}
+
 export function headersFor(status: number, headers: string[]): string[] {
-  if (status !== 204 && status >= 200) return headers
+  if (mayHaveLength(status)) return headers
   return headers.filter((_, i) => (headers[i - (i % 2)] as string).toLowerCase() !== 'content-length')
 }

@@ -3,7 +3,7 @@ import { whyClosed } from '../cut-off.ts'
 import type { GatewayError } from '../errors.ts'
 import type { HttpResponse } from '../http-messages.ts'
 import type { AnswerHeaders, Call } from '../types.ts'
-import { headersFor, reasonPhrase, wholeHeadText } from './answer-head.ts'
+import { headersFor, linesOf, mayHaveLength, reasonPhrase, wholeHeadText } from './answer-head.ts'
 import type { AnswerHandler, UpstreamConnection } from './http1/connection.ts'
 import type { AnswerHead } from './http1/head-reader.ts'
 import type { ReadBuffer } from './http1/read-buffer.ts'
@@ -41,7 +41,8 @@ export class Exchange implements AnswerHandler {
   readonly #answerHeaders: AnswerHeaders
   readonly #finished: (outcome: ExchangeOutcome) => void
   readonly #startedAt = performance.now()
-  #head: Head | undefined
+  /** The answer's head, until it has been passed on. */
+  #head: AnswerHead | undefined
   #sent = false
   /** Whether the client has yet to take what it was given. */
   #stalled = false
@@ -74,11 +75,9 @@ export class Exchange implements AnswerHandler {
   }
 
   head(head: AnswerHead): void {
-    const { status } = head
-    this.#call.record.upstreamStatus = status
+    this.#call.record.upstreamStatus = head.status
     this.#call.record.upstreamTime = performance.now() - this.#startedAt
-    const headers = headersFor(status, this.#answerHeaders.forward(head.headers, this.#call.id))
-    this.#head = { status, message: reasonPhrase(status, head.reason), headers, length: head.length }
+    this.#head = head
     // The body often arrives with the head, and then leaves in one write with it; otherwise see `pending`.
   }
 
@@ -167,9 +166,10 @@ export class Exchange implements AnswerHandler {
     this.#response.flushHeaders()
   }
 
-  #sendWhole({ status, message, headers }: Head, body: Buffer, buffer: ReadBuffer): void {
+  #sendWhole(head: AnswerHead, body: Buffer, buffer: ReadBuffer): void {
     const response = this.#response
-    const text = response.takesWhole ? wholeHeadText(status, message, headers, response.persistence) : undefined
+    const { status } = head
+    const text = response.takesWhole ? this.#wholeHeadText(head) : undefined
     if (text === undefined) {
       this.#writeHead()
       response.end(body.toString('latin1'), 'latin1')
@@ -186,8 +186,8 @@ export class Exchange implements AnswerHandler {
   #sendGathered(buffer: ReadBuffer): void {
     const response = this.#response
     if (this.#head && response.takesWhole) {
-      const { status, message, headers } = this.#head
-      const text = wholeHeadText(status, message, headers, response.persistence)
+      const { status } = this.#head
+      const text = this.#wholeHeadText(this.#head)
       if (text && buffer.takeGatheredBehind(text, (bytes, done) => response.sendWhole(status, bytes, done))) {
         this.#head = undefined
         this.#answered = true
@@ -206,13 +206,14 @@ export class Exchange implements AnswerHandler {
   }
 
   /** @returns false where it has to be framed, or the connection ends */
-  #sendEmpty({ status, message, headers }: Head): boolean {
+  #sendEmpty(head: AnswerHead): boolean {
     const response = this.#response
     if (!response.takesWhole) return false
+    const { status } = head
     const { method, httpVersion } = response.req
     // An HTTP/1.0 client learns the end of an answer without a length from the end of the connection.
     const isBodiless = (status === 204 || status === 304 || method === 'HEAD') && httpVersion !== '1.0'
-    const text = wholeHeadText(status, message, headers, response.persistence, isBodiless)
+    const text = this.#wholeHeadText(head, isBodiless)
     if (text === undefined) return false
     this.#head = undefined
     this.#answered = true
@@ -225,7 +226,18 @@ export class Exchange implements AnswerHandler {
     if (!head) return
     this.#head = undefined
     this.#answered = true
-    this.#response.writeHead(head.status, head.message, head.headers)
+    const { status, reason } = head
+    this.#response.writeHead(status, reasonPhrase(status, reason), this.#headers(head))
+  }
+
+  #wholeHeadText(head: AnswerHead, isBodiless = false): string | undefined {
+    const { status, reason } = head
+    const lines = mayHaveLength(status) ? this.#answerHeaders.lines(head, this.#call.id) : undefined
+    return wholeHeadText(status, reason, lines ?? linesOf(this.#headers(head)), this.#response.persistence, isBodiless)
+  }
+
+  #headers({ status, headers }: AnswerHead): string[] {
+    return headersFor(status, this.#answerHeaders.forward(headers, this.#call.id))
   }
 
   readonly #closed = (): void => {
@@ -250,14 +262,6 @@ export class Exchange implements AnswerHandler {
     this.#response.off('close', this.#closed)
     this.#finished({ error, sent: this.#sent, answered: this.#answered })
   }
-}
-
-/** The part of the answer's head that is to be passed on, until it has been. */
-interface Head {
-  readonly status: number
-  readonly message: string | undefined
-  readonly headers: string[]
-  readonly length: number | undefined
 }
 
 function pairs(flat: readonly string[]): [string, string][] {

@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net'
 import { ASCII_FIELD_LINES, type FieldReader, readFields } from '../../field-lines.ts'
+import { isNamed } from '../../field-names.ts'
 import { CountedBody, StreamedRequest } from './streamed-request.ts'
 import { WholeRequest } from './whole-request.ts'
 
@@ -53,24 +54,20 @@ class PlainFields implements FieldReader {
   isLast: boolean | undefined = undefined
 
   read(name: string, value: string): void {
-    // By length first: lower-casing every name would cost more than everything else here.
-    if (LENGTHS.has(name.length)) this.#judge(name.toLowerCase(), value)
-  }
-
-  #judge(name: string, value: string): void {
-    if (name === 'content-length') {
+    if (isNamed(name, 'content-length')) {
       if (this.length !== undefined || !LENGTH.test(value)) this.isUnusual = true
       this.length = Number(value)
-    } else if (name === 'connection') {
+    } else if (isNamed(name, 'connection')) {
       const option = value.toLowerCase()
       if (this.isLast !== undefined || (option !== 'keep-alive' && option !== 'close')) this.isUnusual = true
       this.isLast = option === 'close'
-    } else if (UNUSUAL.includes(name)) this.isUnusual = true
+    } else if (UNUSUAL[name.length]?.some((unusual) => isNamed(name, unusual))) this.isUnusual = true
   }
 }
 
-/** Not a Set: before a look-up V8 would intern the string (docs/performance.md). */
-const UNUSUAL: readonly string[] = [
+/** By their lengths. Not a Set: before a look-up V8 would intern the string (docs/performance.md). */
+const UNUSUAL: string[][] = []
+for (const name of [
   'te',
   'expect',
   'trailer',
@@ -79,6 +76,7 @@ const UNUSUAL: readonly string[] = [
   'http2-settings',
   'proxy-connection',
   'transfer-encoding',
-]
-
-const LENGTHS: ReadonlySet<number> = new Set(['content-length', 'connection', ...UNUSUAL].map((name) => name.length))
+]) {
+  const ofThisLength = UNUSUAL[name.length] ?? []
+  UNUSUAL[name.length] = [...ofThisLength, name]
+}

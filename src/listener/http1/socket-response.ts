@@ -143,8 +143,15 @@ export class SocketResponse implements HttpResponse {
   }
 
   off(event: Listener['event'], heard: () => void): this {
-    const at = this.#listeners?.findIndex((listener) => listener.event === event && listener.heard === heard) ?? -1
-    if (at >= 0) this.#listeners?.splice(at, 1)
+    const listeners = this.#listeners
+    const last = listeners?.at(-1)
+    // As nearly always.
+    if (last?.event === event && last.heard === heard) {
+      listeners?.pop()
+      return this
+    }
+    const at = listeners?.findIndex((listener) => listener.event === event && listener.heard === heard) ?? -1
+    if (at >= 0) listeners?.splice(at, 1)
     return this
   }
 

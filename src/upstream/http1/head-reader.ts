@@ -1,41 +1,52 @@
 import { GatewayError } from '../../errors.ts'
 import { FIELD_LINES, type FieldReader, readFields } from '../../field-lines.ts'
+import { isNamed } from '../../field-names.ts'
+import type { ReceivedFields } from '../../types.ts'
 
 /** The head of an answer. Texts are Latin-1: one character for each byte. */
-export interface AnswerHead {
+export interface AnswerHead extends ReceivedFields {
   readonly status: number
   readonly reason: string
-  /** Flat name, value list, as received. */
   readonly headers: string[]
   readonly keepAlive: boolean
   readonly chunked: boolean
   readonly length: number | undefined
 }
 
-const STATUS_LINE = /^HTTP\/1\.([01]) ([1-9]\d\d)(?: ([\t\x20-\x7e\x80-\xff]*))?$/
+const REASON = /^[\t\x20-\x7e\x80-\xff]*$/
 /** Unsafe characters in a head that is incomplete: a CR at the very end may still get its LF. */
 const UNSAFE_SO_FAR = /[\0-\x08\x0b\x0c\x0e-\x1f\x7f]|\r(?!\n|$)|(?<!\r)\n/g
 
 /** @param text with the empty line that ends it. @throws GatewayError GW_UPSTREAM_RESPONSE */
 export function readHeadText(text: string): AnswerHead {
   const lineEnd = text.indexOf('\r\n')
-  const line = text.slice(0, lineEnd)
-  const status = STATUS_LINE.exec(line)
-  if (!status) {
-    const isUnsafe = hasUnsafe(line, 0)
+  const status = readStatus(text, lineEnd)
+  const reason = text.slice(STATUS_END + 1, lineEnd)
+  if (status === undefined || (reason !== 'OK' && !REASON.test(reason))) {
+    const isUnsafe = hasUnsafe(text.slice(0, lineEnd), 0)
     throw malformed(isUnsafe ? 'a head with control characters or bare line ends' : 'what is no HTTP/1.1 answer')
   }
-  const framing = new Framing(status[1] === '1')
+  const framing = new Framing(text.charCodeAt(VERSION) === ONE)
   const headers = readFields(text, lineEnd + 2, text.length - 2, FIELD_LINES, framing)
   if (typeof headers === 'string') throw malformed(headers)
-  return {
-    status: Number(status[2]),
-    reason: status[3] ?? '',
-    headers,
-    keepAlive: framing.keepAlive,
-    chunked: framing.chunked,
-    length: framing.length,
-  }
+  const { keepAlive, chunked, length, lineEnds } = framing
+  return { status, reason, headers, text, linesStart: lineEnd + 2, lineEnds, keepAlive, chunked, length }
+}
+
+/** Where the parts of `HTTP/1.1 200 OK` stand. */
+const VERSION = 7
+const STATUS_START = 9
+const STATUS_END = 12
+const [ZERO, ONE, NINE, BLANK] = [0x30, 0x31, 0x39, 0x20]
+
+/** The status, from 100 to 999; undefined where the line does not begin as RFC 9112 4 has it. */
+function readStatus(text: string, lineEnd: number): number | undefined {
+  if (!text.startsWith('HTTP/1.') || text.charCodeAt(STATUS_START - 1) !== BLANK) return undefined
+  const version = text.charCodeAt(VERSION)
+  if (version !== ONE && version !== ZERO) return undefined
+  if (lineEnd !== STATUS_END && text.charCodeAt(STATUS_END) !== BLANK) return undefined
+  const status = decimal(text.slice(STATUS_START, STATUS_END))
+  return status === undefined || status < 100 ? undefined : status
 }
 
 /** Whether incomplete lines hold what no line may hold. Everything before `from` was found safe, except for a CR at its end. */
@@ -49,6 +60,7 @@ export class Framing implements FieldReader {
   keepAlive: boolean
   chunked = false
   length: number | undefined = undefined
+  readonly lineEnds: number[] = []
   readonly #persistent: boolean
   #close = false
 
@@ -57,26 +69,29 @@ export class Framing implements FieldReader {
     this.keepAlive = persistent
   }
 
-  read(name: string, value: string): void {
-    // By length first: lower-casing every name would cost more than everything else here.
+  read(name: string, value: string, end: number): void {
+    this.lineEnds.push(end)
     switch (name.length) {
       case 10:
-        if (name.toLowerCase() === 'connection') this.#connection(value.toLowerCase())
+        if (isNamed(name, 'connection')) this.#connection(value)
         break
       case 14:
-        if (name.toLowerCase() === 'content-length') this.#contentLength(value)
+        if (isNamed(name, 'content-length')) this.#contentLength(value)
         break
       case 17:
-        if (name.toLowerCase() === 'transfer-encoding') this.#transferEncoding(value.toLowerCase())
+        if (isNamed(name, 'transfer-encoding')) this.#transferEncoding(value.toLowerCase())
     }
   }
 
   #connection(value: string): void {
-    if (value === 'keep-alive') {
+    if (value === 'keep-alive' || value === 'Keep-Alive') {
       this.keepAlive = !this.#close
       return
     }
-    const options = value.split(',').map((option) => option.trim())
+    const options = value
+      .toLowerCase()
+      .split(',')
+      .map((option) => option.trim())
     if (!options.includes('close')) return
     // It wins, wherever it stands (RFC 9112 9.3).
     this.#close = true
@@ -85,9 +100,10 @@ export class Framing implements FieldReader {
 
   /** A second length, equal or not, or one beside chunked, is the basis of smuggling (RFC 9112 6.3). */
   #contentLength(value: string): void {
-    if (!/^\d{1,15}$/.test(value)) throw malformed('a Content-Length that is no number')
+    const length = decimal(value)
+    if (length === undefined) throw malformed('a Content-Length that is no number')
     if (this.length !== undefined || this.chunked) throw malformed('two statements of the length of its answer')
-    this.length = Number(value)
+    this.length = length
   }
 
   #transferEncoding(value: string): void {
@@ -95,6 +111,18 @@ export class Framing implements FieldReader {
     if (this.length !== undefined || this.chunked) throw malformed('two statements of the length of its answer')
     this.chunked = true
   }
+}
+
+/** Of at most 15 digits; undefined for anything else. Number() would call into C++ for each. */
+function decimal(text: string): number | undefined {
+  if (text.length === 0 || text.length > 15) return undefined
+  let number = 0
+  for (let i = 0; i < text.length; i++) {
+    const digit = text.charCodeAt(i)
+    if (!(digit >= ZERO && digit <= NINE)) return undefined
+    number = 10 * number + digit - ZERO
+  }
+  return number
 }
 
 /** What is no answer, in the words of the log. */

@@ -1,6 +1,9 @@
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { createRequestHeaderFilter, createResponseHeaderFilter } from '../../../src/identity/headers.ts'
+import type { AnswerHeaders } from '../../../src/types.ts'
+import { linesOf } from '../../../src/upstream/answer-head.ts'
+import { readHeadText } from '../../../src/upstream/http1/head-reader.ts'
 
 describe('the request header filter', () => {
   const filter = createRequestHeaderFilter({ ownedNames: ['VERIFIED', 'DN', 'X-My.User'], underscores: false })
@@ -111,6 +114,19 @@ function spellings(name: string): string[] {
   return [name, name.toLowerCase(), name.toUpperCase(), name.replaceAll('-', '_'), name.replaceAll('-', '.')]
 }
 
+/** The list that is made of a head, which has the same lines where no list is needed. */
+function forwarded(filter: AnswerHeaders, rawHeaders: readonly string[]): string[] {
+  const fields = Array.from(
+    { length: rawHeaders.length / 2 },
+    (_, i) => `${rawHeaders[2 * i]}: ${rawHeaders[2 * i + 1]}`,
+  )
+  const head = readHeadText(`${['HTTP/1.1 200 OK', ...fields].join('\r\n')}\r\n\r\n`)
+  const list = filter.forward(head.headers, 'id')
+  const lines = filter.lines(head, 'id')
+  if (lines) expect(lines).toEqual(linesOf(list))
+  return list
+}
+
 describe('the response header filter', () => {
   const filter = createResponseHeaderFilter({ ownedNames: ['VERIFIED', 'X-Who'], via: true })
   const ours = ['Via', '1.1 sallyport', 'X-Request-ID', 'id']
@@ -128,7 +144,7 @@ describe('the response header filter', () => {
       'ETag',
       '"e"',
     ]
-    expect(filter.forward(rawHeaders, 'id')).toEqual([...rawHeaders, ...ours])
+    expect(forwarded(filter, rawHeaders)).toEqual([...rawHeaders, ...ours])
   })
 
   test.each([
@@ -144,12 +160,12 @@ describe('the response header filter', () => {
     ],
     ...['TE', 'verified', 'DN', 'Client-Cert', 'X-Forwarded-Client-Cert', 'X-Request-ID', 'X_Consumer_ID', 'x_who'],
   ])('drops %s', (name) => {
-    expect(filter.forward([name, 'x'], 'id')).toEqual(ours)
+    expect(forwarded(filter, [name, name === 'Transfer-Encoding' ? 'chunked' : 'x'])).toEqual(ours)
   })
 
   test('drops what the upstream’s Connection names, wherever it stands and however often', () => {
     const rawHeaders = ['X-A', '1', 'Connection', 'x-a', 'X-B', '2', 'CONNECTION', 'close, X-C', 'X-C', '3']
-    expect(filter.forward(rawHeaders, 'id')).toEqual(['X-B', '2', ...ours])
+    expect(forwarded(filter, rawHeaders)).toEqual(['X-B', '2', ...ours])
   })
 
   test('the same for trailers, without what is ours, and without a length', () => {
@@ -174,11 +190,31 @@ describe('the response header filter', () => {
     ['accept-encoding, client_cert', '*'],
     ['Accept-Encoding, X-Forwarded-Proto', 'Accept-Encoding, X-Forwarded-Proto'],
   ])('an answer that varies by %s varies by %s for whoever keeps it', (vary, expected) => {
-    expect(filter.forward(['VARY', vary, 'A', vary], 'id')).toEqual(['VARY', expected, 'A', vary, ...ours])
+    expect(forwarded(filter, ['VARY', vary, 'A', vary])).toEqual(['VARY', expected, 'A', vary, ...ours])
   })
+
+  test.each([
+    ['DN: x\r\nA:1\r\nB: \t2 \r\nConnection: close\r\nC: 3\r\nKeep-Alive: 5\r\n', 'A:1\r\nB: \t2 \r\nC: 3\r\n'],
+    ['A: 1\r\nconnection: keep-alive\r\nDN: x\r\nDATE: 2\r\n', 'A: 1\r\nDATE: 2\r\n'],
+    ['Content-Length: 0\r\n', 'Content-Length: 0\r\n'],
+    ['DN: x\r\n', ''],
+    ['', ''],
+  ])('passes whole lines on as they came: %j', (received, expected) => {
+    const lines = filter.lines(readHeadText(`HTTP/1.0 200 OK\r\n${received}\r\n`), 'id')
+    expect(lines?.text).toBe(`${expected}Via: 1.1 sallyport\r\nX-Request-ID: id\r\n`)
+    expect(lines?.hasDate).toBe(/date/i.test(received))
+    expect(lines?.hasLength).toBe(received.includes('Content-Length'))
+  })
+
+  test.each(['Vary: DN', 'Vary: Accept', 'Connection: close, x-a', 'Connection: X-A'])(
+    'takes a list to see what else goes by %s',
+    (line) => {
+      expect(filter.lines(readHeadText(`HTTP/1.1 200 OK\r\n${line}\r\n\r\n`), 'id')).toBeUndefined()
+    },
+  )
 
   test('adds no Via where it is not wanted', () => {
     const quiet = createResponseHeaderFilter({ ownedNames: [], via: false })
-    expect(quiet.forward(['Via', '1.1 behind'], 'id')).toEqual(['Via', '1.1 behind', 'X-Request-ID', 'id'])
+    expect(forwarded(quiet, ['Via', '1.1 behind'])).toEqual(['Via', '1.1 behind', 'X-Request-ID', 'id'])
   })
 })

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals'
-import { headersFor, headText, reasonPhrase, wholeHeadText } from '../../../src/upstream/answer-head.ts'
+import { headersFor, headText, linesOf, reasonPhrase, wholeHeadText } from '../../../src/upstream/answer-head.ts'
 
 describe('the reason phrase', () => {
   test.each([
@@ -43,20 +43,20 @@ describe('a head on a connection that is kept', () => {
   const persistence = 'Connection: keep-alive\r\n'
   test('tells so, and the date where the upstream did not', () => {
     const dated = ['content-length', '1', 'DATE', 'now']
-    expect(wholeHeadText(200, undefined, dated, persistence)).toBe(
+    expect(wholeHeadText(200, undefined, linesOf(dated), persistence)).toBe(
       'HTTP/1.1 200 OK\r\ncontent-length: 1\r\nDATE: now\r\nConnection: keep-alive\r\n\r\n',
     )
-    expect(wholeHeadText(200, undefined, ['Content-Length', '1'], persistence)).toMatch(
+    expect(wholeHeadText(200, undefined, linesOf(['Content-Length', '1']), persistence)).toMatch(
       /^HTTP\/1\.1 200 OK\r\nContent-Length: 1\r\nDate: \w{3}, \d\d \w{3} \d{4} [\d:]{8} GMT\r\nConnection: keep-alive\r\n\r\n$/,
     )
   })
   test('needs no length where there cannot be a body', () => {
-    expect(wholeHeadText(204, undefined, ['A', '1'], persistence, true)).toMatch(
+    expect(wholeHeadText(204, undefined, linesOf(['A', '1']), persistence, true)).toMatch(
       /^HTTP\/1\.1 204 No Content\r\nA: 1\r\n/,
     )
   })
   test('is none where its length is not told', () => {
-    expect(wholeHeadText(200, undefined, ['A', 'content-length'], persistence)).toBeUndefined()
+    expect(wholeHeadText(200, undefined, linesOf(['A', 'content-length']), persistence)).toBeUndefined()
   })
 })
 

@@ -6,6 +6,7 @@ import type { Call } from '../../../src/types.ts'
 import { Backend } from '../../../src/upstream/backend.ts'
 import { createRoundRobin, type Target } from '../../../src/upstream/balancer.ts'
 import type { AnswerHandler } from '../../../src/upstream/http1/connection.ts'
+import { readHeadText } from '../../../src/upstream/http1/head-reader.ts'
 import type { OutgoingRequest } from '../../../src/upstream/http1/outgoing-request.ts'
 import type { ConnectionPool } from '../../../src/upstream/pool.ts'
 import { callOf } from './support.ts'
@@ -13,7 +14,7 @@ import { callOf } from './support.ts'
 type Attempt = (exchange: AnswerHandler, outgoing: OutgoingRequest) => void
 
 const RESET = Object.assign(new Error('read ECONNRESET'), { code: 'ECONNRESET' })
-const HEAD = { status: 200, reason: 'OK', headers: [], length: 3, chunked: false, keepAlive: true }
+const HEAD = readHeadText('HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n')
 
 const unreachable: Attempt = (exchange) => exchange.failed(Object.assign(new Error(), { code: 'ECONNREFUSED' }))
 const dropped: Attempt = (exchange) => {
@@ -32,7 +33,7 @@ const brokenOff: Attempt = (exchange) => {
 }
 const answered: Attempt = (exchange) => {
   exchange.sent()
-  exchange.head({ ...HEAD, length: 0 })
+  exchange.head(readHeadText('HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n'))
   exchange.end([])
 }
 
@@ -62,7 +63,7 @@ async function forwarded(attempts: readonly Attempt[], call: Partial<Call> = {},
     ...{ name: 'api', retries, readTimeout: 1000, writeTimeout: 1000, hostOf: () => 'api.test' },
     balancer: createRoundRobin(names.map(targetNamed)),
     poolOf: poolOf as unknown as (target: Target) => ConnectionPool,
-    answerHeaders: { forward: () => [], trailers: () => [] },
+    answerHeaders: { lines: () => undefined, forward: () => [], trailers: () => [] },
   })
   const request = { socket: { writable: true }, wholeBody }
   const response = Object.assign(new EventEmitter(), {

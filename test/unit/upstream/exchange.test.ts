@@ -2,6 +2,7 @@ import { EventEmitter } from 'node:events'
 import { describe, expect, test } from '@jest/globals'
 import type { HttpResponse } from '../../../src/http-messages.ts'
 import { Exchange } from '../../../src/upstream/exchange.ts'
+import { readHeadText } from '../../../src/upstream/http1/head-reader.ts'
 import { ReadBuffer } from '../../../src/upstream/http1/read-buffer.ts'
 import { callOf } from './support.ts'
 
@@ -48,16 +49,14 @@ function exchangeOf(buffer: ReadBuffer, byte: number, records: number) {
   const exchange = new Exchange(
     callOf(request),
     response as unknown as HttpResponse,
-    { forward: (headers) => [...headers], trailers: (headers) => [...headers] },
+    { lines: () => undefined, forward: (headers) => [...headers], trailers: (headers) => [...headers] },
     () => {},
   )
-  const headers = ['Content-Length', String(records * RECORD)]
   let left = records
   return {
     exchange,
     told: response.told,
-    begin: () =>
-      exchange.head({ status: 200, reason: 'OK', headers, length: records * RECORD, chunked: false, keepAlive: true }),
+    begin: () => exchange.head(readHeadText(`HTTP/1.1 200 OK\r\nContent-Length: ${records * RECORD}\r\n\r\n`)),
     /** So many records come in one turn of the event loop. */
     read: (count: number) => {
       for (let i = 0; i < count; i++) {
@@ -115,7 +114,7 @@ test('a large answer leaves as it comes', async () => {
 })
 
 describe('small pieces of a body without a length', () => {
-  const CHUNKED = { status: 200, reason: 'OK', headers: [], length: undefined, chunked: true, keepAlive: true }
+  const CHUNKED = readHeadText('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n')
 
   /** One read of pieces with these lengths, each filled with its place. */
   function readInto({ exchange }: ReturnType<typeof exchangeOf>, buffer: ReadBuffer, lengths: readonly number[]): void {

@@ -4,23 +4,16 @@ import { describe, expect, test } from '@jest/globals'
 import { GatewayError } from '../../../src/errors.ts'
 import type { AnswerHeaders } from '../../../src/types.ts'
 import type { AnswerHandler } from '../../../src/upstream/http1/connection.ts'
-import type { AnswerHead } from '../../../src/upstream/http1/head-reader.ts'
+import { readHeadText } from '../../../src/upstream/http1/head-reader.ts'
 import { ConnectionPool } from '../../../src/upstream/pool.ts'
 import { carryUpgrade, type UpgradeRequest } from '../../../src/upstream/upgrade.ts'
 import { waitFor } from '../../support/wait.ts'
 import { connectorThatFails, connectorTo, GET } from './http1/exchanges.ts'
 import { callOf, ROOM, socketPair, startTcp } from './support.ts'
 
-const ANSWER_HEADERS: AnswerHeaders = { forward: () => [], trailers: () => [] }
+const ANSWER_HEADERS: AnswerHeaders = { lines: () => undefined, forward: () => [], trailers: () => [] }
 const LIMITS = { readTimeout: 5000, idleTimeout: 5000, maxIdle: 8, maxRequests: 1000, maxConnections: 1 }
-const SWITCHED: AnswerHead = {
-  status: 101,
-  reason: 'Switching Protocols',
-  headers: ['Connection', 'Upgrade', 'Upgrade', 'WebSocket'],
-  keepAlive: true,
-  chunked: false,
-  length: undefined,
-}
+const SWITCHED = readHeadText('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: WebSocket\r\n\r\n')
 
 function carry(
   pool: ConnectionPool,
