@@ -293,10 +293,13 @@ export interface Call extends Caller {
   readonly identity: Identity
 }
 
-/** Flat name, value lists, ready to send: the client's end-to-end headers without any that are ours to write, then ours. No Host, no framing. */
+/** Flat name, value lists, ready to send in this order. No Host, no framing. */
 export interface CallHeaders {
+  /** The client's end-to-end headers without any that are ours to write. They were checked as they were read. */
+  readonly received: readonly string[]
+  /** Ours. */
   readonly own: readonly string[]
-  /** Lists that are the same objects for many requests of a connection, so that their text is made only once. */
+  /** Ours too: lists that are the same objects for many requests of a connection, so that their text is made only once. */
   readonly constant: readonly (readonly string[])[]
 }
 

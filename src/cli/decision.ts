@@ -156,8 +156,10 @@ class Walk {
     const identity = this.#assumed() ?? (await phases.authenticate(match.route, caller))
     this.#note({ ...userOf(identity), decided_by: match.route.access?.decidedBy?.(caller, identity) })
     await phases.authorize(match.route, caller, identity)
-    const { own, constant } = phases.headers(caller, head, match, identity)
-    this.#note({ headers: pairs([...own, ...constant.flat()]).map((header) => this.#withoutSecret(header)) })
+    const { received, own, constant } = phases.headers(caller, head, match, identity)
+    this.#note({
+      headers: pairs([...received, ...own, ...constant.flat()]).map((header) => this.#withoutSecret(header)),
+    })
   }
 
   /** Undefined where the request itself must show who is calling. */

@@ -1,6 +1,6 @@
 /** X-Forwarded-*, X-Real-IP, Forwarded, Via and X-Request-ID: where a request came from, and through which hops. */
 import { randomBytes } from 'node:crypto'
-import { isNamed } from '../field-names.ts'
+import { isNamed, isSame } from '../field-names.ts'
 import type { Connection } from '../types.ts'
 import { nearestUntrusted, plainAddress } from './addresses.ts'
 import { VIA } from './headers.ts'
@@ -81,7 +81,7 @@ export function createForwardedHeaders({ trusted, forwarded, via }: ForwardedOpt
         appendAll(out, trustedOrigin(peer.peer, connection, request, { trusted, forwarded, via }))
         prefix = (single(request.rawHeaders, 'x-forwarded-prefix', PREFIX) ?? '').replace(/\/$/, '') + prefix
       } else {
-        if (peer.authority !== request.authority) {
+        if (peer.authority === undefined || !isSame(peer.authority, request.authority)) {
           peer.flat = Object.freeze(untrustedOrigin(peer.peer, connection, request.authority, forwarded))
           peer.authority = request.authority
         }

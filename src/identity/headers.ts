@@ -35,7 +35,7 @@ export function createRequestHeaderFilter({
   underscores,
 }: RequestHeaderFilterOptions): RequestHeaderFilter {
   const owned = new Set(ownedNames.map(fold))
-  const passes = rememberVerdicts((name) => {
+  const passes = remember((name) => {
     if (!underscores && !/^[A-Za-z0-9-]+$/.test(name)) return false
     const folded = fold(name)
     return !(NOT_FORWARDED.has(folded) || owned.has(folded) || namesIdentity(folded) || namesOrigin(folded))
@@ -69,27 +69,32 @@ export interface ResponseHeaderFilterOptions {
 export function createResponseHeaderFilter({ ownedNames, via }: ResponseHeaderFilterOptions): AnswerHeaders {
   const owned = new Set(ownedNames.map(fold))
   const tellsOfCaller = (folded: string) => owned.has(folded) || namesIdentity(folded)
-  const passes = rememberVerdicts((name) => {
+  const kindOf = remember((name): AnswerField => {
     const folded = fold(name)
-    return !(HOP_BY_HOP.has(folded) || tellsOfCaller(folded) || namesOrigin(folded))
+    if (isNamed(name, 'connection')) return 'connection'
+    if (HOP_BY_HOP.has(folded) || tellsOfCaller(folded) || namesOrigin(folded)) return 'ours or hop by hop'
+    return WATCHED.find((watched) => isNamed(name, watched)) ?? 'any other'
   })
+  const passes = (name: string) => {
+    const kind = kindOf(name)
+    return kind !== 'connection' && kind !== 'ours or hop by hop'
+  }
   const ourLines = `${via ? `Via: ${VIA}\r\n` : ''}X-Request-ID: `
   return {
     lines: ({ headers, text, linesStart, lineEnds }, requestId) => {
       let [passed, from, hasLength, hasDate] = ['', linesStart, false, false]
       for (let i = 0, start = linesStart; i < lineEnds.length; i++) {
-        const name = headers[2 * i] as string
         const end = lineEnds[i] as number
-        if (passes(name)) {
-          if (isNamed(name, 'vary')) return undefined
-          hasLength ||= isNamed(name, 'content-length')
-          hasDate ||= isNamed(name, 'date')
-        } else {
-          if (isNamed(name, 'connection') && !PERSISTENCE.includes(headers[2 * i + 1] as string)) return undefined
+        const kind = kindOf(headers[2 * i] as string)
+        if (kind === 'vary') return undefined
+        if (kind === 'connection' && !PERSISTENCE.includes(headers[2 * i + 1] as string)) return undefined
+        if (kind === 'connection' || kind === 'ours or hop by hop') {
           // Lines that stay beside each other are passed on as one text.
           if (from < start) passed += text.slice(from, start)
           from = end
         }
+        hasLength ||= kind === 'content-length'
+        hasDate ||= kind === 'date'
         start = end
       }
       const rest = text.slice(from, lineEnds.at(-1) ?? linesStart)
@@ -106,6 +111,11 @@ export function createResponseHeaderFilter({ ownedNames, via }: ResponseHeaderFi
     trailers: (rawTrailers) => endToEnd(rawTrailers, (name) => passes(name) && fold(name) !== 'content-length'),
   }
 }
+
+/** Of those that pass, what more is to be known of them. */
+const WATCHED = ['vary', 'date', 'content-length'] as const
+
+type AnswerField = (typeof WATCHED)[number] | 'connection' | 'ours or hop by hop' | 'any other'
 
 function endToEnd(rawHeaders: readonly string[], passes: (name: string) => boolean): string[] {
   const out: string[] = []
@@ -168,23 +178,21 @@ function isAmong(name: string, named: ReadonlySet<string>): boolean {
  *
  * Indexed by length and not in a Map: before V8 looks a string up in a Map it interns it, anew for each name of each message (docs/performance.md).
  */
-function rememberVerdicts(judge: (name: string) => boolean): (name: string) => boolean {
-  const byLength = Array.from({ length: MAX_REMEMBERED_LENGTH + 1 }, (): Verdict[] => [])
+function remember<T>(judge: (name: string) => T): (name: string) => T {
+  const byLength = Array.from(
+    { length: MAX_REMEMBERED_LENGTH + 1 },
+    (): { readonly name: string; readonly verdict: T }[] => [],
+  )
   return (name) => {
     const verdicts = byLength[name.length]
     if (verdicts === undefined) return judge(name)
-    for (const known of verdicts) if (isSame(known.name, name)) return known.passes
-    const passes = judge(name)
+    for (const known of verdicts) if (isSame(known.name, name)) return known.verdict
+    const verdict = judge(name)
     if (verdicts.length >= MAX_OF_ONE_LENGTH) verdicts.length = 0
     // A copy: the name may be a slice that would keep its whole head in memory, with all its secrets.
-    verdicts.push({ name: Buffer.from(name, 'latin1').toString('latin1'), passes })
-    return passes
+    verdicts.push({ name: Buffer.from(name, 'latin1').toString('latin1'), verdict })
+    return verdict
   }
-}
-
-interface Verdict {
-  readonly name: string
-  readonly passes: boolean
 }
 
 const MAX_REMEMBERED_LENGTH = 64

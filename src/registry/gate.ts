@@ -153,11 +153,11 @@ export class RegistryGate implements Service {
 
   /** The same call with our Authorization in place of the client's, which is not meant for the registry. */
   #callFor(call: Call, { subject, claims }: Visitor, wanted: RegistryRequest): Call {
-    const own = withoutAuthorization(call.headers.own)
+    const { received, own, constant } = call.headers
     const { tokens } = this.#options
     const name = claims ? claims.subject : (subject.user?.name ?? '')
-    if (tokens) own.push('Authorization', tokens.authorization(name, wanted.token, Date.now()))
-    return { ...call, headers: { own, constant: call.headers.constant } }
+    const ours = tokens ? ['Authorization', tokens.authorization(name, wanted.token, Date.now())] : []
+    return { ...call, headers: { received: withoutAuthorization(received), own: [...own, ...ours], constant } }
   }
 
   #challenge({ destination }: Call, access: readonly Resource[], error?: string): string {

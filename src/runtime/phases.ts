@@ -76,8 +76,14 @@ export function createPhases(options: PhasesOptions): Phases {
     target: ({ route, upstreamPath }, { query }) =>
       upstreamPath + (route.access?.hides?.queryKeys ? withoutKeys(query, route.access.hides.queryKeys) : query),
     headers({ id, request, connection, server }, head, match, who) {
+      const received: string[] = []
       const own: string[] = []
-      filter.append(request.rawHeaders, head.connectionOptions, own, accessOf(match.route, server)?.hides?.isHeader)
+      filter.append(
+        request.rawHeaders,
+        head.connectionOptions,
+        received,
+        accessOf(match.route, server)?.hides?.isHeader,
+      )
       const origin = forwarded.append(own, connection, {
         id,
         rawHeaders: request.rawHeaders,
@@ -86,7 +92,8 @@ export function createPhases(options: PhasesOptions): Phases {
         strippedPrefix: match.strippedPrefix,
       })
       const told = identity.for(connection, who)
-      return { own, constant: [origin, clientCert?.append(own, connection, request.rawHeaders, told) ?? told] }
+      const constant = [origin, clientCert?.append(own, connection, request.rawHeaders, told) ?? told]
+      return { received, own, constant }
     },
     limits: {
       maxBodySize: listener.client_max_body_size,

@@ -113,8 +113,9 @@ export class Backend implements Service {
     if (upgrade !== undefined) head += `Connection: Upgrade\r\nUpgrade: ${upgrade}\r\n`
     if (framing.kind === 'length') head += `Content-Length: ${framing.length}\r\n`
     if (framing.kind === 'chunked') head += 'Transfer-Encoding: chunked\r\n'
-    head += headerLines(call.headers.own)
-    for (const list of call.headers.constant) head += constantLines(list)
+    const { received, own, constant } = call.headers
+    head += receivedLines(received) + headerLines(own)
+    for (const list of constant) head += constantLines(list)
     return { method, head, body, chunked: framing.kind === 'chunked', upgrade: upgrade !== undefined }
   }
 
@@ -132,6 +133,12 @@ export class Backend implements Service {
       if (call.expectContinue) response.writeContinue()
     })
   }
+}
+
+function receivedLines(list: readonly string[]): string {
+  let lines = ''
+  for (let i = 0; i + 1 < list.length; i += 2) lines += `${list[i]}: ${list[i + 1]}\r\n`
+  return lines
 }
 
 /** RFC 9110 5.5. Parsers and escaping come before this; it is a last defence against a header that becomes two. */

@@ -60,7 +60,7 @@ function letIn(service: Service, parts: Partial<Phases> = {}): Partial<Phases> {
     authorize: () => {},
     admitted: () => {},
     target: () => '/',
-    headers: () => ({ own: [], constant: [] }),
+    headers: () => ({ received: [], own: [], constant: [] }),
     ...parts,
   }
 }

@@ -37,7 +37,7 @@ async function pull(
 ): Promise<string> {
   let passed = 0
   const forward = async ({ headers }: Call) => {
-    received = headers.own
+    received = [...headers.received, ...headers.own]
     passed++
   }
   const backend = { name: 'hub', forward } as unknown as Service
@@ -60,7 +60,7 @@ async function pull(
   const headers = [...shownTokens, 'Accept', '*/*', ...(type ? ['Content-Type', type] : [])]
   const call = {
     ...caller({ headers }),
-    ...{ method, target, headers: { own: headers, constant: [] }, record: {} },
+    ...{ method, target, headers: { received: headers, own: [], constant: [] }, record: {} },
     identity: { user: shown, methods: [], credential: undefined, expiresAt: Number.POSITIVE_INFINITY },
   } as unknown as Call
   try {

@@ -164,8 +164,8 @@ test('a body may be as long as client_max_body_size, and nobody is asked for a l
 
 test('a header with a line break in it is never written', async () => {
   for (const headers of [
-    { own: ['X-A', 'b\r\nX-Who: eve'], constant: [] },
-    { own: [], constant: [['X-A', 'b\nX-Who: eve']] },
+    { received: [], own: ['X-A', 'b\r\nX-Who: eve'], constant: [] },
+    { received: [], own: [], constant: [['X-A', 'b\nX-Who: eve']] },
   ])
     expect(await forwarded([answered], { headers })).toEqual({ asked: [], code: 'GW_INTERNAL' })
 })

@@ -15,7 +15,7 @@ export function callOf(request: unknown, limits: Partial<CallLimits> = {}): Call
     destination: { host: 'localhost', port: undefined, authority: 'localhost', path: '/', query: '' },
     target: '/',
     host: undefined,
-    headers: { own: [], constant: [] },
+    headers: { received: [], own: [], constant: [] },
     body: { kind: 'chunked' },
     expectContinue: false,
     limits: { maxBodySize: 0, bodyTimeout: 5000, sendTimeout: 5000, ...limits },
