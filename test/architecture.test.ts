@@ -16,7 +16,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   // The folder of package.json.
   'build-info': ['..'],
   config: ['errors', 'slices'],
-  'access-log': [],
+  'access-log': ['field-names'],
   log: ['access-log', 'standard-output'],
   'standard-output': [],
   'metric-counts': [],
