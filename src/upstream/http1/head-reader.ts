@@ -84,7 +84,7 @@ export class Framing implements FieldReader {
   }
 
   #connection(value: string): void {
-    if (value === 'keep-alive' || value === 'Keep-Alive') {
+    if (isNamed(value, 'keep-alive')) {
       this.keepAlive = !this.#close
       return
     }

@@ -204,6 +204,7 @@ test.each([
   ['1.1', 'Connection: closed\r\n', true],
   ['1.0', '', false],
   ['1.0', 'Connection: Keep-Alive\r\n', true],
+  ['1.0', 'Connection: KEEP-ALIVE\r\n', true],
   ['1.0', 'Connection: close\r\nConnection: keep-alive\r\n', false],
   ['1.0', 'Connection: keep-alive\r\nConnection: close\r\n', false],
   ['1.0', 'Connection: keep-alive, close\r\n', false],
