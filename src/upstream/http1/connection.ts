@@ -266,6 +266,7 @@ export class UpstreamConnection implements AnswerEvents {
   }
 
   readonly #onDrain = (): void => {
+    this.#silence.break()
     this.#body?.resume()
   }
 

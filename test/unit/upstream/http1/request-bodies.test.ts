@@ -1,7 +1,8 @@
 import type { Socket } from 'node:net'
 import { Readable } from 'node:stream'
 import { describe, expect, test } from '@jest/globals'
-import { waitFor } from '../../../support/wait.ts'
+import type { BodySink, OutgoingBody } from '../../../../src/upstream/http1/outgoing-request.ts'
+import { pause, waitFor } from '../../../support/wait.ts'
 import { bodyOf, lineTo, OK } from './exchanges.ts'
 
 const HEAD = 'POST / HTTP/1.1\r\nHost: api\r\n'
@@ -84,6 +85,33 @@ test.each([
   expect(await answer.over).toBe('end')
   expect(size).toBe(wire)
   expect(line.owner).toEqual(['idle', 'idle'])
+})
+
+test('the time for an answer begins when the upstream has taken the last of the body', async () => {
+  const line = await lineTo(() => {}, { readTimeout: 1000 })
+  let sink: BodySink | undefined
+  const body: OutgoingBody = {
+    flow: (given) => {
+      sink = given
+    },
+    pause: () => {},
+    resume: () => {},
+    giveUp: () => {},
+  }
+  const answer = line.send({ ...POST, body })
+  await waitFor('the connection', () => line.received() !== '')
+  line.far().removeAllListeners('data').pause()
+  while (line.near().writableLength < 2 * SOME.length) {
+    sink?.data(SOME)
+    await pause(1)
+  }
+  sink?.end()
+  await pause(700)
+  line.far().resume()
+  await waitFor('the last of the body', () => line.near().writableLength === 0)
+  await pause(700)
+  line.far().write(OK)
+  expect(await answer.over).toBe('end')
 })
 
 describe('an answer that comes before the end of the request', () => {
