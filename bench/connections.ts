@@ -71,6 +71,16 @@ export async function measureCrowd(bench: Bench, subject: Subject): Promise<Figu
   }
 }
 
+/** Holds a thousand connections and closes them, as a gateway in use has had many: what they leave behind is a part of what requests cost from then on. */
+export async function leavePast(bench: Bench, subject: Subject): Promise<void> {
+  const crowd = startCrowd(bench.pki, subject.port, CROWD_PROCESSES)
+  try {
+    await crowd.open(CROWD, HELD_AT_ONCE)
+  } finally {
+    crowd.leave()
+  }
+}
+
 /** Tens of thousands of idle connections in one process, and what a request costs beside them. */
 export async function measureHeld(bench: Bench, subject: Subject): Promise<Figures> {
   const count = Math.min(bench.sizes.heldConnections, openFilesLimit() - OTHER_FILES)

@@ -37,6 +37,7 @@ export const ROWS = [
     'handshakes',
     'resumed',
     'crowd',
+    'past',
     'bodies',
     'real',
     'growth',

@@ -28,6 +28,7 @@ export interface Load {
 /** What is measured in slices. */
 export const LOADS: Readonly<Partial<Record<Row, readonly Load[]>>> = {
   requests: [{ metric: 'requestCpu' }],
+  past: [{ metric: 'pastCpu' }],
   posts: [{ metric: 'postCpu', post: true }],
   answers: [
     { metric: 'answer10kCpu', path: '10k.bin' },

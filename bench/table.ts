@@ -16,6 +16,7 @@ interface Metric {
 /** In the table's order. */
 export const metrics: readonly Metric[] = [
   { key: 'requestCpu', label: 'CPU µs per request', decimals: 1 },
+  { key: 'pastCpu', label: '… after 1,000 connections were held and closed', decimals: 1 },
   { key: 'requestsPerSecond', label: 'requests per second (more is better)', decimals: 0, more: true },
   { key: 'p99', label: '99th percentile, ms', decimals: 2 },
   { key: 'paced50', label: 'median at 2,000 requests per second, ms', decimals: 2 },
