@@ -4,6 +4,7 @@ import type { Socket } from 'node:net'
 import type { Server, TLSSocket } from 'node:tls'
 import { endGently } from '../end-gently.ts'
 import { GatewayError } from '../errors.ts'
+import { shortenRecords } from '../tls-cert-utils/records.ts'
 import { boundRenewals } from '../tls-cert-utils/renewals.ts'
 import { Arrivals } from './arrivals.ts'
 import type { Peer } from './connection.ts'
@@ -151,6 +152,7 @@ function wireServer(server: Server, policy: TrustPolicy): void {
     })
     // Then the end of the client's side is an event, and does not cut off what is being written.
     socket.allowHalfOpen = true
+    shortenRecords(socket)
     // Read at once. If OpenSSL could not parse something in the certificate, an error stays in its queue, and node:tls would take it for a failure of
     // the next read. Reading the certificate empties the queue.
     handshake.certificate = policy.certificateOf(socket)

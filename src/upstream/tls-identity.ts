@@ -3,6 +3,7 @@ import { isIP, connect as tcpConnect } from 'node:net'
 import type { ConnectionOptions, DetailedPeerCertificate, PeerCertificate, SecureContext, TLSSocket } from 'node:tls'
 import { checkServerIdentity, connect as tlsConnect } from 'node:tls'
 import { GatewayError } from '../errors.ts'
+import { shortenRecords } from '../tls-cert-utils/records.ts'
 import { boundRenewals } from '../tls-cert-utils/renewals.ts'
 import type { UpstreamChain, UpstreamRevocation } from './revocation.ts'
 
@@ -71,6 +72,7 @@ export function createConnector(
     }
     const socket = tlsConnect(options)
     socket.setNoDelay(true)
+    shortenRecords(socket)
     socket.setKeepAlive(true, 60_000)
     return settle(socket, 'secureConnect', timeout, (error, connected) => {
       const chain = error ? undefined : chainBehind(socket, offered, tls.revocation)
