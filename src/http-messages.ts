@@ -70,7 +70,6 @@ export interface HttpResponse {
   write(chunk: Buffer | string, done?: () => void): boolean
   end(): unknown
   end(chunk: Buffer | string | undefined, encoding?: BufferEncoding): unknown
-  flushHeaders(): void
   addTrailers(trailers: readonly [string, string][]): void
   writeContinue(): void
   /** @param headers flat name, value list: from an object, node:http would join repeated headers, which breaks cookies */

@@ -107,8 +107,6 @@ class CollectedAnswer extends EventEmitter implements HttpResponse {
 
   sendWhole(): void {}
 
-  flushHeaders(): void {}
-
   addTrailers(): void {}
 
   writeContinue(): void {}

@@ -163,7 +163,8 @@ export class Exchange implements AnswerHandler {
     this.#writePieces()
     if (!this.#head || this.#gathered) return
     this.#writeHead()
-    this.#response.flushHeaders()
+    // Not by flushHeaders: node:http would write the head in UTF-8 then, though its characters are bytes.
+    this.#response.write(NOTHING)
   }
 
   #sendWhole(head: AnswerHead, body: Buffer, buffer: ReadBuffer): void {
@@ -263,6 +264,8 @@ export class Exchange implements AnswerHandler {
     this.#finished({ error, sent: this.#sent, answered: this.#answered })
   }
 }
+
+const NOTHING = Buffer.alloc(0)
 
 function pairs(flat: readonly string[]): [string, string][] {
   return Array.from({ length: flat.length >> 1 }, (_, i) => [flat[2 * i] as string, flat[2 * i + 1] as string])

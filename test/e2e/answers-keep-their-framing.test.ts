@@ -3,6 +3,7 @@ import type { Gateway } from '../support/gateway.ts'
 import type { RawAnswer } from '../support/raw.ts'
 import { type RawBackend, startRawBackend } from '../support/raw-backend.ts'
 import { makeScene, type Scene } from '../support/scene.ts'
+import { waitFor } from '../support/wait.ts'
 
 let scene: Scene
 let upstream: RawBackend
@@ -110,6 +111,21 @@ test('header names and values pass as they are, doubled ones and Latin-1 include
   expect(received).toMatch(/Set-Cookie: a=1\r\n/)
   expect(received).toMatch(/set-cookie: b=2\r\n/i)
   expect(received).toContain('X-Name: caf\xe9\r\n')
+})
+
+test('a value that is not in ASCII passes as it is, also where its head arrives before the body', async () => {
+  let sendBody = () => {}
+  upstream.onBytes = (connection) => {
+    if (!connection.received.endsWith('\r\n\r\n')) return
+    connection.write('HTTP/1.1 200 OK\r\nX-Name: caf\xe9\r\nContent-Length: 2\r\n\r\n')
+    sendBody = () => connection.write('ok')
+  }
+  const connection = await gateway.open()
+  connection.write(REQUEST)
+  await waitFor('the head', () => connection.received.endsWith('\r\n\r\n'))
+  sendBody()
+  expect(await connection.untilClosed()).toMatchObject([{ status: 200, body: 'ok' }])
+  expect(connection.received).toContain('X-Name: caf\xe9\r\n')
 })
 
 test("hop-by-hop headers stay on the upstream's side", async () => {

@@ -101,10 +101,6 @@ export class SocketResponse implements HttpResponse {
     this.#frame().end(chunk, encoding)
   }
 
-  flushHeaders(): void {
-    this.#frame().flushHeaders()
-  }
-
   addTrailers(trailers: readonly [string, string][]): void {
     this.#frame().addTrailers(trailers)
   }

@@ -69,7 +69,7 @@ async function forwarded(attempts: readonly Attempt[], call: Partial<Call> = {},
   const response = Object.assign(new EventEmitter(), {
     ...{ req: { method: 'GET', httpVersion: '1.1' }, persistence: '', takesWhole: true, writableLength: 0 },
     writeHead: () => {},
-    flushHeaders: () => {},
+    write: () => true,
     sendWhole: () => {},
     end: () => {},
   })

@@ -21,9 +21,6 @@ class FakeResponse extends EventEmitter {
     this.takesWhole = false
     this.told.push(`head ${status}`)
   }
-  flushHeaders(): void {
-    this.told.push('flush')
-  }
   write(chunk: Buffer): void {
     this.told.push(`write ${shape(chunk)}`)
   }

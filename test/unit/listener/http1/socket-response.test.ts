@@ -114,7 +114,7 @@ const ANSWERS: readonly (readonly [what: string, method: string, answer: Answer]
     'GET',
     (response) => {
       response.writeHead(200, undefined, HEADERS)
-      response.flushHeaders()
+      response.write('')
       response.write(Buffer.from('abc'))
       setImmediate(() => {
         response.write('def')
