@@ -3,7 +3,15 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { startCrowd } from './crowd.ts'
 import { type Bench, cpuDuring, type Figures, loadWith, type Subject } from './measure.ts'
 import { startProbe } from './probe.ts'
-import { busiestThread, cpuByProcess, endedCommandsCpu, openFilesLimit, residentKib, threadTimes } from './processes.ts'
+import {
+  busiestThread,
+  cpuByProcess,
+  endedCommandsCpu,
+  openFilesLimit,
+  residentKib,
+  threadTimes,
+  writtenByProcess,
+} from './processes.ts'
 
 /** Clients of the load, each with a session of its own that it resumes again and again. */
 const RESUMING = 16
@@ -99,18 +107,27 @@ export async function measureHeld(bench: Bench, subject: Subject): Promise<Figur
 }
 
 /**
- * How many requests so many workers could answer if nothing else wanted their cores: as many as the busiest of the gateway's processes answers in a second
- * of its own CPU time. Load generator and upstream share the cores, so that requests per second say nothing of that.
+ * How many requests so many workers could answer if nothing else wanted their cores. Load generator and upstream share the cores, so that requests per second
+ * say nothing of that. As many as the busiest of the gateway's processes answers in a second of its own CPU time, where each client asks as often as the
+ * others do, whichever worker its connection came to. Where each asks again as soon as it has its answer, as those of this load do, no worker has ever
+ * nothing to do, and together they answer what each of them answers in a second of its own; what a process wrote tells its part of the requests.
  */
 export async function measureWorkers(bench: Bench, subject: Subject, two: boolean): Promise<Figures> {
   const { requests: total } = bench.sizes
   const before = cpuByProcess(subject.pid)
   const loadBefore = endedCommandsCpu()
+  const writtenBefore = writtenByProcess(subject.pid)
   const { perSecond } = await loadWith(bench, subject, total)
-  const spent = [...cpuByProcess(subject.pid)].map(([pid, cpu]) => cpu - (before.get(pid) ?? 0))
+  const spent = new Map([...cpuByProcess(subject.pid)].map(([pid, cpu]) => [pid, cpu - (before.get(pid) ?? 0)]))
   const loadCpu = (endedCommandsCpu() - loadBefore) / total
-  const capacity = total / (Math.max(...spent) / 1e6)
-  return two
-    ? { twoWorkers: capacity, twoPerSecond: perSecond, loadCpu }
-    : { oneWorker: capacity, onePerSecond: perSecond }
+  const capacity = total / (Math.max(...spent.values()) / 1e6)
+  if (!two) return { oneWorker: capacity, onePerSecond: perSecond }
+  const written = [...writtenByProcess(subject.pid)].map(([pid, bytes]) => ({
+    bytes: bytes - (writtenBefore.get(pid) ?? 0),
+    seconds: (spent.get(pid) ?? 0) / 1e6,
+  }))
+  const bytesOfAll = written.reduce((sum, { bytes }) => sum + bytes, 0)
+  const answering = written.filter(({ bytes }) => bytes > bytesOfAll / 100)
+  const together = answering.reduce((sum, { bytes, seconds }) => sum + (total * bytes) / bytesOfAll / seconds, 0)
+  return { twoWorkers: capacity, twoTogether: together, twoPerSecond: perSecond, loadCpu }
 }

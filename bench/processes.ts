@@ -165,6 +165,13 @@ export function cpuByProcess(pid: number): ReadonlyMap<number, number> {
   return new Map(tree(pid).map((stat) => [stat.pid, (stat.ticks * 1e6) / TICKS_PER_SECOND]))
 }
 
+/** How many bytes each of its processes has written, to sockets too (proc(5), "/proc/[pid]/io"). */
+export function writtenByProcess(pid: number): ReadonlyMap<number, number> {
+  return new Map(
+    tree(pid).map((stat) => [stat.pid, Number(/^wchar: (\d+)$/m.exec(readIfThere(`/proc/${stat.pid}/io`) ?? '')?.[1])]),
+  )
+}
+
 /** What a thread has computed, and how long it could have computed but had no processor, in milliseconds. */
 export interface ThreadTime {
   readonly computed: number

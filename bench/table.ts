@@ -66,6 +66,7 @@ export const metrics: readonly Metric[] = [
   { key: 'heldP99', label: '99th percentile of paced requests beside them, ms', decimals: 1 },
   { key: 'oneWorker', label: 'requests per CPU second of the busiest process, 1 worker', decimals: 0, more: true },
   { key: 'twoWorkers', label: '… 2 workers', decimals: 0, more: true },
+  { key: 'twoTogether', label: '… 2 workers, where both always have something to do', decimals: 0, more: true },
   { key: 'onePerSecond', label: 'requests per second, 1 worker, cores shared with the load', decimals: 0, more: true },
   { key: 'twoPerSecond', label: '… 2 workers', decimals: 0, more: true },
   { key: 'loadCpu', label: "CPU µs per request of the load generator's", decimals: 1 },
