@@ -167,22 +167,30 @@ export class Gateway {
   /** The phases before the service. Returns a promise only where one of them has to wait. */
   #admit(id: string, request: HttpRequest, peer: Connection, record: RequestRecord): Admitted | Promise<Admitted> {
     const arriving = this.#arrive(id, request, peer, record)
-    const identify = (arrival: Arrival) => {
-      const { service } = arrival.match.route
-      const identified = this.#identify(arrival, record)
-      const admitted = (identity: Identity) => ({ service, call: this.#callOf(arrival, identity, record) })
-      return identified instanceof Promise ? identified.then(admitted) : admitted(identified)
-    }
-    return arriving instanceof Promise ? arriving.then(identify) : identify(arriving)
+    return arriving instanceof Promise
+      ? arriving.then((arrival) => this.#letIn(arrival, record))
+      : this.#letIn(arriving, record)
+  }
+
+  #letIn(arrival: Arrival, record: RequestRecord): Admitted | Promise<Admitted> {
+    const identified = this.#identify(arrival, record)
+    return identified instanceof Promise
+      ? identified.then((identity) => this.#admitted(arrival, identity, record))
+      : this.#admitted(arrival, identified, record)
+  }
+
+  #admitted(arrival: Arrival, identity: Identity, record: RequestRecord): Admitted {
+    return { service: arrival.match.route.service, call: this.#callOf(arrival, identity, record) }
   }
 
   /** From the bytes of a request to its route. Returns a promise only where its certificate has to be waited for. */
   #arrive(id: string, request: HttpRequest, peer: Connection, record: RequestRecord): Arrival | Promise<Arrival> {
     const head = this.#phases.readHead(request)
     const server = this.#phases.serverFor(head.destination.host)
-    const route = (connection: Connection) => this.#route({ id, request, server, connection }, head, record)
     const connection = this.#phases.connectionOf(server, peer, request)
-    return connection instanceof Promise ? connection.then(route) : route(connection)
+    return connection instanceof Promise
+      ? connection.then((found) => this.#route({ id, request, server, connection: found }, head, record))
+      : this.#route({ id, request, server, connection }, head, record)
   }
 
   #route(
@@ -205,18 +213,22 @@ export class Gateway {
   }
 
   /** Who is calling, and whether he may. Returns a promise only where something has to be waited for. */
-  #identify({ match: { route }, caller }: Arrival, record: RequestRecord): Identity | Promise<Identity> {
-    const identified = this.#phases.authenticate(route, caller)
-    const authorized = (identity: Identity): Identity | Promise<Identity> => {
-      record.user = identity.user?.name
-      const admitted = () => {
-        this.#phases.admitted(caller.request, identity)
-        return identity
-      }
-      const waiting = this.#phases.authorize(route, caller, identity)
-      return waiting instanceof Promise ? waiting.then(admitted) : admitted()
-    }
-    return identified instanceof Promise ? identified.then(authorized) : authorized(identified)
+  #identify(arrival: Arrival, record: RequestRecord): Identity | Promise<Identity> {
+    const identified = this.#phases.authenticate(arrival.match.route, arrival.caller)
+    return identified instanceof Promise
+      ? identified.then((identity) => this.#authorize(arrival, identity, record))
+      : this.#authorize(arrival, identified, record)
+  }
+
+  #authorize({ match, caller }: Arrival, identity: Identity, record: RequestRecord): Identity | Promise<Identity> {
+    record.user = identity.user?.name
+    const waiting = this.#phases.authorize(match.route, caller, identity)
+    return waiting instanceof Promise ? waiting.then(() => this.#note(caller, identity)) : this.#note(caller, identity)
+  }
+
+  #note({ request }: Caller, identity: Identity): Identity {
+    this.#phases.admitted(request, identity)
+    return identity
   }
 
   #callOf({ head, match, caller }: Arrival, identity: Identity, record: RequestRecord): Call {

@@ -53,7 +53,7 @@ export class Exchange implements AnswerHandler {
   #flushing: NodeJS.Immediate | undefined
   #clientLeft = false
   /** Small pieces of the read under way; they are slices of its buffer. */
-  #pieces: Buffer[] = []
+  #pieces: Buffer[] | undefined
 
   constructor(
     call: Call,
@@ -89,23 +89,24 @@ export class Exchange implements AnswerHandler {
     }
     if ((head || this.#gathered) && buffer.gather(chunk, rest)) {
       this.#gathered = buffer
-      this.#flushing ??= setImmediate(this.#flush)
+      this.#flushing ??= setImmediate(() => this.#flush())
       return
     }
     if (head) this.#writeHead()
     if (chunk.length < SMALL) {
+      this.#pieces ??= []
       this.#pieces.push(chunk)
       return
     }
     this.#writePieces()
-    buffer.lend(chunk, this.#write)
+    buffer.lend(chunk, (bytes, done) => this.#write(bytes, done))
     this.#holdBack()
   }
 
   #writePieces(): void {
-    if (this.#pieces.length === 0) return
     const pieces = this.#pieces
-    this.#pieces = []
+    if (!pieces) return
+    this.#pieces = undefined
     this.#write(Buffer.concat(pieces))
     this.#holdBack()
   }
@@ -199,11 +200,11 @@ export class Exchange implements AnswerHandler {
   }
 
   /** What arrived in this turn of the event loop leaves in one write, without waiting for the rest. */
-  readonly #flush = (): void => {
+  #flush(): void {
     this.#flushing = undefined
     if (!this.#gathered?.hasGathered) return
     this.#writeHead()
-    this.#gathered.takeGathered(this.#write)
+    this.#gathered.takeGathered((bytes, done) => this.#write(bytes, done))
   }
 
   /** @returns false where it has to be framed, or the connection ends */
@@ -251,7 +252,7 @@ export class Exchange implements AnswerHandler {
     return whyClosed(this.#call.request.socket, 'the client closed the connection before the answer was complete')
   }
 
-  readonly #write = (bytes: Buffer, done?: () => void): void => {
+  #write(bytes: Buffer, done?: () => void): void {
     this.#response.write(bytes, done)
   }
 

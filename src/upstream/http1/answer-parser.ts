@@ -57,18 +57,21 @@ export class AnswerParser implements ChunkEvents {
     this.#interims = 0
   }
 
-  /** @throws GatewayError GW_UPSTREAM_RESPONSE for what is no answer; nothing more may be read then */
-  execute(bytes: Buffer): void {
+  /**
+   * @param end where the bytes that were read end: most answers need no slice of their buffer
+   * @throws GatewayError GW_UPSTREAM_RESPONSE for what is no answer; nothing more may be read then
+   */
+  execute(bytes: Buffer, end = bytes.length): void {
     let at = 0
     let complete = this.done
-    while (at < bytes.length && !complete) {
-      at = this.#read(bytes, at)
+    while (at < end && !complete) {
+      at = this.#read(bytes, at, end)
       complete = this.done
     }
     if (!complete) return
     // Unrequested bytes must not become the next answer (response-queue poisoning), not even where the next request is sent as soon as this answer is
     // complete. So that is reported last.
-    const surplus = at < bytes.length
+    const surplus = at < end
     if (surplus) this.reusable = false
     if (at > 0) this.#finished()
     if (surplus) throw malformed('bytes after the end of the answer')
@@ -93,23 +96,23 @@ export class AnswerParser implements ChunkEvents {
     this.#state = 'done'
   }
 
-  #read(bytes: Buffer, at: number): number {
+  #read(bytes: Buffer, at: number, end: number): number {
     switch (this.#state) {
       case 'head':
-        return this.#readHead(bytes, at)
+        return this.#readHead(bytes, at, end)
       case 'length':
-        return this.#readCounted(bytes, at)
+        return this.#readCounted(bytes, at, end)
       case 'chunked':
-        return (this.#chunks as ChunkReader).execute(bytes, at)
+        return (this.#chunks as ChunkReader).execute(bytes.subarray(0, end), at)
       case 'close':
-        this.#events.data(at === 0 ? bytes : bytes.subarray(at), 0)
+        this.#events.data(bytes.subarray(at, end), 0)
     }
-    return bytes.length
+    return end
   }
 
-  #readHead(bytes: Buffer, from: number): number {
+  #readHead(bytes: Buffer, from: number, readTo: number): number {
     const before = this.#partial.length
-    const to = Math.min(bytes.length, from + HEAD_STEP, from + MAX_HEAD - before)
+    const to = Math.min(readTo, from + HEAD_STEP, from + MAX_HEAD - before)
     const text = this.#partial + bytes.toString('latin1', from, to)
     // The end may be split between two reads.
     const end = text.indexOf('\r\n\r\n', Math.max(0, before - 3))
@@ -122,18 +125,19 @@ export class AnswerParser implements ChunkEvents {
     this.#partial = ''
     const next = from + end + 4 - before
     const head = readHeadText(end + 4 === text.length ? text : text.slice(0, end + 4))
-    this.#begin(head, bytes, next)
-    return this.#state === 'upgraded' ? bytes.length : next
+    this.#begin(head)
+    if (this.#state !== 'upgraded') return next
+    this.#events.upgraded(head, bytes.subarray(next, readTo))
+    return readTo
   }
 
-  #begin(head: AnswerHead, bytes: Buffer, next: number): void {
+  #begin(head: AnswerHead): void {
     const { status } = head
     if (status === 101) {
       if (!this.#upgradable) throw malformed('101 to a request that asked for no upgrade')
       if (!agreesToUpgrade(head.headers)) throw malformed('101 without Upgrade and Connection: upgrade')
       this.#state = 'upgraded'
       this.reusable = false
-      this.#events.upgraded(head, bytes.subarray(next))
       return
     }
     if (status < 200) {
@@ -164,10 +168,10 @@ export class AnswerParser implements ChunkEvents {
     return 'close'
   }
 
-  #readCounted(bytes: Buffer, from: number): number {
-    const to = Math.min(bytes.length, from + this.#remaining)
+  #readCounted(bytes: Buffer, from: number, end: number): number {
+    const to = Math.min(end, from + this.#remaining)
     this.#remaining -= to - from
-    this.#events.data(from === 0 && to === bytes.length ? bytes : bytes.subarray(from, to), this.#remaining)
+    this.#events.data(bytes.subarray(from, to), this.#remaining)
     if (this.#remaining === 0) this.#state = 'done'
     return to
   }

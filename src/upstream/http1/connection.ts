@@ -228,16 +228,16 @@ export class UpstreamConnection implements AnswerEvents {
 
   /** @returns whether to go on reading, for node:net */
   readonly #onRead = (length: number, buffer: Uint8Array): boolean => {
-    const bytes = (buffer as Buffer).subarray(0, length)
+    const bytes = buffer as Buffer
     // The socket belongs to somebody else now, who expects a stream.
-    if (this.#upgraded) return this.#socket?.push(Buffer.from(bytes)) ?? false
-    this.#receive(bytes)
+    if (this.#upgraded) return this.#socket?.push(Buffer.from(bytes.subarray(0, length))) ?? false
+    this.#receive(bytes, length)
     return !this.#paused
   }
 
-  #receive(bytes: Buffer): void {
+  #receive(bytes: Buffer, length: number): void {
     try {
-      this.#parser.execute(bytes)
+      this.#parser.execute(bytes, length)
       if (!this.#handler) return
       this.#silence.break()
       this.#handler.pending()
