@@ -234,16 +234,32 @@ describe('time', () => {
     expect(await line.send().over).toBe('end')
   })
 
-  test('of two limits in turn each counts from its own beginning, whichever is shorter', async () => {
+  test('of two limits in turn each counts from its own beginning, also a short one after a long one', async () => {
     let answers = true
-    const line = await lineTo((socket) => answers && socket.write(OK), { readTimeout: 300, idleTimeout: 5000 })
+    const line = await lineTo((socket) => void (answers && socket.write(OK)), { readTimeout: 200, idleTimeout: 20_000 })
     await line.send().over
+    // The timer looks by the idle timeout now.
+    await pause(300)
     answers = false
     const answer = line.send()
-    const early = pause(290).then(() => 'still waiting')
+    const early = pause(190).then(() => 'still waiting')
     expect(await Promise.race([early, answer.over])).toBe('still waiting')
     expect(await answer.over).toBe('failed')
     expect(answer.error).toMatchObject(timedOut)
+  })
+
+  test('the time begins again when a client that was waited for takes more', async () => {
+    const line = await lineTo((socket) => socket.write(OK.slice(0, -1)), { readTimeout: 400 })
+    const answer = line.send()
+    answer.on = (what) => {
+      if (what === 'data') line.connection.pause()
+    }
+    await waitFor('half an answer', () => answer.body === 'o')
+    await pause(250)
+    line.connection.resume()
+    const early = pause(300).then(() => 'still waiting')
+    expect(await Promise.race([early, answer.over])).toBe('still waiting')
+    expect(await answer.over).toBe('failed')
   })
 
   test.each(PHASES)(
