@@ -66,10 +66,10 @@ function requestLine(entry: AccessEntry, secretParameters: ReadonlySet<string>):
   line += `,"path":${json(withoutSecrets(request.url ?? '', secretParameters))},"protocol":"HTTP/${request.httpVersion}"`
   line += `,"status":${entry.status},"bytes_received":${entry.bytesReceived},"bytes_sent":${entry.bytesSent}`
   line += `,"duration_ms":${milliseconds(entry.duration)}`
-  if (entry.route !== undefined) line += `,"route":${configured(entry.route.name)}`
+  if (entry.route !== undefined) line += `,"route":${json(entry.route.name)}`
   if (entry.user !== undefined) line += `,"user":${json(entry.user)}`
-  if (entry.service !== undefined) line += `,"service":${configured(entry.service)}`
-  if (entry.target !== undefined) line += `,"target":${configured(entry.target)}`
+  if (entry.service !== undefined) line += `,"service":${json(entry.service)}`
+  if (entry.target !== undefined) line += `,"target":${json(entry.target)}`
   if (entry.upstreamStatus !== undefined) line += `,"upstream_status":${entry.upstreamStatus}`
   if (entry.upstreamTime !== undefined) line += `,"upstream_time_ms":${milliseconds(entry.upstreamTime)}`
   if (entry.attempts > 0) line += `,"attempts":${entry.attempts}`
@@ -198,25 +198,10 @@ function json(text: string): string {
 /** Printable ASCII but `"` and `\\`: nearly everything, and this test costs less than JSON.stringify. */
 const NEEDS_NO_ESCAPE = /^[ !#-[\]-~]*$/
 
-const known = new Map<string, string>()
-
-/** JSON of a name in the configuration. Its lines are made again and again, and a reload may bring other names. */
-function configured(name: string): string {
-  let text = known.get(name)
-  if (text === undefined) {
-    if (known.size >= MOST_KNOWN) known.clear()
-    text = json(name)
-    known.set(name, text)
-  }
-  return text
-}
-
-const MOST_KNOWN = 20_000
-
 /** From `000` to `999`. */
 const THOUSANDTHS = Array.from({ length: 1000 }, (_, i) => String(i).padStart(3, '0'))
 
-/** With three decimals: V8 looks for the shortest text of a number that is no integer, which costs more than the rest of the line. */
+/** With three decimals, as V8 looks long for the shortest text of a number that is no integer. */
 function milliseconds(value: number): string {
   const thousandths = Math.round(value * 1000)
   const whole = Math.floor(thousandths / 1000)
