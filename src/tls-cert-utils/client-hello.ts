@@ -12,14 +12,8 @@ export type ClientHelloResult =
 /** A whole ClientHello (RFC 8446 4.1.2). */
 export interface ClientHello {
   readonly status: 'hello'
-  /** RFC 6066 3: lower case, no trailing dot; undefined where none was sent or it is no host name. */
+  /** RFC 6066 3: lower case, no trailing dot; undefined where none was sent or it is no host name, but for example an IP address. */
   readonly serverName: string | undefined
-  /** The server name that was sent is no host name, but for example an IP address. */
-  readonly serverNameInvalid: boolean
-  /** RFC 7301, in the client's order. */
-  readonly alpnProtocols: readonly string[]
-  /** The versions offered, as 0x0304; those of supported_versions, or else the legacy version alone. GREASE values included. */
-  readonly versions: readonly number[]
   /** RFC 5077: of the session of TLS 1.2 that the client would go on with; those of TLS 1.3 are another extension's. A view of the bytes. */
   readonly sessionTicket: Buffer | undefined
 }
@@ -37,9 +31,7 @@ const HEADER = 4
 const HANDSHAKE = 22
 const CLIENT_HELLO = 1
 const SERVER_NAME = 0
-const ALPN = 16
 const SESSION_TICKET = 35
-const SUPPORTED_VERSIONS = 43
 
 /** From a load balancer that is not configured as one (haproxy.org/download/2.8/doc/proxy-protocol.txt). */
 const PROXY_HEADER = /^(?:PROXY (?:TCP[46]|UNKNOWN)|\r\n\r\n\0\r\nQUIT\n)/
@@ -94,7 +86,7 @@ function readRecords(bytes: Buffer): ClientHelloResult {
     if (bytes.length < 5 + wanted) return incomplete(bytes, 5 + wanted)
   }
   if (position > MAX_CLIENT_HELLO) throw new Malformed(`the ClientHello is longer than ${MAX_CLIENT_HELLO} bytes`)
-  return readHello(new Cursor(gather(bytes, position).subarray(HEADER, wanted)))
+  return readHello(new Cursor(gather(bytes, position), HEADER, wanted))
 }
 
 /** What the records up to `end` carry. */
@@ -132,36 +124,43 @@ function bodyLength(message: Buffer): number {
 }
 
 function readHello(hello: Cursor): ClientHello {
-  const legacyVersion = hello.integer(2)
-  hello.take(32) // random
+  hello.skip(2 + 32) // legacy version, random
   hello.vector(1) // session id
   hello.vector(2) // cipher suites
   hello.vector(1) // compression methods
-  const extensions = hello.isAtEnd ? new Map<number, Cursor>() : readExtensions(hello.vector(2))
+  const { serverName, sessionTicket } = hello.isAtEnd ? NO_EXTENSIONS : readExtensions(hello.vector(2))
   hello.assertEnd()
   return {
     status: 'hello',
-    ...readServerName(extensions.get(SERVER_NAME)),
-    alpnProtocols: readAlpn(extensions.get(ALPN)),
-    versions: readVersions(extensions.get(SUPPORTED_VERSIONS)) ?? [legacyVersion],
+    serverName: serverName && readServerName(serverName),
     // Empty where the client only tells that it would take one.
-    sessionTicket: extensions.get(SESSION_TICKET)?.restUnlessEmpty(),
+    sessionTicket: sessionTicket?.restUnlessEmpty(),
   }
 }
 
-function readExtensions(list: Cursor): Map<number, Cursor> {
-  const extensions = new Map<number, Cursor>()
+interface Extensions {
+  serverName: Cursor | undefined
+  sessionTicket: Cursor | undefined
+}
+
+const NO_EXTENSIONS: Readonly<Extensions> = { serverName: undefined, sessionTicket: undefined }
+
+function readExtensions(list: Cursor): Readonly<Extensions> {
+  const extensions: Extensions = { ...NO_EXTENSIONS }
+  const seen = new Set<number>()
   while (!list.isAtEnd) {
     const type = list.integer(2)
-    if (extensions.has(type)) throw new Malformed(`extension ${type} is there twice`) // RFC 8446 4.2
-    extensions.set(type, list.vector(2))
+    if (seen.has(type)) throw new Malformed(`extension ${type} is there twice`) // RFC 8446 4.2
+    seen.add(type)
+    const extension = list.vector(2)
+    if (type === SERVER_NAME) extensions.serverName = extension
+    else if (type === SESSION_TICKET) extensions.sessionTicket = extension
   }
   return extensions
 }
 
 /** RFC 6066 3. More than one name, a NUL or more than 255 bytes end the handshake in OpenSSL, so they do here. */
-function readServerName(extension: Cursor | undefined): Pick<ClientHello, 'serverName' | 'serverNameInvalid'> {
-  if (extension === undefined) return { serverName: undefined, serverNameInvalid: false }
+function readServerName(extension: Cursor): string | undefined {
   const list = extension.vector(2)
   extension.assertEnd()
   if (list.integer(1) !== 0) throw new Malformed('the server name has an unknown type')
@@ -170,9 +169,7 @@ function readServerName(extension: Cursor | undefined): Pick<ClientHello, 'serve
   if (name.length === 0 || name.length > 255 || name.includes(0))
     throw new Malformed('the server name is not well-formed')
   const serverName = name.toString('latin1').toLowerCase().replace(/\.$/, '')
-  return isHostName(serverName)
-    ? { serverName, serverNameInvalid: false }
-    : { serverName: undefined, serverNameInvalid: true }
+  return isHostName(serverName) ? serverName : undefined
 }
 
 /** Letters, digits, hyphens (RFC 1123 2.1), and underscores, which container names have. An address is no server name. */
@@ -181,52 +178,32 @@ function isHostName(name: string): boolean {
   return name.length <= 253 && !isNumeric && isIP(name) === 0 && name.split('.').every((label) => LABEL.test(label))
 }
 
-function readAlpn(extension: Cursor | undefined): string[] {
-  if (extension === undefined) return []
-  const list = extension.vector(2)
-  extension.assertEnd()
-  const protocols: string[] = []
-  while (!list.isAtEnd) {
-    const protocol = list.vector(1).rest()
-    if (protocol.length === 0) throw new Malformed('an application protocol is empty')
-    protocols.push(protocol.toString('latin1'))
-  }
-  if (protocols.length === 0) throw new Malformed('the list of application protocols is empty')
-  return protocols
-}
-
-function readVersions(extension: Cursor | undefined): number[] | undefined {
-  if (extension === undefined) return undefined
-  const list = extension.vector(1)
-  extension.assertEnd()
-  const versions: number[] = []
-  while (!list.isAtEnd) versions.push(list.integer(2))
-  return versions
-}
-
-/** Reads forward, within bounds. @throws {Malformed} */
+/** Reads forward, within bounds, without a view for each part. @throws {Malformed} */
 class Cursor {
   readonly #bytes: Buffer
-  #position = 0
+  readonly #end: number
+  #position: number
 
-  constructor(bytes: Buffer) {
+  constructor(bytes: Buffer, from: number, end: number) {
     this.#bytes = bytes
+    this.#position = from
+    this.#end = end
   }
 
   get isAtEnd(): boolean {
-    return this.#position === this.#bytes.length
+    return this.#position === this.#end
   }
 
-  take(length: number): Buffer {
-    const end = this.#position + length
-    if (end > this.#bytes.length) throw new Malformed('the ClientHello ends early')
-    const taken = this.#bytes.subarray(this.#position, end)
-    this.#position = end
-    return taken
+  /** @returns where the skipped bytes begin */
+  skip(length: number): number {
+    const start = this.#position
+    if (start + length > this.#end) throw new Malformed('the ClientHello ends early')
+    this.#position = start + length
+    return start
   }
 
   rest(): Buffer {
-    return this.take(this.#bytes.length - this.#position)
+    return this.#bytes.subarray(this.skip(this.#end - this.#position), this.#end)
   }
 
   restUnlessEmpty(): Buffer | undefined {
@@ -234,12 +211,16 @@ class Cursor {
   }
 
   integer(width: 1 | 2): number {
-    return this.take(width).readUIntBE(0, width)
+    const start = this.skip(width)
+    const byte = this.#bytes[start] as number
+    return width === 1 ? byte : byte * 256 + (this.#bytes[start + 1] as number)
   }
 
   /** What a length of `width` bytes announces. */
   vector(width: 1 | 2): Cursor {
-    return new Cursor(this.take(this.integer(width)))
+    const length = this.integer(width)
+    const start = this.skip(length)
+    return new Cursor(this.#bytes, start, start + length)
   }
 
   assertEnd(): void {
