@@ -1,5 +1,6 @@
 /** Measurements of connections rather than requests: sessions that are resumed, many at once, many held. */
 import { setTimeout as sleep } from 'node:timers/promises'
+import { HYBRID_KEY_EXCHANGE, type ResumeOptions } from './client.ts'
 import { startCrowd } from './crowd.ts'
 import { type Bench, cpuDuring, type Figures, loadWith, type Subject } from './measure.ts'
 import { startProbe } from './probe.ts'
@@ -28,21 +29,32 @@ const OTHER_FILES = 300
 
 /** One resumed TLS 1.3 handshake and one request per connection. */
 export async function measureResumed(bench: Bench, subject: Subject): Promise<Figures> {
-  const total = bench.sizes.handshakes
+  const resumedCpu = await resumeAgainAndAgain(bench, subject, {})
+  const hybridCpu = await resumeAgainAndAgain(bench, subject, { ecdhCurve: HYBRID_KEY_EXCHANGE })
+  return { resumedCpu, hybridCpu }
+}
+
+/** @returns microseconds of CPU time for each connection */
+async function resumeAgainAndAgain(
+  { client, sizes }: Bench,
+  subject: Subject,
+  options: ResumeOptions,
+): Promise<number> {
+  const total = sizes.handshakes
   const sessions = await Promise.all(
-    Array.from({ length: RESUMING }, () => bench.client.resume(subject.port, undefined)),
+    Array.from({ length: RESUMING }, () => client.resume(subject.port, undefined, options)),
   )
   let left = total
   const one = async (first: Buffer) => {
     for (let session = first; left > 0; ) {
       left--
-      session = await bench.client.resume(subject.port, session)
+      session = await client.resume(subject.port, session, options)
     }
   }
   const cpu = await cpuDuring(subject, async () => {
     await Promise.all(sessions.map(one))
   })
-  return { resumedCpu: cpu / total }
+  return cpu / total
 }
 
 /** How long answers take while 2,000 requests a second are sent, whether or not earlier ones were answered. */

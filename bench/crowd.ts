@@ -9,6 +9,7 @@ import { once } from 'node:events'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { setPriority } from 'node:os'
 import { connect, createSecureContext, type TLSSocket } from 'node:tls'
+import { KEY_EXCHANGE } from './client.ts'
 import type { Pki } from './pki.ts'
 
 /** How long one connection may take among all that are opened at once. */
@@ -71,7 +72,7 @@ const held: TLSSocket[] = []
 async function open({ pki, port, count, atOnce, localAddress }: Order): Promise<void> {
   const identity = { cert: readFileSync(pki.client.certificate), key: readFileSync(pki.client.key) }
   // Read once: with a context for each connection the clients would cost half as much again.
-  const secureContext = createSecureContext({ ca: readFileSync(pki.ca), ...identity })
+  const secureContext = createSecureContext({ ca: readFileSync(pki.ca), ecdhCurve: KEY_EXCHANGE, ...identity })
   const options = { host: '127.0.0.1', port, localAddress, servername: 'localhost', secureContext }
   const one = () =>
     new Promise<TLSSocket>((resolve, reject) => {

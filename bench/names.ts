@@ -64,7 +64,8 @@ async function connectTo(
 ): Promise<void> {
   let next = 0
   const one = async () => {
-    for (let i = next++; i < total; i = next++) await client.resume(port, undefined, nameOf((from + i) % count))
+    for (let i = next++; i < total; i = next++)
+      await client.resume(port, undefined, { servername: nameOf((from + i) % count) })
   }
   await Promise.all(Array.from({ length: AT_ONCE }, one))
 }

@@ -8,6 +8,7 @@ import { readFileSync } from 'node:fs'
 import { Agent, request } from 'node:https'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads'
+import { KEY_EXCHANGE } from './client.ts'
 import type { Pki } from './pki.ts'
 
 /** In milliseconds. */
@@ -80,7 +81,13 @@ interface Target {
 /** The thread: answers each message with the samples since the last one, once every request sent before it has its answer. */
 function serve({ pki, port, pace: { everyMs, requests, connections } }: Target): void {
   const identity = { cert: readFileSync(pki.client.certificate), key: readFileSync(pki.client.key) }
-  const agent = new Agent({ ca: readFileSync(pki.ca), ...identity, keepAlive: true, maxSockets: connections })
+  const agent = new Agent({
+    ca: readFileSync(pki.ca),
+    ecdhCurve: KEY_EXCHANGE,
+    ...identity,
+    keepAlive: true,
+    maxSockets: connections,
+  })
   const where = { host: '127.0.0.1', port, agent, servername: 'localhost', headers: { host: `localhost:${port}` } }
   let samples: number[] = []
   const waiting = new Set<Promise<void>>()

@@ -54,6 +54,7 @@ export const metrics: readonly Metric[] = [
   { key: 'usersByDnUs', label: 'µs to find one, in another order', decimals: 2 },
   { key: 'connectionCpu', label: 'CPU µs per new connection', decimals: 0 },
   { key: 'resumedCpu', label: 'CPU µs per resumed connection', decimals: 0 },
+  { key: 'hybridCpu', label: '… whose client offers X25519MLKEM768', decimals: 0 },
   { key: 'calmP99', label: '99th percentile of paced requests, ms', decimals: 1 },
   { key: 'crowd99', label: '… while 1,000 connections open at once', decimals: 1 },
   { key: 'crowd50', label: '… the median of them', decimals: 1 },

@@ -1,11 +1,15 @@
 import { once } from 'node:events'
 import { createServer, type Server } from 'node:https'
 import type { AddressInfo } from 'node:net'
-import type { TLSSocket } from 'node:tls'
+import { text } from 'node:stream/consumers'
+import { connect, type TLSSocket } from 'node:tls'
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import { run } from '../support/children.ts'
 import type { Gateway } from '../support/gateway.ts'
 import { listenerOf, makeScene, type Scene } from '../support/scene.ts'
+
+/** A key exchange that an attacker with a quantum computer cannot undo later (draft-ietf-tls-ecdhe-mlkem). */
+const HYBRID = 'X25519MLKEM768'
 
 let scene: Scene
 let gateway: Gateway
@@ -15,7 +19,7 @@ beforeAll(async () => {
   scene = await makeScene()
   const { chain: cert, key } = scene.inside.server('localhost')
   // As nginx by default, and other than Node.
-  upstream = createServer({ cert, key, honorCipherOrder: false }, (request, response) => {
+  upstream = createServer({ cert, key, honorCipherOrder: false, ecdhCurve: HYBRID }, (request, response) => {
     response.end((request.socket as TLSSocket).getCipher().standardName)
   })
   await once(upstream.listen(0, '127.0.0.1'), 'listening')
@@ -75,4 +79,16 @@ test('a list of one version says nothing of TLS 1.3, as in nginx, and turns TLS 
 
 test('an upstream that leaves the choice to its clients is asked for 128 bits too', async () => {
   expect((await gateway.get('/')).text).toBe('TLS_AES_128_GCM_SHA256')
+})
+
+test('clients that insist on a key exchange with ML-KEM are served, by upstreams that do too', async () => {
+  const socket = connect({
+    port: gateway.port,
+    ca: scene.servers.certificate,
+    servername: 'localhost',
+    ecdhCurve: HYBRID,
+  })
+  await once(socket, 'secureConnect')
+  socket.write('GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n')
+  expect(await text(socket)).toMatch(/^HTTP\/1.1 200 /)
 })
