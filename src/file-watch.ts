@@ -66,8 +66,8 @@ export class FileWatch {
   }
 
   readonly #looked = (now: Stats, before: Stats): void => {
-    // Node also calls this when the file was only read, and at once for a file that is missing: reloading each time would never end.
-    if (now.mtimeMs === before.mtimeMs && now.ino === before.ino && now.size === before.size) return
+    // Node also calls this at once for a file that is missing. Otherwise something has changed, if only who may read it, or the file is back as it was.
+    if (now.ino === 0 && before.ino === 0) return
     // Of thousands of files, some are still watched for a moment after a stop.
     if (this.#wanted.size === 0) return
     clearTimeout(this.#timer)

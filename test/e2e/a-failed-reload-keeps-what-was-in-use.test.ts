@@ -1,6 +1,7 @@
-import { readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { beforeAll, expect, test } from '@jest/globals'
-import { temporaryFile } from '../support/folder.ts'
+import { temporaryFile, temporaryFolder } from '../support/folder.ts'
 import type { Gateway } from '../support/gateway.ts'
 import { type Authority, authority } from '../support/pki.ts'
 import { listenerOf, makeScene, type Scene } from '../support/scene.ts'
@@ -62,6 +63,25 @@ test('a file that is missing: one failed reload, and one that succeeds when the 
   await pause(4000)
   expect(reloads('error')).toHaveLength(1)
   writeFileSync(files.key, key)
+  await waitFor('the reload', () => reloads('info').length > 0)
+})
+
+test('a folder that is away for a while: one failed reload, and one that succeeds when it is back as it was', async () => {
+  const folder = join(temporaryFolder(), 'mounted')
+  const [certificate, key] = [join(folder, 'server.crt'), join(folder, 'server.key')]
+  const pair = scene.servers.server('localhost')
+  mkdirSync(folder)
+  writeFileSync(certificate, pair.chain)
+  writeFileSync(key, pair.key)
+  const gateway = await scene.start(
+    listenerOf(scene.server({ ssl_certificate: certificate, ssl_certificate_key: key })),
+  )
+  const reloads = (level: string) =>
+    gateway.log.filter((line) => line.reason === 'files changed' && line.level === level)
+  await pause(500)
+  renameSync(folder, `${folder}.away`)
+  await waitFor('the failed reload', () => reloads('error').length > 0)
+  renameSync(`${folder}.away`, folder)
   await waitFor('the reload', () => reloads('info').length > 0)
 })
 

@@ -1,4 +1,4 @@
-import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -32,6 +32,30 @@ test('of hundreds of files a change of any is told, and of none that is not watc
     while (changes < 1) await sleep(20)
     replace(first, 'after')
     while (changes < 2) await sleep(20)
+  } finally {
+    watch.stop()
+  }
+})
+
+test('that others may read a file, or that its folder is back as it was, is a change; that it was read is none', async () => {
+  const within = join(folder, 'mounted')
+  mkdirSync(within)
+  const file = join(within, 'key')
+  replace(file, 'key')
+  let changes = 0
+  const watch = new FileWatch(() => changes++)
+  try {
+    watch.watch([file])
+    await sleep(500)
+    readFileSync(file)
+    await sleep(1500)
+    expect(changes).toBe(0)
+    chmodSync(file, 0o640)
+    while (changes < 1) await sleep(20)
+    renameSync(within, `${within}.away`)
+    while (changes < 2) await sleep(20)
+    renameSync(`${within}.away`, within)
+    while (changes < 3) await sleep(20)
   } finally {
     watch.stop()
   }
