@@ -80,7 +80,8 @@ function remedyFor(code: string): string | undefined {
     return 'does proxy_ssl_trusted_certificate, or ca_certificates of the service, hold its authority?'
   if (code === 'ERR_TLS_CERT_ALTNAME_INVALID')
     return 'proxy_ssl_name is the name that it must hold, where another is meant'
-  if (code.endsWith('_ALERT_CERTIFICATE_REQUIRED')) return 'proxy_ssl_certificate is what it is shown'
+  if (code.endsWith('_ALERT_CERTIFICATE_REQUIRED'))
+    return 'no certificate was shown: set proxy_ssl_certificate, or client_certificate of the service'
   if (/^ERR_SSL_(WRONG_VERSION_NUMBER|PACKET_LENGTH_TOO_LONG|RECORD_LAYER_FAILURE)$/.test(code))
     return 'does it speak plain HTTP, http:// in its url?'
   return undefined

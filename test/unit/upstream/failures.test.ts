@@ -61,7 +61,7 @@ describe('what the log is told', () => {
     const reason = 'tlsv13 alert certificate required'
     const error = Object.assign(new Error(message), { code: 'ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED', reason })
     expect(upstreamFailure(error, 'api:443').detail).toBe(
-      `api:443: ${reason} (${error.code}); proxy_ssl_certificate is what it is shown`,
+      `api:443: ${reason} (${error.code}); no certificate was shown: set proxy_ssl_certificate, or client_certificate of the service`,
     )
   })
   test.each([
