@@ -40,8 +40,8 @@ function each(alert: number, codes: readonly string[]): [string, number][] {
 }
 
 /**
- * Fails a handshake that OpenSSL has just finished. At once, OpenSSL's last flight has not been sent yet. After a wait it has, and then no alert is
- * possible, as in the cases that `alertRecord` cannot handle.
+ * Fails a handshake that OpenSSL has just finished. No alert is possible where something has been sent since the client's last message, as OpenSSL's last
+ * flight of TLS 1.2 after a wait, and in the cases that `alertRecord` cannot handle.
  */
 export function rejectHandshake(
   socket: TLSSocket,

@@ -20,6 +20,8 @@ export interface Handshake {
   readonly transport: Socket
   /** TLS 1.3, where the policy rejects in the handshake: the secret that encrypts the server's first record after the handshake. */
   trafficSecret: Buffer | undefined
+  /** Sends the session tickets of TLS 1.3. Undefined where they need not wait for a verdict. */
+  heldTickets: (() => void)[] | undefined
   /** What the client showed, until it is judged. */
   certificate: X509Certificate | undefined
   begun: Begun | undefined
@@ -82,6 +84,7 @@ export class Handshakes {
         policy,
         transport: socket,
         trafficSecret: undefined,
+        heldTickets: undefined,
         certificate: undefined,
         begun: undefined,
         failure: undefined,
@@ -171,7 +174,10 @@ function wireServer(server: Server, policy: TrustPolicy): void {
     // OpenSSL's message wraps the reason in a thread, a file and a line of its source.
     else handler.failed(peer, error.reason ?? error.message, error.code)
   })
-  if (policy.rejects) keepTrafficSecrets(server)
+  if (policy.rejects) {
+    keepTrafficSecrets(server)
+    holdTickets(server)
+  }
 }
 
 function takeIn(socket: TLSSocket, handshake: Handshake & { readonly handler: HandshakeHandler }): void {
@@ -189,5 +195,17 @@ function keepTrafficSecrets(server: Server): void {
     const [, secret] = TRAFFIC_SECRET.exec(line.toString('latin1')) ?? []
     const handshake = current.getStore()
     if (secret !== undefined && handshake) handshake.trafficSecret = Buffer.from(secret, 'hex')
+  })
+}
+
+/**
+ * While something has to be waited for: node:tls sends nothing more on a connection until a listener of `newSession` has called back, so that an alert can
+ * still be the first record after the handshake. TLS 1.2 has sent its last one by then, or makes its session before the handshake is finished.
+ */
+function holdTickets(server: Server): void {
+  server.on('newSession', (_id, _session, send) => {
+    const held = current.getStore()?.heldTickets
+    if (held) held.push(send)
+    else send()
   })
 }

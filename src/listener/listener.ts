@@ -166,7 +166,11 @@ export class Listener {
         this.#admit(socket, handshake, shown, true)
         return
       }
-      void wait.then(() => this.#orRefuse(socket, handshake, () => this.#admit(socket, handshake, shown, false)))
+      const { transport } = handshake
+      const sent = transport.bytesWritten
+      handshake.heldTickets = []
+      const admit = () => this.#admit(socket, handshake, shown, transport.bytesWritten === sent)
+      void wait.then(() => this.#orRefuse(socket, handshake, admit))
     })
   }
 
@@ -180,7 +184,8 @@ export class Listener {
       rejectHandshake(socket, verification, { ...handshake, isUnanswered })
       return
     }
-    Object.assign(handshake, { trafficSecret: undefined, certificate: undefined })
+    for (const send of handshake.heldTickets ?? []) send()
+    Object.assign(handshake, { trafficSecret: undefined, certificate: undefined, heldTickets: undefined })
     const connection = describeConnection(socket, { policy: policy.id, peer, shown, verification })
     this.#open(new LiveConnection(socket, { policy, shown, connection, until }, this.#handler))
   }

@@ -7,7 +7,8 @@ import { run } from '../support/children.ts'
 import { whenFileEnds } from '../support/cleanup.ts'
 import { utcTime } from '../support/der.ts'
 import { temporaryFile, temporaryFolder } from '../support/folder.ts'
-import type { Gateway } from '../support/gateway.ts'
+import type { Gateway, LogLine } from '../support/gateway.ts'
+import { type Responder, startResponder } from '../support/ocsp.ts'
 import { authority, type Issued, selfSigned } from '../support/pki.ts'
 import { listenerOf, makeScene, type Scene } from '../support/scene.ts'
 import { waitFor } from '../support/wait.ts'
@@ -21,6 +22,9 @@ let early: Issued
 let forServers: Issued
 let odd: Issued
 let bob: Issued
+let lost: Issued
+/** It revokes lost. The gateway remembers one of its answers. */
+let responder: Responder
 let replaceList: (renewed: string) => Promise<void>
 const sessions: [tls: string, file: string][] = []
 /** Offers of sessions of clients whose certificates end soon. */
@@ -35,9 +39,11 @@ beforeAll(async () => {
   odd = clients.client('odd', { dates: [utcTime('260101000000+0000'), utcTime('490101000000Z')] })
   gone = clients.client('gone')
   bob = clients.client('bob')
+  lost = clients.client('lost')
   const reject = { ssl_verify_failure: 'reject' }
   const on = { ...reject, ssl_verify_client: 'on' }
   const list = temporaryFile('clients.crl', scene.clients.crl([gone]))
+  responder = await startResponder(scene.clients, [scene.ada, bob, lost], { revoked: [lost] })
   gateway = await scene.start(
     listenerOf(
       scene.server({ ...on, ssl_crl: list, ssl_verify_depth: 2 }),
@@ -46,7 +52,14 @@ beforeAll(async () => {
       scene.server({ ...on, server_names: ['named.test'], ssl_verify_allow: [{ subject: { CN: 'ada' } }] }),
       scene.server({ ...on, server_names: ['pinned.test'], pinned_certs: ['0'.repeat(64)] }),
       scene.server({ ...on, server_names: ['stale.test'], ssl_crl: scene.clients.crl([], { nextUpdate: -0.5 }) }),
-      scene.server({ ...on, server_names: ['asked.test'], ssl_ocsp: 'leaf', ssl_ocsp_timeout: '1s' }),
+      scene.server({ ...on, server_names: ['nobody-to-ask.test'], ssl_ocsp: 'leaf' }),
+      scene.server({
+        ...on,
+        server_names: ['asked.test'],
+        ssl_ocsp: 'leaf',
+        ssl_ocsp_cache: 1,
+        ssl_ocsp_responder: responder.url,
+      }),
       scene.server({ server_names: ['respond.test'], ssl_verify_client: 'on' }),
     ),
   )
@@ -84,6 +97,7 @@ async function relay(seen: (type: number) => void): Promise<number> {
       }
     })
     client.pipe(behind).pipe(client)
+    behind.once('close', () => client.end())
     for (const socket of [client, behind]) socket.on('error', () => {})
   })
   server.listen(0, '127.0.0.1')
@@ -147,8 +161,8 @@ describe.each([
     expect(await outcome(tls, connect())).toContain(alert)
   })
 
-  test('after a wait for a responder the connection just ends', async () => {
-    expect(await outcome(tls, { as: scene.ada, host: 'asked.test' })).toBe('closed')
+  test('a client of whom no responder can be asked: certificate unknown', async () => {
+    expect(await outcome(tls, { as: scene.ada, host: 'nobody-to-ask.test' })).toContain('certificate unknown')
   })
 
   test('whoever may come in comes in', async () => {
@@ -178,6 +192,53 @@ test.each(['tls1_3', 'tls1_2'])(
     expect(records.join(' ')).toMatch(tls === 'tls1_3' ? /^22 20( 23){6}$/ : /^22( 22)* 21$/)
   },
 )
+
+describe('after a wait for a responder', () => {
+  const asked = (tls: string, connect: Connect) => outcome(tls, { host: 'asked.test', ...connect })
+  const forgetOthers = async (as: Issued) => {
+    const before = responder.questions
+    await asked('tls1_2', { as })
+    await waitFor('a question', () => responder.questions > before)
+  }
+
+  test('a revoked client gets its alert over TLS 1.3, and nothing follows it', async () => {
+    const records: number[] = []
+    const port = await relay((type) => records.push(type))
+    expect(await asked('tls1_3', { as: lost, port })).toContain('certificate revoked')
+    expect(records.join(' ')).toMatch(/^22 20( 23){6}$/)
+  })
+
+  test('over TLS 1.2 its connection just ends: the last flight has been sent', async () => {
+    const records: number[] = []
+    const port = await relay((type) => records.push(type))
+    await forgetOthers(bob)
+    expect(await asked('tls1_2', { as: lost, port })).toBe('closed')
+    expect(records).not.toContain(21)
+  })
+
+  test.each(['tls1_3', 'tls1_2'])('a good client is served over %s', async (tls) => {
+    await forgetOthers(bob)
+    expect(await asked(tls, { as: scene.ada })).toBe('200')
+  })
+
+  test('a good client gets its session tickets', async () => {
+    const keep = join(temporaryFolder(), 'session.pem')
+    await forgetOthers(bob)
+    expect(await asked('tls1_3', { as: scene.ada, more: ['-sess_out', keep] })).toBe('200')
+    expect(await asked('tls1_3', { as: scene.ada, more: ['-sess_in', keep] })).toBe('200')
+    const resumed = ({ subject, tls }: LogLine) => subject === 'CN=ada' && (tls as { resumed?: boolean })?.resumed
+    await waitFor('the line of the resumed session', () => gateway.log.some(resumed))
+  })
+
+  test('whoever is revoked meanwhile gets the alert in a resumed session of TLS 1.3', async () => {
+    const keep = join(temporaryFolder(), 'session.pem')
+    expect(await asked('tls1_3', { as: scene.ada, more: ['-sess_out', keep] })).toBe('200')
+    await responder.stop()
+    await responder.start([scene.ada])
+    await forgetOthers(bob)
+    expect(await asked('tls1_3', { as: scene.ada, more: ['-sess_in', keep] })).toContain('certificate revoked')
+  })
+})
 
 test('a client that sends its request along with a bad certificate reaches nobody', async () => {
   scene.backend.reset()
