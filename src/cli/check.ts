@@ -52,9 +52,10 @@ function printSummary(name: string, { config, materials, warnings }: Runtime): v
   const lines = [
     `${name}: the gateway would start`,
     ...config.listeners.map(({ listen, servers }) => {
-      const modes = servers.map(
-        (server) => `${server.server_names.join(' ') || '_'} (ssl_verify_client ${server.ssl_verify_client})`,
-      )
+      const modes = servers.map(({ server_names: names, ssl_reject_handshake: rejects, ssl_verify_client: mode }) => {
+        const how = rejects ? 'ssl_reject_handshake on' : `ssl_verify_client ${mode}`
+        return `${names.join(' ') || '_'} (${how})`
+      })
       return `  listens on ${listenText(listen)} for ${modes.join(', ')}`
     }),
     ...config.routes.map(({ name, service }) => `  route ${name} -> ${destinationOf(service)}`),

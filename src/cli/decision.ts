@@ -1,8 +1,9 @@
 /** The whole decision on one request, phase by phase, made by the gateway's own parts: plain data for `inspect` to print. */
 import { type LoadedConfig, listenText, type ServerConfig } from '../config/index.ts'
-import { GatewayError } from '../errors.ts'
+import { GatewayError, toGatewayError } from '../errors.ts'
 import { verificationText } from '../identity/fields.ts'
 import { createUsers } from '../identity/users.ts'
+import { verify } from '../listener/admission.ts'
 import { createLog } from '../log.ts'
 import { createMetrics } from '../metrics.ts'
 import { createLasting } from '../runtime/lasting.ts'
@@ -84,7 +85,7 @@ async function decide(
   const place = { policy: virtual.policy, serverName: hostOf(question), remoteAddress: question.address ?? '' }
   const connection: Connection = Object.freeze({ ...made, ...place })
   const trials = trialsOf(virtual, connection)
-  const walk = new Walk(question, { runtime, listener, virtual, connection })
+  const walk = new Walk(question, { runtime, listener, virtual, config, connection })
   await walk.run()
   return {
     request: `${question.method} ${question.url}`,
@@ -106,6 +107,7 @@ interface Surroundings {
   readonly runtime: Runtime
   readonly listener: ListenerRuntime
   readonly virtual: VirtualServer
+  readonly config: ServerConfig
   readonly connection: Connection
 }
 
@@ -141,6 +143,7 @@ class Walk {
   async #pass(): Promise<void> {
     const { virtual, connection: peer, listener } = this.#at
     const { phases } = listener
+    shakeHands(this.#at)
     const { method } = this.#question
     const request = requestOf(this.#question)
     const head = phases.readHead(request)
@@ -182,6 +185,22 @@ class Walk {
 
   #note(found: Partial<Found>): void {
     this.found = { ...this.found, ...found }
+  }
+}
+
+/** @throws GatewayError where the handshake fails, so that there is no request */
+function shakeHands({ config, virtual, connection }: Surroundings): void {
+  if (config.ssl_reject_handshake)
+    throw new GatewayError(
+      'GW_MISDIRECTED',
+      'the handshake fails with the alert unrecognized_name (ssl_reject_handshake)',
+    )
+  if (config.ssl_verify_failure !== 'reject') return
+  try {
+    verify(virtual, undefined, connection, Date.now())
+  } catch (error) {
+    const { code, detail } = toGatewayError(error)
+    throw new GatewayError(code, `the handshake fails (ssl_verify_failure: reject): ${detail}`)
   }
 }
 

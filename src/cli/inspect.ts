@@ -227,18 +227,24 @@ function remaining(notAfter: string | undefined): string {
 
 function judgement(server: ServerJudgement): string[] {
   const names = server.server_names.join(' ') || 'any name'
-  const title = ['', `${server.listen}, ${names} (ssl_verify_client ${server.ssl_verify_client})`]
+  const where = `${server.listen}, ${names}`
+  if (server.handshake_fails === 'ssl_reject_handshake')
+    return ['', `${where} (ssl_reject_handshake on)`, '  every handshake fails with the alert unrecognized_name']
   const headers = server.headers.map(([name, value]) => `    ${name}: ${value}`)
-  const answer =
-    server.refusal === undefined ? 'a request is let in' : `a request is refused with 400 ${server.refusal}`
   return [
-    ...title,
+    ...['', `${where} (ssl_verify_client ${server.ssl_verify_client})`],
     ...(server.chain.length > 0 ? [`  chain: ${server.chain.map((subject) => subject || '(empty)').join(' < ')}`] : []),
     ...policy(server),
     ...server.checks.flatMap(check),
-    `  ${answer}${server.refusal === undefined ? '; the backend gets' : '; the verdict would read'}`,
+    `  ${answerOf(server)}`,
     ...headers,
   ]
+}
+
+function answerOf({ refusal, handshake_fails: setting }: ServerJudgement): string {
+  if (refusal === undefined) return 'a request is let in; the backend gets'
+  const refused = setting ? `the handshake fails (${setting}: reject) with` : 'a request is refused with 400'
+  return `${refused} ${refusal}; the verdict would read`
 }
 
 function policy({ policy: by }: ServerJudgement): string[] {

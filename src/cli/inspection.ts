@@ -60,6 +60,8 @@ export interface ServerJudgement {
   readonly chain: readonly string[]
   /** The code of the refusal that a request would get; undefined where it would be let in. */
   readonly refusal: string | undefined
+  /** Why there would be no request, as the handshake fails: the setting that says so. */
+  readonly handshake_fails: 'ssl_reject_handshake' | 'ssl_verify_failure' | undefined
   /** Name and value of each header that a backend would get. */
   readonly headers: readonly (readonly [name: string, value: string])[]
 }
@@ -195,7 +197,9 @@ function outcomeOf(
   server: ServerConfig,
   connection: Connection,
   identity: IdentityHeaders,
-): Pick<ServerJudgement, 'refusal' | 'headers'> {
+): Pick<ServerJudgement, 'refusal' | 'handshake_fails' | 'headers'> {
+  if (server.ssl_reject_handshake)
+    return { refusal: 'GW_MISDIRECTED', handshake_fails: 'ssl_reject_handshake', headers: [] }
   let headers: ServerJudgement['headers'] = []
   try {
     headers = pairs(identity.for(connection))
@@ -205,10 +209,11 @@ function outcomeOf(
       connection,
       Date.now(),
     )
-    return { refusal: undefined, headers }
+    return { refusal: undefined, handshake_fails: undefined, headers }
   } catch (error) {
     if (!(error instanceof GatewayError)) throw error
-    return { refusal: error.code, headers }
+    const fails = server.ssl_verify_failure === 'reject' ? 'ssl_verify_failure' : undefined
+    return { refusal: error.code, handshake_fails: fails, headers }
   }
 }
 

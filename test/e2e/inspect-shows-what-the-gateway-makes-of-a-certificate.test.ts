@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import { expect, test } from '@jest/globals'
+import { describe, expect, test } from '@jest/globals'
 import { startBackend } from '../support/backend.ts'
 import { bmpString } from '../support/der.ts'
 import { temporaryFile } from '../support/folder.ts'
@@ -52,6 +52,41 @@ test.each<[string, RegExp, () => Issued]>([
   const { status, stdout } = await inspect(certificate())
   expect(stdout).toMatch(reason)
   expect(status).toBe(2)
+})
+
+describe('where there is no request, as the handshake fails', () => {
+  const withServers = (servers: object[]) => {
+    const { listeners, ...rest } = JSON.parse(readFileSync(config, 'utf8'))
+    const [first] = listeners
+    const all = [...servers, ...first.servers.map((server: object) => ({ ...server, ssl_verify_failure: 'reject' }))]
+    return temporaryFile('rejects.yaml', JSON.stringify({ ...rest, listeners: [{ ...first, servers: all }] }))
+  }
+  const rejecting = withServers([{ ssl_reject_handshake: true }])
+  const mallory = authority('strangers').client('mallory')
+
+  test('a server that rejects every handshake lets nobody in', async () => {
+    const { status, stdout } = await inspect(mallory, ['-c', rejecting])
+    expect(stdout).toContain('any name (ssl_reject_handshake on)\n  every handshake fails')
+    expect(stdout).toContain('the handshake fails (ssl_verify_failure: reject) with GW_CLIENT_CERTIFICATE_INVALID')
+    expect(stdout).not.toContain('is let in')
+    expect(status).toBe(2)
+    expect((await inspect(clients.client('ada'), ['-c', rejecting])).status).toBe(0)
+  })
+
+  test.each([
+    ['other.test', 'GW_MISDIRECTED', 'ssl_reject_handshake'],
+    ['localhost', 'GW_CLIENT_CERTIFICATE_INVALID', 'ssl_verify_failure'],
+  ])('asked for https://%s/, it says so', async (host, code, setting) => {
+    const { status, stdout } = await inspect(mallory, ['-c', rejecting, '--for', `https://${host}/`, '--json'])
+    const detail = expect.stringMatching(new RegExp(`^the handshake fails .*${setting}`))
+    expect(JSON.parse(stdout)).toMatchObject({ decision: { refusal: { code, detail }, headers: [] } })
+    expect(status).toBe(2)
+  })
+
+  test('check says which server it is', async () => {
+    const { stdout } = await sallyport(['check', '-c', rejecting])
+    expect(stdout).toContain('for _ (ssl_reject_handshake on), localhost (ssl_verify_client optional)')
+  })
 })
 
 test('without a configuration it shows what the certificate holds', async () => {
