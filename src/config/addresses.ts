@@ -104,7 +104,8 @@ export const network: Kind<string> = {
 
 /** nginx's set_real_ip_from: an address or network, or `unix:` for whoever comes over a Unix socket. */
 export const networkOrUnix: Kind<string> = {
-  expected: 'an address or network such as 10.0.0.0/8, 192.168.1.7 or fd00::/8, or unix: for Unix sockets',
+  expected:
+    'an address or network such as 10.0.0.0/8, 192.168.1.7 or fd00::/8, or "unix:", in quotes, for Unix sockets',
   json: { type: 'string' },
   parse: (value) => (value === 'unix:' ? value : network.parse(value)),
 }

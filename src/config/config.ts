@@ -56,7 +56,7 @@ export const schema = block('The configuration of Sallyport.', {
     default: [],
     env: 'SALLYPORT_TRUSTED_IPS',
     about:
-      'The proxies in front of us whose X-Forwarded-* headers are believed, as addresses and networks; unix: for those that come over a Unix socket.',
+      'The proxies in front of us whose X-Forwarded-* headers are believed, as addresses and networks; "unix:", in quotes, for those that come over a Unix socket.',
   }),
   forwarded: field(onOff, {
     default: 'off',

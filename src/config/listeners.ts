@@ -86,7 +86,7 @@ export const listener = block('One address to listen on, with TLS.', {
     default: [],
     env: 'SALLYPORT_PROXY_PROTOCOL_FROM',
     about:
-      'The load balancers, as addresses and networks (unix: over a Unix socket), that begin each connection with a PROXY header (version 1 or 2): they must, and nobody else may. The address in it counts as the address of the client.',
+      'The load balancers, as addresses and networks ("unix:", in quotes, over a Unix socket), that begin each connection with a PROXY header (version 1 or 2): they must, and nobody else may. The address in it counts as the address of the client.',
   }),
   underscores_in_headers: field(onOff, {
     default: 'off',

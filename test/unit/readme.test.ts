@@ -1,5 +1,5 @@
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { beforeAll, expect, test } from '@jest/globals'
 import { makeDevelopmentCertificates } from '../../src/cli/development-certificates.ts'
 import { loadConfig } from '../../src/config/index.ts'
@@ -8,17 +8,6 @@ import { createMetrics } from '../../src/metrics.ts'
 import { temporaryFolder } from '../support/folder.ts'
 import { PROJECT } from '../support/gateway.ts'
 
-const PAGES = [
-  'README.md',
-  'CONTRIBUTING.md',
-  'CHANGELOG.md',
-  'docs/authentication.md',
-  'docs/plugins.md',
-  'docs/operations.md',
-  'docs/plugins.md',
-  'docs/security.md',
-  'docs/request.md',
-]
 const read = (name: string) => readFileSync(join(PROJECT, name), 'utf8')
 const readme = read('README.md')
 const folder = temporaryFolder()
@@ -64,11 +53,6 @@ test('the environment of the README is one that loads', () => {
       SECRET_CLIENT_CERT: join(folder, 'gateway.crt'),
     }),
   ).toEqual([])
-})
-
-test.each(PAGES)('every file that %s links to is there', (page) => {
-  const links = [...read(page).matchAll(/\]\((?!https?:)([^)#]+)/g)].map(([, path]) => path ?? '')
-  for (const link of links) expect([link, existsSync(join(PROJECT, dirname(page), link))]).toEqual([link, true])
 })
 
 test('docs/operations.md names every metric and nothing that is none', async () => {
