@@ -40,6 +40,11 @@ describe.each(MODES)('%s', (mode) => {
   test('from a trusted peer without one', () => {
     expect(arrives(mode, {})).toBe(mode === 'ALWAYS_FORWARD_ONLY' ? THEIRS : undefined)
   })
+  test('from a trusted peer whose certificate nobody vouches for', () => {
+    const verification = { result: 'FAILED', reason: 'self-signed certificate', code: 'X' } as const
+    const arrived = arrives(mode, { ...proven, verification })
+    expect(arrived?.includes(THEIRS) ?? false).toBe(mode === 'ALWAYS_FORWARD_ONLY')
+  })
   test('from anybody else: his word is never believed, in Envoy’s stead', () => {
     expect(arrives(mode, { ...proven, remoteAddress: '192.0.2.9' })).toBe(sets ? OURS : undefined)
     expect(arrives(mode, { remoteAddress: '192.0.2.9' })).toBeUndefined()
@@ -50,6 +55,23 @@ test('several lines of a trusted peer are one list', () => {
   expect(arrives('APPEND_FORWARD', proven, ['Hash=a', 'Hash=b'])).toBe(`Hash=a, Hash=b,${OURS}`)
 })
 
+test('a trusted peer is known by his IPv4 address also where the listener speaks IPv6', () => {
+  expect(arrives('APPEND_FORWARD', { ...proven, remoteAddress: '::ffff:192.0.2.1' })).toBe(`${THEIRS},${OURS}`)
+})
+
+test('a header of a trusted peer that says nothing is none', () => {
+  expect(arrives('APPEND_FORWARD', proven, [''])).toBe(OURS)
+})
+
+test('a user who is called like the header is not taken for it', () => {
+  const out: string[] = []
+  const forwarding = createClientCertForwarding({ mode: 'APPEND_FORWARD', trusted, maxSize: 100 })
+  const name = ['X-Name', 'X-Forwarded-Client-Cert']
+  const ours = [...name, 'X-Forwarded-Client-Cert', OURS]
+  const rest = forwarding?.append(out, fakeConnection(proven), ['X-Forwarded-Client-Cert', THEIRS], ours)
+  expect([out, rest]).toEqual([['X-Forwarded-Client-Cert', `${THEIRS},${OURS}`], name])
+})
+
 test('what has just as many bytes as the limit allows goes on, and one more does not', () => {
   const most = `Hash=${'x'.repeat(95)}`
   expect(arrives('APPEND_FORWARD', proven, [most])).toBe(`${most},${OURS}`)
@@ -58,6 +80,7 @@ test('what has just as many bytes as the limit allows goes on, and one more does
 
 test.each([
   ['what cannot be read', 'Hash="open', 'GW_BAD_REQUEST'],
+  ['what is not ASCII', 'Subject="CN=\xe9"', 'GW_BAD_REQUEST'],
   ['what is too large', `Hash=${'x'.repeat(100)}`, 'GW_IDENTITY_TOO_LARGE'],
 ])('%s is refused', (_what, text, code) => {
   expect(() => arrives('APPEND_FORWARD', proven, [text])).toThrow(expect.objectContaining({ code }))

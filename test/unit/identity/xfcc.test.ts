@@ -47,6 +47,9 @@ describe('an element', () => {
     ['an escape of the closing quote', 'spiffe://td/a;\\', 'URI="spiffe://td/a;%5C"'],
     ['an escaped quote', 'spiffe://td/a\\";By=x', 'URI="spiffe://td/a%5C%22;By=x"'],
     ['an equals sign', 'https://td/?a=b', 'URI="https://td/?a=b"'],
+    ['a value that ends at a space', 'spiffe://td/a b', 'URI="spiffe://td/a b"'],
+    ['anything in another encoding', 'spiffe://td/é😀', 'URI=spiffe://td/%C3%A9%F0%9F%98%80'],
+    ['half a character', 'spiffe://td/\ud83d', 'URI=spiffe://td/%EF%BF%BD'],
   ])('a URI cannot be read as %s', (_what, value, expected) => {
     const text = elementOf({ subject: 'CN=x', alternativeNames: [uri(value)] })
     expect(text.slice(text.indexOf('URI='))).toBe(expected)
@@ -98,7 +101,10 @@ describe('reading', () => {
     ['a quote within a plain value', 'Hash=x"y"'],
     ['a separator at the end', 'Hash=x;'],
     ['an empty element', 'Hash=x,,Hash=y'],
+    ['two pairs that nothing separates', 'Hash="x"URI=y'],
+    ['a space within a plain value', 'Hash=x URI=y'],
     ['backslashes that end a quote for some readers only', 'Subject="x\\\\";URI=y"'],
+    ['backslashes that end a quote for some readers only, where these read it whole', 'Subject="x\\\\";URI=y'],
   ])('refuses %s', (_what, text) => {
     expect(parseXfcc(text)).toBeUndefined()
   })
