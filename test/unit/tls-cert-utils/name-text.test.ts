@@ -13,6 +13,7 @@ function parsed(text: string): string[][] {
 describe('a written name is parsed as RFC 4514 says', () => {
   test.each([
     ['', []],
+    ['  ', []],
     [
       'cn=Jim\\2C \\22Hasse Hö\\22 Hansson!,dc=dummy,dc=com',
       [['cn=Jim, "Hasse Hö" Hansson!'], ['dc=dummy'], ['dc=com']],
@@ -23,7 +24,11 @@ describe('a written name is parsed as RFC 4514 says', () => {
     ['CN=\\ two\\  , O = A \\, B', [['CN= two '], ['O=A , B']]],
     ['1.2.840.113549.1.9.1=a@b', [['1.2.840.113549.1.9.1=a@b']]],
     ['CN=#0c0161', [['CN#0c0161']]],
+    ['CN=#0C01AB', [['CN#0c01ab']]],
     ['CN=\\#0c', [['CN=#0c']]],
+    ['CN=a\\\\ , O=b', [['CN=a\\'], ['O=b']]],
+    ['CN=a\\\\\\ , O=b', [['CN=a\\ '], ['O=b']]],
+    ['CN=\\EF\\BB\\BFada', [['CN=\ufeffada']]],
     ['CN=a=b', [['CN=a=b']]],
     ['CN=ada,OU=', [['CN=ada'], ['OU=']]],
     ['CN="x"', [['CN="x"']]],
@@ -40,8 +45,10 @@ describe('a written name is parsed as RFC 4514 says', () => {
     'test,DC=example,DC=com',
     '=test,DC=example',
     'CN=a,',
+    'CN=#',
     'CN=#0',
     'CN=\\ff',
+    'CN=a\\',
   ])('%s is none', (text) => {
     expect(() => parseNameText(text)).toThrow()
   })
