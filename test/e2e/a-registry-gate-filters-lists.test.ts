@@ -3,6 +3,7 @@ import { json } from '../support/client.ts'
 import type { Gateway } from '../support/gateway.ts'
 import type { Issued } from '../support/pki.ts'
 import { makeScene, type Scene } from '../support/scene.ts'
+import { waitFor } from '../support/wait.ts'
 
 let scene: Scene
 let gateway: Gateway
@@ -137,7 +138,14 @@ test('a Link that cannot be read is not passed on, and one of another kind is se
 })
 
 test('what cannot be filtered is not shown', async () => {
-  for (const each of ['no JSON', '[]', '"x"', '{"repositories":"other/a"}', '{"other":["other/a"],"tags":[]}']) {
+  for (const each of [
+    'no JSON',
+    'null',
+    '[]',
+    '"x"',
+    '{"repositories":"other/a"}',
+    '{"other":["other/a"],"tags":[]}',
+  ]) {
     body = each
     const { answer } = await list('/v2/_catalog')
     expect([each, answer.status]).toEqual([each, 502])
@@ -151,4 +159,45 @@ test('what cannot be filtered is not shown', async () => {
 
 test('nor its length, by HEAD', async () => {
   expect((await gateway.get('/v2/_catalog', { as: builder, method: 'HEAD' })).status).toBe(404)
+})
+
+test('what is no name is left out', async () => {
+  body = JSON.stringify({ repositories: [7, null, ['team/c'], { name: 'team/c' }, 'team/c'] })
+  expect((await list('/v2/_catalog')).list).toEqual({ repositories: ['team/c'] })
+})
+
+test('a length and a Link are known however they are written', async () => {
+  body = JSON.stringify({ repositories: ['other/a'] })
+  headers = { 'Content-LENGTH': String(body.length), LINK: '</v2/_catalog?last=other%2Fa&n=1>; rel="next"' }
+  const { answer, list: found } = await list('/v2/_catalog?n=1')
+  expect(found).toEqual({ repositories: [] })
+  expect(answer.headers['content-length']).toBe(String(answer.text.length))
+  expect(answer.headers.link).toMatch(/^<\/v2\/_catalog\?last=~/)
+  headers = {}
+})
+
+test('an error of the registry is passed on as it is', async () => {
+  const error = JSON.stringify({ errors: [{ code: 'NAME_UNKNOWN', message: 'repository name not known to registry' }] })
+  const previous = scene.backend.respond
+  scene.backend.respond = (_request, response) => response.writeHead(404).end(error)
+  const { answer } = await list('/v2/team/none/tags/list')
+  expect([answer.status, answer.text]).toEqual([404, error])
+  scene.backend.respond = previous
+})
+
+test('a list that is too long to be held is not shown', async () => {
+  body = JSON.stringify({ repositories: ['team/c', 'x'.repeat(8 * 1024 * 1024)] })
+  const { answer } = await list('/v2/_catalog')
+  expect(answer.status).toBe(502)
+  expect((await gateway.line(answer)).detail).toContain('a list of more than 8388608 bytes')
+})
+
+test('a client that leaves ends the question to the registry too', async () => {
+  scene.backend.reset()
+  scene.backend.respond = () => {}
+  const client = await gateway.open({ as: builder })
+  client.write('GET /v2/_catalog HTTP/1.1\r\nHost: localhost\r\n\r\n')
+  const asked = await waitFor('the question', () => scene.backend.seen[0])
+  client.destroy()
+  await waitFor('its end', () => asked.aborted)
 })
