@@ -73,9 +73,79 @@ test.each<[string, () => string]>([
   ['of another key', () => root.crl([], { signer: stranger, thisUpdate: 0 })],
   ['of another authority', () => authority('other').crl()],
   ['that is older', () => root.crl([], { thisUpdate: -2 })],
+  [
+    'beside one of another key',
+    () => root.crl([], { thisUpdate: 0 }) + root.crl([], { signer: stranger, thisUpdate: 0 }),
+  ],
 ])('a list %s does not, so that nobody can make a revocation forgotten', async (_what, later) => {
   expect(await knownAfter(root.crl([mallory]), later())).toBe(true)
   expect(outcomes).toEqual([true, false])
+})
+
+/** Only about the certificates of users, or of authorities (RFC 5280 5.2.5). */
+const only = (tag: number) => ({
+  extensions: [extension('2.5.29.28', sequence(implicit(tag, Buffer.from([0xff]))), true)],
+})
+
+test('a list is compared with its like: lists of users and of authorities have dates of their own', async () => {
+  const both = () => root.crl([], { ...only(1), thisUpdate: 0 }) + root.crl([], { ...only(2), thisUpdate: -2 })
+  await knownAfter(both(), both())
+  expect(outcomes).toEqual([true, true])
+  expect(fetcher.lists(bob, issuer)).toHaveLength(2)
+})
+
+test('a list that has not changed is no failure, and nobody is judged again for it', async () => {
+  let judged = 0
+  fetcher.onReplaced = () => judged++
+  const same = root.crl()
+  await knownAfter(same, same)
+  expect([outcomes, judged]).toEqual([[true, true], 0])
+})
+
+test('whoever is connected is judged again when a list is replaced, and not for the first one', async () => {
+  let judged = 0
+  fetcher.onReplaced = () => judged++
+  served = root.crl()
+  await fetcher.prepare([bob, issuer])
+  expect(judged).toBe(0)
+  await knownAfter(root.crl(), root.crl([mallory], { thisUpdate: 0 }))
+  expect(judged).toBe(1)
+})
+
+test('a list that expires before the interval is over is fetched a minute before', async () => {
+  fetcher.apply({ timeout: 5000, max_size: 65_536, max_lists: 10, interval: 3_600_000 })
+  served = root.crl([], { nextUpdate: 3 / 1440 })
+  await fetcher.prepare([bob, issuer])
+  jest.advanceTimersByTime(105_000)
+  expect(asked).toEqual(['/'])
+  jest.advanceTimersByTime(30_000)
+  while (outcomes.length < 2) await new Promise(setImmediate)
+  expect(asked).toEqual(['/', '/'])
+})
+
+test('beyond max_lists the one goes that nobody has needed for the longest time', async () => {
+  fetcher.apply({ timeout: 5000, max_size: 65_536, max_lists: 2, interval: 10_000 })
+  served = root.crl()
+  const [a, b, c] = ['/a', '/b', '/c'].map((path) => clientWith(path)) as [
+    CertificateFacts,
+    CertificateFacts,
+    CertificateFacts,
+  ]
+  await fetcher.prepare([a, issuer])
+  await fetcher.prepare([b, issuer])
+  fetcher.lists(a, issuer)
+  await fetcher.prepare([c, issuer])
+  expect(fetcher.inUse).toHaveLength(2)
+  expect(fetcher.prepare([a, issuer])).toBeUndefined()
+  await fetcher.prepare([b, issuer])
+  expect(asked).toEqual(['/a', '/b', '/c', '/b'])
+})
+
+test.each([
+  ['longer than any real one', `/${'x'.repeat(2048)}`],
+  ['of another protocol', 'https://127.0.0.1/root.crl'],
+])('an address %s is not asked', async (_what, address) => {
+  expect(fetcher.prepare([clientWith(address), issuer])).toBeUndefined()
 })
 
 test.each<[string, () => string, number]>([
@@ -162,10 +232,12 @@ describe('a list that no handshake has needed for two intervals', () => {
 describe('a certificate that names several addresses', () => {
   /** Its own, as those of the tests before may still be asking. */
   function askedFor(paths: readonly string[]): Promise<{ outcomes: boolean[]; lists: number; asked: string[] }> {
+    // The time that one of them has taken is no longer there for the next.
+    jest.useRealTimers()
     const own: boolean[] = []
     const metrics = { crlFetched: (succeeded: boolean) => void own.push(succeeded) }
     const fetching = new ListFetcher(createLog({ level: 'silent' }), metrics, new FetchedStatements())
-    fetching.apply({ timeout: 600, max_size: 65_536, max_lists: 10, interval: 10_000 })
+    fetching.apply({ timeout: 3000, max_size: 65_536, max_lists: 10, interval: 10_000 })
     const client = clientWith(...paths)
     const waited = fetching.prepare([client, issuer]) ?? Promise.resolve()
     return waited.then(() => ({
