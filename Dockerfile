@@ -2,7 +2,7 @@ FROM node:26-slim AS build
 WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
 RUN npm ci --ignore-scripts
-COPY scripts/build.js scripts/
+COPY scripts/build.js scripts/globals.js scripts/
 COPY src src
 # The image has its own Node, so that the pinned one among the optional dependencies is not needed.
 RUN npm run build && npm ci --omit=dev --omit=optional --ignore-scripts

@@ -1,7 +1,8 @@
 import { execFileSync } from 'node:child_process'
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { cpSync, existsSync, readdirSync, readFileSync, symlinkSync } from 'node:fs'
+import { basename, join } from 'node:path'
 import { expect, test } from '@jest/globals'
+import { temporaryFolder } from '../support/folder.ts'
 import { PROJECT } from '../support/gateway.ts'
 
 const read = (name: string) => readFileSync(join(PROJECT, name), 'utf8')
@@ -20,6 +21,22 @@ test('what the Dockerfile copies is there, and .dockerignore lets it in', () => 
     expect([source, existsSync(join(PROJECT, source)), allowed.includes(source)]).toEqual([source, true, true])
   }
   expect(allowed.filter((name) => !copied.includes(name))).toEqual([])
+})
+
+test('what the Dockerfile copies before it builds is all that the build needs', () => {
+  const [stage = ''] = dockerfile.split(/^RUN npm run build/m)
+  const folder = temporaryFolder()
+  for (const [, sources = '', target = ''] of stage.matchAll(/^COPY (.+) (\S+)$/gm))
+    for (const source of sources.split(' '))
+      cpSync(join(PROJECT, source), join(folder, target, target.endsWith('/') ? basename(source) : ''), {
+        recursive: true,
+      })
+  symlinkSync(join(PROJECT, 'node_modules'), join(folder, 'node_modules'))
+  execFileSync(process.execPath, ['scripts/build.js'], { cwd: folder, stdio: 'pipe' })
+  // Names of chunks hold a hash of the paths from which they were built.
+  const programs = (root: string) =>
+    readdirSync(join(root, 'dist/cli')).map((name) => name.replace(/-[0-9A-Z]{8}\.js$/, '.js'))
+  expect(programs(folder).sort()).toEqual(programs(PROJECT).sort())
 })
 
 test('the image runs as another user than root, whose number runAsNonRoot of Kubernetes can read, on the Node that is pinned', () => {
