@@ -2,7 +2,7 @@
 /**
  * A certificate-mapping plugin that reads its rules from a YAML file:
  *
- *   node plugins/certmap-file.js --rules users.yaml --socket /run/docker/plugins/file.sock
+ *   node plugins/certmap-file.js --rules rules.yaml --socket /run/docker/plugins/file.sock
  *
  *   - { email: ada@example.com, user: ada, groups: [dev] }
  *   - { dns: build.example.com, user: builder, uid: 1001 }

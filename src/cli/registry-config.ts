@@ -40,7 +40,7 @@ need no new bundle. Nothing that is printed or written is secret.
 
 Examples:
   sallyport registry-config -c sallyport.yaml > config.yml
-  docker run $(sallyport registry-config -c sallyport.yaml --format env) -v $PWD/registry-bundle.pem:/opt/certs/bundle.pem registry:2`
+  docker run $(sallyport registry-config -c sallyport.yaml --format env | tr -d '\\\\') -v $PWD/registry-bundle.pem:/opt/certs/bundle.pem registry:2`
 
 interface Facts {
   /** Where clients fetch tokens. */

@@ -46,7 +46,7 @@ export function addRun(program: Command): void {
 const DETAILS = `
 Signals:
   SIGHUP                    read the configuration and every file that it names anew; what is broken is told, and what was in use is kept
-  SIGTERM, SIGINT, SIGQUIT  fail /readyz, close the listeners, finish what is under way (shutdown_timeout), stop
+  SIGTERM, SIGINT, SIGQUIT  fail /readyz, close the listeners, finish what is under way (shutdown.timeout), stop
   SIGUSR2                   replace the workers one by one
 
 Environment, enough without a file; each has a twin NAME_FILE that names a file with the value, and PEM may be a path, the text or its base64:

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from '@jest/globals'
 import { parse } from 'yaml'
+import { run } from '../support/children.ts'
 import { temporaryFile, temporaryFolder } from '../support/folder.ts'
 import { sallyport } from '../support/gateway.ts'
 import { authority } from '../support/pki.ts'
@@ -61,6 +62,20 @@ test('environment variables', async () => {
     '-e REGISTRY_AUTH_TOKEN_ISSUER=https://id.example.com/realms/acme \\',
     '-e REGISTRY_AUTH_TOKEN_ROOTCERTBUNDLE=/opt/certs/bundle.pem',
     '',
+  ])
+})
+
+test('the example of the help hands each variable to docker', async () => {
+  const { stdout: help } = await print(['--help'])
+  const { stdout: printed } = await print(['-c', config(realm), '--format', 'env'])
+  const [example = ''] = /docker run .*/.exec(help) ?? []
+  const programs = `docker() { printf '%s\\n' "$@"; }; sallyport() { printf '%s' "$PRINTED"; }`
+  const { stdout } = await run('sh', ['-c', `${programs}; ${example}`], { env: { PRINTED: printed, PWD: '/here' } })
+  const [image, ...rest] = stdout.trim().split('\n').slice(1).reverse()
+  expect(image).toBe('registry:2')
+  expect(rest.reverse()).toEqual([
+    ...[...printed.matchAll(/REGISTRY_\S+/g)].flatMap(([variable]) => ['-e', variable]),
+    ...['-v', expect.stringMatching(/registry-bundle.pem:\/opt\/certs\/bundle.pem$/)],
   ])
 })
 

@@ -13,7 +13,7 @@ const readme = read('README.md')
 const folder = temporaryFolder()
 
 beforeAll(async () => {
-  await makeDevelopmentCertificates(folder)
+  await makeDevelopmentCertificates(join(folder, 'certs'))
 })
 
 const problemsOf = (file: string | undefined, env: NodeJS.ProcessEnv) => {
@@ -49,8 +49,8 @@ test('the environment of the README is one that loads', () => {
   expect(
     problemsOf(join(folder, 'empty', 'sallyport.yaml'), {
       ...env,
-      SECRET_CLIENT_KEY: join(folder, 'gateway.key'),
-      SECRET_CLIENT_CERT: join(folder, 'gateway.crt'),
+      SECRET_CLIENT_KEY: join(folder, 'certs/gateway.key'),
+      SECRET_CLIENT_CERT: join(folder, 'certs/gateway.crt'),
     }),
   ).toEqual([])
 })
