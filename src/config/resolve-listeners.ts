@@ -37,7 +37,7 @@ export function* resolveListeners(
     const chosen = defaultOf(written, context)
     const servers: ServerConfig[] = []
     for (const server of written) {
-      servers.push(resolveServer(server, server === chosen, needsCertificate, context))
+      servers.push(resolveServer(server, chosen, needsCertificate, context))
       yield
     }
     const { tls: _, ...settings } = listener
@@ -83,12 +83,13 @@ function defaultOf(servers: readonly WrittenServer[], context: ResolveContext): 
 
 function resolveServer(
   server: WrittenServer,
-  isDefault: boolean,
+  chosen: WrittenServer | undefined,
   needsCertificate: boolean,
   context: ResolveContext,
 ): ServerConfig {
   const check = (each: WrittenServer): Problem[] => [
     ...checkServer(each),
+    ...(isReachable(each, chosen) ? [] : [UNREACHABLE(each.at, chosen?.at)]),
     ...(needsCertificate && !each.ssl_reject_handshake && !each.ssl_certificate && !each.ssl_certificate_key
       ? [WITHOUT_CERTIFICATE(each.at)]
       : []),
@@ -104,10 +105,21 @@ function resolveServer(
     ...settings,
     ssl_verify_client: verifyClientOf(server),
     authorization: { ...settings.authorization, users, users_file: usersFileOf(server, context) },
-    default_server: isDefault,
+    default_server: server === chosen,
     ssl_passwords,
   }
 }
+
+function isReachable(server: WrittenServer, chosen: WrittenServer | undefined): boolean {
+  // nginx's `_` is a name that no client asks for.
+  return server === chosen || server.default_server === true || server.server_names.some((name) => name !== '_')
+}
+
+/** Refused: whom its demands are meant for would meet those of the default server. */
+const UNREACHABLE = (at: string, chosen: string | undefined): Problem => ({
+  path: `${at}.server_names`,
+  message: `has no name, and ${chosen} is the default server, so no client reaches this one; name it, or set default_server: on`,
+})
 
 const WITHOUT_CERTIFICATE = (at: string): Problem => ({
   path: `${at}.ssl_certificate`,

@@ -24,7 +24,7 @@ export const server = block('One virtual server.', {
     default: [],
     env: 'SALLYPORT_SERVER_NAMES',
     about:
-      'The names it answers to: exact, *.example.com or www.example.*; exact names win, then the longest wildcard.',
+      'The names it answers to: exact, *.example.com or www.example.*; exact names win, then the longest wildcard. Needed but for the default server.',
   }),
   default_server: field(onOff, {
     otherwise: 'on for the first server of the listener',
