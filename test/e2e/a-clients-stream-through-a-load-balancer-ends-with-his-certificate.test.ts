@@ -55,6 +55,23 @@ test.each([
   lasting.destroy()
 })
 
+test('a connection on which somebody else has come after him goes on', async () => {
+  scene.backend.respond = ({ url }, response) => (url === '/whole' ? response.end('hello') : response.write('hello'))
+  const gateway = await scene.start(config(scene.clients.crl()))
+  const reused = await gateway.open()
+  const hers = `Client-Cert: :${eve.der.toString('base64')}:\r\n`
+  await reused.write(`GET /whole HTTP/1.1\r\nHost: localhost\r\n${hers}\r\n`).answers(1)
+  reused.write('GET / HTTP/1.1\r\nHost: localhost\r\n\r\n')
+  await waitFor('the second answer', () => reused.received.split('hello').length === 3)
+  const ending = await begin(gateway, eve)
+  expect((await gateway.reload(scene.config(config(scene.clients.crl([eve]))))).level).toBe('info')
+  await within(15, 'the end of the connection', ending.closed)
+  await gateway.logged({ msg: 'connection ended' })
+  expect(gateway.log.filter(({ msg }) => msg === 'connection ended')).toHaveLength(1)
+  expect(reused.isClosed).toBe(false)
+  reused.destroy()
+})
+
 test('and when his certificate ends', async () => {
   const gateway = await scene.start(config(scene.clients.crl()))
   const brief = scene.clients.client('brief', { validUntil: 4 / 86_400 })

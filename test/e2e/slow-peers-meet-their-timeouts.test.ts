@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { json } from '../support/client.ts'
 import type { Gateway } from '../support/gateway.ts'
 import { makeScene, type Scene } from '../support/scene.ts'
-import { waitFor } from '../support/wait.ts'
+import { waitFor, within } from '../support/wait.ts'
 
 let scene: Scene
 let gateway: Gateway
@@ -45,6 +45,15 @@ afterAll(() => {
 })
 
 describe('the upstream', () => {
+  test('on whose WebSocket nothing passes: it ends after read_timeout', async () => {
+    scene.backend.upgrade = (_request, socket) =>
+      void socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n')
+    const client = await gateway.open()
+    client.write('GET /slow/ HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n')
+    await waitFor('the upgrade', () => client.received.includes(' 101 '))
+    await within(10, 'the end', client.closed)
+  })
+
   test('that never answers: 504 after read_timeout', async () => {
     scene.backend.respond = () => {}
     const answer = await gateway.get('/slow/')

@@ -196,6 +196,34 @@ test('an upstream that breaks off takes the client with it', async () => {
   expect(client.destroyed).toBe(true)
 })
 
+/** A client that takes nothing, and its upstream, once they are joined. */
+function withUnreadClient(): { client: Side; upstream: Side; over: Promise<void> } {
+  const client = new (class extends Side {
+    override _write(): void {}
+  })(0)
+  const upstream = new Side(0)
+  const send = (_request: unknown, handler: AnswerHandler) =>
+    void setImmediate(() => handler.upgraded(SWITCHED, upstream as unknown as Socket, Buffer.alloc(0)))
+  return { client, upstream, over: carry({ send } as unknown as ConnectionPool, client) }
+}
+
+test('an upstream is read no faster than its client takes it', async () => {
+  const { client, upstream, over } = withUnreadClient()
+  upstream.push(Buffer.alloc(client.writableHighWaterMark))
+  await waitFor('a full client', () => client.writableNeedDrain)
+  expect(upstream.isPaused()).toBe(true)
+  client.destroy()
+  await over
+})
+
+test('a client that takes nothing once its upstream has ended is cut off', async () => {
+  const { client, upstream, over } = withUnreadClient()
+  upstream.push(null)
+  upstream.once('end', () => upstream.destroy())
+  await over
+  expect(client.destroyed).toBe(true)
+})
+
 /** Of the buffer that it lies in, an upgrade uses nothing. */
 function give(handler: AnswerHandler, bytes: Buffer): void {
   handler.data(bytes, undefined as never, 0)
