@@ -35,7 +35,9 @@ export function checkAgainstServers(
   routes: readonly (CertificateDemands & Located)[],
   listeners: readonly ListenerConfig[],
 ): Problem[] {
-  const modes = new Set(listeners.flatMap(({ servers }) => servers.map((server) => server.ssl_verify_client)))
+  // Nobody who was asked by a server with ssl_reject_handshake, or not, comes to a route.
+  const accepting = listeners.flatMap(({ servers }) => servers.filter((server) => !server.ssl_reject_handshake))
+  const modes = new Set(accepting.map((server) => server.ssl_verify_client))
   return routes.flatMap(({ at, ssl_verify_client: mode, ssl_verify_allow: allow }) => [
     ...(mode === undefined ? [] : checkMode(mode, modes, `${at}.ssl_verify_client`)),
     ...(allow && !isDemanded(mode, modes) ? [WITHOUT_DEMAND(`${at}.ssl_verify_allow`)] : []),
@@ -45,7 +47,12 @@ export function checkAgainstServers(
 type Mode = NonNullable<CertificateDemands['ssl_verify_client']>
 
 function isDemanded(mode: Mode | undefined, modes: ReadonlySet<Mode>): boolean {
-  return mode === 'on' || [...modes].every((each) => each === 'on')
+  return mode === 'on' || isOn(modes)
+}
+
+/** Whether all of them are on. */
+function isOn(modes: ReadonlySet<Mode>): boolean {
+  return modes.size === 1 && modes.has('on')
 }
 
 function checkMode(mode: Mode, modes: ReadonlySet<Mode>, path: string): Problem[] {
@@ -57,7 +64,7 @@ function checkMode(mode: Mode, modes: ReadonlySet<Mode>, path: string): Problem[
       },
     ]
   }
-  if (mode !== 'on' && [...modes].every((each) => each === 'on')) {
+  if (mode !== 'on' && isOn(modes)) {
     return [
       {
         path,

@@ -152,3 +152,16 @@ test.each<[string, object, object, string]>([
   expect(status).not.toBe(0)
   expect(stdout + stderr).toContain(message)
 })
+
+test('a server that rejects every handshake neither forbids names without a demand nor allows an exception', async () => {
+  const servers = [{ default_server: 'on', ssl_reject_handshake: 'on' }, scene.server({ ssl_verify_client: 'on' })]
+  const check = (route: object) => {
+    const services = [{ name: 'api', url: scene.backend.url, routes: [{ name: 'r', paths: ['/'], ...route }] }]
+    const config = scene.config({ ...listenerOf(...servers), services })
+    return sallyport(['check', '-c', temporaryFile('a.yaml', JSON.stringify(config))])
+  }
+  const named = await check({ ssl_verify_allow: [{ subject: { CN: 'a' } }] })
+  expect([named.status, named.stderr]).toEqual([0, ''])
+  const exempt = await check({ ssl_verify_client: 'off' })
+  expect(exempt.stderr).toContain('every server demands')
+})
