@@ -11,13 +11,17 @@ const department = root.authority('department')
 const ada = department.client('ada')
 const bob = department.client('bob')
 const stale = { thisUpdate: -9, nextUpdate: -1 }
+/** Servers that share their lists need not judge alike. */
+const shared = root.crl() + department.crl([ada], stale)
+const ofDepartment = department.crl([ada])
 
 const SERVERS = {
-  'strict.test': { ssl_crl: root.crl() + department.crl([ada], stale) },
-  'ignore.test': { ssl_crl: root.crl() + department.crl([ada], stale), revocation_check_mode: 'IGNORE_CA_ERROR' },
+  'strict.test': { ssl_crl: shared },
+  'ignore.test': { ssl_crl: shared, revocation_check_mode: 'IGNORE_CA_ERROR' },
   'ignore-missing.test': { ssl_crl: root.crl(), revocation_check_mode: 'IGNORE_CA_ERROR' },
   'skip.test': { ssl_crl: root.crl() + department.crl([ada]), revocation_check_mode: 'SKIP' },
-  'leaf.test': { ssl_crl: department.crl([ada]), ssl_crl_check: 'leaf' },
+  'leaf.test': { ssl_crl: ofDepartment, ssl_crl_check: 'leaf' },
+  'chain.test': { ssl_crl: ofDepartment },
   'leaf-missing.test': { ssl_crl: root.crl(), ssl_crl_check: 'leaf' },
 } as const
 
@@ -39,6 +43,7 @@ test.each<[keyof typeof SERVERS, string, typeof ada, string]>([
   ['skip.test', 'ada', ada, 'SUCCESS'],
   ['leaf.test', 'bob', bob, 'SUCCESS'],
   ['leaf.test', 'ada', ada, 'certificate revoked'],
+  ['chain.test', 'bob', bob, 'unable to get certificate CRL'],
   ['leaf-missing.test', 'bob', bob, 'unable to get certificate CRL'],
 ])('%s: %s', async (host, _who, as, outcome) => {
   const answer = await gateway.get('/', { host, as })
@@ -90,6 +95,7 @@ test('inspect judges by the same settings', async () => {
     'SUCCESS',
     'SUCCESS',
     'SUCCESS',
+    'FAILED:unable to get certificate CRL',
     'FAILED:unable to get certificate CRL',
   ])
 })
