@@ -68,6 +68,15 @@ test('connections are shared among them, and their metrics and logs are those of
   expect(Number(handshakes)).toBe(20)
 })
 
+test('the lines of their logs stay whole, however many come at once', async () => {
+  const gateway = await scene.start({ workers: 2 })
+  const path = `/${'x'.repeat(3000)}`
+  const clients = [await gateway.open(), await gateway.open()]
+  for (const client of clients) client.write(`GET ${path} HTTP/1.1\r\nHost: localhost\r\n\r\n`.repeat(200))
+  for (const client of clients) await client.answers(200)
+  await waitFor('all lines', () => gateway.log.filter((line) => line.path === path).length === 400)
+})
+
 test('the C library keeps little memory that nobody uses, unless whoever starts the gateway says otherwise', async () => {
   const arenas = async (env: Record<string, string>) => {
     const gateway = await scene.start({ workers: 2 }, { env })
