@@ -2,6 +2,7 @@ import { whyClosed } from '../cut-off.ts'
 import { GatewayError } from '../errors.ts'
 import type { Call } from '../types.ts'
 import type { BodySink, OutgoingBody } from './http1/outgoing-request.ts'
+import { Silence } from './http1/silence.ts'
 import { SmallPieces } from './small-pieces.ts'
 
 /** The largest body that is copied to leave in one write with the head: two writes cost a third of a small request (docs/performance.md). */
@@ -17,7 +18,7 @@ export class RequestBody implements OutgoingBody {
   #sink: BodySink | undefined
   #received = 0
   #paused = false
-  #timer: NodeJS.Timeout | undefined
+  readonly #silence = new Silence(() => this.#fail(this.#overdue()))
   readonly #call: Call
   readonly #writeTimeout: number
   readonly #begin: () => void
@@ -74,7 +75,7 @@ export class RequestBody implements OutgoingBody {
     if (this.#paused || !this.#sink) return
     this.#paused = true
     this.#call.request.body.pause()
-    this.#expectWithin(this.#writeTimeout, 'GW_UPSTREAM_TIMEOUT', 'the upstream took nothing of the body')
+    this.#silence.begin(this.#writeTimeout)
   }
 
   resume(): void {
@@ -86,7 +87,7 @@ export class RequestBody implements OutgoingBody {
   }
 
   giveUp(): void {
-    clearTimeout(this.#timer)
+    this.#silence.end()
     this.#pieces.drop()
     this.#letGo()
     this.#sink = undefined
@@ -108,12 +109,14 @@ export class RequestBody implements OutgoingBody {
   }
 
   #expectClient(): void {
-    this.#expectWithin(this.#call.limits.bodyTimeout, 'GW_REQUEST_TIMEOUT', 'the client sent nothing of the body')
+    this.#silence.begin(this.#call.limits.bodyTimeout)
   }
 
-  #expectWithin(milliseconds: number, code: 'GW_REQUEST_TIMEOUT' | 'GW_UPSTREAM_TIMEOUT', what: string): void {
-    clearTimeout(this.#timer)
-    this.#timer = setTimeout(() => this.#fail(new GatewayError(code, `${what} for ${milliseconds} ms`)), milliseconds)
+  #overdue(): GatewayError {
+    const { limit } = this.#silence
+    return this.#paused
+      ? new GatewayError('GW_UPSTREAM_TIMEOUT', `the upstream took nothing of the body for ${limit} ms`)
+      : new GatewayError('GW_REQUEST_TIMEOUT', `the client sent nothing of the body for ${limit} ms`)
   }
 
   readonly #data = (chunk: Buffer): void => {
@@ -124,8 +127,8 @@ export class RequestBody implements OutgoingBody {
       this.#fail(new GatewayError('GW_BODY_TOO_LARGE', `the body exceeds client_max_body_size, ${maxBodySize} bytes`))
       return
     }
-    // While it is paused, the timer waits for the upstream.
-    if (!this.#paused) this.#timer?.refresh()
+    // While it is paused, the upstream is waited for.
+    if (!this.#paused) this.#silence.break()
     this.#pieces.add(chunk)
   }
 
