@@ -24,6 +24,7 @@ beforeAll(async () => {
   gateway = await scene.start(
     listenerOf(
       scene.server({ ssl_verify_allow: RULES }),
+      scene.server({ server_names: ['mail.test'], ssl_verify_allow: [{ san: { email: '*@example.test' } }] }),
       scene.server({ server_names: ['pinned.test'], ssl_verify_client: 'optional_no_ca', ssl_verify_allow: RULES }),
     ),
   )
@@ -49,6 +50,11 @@ describe('is let in', () => {
   ])('%s', async (_how, options) => {
     expect(await statusFor(options)).toBe(200)
   })
+})
+
+test('each server has rules of its own, also where it trusts the same authorities', async () => {
+  expect(await statusFor({ hosts: ['::1'] }, 'mail.test')).not.toBe(200)
+  expect(await statusFor({ emails: ['ada@example.test'] }, 'mail.test')).toBe(200)
 })
 
 describe('is refused', () => {
