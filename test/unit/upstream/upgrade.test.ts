@@ -207,6 +207,16 @@ function withUnreadClient(): { client: Side; upstream: Side; over: Promise<void>
   return { client, upstream, over: carry({ send } as unknown as ConnectionPool, client) }
 }
 
+test('a client that sends much before the answer is not read on, so that he cannot fill the memory', async () => {
+  const client = new Side(0)
+  const connection = { abort: () => {} }
+  void carry({ send: () => connection } as unknown as ConnectionPool, client)
+  client.push(Buffer.alloc(64 * 1024))
+  await new Promise(setImmediate)
+  expect(client.isPaused()).toBe(true)
+  client.destroy()
+})
+
 test('an upstream is read no faster than its client takes it', async () => {
   const { client, upstream, over } = withUnreadClient()
   upstream.push(Buffer.alloc(client.writableHighWaterMark))
