@@ -85,6 +85,18 @@ test('a folder that is away for a while: one failed reload, and one that succeed
   await waitFor('the reload', () => reloads('info').length > 0)
 })
 
+test('a passphrase that no longer opens its key', async () => {
+  const front = scene.servers.server('localhost')
+  const passwords = temporaryFile('passwords', 'open sesame\n')
+  const locked = { ssl_certificate: front.chain, ssl_certificate_key: front.encryptedKey('open sesame') }
+  const gateway = await scene.start(listenerOf(scene.server({ ...locked, ssl_password_file: passwords })))
+  writeFileSync(passwords, 'open barley\n')
+  const line = await gateway.reload()
+  expect(line).toMatchObject({ level: 'error' })
+  expect(JSON.stringify(line)).toMatch(/passphrase/)
+  expect(await status(gateway, scene.clients)).toBe(200)
+})
+
 test('a key that does not belong to its certificate', async () => {
   const first = scene.servers.server('localhost').files()
   const gateway = await scene.start(
