@@ -190,6 +190,15 @@ test('an upstream that ends first: a slow client still gets everything, in its o
   expect(client.destroyed).toBe(true)
 })
 
+test('small last bytes that come in one turn with the end are not lost', async () => {
+  const client = await joined((upstream) => {
+    upstream.push(',bye')
+    upstream.push(null)
+    upstream.once('end', () => upstream.destroy())
+  })
+  expect(client.text).toMatch(/,three,bye$/)
+})
+
 test('an upstream that breaks off takes the client with it', async () => {
   const client = await joined((upstream) => upstream.destroy(new Error('reset')))
   expect(client.text).not.toMatch(/three$/)
