@@ -184,10 +184,11 @@ export class Listener {
       rejectHandshake(socket, verification, { ...handshake, isUnanswered })
       return
     }
-    for (const send of handshake.heldTickets ?? []) send()
+    const { heldTickets = [] } = handshake
     Object.assign(handshake, { trafficSecret: undefined, certificate: undefined, heldTickets: undefined })
     const connection = describeConnection(socket, { policy: policy.id, peer, shown, verification })
     this.#open(new LiveConnection(socket, { policy, shown, connection, until }, this.#handler))
+    for (const send of heldTickets) send()
   }
 
   #orRefuse(socket: TLSSocket, { peer }: Handshake, step: () => void): void {

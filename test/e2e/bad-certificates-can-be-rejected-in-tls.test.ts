@@ -60,6 +60,11 @@ beforeAll(async () => {
         ssl_ocsp_cache: 1,
         ssl_ocsp_responder: responder.url,
       }),
+      scene.server({
+        ...on,
+        ...{ server_names: ['no-tickets.test'], ssl_session_tickets: 'off' },
+        ...{ ssl_ocsp: 'leaf', ssl_ocsp_cache: 1, ssl_ocsp_responder: responder.url },
+      }),
       scene.server({ server_names: ['respond.test'], ssl_verify_client: 'on' }),
     ),
   )
@@ -219,6 +224,15 @@ describe('after a wait for a responder', () => {
   test.each(['tls1_3', 'tls1_2'])('a good client is served over %s', async (tls) => {
     await forgetOthers(bob)
     expect(await asked(tls, { as: scene.ada })).toBe('200')
+  })
+
+  test('a server without session tickets refuses and serves alike', async () => {
+    const host = 'no-tickets.test'
+    expect(await outcome('tls1_3', { as: lost, host })).toContain('certificate revoked')
+    for (const tls of ['tls1_3', 'tls1_2']) {
+      await outcome(tls, { as: bob, host })
+      expect(await outcome(tls, { as: scene.ada, host })).toBe('200')
+    }
   })
 
   test('a good client gets its session tickets', async () => {
