@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net'
 import { EarlyBytes } from '../../early-bytes.ts'
+import type { OwedAnswers } from './owed-answers.ts'
 import { readPlainRequest } from './request-reader.ts'
 import { SocketResponse } from './socket-response.ts'
 import type { CountedBody } from './streamed-request.ts'
@@ -9,6 +10,8 @@ export interface ClientConnectionOwner {
   readonly maxHeaderSize: number
   /** Characters of a request's target. */
   readonly maxTarget: number
+  /** To all of its clients. */
+  readonly owed: OwedAnswers
   request(response: SocketResponse): void
   /** The socket is now served by node:http. */
   handOver(connection: ClientConnection): void
@@ -82,7 +85,7 @@ export class ClientConnection {
     }
     this.#hasAsked = true
     if (!request.complete) this.#body = request.body
-    this.#response = new SocketResponse(request, this.#answered)
+    this.#response = new SocketResponse(request, this.#owner.owed, this.#answered)
     this.#owner.request(this.#response)
   }
 
@@ -119,8 +122,9 @@ export class ClientConnection {
     socket.resume()
   }
 
-  /** As node:http does: a client that has ended its side gets no answer. */
+  /** As node:http does: a client that has ended its side gets no answer, unless it is there already. */
   readonly #end = (): void => {
+    this.#response?.flush()
     this.socket.end()
   }
 

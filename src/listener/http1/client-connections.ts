@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net'
 import type { HttpLimits } from '../http-server.ts'
 import { ClientConnection, type ClientConnectionOwner } from './client-connection.ts'
+import { OwedAnswers } from './owed-answers.ts'
 import type { SocketResponse } from './socket-response.ts'
 
 /** How often to check which clients are late, in milliseconds. A timer for each connection would be set twice in each request. */
@@ -28,6 +29,7 @@ export interface ClientConnectionsHandler {
 /** The connections of a listener that are served without node:http, and the time limits for their clients. */
 export class ClientConnections implements ClientConnectionOwner {
   settings: ClientLimits
+  readonly owed = new OwedAnswers()
   readonly #handler: ClientConnectionsHandler
   readonly #open = new Set<ClientConnection>()
   #timer: NodeJS.Timeout | undefined

@@ -2,6 +2,7 @@ import { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { headerValues } from '../../header-values.ts'
 import type { HttpRequest, HttpResponse } from '../../http-messages.ts'
+import type { OwedAnswers } from './owed-answers.ts'
 import type { PlainRequest } from './plain-request.ts'
 
 const LAST = 'Connection: close\r\n'
@@ -16,10 +17,14 @@ export class SocketResponse implements HttpResponse {
   shouldKeepAlive: boolean
   destroyed = false
   closed = false
+  readonly #owed: OwedAnswers
   readonly #answered: (response: SocketResponse) => void
   #keptLines = ''
   #framed: ServerResponse | undefined
   #whole = false
+  /** An answer that is sent whole, until it is written. */
+  #message: string | Buffer | undefined
+  #written: (() => void) | undefined
   #flushed = false
   /**
    * Not an EventEmitter: its table of listeners, made and dropped with each answer, would be a twentieth of the cost of a small request
@@ -28,10 +33,16 @@ export class SocketResponse implements HttpResponse {
   #listeners: Listener[] | undefined
 
   /** @param answered called once all of it has left the process; not called where the client is gone before */
-  constructor(req: HttpRequest & Pick<PlainRequest, 'isLast'>, answered: (response: SocketResponse) => void) {
+  constructor(
+    req: HttpRequest & Pick<PlainRequest, 'isLast'>,
+    owed: OwedAnswers,
+    answered: (response: SocketResponse) => void,
+  ) {
     this.req = req
     this.shouldKeepAlive = !req.isLast
+    this.#owed = owed
     this.#answered = answered
+    owed.owe()
   }
 
   get socket(): Socket | null {
@@ -72,11 +83,21 @@ export class SocketResponse implements HttpResponse {
   }
 
   sendWhole(status: number, message: string | Buffer, done?: () => void): void {
-    const { socket } = this.req
     this.statusCode = status
     this.#whole = true
+    this.#message = message
+    this.#written = done
+    this.#owed.ready(this)
+  }
+
+  /** Writes the answer that is sent whole and still waits for others, if there is one. */
+  flush(): void {
+    const message = this.#message
+    if (message === undefined) return
+    this.#message = undefined
+    const { socket } = this.req
     socket.write(message as string, 'latin1', (error) => {
-      done?.()
+      this.#written?.()
       // After an error, 'close' follows.
       if (error || socket.errored) return
       this.#flushed = true
@@ -194,6 +215,7 @@ export class SocketResponse implements HttpResponse {
   #close(): void {
     if (this.closed) return
     this.closed = true
+    this.#owed.settle()
     this.#emit('close')
   }
 }

@@ -135,6 +135,23 @@ describe('a client that has asked', () => {
   })
 })
 
+test('an answer that waits for those to others reaches a client that ends its side meanwhile', async () => {
+  const { wire } = open()
+  await says(wire, GET)
+  await says(open().wire, GET)
+  await says(open().wire, GET)
+  const written: unknown[] = []
+  const write = jest.spyOn(wire, '_write').mockImplementation((chunk, _encoding, done) => {
+    written.push(String(chunk))
+    done()
+  })
+  const text = 'HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n'
+  responses[0]?.sendWhole(200, text)
+  expect(write).not.toHaveBeenCalled()
+  wire.emit('end')
+  expect([written, wire.writableEnded]).toEqual([[text], true])
+})
+
 test('what comes when the end of a connection has begun is read and dropped', async () => {
   const { wire } = open()
   wire.end()
