@@ -4,15 +4,7 @@ import { HYBRID_KEY_EXCHANGE, type ResumeOptions } from './client.ts'
 import { startCrowd } from './crowd.ts'
 import { type Bench, cpuDuring, type Figures, loadWith, type Subject } from './measure.ts'
 import { startProbe } from './probe.ts'
-import {
-  busiestThread,
-  cpuByProcess,
-  endedCommandsCpu,
-  openFilesLimit,
-  residentKib,
-  threadTimes,
-  writtenByProcess,
-} from './processes.ts'
+import { busiestThread, endedCommandsCpu, onProcessors, openFilesLimit, residentKib, threadTimes } from './processes.ts'
 
 /** Clients of the load, each with a session of its own that it resumes again and again. */
 const RESUMING = 16
@@ -119,27 +111,21 @@ export async function measureHeld(bench: Bench, subject: Subject): Promise<Figur
 }
 
 /**
- * How many requests so many workers could answer if nothing else wanted their cores. Load generator and upstream share the cores, so that requests per second
- * say nothing of that. As many as the busiest of the gateway's processes answers in a second of its own CPU time, where each client asks as often as the
- * others do, whichever worker its connection came to. Where each asks again as soon as it has its answer, as those of this load do, no worker has ever
- * nothing to do, and together they answer what each of them answers in a second of its own; what a process wrote tells its part of the requests.
+ * One worker on one core, or two on two, each with its load and its upstream on the same cores: what a gateway is given for a second core. Side by side,
+ * requests per second say that, and nothing has to be inferred from the time that a process computed, which depends on how busy it is: answers that are
+ * ready together cost less.
  */
 export async function measureWorkers(bench: Bench, subject: Subject, two: boolean): Promise<Figures> {
-  const { requests: total } = bench.sizes
-  const before = cpuByProcess(subject.pid)
+  // As many for each worker: V8 compiles what is hot in each of them.
+  const total = bench.sizes.requests * (two ? 2 : 1)
   const loadBefore = endedCommandsCpu()
-  const writtenBefore = writtenByProcess(subject.pid)
-  const { perSecond } = await loadWith(bench, subject, total)
-  const spent = new Map([...cpuByProcess(subject.pid)].map(([pid, cpu]) => [pid, cpu - (before.get(pid) ?? 0)]))
-  const loadCpu = (endedCommandsCpu() - loadBefore) / total
-  const capacity = total / (Math.max(...spent.values()) / 1e6)
-  if (!two) return { oneWorker: capacity, onePerSecond: perSecond }
-  const written = [...writtenByProcess(subject.pid)].map(([pid, bytes]) => ({
-    bytes: bytes - (writtenBefore.get(pid) ?? 0),
-    seconds: (spent.get(pid) ?? 0) / 1e6,
-  }))
-  const bytesOfAll = written.reduce((sum, { bytes }) => sum + bytes, 0)
-  const answering = written.filter(({ bytes }) => bytes > bytesOfAll / 100)
-  const together = answering.reduce((sum, { bytes, seconds }) => sum + (total * bytes) / bytesOfAll / seconds, 0)
-  return { twoWorkers: capacity, twoTogether: together, twoPerSecond: perSecond, loadCpu }
+  let perSecond = 0
+  const spent = await onProcessors(two ? '0,1' : '0', () =>
+    cpuDuring(subject, async () => {
+      perSecond = (await loadWith(bench, subject, total)).perSecond
+    }),
+  )
+  const cpu = spent / total
+  if (!two) return { onePerSecond: perSecond, oneCpu: cpu }
+  return { twoPerSecond: perSecond, twoCpu: cpu, loadCpu: (endedCommandsCpu() - loadBefore) / total }
 }

@@ -165,11 +165,20 @@ export function cpuByProcess(pid: number): ReadonlyMap<number, number> {
   return new Map(tree(pid).map((stat) => [stat.pid, (stat.ticks * 1e6) / TICKS_PER_SECOND]))
 }
 
-/** How many bytes each of its processes has written, to sockets too (proc(5), "/proc/[pid]/io"). */
-export function writtenByProcess(pid: number): ReadonlyMap<number, number> {
-  return new Map(
-    tree(pid).map((stat) => [stat.pid, Number(/^wchar: (\d+)$/m.exec(readIfThere(`/proc/${stat.pid}/io`) ?? '')?.[1])]),
-  )
+/** Confines the bench, and all that it started and starts meanwhile, to some processors, as taskset(1) names them. */
+export async function onProcessors(some: string, during: () => Promise<number>): Promise<number> {
+  const all = /^Cpus_allowed_list:\s+(\S+)$/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1] ?? '0'
+  await confine(some)
+  try {
+    return await during()
+  } finally {
+    await confine(all)
+  }
+}
+
+async function confine(processors: string): Promise<void> {
+  // One after the other: each is a process of the bench itself.
+  for (const { pid } of tree(process.pid)) await run('taskset', ['-a', '-p', '-c', processors, String(pid)])
 }
 
 /** What a thread has computed, and how long it could have computed but had no processor, in milliseconds. */

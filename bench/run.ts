@@ -29,7 +29,7 @@
  * `requests` is measured in processes that were started just now, `past` is the same in those that have held and closed a thousand connections.
  *
  * `crowd` opens a thousand connections at once beside requests at a steady pace; `many` holds as many as the limit of open files allows, up to
- * 20,000; `workers` counts requests per CPU second of the busiest process, as the cores are shared with the load.
+ * 20,000; `workers` compares one worker on one core with two on two, load and upstream on the same cores.
  *
  * Needs Linux and Debian's packages nginx, haproxy, caddy, apache2-utils (ab), curl and openssl. The upstream is an nginx
  * too. A gateway that is not installed is left out; one that fails is left out and makes the exit status 1.
@@ -131,6 +131,7 @@ async function requireTools(): Promise<void> {
     ['ab', 'apache2-utils', '-V'],
     ['curl', 'curl', '--version'],
     ['openssl', 'openssl', 'version'],
+    ['taskset', 'util-linux', '--version'],
   ] as const
   for (const [command, debianPackage, flag] of tools) {
     if ((await runIfThere(command, [flag])) === undefined) {
