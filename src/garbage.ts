@@ -9,17 +9,29 @@ interface Triggers {
 }
 
 const LATE: Triggers = { soft: 80, hard: 90 }
+const BY_V8: Triggers = { soft: 0, hard: 0 }
 
 /** https://nodejs.org/api/perf_hooks.html#garbage-collection-gc-details */
 type CollectionEntry = PerformanceEntry & { readonly detail: { readonly kind: number } }
 
-/** So many connections leave enough behind to be worth a collection, which costs as much as some twenty handshakes. */
+/** So many connections that begin or end leave enough behind to be worth a collection, which costs as much as some twenty handshakes. */
 const MANY = 200
 /** Clients that connect again and again must not make a collection of each few seconds. */
 const AFTER_MANY_MS = 30_000
 
-let usual: Triggers = { soft: 0, hard: 0 }
-let closed = 0
+/** So many clients within a second are a rush, as when all of them connect again. */
+const RUSH = 100
+const RUSH_MS = 1000
+
+/** Where nobody rushes in. */
+let calm = BY_V8
+let usual = calm
+/** Whether a collection has been asked for and has not begun. */
+let asked = false
+let opened = 0
+/** Whether the second is being judged that opened connections are counted in. */
+let watches = false
+let changed = 0
 const begins = new PerformanceObserver((list) => {
   if ((list.getEntries() as CollectionEntry[]).some(isBeginning)) collectAsUsual()
 })
@@ -33,8 +45,30 @@ const begins = new PerformanceObserver((list) => {
  * options.
  */
 export function collectLate(): void {
-  usual = LATE
-  set(usual)
+  calm = LATE
+  become(calm)
+}
+
+/**
+ * To be called for each connection of a client that begins. In a rush V8 decides when to begin a full collection: each new connection leaves kilobytes
+ * for the old generation, so that the last fifth of the heap's room would be full before marking has got anywhere. Everything then stops until all is
+ * marked: for 100 – 170 ms with 10,000 connections (docs/performance.md).
+ */
+export function connectionOpened(): void {
+  connectionChanged()
+  opened += 1
+  if (opened === RUSH) become(BY_V8)
+  if (watches) return
+  watches = true
+  setTimeout(judgeSecond, RUSH_MS).unref()
+}
+
+function judgeSecond(): void {
+  const rushes = opened >= RUSH
+  opened = 0
+  watches = rushes
+  if (rushes) setTimeout(judgeSecond, RUSH_MS).unref()
+  else become(calm)
 }
 
 /**
@@ -42,7 +76,8 @@ export function collectLate(): void {
  * count, such as TLS contexts, and has left the young generation. Without this it would stay until the heap has grown by as much again.
  */
 export function collectSoon(): void {
-  set({ ...usual, soft: 1 })
+  asked = true
+  become(usual)
   // Hears of collections that begin from now on: one that is under way goes on to hold what it has found in use.
   begins.observe({ entryTypes: ['gc'] })
 }
@@ -53,23 +88,36 @@ function isBeginning({ detail }: CollectionEntry): boolean {
 
 function collectAsUsual(): void {
   begins.disconnect()
-  set(usual)
+  asked = false
+  become(usual)
+}
+
+function become(triggers: Triggers): void {
+  usual = triggers
+  const { soft, hard } = asked ? { ...usual, soft: 1 } : usual
+  setFlagsFromString(`--incremental-marking-soft-trigger=${soft}`)
+  setFlagsFromString(`--incremental-marking-hard-trigger=${hard}`)
 }
 
 /**
- * To be called for each connection of a client that has ended. Half a minute after many have, what they left is collected.
+ * To be called for each connection of a client that has ended. Half a minute after many have begun or ended, what they left is collected: a rush leaves
+ * a heap behind that V8 lets grow to several times its size.
  *
  * Their certificates and buffers lie among what is still in use until then, as V8, which does not count them, sees no reason to hurry. Between them
  * malloc finds hundreds of holes of the size of a TLS record, and looks through them for each one that is read or written: up to a tenth of what a
  * request costs, for as long as nothing else makes V8 collect (docs/performance.md).
  */
 export function connectionClosed(): void {
-  closed += 1
-  if (closed === MANY) setTimeout(collectClosed, AFTER_MANY_MS).unref()
+  connectionChanged()
 }
 
-function collectClosed(): void {
-  closed = 0
+function connectionChanged(): void {
+  changed += 1
+  if (changed === MANY) setTimeout(collectChanged, AFTER_MANY_MS).unref()
+}
+
+function collectChanged(): void {
+  changed = 0
   collectSoon()
 }
 
@@ -83,9 +131,4 @@ const kept: object[] = []
  */
 export function keepShapeOfTicks(): void {
   process.nextTick(() => kept.push(executionAsyncResource()))
-}
-
-function set({ soft, hard }: Triggers): void {
-  setFlagsFromString(`--incremental-marking-soft-trigger=${soft}`)
-  setFlagsFromString(`--incremental-marking-hard-trigger=${hard}`)
 }

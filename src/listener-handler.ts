@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import type { AccessLog } from './access-log.ts'
 import type { GatewayError } from './errors.ts'
-import { connectionClosed } from './garbage.ts'
+import { connectionClosed, connectionOpened } from './garbage.ts'
 import type { Gateway } from './gateway.ts'
 import type { Peer } from './listener/connection.ts'
 import type { ListenerHandler } from './listener/listener.ts'
@@ -55,6 +55,7 @@ export function createListenerHandler({
       metrics.connectionsOpen.increment()
       metrics.handshake({ result: 'success', version: protocol, resumed })
       metrics.clientVerified(resultOf(verification))
+      connectionOpened()
     },
     closed: () => {
       metrics.connectionsOpen.decrement()

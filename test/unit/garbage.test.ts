@@ -60,6 +60,53 @@ describe('what a configuration that was replaced leaves behind', () => {
   })
 })
 
+describe('a rush of clients', () => {
+  /** The percentages at which V8 is told to begin a full collection, after so many clients each second; 0 leaves it to V8. */
+  function triggersAfter(...seconds: readonly number[]): string {
+    const script = `
+      import { syncBuiltinESMExports } from 'node:module'
+      import { mock } from 'node:test'
+      import v8 from 'node:v8'
+      const flags = new Map()
+      v8.setFlagsFromString = (flag) => flags.set(...flag.split('='))
+      syncBuiltinESMExports()
+      const { collectLate } = await import(${JSON.stringify(program)})
+      const { createListenerHandler } = await import(${JSON.stringify(handler)})
+      const metrics = { connectionsOpen: { increment() {} }, handshake() {}, clientVerified() {} }
+      const { opened } = createListenerHandler({ metrics })
+      mock.timers.enable({ apis: ['setTimeout'] })
+      collectLate()
+      for (const count of ${JSON.stringify(seconds)}) {
+        mock.timers.tick(1000)
+        for (let i = 0; i < count; i++) opened({ verification: { result: 'NONE' } })
+      }
+      console.log([...flags.values()].join())`
+    const args = ['--no-warnings', '--input-type=module', '-e', script]
+    return execFileSync(process.execPath, args, { encoding: 'utf8' }).trim()
+  }
+
+  it.each([
+    ['late', 'where few come', [99], '80,90'],
+    ['when V8 thinks best', 'as soon as there is one', [99, 100], '0,0'],
+    ['when V8 thinks best', 'as long as it goes on', [100, 500, 3], '0,0'],
+    ['late', 'a second after it', [100, 500, 3, 3], '80,90'],
+    ['when V8 thinks best', 'in the next one', [100, 0, 0, 99, 200], '0,0'],
+  ])('has full collections begin %s %s', (_when, _where, seconds, triggers) => {
+    expect(triggersAfter(...seconds)).toBe(triggers)
+  })
+
+  it('leaves a heap behind that is collected half a minute later', () => {
+    const script = `
+      const metrics = { connectionsOpen: { increment() {} }, handshake() {}, clientVerified() {} }
+      const handler = createListenerHandler({ metrics })
+      mock.timers.enable({ apis: ['setTimeout'] })
+      for (let i = 0; i < 200; i++) handler.opened({ verification: { result: 'NONE' } })
+      await work()
+      mock.timers.tick(30_000)`
+    expect(collectionsAfter(script)).toEqual({ full: 1, stillHeld: false })
+  })
+})
+
 describe("the shape of node's ticks", () => {
   /** How many shapes they had, in a process that has a full collection now and then, before and after what it is called for. */
   function shapesWith(call: string): number {
