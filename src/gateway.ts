@@ -93,6 +93,21 @@ export class Gateway {
         record.error = refusalOf(caught, record)
         this.#phases.refuse(record.error, id, request, response)
       }
+      if (response.waits) this.#finishLater(request, response, record)
+      else this.#finish(request, response, record)
+    } catch (defect) {
+      this.#giveUp(defect, request.socket, record)
+    }
+  }
+
+  /** Only when the answer is written is it known how long it is, and how much of it the client has yet to read. */
+  #finishLater(request: HttpRequest, response: HttpResponse, record: RequestRecord): void {
+    response.afterWrite?.(() => this.#finish(request, response, record))
+  }
+
+  /** Never throws: answers to other clients may be written next. */
+  #finish(request: HttpRequest, response: HttpResponse, record: RequestRecord): void {
+    try {
       record.finish(response.headersSent ? response.statusCode : 0)
       this.#phases.answered(request)
       if (!request.complete) linger(request)

@@ -25,6 +25,7 @@ export class SocketResponse implements HttpResponse {
   /** An answer that is sent whole, until it is written. */
   #message: string | Buffer | undefined
   #written: (() => void) | undefined
+  #afterWrite: (() => void) | undefined
   #flushed = false
   /**
    * Not an EventEmitter: its table of listeners, made and dropped with each answer, would be a twentieth of the cost of a small request
@@ -103,6 +104,15 @@ export class SocketResponse implements HttpResponse {
       this.#flushed = true
       this.#end()
     })
+    this.#afterWrite?.()
+  }
+
+  get waits(): boolean {
+    return this.#message !== undefined
+  }
+
+  afterWrite(then: () => void): void {
+    this.#afterWrite = then
   }
 
   writeHead(status: number, message: string | undefined, headers: string[]): void {
