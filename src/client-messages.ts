@@ -77,6 +77,10 @@ export class ClientResponse extends ServerResponse<ClientRequest> implements Htt
     return this.socket?.writable === true && this.shouldKeepAlive && !this.headersSent
   }
 
+  afterWrite(then: () => void): void {
+    then()
+  }
+
   sendWhole(status: number, message: string | Buffer, done?: () => void): void {
     this.statusCode = status
     this.#whole = true

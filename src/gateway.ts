@@ -93,16 +93,12 @@ export class Gateway {
         record.error = refusalOf(caught, record)
         this.#phases.refuse(record.error, id, request, response)
       }
-      if (response.waits) this.#finishLater(request, response, record)
-      else this.#finish(request, response, record)
+      const begun = record
+      // Only then is it known how long the answer is, and how much of it the client has yet to read.
+      response.afterWrite(() => this.#finish(request, response, begun))
     } catch (defect) {
       this.#giveUp(defect, request.socket, record)
     }
-  }
-
-  /** Only when the answer is written is it known how long it is, and how much of it the client has yet to read. */
-  #finishLater(request: HttpRequest, response: HttpResponse, record: RequestRecord): void {
-    response.afterWrite?.(() => this.#finish(request, response, record))
   }
 
   /** Never throws: answers to other clients may be written next. */

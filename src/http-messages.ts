@@ -65,10 +65,8 @@ export interface HttpResponse {
    * @param done called when the message is no longer needed
    */
   sendWhole(status: number, message: string | Buffer, done?: () => void): void
-  /** Whether such an answer still waits to be written together with others; absent where none ever does. */
-  readonly waits?: boolean
-  /** `then` is called as soon as it has been written. */
-  afterWrite?(then: () => void): void
+  /** Calls `then` once nothing of the answer waits to be written together with others: mostly at once. */
+  afterWrite(then: () => void): void
   /** @param message undefined for the standard one. @param headers flat name, value list */
   writeHead(status: number, message: string | undefined, headers: string[]): unknown
   write(chunk: Buffer | string, done?: () => void): boolean

@@ -107,6 +107,8 @@ class CollectedAnswer extends EventEmitter implements HttpResponse {
 
   sendWhole(): void {}
 
+  afterWrite(): void {}
+
   addTrailers(): void {}
 
   writeContinue(): void {}

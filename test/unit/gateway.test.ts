@@ -42,7 +42,7 @@ function requestWith(fields: Partial<HttpRequest> = {}): HttpRequest {
   return { socket, complete: true, body: new PassThrough(), ...fields } as HttpRequest
 }
 
-const response = { headersSent: false, statusCode: 200 } as HttpResponse
+const response = { headersSent: false, statusCode: 200, afterWrite: (then) => then() } as HttpResponse
 
 const nobody: Identity = { user: undefined, methods: [], credential: undefined, expiresAt: Number.POSITIVE_INFINITY }
 

@@ -107,12 +107,9 @@ export class SocketResponse implements HttpResponse {
     this.#afterWrite?.()
   }
 
-  get waits(): boolean {
-    return this.#message !== undefined
-  }
-
   afterWrite(then: () => void): void {
-    this.#afterWrite = then
+    if (this.#message === undefined) then()
+    else this.#afterWrite = then
   }
 
   writeHead(status: number, message: string | undefined, headers: string[]): void {
