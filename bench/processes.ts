@@ -160,11 +160,6 @@ export function cpuMicroseconds(pid: number): number {
   return (ticks * 1e6) / TICKS_PER_SECOND
 }
 
-/** The same for each of its processes alone. */
-export function cpuByProcess(pid: number): ReadonlyMap<number, number> {
-  return new Map(tree(pid).map((stat) => [stat.pid, (stat.ticks * 1e6) / TICKS_PER_SECOND]))
-}
-
 /** Confines the bench, and all that it started and starts meanwhile, to some processors, as taskset(1) names them. */
 export async function onProcessors(some: string, during: () => Promise<number>): Promise<number> {
   const all = /^Cpus_allowed_list:\s+(\S+)$/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1] ?? '0'
