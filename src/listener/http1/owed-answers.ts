@@ -21,7 +21,7 @@ export class OwedAnswers {
     this.#owed += 1
   }
 
-  /** Its answer has left the process, or its client has. */
+  /** Its answer has begun to leave, or its client has left. */
   settle(): void {
     this.#owed -= 1
   }

@@ -18,6 +18,7 @@ export class SocketResponse implements HttpResponse {
   destroyed = false
   closed = false
   readonly #owed: OwedAnswers
+  #isOwed = true
   readonly #answered: (response: SocketResponse) => void
   #keptLines = ''
   #framed: ServerResponse | undefined
@@ -96,6 +97,7 @@ export class SocketResponse implements HttpResponse {
     const message = this.#message
     if (message === undefined) return
     this.#message = undefined
+    this.#settle()
     const { socket } = this.req
     socket.write(message as string, 'latin1', (error) => {
       this.#written?.()
@@ -195,6 +197,7 @@ export class SocketResponse implements HttpResponse {
     })
     const framed = new ServerResponse(asked)
     this.#framed = framed
+    this.#settle()
     framed.assignSocket(socket)
     // It does not notice by itself that its socket has drained: node:http's server has that listener.
     const drained = () => this.#emit('drain')
@@ -222,8 +225,15 @@ export class SocketResponse implements HttpResponse {
   #close(): void {
     if (this.closed) return
     this.closed = true
-    this.#owed.settle()
+    this.#settle()
     this.#emit('close')
+  }
+
+  /** Answers to others do not wait for the rest of one that takes long, as a stream or one that is read slowly. */
+  #settle(): void {
+    if (!this.#isOwed) return
+    this.#isOwed = false
+    this.#owed.settle()
   }
 }
 

@@ -152,6 +152,23 @@ test('an answer that waits for those to others reaches a client that ends its si
   expect([written, wire.writableEnded]).toEqual([[text], true])
 })
 
+test.each<[answer: string, begin: (response: SocketResponse | undefined) => void]>([
+  ['that comes in pieces', (response) => response?.writeHead(200, undefined, ['Transfer-Encoding', 'chunked'])],
+  ['that its client reads slowly', (response) => response?.sendWhole(200, 'HTTP/1.1 200 OK\r\n\r\n')],
+  ['that was given up', (response) => response?.req.socket.destroy()],
+])('an answer %s is waited for by no other', async (_answer, begin) => {
+  const slow = open().wire
+  jest.spyOn(slow, '_write').mockImplementation(() => {})
+  await says(slow, GET)
+  begin(responses[0])
+  await turn()
+  const { wire } = open()
+  await says(wire, GET)
+  const write = jest.spyOn(wire, '_write')
+  responses[1]?.sendWhole(200, 'HTTP/1.1 200 OK\r\n\r\n')
+  expect(write).toHaveBeenCalledTimes(1)
+})
+
 test('what comes when the end of a connection has begun is read and dropped', async () => {
   const { wire } = open()
   wire.end()
