@@ -34,8 +34,8 @@ export interface Connection {
   /** Present if and only if the client showed a certificate, whatever `verification` says. */
   readonly certificate: CertificateFacts | undefined
   /**
-   * The issuers that the client sent with a certificate that passed, in TLS order; each has signed the one before it. It may or may not end with the
-   * root. Empty where the certificate did not pass.
+   * The issuers by which a certificate that passed was verified, in TLS order, without the root; a session that another process resumes has the same.
+   * Empty where the certificate did not pass.
    */
   readonly chain: readonly CertificateFacts[]
   /** When `certificate` or one of its issuers stops being valid, in milliseconds since the epoch; Infinity without one. */

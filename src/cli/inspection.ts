@@ -11,6 +11,7 @@ import { Materials } from '../runtime/materials.ts'
 import { revocationOf } from '../runtime/revocation.ts'
 import type { AlternativeName } from '../tls-cert-utils/alternative-names.ts'
 import type { CertificateFacts } from '../tls-cert-utils/certificate.ts'
+import { withoutRoot } from '../tls-cert-utils/chain.ts'
 import {
   BASIC_CONSTRAINTS,
   EXTENDED_KEY_USAGE,
@@ -136,7 +137,7 @@ export function verdictOf(
   if (!trust) return undefined
   const revocation = revocationOf(server, trust, materials)?.lists
   const verdict = judge({ sent, revocation, depth: server.ssl_verify_depth }, trust)
-  const shown = { certificate: sent[0], chain: verdict.chain.slice(1), sent: [], error: verdict.code }
+  const shown = { certificate: sent[0], chain: verdict.chain.slice(1), error: verdict.code }
   const unmet = trust.requirements.flatMap((requirement) => requirement(shown) ?? [])
   return { ...verdict, unmet, trust }
 }
@@ -179,8 +180,7 @@ export function connectionOf(
     resumed: false,
     verification: verificationOf(verdict),
     certificate: verdict && leaf,
-    chain:
-      verdict && verdict.code === undefined ? verdict.chain.slice(1).filter((issuer) => sent?.includes(issuer)) : [],
+    chain: verdict && verdict.code === undefined ? withoutRoot(verdict.chain.slice(1)) : [],
     expiresAt: verdict && leaf ? leaf.notAfter : Number.POSITIVE_INFINITY,
   }
 }

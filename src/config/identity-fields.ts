@@ -14,7 +14,7 @@ export const IDENTITY_FIELDS = {
   not_after: 'the end of validity ($ssl_client_v_end)',
   escaped_cert: 'the certificate as PEM, percent-encoded ($ssl_client_escaped_cert)',
   rfc9440_cert: 'the certificate as RFC 9440 writes it in Client-Cert',
-  chain_rfc9440: 'the issuers that the client sent with it, as RFC 9440 writes them in Client-Cert-Chain',
+  chain_rfc9440: 'its issuers up to the root, without that, as RFC 9440 writes them in Client-Cert-Chain',
   cert_base64: 'the certificate as base64 of its DER',
   x5t_s256: 'the SHA-256 of the certificate in base64url, as x5t#S256 of RFC 8705',
   serial_decimal: 'the serial number, decimal',

@@ -42,7 +42,7 @@ const CONNECTION_FIELDS = {
   protocol: (connection) => connection.protocol,
   cipher: (connection) => connection.cipher,
   server_name: (connection) => connection.serverName,
-  /** RFC 9440's Client-Cert-Chain: the issuers that the client sent with its certificate. */
+  /** RFC 9440's Client-Cert-Chain: the issuers by which the certificate was verified, without the root. */
   chain_rfc9440: ({ chain }) => (chain.length > 0 ? chain.map(({ rfc9440 }) => rfc9440).join(', ') : undefined),
 } as const satisfies Record<string, (connection: Connection) => string | undefined>
 

@@ -62,8 +62,8 @@ const kong: Preset = {
 }
 
 const traefik: Preset = {
-  'X-Forwarded-Tls-Client-Cert': proven(({ connection }) => traefikCertificates(sentCertificates(connection))),
-  'X-Forwarded-Tls-Client-Cert-Info': proven(({ connection }) => traefikInfo(sentCertificates(connection))),
+  'X-Forwarded-Tls-Client-Cert': proven(({ connection }) => traefikCertificates(verifiedCertificates(connection))),
+  'X-Forwarded-Tls-Client-Cert-Info': proven(({ connection }) => traefikInfo(verifiedCertificates(connection))),
 }
 
 /**
@@ -137,7 +137,7 @@ export function headersOf(preset: PresetName): string[] {
   return Object.keys(PRESETS[preset]({ details: [] }))
 }
 
-function sentCertificates({ certificate, chain }: Connection): readonly CertificateFacts[] {
+function verifiedCertificates({ certificate, chain }: Connection): readonly CertificateFacts[] {
   return certificate ? [certificate, ...chain] : []
 }
 

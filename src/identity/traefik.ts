@@ -1,18 +1,18 @@
-/** Traefik's passTLSClientCert: the certificates that the client sent, and the facts in them. */
+/** Traefik's passTLSClientCert: the client's certificates, and the facts in them. */
 import type { CertificateFacts } from '../tls-cert-utils/certificate.ts'
 import { decimal } from './fields.ts'
 
 /** The DER of each certificate in base64, the client's own first. */
-export function traefikCertificates(sent: readonly CertificateFacts[]): string {
-  return sent.map(({ raw }) => raw.toString('base64')).join(',')
+export function traefikCertificates(certificates: readonly CertificateFacts[]): string {
+  return certificates.map(({ raw }) => raw.toString('base64')).join(',')
 }
 
 /**
  * Traefik writes values unescaped, so a `,` in an organization's name begins another attribute. Ours are percent-encoded where they hold a separator:
  * readers need not change, and no value can look like two.
  */
-export function traefikInfo(sent: readonly CertificateFacts[]): string {
-  return queryEscape(sent.map(infoOf).join(','))
+export function traefikInfo(certificates: readonly CertificateFacts[]): string {
+  return queryEscape(certificates.map(infoOf).join(','))
 }
 
 /** Short names in Traefik's order. */

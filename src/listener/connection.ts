@@ -2,6 +2,7 @@ import { randomFillSync } from 'node:crypto'
 import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import type { CertificateFacts } from '../tls-cert-utils/certificate.ts'
+import { withoutRoot } from '../tls-cert-utils/chain.ts'
 import type { Connection, Verification } from '../types.ts'
 import type { Shown } from './demand.ts'
 
@@ -80,7 +81,7 @@ export function factsOf(
   return {
     verification,
     certificate: shown?.certificate,
-    chain: verification.result === 'SUCCESS' && shown ? shown.sent : NO_CHAIN,
+    chain: verification.result === 'SUCCESS' && shown ? withoutRoot(shown.chain) : NO_CHAIN,
     expiresAt: Math.min(...certificates.map(({ notAfter }) => notAfter)),
   }
 }

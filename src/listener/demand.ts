@@ -2,17 +2,14 @@ import type { CertificateFacts } from '../tls-cert-utils/certificate.ts'
 import { opensslReason } from '../tls-cert-utils/verify-errors.ts'
 import type { Verification } from '../types.ts'
 
-/** The issuers of a certificate, the nearest first; both empty where they were not verified. */
-export interface VerifiedChain {
-  /** In the order of verification, the root last. In a {@link Shown} with an error, as OpenSSL found them, whatever it found wrong. */
-  readonly chain: readonly CertificateFacts[]
-  /** Those of `chain` that the client sent. */
-  readonly sent: readonly CertificateFacts[]
-}
-
 /** The certificate that a client showed, and OpenSSL's verdict on it in the full handshake. */
-export interface Shown extends VerifiedChain {
+export interface Shown {
   readonly certificate: CertificateFacts
+  /**
+   * Its issuers in the order of verification, the root last; empty where they were not verified. Beside an error, as OpenSSL found them, whatever it
+   * found wrong.
+   */
+  readonly chain: readonly CertificateFacts[]
   /** Node's `authorizationError`; undefined where the certificate was verified. */
   readonly error: string | undefined
 }
@@ -53,5 +50,5 @@ export function failed(
 }
 
 export function unverified(certificate: CertificateFacts, error: string): Shown {
-  return { certificate, chain: [], sent: [], error }
+  return { certificate, chain: [], error }
 }

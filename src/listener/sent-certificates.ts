@@ -8,10 +8,8 @@ export function seeSent(
   trusted: readonly CertificateFacts[],
   partialChain: boolean,
 ): Shown {
-  const [certificate, ...issuers] = sent
+  const [certificate] = sent
   const { code, chain } = verifyStrictly({ sent, trusted, partialChain })
   if (code !== undefined) return unverified(certificate, code)
-  const verified = chain.slice(1)
-  const own = verified.filter(({ raw }) => issuers.some((issuer) => issuer.raw.equals(raw)))
-  return { certificate, chain: verified, sent: own, error: undefined }
+  return { certificate, chain: chain.slice(1), error: undefined }
 }

@@ -7,7 +7,7 @@ import { findPath, isSoundPath, sentWith } from '../tls-cert-utils/chain.ts'
 import { FORGIVEN_BY_OPTIONAL_NO_CA } from '../tls-cert-utils/verify-errors.ts'
 import type { Connection, Verification, VerifyMode } from '../types.ts'
 import { accepts } from './admission.ts'
-import { type DemandsInForce, type Failure, failed, type Shown, unverified, type VerifiedChain } from './demand.ts'
+import { type DemandsInForce, type Failure, failed, type Shown, unverified } from './demand.ts'
 import type { Intermediates } from './intermediates.ts'
 import { keepBounded } from './keep-bounded.ts'
 import { type Requirement, tooDeep } from './requirements.ts'
@@ -85,7 +85,7 @@ export class TrustPolicy {
   readonly #intermediates: Intermediates
   readonly #inForce: DemandsInForce
   /** Chains by the leaf's fingerprint: a resumed socket has the leaf but not its chain. */
-  readonly #chains = new Map<string, VerifiedChain>()
+  readonly #chains = new Map<string, Shown['chain']>()
   readonly #facts = new Map<string, CertificateFacts>()
 
   /** @param pairsFor returns the certificates for a server name, as the same list each time; undefined stands for clients without a server name */
@@ -151,16 +151,16 @@ export class TrustPolicy {
     // The session itself holds OpenSSL's verdict.
     if (!socket.authorized) return this.#seeRefused(socket, certificate, x509)
     if (socket.isSessionReused()) return this.#seeResumed(certificate) ?? unverified(certificate, FORGOTTEN.code)
-    const verified = this.#chainOf(certificate, x509)
-    if (!verified) return unverified(certificate, 'UNABLE_TO_GET_ISSUER_CERT_LOCALLY')
-    keepBounded(this.#chains, certificate.fingerprintSha256, verified, MEMORY)
-    return { certificate, ...verified, error: undefined }
+    const chain = this.#chainOf(certificate, x509)
+    if (!chain) return unverified(certificate, 'UNABLE_TO_GET_ISSUER_CERT_LOCALLY')
+    keepBounded(this.#chains, certificate.fingerprintSha256, chain, MEMORY)
+    return { certificate, chain, error: undefined }
   }
 
   /** Undefined where nobody knows its chain any more. */
   #seeResumed(certificate: CertificateFacts): Shown | undefined {
-    const known = this.#chains.get(certificate.fingerprintSha256) ?? this.#rebuiltChainOf(certificate)
-    return known && this.renewed({ certificate, ...known, error: undefined })
+    const chain = this.#chains.get(certificate.fingerprintSha256) ?? this.#rebuiltChainOf(certificate)
+    return chain && this.renewed({ certificate, chain, error: undefined })
   }
 
   /**
@@ -178,20 +178,19 @@ export class TrustPolicy {
     if (!ISSUER_UNKNOWN.has(error)) {
       if (FOUND_LAST.has(error)) return unverified(certificate, error)
       // OpenSSL has found a chain, and checks it against the lists whatever else is wrong.
-      const found = isResumed ? this.#rebuiltChainOf(certificate) : this.#pathOf(certificate, sentAlong())?.verified
-      return found ? { certificate, ...found, error } : unverified(certificate, error)
+      const found = isResumed ? this.#rebuiltChainOf(certificate) : this.#pathOf(certificate, sentAlong())?.issuers
+      return found ? { certificate, chain: found, error } : unverified(certificate, error)
     }
     if (!knowsMore) return unverified(certificate, error)
     const known = isResumed ? this.#chains.get(certificate.fingerprintSha256) : undefined
-    if (known) return { certificate, ...known, error: undefined }
+    if (known) return { certificate, chain: known, error: undefined }
     const issuers = isResumed ? this.#intermediates.all : sentAlong()
     const shown = this.seeSent([certificate, ...issuers])
     if (shown.error !== undefined) return ISSUER_UNKNOWN.has(shown.error) ? unverified(certificate, error) : shown
     const { chain } = shown
-    const sent = isResumed ? [] : shown.sent
-    for (const issuer of sent) this.#intermediates.add(issuer)
-    keepBounded(this.#chains, certificate.fingerprintSha256, { chain, sent }, MEMORY)
-    return { ...shown, sent }
+    for (const issuer of chain) if (!this.#trustedDigests.has(issuer.fingerprintSha256)) this.#intermediates.add(issuer)
+    keepBounded(this.#chains, certificate.fingerprintSha256, chain, MEMORY)
+    return shown
   }
 
   /** What a client sent by another way than TLS: no handshake has verified it, or that the client has its key. */
@@ -213,7 +212,7 @@ export class TrustPolicy {
   }
 
   #verifiedAgain(shown: Shown): Shown {
-    const again = this.seeSent([shown.certificate, ...shown.sent])
+    const again = this.seeSent([shown.certificate, ...shown.chain])
     return again.error === undefined ? again : shown
   }
 
@@ -268,30 +267,27 @@ export class TrustPolicy {
   }
 
   /** The issuers that OpenSSL has just verified; undefined where our own path may differ from OpenSSL's. */
-  #chainOf(certificate: CertificateFacts, x509: X509Certificate): VerifiedChain | undefined {
+  #chainOf(certificate: CertificateFacts, x509: X509Certificate): Shown['chain'] | undefined {
     // Only those that were verified are known: whoever has one certificate could send any number of others along.
     const read = ({ fingerprint256, raw }: X509Certificate) =>
       this.#intermediates.find(fingerprint256.replaceAll(':', '').toLowerCase()) ?? readCertificate(raw)
     const sent = sentWith(x509, { read })
     const found = this.#pathOf(certificate, sent)
     for (const issuer of found?.fromPeer ?? []) this.#intermediates.add(issuer)
-    return found?.verified
+    return found?.issuers
   }
 
   #pathOf(
     certificate: CertificateFacts,
     sent: readonly CertificateFacts[],
-  ): { verified: VerifiedChain; fromPeer: readonly CertificateFacts[] } | undefined {
+  ): { issuers: Shown['chain']; fromPeer: Shown['chain'] } | undefined {
     const path = findPath([certificate, ...sent], this.#trusted, Date.now(), this.#options)
     if (!isSoundPath(path)) return undefined
-    const chain = path.chain.slice(1)
-    const verified = { chain, sent: chain.filter(({ raw }) => sent.some((each) => each.raw.equals(raw))) }
-    return { verified, fromPeer: path.chain.slice(1, path.sentCount) }
+    return { issuers: path.chain.slice(1), fromPeer: path.chain.slice(1, path.sentCount) }
   }
 
-  #rebuiltChainOf(certificate: CertificateFacts): VerifiedChain | undefined {
-    const path = findPath([certificate, ...this.#intermediates.all], this.#trusted, Date.now(), this.#options)
-    return isSoundPath(path) ? { chain: path.chain.slice(1), sent: [] } : undefined
+  #rebuiltChainOf(certificate: CertificateFacts): Shown['chain'] | undefined {
+    return this.#pathOf(certificate, this.#intermediates.all)?.issuers
   }
 }
 

@@ -76,6 +76,11 @@ export function withKnownIssuers(own: readonly CertificateFacts[], trusted: read
   return shown.map(({ pem }) => pem).join('')
 }
 
+/** @param issuers in the order of verification. Whoever is told of them trusts the root already, or not at all. */
+export function withoutRoot(issuers: readonly CertificateFacts[]): readonly CertificateFacts[] {
+  return issuers.at(-1)?.selfIssued ? issuers.slice(0, -1) : issuers
+}
+
 /**
  * How many intermediates stand between a certificate and its root. nginx's `ssl_verify_depth` bounds this since OpenSSL 1.1: depth 1 accepts leaf,
  * intermediate, root.

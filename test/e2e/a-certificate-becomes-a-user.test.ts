@@ -1,3 +1,4 @@
+import { Agent } from 'node:https'
 import { beforeAll, describe, expect, test } from '@jest/globals'
 import { json } from '../support/client.ts'
 import type { Gateway } from '../support/gateway.ts'
@@ -183,6 +184,22 @@ describe('where a server trusts several authorities', () => {
     const impostor = other.authority('clients').client('x', { emails: ['ada@example.com'] })
     const answer = await both.get('/', { as: impostor })
     expect(answer.status).toBe(401)
+  })
+
+  test('the issuer is found by whichever worker resumes the session, over an intermediate that only the client has', async () => {
+    const users = [{ user: 'ada', certificate: ['email:ada@example.com'], issuer: 'CN=clients' }]
+    const both = await scene.start({ ...listenerOf(trustingBoth(users)), workers: 2 })
+    const between = scene.clients.authority('between')
+    const showing = (name: string) => between.client(name, { emails: ['ada@example.com'] })
+    // Connections go round the workers: both have seen the intermediate, and one of them x.
+    for (const name of ['one', 'other']) expect((await both.get('/', { as: showing(name) })).status).toBe(200)
+    const x = { as: showing('x'), agent: new Agent({ keepAlive: false, maxCachedSessions: 10 }) }
+    const answers: [boolean, number][] = []
+    for (let i = 0; i < 4; i++) {
+      const { resumed, status } = await both.get('/', x)
+      answers.push([resumed, status])
+    }
+    expect(answers).toEqual([[false, 200], ...Array(3).fill([true, 200])])
   })
 
   function trustingBoth(users: readonly object[]): object {

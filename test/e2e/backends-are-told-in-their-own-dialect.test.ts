@@ -86,6 +86,35 @@ describe('with a certificate below an intermediate', () => {
     expect(resumed?.['Client-Cert-Chain']).toEqual([`:${base64(between)}:`])
   })
 
+  test.each<[string, 'sends' | 'omits', boolean]>([
+    ['that the client sends', 'sends', false],
+    ['that the client sends and the server has as well', 'sends', true],
+    ['that only the server has', 'omits', true],
+  ])(
+    'the chain over an intermediate %s is the same whichever worker resumes the session',
+    async (_name, client, has) => {
+      const { certificate } = scene.clients
+      const both = await scene.start({
+        ...listenerOf(scene.server({ ssl_client_certificate: has ? certificate + between.certificate : certificate })),
+        identity_presets: ['rfc9440'],
+        workers: 2,
+      })
+      const showing = (issued: Issued): Issued =>
+        Object.assign(Object.create(issued), {
+          chain: client === 'sends' ? issued.chain + certificate : issued.certificate,
+        })
+      // Connections go round the workers: both have seen the intermediate, and one of them ada.
+      for (const _ of ['one', 'other']) await both.get('/', { as: showing(between.client('bob')) })
+      scene.backend.reset()
+      const agent = new Agent({ keepAlive: false, maxCachedSessions: 10 })
+      const resumed: boolean[] = []
+      for (let i = 0; i < 4; i++) resumed.push((await both.get('/', { as: showing(ada), agent })).resumed)
+      expect(resumed).toEqual([false, true, true, true])
+      const chains = scene.backend.seen.map((seen) => seen.header('Client-Cert-Chain'))
+      expect(chains).toEqual(Array(4).fill([`:${base64(between)}:`]))
+    },
+  )
+
   test('an issuer that only has the right name is not told as one', async () => {
     const impostor = authority('between')
     const mixed = Object.assign(Object.create(ada), {

@@ -20,11 +20,12 @@ test('each connection has an id of its own, however many there are', () => {
   expect(new Set(ids).size).toBe(ids.length)
 })
 
-test('the certificates that a client sent along are told only where they were verified', () => {
-  const middle = authority('root').authority('middle')
-  const [certificate, sent] = [middle.client('ada'), middle].map(factsOf) as [CertificateFacts, CertificateFacts]
-  const shown = { certificate, chain: [sent], sent: [sent], error: undefined }
-  expect(factsAbout(shown, { result: 'SUCCESS' })).toMatchObject({ certificate, chain: [sent] })
+test('issuers are told only where they were verified, and without the root', () => {
+  const root = authority('root')
+  const middle = root.authority('middle')
+  const [certificate, ...chain] = [middle.client('ada'), middle, root].map(factsOf) as [CertificateFacts]
+  const shown = { certificate, chain, error: undefined }
+  expect(factsAbout(shown, { result: 'SUCCESS' })).toMatchObject({ certificate, chain: chain.slice(0, 1) })
   expect(factsAbout(shown, failed('CERT_REVOKED'))).toMatchObject({ certificate, chain: [] })
   expect(factsAbout(undefined, { result: 'NONE' })).toMatchObject({ certificate: undefined, chain: [] })
 })
@@ -33,8 +34,8 @@ test('a connection is good for no longer than any certificate of its chain', () 
   const certificate = { notAfter: 2000 } as CertificateFacts
   const chain = [{ notAfter: 1000 }] as CertificateFacts[]
   const verified = { result: 'SUCCESS' } as const
-  expect(factsAbout({ certificate, chain, sent: [], error: undefined }, verified).expiresAt).toBe(1000)
-  expect(factsAbout({ certificate, chain: [], sent: [], error: undefined }, verified).expiresAt).toBe(2000)
+  expect(factsAbout({ certificate, chain, error: undefined }, verified).expiresAt).toBe(1000)
+  expect(factsAbout({ certificate, chain: [], error: undefined }, verified).expiresAt).toBe(2000)
 })
 
 test.each([

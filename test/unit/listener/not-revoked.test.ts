@@ -8,7 +8,7 @@ import { authority, selfSigned } from '../../support/pki.ts'
 
 const root = authority('root')
 const [ada, eve] = [factsOf(root.client('ada')), root.client('eve')]
-const verified = { certificate: ada, chain: [factsOf(root)], sent: [], error: undefined }
+const verified = { certificate: ada, chain: [factsOf(root)], error: undefined }
 
 /** The demand, and what it tells of lists that were missing where somebody is let in all the same. */
 function demandOf(mode: 'STRICT' | 'IGNORE_CA_ERROR', ...lists: string[]) {

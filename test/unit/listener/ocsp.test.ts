@@ -14,7 +14,7 @@ const bob = ca.client('bob')
 const shownBy = ({ der }: { readonly der: Buffer }): Shown => ({
   certificate: readCertificate(der),
   chain: [readCertificate(ca.der)],
-  sent: [],
+
   error: undefined,
 })
 

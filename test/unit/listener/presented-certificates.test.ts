@@ -20,7 +20,7 @@ function policyOf(
   const policy = {
     seeSent: (sent: readonly [Shown['certificate'], ...Shown['chain']]): Shown => {
       counted.seen += 1
-      return { certificate: sent[0], chain: [], sent: [], error: undefined }
+      return { certificate: sent[0], chain: [], error: undefined }
     },
     renewed: (shown: Shown) => shown,
     prepare: () => undefined as Promise<void> | undefined,

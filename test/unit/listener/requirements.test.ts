@@ -18,7 +18,7 @@ function judge(demanded: Partial<RequirementOptions>, options: CertificateOption
   const certificate = factsOf(root.client('ada', options))
   const nothing = { pins: [], extendedKeyUsage: [], policies: [], isAllowed: undefined }
   const requirement = allOf(createRequirements({ ...nothing, ...demanded }))
-  return requirement({ certificate, chain: error === undefined ? [factsOf(root)] : [], sent: [], error })?.code
+  return requirement({ certificate, chain: error === undefined ? [factsOf(root)] : [], error })?.code
 }
 
 test('nothing is demanded where nothing is written', () => {
@@ -30,7 +30,7 @@ test('a certificate must have one of the pinned keys', () => {
   const other = '0'.repeat(64)
   const pins = [other, factsOf(ada).publicKeySha256]
   const [pin] = createRequirements({ pins, extendedKeyUsage: [], policies: [], isAllowed: undefined })
-  expect(pin?.({ certificate: factsOf(ada), chain: [], sent: [], error: undefined })).toBeUndefined()
+  expect(pin?.({ certificate: factsOf(ada), chain: [], error: undefined })).toBeUndefined()
   expect(judge({ pins: [other] })).toBe('CERT_NOT_PINNED')
 })
 
@@ -61,7 +61,7 @@ test('authorities on the way must have been issued under the policy too', () => 
   const certificate = factsOf(middle.client('ada', underPolicy))
   const nothing = { pins: [], extendedKeyUsage: [], isAllowed: undefined }
   const [policy] = createRequirements({ ...nothing, policies: [POLICY] })
-  expect(policy?.({ certificate, chain: [middle, root].map(factsOf), sent: [], error: undefined })?.code).toBe(
+  expect(policy?.({ certificate, chain: [middle, root].map(factsOf), error: undefined })?.code).toBe(
     'NO_EXPLICIT_POLICY',
   )
 })
@@ -71,7 +71,7 @@ test('a chain may have as many intermediates as ssl_verify_depth says, and not o
   const two = one.authority('two')
   const shown = (...all: readonly Issued[]): Shown => {
     const [certificate, ...chain] = all.map(factsOf) as [CertificateFacts, ...CertificateFacts[]]
-    return { certificate, chain, sent: [], error: undefined }
+    return { certificate, chain, error: undefined }
   }
   const deep = shown(two.client('deep'), two, one, root)
   expect(tooDeep(deep, 2)).toBeUndefined()
