@@ -95,7 +95,10 @@ export class Gateway {
       }
       const begun = record
       // Only then is it known how long the answer is, and how much of it the client has yet to read.
-      response.afterWrite(() => this.#finish(request, response, begun))
+      response.afterWrite((lost) => {
+        if (lost) begun.error = lost
+        this.#finish(request, response, begun)
+      })
     } catch (defect) {
       this.#giveUp(defect, request.socket, record)
     }

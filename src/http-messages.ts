@@ -2,6 +2,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Readable } from 'node:stream'
+import type { GatewayError } from './errors.ts'
 
 /** A request as it was read, by node:http (`ClientRequest`) or without it (`WholeRequest`, `StreamedRequest`). */
 export interface HttpRequest
@@ -65,8 +66,11 @@ export interface HttpResponse {
    * @param done called when the message is no longer needed
    */
   sendWhole(status: number, message: string | Buffer, done?: () => void): void
-  /** Calls `then` once nothing of the answer waits to be written together with others: mostly at once. */
-  afterWrite(then: () => void): void
+  /**
+   * Calls `then` once nothing of the answer waits to be written together with others: mostly at once.
+   * @param then gets the reason where the client was gone before anything of it was written
+   */
+  afterWrite(then: (lost?: GatewayError) => void): void
   /** @param message undefined for the standard one. @param headers flat name, value list */
   writeHead(status: number, message: string | undefined, headers: string[]): unknown
   write(chunk: Buffer | string, done?: () => void): boolean

@@ -198,7 +198,7 @@ export class LiveConnection {
       this.#endAfter(grace)
       return
     }
-    if (response.headersSent) this.#grace = grace
+    if (response.headersSent || response.writableEnded) this.#grace = grace
     else {
       response.shouldKeepAlive = false
       this.#last = true

@@ -1,5 +1,7 @@
 import { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
+import { whyClosed } from '../../cut-off.ts'
+import type { GatewayError } from '../../errors.ts'
 import { headerValues } from '../../header-values.ts'
 import type { HttpRequest, HttpResponse } from '../../http-messages.ts'
 import type { OwedAnswers } from './owed-answers.ts'
@@ -26,7 +28,7 @@ export class SocketResponse implements HttpResponse {
   /** An answer that is sent whole, until it is written. */
   #message: string | Buffer | undefined
   #written: (() => void) | undefined
-  #afterWrite: (() => void) | undefined
+  #afterWrite: ((lost?: GatewayError) => void) | undefined
   #flushed = false
   /**
    * Not an EventEmitter: its table of listeners, made and dropped with each answer, would be a twentieth of the cost of a small request
@@ -60,8 +62,9 @@ export class SocketResponse implements HttpResponse {
     this.#keptLines = lines
   }
 
+  /** Not as long as it waits to be written together with others. */
   get headersSent(): boolean {
-    return this.#whole || this.#framed?.headersSent === true
+    return (this.#whole && this.#message === undefined) || this.#framed?.headersSent === true
   }
 
   get chunkedEncoding(): boolean {
@@ -95,10 +98,11 @@ export class SocketResponse implements HttpResponse {
   /** Writes the answer that is sent whole and still waits for others, if there is one. */
   flush(): void {
     const message = this.#message
-    if (message === undefined) return
+    const { socket } = this.req
+    // Whatever still waits when its client is gone is given up with 'close'.
+    if (message === undefined || socket.destroyed) return
     this.#message = undefined
     this.#settle()
-    const { socket } = this.req
     socket.write(message as string, 'latin1', (error) => {
       this.#written?.()
       // After an error, 'close' follows.
@@ -109,7 +113,7 @@ export class SocketResponse implements HttpResponse {
     this.#afterWrite?.()
   }
 
-  afterWrite(then: () => void): void {
+  afterWrite(then: (lost?: GatewayError) => void): void {
     if (this.#message === undefined) then()
     else this.#afterWrite = then
   }
@@ -152,6 +156,9 @@ export class SocketResponse implements HttpResponse {
   abandon(): void {
     this.destroyed = true
     this.#close()
+    if (this.#message === undefined) return
+    this.#written?.()
+    this.#afterWrite?.(whyClosed(this.req.socket, 'the client closed the connection before its answer was written'))
   }
 
   on(event: Listener['event'], heard: () => void): this {

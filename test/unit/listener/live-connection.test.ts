@@ -64,3 +64,17 @@ test('nor is a connection upgraded: whoever asks for that is judged, and answere
   expect(beginnings).toEqual([request])
   expect([live.connection.verification.result, live.ended]).toEqual(['FAILED', false])
 })
+
+test('a client whose answer only waits to be written may ask once more after it, where the listener closes', () => {
+  const { live, served } = afterReload()
+  live.look = undefined
+  const [first, second] = [response(), response()]
+  live.serve(first, 1000)
+  // It says that the connection is kept.
+  Object.assign(first, { headersSent: false, writableEnded: true })
+  live.close(1000)
+  Object.assign(first, { closed: true })
+  first.emit('close')
+  live.serve(second, 1000)
+  expect([first.shouldKeepAlive, served.length]).toEqual([true, 2])
+})

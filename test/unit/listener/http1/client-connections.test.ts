@@ -152,6 +152,45 @@ test('an answer that waits for those to others reaches a client that ends its si
   expect([written, wire.writableEnded]).toEqual([[text], true])
 })
 
+describe('an answer that still waits for those to others', () => {
+  const text = 'HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n'
+  let wire: Wire
+  let write: ReturnType<typeof jest.spyOn>
+  let told: unknown[]
+
+  beforeEach(async () => {
+    wire = open().wire
+    for (const each of [wire, open().wire, open().wire]) await says(each, GET)
+    write = jest.spyOn(wire, '_write')
+    told = []
+    responses[0]?.sendWhole(200, text, () => told.push('not needed'))
+    responses[0]?.afterWrite((lost) => told.push(lost?.code))
+  })
+
+  test('has not begun, though it is complete', async () => {
+    expect([responses[0]?.headersSent, responses[0]?.writableEnded]).toEqual([false, true])
+    await turn()
+    await turn()
+    expect([responses[0]?.headersSent, told]).toEqual([true, [undefined, 'not needed']])
+  })
+
+  test.each([
+    ['is known to be gone', turn],
+    ['is about to be known to be gone', async () => {}],
+  ])(
+    'is not written where its client %s when its turn comes, and whoever waits for its end learns why',
+    async (_when, known) => {
+      wire.destroy()
+      await known()
+      for (const other of responses.slice(1)) other.sendWhole(200, text)
+      await turn()
+      await turn()
+      expect(write).not.toHaveBeenCalled()
+      expect([responses[0]?.headersSent, told]).toEqual([false, ['not needed', 'GW_CLIENT_CLOSED']])
+    },
+  )
+})
+
 test.each<[answer: string, begin: (response: SocketResponse | undefined) => void]>([
   ['that comes in pieces', (response) => response?.writeHead(200, undefined, ['Transfer-Encoding', 'chunked'])],
   ['that its client reads slowly', (response) => response?.sendWhole(200, 'HTTP/1.1 200 OK\r\n\r\n')],
