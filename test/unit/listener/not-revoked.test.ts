@@ -61,3 +61,20 @@ test('whose list is missing is said where it is not the client’s own', () => {
   expect(hintFor('leaf')).toMatchObject({ hint: 'no list of CN=middle' })
   expect(hintFor('chain')).toMatchObject({ hint: 'CN=root: no list of CN=root' })
 })
+
+test('whoever is trusted by a certificate of its own is judged by its own list', () => {
+  const own = { ...verified, certificate: factsOf(root), chain: [] }
+  expect(demandOf('STRICT', root.crl()).codeFor(own)).toBeUndefined()
+})
+
+test('a client is judged again when his list ends or begins, whether he was let in or not', () => {
+  const untilBy = (...pems: string[]) => {
+    const lists = pems.flatMap((pem) => readRevocationLists(pem))
+    const revocation = new Revocation(lists, { certificates: 'leaf', mode: 'STRICT' })
+    return { lists, until: notRevoked(revocation, { onIgnored: () => {} })(verified, Date.now()).until }
+  }
+  const current = untilBy(root.crl())
+  expect(current.until).toBe(current.lists[0]?.nextUpdate)
+  const future = untilBy(root.crl([], { thisUpdate: 1 }))
+  expect(future.until).toBe(future.lists[0]?.thisUpdate)
+})

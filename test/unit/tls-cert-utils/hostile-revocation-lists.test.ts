@@ -5,7 +5,18 @@ import { readCertificate } from '../../../src/tls-cert-utils/certificate.ts'
 import { CertificateError } from '../../../src/tls-cert-utils/certificate-error.ts'
 import { Revocation } from '../../../src/tls-cert-utils/revocation.ts'
 import { readRevocationLists } from '../../../src/tls-cert-utils/revocation-list.ts'
-import { boolean, explicit, ia5String, implicit, octetString, rawInteger, sequence, tlv } from '../../support/der.ts'
+import {
+  boolean,
+  explicit,
+  ia5String,
+  implicit,
+  objectIdentifier,
+  octetString,
+  rawInteger,
+  sequence,
+  tlv,
+  utcTime,
+} from '../../support/der.ts'
 import { authority, extension, revokedEntry } from '../../support/pki.ts'
 
 const root = authority('root')
@@ -14,6 +25,12 @@ const derOf = (pem: string) => Buffer.from(pem.replace(/-----[^-]+-----|\s/g, ''
 const good = derOf(root.crl([ada]))
 const reason = (code: number) => extension('2.5.29.21', tlv(0x0a, Buffer.from([code])))
 const point = (...fields: readonly Buffer[]) => extension('2.5.29.28', sequence(...fields), true)
+const entry = revokedEntry(ada.serial)
+/** An element that says that it has one byte more. */
+function longer(element: Buffer): Buffer {
+  element[1] = (element[1] as number) + 1
+  return element
+}
 const url = (text: string) => implicit(6, Buffer.from(text))
 
 describe('a list is refused by the name of its kind', () => {
@@ -56,9 +73,43 @@ describe('a list is refused by the name of its kind', () => {
       /longer than 255 bytes/,
     ],
     [
+      'a serial number of one byte more than can be kept',
+      root.crl([], { entries: [revokedEntry(Buffer.alloc(256, 1))] }),
+      /longer than 255 bytes/,
+    ],
+    [
+      'a field behind the extensions of an entry',
+      root.crl([], {
+        entries: [sequence(rawInteger(ada.serial), utcTime('200101000000Z'), sequence(reason(1)), boolean(true))],
+      }),
+      /malformed/,
+    ],
+    [
+      'a reason with something behind it',
+      root.crl([], {
+        entries: [revokedEntry(ada.serial, -1, extension('2.5.29.21', Buffer.from('0a0108050000', 'hex')))],
+      }),
+      /reason of an entry is malformed/,
+    ],
+    [
+      'an extension that goes past its entry',
+      root.crl([ada], { entries: [revokedEntry(ada.serial, -1, longer(extension('1.2.3.4', boolean(true)))), entry] }),
+      /goes past its entry/,
+    ],
+    [
       'an entry without a date',
       root.crl([], { entries: [sequence(rawInteger(ada.serial))] }),
       /lacks its date|malformed/,
+    ],
+    [
+      'a field before the entries, which would hide them',
+      root.crl([ada], { dates: [utcTime('200101000000Z'), implicit(9, Buffer.alloc(1))] }),
+      /field that it should not have/,
+    ],
+    [
+      'a date in a form that certificates and lists do not have',
+      root.crl([ada], { dates: [utcTime('2001010000Z')] }),
+      /not written as RFC 5280 demands/,
     ],
     ['an entry that is none', root.crl([], { entries: [ia5String('x')] }), /malformed/],
   ])('%s', (_name, pem, message) => {
@@ -98,11 +149,32 @@ test('harmless extensions are read over: a reason, an invalidity date, one that 
 describe('an entry', () => {
   test.each([
     ['that takes itself off the list revokes nobody', revokedEntry(ada.serial, -1, reason(8)), false],
+    [
+      'that takes itself off, and says more behind that, revokes nobody',
+      revokedEntry(ada.serial, -1, reason(8), extension('1.2.3.4', boolean(true))),
+      false,
+    ],
+    [
+      'with an unknown extension that is written as not critical revokes',
+      revokedEntry(ada.serial, -1, sequence(objectIdentifier('1.2.3.4'), boolean(false), octetString(Buffer.alloc(1)))),
+      true,
+    ],
+    [
+      'whose reason only begins like one that takes it off revokes',
+      revokedEntry(ada.serial, -1, extension('2.5.29.21', tlv(0x0a, Buffer.from([8, 0])))),
+      true,
+    ],
     ['on hold revokes', revokedEntry(ada.serial, -1, reason(6)), true],
     ['whose date is to come revokes now, as with OpenSSL', revokedEntry(ada.serial, 5), true],
   ])('%s', (_name, entry, revokes) => {
     expect(readRevocationLists(root.crl([], { entries: [entry] }))[0]?.revokes(ada.serial)).toBe(revokes)
   })
+})
+
+test('a serial number of as many bytes as can be kept is found', () => {
+  const serial = Buffer.alloc(255, 1)
+  const [list] = readRevocationLists(root.crl([], { entries: [revokedEntry(serial)] }))
+  expect([list?.revokes(serial), list?.revokes(serial.subarray(1))]).toEqual([true, false])
 })
 
 describe('the scope of a list', () => {
@@ -137,6 +209,24 @@ describe('the scope of a list', () => {
     expect(judge(root.crl([], issuing('http://a.test/1.crl')))).toEqual([])
     expect(judge(root.crl([], issuing('http://a.test/2.crl')))).toEqual(['UNABLE_TO_GET_CRL'])
     expect(judge(root.crl([], issuing('http://a.test/2.crl')), root.crl())).toEqual([])
+  })
+
+  test('of one distribution point does not speak of certificates that name none', () => {
+    const one = { extensions: [point(explicit(0, explicit(0, url('http://a.test/1.crl'))))] }
+    expect(codes(root.crl(), middle.crl([], one))).toEqual(['UNABLE_TO_GET_CRL 0'])
+  })
+
+  test('is a part of what the list states', () => {
+    const issuing = (name: string) => ({ extensions: [point(explicit(0, explicit(0, url(name))))] })
+    const statements = [{}, only(1), only(2), issuing('http://a.test/1.crl'), issuing('http://a.test/2.crl')].map(
+      (options) => readRevocationLists(root.crl([ada], options))[0]?.statement,
+    )
+    expect(new Set(statements).size).toBe(5)
+  })
+
+  test('is that of its issuer, also where the list does not name the key', () => {
+    const [one, other] = [root, authority('other')].map((issuer) => readRevocationLists(issuer.crl([], { version: 1 })))
+    expect(one?.[0]?.statement).not.toBe(other?.[0]?.statement)
   })
 })
 

@@ -5,7 +5,7 @@ import {
   encodeName,
   type Issued,
 } from '../../../src/tls-cert-utils/development-pki.ts'
-import { readRevocationLists } from '../../../src/tls-cert-utils/revocation-list.ts'
+import { jointStatement, readRevocationLists } from '../../../src/tls-cert-utils/revocation-list.ts'
 import { processorTime } from '../../support/processor-time.ts'
 import { openssl } from './openssl.ts'
 
@@ -70,6 +70,15 @@ describe('readRevocationLists', () => {
       statement(namesake.revocationList({ revoked: [revoked, '0abc'] })),
     ])
     expect(new Set([first, ...others]).size).toBe(5)
+  })
+
+  test('states the same together with others in whatever order, and where one stands twice', async () => {
+    const lists = [await authority.revocationList(), await authority.revocationList({ revoked: [revoked] })]
+    const [one, other] = lists.flatMap((list) => readRevocationLists(list))
+    if (!one || !other) throw new Error('lists are missing')
+    const both = jointStatement([one, other])
+    expect([jointStatement([other, one]), jointStatement([one, other, one])]).toEqual([both, both])
+    expect(jointStatement([one])).not.toBe(both)
   })
 
   test('knows whom it revokes, by serial number', async () => {

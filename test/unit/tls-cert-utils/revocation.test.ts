@@ -1,9 +1,10 @@
+import { createPublicKey } from 'node:crypto'
 import { describe, expect, test } from '@jest/globals'
 import { Revocation, type RevocationOptions } from '../../../src/tls-cert-utils/revocation.ts'
 import { readRevocationLists } from '../../../src/tls-cert-utils/revocation-list.ts'
 import { bitString, boolean, objectIdentifier, octetString, sequence } from '../../support/der.ts'
 import { factsOf } from '../../support/facts.ts'
-import { type Authority, authority, type Issued } from '../../support/pki.ts'
+import { type Authority, authority, type Issued, selfSigned } from '../../support/pki.ts'
 
 const NOW = Date.now()
 const DAY = 86_400_000
@@ -52,6 +53,18 @@ describe('every certificate of a chain, the root too, needs the list of its issu
   test('and with leaf only the first does', () => {
     expect(refusals([between.crl()], { certificates: 'leaf' })).toEqual([])
   })
+
+  test('also an intermediate that the chain ends with, of which its own list cannot speak', () => {
+    expect(refusals([between.crl()], {}, [ada, between])).toEqual(['UNABLE_TO_GET_CRL 1'])
+    const fetched = () => readRevocationLists(between.crl())
+    expect(refusals([], { fetched }, [ada, between])).toEqual(['UNABLE_TO_GET_CRL 1'])
+  })
+
+  test('and a certificate that is trusted by itself needs one, also where lists are fetched', () => {
+    const own = selfSigned('own')
+    expect(refusals([], {}, [own])).toEqual(['UNABLE_TO_GET_CRL 0'])
+    expect(refusals([], { fetched: () => [] }, [own])).toEqual(['UNABLE_TO_GET_CRL 0'])
+  })
 })
 
 describe('refuses', () => {
@@ -92,6 +105,30 @@ describe('IGNORE_CA_ERROR', () => {
     expect(refusals(old, lenient)).toEqual(['CERT_REVOKED 0'])
     expect(refusals([root.crl(), between.crl([], { signer: root })], lenient)).toEqual(['CRL_SIGNATURE_FAILURE 0'])
   })
+
+  test('refuses by forged lists also where there are several', () => {
+    const forged = () => between.crl([], { signer: root })
+    expect(refusals([root.crl(), forged(), forged()], lenient)).toEqual(['CRL_SIGNATURE_FAILURE 0'])
+  })
+
+  test('refuses by the list of an authority that may not sign lists', () => {
+    const issuer = withoutCrlSign('no lists')
+    const chain = [issuer.client('bob'), issuer, root]
+    expect(refusals([root.crl(), issuer.crl()], lenient, chain)).toEqual(['KEYUSAGE_NO_CRL_SIGN 0'])
+  })
+
+  test('refuses nobody for a list of the future', () => {
+    const { findings, ignored } = judge([root.crl(), between.crl([], { thisUpdate: 1 })], lenient)
+    expect(findings).toEqual([])
+    expect(ignored).toMatchObject([{ code: 'CRL_NOT_YET_VALID', at: 0 }])
+  })
+
+  test("takes the list of a namesake's key for none of the authority's", () => {
+    const chain = [root.client('one'), root]
+    const { findings, ignored } = judge([authority('root').crl()], { ...lenient, certificates: 'leaf' }, chain)
+    expect(findings).toEqual([])
+    expect(ignored).toMatchObject([{ code: 'UNABLE_TO_GET_CRL', at: 0 }])
+  })
 })
 
 test('of several lists a current one counts, and of those the newest', () => {
@@ -103,6 +140,23 @@ test('of several lists a current one counts, and of those the newest', () => {
     [over, newer, older],
   ])
     expect(refusals([root.crl(), ...lists])).toEqual([])
+})
+
+test('lists of files and fetched ones count together', () => {
+  const [older, newer] = [between.crl([], { thisUpdate: -2 }), between.crl([ada], { thisUpdate: -1 })]
+  const leaf = { certificates: 'leaf' } as const
+  for (const [file, fetched] of [
+    [older, newer],
+    [newer, older],
+  ] as const)
+    expect(refusals([file], { ...leaf, fetched: () => readRevocationLists(fetched) })).toEqual(['CERT_REVOKED 0'])
+})
+
+test('a fetched list speaks for its authority alone, not for another one with the same key', () => {
+  const { privateKey } = between
+  const renamed = root.authority('renamed', { keys: { privateKey, publicKey: createPublicKey(privateKey) } })
+  const fetched = () => readRevocationLists(renamed.crl())
+  expect(refusals([], { certificates: 'leaf', fetched })).toEqual(['UNABLE_TO_GET_CRL 0'])
 })
 
 test('of an authority and its namesake each has the lists that it signed, also where these do not name the key', () => {
@@ -126,7 +180,27 @@ test('it must be judged again when a list begins or ends, whichever comes first'
   expect(Math.abs(later - (NOW + DAY))).toBeLessThan(60_000)
 })
 
-test('a stranger is told that no list speaks of him', () => {
+test('it need not be judged again for a list that is over already', () => {
+  expect(judge([root.crl(), between.crl([], { nextUpdate: -0.5 })], { certificates: 'leaf' }).until).toBe(Infinity)
+})
+
+test('a list counts from its first moment on, and no more in that of its next update', () => {
+  const [list] = readRevocationLists(between.crl())
+  if (!list) throw new Error('no list')
+  const revocation = new Revocation([list], { certificates: 'leaf', mode: 'STRICT' })
+  const codesAt = (time: number) => revocation.judge(CHAIN.map(factsOf), time).findings.map(({ code }) => code)
+  const { thisUpdate, nextUpdate } = list
+  expect([thisUpdate - 1, thisUpdate, nextUpdate - 1, nextUpdate].map(codesAt)).toEqual([
+    ...[['CRL_NOT_YET_VALID'], [], [], ['CRL_HAS_EXPIRED']],
+  ])
+  expect([thisUpdate - 1, thisUpdate, nextUpdate - 1, nextUpdate].map((time) => list.isCurrent(time))).toEqual([
+    ...[false, true, true, false],
+  ])
+})
+
+test('a stranger is told that no list speaks of him, which no passing of time changes', () => {
   const lists = new Revocation(readRevocationLists(between.crl()), { certificates: 'chain', mode: 'STRICT' })
-  expect(lists.judgeStranger(factsOf(ada)).findings).toMatchObject([{ code: 'UNABLE_TO_GET_CRL', at: 0 }])
+  const { findings, until } = lists.judgeStranger(factsOf(ada))
+  expect(findings).toMatchObject([{ code: 'UNABLE_TO_GET_CRL', at: 0 }])
+  expect(until).toBe(Infinity)
 })
