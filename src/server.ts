@@ -76,6 +76,17 @@ export class Server {
 
   /** @throws ConfigError with all problems; Error where an address cannot be listened on */
   async start(loaded: LoadedConfig): Promise<void> {
+    // A file may change while it starts, which then is not over: the reload waits for it.
+    this.#watch(loaded)
+    try {
+      await this.#reloads.run('start', () => this.#start(loaded))
+    } catch (error) {
+      this.#files.stop()
+      throw error
+    }
+  }
+
+  async #start(loaded: LoadedConfig): Promise<true> {
     this.#log.info(buildInfo, 'starting')
     collectLate()
     keepShapeOfTicks()
@@ -91,6 +102,7 @@ export class Server {
     this.#use(runtime, loaded)
     this.#metrics.reloaded(true)
     this.#log.info({ listeners: this.#bound.size, services: runtime.config.services.length }, 'ready')
+    return true
   }
 
   /**
@@ -276,7 +288,8 @@ export class Server {
   }
 
   #watch(loaded: LoadedConfig): void {
-    const watches = this.#runtime?.config.reload.watch === true && !this.#draining && !this.#options.shared
+    const { reload } = this.#runtime?.config ?? loaded.config ?? {}
+    const watches = reload?.watch === true && !this.#draining && !this.#options.shared
     this.#files.watch(watches ? loaded.files : [])
   }
 }

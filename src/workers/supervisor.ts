@@ -69,6 +69,8 @@ export class Supervisor {
   readonly #metrics = new GatheredMetrics(() => this.#snapshots())
   readonly #files = new FileWatch(() => void this.reload('files changed'))
   #questions = 0
+  /** How many reloads have begun. */
+  #reloads = 0
   readonly #tasks = new SerialQueue()
   #watches = true
   #admin: AdminServer | undefined
@@ -91,21 +93,28 @@ export class Supervisor {
 
   /** @throws ConfigError with all problems */
   async start(loaded: LoadedConfig): Promise<void> {
+    // A file may change while they start, which then is not over: the reload waits for them.
+    this.#watch(loaded)
+    try {
+      await this.#tasks.run('start', () => this.#start(loaded))
+    } catch (error) {
+      this.#draining = true
+      this.#files.stop()
+      for (const { worker } of this.#members) worker.process.kill('SIGKILL')
+      throw error
+    }
+  }
+
+  async #start(loaded: LoadedConfig): Promise<true> {
     this.#log.info(buildInfo, 'starting')
     watchOpenFiles(this.#log)
     this.#knowledge.apply(loaded)
     // One alone first: if it cannot start, the others could not either, and each problem is reported once.
     await this.#add()
-    try {
-      await Promise.all(Array.from({ length: this.#options.workers - 1 }, () => this.#add()))
-      await this.#startAdmin(loaded)
-    } catch (error) {
-      this.#draining = true
-      for (const { worker } of this.#members) worker.process.kill('SIGKILL')
-      throw error
-    }
-    this.#watch(loaded)
+    await Promise.all(Array.from({ length: this.#options.workers - 1 }, () => this.#add()))
+    await this.#startAdmin(loaded)
     this.#log.info({ workers: this.#members.size }, 'ready')
+    return true
   }
 
   /**
@@ -115,8 +124,11 @@ export class Supervisor {
   reload(reason: string): Promise<boolean> {
     return this.#tasks.run(reason, async () => {
       if (this.#draining) return false
+      this.#reloads += 1
       let accepted = true
       for (const member of this.#active()) {
+        // One that has died meanwhile answers nothing; whoever takes its place reads the files as they are now.
+        if (!this.#members.has(member)) continue
         const answer = await this.#ask(member, (id) => ({ kind: 'reload', id, reason }))
         if (answer?.kind === 'reloaded' && answer.accepted) continue
         accepted = false
@@ -137,13 +149,16 @@ export class Supervisor {
       if (this.#draining) return false
       for (const member of this.#active()) {
         if (this.#draining) return false
+        if (!this.#members.has(member)) continue
+        let successor: Member
         try {
-          await this.#add()
+          successor = await this.#add()
         } catch (error) {
           this.#log.error({ err: error }, 'a new worker did not start: the old ones were kept')
           return false
         }
-        this.#dismiss(member)
+        // Another one takes the place of a worker that has died.
+        this.#dismiss(this.#members.has(member) ? member : successor)
       }
       this.#log.info({ workers: this.#active().length }, 'all workers were replaced')
       return true
@@ -181,6 +196,7 @@ export class Supervisor {
 
   /** @throws what `untilServing` throws */
   async #add(): Promise<Member> {
+    const reloads = this.#reloads
     const { MALLOC_ARENA_MAX = ARENAS, OPENSSL_CONF = OPENSSL_CONFIGURATION } = process.env
     const worker = cluster.fork({ MALLOC_ARENA_MAX, OPENSSL_CONF })
     const member: Member = {
@@ -205,8 +221,9 @@ export class Supervisor {
     }
     this.#members.add(member)
     worker.once('exit', (code, signal) => this.#ended(member, signal ?? code))
-    // A stop that came meanwhile did not know of this worker.
+    // A stop or a reload that came meanwhile did not know of this worker.
     if (this.#draining) this.#dismiss(member)
+    else if (this.#reloads !== reloads) void this.reload('a worker has started meanwhile')
     return member
   }
 
@@ -271,7 +288,8 @@ export class Supervisor {
         if (answer?.kind === 'metrics') member.metrics = answer.metrics
       }),
     )
-    return members.map(({ metrics }) => metrics)
+    // The counts of one that has ended meanwhile are kept already.
+    return members.filter((member) => this.#members.has(member)).map(({ metrics }) => metrics)
   }
 
   #readiness() {

@@ -1,4 +1,6 @@
-import { readFileSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { readFileSync, renameSync, rmSync } from 'node:fs'
+import { open } from 'node:fs/promises'
 import { Agent } from 'node:https'
 import { constants } from 'node:os'
 import { setTimeout } from 'node:timers/promises'
@@ -122,6 +124,24 @@ test('one that dies is replaced; the connections of the others go on, and no cou
   for (const agent of agents) agent.destroy()
 })
 
+test('what one had counted that dies while Prometheus asks is counted once', async () => {
+  const gateway = await scene.start({ workers: 2 })
+  await Promise.all(Array.from({ length: 8 }, () => status(gateway)))
+  expect(await counted(gateway)).toBe(8)
+  const [hanging, victim] = workersOf(gateway) as [number, number]
+  // Its counts are waited for, and meanwhile those of the other one become those of a worker that has ended.
+  process.kill(hanging, 'SIGSTOP')
+  try {
+    const asked = counted(gateway)
+    // The supervisor has begun to ask by the time that it answers this.
+    await gateway.getAdmin('/healthz')
+    process.kill(victim, 'SIGKILL')
+    expect(await asked).toBe(8)
+  } finally {
+    process.kill(hanging, 'SIGCONT')
+  }
+})
+
 test('a reload reaches all of them, and a refused one reaches none', async () => {
   const gateway = await scene.start({ workers: 2 })
   const route = (paths: string[]) => [{ name: 'api', url: scene.backend.url, routes: [{ name: 'everything', paths }] }]
@@ -144,6 +164,30 @@ test('a reload that is asked for while they start comes once they have', async (
   gateway.child.process.kill('SIGHUP')
   await gateway.untilReady()
   await gateway.logged({ msg: 'reloaded', reason: 'SIGHUP' }, 15)
+})
+
+test('one that is being started while a reload comes has the new configuration too', async () => {
+  const key = temporaryFile('key', scene.front.key)
+  const servers = [scene.server({ ssl_certificate_key: key })]
+  const common = { listeners: [{ listen: '127.0.0.1:0', servers }], reload: { watch: 'off' } }
+  const gateway = await scene.start({ ...common, workers: 2 })
+  const [victim] = workersOf(gateway)
+  // The new one has read the configuration by the time that it reads its key, from a pipe, and cannot go on before.
+  rmSync(key)
+  execFileSync('mkfifo', [key])
+  process.kill(victim as number, 'SIGKILL')
+  const pipe = await open(key, 'w')
+  renameSync(temporaryFile('key', scene.front.key), key)
+  const services = [{ name: 'api', url: scene.backend.url, routes: [{ name: 'new', paths: ['/new'] }] }]
+  await gateway.reload({ ...scene.config({ ...common, services }), workers: 2 })
+  await gateway.logged({ msg: 'reloaded', worker: 2 })
+  await pipe.writeFile(scene.front.key)
+  await pipe.close()
+  await gateway.logged({ msg: 'ready', worker: 3 })
+  await waitFor('all to have it', async () => {
+    const answers = await Promise.all(Array.from({ length: 6 }, () => status(gateway, '/old')))
+    return answers.every((answer) => answer === 404)
+  })
 })
 
 test('SIGUSR1, by which nginx opens its logs anew, opens no debugger in any of them', async () => {
@@ -180,6 +224,21 @@ test('SIGUSR2 replaces all of them while no request is refused or lost, on new c
   await load.stop()
   expect(load.failures).toEqual([])
   expect(workersOf(gateway).filter((pid) => before.includes(pid))).toEqual([])
+})
+
+test('one that dies while they are replaced is replaced once', async () => {
+  const gateway = await scene.start({ workers: 3 })
+  const [, second, third] = workersOf(gateway)
+  gateway.child.process.kill('SIGUSR2')
+  await waitFor('the first new one', () => workersOf(gateway).length === 4)
+  process.kill(third as number, 'SIGKILL')
+  await gateway.logged({ msg: 'draining', worker: 1 })
+  process.kill(second as number, 'SIGKILL')
+  await gateway.logged({ msg: 'all workers were replaced' }, 20)
+  await gateway.reload()
+  await waitFor('three of them', () => workersOf(gateway).length === 3)
+  expect(await Promise.all([1, 2, 3].map(() => status(gateway)))).toEqual([200, 200, 200])
+  expect(gateway.log.filter(({ msg }) => msg === 'a worker ended: another one takes its place')).toHaveLength(2)
 })
 
 test('a storm of signals is one replacement more, and one reload: no queue of them forms', async () => {
