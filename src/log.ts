@@ -35,6 +35,8 @@ export interface Log {
   readonly error: Write
   /** Flushes at once. */
   readonly fatal: Write
+  /** From now on; children that were made before keep theirs. */
+  setLevel(level: LogLevel): void
   child(fields: Readonly<Record<string, unknown>>): Log
   handshakeFailed(failure: HandshakeFailure): void
   /**
@@ -79,6 +81,9 @@ function wrap(logger: pino.Logger, sink: Sink): Log {
     warn: (fields, message) => logger.warn(fields, message),
     error: (fields, message) => logger.error(fields, message),
     fatal: (fields, message) => logger.fatal(fields, message),
+    setLevel: (level) => {
+      logger.level = level
+    },
     child: (fields) => wrap(logger.child(fields), sink),
     handshakeFailed: (failure) => logger.info(failure, 'handshake failed'),
     accessLog: ({ enabled, secretParameters }) =>

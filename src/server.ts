@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net'
 import type { Readiness } from './admin/server.ts'
 import { portOf, startAdmin } from './admin/start.ts'
 import { buildInfo } from './build-info.ts'
-import { type LoadedConfig, type LoadOptions, listenText, loadConfigBeside } from './config/index.ts'
+import { type LoadedConfig, type LoadOptions, listenText, loadConfigBeside, waitingForStart } from './config/index.ts'
 import { ConfigError, describeProblem, type Problem } from './errors.ts'
 import { FileWatch } from './file-watch.ts'
 import { collectLate, collectSoon, keepShapeOfTicks } from './garbage.ts'
@@ -49,6 +49,7 @@ export class Server {
   readonly #leaving = new Map<Listener, Promise<void>>()
   readonly #files = new FileWatch(() => void this.reload('files changed'))
   #runtime: Runtime | undefined
+  #started: Runtime['config'] | undefined
   #admin: AdminServer | undefined
   readonly #reloads = new SerialQueue()
   #draining = false
@@ -100,6 +101,7 @@ export class Server {
       if (!this.#options.shared) await this.#startAdmin(runtime)
     })
     this.#use(runtime, loaded)
+    this.#started = runtime.config
     this.#metrics.reloaded(true)
     this.#log.info({ listeners: this.#bound.size, services: runtime.config.services.length }, 'ready')
     return true
@@ -166,6 +168,7 @@ export class Server {
       this.#report(runtime.warnings)
       this.#use(runtime, loaded)
       this.#reportGoneSockets()
+      if (this.#started && !this.#options.shared) this.#report(waitingForStart(this.#started, loaded))
       this.#metrics.reloaded(true)
       this.#log.info({ reason }, 'reloaded')
       return true
@@ -184,6 +187,7 @@ export class Server {
   #use(runtime: Runtime, loaded: LoadedConfig): void {
     runtime.commit()
     this.#runtime = runtime
+    this.#log.setLevel(runtime.config.log.level)
     const wanted = new Map(runtime.listeners.map((listener) => [listenText(listener.config.listen), listener]))
     for (const bound of this.#bound.values()) {
       const listener = wanted.get(bound.key)

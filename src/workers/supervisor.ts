@@ -6,7 +6,8 @@ import type { AddressInfo } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import { portOf, startAdmin } from '../admin/start.ts'
 import { buildInfo } from '../build-info.ts'
-import { type LoadedConfig, type LoadOptions, loadConfigBeside, withSecrets } from '../config/index.ts'
+import { type LoadedConfig, type LoadOptions, loadConfigBeside, waitingForStart, withSecrets } from '../config/index.ts'
+import { describeProblem } from '../errors.ts'
 import { FileWatch } from '../file-watch.ts'
 import { collectSoon } from '../garbage.ts'
 import type { Log } from '../log.ts'
@@ -68,6 +69,7 @@ export class Supervisor {
   readonly #shared = { ticketSecret: randomBytes(32).toString('hex'), startedAt: Date.now() }
   readonly #metrics = new GatheredMetrics(() => this.#snapshots())
   readonly #files = new FileWatch(() => void this.reload('files changed'))
+  #started: LoadedConfig['config']
   #questions = 0
   /** How many reloads have begun. */
   #reloads = 0
@@ -113,6 +115,7 @@ export class Supervisor {
     await this.#add()
     await Promise.all(Array.from({ length: this.#options.workers - 1 }, () => this.#add()))
     await this.#startAdmin(loaded)
+    this.#started = loaded.config
     this.#log.info({ workers: this.#members.size }, 'ready')
     return true
   }
@@ -136,7 +139,7 @@ export class Supervisor {
         this.#log.error({ worker: member.worker.id, reason }, 'a worker does not say whether it has reloaded')
       }
       const loaded = await loadConfigBeside(this.#options.load)
-      if (accepted) this.#knowledge.apply(loaded)
+      if (accepted) this.#apply(loaded)
       this.#watch(loaded)
       collectSoon()
       return accepted
@@ -183,6 +186,14 @@ export class Supervisor {
     if (!config) return
     const [metrics, log] = [this.#metrics, this.#log]
     this.#admin = await startAdmin(config.admin, { metrics, ready: () => this.#readiness(), log })
+  }
+
+  #apply(loaded: LoadedConfig): void {
+    this.#knowledge.apply(loaded)
+    if (!loaded.config || !this.#started) return
+    this.#log.setLevel(loaded.config.log.level)
+    for (const warning of waitingForStart(this.#started, loaded))
+      this.#log.warn({ setting: warning.path }, describeProblem(warning))
   }
 
   #active(): Member[] {
