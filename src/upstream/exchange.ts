@@ -77,6 +77,11 @@ export class Exchange implements AnswerHandler {
   head(head: AnswerHead): void {
     this.#call.record.upstreamStatus = head.status
     this.#call.record.upstreamTime = performance.now() - this.#startedAt
+    // The client has ended its side: what is written now is dropped.
+    if (!this.#call.request.socket.writable) {
+      this.connection?.abort(this.#clientError())
+      return
+    }
     this.#head = head
     // The body often arrives with the head, and then leaves in one write with it; otherwise see `pending`.
   }

@@ -1,7 +1,8 @@
 import { EventEmitter } from 'node:events'
 import { describe, expect, test } from '@jest/globals'
 import type { HttpResponse } from '../../../src/http-messages.ts'
-import { Exchange } from '../../../src/upstream/exchange.ts'
+import { Exchange, type ExchangeOutcome } from '../../../src/upstream/exchange.ts'
+import type { UpstreamConnection } from '../../../src/upstream/http1/connection.ts'
 import { readHeadText } from '../../../src/upstream/http1/head-reader.ts'
 import { ReadBuffer } from '../../../src/upstream/http1/read-buffer.ts'
 import { callOf } from './support.ts'
@@ -108,6 +109,22 @@ test('a large answer leaves as it comes', async () => {
   begin()
   read(9)
   expect(told).toEqual(['head 200', ...new Array(9).fill(`write ${RECORD} of 1`), 'end'])
+})
+
+test('nothing is written for a client that has ended its side, and whoever asked is told that it has left', () => {
+  const request = { socket: { writable: false } }
+  const response = new FakeResponse()
+  const outcomes: ExchangeOutcome[] = []
+  const exchange = new Exchange(
+    callOf(request),
+    response as unknown as HttpResponse,
+    { lines: () => undefined, forward: (headers) => [...headers], trailers: (headers) => [...headers] },
+    (outcome) => outcomes.push(outcome),
+  )
+  exchange.connection = { abort: (error: Error) => exchange.failed(error) } as UpstreamConnection
+  exchange.head(readHeadText('HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n'))
+  expect(response.told).toEqual([])
+  expect(outcomes).toMatchObject([{ error: { code: 'GW_CLIENT_CLOSED' }, answered: false }])
 })
 
 describe('small pieces of a body without a length', () => {
