@@ -103,21 +103,28 @@ export async function talk(port: number, bytes: string, options: RawOptions = {}
 /** Complete answers only; with `ended`, what the end of the connection completes as well. */
 export function parseAnswers(text: string, ended: boolean): readonly RawAnswer[] {
   const answers: RawAnswer[] = []
-  let rest = text
-  for (;;) {
-    const headEnd = rest.indexOf('\r\n\r\n')
-    if (headEnd < 0) return answers
-    const [statusLine = '', ...lines] = rest.slice(0, headEnd).split('\r\n')
-    const headers = lines.map((line) => {
-      const colon = line.indexOf(':')
-      return [line.slice(0, colon).toLowerCase(), line.slice(colon + 1).trim()] as const
-    })
-    const status = Number(statusLine.split(' ')[1])
-    const body = takeBody(rest.slice(headEnd + 4), status, new Map(headers), ended)
-    if (body === undefined) return answers
-    answers.push({ status, statusLine, headers, body: body.text })
-    rest = body.rest
-  }
+  let taken = takeAnswer(text, ended)
+  for (; taken; taken = takeAnswer(taken.rest, ended)) answers.push(taken.answer)
+  return answers
+}
+
+/** The first answer, if it is complete, and what follows it. */
+export function takeAnswer(
+  text: string,
+  ended: boolean,
+  method = 'GET',
+): { readonly answer: RawAnswer; readonly rest: string } | undefined {
+  const headEnd = text.indexOf('\r\n\r\n')
+  if (headEnd < 0) return undefined
+  const [statusLine = '', ...lines] = text.slice(0, headEnd).split('\r\n')
+  const headers = lines.map((line) => {
+    const colon = line.indexOf(':')
+    return [line.slice(0, colon).toLowerCase(), line.slice(colon + 1).trim()] as const
+  })
+  const status = Number(statusLine.split(' ')[1])
+  const behind = text.slice(headEnd + 4)
+  const body = method === 'HEAD' ? { text: '', rest: behind } : takeBody(behind, status, new Map(headers), ended)
+  return body && { answer: { status, statusLine, headers, body: body.text }, rest: body.rest }
 }
 
 interface TakenBody {
