@@ -73,7 +73,7 @@ export function createAccesses(options: AccessOptions): Accesses {
   return {
     of(route) {
       const authorization = authorizations.get(route)
-      const asks = route.rules ?? (authorization?.needsUser || route.default_consumer ? [['certificate']] : undefined)
+      const asks = askedRules(route, authorization)
       const isBuiltin = route.service.builtin !== undefined
       const deciders = route.authorization_plugins.map((name) => plugins.named(name))
       if (!asks && !authorization && deciders.length === 0) return isBuiltin ? ASKS_NOBODY : undefined
@@ -97,6 +97,17 @@ export function createAccesses(options: AccessOptions): Accesses {
       hides: besideRules.length > 0 ? placesOf(besideRules) : undefined,
     },
   }
+}
+
+/** Names of methods. */
+export type Rules = NonNullable<RouteConfig['rules']>
+
+/** Where a route has none but needs a user, his certificate is asked for. Undefined where nobody is asked who he is. */
+export function askedRules(
+  { rules, default_consumer: fallback }: RouteConfig,
+  authorization: Pick<Authorization, 'needsUser'> | undefined,
+): Rules | undefined {
+  return rules ?? (authorization?.needsUser || fallback ? [['certificate']] : undefined)
 }
 
 /**

@@ -10,6 +10,7 @@ import type { Realm } from '../registry/realm.ts'
 import { createRouterInSlices, type RouteRule } from '../routing/router.ts'
 import { atOnce, inSlices, type Slices } from '../slices.ts'
 import type { Access, AnswerHeaders, CertificateDemand } from '../types.ts'
+import { askedRules } from './access.ts'
 import { buildAuthentication } from './authentication.ts'
 import { addressOfClients, authorizationsOf, forwardedHeadersOf } from './authorization.ts'
 import type { BuiltinSurroundings } from './builtins.ts'
@@ -38,6 +39,7 @@ import {
 import { warnOfShadowedRoutes } from './shadowed-routes.ts'
 import { storeOf } from './store.ts'
 import { createTokens } from './tokens.ts'
+import { warnOfUnaskedCertificates } from './unasked-certificates.ts'
 import { warnOfUnmatchedExpressions } from './unmatched-expressions.ts'
 import { UpstreamRevocations } from './upstream-revocation.ts'
 
@@ -129,6 +131,8 @@ function* compose(loaded: LoadedConfig, lasting: Lasting): Slices<Runtime> {
   materials.warnOfMissingIssuers()
   yield* warnOfShadowedRoutes(config.routes, materials)
   yield* warnOfUnmatchedExpressions(config.routes, materials)
+  const rulesAt = (route: RouteConfig) => askedRules(route, authorizations.get(route))
+  yield* warnOfUnaskedCertificates(config.routes, servers as readonly ListenerServers[], rulesAt, materials)
   warnOfLostChallenges(config, router, materials)
   const mostUpstreams = usedPools.size * upstreamMaxConnections(config, lasting.workers)
   warnOfOpenFiles(config, mostUpstreams, lasting, materials)

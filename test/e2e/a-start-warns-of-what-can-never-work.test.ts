@@ -274,6 +274,50 @@ test('routes that take no request', async () => {
   ])
 })
 
+describe('a route that needs a certificate where no client is asked for one', () => {
+  const askNobody = { server_names: ['localhost'], ssl_verify_client: 'off', ssl_client_certificate: undefined }
+
+  const warned = (route: object, ...others: object[]) =>
+    warningsFor({
+      ...listenerOf(scene.server(askNobody), ...others),
+      consumers: [{ username: 'ada', basicauth_credentials: [{ username: 'ada', password: 'secret of ada' }] }],
+      services: [{ name: 'api', url: scene.backend.url, routes: [{ name: 'r', paths: ['/'], ...route }] }],
+    }).then((all) => all.filter((line) => line.includes('nobody is let in')))
+
+  const asking = { server_names: ['127.0.0.1'], ssl_verify_client: 'optional' }
+
+  test.each<[string, object]>([
+    ['by its rules', { rules: [['certificate'], ['certificate', 'password']] }],
+    ['by whom it allows', { allow: [{ users: ['ada'] }] }],
+  ])('%s', async (_name, route) => {
+    const told =
+      /every rule of the route r needs a certificate, but no client is asked for one.*optional and ssl_client/
+    expect(await warned(route)).toEqual([expect.stringMatching(told)])
+    const at = expect.stringMatching(/at the server of localhost"/)
+    expect(await warned({ ...route, hosts: ['localhost'] }, scene.server(asking))).toEqual([at])
+  })
+
+  test('by ssl_verify_client, while the server of another name asks', async () => {
+    const demand = { ssl_verify_client: 'on' }
+    const told = expect.stringMatching(/the route r has ssl_verify_client: on, but .* at the server of localhost"/)
+    expect(await warned({ hosts: ['localhost:8443'], ...demand }, scene.server(asking))).toEqual([told])
+    for (const hosts of [undefined, ['localhost', '127.0.0.1'], ['*.test']]) {
+      expect(await warned({ hosts, ...demand }, scene.server(asking))).toEqual([])
+    }
+  })
+
+  test('by its rules, and does not look at one itself', async () => {
+    const route = { ssl_verify_client: 'off', rules: [['certificate']] }
+    const told = expect.stringMatching(/needs a certificate, and ssl_verify_client: off/)
+    expect(await warned(route, scene.server(asking))).toEqual([told])
+  })
+
+  test('not where another rule, or nobody, may do', async () => {
+    expect(await warned({ rules: [['certificate'], ['password']] })).toEqual([])
+    expect(await warned({ rules: [['certificate']], anonymous: 'on' })).toEqual([])
+  })
+})
+
 test("a certificate for APIs that is a server's alone", async () => {
   const { inside, own } = scene
   const both = inside.server('gateway', { purposes: ['serverAuth', 'clientAuth'] })

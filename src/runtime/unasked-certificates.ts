@@ -1,0 +1,57 @@
+/** Warns of routes that let nobody in: they need a client's certificate, and no server that their requests come to asks for one. */
+import type { RouteConfig } from '../config/index.ts'
+import type { Slices } from '../slices.ts'
+import type { VerifyMode } from '../types.ts'
+import type { Rules } from './access.ts'
+import type { Materials } from './materials.ts'
+
+/** How the servers of one listener verify. */
+export interface Verifying {
+  /** Undefined where the server of this name takes no connection. */
+  policyFor(serverName: string): { readonly verify: VerifyMode } | undefined
+  readonly servers: readonly { readonly config: { readonly ssl_verify_client: VerifyMode } }[]
+}
+
+export function* warnOfUnaskedCertificates(
+  routes: readonly RouteConfig[],
+  listeners: readonly Verifying[],
+  rulesOf: (route: RouteConfig) => Rules | undefined,
+  materials: Materials,
+): Slices<void> {
+  const everywhere = new Set(listeners.flatMap(({ servers }) => servers.map(({ config }) => config.ssl_verify_client)))
+  const modesAt = (host: string) => listeners.flatMap(({ policyFor }) => policyFor(host)?.verify ?? [])
+  for (const route of routes) {
+    yield
+    const demand = demandOf(route, rulesOf(route))
+    if (demand === undefined) continue
+    if (route.ssl_verify_client === 'off') {
+      materials.warn(
+        route.at,
+        `${demand}, and ssl_verify_client: off, so that none is looked at: nobody is let in; remove one of them`,
+      )
+      continue
+    }
+    const hosts = route.hosts?.some((host) => host.includes('*')) ? undefined : route.hosts?.map(withoutPort)
+    const modes = hosts ? hosts.flatMap(modesAt) : [...everywhere]
+    if (modes.length === 0 || modes.some((mode) => mode !== 'off')) continue
+    const where = hosts ? `the server of ${hosts.join(', ')}` : 'a server'
+    materials.warn(
+      route.at,
+      `${demand}, but no client is asked for one: nobody is let in; set ssl_verify_client: optional and ssl_client_certificate at ${where}`,
+    )
+  }
+}
+
+/** Undefined where somebody may come in without a certificate. */
+function demandOf(
+  { name, ssl_verify_client: mode, anonymous }: RouteConfig,
+  rules: Rules | undefined,
+): string | undefined {
+  if (mode === 'on') return `the route ${name} has ssl_verify_client: on`
+  if (anonymous || !rules?.every((methods) => methods.includes('certificate'))) return undefined
+  return `every rule of the route ${name} needs a certificate`
+}
+
+function withoutPort(host: string): string {
+  return host.replace(/:\d+$/, '')
+}
