@@ -12,7 +12,10 @@ export interface OcspAnswer {
   /** Whose certificate it is about, and who issued that. */
   readonly about: Issued
   readonly issuer: Issued
-  readonly status?: 'good' | 'revoked'
+  /** Or in DER. */
+  readonly status?: 'good' | 'revoked' | Buffer
+  /** In DER, of what it says about the certificate. */
+  readonly extensions?: readonly Buffer[]
   /** In hours from now; -1 by default. */
   readonly thisUpdate?: number
   /** In hours from now; 1 by default, `undefined` names none. */
@@ -48,7 +51,8 @@ export function ocspAnswer(answer: OcspAnswer): Buffer {
 }
 
 function singleResponse(answer: OcspAnswer): Buffer {
-  const { about, issuer, status = 'good', thisUpdate = -1 } = answer
+  const { about, issuer, status = 'good', thisUpdate = -1, extensions = [] } = answer
+  const written = { good: implicit(0, Buffer.alloc(0)), revoked: explicit(1, generalizedTime(-24)) }
   const nextUpdate = 'nextUpdate' in answer ? answer.nextUpdate : 1
   const id = sequence(
     SHA1,
@@ -58,9 +62,10 @@ function singleResponse(answer: OcspAnswer): Buffer {
   )
   return sequence(
     id,
-    status === 'good' ? implicit(0, Buffer.alloc(0)) : explicit(1, generalizedTime(-24)),
+    typeof status === 'string' ? written[status] : status,
     generalizedTime(thisUpdate),
     ...(nextUpdate === undefined ? [] : [explicit(0, generalizedTime(nextUpdate))]),
+    ...(extensions.length === 0 ? [] : [explicit(1, sequence(...extensions))]),
   )
 }
 

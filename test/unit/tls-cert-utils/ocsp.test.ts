@@ -1,11 +1,12 @@
-import { createHash } from 'node:crypto'
+import { createHash, createPublicKey } from 'node:crypto'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from '@jest/globals'
 import { type CertificateFacts, readCertificate } from '../../../src/tls-cert-utils/certificate.ts'
 import { OcspError, ocspRequest, readOcspResponse, responderOf } from '../../../src/tls-cert-utils/ocsp.ts'
 import { implicit, objectIdentifier, sequence } from '../../support/der.ts'
-import { type Authority, authority, extension, type Issued } from '../../support/pki.ts'
+import { type OcspAnswer, ocspAnswer } from '../../support/ocsp-answers.ts'
+import { type Authority, authority, type CertificateOptions, extension, type Issued } from '../../support/pki.ts'
 import { inFolder, openssl } from './openssl.ts'
 
 const ca = authority('ca')
@@ -133,6 +134,45 @@ test.each([
   ['another type of answer', sequence(Buffer.from('0a0100', 'hex'))],
 ])('%s is no answer', (_what, der) => {
   expect(() => read(der, ada)).toThrow(OcspError)
+})
+
+describe('an answer is not believed', () => {
+  const namesake = authority('ca')
+  const renamed = authority('renamed', {
+    keys: { privateKey: ca.privateKey, publicKey: createPublicKey(ca.privateKey) },
+  })
+  const critical = extension('1.2.3.4', Buffer.from([5, 0]), true)
+  const delegate = (options: CertificateOptions) =>
+    ca.client('responder', { purposes: [], ...options, extensions: [OCSP_SIGNING, ...(options.extensions ?? [])] })
+
+  test.each<[string, Partial<OcspAnswer>, RegExp]>([
+    ['with a status that nobody knows', { status: implicit(3, Buffer.alloc(0)) }, /no known status/],
+    ['with a critical extension that nobody knows', { extensions: [critical] }, /unknown critical extension, 1.2.3.4/],
+    [
+      "about the same number of a namesake's key",
+      { issuer: namesake, signer: ca, certificates: [] },
+      /about another certificate/,
+    ],
+    [
+      'about the same number of an authority with the same key',
+      { issuer: renamed, signer: ca, certificates: [] },
+      /about another certificate/,
+    ],
+    ['of a responder that is not valid yet', { signer: delegate({ validFrom: 1 }) }, /is not signed by/],
+    [
+      'of a responder with a critical extension that nobody knows',
+      { signer: delegate({ extensions: [critical] }) },
+      /is not signed by/,
+    ],
+    ['that a responder has signed in the name of the issuer', { signer: delegate({}), named: ca }, /is not signed by/],
+  ])('%s', (_which, parts, reason) => {
+    expect(() => read(ocspAnswer({ about: ada, issuer: ca, ...parts }), ada)).toThrow(reason)
+  })
+
+  test('while one of a responder without any of that is', () => {
+    const { status } = read(ocspAnswer({ about: ada, issuer: ca, signer: delegate({}) }), ada)
+    expect(status).toBe('good')
+  })
 })
 
 test('a refusal is told by its name', () => {

@@ -39,6 +39,20 @@ describe('a set of serial numbers', () => {
     )
   })
 
+  test.each([
+    ['00007b', '7b', true],
+    ['fffb', 'fb', true],
+    ['ffff80', '80', true],
+    ['0080', '80', false],
+    ['ff7b', '7b', false],
+  ])('takes %s and %s for one number as is right (%s)', (one, other, isSame) => {
+    for (const [added, asked] of [
+      [one, other],
+      [other, one],
+    ])
+      expect(setOf([Buffer.from(added as string, 'hex')]).has(Buffer.from(asked as string, 'hex'))).toBe(isSame)
+  })
+
   test('takes a number in the middle of other bytes', () => {
     const set = SerialSet.withRoomFor(1, 2)
     set.add(Buffer.from('aa0102bb', 'hex'), 1, 3)
