@@ -1,4 +1,6 @@
 import type { SecureContext } from 'node:tls'
+import type { OcspStatuses } from '../listener/ocsp.ts'
+import type { Staple } from '../listener/stapling.ts'
 import type { KeyPair } from '../tls-cert-utils/key-pair.ts'
 import type { TrustStore } from '../tls-cert-utils/trust-store.ts'
 
@@ -58,7 +60,11 @@ export class KeptMaterials {
   readonly contexts = new Kept<SecureContext>()
   /** Revocation lists, by where they come from and of whom they speak. */
   readonly lists = new Issued()
-  readonly #all = [this.pairs, this.stores, this.contexts, this.lists]
+  /** Answers of OCSP responders about clients, by the settings that they are asked with. */
+  readonly statuses = new Kept<OcspStatuses>()
+  /** Those about our own certificates, by the digest of certificate and settings. */
+  readonly staples = new Kept<Staple>()
+  readonly #all = [this.pairs, this.stores, this.contexts, this.lists, this.statuses, this.staples]
 
   begin(): void {
     for (const kept of this.#all) kept.begin()

@@ -71,6 +71,7 @@ function alone(): Shared {
 export function createLasting(log: Log, metrics: Metrics, shared?: Shared): Lasting {
   const common = shared ?? alone()
   const openFiles = new OpenFiles(limitOfOpenFiles())
+  const keptMaterials = new KeptMaterials()
   return {
     log,
     metrics,
@@ -79,10 +80,10 @@ export function createLasting(log: Log, metrics: Metrics, shared?: Shared): Last
     policies: new Map(),
     demands: new Demands(),
     revocationFiles: new RevocationFiles(),
-    keptMaterials: new KeptMaterials(),
+    keptMaterials,
     usersFiles: new UsersFiles(),
     listFetcher: new ListFetcher(log, metrics, common.statements),
-    ocsp: new OcspAnswers(log),
+    ocsp: new OcspAnswers(log, keptMaterials),
     forgetPoolMetrics: [],
     mappedUsers: new MappedUsers((found) => log.debug({ ...found }, 'user found by certificate')),
     remoteKeys: new RemoteKeys(),

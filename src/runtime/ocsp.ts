@@ -1,9 +1,10 @@
 import type { ServerConfig } from '../config/index.ts'
-import { OcspStatuses } from '../listener/ocsp.ts'
+import { type OcspOptions, OcspStatuses } from '../listener/ocsp.ts'
 import { Staple } from '../listener/stapling.ts'
 import type { Log } from '../log.ts'
 import type { CertificateFacts } from '../tls-cert-utils/certificate.ts'
 import type { KeyPair } from '../tls-cert-utils/key-pair.ts'
+import type { KeptMaterials } from './kept.ts'
 import { LogThrottle } from './log-throttle.ts'
 import { digestOf, type Materials } from './materials.ts'
 
@@ -13,15 +14,15 @@ interface StapledPair {
   readonly issuer: CertificateFacts
 }
 
-/** The answers of OCSP responders. They are kept over reloads, since they stay true whatever the configuration. */
+/** The answers of OCSP responders. They are kept over reloads for as long as a server wants them, since they stay true whatever else changes. */
 export class OcspAnswers {
   readonly #log: Log
-  readonly #statuses = new Map<string, OcspStatuses>()
-  readonly #staples = new Map<string, Staple>()
+  readonly #kept: Pick<KeptMaterials, 'statuses' | 'staples'>
   readonly #throttle = new LogThrottle()
 
-  constructor(log: Log) {
+  constructor(log: Log, kept: Pick<KeptMaterials, 'statuses' | 'staples'>) {
     this.#log = log
+    this.#kept = kept
   }
 
   /** Undefined where the server does not use OCSP. `name` is the same for servers with the same settings. */
@@ -30,15 +31,11 @@ export class OcspAnswers {
     const { ssl_ocsp_nonce: nonce, ssl_ocsp_cache: cacheSize } = server
     if (mode === 'off') return undefined
     const name = digestOf([mode, responder, timeout, nonce, cacheSize])
-    const statuses =
-      this.#statuses.get(name) ??
-      new OcspStatuses({
-        certificates: mode === 'leaf' ? 'leaf' : 'chain',
-        ...{ responder, timeout, nonce, cacheSize },
-        failed: ({ subject }, asked, reason) => this.#warn('no status of a client certificate', subject, asked, reason),
-      })
-    this.#statuses.set(name, statuses)
-    return { statuses, name }
+    const certificates = mode === 'leaf' ? 'leaf' : 'chain'
+    const failed: OcspOptions['failed'] = ({ subject }, asked, reason) =>
+      this.#warn('no status of a client certificate', subject, asked, reason)
+    const made = () => new OcspStatuses({ certificates, responder, timeout, nonce, cacheSize, failed })
+    return { statuses: this.#kept.statuses.of(name, made), name }
   }
 
   /** One for each certificate, by its DER. None where stapling is off, or for a certificate whose issuer is not known. */
@@ -59,9 +56,7 @@ export class OcspAnswers {
     const name = digestOf([fingerprint, responder, timeout])
     const failed = (reason: string) =>
       this.#warn('no OCSP staple for our own certificate', certificate.subject, responder, reason)
-    const staple = this.#staples.get(name) ?? new Staple({ certificate, issuer, responder, timeout, failed })
-    this.#staples.set(name, staple)
-    return staple
+    return this.#kept.staples.of(name, () => new Staple({ certificate, issuer, responder, timeout, failed }))
   }
 
   #warn(message: string, subject: string, responder: string | undefined, reason: string): void {

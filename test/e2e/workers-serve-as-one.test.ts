@@ -190,6 +190,36 @@ test('one that is being started while a reload comes has the new configuration t
   })
 })
 
+test('one that dies before its turn holds no reload up, and the one in its place has the new configuration', async () => {
+  const key = temporaryFile('key', scene.front.key)
+  const servers = [scene.server({ ssl_certificate_key: key })]
+  const common = { listeners: [{ listen: '127.0.0.1:0', servers }], reload: { watch: 'off' } }
+  const gateway = await scene.start({ ...common, workers: 2 })
+  const [, victim] = workersOf(gateway)
+  // The first one reads its key from a pipe, and cannot go on before.
+  rmSync(key)
+  execFileSync('mkfifo', [key])
+  const services = [{ name: 'api', url: scene.backend.url, routes: [{ name: 'new', paths: ['/new'] }] }]
+  const reloaded = gateway.reload({ ...scene.config({ ...common, services }), workers: 2 })
+  const pipe = await open(key, 'w')
+  renameSync(temporaryFile('key', scene.front.key), key)
+  process.kill(victim as number, 'SIGKILL')
+  await gateway.logged({ msg: 'ready', worker: 3 })
+  await pipe.writeFile(scene.front.key)
+  await pipe.close()
+  await reloaded
+  // A second one begins when the first is over.
+  const again = gateway.log.length
+  gateway.child.process.kill('SIGHUP')
+  await waitFor(
+    'the next reload',
+    () => gateway.log.slice(again).some(({ msg, worker }) => msg === 'reloaded' && worker === 3),
+    8,
+  )
+  expect(gateway.log.map(({ msg }) => msg)).not.toContain('a worker does not say whether it has reloaded')
+  expect(await Promise.all(Array.from({ length: 4 }, () => status(gateway, '/old')))).toEqual(Array(4).fill(404))
+})
+
 test('SIGUSR1, by which nginx opens its logs anew, opens no debugger in any of them', async () => {
   const gateway = await scene.start({ workers: 2 })
   const workers = workersOf(gateway)

@@ -184,6 +184,13 @@ describe('with a responder whose answers are chosen', () => {
     expect(until).toBeLessThan(Date.now() + 3_700_000)
   })
 
+  test('a responder that does not know a certificate lets nobody in', async () => {
+    answered(ada, { status: implicit(2, Buffer.alloc(0)) })
+    const statuses = statusesOf(url)
+    await statuses.settle(shownBy(ada))
+    expect(codeFor(statuses, shownBy(ada))).toBe('OCSP_STATUS_UNKNOWN')
+  })
+
   test('a chain is judged again when the first of its answers ends', async () => {
     const statuses = statusesOf(url, { certificates: 'chain' })
     const shown = { ...shownBy(eve), chain: [middle, ca].map(factsOf) }

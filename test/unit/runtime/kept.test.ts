@@ -1,6 +1,8 @@
-import { PemSource } from '../../../src/config/index.ts'
+import { PemSource, type ServerConfig } from '../../../src/config/index.ts'
+import { createLog } from '../../../src/log.ts'
 import { Kept, KeptMaterials } from '../../../src/runtime/kept.ts'
 import { Materials } from '../../../src/runtime/materials.ts'
+import { OcspAnswers } from '../../../src/runtime/ocsp.ts'
 import { RevocationFiles } from '../../../src/runtime/revocation-files.ts'
 import { type Authority, createAuthority } from '../../../src/tls-cert-utils/development-pki.ts'
 
@@ -91,5 +93,44 @@ describe('materials of a reload', () => {
     const later = materials()
     expect(later.keyPair({ ...common, cert: source(one.pem), key: source(two.keyPem) })).toBeUndefined()
     expect(later.problems).toHaveLength(1)
+  })
+
+  it('keeps the answers of OCSP responders while a server wants them, and forgets them with a certificate that was renewed', async () => {
+    const kept = new KeptMaterials()
+    const answers = new OcspAnswers(createLog({ level: 'silent' }), kept)
+    const server = { ssl_ocsp: 'leaf', ssl_ocsp_cache: 10, ssl_stapling: true, at: '' } as ServerConfig
+    const [one, two] = [await authority.issue({ subject: 'one' }), await authority.issue({ subject: 'two' })]
+    const afterReload = (issued: typeof one, { asks = true, isRefused = false } = {}) => {
+      const materials = new Materials((path) => ({ path, location: undefined }), new RevocationFiles(), kept)
+      const cert = source(issued.pem + authority.pem)
+      const pair = materials.keyPair({ ...common, cert, key: source(issued.keyPem) })
+      const [staple] = answers.staplesOf(server, pair ? [pair] : [], materials)
+      const statuses = asks ? answers.statusesOf(server)?.statuses : undefined
+      if (!isRefused) kept.commit()
+      return { staple: staple?.[1], statuses }
+    }
+    const first = afterReload(one)
+    expect(first.staple).toBeDefined()
+    expect(afterReload(one).staple).toBe(first.staple)
+    expect(afterReload(one).statuses).toBe(first.statuses)
+    afterReload(two, { asks: false, isRefused: true })
+    const again = afterReload(one)
+    expect([again.staple === first.staple, again.statuses === first.statuses]).toEqual([true, true])
+    afterReload(two, { asks: false })
+    const later = afterReload(one)
+    expect(later.staple).not.toBe(first.staple)
+    expect(later.statuses).not.toBe(first.statuses)
+  })
+
+  it('forgets what a configuration had read that was refused', async () => {
+    const kept = new KeptMaterials()
+    const issued = await authority.issue({ subject: 'one' })
+    const made = () => new Materials((path) => ({ path, location: undefined }), new RevocationFiles(), kept)
+    const read = (materials: Materials) =>
+      materials.keyPair({ ...common, cert: source(issued.pem), key: source(issued.keyPem) })
+    const refused = read(made())
+    made()
+    kept.commit()
+    expect(read(made())).not.toBe(refused)
   })
 })
