@@ -88,7 +88,7 @@ async function decide(
   const walk = new Walk(question, { runtime, listener, virtual, config, connection })
   await walk.run()
   return {
-    request: `${question.method} ${question.url}`,
+    request: `${question.method} ${question.url.origin}${question.target}`,
     listen: listenText(listener.config.listen),
     server: virtual.name,
     ssl_verify_client: virtual.verify,

@@ -6,7 +6,10 @@ import { CommandError } from './command-error.ts'
 
 export interface Question {
   readonly method: string
+  /** Where the client connects to. Its path is normalised, so that it is not what the gateway gets. */
   readonly url: URL
+  /** The path and the query as the client writes them. */
+  readonly target: string
   /** Name and value of each header that the client sends besides Host. */
   readonly headers: readonly (readonly [name: string, value: string])[]
   /** The user whose credentials are assumed to be valid, whatever the route asks for. */
@@ -22,13 +25,20 @@ interface QuestionOptions {
 }
 
 /** @throws CommandError */
-export function readQuestion(written: string, { header = [], user, address }: QuestionOptions): Question {
-  const [, method = 'GET', target = ''] = /^(?:([A-Z]+) +)?(\S+)$/.exec(written.trim()) ?? []
-  const url = URL.parse(target)
+export function readQuestion(written: string, { header = [], user, address: from }: QuestionOptions): Question {
+  const [, method = 'GET', address = ''] = /^(?:([A-Z]+) +)?(\S+)$/.exec(written.trim()) ?? []
+  const url = URL.parse(address)
   if (url?.protocol !== 'https:')
     throw new CommandError(`--for takes a method and a URL with https, as 'GET https://api.example.com/orders'`)
-  if (address !== undefined && isIP(address) === 0) throw new CommandError(`--address ${address} is no IP address`)
-  return { method, url, headers: header.map(readHeader), user, address }
+  if (from !== undefined && isIP(from) === 0) throw new CommandError(`--address ${from} is no IP address`)
+  return { method, url, target: targetOf(address), headers: header.map(readHeader), user, address: from }
+}
+
+/** What a client sends that changes nothing but what it must: the fragment stays with it, and of a path it sends ASCII alone. */
+function targetOf(address: string): string {
+  const [, rest = ''] = /^[a-z]+:[\\/]*[^\\/?#]*([^#]*)/i.exec(address) ?? []
+  const target = rest.replace(/[^\0-\x7f]+/g, (text) => encodeURIComponent(text.toWellFormed()))
+  return target.startsWith('/') ? target : `/${target}`
 }
 
 function readHeader(line: string): readonly [string, string] {
@@ -43,11 +53,11 @@ export function hostOf({ url }: Question): string {
 }
 
 /** The request of a client that sends only what it must, and what was given. */
-export function requestOf({ method, url, headers }: Question): HttpRequest {
+export function requestOf({ method, url, target, headers }: Question): HttpRequest {
   const { host } = url
   return {
     method,
-    url: url.pathname + url.search,
+    url: target,
     rawHeaders: ['Host', host, ...headers.flat()],
     httpVersion: '1.1',
     httpVersionMajor: 1,

@@ -57,6 +57,22 @@ async function decision(options: CertificateOptions, request: string) {
   return (JSON.parse(stdout) as { decision: Record<string, unknown> }).decision
 }
 
+test.each<[string, object]>([
+  ['/a/../all', { code: 'GW_BAD_PATH', detail: 'the path holds a dot segment' }],
+  ['/all/%2e%2E/staff', { code: 'GW_BAD_PATH', detail: 'the path holds a dot segment' }],
+  ['/a\\..\\all', { code: 'GW_BAD_PATH' }],
+])('the path is judged as it is written: %s', async (path, refusal) => {
+  expect(await decision({}, `GET https://localhost${path}`)).toMatchObject({
+    request: `GET https://localhost${path}`,
+    refusal: { status: 400, ...refusal },
+  })
+})
+
+test.each(['/all?next=/../x', '/%61ll', '//all', '/all/é#top'])('%s is a path that passes', async (path) => {
+  const { route, refusal } = await decision({}, `GET https://localhost${path}`)
+  expect([route, refusal]).toEqual(['all', undefined])
+})
+
 test('each rule is told with why it matched or did not, then user, groups, the setting that decided, and the headers', async () => {
   expect(await decision({ subject: nameOf(['CN', 'bob']) }, 'GET https://localhost/staff/x')).toMatchObject({
     server: 'localhost',
