@@ -14,9 +14,8 @@
  */
 import { createHash } from 'node:crypto'
 import { readFileSync, watchFile } from 'node:fs'
-import { parseArgs } from 'node:util'
 import { parse } from 'yaml'
-import { serveCertmap } from './certmap-server.js'
+import { fail, readOptions, serveCertmap } from './certmap-server.js'
 
 /** Exact: a wildcard certificate is not every name that it covers, and the subject is no place for a host. */
 const EXACTLY = { subject: 'never', wildcards: false, partialWildcards: false }
@@ -55,13 +54,17 @@ function readRules(file) {
   })
 }
 
-const { values } = parseArgs({ options: { rules: { type: 'string' }, socket: { type: 'string' } } })
-if (!values.rules || !values.socket) {
-  process.stderr.write('usage: certmap-file.js --rules FILE --socket PATH\n')
-  process.exit(1)
+const values = readOptions(['rules', 'socket'], 'certmap-file.js --rules FILE --socket PATH')
+
+function rulesAtStart() {
+  try {
+    return readRules(values.rules)
+  } catch (error) {
+    return fail(`${values.rules}: ${error.message}`)
+  }
 }
 
-let rules = readRules(values.rules)
+let rules = rulesAtStart()
 watchFile(values.rules, { interval: 1000, persistent: false }, () => {
   try {
     rules = readRules(values.rules)

@@ -6,8 +6,32 @@ import { X509Certificate } from 'node:crypto'
 import { rmSync, statSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { connect } from 'node:net'
+import { parseArgs } from 'node:util'
 
 const LARGEST_QUESTION = 64 * 1024
+
+/** Reads the options from the command line, each with a value and all needed. Ends the process where they are not there, and after --help. */
+export function readOptions(names, usage) {
+  const options = Object.fromEntries(names.map((name) => [name, { type: 'string' }]))
+  try {
+    const { values } = parseArgs({ options: { ...options, help: { type: 'boolean', short: 'h' } } })
+    if (values.help) {
+      process.stdout.write(`usage: ${usage}\n`)
+      process.exit(0)
+    }
+    const missing = names.find((name) => !values[name])
+    if (missing === undefined) return values
+    return fail(`--${missing} is missing\nusage: ${usage}`)
+  } catch (error) {
+    return fail(`${error.message}\nusage: ${usage}`)
+  }
+}
+
+/** Ends the process, saying why. */
+export function fail(message) {
+  process.stderr.write(`${message}\n`)
+  process.exit(1)
+}
 
 /**
  * Serves until SIGTERM. `find` gets the certificate and the options, and returns `{ name, uid, groups }`, or undefined for a certificate that belongs to nobody; what it

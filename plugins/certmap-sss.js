@@ -6,9 +6,8 @@
  *
  * SSSD's own rules say whose a certificate is (sss-certmap(5)). The bus is the system's; DBUS_SYSTEM_BUS_ADDRESS names another.
  */
-import { parseArgs } from 'node:util'
 import dbus from 'dbus-native'
-import { serveCertmap } from './certmap-server.js'
+import { readOptions, serveCertmap } from './certmap-server.js'
 
 const SERVICE = 'org.freedesktop.sssd.infopipe'
 const USERS = '/org/freedesktop/sssd/infopipe/Users'
@@ -18,11 +17,7 @@ const TIMEOUT = 1500
 /** What SSSD says where nobody has the certificate. Where several have it, that is a mistake in the directory, and an error here. */
 const NOT_FOUND = /not ?found|no such file/i
 
-const { values } = parseArgs({ options: { socket: { type: 'string' } } })
-if (!values.socket) {
-  process.stderr.write('usage: certmap-sss.js --socket PATH\n')
-  process.exit(1)
-}
+const values = readOptions(['socket'], 'certmap-sss.js --socket PATH')
 
 let bus
 /** A bus that was lost is connected to again with the next question. */
