@@ -35,7 +35,7 @@ export interface RouteMetrics {
 }
 
 export interface CertificateInUse {
-  readonly role: 'server' | 'client' | 'ca'
+  readonly role: 'server' | 'client' | 'signing' | 'ca'
   readonly name: string
   /** Milliseconds since the epoch. */
   readonly notAfter: number

@@ -13,7 +13,8 @@ import { RevocationFiles } from './revocation-files.ts'
 
 /** The certificate and key settings of one entity, and the name of the pair in logs and metrics. */
 export interface PairSettings {
-  readonly role: 'server' | 'client'
+  /** none: whoever uses it names it again with a role. */
+  readonly role: Exclude<CertificateInUse['role'], 'ca'> | 'none'
   readonly name: string
   readonly cert: PemSource
   readonly key: PemSource
@@ -69,7 +70,7 @@ export class Materials {
     )
     this.#pairs.set(id, pair)
     const leaf = pair?.certificates[0]
-    if (leaf) {
+    if (leaf && role !== 'none') {
       this.certificatesInUse.push({ role, name, ...inUse(pair.certificates) })
       this.#warnOfDates(cert.setting, leaf.notBefore, leaf.notAfter)
       const unfit = role === 'client' && notForClients(leaf)

@@ -93,7 +93,7 @@ function signingPair(
 ): KeyPair | undefined {
   const passphrases = passphrase ? [passphrase] : []
   const passphraseSetting = `${at}.passphrase`
-  const pair = materials.keyPair({ role: 'server', name, cert, key, passphrases, passphraseSetting })
+  const pair = materials.keyPair({ role: 'signing', name, cert, key, passphrases, passphraseSetting })
   if (pair && !algorithmOf(createPublicKey(pair.leaf.pem))) {
     materials.problem(
       key.setting,

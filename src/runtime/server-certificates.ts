@@ -1,10 +1,10 @@
 /** The certificates that servers show, from the settings of a server or from Kong's `certificates` and `snis`. */
 import { createHash } from 'node:crypto'
-import type { CertificateConfig, PemSource, Secret, ServerConfig } from '../config/index.ts'
+import type { CertificateConfig, PemSource, ServerConfig } from '../config/index.ts'
 import { ServerNames } from '../routing/server-names.ts'
 import type { Slices } from '../slices.ts'
 import type { KeyPair } from '../tls-cert-utils/key-pair.ts'
-import type { Materials } from './materials.ts'
+import type { Materials, PairSettings } from './materials.ts'
 
 /** At most one certificate for each type of key. */
 export type KeyPairs = readonly KeyPair[]
@@ -47,7 +47,7 @@ export function fingerprintsOf(pairs: KeyPairs): string[] {
 export function pairsOfServer(config: ServerConfig, materials: Materials): KeyPairs {
   const { ssl_certificate: certificates = [], ssl_certificate_key: keys = [], ssl_passwords: passphrases } = config
   const passphraseSetting = 'ssl_password or ssl_password_file (SALLYPORT_SSL_PASSWORD)'
-  const shared = { name: config.server_names[0] ?? '_', passphrases, passphraseSetting }
+  const shared = { role: 'server', name: config.server_names[0] ?? '_', passphrases, passphraseSetting } as const
   return differentTypes(
     certificates.flatMap((cert, i) => {
       const key = keys[i]
@@ -59,27 +59,28 @@ export function pairsOfServer(config: ServerConfig, materials: Materials): KeyPa
 }
 
 function pairsOfCertificate(certificate: CertificateConfig, materials: Materials): KeyPairs {
-  const { at, name, cert, key, cert_alt, key_alt, passphrase } = certificate
-  const shared = { name, passphrases: passphrase ? [passphrase] : [], passphraseSetting: `${at}.passphrase` }
+  const { at, name, snis, cert, key, cert_alt, key_alt, passphrase } = certificate
+  // Without a name no server shows it.
+  const role = snis.length > 0 ? 'server' : 'none'
+  const shared = {
+    role,
+    name,
+    passphrases: passphrase ? [passphrase] : [],
+    passphraseSetting: `${at}.passphrase`,
+  } as const
   const alternative = cert_alt && key_alt ? [{ cert: cert_alt, key: key_alt }] : []
   return differentTypes([{ cert, key }, ...alternative], shared, materials)
-}
-
-interface Shared {
-  readonly name: string
-  readonly passphrases: readonly Secret[]
-  readonly passphraseSetting: string
 }
 
 /** OpenSSL keeps one certificate for each type of key: of two with the same type, the first would silently never be shown. */
 function differentTypes(
   sources: readonly { readonly cert: PemSource; readonly key: PemSource }[],
-  shared: Shared,
+  shared: Omit<PairSettings, 'cert' | 'key'>,
   materials: Materials,
 ): KeyPairs {
   const types = new Map<string, PemSource>()
   return sources.flatMap(({ cert, key }) => {
-    const pair = materials.keyPair({ role: 'server', cert, key, ...shared })
+    const pair = materials.keyPair({ cert, key, ...shared })
     if (!pair) return []
     const type = pair.leaf.x509.publicKey.asymmetricKeyType ?? 'unknown'
     const other = types.get(type)

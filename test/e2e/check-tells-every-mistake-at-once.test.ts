@@ -52,6 +52,15 @@ describe('a good file', () => {
     expect(output).toContain(`server certificate localhost: ${front.x509.subject}, issued by CN=servers, valid until`)
     expect(output).toContain('ca certificate client: CN=servers, valid until')
   })
+  test('which certificates are those of keys that sign tokens', async () => {
+    const realm = `
+certificates: [{ name: tokens, cert: front.crt, key: front.key }]
+registry_realms: [{ name: acme, services: [registry.test], certificate: tokens }]
+`
+    const { output } = await check(GOOD + realm)
+    expect(output).toContain(`signing certificate tokens: ${front.x509.subject}, issued by CN=servers, valid until`)
+    expect(output).not.toContain('server certificate tokens')
+  })
   test('variables are filled in from the environment', async () => {
     expect((await check(GOOD, { API_PORT: '9443' })).status).toBe(0)
     const { status, output } = await check(GOOD, { API_PORT: 'x' })
