@@ -51,11 +51,25 @@ function leaf<T>(kind: Kind<T>): Leaf<T> {
       return kind.parse(value)
     } catch (error) {
       if (!(error instanceof Unfit)) throw error
-      context.issues.push({ code: 'custom', message: error.message || `expected ${kind.expected}`, input: value })
+      const message = error.message || (unquoted(kind, value) ?? `expected ${kind.expected}`)
+      context.issues.push({ code: 'custom', message, input: value })
       return z.NEVER
     }
   })
   return read.meta(kind.json)
+}
+
+/** What YAML takes for a number or a boolean, as a password of digits, where its text would do; undefined for anything else. */
+function unquoted(kind: Kind<unknown>, value: unknown): string | undefined {
+  if (typeof value !== 'number' && typeof value !== 'boolean') return undefined
+  // A long number in all its digits, though not those that were written.
+  const text = Number.isInteger(value) ? String(BigInt(value)) : String(value)
+  try {
+    kind.parse(text)
+  } catch {
+    return undefined
+  }
+  return `is ${typeof value === 'number' ? 'a number' : 'true or false'} without quotes; write it in quotes`
 }
 
 function declare<S extends z.ZodType>(schema: S, kind: Kind<unknown>, options: Options): S {

@@ -159,7 +159,23 @@ describe('hostile YAML', () => {
   test("may be a dump of Kong's whose password is no text", () => {
     const credential = '{ username: ada, password: 5 }'
     const yaml = `_transform: false\nconsumers: [{ username: ada, basicauth_credentials: [${credential}] }]`
-    expect(problems(yaml).join('\n')).toMatch(/basicauth_credentials\[0\]\.password: expected/)
+    expect(problems(yaml).join('\n')).toMatch(/basicauth_credentials\[0\]\.password: is a number/)
+  })
+
+  test.each([
+    ['tokens: { secret: 31415926535897932384626433832795 }', 'tokens.secret: is a number without quotes'],
+    ['auth: { receipt_secret: true }', 'auth.receipt_secret: is true or false without quotes'],
+    ['proxy: { proxy_ssl_password: 1234 }', 'proxy.proxy_ssl_password: is a number without quotes'],
+    ['consumers: [{ username: 7 }]', 'consumers[0].username: is a number without quotes'],
+    ['auth: { realm: 0.5 }', 'auth.realm: is a number without quotes'],
+    ['tokens: { secret: 31415926 }', 'tokens.secret: expected at least 32 characters'],
+    ['store: { redis_url: 5 }', 'store.redis_url: expected a URL'],
+    ['auth: { lockout: { attempts: 1.5 } }', 'auth.lockout.attempts: expected a whole number'],
+  ])('what YAML takes for a number is told to be written in quotes where that would do: %s', (yaml, message) => {
+    const [problem, ...others] = problems(yaml)
+    expect(problem?.replace(/^\S+ /, '')).toContain(message)
+    expect(problem).not.toMatch(/3141|1234/)
+    expect(others).toEqual([])
   })
 
   test('cannot reach a prototype', () => {
