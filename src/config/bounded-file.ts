@@ -65,7 +65,10 @@ function readAll(descriptor: number, path: string, largest: number, isPipe: bool
     // A pipe also reports its end before its writer has come.
     if (length === 0 && (!isPipe || size > 0)) return Buffer.concat(pieces, size)
     if (length === undefined || length === 0) {
-      if (Date.now() > until) throw new Unfit(`names ${path}, a pipe that was not written within ${PIPE_TIME} ms`)
+      if (Date.now() > until)
+        throw new Unfit(
+          `names ${path}, a pipe that was not written within ${PIPE_TIME} ms; each worker and each reload reads it anew, so give a file`,
+        )
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, PIPE_INTERVAL)
       continue
     }

@@ -144,8 +144,10 @@ function readSetting(
     // The first is used all the same, so that other problems are reported at the same time.
     problems.push({ path: second.name, source: ENVIRONMENT, message: `stands beside ${first.name}; set one of them` })
   }
-  if (!first.isFile) return isPem ? first : { name: first.name, value: withoutLastBreak(first.value) }
+  const isDescriptor = (first.isFile || isPem) && DESCRIPTOR.test(first.value)
+  if (!first.isFile && !isDescriptor) return isPem ? first : { name: first.name, value: withoutLastBreak(first.value) }
   try {
+    if (isDescriptor) return { name: first.name, value: keepContent(first, context.env) }
     // A key that was put here by mistake must not appear in the message.
     if (!looksLikePath(first.value) && !existsSync(first.value))
       throw new Unfit('names no file that can be read; expected the path of a file that holds the value')
@@ -160,6 +162,18 @@ function readSetting(
     problems.push({ path: first.name, source: ENVIRONMENT, message: error.message })
     return undefined
   }
+}
+
+/** What a shell makes of `<(command)`, which can be read only once, and only by this process. */
+const DESCRIPTOR = /^\/(?:dev|proc\/(?:self|\d+))\/fd\/\d+$|^\/dev\/stdin$/
+
+/** Reads a descriptor and keeps its content in place of its name, for reloads and workers. @throws Unfit */
+function keepContent({ name, value: path }: Found, env: Variables): string {
+  const content = withoutLastBreak(readBounded(path).toString('utf8'))
+  delete env[name]
+  const values = taken.get(env) ?? new Map<string, string>()
+  taken.set(env, values.set(BY_VARIABLE.has(name) ? name : name.replace(/_FILE$/, ''), content))
+  return content
 }
 
 /** Files end with a line break, and so do Kubernetes secrets made with `echo`. No setting ends with one. */

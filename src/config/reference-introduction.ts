@@ -45,7 +45,8 @@ Each setting below that names a variable can be given by it. A variable for a li
 its default server. Lists are separated by commas, but for certificates, keys and revocation lists: of these
 a variable gives one (a file of revocation lists may hold several, and a folder many files). Each variable but
 \`SALLYPORT_CONFIG\` has a twin that ends in \`_FILE\` and names a file that holds the
-value, as Docker secrets do; setting both is refused. (\`SALLYPORT_SSL_PASSWORD_FILE\` is nginx's \`ssl_password_file\`: its file may
+value, as Docker secrets do; setting both is refused. What a shell makes of \`<(command)\` is read once,
+for reloads and workers too. (\`SALLYPORT_SSL_PASSWORD_FILE\` is nginx's \`ssl_password_file\`: its file may
 hold several passphrases, one a line.) An empty variable counts as not set, except for \`SALLYPORT_VERIFY_AND_MAP\`,
 \`SALLYPORT_PINNED_CERTS\` and those that begin with \`SALLYPORT_SSL_VERIFY_\`, \`SALLYPORT_SSL_CRL\`, \`SALLYPORT_SSL_OCSP\` or \`SALLYPORT_SSL_CLIENT_CERTIFICATE\`,
 which are refused, and so are their twins: left empty by mistake they would let everybody in. A list with nothing in it (\`,\`) and an empty file are refused for all.

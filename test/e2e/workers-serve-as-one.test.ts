@@ -6,8 +6,9 @@ import { constants } from 'node:os'
 import { setTimeout } from 'node:timers/promises'
 import { connect } from 'node:tls'
 import { beforeAll, expect, test } from '@jest/globals'
+import { startChild } from '../support/children.ts'
 import { temporaryFile } from '../support/folder.ts'
-import { type Gateway, refusedStart, spawnGateway } from '../support/gateway.ts'
+import { Gateway, PROGRAM, refusedStart, spawnGateway } from '../support/gateway.ts'
 import { Load } from '../support/load.ts'
 import { makeScene, type Scene } from '../support/scene.ts'
 import { waitFor, within } from '../support/wait.ts'
@@ -219,6 +220,24 @@ test('one that dies before its turn holds no reload up, and the one in its place
   expect(gateway.log.map(({ msg }) => msg)).not.toContain('a worker does not say whether it has reloaded')
   expect(await Promise.all(Array.from({ length: 4 }, () => status(gateway, '/old')))).toEqual(Array(4).fill(404))
 })
+
+test.each([
+  ['SALLYPORT_SSL_CERTIFICATE_KEY_FILE', 1],
+  ['SALLYPORT_SSL_CERTIFICATE_KEY_FILE', 2],
+  ['SALLYPORT_SSL_CERTIFICATE_KEY', 2],
+])(
+  "%s from the shell's <(command), which can be read only once, serves %d of them, and reloads",
+  async (name, workers) => {
+    const listeners = [{ listen: '127.0.0.1:0', servers: [scene.server({ ssl_certificate_key: undefined })] }]
+    const file = temporaryFile('gateway.yaml', JSON.stringify(scene.config({ workers, listeners })))
+    const script = `${name}=<(cat "$0") exec "$@"`
+    const command = [process.execPath, PROGRAM, 'run', '-c', file]
+    const gateway = new Gateway(startChild('bash', ['-c', script, scene.front.files().key, ...command], {}), file)
+    await gateway.untilReady()
+    expect(await gateway.reload()).toMatchObject({ msg: 'reloaded' })
+    expect(await Promise.all([1, 2].map(() => status(gateway)))).toEqual([200, 200])
+  },
+)
 
 test('SIGUSR1, by which nginx opens its logs anew, opens no debugger in any of them', async () => {
   const gateway = await scene.start({ workers: 2 })

@@ -9,7 +9,7 @@ import { openRaw, type RawAnswer, type RawConnection, type RawOptions, talk } fr
 import { waitFor } from './wait.ts'
 
 export const PROJECT = fileURLToPath(new URL('../..', import.meta.url))
-const PROGRAM = join(PROJECT, 'bin', 'sallyport.js')
+export const PROGRAM = join(PROJECT, 'bin', 'sallyport.js')
 
 export interface GatewayOptions {
   /** The configuration: YAML text, or an object, written as JSON, which is YAML too. None by default: the environment alone. */
