@@ -152,7 +152,6 @@ export class Supervisor {
       if (this.#draining) return false
       for (const member of this.#active()) {
         if (this.#draining) return false
-        if (!this.#members.has(member)) continue
         let successor: Member
         try {
           successor = await this.#add()
