@@ -2,7 +2,7 @@
 export type Slices<T> = Generator<undefined, T, undefined>
 
 /** How long one slice may take, in milliseconds. A request takes several turns of the event loop, and waits for one slice in each. */
-const SLICE = 2
+const SLICE = 1
 
 export function atOnce<T>(work: Slices<T>): T {
   for (;;) {
@@ -11,12 +11,14 @@ export function atOnce<T>(work: Slices<T>): T {
   }
 }
 
+/** Whatever follows begins in a slice of its own where this one is over. */
 export async function inSlices<T>(work: Slices<T>): Promise<T> {
   for (let end = performance.now() + SLICE; ; ) {
     const step = work.next()
+    if (performance.now() >= end) {
+      await new Promise((resolve) => setImmediate(resolve))
+      end = performance.now() + SLICE
+    }
     if (step.done) return step.value
-    if (performance.now() < end) continue
-    await new Promise((resolve) => setImmediate(resolve))
-    end = performance.now() + SLICE
   }
 }

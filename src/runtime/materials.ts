@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import { createSecureContext, type SecureContext, type SecureContextOptions } from 'node:tls'
 import { type CrlSource, inNatsWords, type LoadedConfig, type PemSource, type Secret } from '../config/index.ts'
 import type { Problem } from '../errors.ts'
@@ -183,7 +183,7 @@ function inUse(chain: readonly CertificateFacts[]): Omit<CertificateInUse, 'role
 
 /** SHA-256 over parts that cannot run into each other, lower-case hex. */
 export function digestOf(parts: readonly unknown[]): string {
-  return createHash('sha256').update(JSON.stringify(parts)).digest('hex')
+  return hash('sha256', JSON.stringify(parts), 'hex')
 }
 
 function iso(time: number): string {

@@ -110,7 +110,7 @@ export function* prepareServers(
   const prepared: Prepared[] = []
   for (const server of listener.servers) {
     yield
-    prepared.push(prepareServer(server, listener, preparation))
+    prepared.push(yield* prepareServer(server, listener, preparation))
   }
   const fallback = prepared.find(({ config }) => config.default_server)
   if (materials.problems.length > before || !fallback) return undefined
@@ -146,12 +146,13 @@ export function* prepareServers(
   }
 }
 
-function prepareServer(
+function* prepareServer(
   config: ServerConfig,
   listener: ListenerConfig,
   { bySni, materials, log, metrics, mappers, fetcher, ocsp }: Preparation,
-): Prepared {
+): Slices<Prepared> {
   const pairs = pairsOfServer(config, materials)
+  yield
   for (const name of uncoveredNames(
     config.server_names,
     (own) => (pairs.length > 0 ? pairs : bySni.find(own))[0]?.leaf,
@@ -169,7 +170,9 @@ function prepareServer(
     )
   }
   const trust = clientTrustOf(config, materials)
+  yield
   const revocation = trust && revocationOf(config, trust, materials, fetcher)
+  yield
   const statuses = trust && ocsp.statusesOf(config)
   const options = policyOptions(config, listener, trust, `${revocation?.name ?? ''} ${statuses?.name ?? ''}`)
   const demands = {

@@ -103,20 +103,24 @@ function* compose(loaded: LoadedConfig, lasting: Lasting): Slices<Runtime> {
   const tokens = createTokens(config.tokens, store.store, lasting.ticketSecret, materials)
   const users = createUsers(config.consumers, config.disabled_consumers)
   const directory = createDirectory(config, users)
+  yield
   const forwarded = forwardedHeadersOf(config)
   const addressOf = addressOfClients(forwarded)
   const authorizations = authorizationsOf(config.routes, addressOf, materials)
+  yield
   const dockerPlugins = new Plugins(config.docker_plugins, users)
   const authentication = buildAuthentication({
     ...{ config, users, materials, dockerPlugins, store: store.store },
     ...{ tokens, directory, authorizations, addressOf, lasting },
   })
+  yield
   const { methods, receipts, accesses } = authentication
   const identity = tokens && { config, users, methods: methods.byName, receipts, tokens, directory }
   const { password } = methods
   const realms = buildRealms(config.registry_realms, {
     ...{ materials, store: store.store, users, password, directory, addressOf },
   })
+  yield
   const services = yield* buildServices(config, { materials, realms, identity, lasting, used: usedPools })
   const mappers = new Mappers(config, users, dockerPlugins, materials, lasting.usersFiles)
   const servers: (ListenerServers | undefined)[] = []
@@ -128,7 +132,9 @@ function* compose(loaded: LoadedConfig, lasting: Lasting): Slices<Runtime> {
   if (materials.problems.length > 0) throw new ConfigError(materials.problems)
 
   const router = yield* createRouterInSlices(yield* rulesOf(config, services, accesses.of, demands))
+  yield
   materials.warnOfMissingIssuers()
+  yield
   yield* warnOfShadowedRoutes(config.routes, materials)
   yield* warnOfUnmatchedExpressions(config.routes, materials)
   const rulesAt = (route: RouteConfig) => askedRules(route, authorizations.get(route))
@@ -136,6 +142,7 @@ function* compose(loaded: LoadedConfig, lasting: Lasting): Slices<Runtime> {
   warnOfLostChallenges(config, router, materials)
   const mostUpstreams = usedPools.size * upstreamMaxConnections(config, lasting.workers)
   warnOfOpenFiles(config, mostUpstreams, lasting, materials)
+  yield
   const begin = createRecorder({ accessLog, metrics: lasting.metrics })
   const parts = { config, router, forwarded, begin, mappedAccess: accesses.mapped }
   const listeners = config.listeners.map((listener, i) =>

@@ -23,6 +23,17 @@ describe('long work', () => {
     expect(turns).toBeGreaterThan(3)
   })
 
+  test('leaves what follows to another turn where its last step has taken all of this one', async () => {
+    function* lateWork(): Slices<void> {
+      yield
+      for (const end = performance.now() + 5; performance.now() < end; );
+    }
+    let turns = 0
+    setImmediate(() => turns++)
+    await inSlices(lateWork())
+    expect(turns).toBe(1)
+  })
+
   test('fails as it would at once', async () => {
     function* broken(): Slices<never> {
       yield

@@ -64,6 +64,23 @@ test('a connection is ended where a defect keeps anybody from telling whether it
   expect([first.closed, second.closed]).toEqual([1, 0])
 })
 
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve))
+}
+
+test('nobody is judged in the turn of the event loop in which a reload has computed', async () => {
+  let judged = 0
+  const counted = () => {
+    judged += 1
+    return success()
+  }
+  const { sweeper } = sweeperOver(idle(counted))
+  const done = sweeper.judgeAgain(inForce())
+  expect(judged).toBe(0)
+  await done
+  expect(judged).toBe(1)
+})
+
 /** Longer than connections are looked at in one turn of the event loop. */
 function slowly(): ReturnType<typeof success> {
   for (const until = performance.now() + 5; performance.now() < until; );
@@ -91,6 +108,7 @@ test('connections whose policy is gone end a few at a time, and each before its 
   const all = [idle(slowly), idle(success), idle(success)]
   const { sweeper, reasons } = sweeperOver(...all)
   const done = sweeper.judgeAgain(inForce('another'))
+  await nextTurn()
   expect(all.map(({ closed }) => closed)).toEqual([1, 0, 0])
   const last = all[2] as LiveConnection
   last.look?.(last)
@@ -120,6 +138,7 @@ test('a reload that comes before another one has looked at everybody takes its p
   const all = [idle(slowly), idle(success)]
   const { sweeper } = sweeperOver(...all)
   const first = sweeper.judgeAgain(inForce('another'))
+  await nextTurn()
   await Promise.all([first, sweeper.judgeAgain(inForce())])
   expect(all.map(({ closed }) => closed)).toEqual([1, 0])
 })
