@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { readFileSync, renameSync, rmSync } from 'node:fs'
+import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { Agent } from 'node:https'
 import { constants } from 'node:os'
@@ -8,7 +8,7 @@ import { connect } from 'node:tls'
 import { beforeAll, expect, test } from '@jest/globals'
 import { startChild } from '../support/children.ts'
 import { temporaryFile } from '../support/folder.ts'
-import { Gateway, PROGRAM, refusedStart, spawnGateway } from '../support/gateway.ts'
+import { Gateway, PROGRAM, refusedStart, spawnGateway, startGateway } from '../support/gateway.ts'
 import { Load } from '../support/load.ts'
 import { makeScene, type Scene } from '../support/scene.ts'
 import { waitFor, within } from '../support/wait.ts'
@@ -125,6 +125,19 @@ test('one that dies is replaced; the connections of the others go on, and no cou
   for (const agent of agents) agent.destroy()
 })
 
+test('one that cannot be replaced, as the configuration is broken by then, is replaced once that is mended', async () => {
+  const config = scene.config({ workers: 2, reload: { watch: 'off' } })
+  const gateway = await startGateway({ config })
+  const file = gateway.configFile as string
+  writeFileSync(file, 'listeners: [{ lisstenn: 1 }]')
+  process.kill(workersOf(gateway)[0] as number, 'SIGKILL')
+  await gateway.logged({ msg: 'a worker could not be replaced; it is tried again' })
+  expect(await status(gateway)).toBe(200)
+  writeFileSync(file, JSON.stringify(config))
+  await waitFor('two that serve', () => gateway.log.filter(({ msg, worker }) => msg === 'ready' && worker).length === 3)
+  expect(workersOf(gateway)).toHaveLength(2)
+})
+
 test('what one had counted that dies while Prometheus asks is counted once', async () => {
   const gateway = await scene.start({ workers: 2 })
   await Promise.all(Array.from({ length: 8 }, () => status(gateway)))
@@ -157,6 +170,23 @@ test('a reload reaches all of them, and a refused one reaches none', async () =>
   await gateway.reload('listeners: [{ lisstenn: 1 }]')
   expect(await some()).toEqual(Array(6).fill(200))
   expect(told('reload refused')).toHaveLength(1)
+})
+
+test('a file that a reload has brought is watched too, also where the reload was refused for it', async () => {
+  const gateway = await scene.start({ workers: 2 })
+  const list = temporaryFile('list.pem', 'nothing')
+  const servers = [scene.server({ ssl_crl: list, ssl_crl_check: 'leaf' })]
+  await gateway.reload({ ...scene.config({ listeners: [{ listen: '127.0.0.1:0', servers }] }), workers: 2 })
+  const reason = 'files changed'
+  await gateway.logged({ msg: 'reload refused: the configuration in use was kept', reason })
+  writeFileSync(list, scene.clients.crl())
+  for (const worker of [1, 2]) await gateway.logged({ msg: 'reloaded', reason, worker })
+  expect(await status(gateway)).toBe(200)
+  writeFileSync(list, scene.clients.crl([scene.ada]))
+  await waitFor('both to refuse her', async () => {
+    const answers = await Promise.all([1, 2, 3, 4].map(() => status(gateway)))
+    return answers.every((answer) => answer === 400)
+  })
 })
 
 test('a reload that is asked for while they start comes once they have', async () => {
