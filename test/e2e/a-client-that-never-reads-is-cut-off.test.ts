@@ -1,5 +1,6 @@
 import { beforeAll, expect, test } from '@jest/globals'
 import type { Gateway } from '../support/gateway.ts'
+import type { RawConnection } from '../support/raw.ts'
 import { type RawBackend, startRawBackend } from '../support/raw-backend.ts'
 import { makeScene, type Scene } from '../support/scene.ts'
 import { pause, waitFor } from '../support/wait.ts'
@@ -37,16 +38,32 @@ const GET = 'GET / HTTP/1.1\r\nHost: localhost\r\n\r\n'
 const UPGRADE =
   'GET / HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n'
 
-let requestsSeen = 0
+const LONG_POLL = GET.replace('/ ', '/long-poll ')
 
-/** Every request is answered with so many bytes. */
+let requestsSeen = 0
+let pollsSeen = 0
+
+/** Every request but a long poll is answered with so many bytes. */
 function answerWith(length: number, status = '200 OK', body = 'x'.repeat(length)): void {
   upstream.onBytes = (connection) => {
     if (!connection.received.endsWith('\r\n\r\n')) return
+    const isLongPoll = connection.received.startsWith('GET /long-poll ')
     connection.received = ''
+    if (isLongPoll) {
+      pollsSeen += 1
+      return
+    }
     requestsSeen += 1
     connection.write(`HTTP/1.1 ${status}\r\nContent-Length: ${length}\r\n\r\n${body}`)
   }
+}
+
+async function longPoll(): Promise<RawConnection> {
+  const before = pollsSeen
+  const client = await gateway.open()
+  client.write(LONG_POLL)
+  await waitFor('the long poll at the upstream', () => pollsSeen > before)
+  return client
 }
 
 async function openConnections(): Promise<number> {
@@ -71,20 +88,16 @@ test.each([
 })
 
 test('answers that waited to be written with others', async () => {
-  upstream.onBytes = () => {
-    requestsSeen += 1
-  }
-  // As long as this one is owed an answer, answers that are ready wait for it a little.
-  const other = await gateway.open()
-  other.write(GET)
-  await waitFor('its request at the upstream', () => requestsSeen > 0)
-  requestsSeen = 0
   answerWith(100_000)
+  // For half a second, answers that are ready wait for it a little.
+  let other = await longPoll()
   const client = await gateway.open()
   client.socket.pause()
   const isCutOff = async () => (await openConnections()) === 1
   let sent = 0
   do {
+    other.destroy()
+    other = await longPoll()
     sent += 1
     client.write(GET)
     await waitFor('the next answer, or the end', async () => requestsSeen === sent || (await isCutOff()))

@@ -23,7 +23,7 @@ beforeAll(async () => {
 
 const get = (path: string) => `GET ${path} HTTP/1.1\r\nHost: localhost\r\n\r\n`
 
-/** Sends a request that gets no answer: beside it, answers that are ready wait for a turn or two. `answered` is told of every other request. */
+/** Sends a request that gets no answer: beside it, for half a second, answers that are ready wait for a turn or two. `answered` is told of every other request. */
 async function longPoll(answered = (_path: string) => {}): Promise<RawConnection> {
   let waits = false
   /** As many bytes as the path ends with. */
@@ -45,17 +45,17 @@ async function longPoll(answered = (_path: string) => {}): Promise<RawConnection
 }
 
 test('each with its own bytes', async () => {
-  const other = await longPoll()
   const client = await gateway.open()
   const heads: number[] = []
   for (const length of [5000, 100, 3000]) {
+    const other = await longPoll()
     client.write(get(`/${length}`))
     const { bytes_sent } = await gateway.logged({ path: `/${length}` })
     heads.push(Number(bytes_sent) - length)
+    other.destroy()
   }
   expect(heads.map((bytes) => bytes > 100 && bytes < 500)).toEqual([true, true, true])
   client.destroy()
-  other.destroy()
 })
 
 test('not as sent where the client was gone before', async () => {

@@ -58,6 +58,11 @@ export class ClientConnection {
     return this.#body !== undefined
   }
 
+  /** Answers to others wait no more for the one that is owed here. */
+  settle(): void {
+    this.#response?.settle()
+  }
+
   readonly #data = (read: Buffer): void => {
     const bytes = this.#body ? this.#takeBody(this.#body, read) : read
     if (!bytes) return

@@ -4,7 +4,7 @@ import { ClientConnection, type ClientConnectionOwner } from './client-connectio
 import { OwedAnswers } from './owed-answers.ts'
 import type { SocketResponse } from './socket-response.ts'
 
-/** How often to check which clients are late, in milliseconds. A timer for each connection would be set twice in each request. */
+/** How often to check which clients, and which answers, are late, in milliseconds. A timer for each connection would be set twice in each request. */
 const INTERVAL = 500
 /** A request that was sent in time may take this long to arrive (node:http's keepAliveTimeoutBuffer), in milliseconds. */
 const UNDER_WAY = 1000
@@ -82,7 +82,8 @@ export class ClientConnections implements ClientConnectionOwner {
     const { headerTimeout, keepaliveTimeout, bodyTimeout } = this.settings
     for (const connection of this.#open) {
       if (connection.handedOver && this.#handler.hasAsked(connection.socket)) this.#open.delete(connection)
-      else if (!connection.isWaiting) continue
+      // Among them may be long polls; those that were just received are written alone for once.
+      else if (!connection.isWaiting) connection.settle()
       else if (connection.hasAsked) {
         const patience = connection.owesBody ? bodyTimeout : keepaliveTimeout + UNDER_WAY
         if (now - connection.waitingSince >= patience) connection.socket.destroy()

@@ -21,7 +21,7 @@ export class OwedAnswers {
     this.#owed += 1
   }
 
-  /** Its answer has begun to leave, or its client has left. */
+  /** Its answer has begun to leave or takes long, or its client has left. */
   settle(): void {
     this.#owed -= 1
   }

@@ -102,7 +102,7 @@ export class SocketResponse implements HttpResponse {
     // Whatever still waits when its client is gone is given up with 'close'.
     if (message === undefined || socket.destroyed) return
     this.#message = undefined
-    this.#settle()
+    this.settle()
     socket.write(message as string, 'latin1', (error) => {
       this.#written?.()
       // After an error, 'close' follows.
@@ -111,6 +111,13 @@ export class SocketResponse implements HttpResponse {
       this.#end()
     })
     this.#afterWrite?.()
+  }
+
+  /** Answers to others wait no more for this one, or for the rest of it: it takes long, as a long poll, a stream or one that is read slowly. */
+  settle(): void {
+    if (!this.#isOwed) return
+    this.#isOwed = false
+    this.#owed.settle()
   }
 
   afterWrite(then: (lost?: GatewayError) => void): void {
@@ -204,7 +211,7 @@ export class SocketResponse implements HttpResponse {
     })
     const framed = new ServerResponse(asked)
     this.#framed = framed
-    this.#settle()
+    this.settle()
     framed.assignSocket(socket)
     // It does not notice by itself that its socket has drained: node:http's server has that listener.
     const drained = () => this.#emit('drain')
@@ -232,15 +239,8 @@ export class SocketResponse implements HttpResponse {
   #close(): void {
     if (this.closed) return
     this.closed = true
-    this.#settle()
+    this.settle()
     this.#emit('close')
-  }
-
-  /** Answers to others do not wait for the rest of one that takes long, as a stream or one that is read slowly. */
-  #settle(): void {
-    if (!this.#isOwed) return
-    this.#isOwed = false
-    this.#owed.settle()
   }
 }
 

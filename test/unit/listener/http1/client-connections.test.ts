@@ -194,6 +194,7 @@ describe('an answer that still waits for those to others', () => {
 test.each<[answer: string, begin: (response: SocketResponse | undefined) => void]>([
   ['that comes in pieces', (response) => response?.writeHead(200, undefined, ['Transfer-Encoding', 'chunked'])],
   ['that its client reads slowly', (response) => response?.sendWhole(200, 'HTTP/1.1 200 OK\r\n\r\n')],
+  ['that takes long', () => jest.advanceTimersByTime(500)],
   ['that was given up', (response) => response?.req.socket.destroy()],
 ])('an answer %s is waited for by no other', async (_answer, begin) => {
   const slow = open().wire
