@@ -1,8 +1,7 @@
 import { existsSync } from 'node:fs'
-import type { Server as AdminServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { Admin } from './admin/admin.ts'
 import type { Readiness } from './admin/server.ts'
-import { portOf, startAdmin } from './admin/start.ts'
 import { buildInfo } from './build-info.ts'
 import { type LoadedConfig, type LoadOptions, listenText, loadConfigBeside, waitingForStart } from './config/index.ts'
 import { ConfigError, describeProblem, type Problem } from './errors.ts'
@@ -50,13 +49,14 @@ export class Server {
   readonly #files = new FileWatch(() => void this.reload('files changed'))
   #runtime: Runtime | undefined
   #started: Runtime['config'] | undefined
-  #admin: AdminServer | undefined
+  readonly #admin: Admin
   readonly #reloads = new SerialQueue()
   #draining = false
 
   constructor(options: ServerOptions) {
     this.#options = options
     this.#log = options.log
+    this.#admin = new Admin({ metrics: this.#metrics, ready: () => this.#readiness(), log: options.log })
     this.#lasting = createLasting(options.log, this.#metrics, options.shared)
     this.#lasting.listFetcher.onReplaced = () => {
       this.#judgeAgain()
@@ -67,7 +67,7 @@ export class Server {
   /** The ports where clients and probes can connect. */
   get addresses(): { readonly https: readonly AddressInfo[]; readonly admin: AddressInfo | undefined } {
     const https = [...this.#bound.values()].map(({ address }) => address)
-    return { https: https.filter((address) => typeof address !== 'string'), admin: portOf(this.#admin) }
+    return { https: https.filter((address) => typeof address !== 'string'), admin: this.#admin.port }
   }
 
   /** Everything that was counted, for the supervisor of several workers. */
@@ -139,8 +139,7 @@ export class Server {
     }
     this.#lasting.pools.retireAllBut(new Set())
     this.#lasting.store?.close()
-    this.#admin?.close()
-    this.#admin?.closeAllConnections()
+    this.#admin.close()
     this.#log.info({ finished }, 'stopped')
     await this.#log.flush()
     return finished
@@ -168,7 +167,10 @@ export class Server {
       this.#report(runtime.warnings)
       this.#use(runtime, loaded)
       this.#reportGoneSockets()
-      if (this.#started && !this.#options.shared) this.#report(waitingForStart(this.#started, loaded))
+      if (this.#started && !this.#options.shared) {
+        this.#report(waitingForStart(this.#started, loaded))
+        await this.#admin.move(runtime.config.admin.listen)
+      }
       this.#metrics.reloaded(true)
       this.#log.info({ reason }, 'reloaded')
       return true
@@ -267,8 +269,7 @@ export class Server {
   }
 
   async #startAdmin({ config }: Runtime): Promise<void> {
-    const [metrics, log] = [this.#metrics, this.#log]
-    this.#admin = await startAdmin(config.admin, { metrics, ready: () => this.#readiness(), log }).catch((error) => {
+    await this.#admin.start(config.admin.listen).catch((error) => {
       // A process that still listens would not end.
       for (const { listener } of this.#bound.values()) void listener.close()
       throw error

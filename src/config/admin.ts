@@ -6,8 +6,7 @@ export const admin = block('The listener for health checks and metrics: /healthz
   listen: field(listenAddressOrOff, {
     default: '127.0.0.1:9901',
     env: 'SALLYPORT_ADMIN_LISTEN',
-    about:
-      'Where it listens, or off. It has no authentication: keep it on loopback or on a network of your own. A change takes effect at the next start.',
+    about: 'Where it listens, or off. It has no authentication: keep it on loopback or on a network of your own.',
   }),
 })
 

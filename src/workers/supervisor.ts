@@ -1,10 +1,9 @@
 /** Several processes that serve one configuration as one gateway. */
 import cluster, { type Worker } from 'node:cluster'
 import { randomBytes } from 'node:crypto'
-import type { Server as AdminServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { fileURLToPath } from 'node:url'
-import { portOf, startAdmin } from '../admin/start.ts'
+import { Admin } from '../admin/admin.ts'
 import { buildInfo } from '../build-info.ts'
 import { type LoadedConfig, type LoadOptions, loadConfigBeside, waitingForStart, withSecrets } from '../config/index.ts'
 import { describeProblem } from '../errors.ts'
@@ -75,12 +74,13 @@ export class Supervisor {
   #reloads = 0
   readonly #tasks = new SerialQueue()
   #watches = true
-  #admin: AdminServer | undefined
+  readonly #admin: Admin
   #draining = false
 
   constructor(options: SupervisorOptions) {
     this.#options = options
     this.#log = options.log
+    this.#admin = new Admin({ metrics: this.#metrics, ready: () => this.#readiness(), log: options.log })
     cluster.schedulingPolicy = cluster.SCHED_RR
     // SIGUSR1 must never open a debugger, from the first moment on (see bin/sallyport.js).
     const execArgv = [...process.execArgv, '--disable-sigusr1']
@@ -90,7 +90,7 @@ export class Supervisor {
 
   get addresses(): { readonly https: readonly AddressInfo[]; readonly admin: AddressInfo | undefined } {
     const [member] = this.#members
-    return { https: member?.addresses ?? [], admin: portOf(this.#admin) }
+    return { https: member?.addresses ?? [], admin: this.#admin.port }
   }
 
   /** @throws ConfigError with all problems */
@@ -114,7 +114,7 @@ export class Supervisor {
     // One alone first: if it cannot start, the others could not either, and each problem is reported once.
     await this.#add()
     await Promise.all(Array.from({ length: this.#options.workers - 1 }, () => this.#add()))
-    await this.#startAdmin(loaded)
+    if (loaded.config) await this.#admin.start(loaded.config.admin.listen)
     this.#started = loaded.config
     this.#log.info({ workers: this.#members.size }, 'ready')
     return true
@@ -139,7 +139,7 @@ export class Supervisor {
         this.#log.error({ worker: member.worker.id, reason }, 'a worker does not say whether it has reloaded')
       }
       const loaded = await loadConfigBeside(this.#options.load)
-      if (accepted) this.#apply(loaded)
+      if (accepted) await this.#apply(loaded)
       this.#watch(loaded)
       collectSoon()
       return accepted
@@ -175,24 +175,18 @@ export class Supervisor {
     const ends = members.map(({ worker }) => new Promise((resolve) => worker.once('exit', resolve)))
     for (const member of members) this.#dismiss(member)
     await Promise.all(ends)
-    this.#admin?.close()
-    this.#admin?.closeAllConnections()
+    this.#admin.close()
     await this.#log.flush()
     return members.every(({ finished }) => finished)
   }
 
-  async #startAdmin({ config }: LoadedConfig): Promise<void> {
-    if (!config) return
-    const [metrics, log] = [this.#metrics, this.#log]
-    this.#admin = await startAdmin(config.admin, { metrics, ready: () => this.#readiness(), log })
-  }
-
-  #apply(loaded: LoadedConfig): void {
+  async #apply(loaded: LoadedConfig): Promise<void> {
     this.#knowledge.apply(loaded)
     if (!loaded.config || !this.#started) return
     this.#log.setLevel(loaded.config.log.level)
     for (const warning of waitingForStart(this.#started, loaded))
       this.#log.warn({ setting: warning.path }, describeProblem(warning))
+    await this.#admin.move(loaded.config.admin.listen)
   }
 
   #active(): Member[] {
