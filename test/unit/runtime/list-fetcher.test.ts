@@ -123,6 +123,29 @@ test('a list that expires before the interval is over is fetched a minute before
   expect(asked).toEqual(['/', '/'])
 })
 
+test('an address that gave no list is left alone for five seconds, however many handshakes want it', async () => {
+  served = 'nothing'
+  await fetcher.prepare([bob, issuer])
+  expect(fetcher.prepare([bob, issuer])).toBeUndefined()
+  expect(fetcher.lists(bob, issuer)).toEqual([])
+  jest.setSystemTime(Date.now() + 4999)
+  expect(fetcher.prepare([bob, issuer])).toBeUndefined()
+  served = root.crl()
+  jest.setSystemTime(Date.now() + 1)
+  await fetcher.prepare([bob, issuer])
+  expect(fetcher.lists(bob, issuer)).toHaveLength(1)
+  expect(asked).toHaveLength(2)
+})
+
+test('a list that is known is fetched for no handshake', async () => {
+  served = root.crl()
+  await fetcher.prepare([bob, issuer])
+  jest.setSystemTime(Date.now() + 3_600_000)
+  expect(fetcher.prepare([bob, issuer])).toBeUndefined()
+  expect(fetcher.lists(bob, issuer)).toHaveLength(1)
+  expect(fetcher.prepare([bob, issuer])).toBeUndefined()
+})
+
 test('beyond max_lists the one goes that nobody has needed for the longest time', async () => {
   fetcher.apply({ timeout: 5000, max_size: 65_536, max_lists: 2, interval: 10_000 })
   served = root.crl()
