@@ -14,6 +14,7 @@ WORKDIR /app
 COPY package.json LICENSE ./
 COPY bin bin
 COPY conf conf
+COPY plugins plugins
 COPY --from=build /app/node_modules node_modules
 COPY --from=build /app/dist dist
 # The user node, by number: Kubernetes' runAsNonRoot looks up no names.

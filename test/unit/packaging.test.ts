@@ -62,6 +62,15 @@ test('the image has OpenSSL write one session ticket for a handshake', () => {
   expect(dockerfile).toMatch(/^ENV .*\bOPENSSL_CONF=\/app\/conf\/openssl.cnf$/m)
 })
 
+test('the image holds the plugins that come with the gateway, and the libraries that they need', () => {
+  expect(dockerfile).toMatch(/^COPY plugins plugins$/m)
+  const { dependencies } = JSON.parse(read('package.json')) as { dependencies: Record<string, string> }
+  for (const name of readdirSync(join(PROJECT, 'plugins'))) {
+    const libraries = [...read(`plugins/${name}`).matchAll(/\bfrom '([^.:']+)'/g)].map(([, library]) => library)
+    for (const library of libraries) expect(Object.keys(dependencies)).toContain(library)
+  }
+})
+
 test('the licence is the one that package.json names, and whole', () => {
   expect(JSON.parse(read('package.json')).license).toBe('Apache-2.0')
   const licence = read('LICENSE')
