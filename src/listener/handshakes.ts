@@ -1,5 +1,4 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
-import type { X509Certificate } from 'node:crypto'
 import type { Socket } from 'node:net'
 import type { Server, TLSSocket } from 'node:tls'
 import { endGently } from '../end-gently.ts'
@@ -10,7 +9,7 @@ import { Arrivals } from './arrivals.ts'
 import type { Peer } from './connection.ts'
 import { awaitHello, type Hello } from './hello.ts'
 import { type Begun, Pace } from './pace.ts'
-import type { TrustPolicy } from './trust-policy.ts'
+import type { PeerCertificate, TrustPolicy } from './trust-policy.ts'
 
 /** A socket in its handshake. */
 export interface Handshake {
@@ -23,7 +22,7 @@ export interface Handshake {
   /** Sends the session tickets of TLS 1.3. Undefined where they need not wait for a verdict. */
   heldTickets: (() => void)[] | undefined
   /** What the client showed, until it is judged. */
-  certificate: X509Certificate | undefined
+  certificate: PeerCertificate | undefined
   begun: Begun | undefined
   /** Why it was closed before it was admitted; undefined where the client left. */
   failure: string | undefined
@@ -157,7 +156,7 @@ function wireServer(server: Server, policy: TrustPolicy): void {
     socket.allowHalfOpen = true
     shortenRecords(socket)
     // Read at once. If OpenSSL could not parse something in the certificate, an error stays in its queue, and node:tls would take it for a failure of
-    // the next read. Reading the certificate empties the queue.
+    // the next read. The policy empties the queue.
     handshake.certificate = policy.certificateOf(socket)
     // A client that may be rejected gets an alert, which must be the first record after the client's last message.
     if (policy.rejects) handshake.handler.secured(socket, handshake)

@@ -11,13 +11,13 @@ const ONE_MORE_AFTER = 4_000
  * The least number of handshakes that may be unanswered: this many answers may come together, and are then computed without a pause, about a
  * millisecond each.
  */
-const FEWEST_UNANSWERED = 32
+const FEWEST_UNANSWERED = 12
 /** How long a client is waited for, in milliseconds. */
 const PATIENCE = 100
 /** How many more may be unanswered for each client that was late. */
 const MORE_FOR_EACH_SLOW = 2
 /** A turn of the event loop with more microseconds of computing is too long: then half as many may be unanswered. */
-const LONG_TURN = 20_000
+const LONG_TURN = 10_000
 /** More than a gateway can begin within its patience. */
 const MOST_UNANSWERED = 1024
 

@@ -1,9 +1,10 @@
-import type { X509Certificate } from 'node:crypto'
+import { hash, type X509Certificate } from 'node:crypto'
 import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
-import { type CertificateFacts, fingerprintOf, readCertificate } from '../tls-cert-utils/certificate.ts'
+import { type CertificateFacts, readCertificate } from '../tls-cert-utils/certificate.ts'
 import { readCertificates } from '../tls-cert-utils/certificates.ts'
 import { findPath, isSoundPath, sentWith } from '../tls-cert-utils/chain.ts'
+import { clientCertificate, emptyErrorQueue } from '../tls-cert-utils/session.ts'
 import { FORGIVEN_BY_OPTIONAL_NO_CA } from '../tls-cert-utils/verify-errors.ts'
 import type { Connection, Verification, VerifyMode } from '../types.ts'
 import { accepts } from './admission.ts'
@@ -45,6 +46,16 @@ export interface PolicySurroundings {
   readonly stapleFor: StapleFor | undefined
 }
 
+/** What a client has shown, where that is known already, or its own certificate. */
+export type PeerCertificate = Shown | X509Certificate
+
+interface KnownChain {
+  /** As `Shown.chain`. */
+  readonly chain: Shown['chain']
+  /** Whether all issuers are authorities of ours: nothing that the client sends along makes a difference. */
+  readonly isOurs: boolean
+}
+
 /** How many clients with a chain to one of our CAs are remembered, for their resumed sessions. */
 const MEMORY = 50_000
 
@@ -84,8 +95,8 @@ export class TrustPolicy {
   readonly #trusted: readonly CertificateFacts[]
   readonly #intermediates: Intermediates
   readonly #inForce: DemandsInForce
-  /** Chains by the leaf's fingerprint: a resumed socket has the leaf but not its chain. */
-  readonly #chains = new Map<string, Shown['chain']>()
+  /** By the leaf's fingerprint: a resumed socket has the leaf but not its chain. */
+  readonly #chains = new Map<string, KnownChain>()
   readonly #facts = new Map<string, CertificateFacts>()
 
   /** @param pairsFor returns the certificates for a server name, as the same list each time; undefined stands for clients without a server name */
@@ -120,7 +131,7 @@ export class TrustPolicy {
 
   /** Whoever is not has a full handshake, where he can be told why: as his certificate has ended since, or his chain is forgotten. */
   readonly #isWelcome = (raw: Buffer): boolean => {
-    const certificate = this.#facts.get(fingerprintOf(raw)) ?? readCertificate(raw)
+    const certificate = this.#facts.get(hash('sha256', raw)) ?? readCertificate(raw)
     const shown = this.#seeResumed(certificate) ?? unverified(certificate, 'UNABLE_TO_GET_ISSUER_CERT_LOCALLY')
     return accepts(this.verify, this.judge(shown).verification)
   }
@@ -130,36 +141,53 @@ export class TrustPolicy {
     Object.assign(this.#inForce, demands)
   }
 
-  /** The client's own certificate in this handshake, or in the one that it resumes. */
-  certificateOf(socket: TLSSocket): X509Certificate | undefined {
-    return this.verify === 'off' ? undefined : socket.getPeerX509Certificate()
+  /** The client's own certificate in this handshake, or in the one that it resumes. To be asked as soon as the handshake is finished. */
+  certificateOf(socket: TLSSocket): PeerCertificate | undefined {
+    if (this.verify === 'off') return undefined
+    return this.#recognized(socket) ?? socket.getPeerX509Certificate()
   }
 
   /** What the client showed with that certificate, if any. */
-  see(socket: TLSSocket, x509: X509Certificate | undefined): Shown | undefined {
-    if (!x509) return undefined
+  see(socket: TLSSocket, peer: PeerCertificate | undefined): Shown | undefined {
+    if (!peer || 'chain' in peer) return peer
     // A certificate is read once: clients come back.
-    const known = this.#facts.get(x509.fingerprint256)
-    const certificate = known ?? readCertificate(x509.raw)
-    const shown = this.#seeOne(socket, certificate, x509)
+    const fingerprint = plainFingerprint(peer)
+    const known = this.#facts.get(fingerprint)
+    const certificate = known ?? readCertificate(peer.raw)
+    const shown = this.#seeOne(socket, certificate, peer)
     // Strangers are not remembered: they could fill the memory with certificates of their own making.
-    if (!known && shown.error === undefined) keepBounded(this.#facts, x509.fingerprint256, certificate, MEMORY)
+    if (!known && shown.error === undefined) keepBounded(this.#facts, fingerprint, certificate, MEMORY)
     return shown
+  }
+
+  /**
+   * What a client shows again that OpenSSL accepts once more, where the way to a trusted authority was found without anything that the client sent:
+   * then it is the same whatever he sends now. That spares a part of each new connection for objects of Node's that nobody needs.
+   */
+  #recognized(socket: TLSSocket): Shown | undefined {
+    const raw = socket.authorized ? clientCertificate(socket) : undefined
+    if (!raw) return undefined
+    const fingerprint = hash('sha256', raw)
+    const certificate = this.#facts.get(fingerprint)
+    const known = this.#chains.get(fingerprint)
+    if (!certificate || !known?.isOurs || earliestEnd(certificate, known.chain) <= Date.now()) return undefined
+    emptyErrorQueue(certificate.x509)
+    return { certificate, chain: known.chain, error: undefined }
   }
 
   #seeOne(socket: TLSSocket, certificate: CertificateFacts, x509: X509Certificate): Shown {
     // The session itself holds OpenSSL's verdict.
     if (!socket.authorized) return this.#seeRefused(socket, certificate, x509)
     if (socket.isSessionReused()) return this.#seeResumed(certificate) ?? unverified(certificate, FORGOTTEN.code)
-    const chain = this.#chainOf(certificate, x509)
-    if (!chain) return unverified(certificate, 'UNABLE_TO_GET_ISSUER_CERT_LOCALLY')
-    keepBounded(this.#chains, certificate.fingerprintSha256, chain, MEMORY)
-    return { certificate, chain, error: undefined }
+    const found = this.#chainOf(certificate, x509)
+    if (!found) return unverified(certificate, 'UNABLE_TO_GET_ISSUER_CERT_LOCALLY')
+    keepBounded(this.#chains, certificate.fingerprintSha256, found, MEMORY)
+    return { certificate, chain: found.chain, error: undefined }
   }
 
   /** Undefined where nobody knows its chain any more. */
   #seeResumed(certificate: CertificateFacts): Shown | undefined {
-    const chain = this.#chains.get(certificate.fingerprintSha256) ?? this.#rebuiltChainOf(certificate)
+    const chain = this.#chains.get(certificate.fingerprintSha256)?.chain ?? this.#rebuiltChainOf(certificate)
     return chain && this.renewed({ certificate, chain, error: undefined })
   }
 
@@ -183,13 +211,13 @@ export class TrustPolicy {
     }
     if (!knowsMore) return unverified(certificate, error)
     const known = isResumed ? this.#chains.get(certificate.fingerprintSha256) : undefined
-    if (known) return { certificate, chain: known, error: undefined }
+    if (known) return { certificate, chain: known.chain, error: undefined }
     const issuers = isResumed ? this.#intermediates.all : sentAlong()
     const shown = this.seeSent([certificate, ...issuers])
     if (shown.error !== undefined) return ISSUER_UNKNOWN.has(shown.error) ? unverified(certificate, error) : shown
     const { chain } = shown
     for (const issuer of chain) if (!this.#trustedDigests.has(issuer.fingerprintSha256)) this.#intermediates.add(issuer)
-    keepBounded(this.#chains, certificate.fingerprintSha256, chain, MEMORY)
+    keepBounded(this.#chains, certificate.fingerprintSha256, { chain, isOurs: false }, MEMORY)
     return shown
   }
 
@@ -267,14 +295,14 @@ export class TrustPolicy {
   }
 
   /** The issuers that OpenSSL has just verified; undefined where our own path may differ from OpenSSL's. */
-  #chainOf(certificate: CertificateFacts, x509: X509Certificate): Shown['chain'] | undefined {
+  #chainOf(certificate: CertificateFacts, x509: X509Certificate): KnownChain | undefined {
     // Only those that were verified are known: whoever has one certificate could send any number of others along.
-    const read = ({ fingerprint256, raw }: X509Certificate) =>
-      this.#intermediates.find(fingerprint256.replaceAll(':', '').toLowerCase()) ?? readCertificate(raw)
+    const read = (each: X509Certificate) =>
+      this.#intermediates.find(plainFingerprint(each)) ?? readCertificate(each.raw)
     const sent = sentWith(x509, { read })
     const found = this.#pathOf(certificate, sent)
     for (const issuer of found?.fromPeer ?? []) this.#intermediates.add(issuer)
-    return found?.issuers
+    return found && { chain: found.issuers, isOurs: found.fromPeer.length === 0 }
   }
 
   #pathOf(
@@ -289,6 +317,11 @@ export class TrustPolicy {
   #rebuiltChainOf(certificate: CertificateFacts): Shown['chain'] | undefined {
     return this.#pathOf(certificate, this.#intermediates.all)?.issuers
   }
+}
+
+/** As `CertificateFacts.fingerprintSha256`. */
+function plainFingerprint({ fingerprint256 }: X509Certificate): string {
+  return fingerprint256.replaceAll(':', '').toLowerCase()
 }
 
 function digestsOf(certificates: readonly CertificateFacts[]): ReadonlySet<string> {

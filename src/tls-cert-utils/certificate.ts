@@ -275,8 +275,3 @@ function orElse<T>(compute: () => T, otherwise: T): T {
 function hash(algorithm: 'sha1' | 'sha256', bytes: Uint8Array): string {
   return createHash(algorithm).update(bytes).digest('hex')
 }
-
-/** `fingerprint256` as node:crypto writes it, without making an X509Certificate, which takes many times as long. */
-export function fingerprintOf(der: Buffer): string {
-  return (hash('sha256', der).toUpperCase().match(/../g) as string[]).join(':')
-}

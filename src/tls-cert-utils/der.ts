@@ -76,6 +76,18 @@ export class DerElement {
     return undefined
   }
 
+  /** The first element inside with that identifier octet. @throws {DerError} where one before it is malformed */
+  child(tag: number): DerElement | undefined {
+    if (!this.isConstructed) throw new DerError(`element 0x${this.tag.toString(16)} has no elements inside`)
+    let position = this.contentStart
+    while (position < this.contentEnd) {
+      const child = readAt(this.bytes, position, this.contentEnd, this.depth + 1)
+      if (child.tag === tag) return child
+      position = child.end
+    }
+    return undefined
+  }
+
   /** This element, if it has the given identifier octet. @throws {DerError} otherwise. */
   expect(tag: number, what: string): DerElement {
     if (this.tag !== tag)

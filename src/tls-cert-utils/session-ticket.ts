@@ -1,5 +1,5 @@
 import { createDecipheriv, createHmac, timingSafeEqual } from 'node:crypto'
-import { readWhole } from './der.ts'
+import { certificateInSession } from './session.ts'
 
 /**
  * RFC 5077 4, as OpenSSL writes it with node:tls's keys: a name, an IV, the session encrypted with AES-128-CBC, and an HMAC-SHA-256 of all of that.
@@ -10,9 +10,6 @@ const MAC = 32
 /** The parts of node:tls's 48 bytes: the name, the HMAC key, the AES key. */
 const MAC_KEY = 16
 const AES_KEY = 32
-
-/** OpenSSL's SSL_SESSION (ssl/ssl_asn1.c): `peer [3] EXPLICIT X509`. */
-const PEER = 0xa3
 
 /**
  * The client's certificate, in DER, from a TLS 1.2 session ticket. It is read before the handshake, when OpenSSL has not looked at the ticket yet.
@@ -27,9 +24,9 @@ export function certificateInTicket(ticket: Buffer, keys: Buffer): Buffer | unde
   try {
     const cipher = createDecipheriv('aes-128-cbc', keys.subarray(AES_KEY), ticket.subarray(NAME, NAME + IV))
     const session = Buffer.concat([cipher.update(ticket.subarray(NAME + IV, end)), cipher.final()])
-    for (const field of readWhole(session).children()) if (field.tag === PEER) return Buffer.from(field.content)
+    return certificateInSession(session)
   } catch {
     // It was written with these keys, but in an unknown form.
+    return undefined
   }
-  return undefined
 }

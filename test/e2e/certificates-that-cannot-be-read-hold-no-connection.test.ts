@@ -67,3 +67,12 @@ test('where bad ones are rejected in TLS, so is it', async () => {
   connection?.write(get('rejects.test'))
   expect((await connection?.untilClosed()) ?? []).toEqual([])
 })
+
+test('so is one who was here before, although he is recognized without a look at what he sends along', async () => {
+  const lookAlike = scene.clients.client('other', { ...unreadable, subject: nameOf(['CN', 'clients']) })
+  const ada = scene.clients.client('ada')
+  const as = Object.assign(Object.create(ada) as Issued, { chain: ada.certificate + lookAlike.certificate })
+  const whole = [200, BODY.length]
+  for (const _ of [1, 2, 3]) expect(await askTwice('localhost', as)).toEqual([whole, whole])
+  expect(scene.backend.last.header('DN')).toEqual(['CN=ada'])
+})

@@ -1,10 +1,11 @@
-import { createPublicKey } from 'node:crypto'
+import { createPublicKey, type X509Certificate } from 'node:crypto'
 import type { TLSSocket } from 'node:tls'
-import { describe, expect, test } from '@jest/globals'
+import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals'
 import { failed } from '../../../src/listener/demand.ts'
 import { Intermediates } from '../../../src/listener/intermediates.ts'
 import { TrustPolicy, type TrustPolicyOptions } from '../../../src/listener/trust-policy.ts'
 import { readCertificates } from '../../../src/tls-cert-utils/certificates.ts'
+import { element, integerOf, sequence } from '../../../src/tls-cert-utils/der-writer.ts'
 import { factsOf } from '../../support/facts.ts'
 import { fakeConnection } from '../../support/fake-connection.ts'
 import { authority, type CertificateOptions, type Issued, selfSigned } from '../../support/pki.ts'
@@ -53,6 +54,7 @@ function socketOf(as: Issued, error: string | undefined, resumed: boolean, issue
   for (const [i, x509] of chain.entries()) Object.defineProperty(x509, 'issuerCertificate', { value: chain[i + 1] })
   const socket: Partial<TLSSocket> = {
     getPeerX509Certificate: () => chain[0],
+    getSession: () => undefined,
     isSessionReused: () => resumed,
     authorized: error === undefined,
     authorizationError: error as unknown as Error,
@@ -138,6 +140,64 @@ test('what is read of a certificate is kept for those who were verified alone: o
     expect(seen(ada, undefined, [{ x509: sentAlong } as unknown as Issued])).toMatchObject({ error: undefined })
     expect(read).toBe(times)
   }
+})
+
+describe('a client who comes back', () => {
+  const brief = authority('brief', { validUntil: 1 })
+  const bob = brief.client('bob', { validUntil: 7 })
+  const middle = root.authority('middle')
+  const ca = [root.certificate, brief.certificate]
+  let own: TrustPolicy
+  beforeEach(() => {
+    own = policyOf({ ca })
+  })
+  afterEach(() => void jest.restoreAllMocks())
+
+  /** What is seen on a new connection, and whether Node was asked for the certificate. */
+  function seen(as: Issued, error?: string, issuers: readonly Issued[] = []) {
+    const socket = socketOf(as, error, false, issuers)
+    const asked = jest.spyOn(socket, 'getPeerX509Certificate')
+    // OpenSSL's SSL_SESSION, with all that comes before the certificate left out.
+    Object.assign(socket, { getSession: () => sequence(integerOf('01'), element(0xa3, as.der)) })
+    const shown = own.see(socket, own.certificateOf(socket))
+    return { shown, asked: asked.mock.calls.length > 0 }
+  }
+
+  test('is recognized, without a new object for his certificate, where his issuers are authorities of ours', () => {
+    const first = seen(ada)
+    const emptied = jest.spyOn(first.shown?.certificate.x509 as X509Certificate, 'checkIssued')
+    const second = seen(ada)
+    expect(emptied).toHaveBeenCalled()
+    expect([first.asked, second.asked]).toEqual([true, false])
+    expect(second.shown).toEqual(first.shown)
+    expect(second.shown?.certificate).toBe(first.shown?.certificate)
+    expect(second.shown?.chain.map(({ subject }) => subject)).toEqual(['CN=root'])
+  })
+
+  test('is looked at again where he sends an issuer along, which may be another one each time', () => {
+    const carol = middle.client('carol')
+    expect(seen(carol, undefined, [middle]).asked).toBe(true)
+    expect(seen(carol, undefined, [middle]).asked).toBe(true)
+  })
+
+  test('is looked at again where OpenSSL accepts him no more', () => {
+    seen(ada)
+    expect(seen(ada, 'CERT_HAS_EXPIRED')).toMatchObject({ asked: true, shown: { error: 'CERT_HAS_EXPIRED' } })
+  })
+
+  test('is looked at again where the authority has ended by which he was known', () => {
+    seen(bob)
+    const end = factsOf(brief).notAfter
+    jest.spyOn(Date, 'now').mockReturnValue(end - 1)
+    expect(seen(bob).asked).toBe(false)
+    jest.spyOn(Date, 'now').mockReturnValue(end)
+    expect(seen(bob).asked).toBe(true)
+  })
+
+  test('is looked at like anybody else where none was verified', () => {
+    expect(seen(ada, 'UNABLE_TO_GET_ISSUER_CERT_LOCALLY').asked).toBe(true)
+    expect(seen(ada).asked).toBe(true)
+  })
 })
 
 test.each(['INVALID_PURPOSE', 'CERT_HAS_EXPIRED', 'UNABLE_TO_GET_ISSUER_CERT_LOCALLY'])(

@@ -1,7 +1,7 @@
 import { createHash, X509Certificate } from 'node:crypto'
 import { beforeAll, describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
-import { CertificateFacts, fingerprintOf, readCertificate } from '../../../src/tls-cert-utils/certificate.ts'
+import { CertificateFacts, readCertificate } from '../../../src/tls-cert-utils/certificate.ts'
 import { CertificateError } from '../../../src/tls-cert-utils/certificate-error.ts'
 import { readElement } from '../../../src/tls-cert-utils/der.ts'
 import { element, sequence } from '../../../src/tls-cert-utils/der-writer.ts'
@@ -222,8 +222,3 @@ function readOrRefuse(der: Buffer): CertificateFacts | undefined {
     return undefined
   }
 }
-
-test('a fingerprint is what node:crypto makes of the whole certificate', () => {
-  const { raw, x509 } = authority.certificate
-  expect(fingerprintOf(raw)).toBe(x509.fingerprint256)
-})
