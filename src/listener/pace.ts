@@ -18,6 +18,8 @@ const PATIENCE = 100
 const MORE_FOR_EACH_SLOW = 2
 /** A turn of the event loop with more microseconds of computing is too long: then half as many may be unanswered. */
 const LONG_TURN = 10_000
+/** Where fewer answered it was something else that took so long, such as requests, and to wait for fewer clients would not help. */
+const MANY_ANSWERS = 6
 /** More than a gateway can begin within its patience. */
 const MOST_UNANSWERED = 1024
 
@@ -32,7 +34,7 @@ export interface Begun {
  * answered before the next request is read, and then all their certificates would be checked.
  *
  * The limit is found as TCP finds how much may be in flight: it grows by one for each turn in which a client answered while others waited, and is
- * halved after a turn that was too long.
+ * halved after a turn that was too long because many answered in it.
  *
  * Nobody can hold the others up by not answering: a slow client is no longer waited for, and makes room for more than one other. So a crowd of slow
  * clients, be they distant or hostile, is served as fast as the processor allows.
@@ -46,6 +48,8 @@ export class Pace {
   #mostInTurn = MOST_AT_ONCE
   /** Whether a client answered in this turn that had taken the last room while others waited. */
   #wasFull = false
+  /** How many clients answered in this turn that were still waited for. */
+  #answers = 0
   #counts = false
   /** When the system last reported what had arrived; later arrivals are not known yet. */
   #askedAt = 0
@@ -62,6 +66,7 @@ export class Pace {
   /** Call it once the client's answer was processed, or if there will be none. */
   over(begun: Begun): void {
     if (!this.#unanswered.delete(begun)) return
+    this.#answers++
     const othersWait = this.#waiting.length > 0
     if (othersWait && this.#unanswered.size + 1 >= this.#mostUnanswered) this.#wasFull = true
     if (!this.#wasFull) this.#mostUnanswered = Math.max(FEWEST_UNANSWERED, this.#mostUnanswered - 1)
@@ -108,9 +113,11 @@ export class Pace {
   /** Adapts the limit to the turn that ends. */
   #learn(computing: number): void {
     this.#mostInTurn = Math.min(MOST_AT_ONCE, 1 + Math.floor(computing / ONE_MORE_AFTER))
-    if (computing > LONG_TURN) this.#mostUnanswered = Math.max(FEWEST_UNANSWERED, this.#mostUnanswered >> 1)
+    if (computing > LONG_TURN && this.#answers >= MANY_ANSWERS)
+      this.#mostUnanswered = Math.max(FEWEST_UNANSWERED, this.#mostUnanswered >> 1)
     else if (this.#wasFull) this.#mostUnanswered = Math.min(MOST_UNANSWERED, this.#mostUnanswered + 1)
     this.#wasFull = false
+    this.#answers = 0
     for (const begun of this.#unanswered) {
       if (this.#askedAt - begun.at < PATIENCE) break
       this.#unanswered.delete(begun)

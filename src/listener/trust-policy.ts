@@ -52,8 +52,11 @@ export type PeerCertificate = Shown | X509Certificate
 interface KnownChain {
   /** As `Shown.chain`. */
   readonly chain: Shown['chain']
-  /** Whether all issuers are authorities of ours: nothing that the client sends along makes a difference. */
-  readonly isOurs: boolean
+  /**
+   * From when until when nothing but this can be found: all issuers are authorities of ours, none of them has ended, and no other one has begun.
+   * Undefined where an issuer came from the client.
+   */
+  readonly certain: { readonly from: number; readonly until: number } | undefined
 }
 
 /** How many clients with a chain to one of our CAs are remembered, for their resumed sessions. */
@@ -149,7 +152,9 @@ export class TrustPolicy {
 
   /** What the client showed with that certificate, if any. */
   see(socket: TLSSocket, peer: PeerCertificate | undefined): Shown | undefined {
-    if (!peer || 'chain' in peer) return peer
+    if (!peer) return undefined
+    // An authority may have ended since the handshake.
+    if ('chain' in peer) return this.renewed(peer)
     // A certificate is read once: clients come back.
     const fingerprint = plainFingerprint(peer)
     const known = this.#facts.get(fingerprint)
@@ -170,7 +175,8 @@ export class TrustPolicy {
     const fingerprint = hash('sha256', raw)
     const certificate = this.#facts.get(fingerprint)
     const known = this.#chains.get(fingerprint)
-    if (!certificate || !known?.isOurs || earliestEnd(certificate, known.chain) <= Date.now()) return undefined
+    const now = Date.now()
+    if (!certificate || !known?.certain || now < known.certain.from || now >= known.certain.until) return undefined
     emptyErrorQueue(certificate.x509)
     return { certificate, chain: known.chain, error: undefined }
   }
@@ -217,7 +223,7 @@ export class TrustPolicy {
     if (shown.error !== undefined) return ISSUER_UNKNOWN.has(shown.error) ? unverified(certificate, error) : shown
     const { chain } = shown
     for (const issuer of chain) if (!this.#trustedDigests.has(issuer.fingerprintSha256)) this.#intermediates.add(issuer)
-    keepBounded(this.#chains, certificate.fingerprintSha256, { chain, isOurs: false }, MEMORY)
+    keepBounded(this.#chains, certificate.fingerprintSha256, { chain, certain: undefined }, MEMORY)
     return shown
   }
 
@@ -302,7 +308,15 @@ export class TrustPolicy {
     const sent = sentWith(x509, { read })
     const found = this.#pathOf(certificate, sent)
     for (const issuer of found?.fromPeer ?? []) this.#intermediates.add(issuer)
-    return found && { chain: found.issuers, isOurs: found.fromPeer.length === 0 }
+    if (!found) return undefined
+    const certain = found.fromPeer.length === 0 ? this.#certainTime(certificate, found.issuers) : undefined
+    return { chain: found.issuers, certain }
+  }
+
+  #certainTime(certificate: CertificateFacts, chain: Shown['chain'], now = Date.now()): KnownChain['certain'] {
+    const nextBegin = (next: number, { notBefore }: CertificateFacts) =>
+      notBefore > now ? Math.min(next, notBefore) : next
+    return { from: now, until: this.#trusted.reduce(nextBegin, earliestEnd(certificate, chain)) }
   }
 
   #pathOf(

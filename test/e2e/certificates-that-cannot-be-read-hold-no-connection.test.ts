@@ -26,8 +26,12 @@ beforeAll(async () => {
 
 const get = (host: string) => `GET / HTTP/1.1\r\nHost: ${host}\r\n\r\n`
 
-async function askTwice(host: string, as: Issued): Promise<readonly (readonly [status: number, bytes: number])[]> {
-  const connection = await openRaw(gateway.port, { as, servername: host })
+async function askTwice(
+  host: string,
+  as: Issued,
+  port = gateway.port,
+): Promise<readonly (readonly [status: number, bytes: number])[]> {
+  const connection = await openRaw(port, { as, servername: host })
   try {
     const first = await connection.write(get(host)).answers(1)
     if (first[0]?.status === 200) await connection.write(get(host)).answers(2)
@@ -69,10 +73,15 @@ test('where bad ones are rejected in TLS, so is it', async () => {
 })
 
 test('so is one who was here before, although he is recognized without a look at what he sends along', async () => {
-  const lookAlike = scene.clients.client('other', { ...unreadable, subject: nameOf(['CN', 'clients']) })
-  const ada = scene.clients.client('ada')
-  const as = Object.assign(Object.create(ada) as Issued, { chain: ada.certificate + lookAlike.certificate })
+  const between = scene.clients.authority('between')
+  const lookAlike = scene.clients.client('other', { ...unreadable, subject: nameOf(['CN', 'between']) })
+  const ada = between.client('ada')
+  const chain = ada.certificate + lookAlike.certificate + between.certificate
+  const as = Object.assign(Object.create(ada) as Issued, { chain })
+  // OpenSSL does not know of it, and so looks through all that the client sends.
+  const trusted = scene.server({ ssl_trusted_certificate: between.certificate })
+  const { port } = await scene.start(listenerOf(trusted))
   const whole = [200, BODY.length]
-  for (const _ of [1, 2, 3]) expect(await askTwice('localhost', as)).toEqual([whole, whole])
+  for (const _ of [1, 2, 3]) expect(await askTwice('localhost', as, port)).toEqual([whole, whole])
   expect(scene.backend.last.header('DN')).toEqual(['CN=ada'])
 })

@@ -191,6 +191,26 @@ describe('how many handshakes wait for their clients', () => {
     expect(answeredTogether(10, 1)).toBeLessThan(35)
   })
 
+  it('is not held against those who are silent that the loop is busy with requests', () => {
+    crowd(5000)
+    for (let turn = 0; turn < 1000; turn++) {
+      computed += 15_000
+      jest.advanceTimersByTime(1)
+    }
+    // As many as the loop can begin, so that whoever comes behind them does not wait for them.
+    expect(unanswered.length).toBeGreaterThan(2000)
+  })
+
+  it('grows while few answer in each turn, however long it is that the loop is busy with requests', () => {
+    crowd(5000)
+    for (let turn = 0; turn < 60; turn++) {
+      computed += 15_000
+      for (const one of unanswered.splice(0, 3)) pace.over(one)
+      jest.advanceTimersByTime(1)
+    }
+    expect(unanswered.length).toBeGreaterThan(40)
+  })
+
   it('is not held against those who answer what else the loop computed while nobody did', () => {
     crowd(1000)
     jest.advanceTimersByTime(60)

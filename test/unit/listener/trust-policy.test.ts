@@ -1,4 +1,4 @@
-import { createPublicKey, type X509Certificate } from 'node:crypto'
+import { createPublicKey, generateKeyPairSync, type X509Certificate } from 'node:crypto'
 import type { TLSSocket } from 'node:tls'
 import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals'
 import { failed } from '../../../src/listener/demand.ts'
@@ -192,6 +192,38 @@ describe('a client who comes back', () => {
     expect(seen(bob).asked).toBe(false)
     jest.spyOn(Date, 'now').mockReturnValue(end)
     expect(seen(bob).asked).toBe(true)
+  })
+
+  describe('of two forms of his authority with the same key', () => {
+    const keys = generateKeyPairSync('ec', { namedCurve: 'prime256v1' })
+    const day = 24 * 60 * 60 * 1000
+    const fingerprints = ({ shown }: ReturnType<typeof seen>) => shown?.chain.map((each) => each.fingerprintSha256)
+
+    test('is told the one that has begun since, as anybody else', () => {
+      const current = root.authority('middle', { keys })
+      const next = root.authority('middle', { keys, validFrom: 2, validUntil: 300 })
+      own = policyOf({ ca: [next, current, root].map(({ certificate }) => certificate) })
+      const client = current.client('dora', { validUntil: 20 })
+      expect(fingerprints(seen(client))?.[0]).toBe(factsOf(current).fingerprintSha256)
+      expect(seen(client).asked).toBe(false)
+      jest.spyOn(Date, 'now').mockReturnValue(Date.now() + 3 * day)
+      expect(fingerprints(seen(client))?.[0]).toBe(factsOf(next).fingerprintSha256)
+      jest.restoreAllMocks()
+      expect(fingerprints(seen(client))?.[0]).toBe(factsOf(current).fingerprintSha256)
+    })
+
+    test('is judged by the other where one ends before he is', () => {
+      const ending = authority('twice', { keys, validUntil: 1 })
+      const lasting = authority('twice', { keys, validUntil: 300 })
+      own = policyOf({ ca: [ending.certificate, lasting.certificate] })
+      const client = ending.client('dora', { validUntil: 20 })
+      expect(fingerprints(seen(client))).toEqual([factsOf(ending).fingerprintSha256])
+      const recognized = seen(client)
+      expect(recognized.asked).toBe(false)
+      jest.spyOn(Date, 'now').mockReturnValue(factsOf(ending).notAfter)
+      const judged = own.see({} as TLSSocket, recognized.shown)
+      expect(judged && own.judge(judged).verification).toEqual({ result: 'SUCCESS' })
+    })
   })
 
   test('is looked at like anybody else where none was verified', () => {
