@@ -46,6 +46,9 @@ export interface PolicySurroundings {
   readonly stapleFor: StapleFor | undefined
 }
 
+/** One in so many clients is looked at although he could be recognized: whether clients send issuers along may change. */
+const LOOKED_AT = 256
+
 /** What a client has shown, where that is known already, or its own certificate. */
 export type PeerCertificate = Shown | X509Certificate
 
@@ -101,6 +104,9 @@ export class TrustPolicy {
   /** By the leaf's fingerprint: a resumed socket has the leaf but not its chain. */
   readonly #chains = new Map<string, KnownChain>()
   readonly #facts = new Map<string, CertificateFacts>()
+  /** Whether the client who was looked at last had sent issuers along that nobody needed. */
+  #sentInVain = false
+  #recognitions = 0
 
   /** @param pairsFor returns the certificates for a server name, as the same list each time; undefined stands for clients without a server name */
   constructor(
@@ -170,6 +176,8 @@ export class TrustPolicy {
    * then it is the same whatever he sends now. That spares a part of each new connection for objects of Node's that nobody needs.
    */
   #recognized(socket: TLSSocket): Shown | undefined {
+    // A client who sends his own certificate alone is looked at sooner than his session is read. The next one is taken to be as the last.
+    if (!this.#sentInVain || ++this.#recognitions % LOOKED_AT === 0) return undefined
     const raw = socket.authorized ? clientCertificate(socket) : undefined
     if (!raw) return undefined
     const fingerprint = hash('sha256', raw)
@@ -187,6 +195,7 @@ export class TrustPolicy {
     if (socket.isSessionReused()) return this.#seeResumed(certificate) ?? unverified(certificate, FORGOTTEN.code)
     const found = this.#chainOf(certificate, x509)
     if (!found) return unverified(certificate, 'UNABLE_TO_GET_ISSUER_CERT_LOCALLY')
+    this.#sentInVain = found.certain !== undefined && x509.issuerCertificate !== undefined
     keepBounded(this.#chains, certificate.fingerprintSha256, found, MEMORY)
     return { certificate, chain: found.chain, error: undefined }
   }

@@ -154,7 +154,7 @@ describe('a client who comes back', () => {
   afterEach(() => void jest.restoreAllMocks())
 
   /** What is seen on a new connection, and whether Node was asked for the certificate. */
-  function seen(as: Issued, error?: string, issuers: readonly Issued[] = []) {
+  function seen(as: Issued, error?: string, issuers: readonly Issued[] = [root]) {
     const socket = socketOf(as, error, false, issuers)
     const asked = jest.spyOn(socket, 'getPeerX509Certificate')
     // OpenSSL's SSL_SESSION, with all that comes before the certificate left out.
@@ -172,6 +172,15 @@ describe('a client who comes back', () => {
     expect(second.shown).toEqual(first.shown)
     expect(second.shown?.certificate).toBe(first.shown?.certificate)
     expect(second.shown?.chain.map(({ subject }) => subject)).toEqual(['CN=root'])
+  })
+
+  test('is looked at again, for less, where he sends his own certificate alone', () => {
+    expect([seen(ada, undefined, []).asked, seen(ada, undefined, []).asked]).toEqual([true, true])
+  })
+
+  test('is looked at now and then, as he may send something else', () => {
+    const asked = Array.from({ length: 300 }, () => seen(ada).asked)
+    expect(asked.filter((each) => each)).toHaveLength(2)
   })
 
   test('is looked at again where he sends an issuer along, which may be another one each time', () => {
