@@ -4,13 +4,12 @@ import type { TLSSocket } from 'node:tls'
 import { type CertificateFacts, readCertificate } from '../tls-cert-utils/certificate.ts'
 import { readCertificates } from '../tls-cert-utils/certificates.ts'
 import { findPath, isSoundPath, sentWith } from '../tls-cert-utils/chain.ts'
-import { clientCertificate, emptyErrorQueue } from '../tls-cert-utils/session.ts'
 import { FORGIVEN_BY_OPTIONAL_NO_CA } from '../tls-cert-utils/verify-errors.ts'
 import type { Connection, Verification, VerifyMode } from '../types.ts'
 import { accepts } from './admission.ts'
 import { type DemandsInForce, type Failure, failed, type Shown, unverified } from './demand.ts'
 import type { Intermediates } from './intermediates.ts'
-import { keepBounded } from './keep-bounded.ts'
+import { type KnownChain, KnownClients } from './known-clients.ts'
 import { type Requirement, tooDeep } from './requirements.ts'
 import { seeSent } from './sent-certificates.ts'
 import { TicketKeys, type TicketSecret } from './ticket-keys.ts'
@@ -46,24 +45,8 @@ export interface PolicySurroundings {
   readonly stapleFor: StapleFor | undefined
 }
 
-/** One in so many clients is looked at although he could be recognized: whether clients send issuers along may change. */
-const LOOKED_AT = 256
-
 /** What a client has shown, where that is known already, or its own certificate. */
 export type PeerCertificate = Shown | X509Certificate
-
-interface KnownChain {
-  /** As `Shown.chain`. */
-  readonly chain: Shown['chain']
-  /**
-   * From when until when nothing but this can be found: all issuers are authorities of ours, none of them has ended, and no other one has begun.
-   * Undefined where an issuer came from the client.
-   */
-  readonly certain: { readonly from: number; readonly until: number } | undefined
-}
-
-/** How many clients with a chain to one of our CAs are remembered, for their resumed sessions. */
-const MEMORY = 50_000
 
 /** OpenSSL checks these last, so it reports them whatever else is wrong. */
 const FOUND_LAST: ReadonlySet<string> = new Set([
@@ -101,12 +84,7 @@ export class TrustPolicy {
   readonly #trusted: readonly CertificateFacts[]
   readonly #intermediates: Intermediates
   readonly #inForce: DemandsInForce
-  /** By the leaf's fingerprint: a resumed socket has the leaf but not its chain. */
-  readonly #chains = new Map<string, KnownChain>()
-  readonly #facts = new Map<string, CertificateFacts>()
-  /** Whether the client who was looked at last had sent issuers along that nobody needed. */
-  #sentInVain = false
-  #recognitions = 0
+  readonly #clients = new KnownClients()
 
   /** @param pairsFor returns the certificates for a server name, as the same list each time; undefined stands for clients without a server name */
   constructor(
@@ -140,7 +118,7 @@ export class TrustPolicy {
 
   /** Whoever is not has a full handshake, where he can be told why: as his certificate has ended since, or his chain is forgotten. */
   readonly #isWelcome = (raw: Buffer): boolean => {
-    const certificate = this.#facts.get(hash('sha256', raw)) ?? readCertificate(raw)
+    const certificate = this.#clients.certificate(hash('sha256', raw)) ?? readCertificate(raw)
     const shown = this.#seeResumed(certificate) ?? unverified(certificate, 'UNABLE_TO_GET_ISSUER_CERT_LOCALLY')
     return accepts(this.verify, this.judge(shown).verification)
   }
@@ -153,7 +131,7 @@ export class TrustPolicy {
   /** The client's own certificate in this handshake, or in the one that it resumes. To be asked as soon as the handshake is finished. */
   certificateOf(socket: TLSSocket): PeerCertificate | undefined {
     if (this.verify === 'off') return undefined
-    return this.#recognized(socket) ?? socket.getPeerX509Certificate()
+    return this.#clients.recognized(socket) ?? socket.getPeerX509Certificate()
   }
 
   /** What the client showed with that certificate, if any. */
@@ -162,31 +140,11 @@ export class TrustPolicy {
     // An authority may have ended since the handshake.
     if ('chain' in peer) return this.renewed(peer)
     // A certificate is read once: clients come back.
-    const fingerprint = plainFingerprint(peer)
-    const known = this.#facts.get(fingerprint)
+    const known = this.#clients.certificate(plainFingerprint(peer))
     const certificate = known ?? readCertificate(peer.raw)
     const shown = this.#seeOne(socket, certificate, peer)
-    // Strangers are not remembered: they could fill the memory with certificates of their own making.
-    if (!known && shown.error === undefined) keepBounded(this.#facts, fingerprint, certificate, MEMORY)
+    if (!known && shown.error === undefined) this.#clients.keep(certificate)
     return shown
-  }
-
-  /**
-   * What a client shows again that OpenSSL accepts once more, where the way to a trusted authority was found without anything that the client sent:
-   * then it is the same whatever he sends now. That spares a part of each new connection for objects of Node's that nobody needs.
-   */
-  #recognized(socket: TLSSocket): Shown | undefined {
-    // A client who sends his own certificate alone is looked at sooner than his session is read. The next one is taken to be as the last.
-    if (!this.#sentInVain || ++this.#recognitions % LOOKED_AT === 0) return undefined
-    const raw = socket.authorized ? clientCertificate(socket) : undefined
-    if (!raw) return undefined
-    const fingerprint = hash('sha256', raw)
-    const certificate = this.#facts.get(fingerprint)
-    const known = this.#chains.get(fingerprint)
-    const now = Date.now()
-    if (!certificate || !known?.certain || now < known.certain.from || now >= known.certain.until) return undefined
-    emptyErrorQueue(certificate.x509)
-    return { certificate, chain: known.chain, error: undefined }
   }
 
   #seeOne(socket: TLSSocket, certificate: CertificateFacts, x509: X509Certificate): Shown {
@@ -195,14 +153,13 @@ export class TrustPolicy {
     if (socket.isSessionReused()) return this.#seeResumed(certificate) ?? unverified(certificate, FORGOTTEN.code)
     const found = this.#chainOf(certificate, x509)
     if (!found) return unverified(certificate, 'UNABLE_TO_GET_ISSUER_CERT_LOCALLY')
-    this.#sentInVain = found.certain !== undefined && x509.issuerCertificate !== undefined
-    keepBounded(this.#chains, certificate.fingerprintSha256, found, MEMORY)
+    this.#clients.keepChain(certificate, found, x509.issuerCertificate !== undefined)
     return { certificate, chain: found.chain, error: undefined }
   }
 
   /** Undefined where nobody knows its chain any more. */
   #seeResumed(certificate: CertificateFacts): Shown | undefined {
-    const chain = this.#chains.get(certificate.fingerprintSha256)?.chain ?? this.#rebuiltChainOf(certificate)
+    const chain = this.#clients.chainOf(certificate) ?? this.#rebuiltChainOf(certificate)
     return chain && this.renewed({ certificate, chain, error: undefined })
   }
 
@@ -225,14 +182,14 @@ export class TrustPolicy {
       return found ? { certificate, chain: found, error } : unverified(certificate, error)
     }
     if (!knowsMore) return unverified(certificate, error)
-    const known = isResumed ? this.#chains.get(certificate.fingerprintSha256) : undefined
-    if (known) return { certificate, chain: known.chain, error: undefined }
+    const known = isResumed ? this.#clients.chainOf(certificate) : undefined
+    if (known) return { certificate, chain: known, error: undefined }
     const issuers = isResumed ? this.#intermediates.all : sentAlong()
     const shown = this.seeSent([certificate, ...issuers])
     if (shown.error !== undefined) return ISSUER_UNKNOWN.has(shown.error) ? unverified(certificate, error) : shown
     const { chain } = shown
     for (const issuer of chain) if (!this.#trustedDigests.has(issuer.fingerprintSha256)) this.#intermediates.add(issuer)
-    keepBounded(this.#chains, certificate.fingerprintSha256, { chain, certain: undefined }, MEMORY)
+    this.#clients.keepChain(certificate, { chain, certain: undefined }, true)
     return shown
   }
 
