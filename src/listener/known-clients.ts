@@ -54,10 +54,11 @@ export class KnownClients {
    * What a client shows again that OpenSSL accepts once more, where the way to a trusted authority was found without anything that the client sent:
    * then it is the same whatever he sends now. node:tls copies each certificate that was sent before anybody can look at one, and his session has his own.
    *
-   * Where he sends his own alone, that one is looked at sooner than the session is read. The next client is taken to do as the last.
+   * Where he sends his own alone, or resumes a session, which holds no other, that one is looked at sooner than the session is read. The next client is
+   * taken to do as the last.
    */
   recognized(socket: TLSSocket): Shown | undefined {
-    if (!this.#sentInVain || !socket.authorized) return undefined
+    if (!this.#sentInVain || !socket.authorized || socket.isSessionReused()) return undefined
     if (++this.#recognitions % LOOKED_AT === 0) return undefined
     const raw = clientCertificate(socket)
     if (!raw) return undefined

@@ -154,8 +154,8 @@ describe('a client who comes back', () => {
   afterEach(() => void jest.restoreAllMocks())
 
   /** What is seen on a new connection, and whether Node was asked for the certificate. */
-  function seen(as: Issued, error?: string, issuers: readonly Issued[] = [root]) {
-    const socket = socketOf(as, error, false, issuers)
+  function seen(as: Issued, error?: string, issuers: readonly Issued[] = [root], resumed = false) {
+    const socket = socketOf(as, error, resumed, issuers)
     const asked = jest.spyOn(socket, 'getPeerX509Certificate')
     // OpenSSL's SSL_SESSION, with all that comes before the certificate left out.
     Object.assign(socket, { getSession: () => sequence(integerOf('01'), element(0xa3, as.der)) })
@@ -176,6 +176,11 @@ describe('a client who comes back', () => {
 
   test('is looked at again, for less, where he sends his own certificate alone', () => {
     expect([seen(ada, undefined, []).asked, seen(ada, undefined, []).asked]).toEqual([true, true])
+  })
+
+  test('is looked at again, for less, where he resumes a session, which has his own certificate alone', () => {
+    seen(ada)
+    expect(seen(ada, undefined, [], true)).toMatchObject({ asked: true, shown: { error: undefined } })
   })
 
   test('is looked at now and then, as he may send something else', () => {
