@@ -1,7 +1,8 @@
 import { hash } from 'node:crypto'
 import type { TLSSocket } from 'node:tls'
 import type { CertificateFacts } from '../tls-cert-utils/certificate.ts'
-import { clientCertificate, emptyErrorQueue } from '../tls-cert-utils/session.ts'
+import { emptyErrorQueue } from '../tls-cert-utils/error-queue.ts'
+import { clientCertificate } from '../tls-cert-utils/session.ts'
 import type { Shown } from './demand.ts'
 import { keepBounded } from './keep-bounded.ts'
 
