@@ -42,6 +42,16 @@ async function askTwice(
   }
 }
 
+/** One whose chain holds a certificate that cannot be read and is called as his authority. */
+function goodClient(): { as: Issued; between: Issued } {
+  const between = scene.clients.authority('between')
+  const lookAlike = scene.clients.client('other', { ...unreadable, subject: nameOf(['CN', 'between']) })
+  const ada = between.client('ada')
+  const chain = ada.certificate + lookAlike.certificate + between.certificate
+  const as = Object.assign(Object.create(ada) as Issued, { chain })
+  return { as, between }
+}
+
 test('whoever shows one is refused, and the connection ends', async () => {
   expect(await askTwice('localhost', scene.clients.client('odd', unreadable))).toEqual([[400, expect.any(Number)]])
   expect(await gateway.logged({ msg: 'request', verify_reason: 'unable to verify the first certificate' })).toBeTruthy()
@@ -53,13 +63,19 @@ test('where the backend judges, his connection is served as any other', async ()
 })
 
 test('so is that of a good client who sends one along that is called as his authority', async () => {
-  const between = scene.clients.authority('between')
-  const lookAlike = scene.clients.client('other', { ...unreadable, subject: nameOf(['CN', 'between']) })
-  const ada = between.client('ada')
-  const chain = ada.certificate + lookAlike.certificate + between.certificate
-  const as = Object.assign(Object.create(ada) as Issued, { chain })
+  const { as } = goodClient()
   const whole = [200, BODY.length]
   expect(await askTwice('localhost', as)).toEqual([whole, whole])
+  expect(scene.backend.last.header('DN')).toEqual(['CN=ada'])
+})
+
+test('so is one who was here before, although he is recognized without a look at what he sends along', async () => {
+  const { as, between } = goodClient()
+  // OpenSSL does not know of it, and so looks through all that the client sends.
+  const trusted = scene.server({ ssl_trusted_certificate: between.certificate })
+  const { port } = await scene.start(listenerOf(trusted))
+  const whole = [200, BODY.length]
+  for (const _ of [1, 2, 3]) expect(await askTwice('localhost', as, port)).toEqual([whole, whole])
   expect(scene.backend.last.header('DN')).toEqual(['CN=ada'])
 })
 
@@ -70,18 +86,4 @@ test('where bad ones are rejected in TLS, so is it', async () => {
   }).catch(() => undefined)
   connection?.write(get('rejects.test'))
   expect((await connection?.untilClosed()) ?? []).toEqual([])
-})
-
-test('so is one who was here before, although he is recognized without a look at what he sends along', async () => {
-  const between = scene.clients.authority('between')
-  const lookAlike = scene.clients.client('other', { ...unreadable, subject: nameOf(['CN', 'between']) })
-  const ada = between.client('ada')
-  const chain = ada.certificate + lookAlike.certificate + between.certificate
-  const as = Object.assign(Object.create(ada) as Issued, { chain })
-  // OpenSSL does not know of it, and so looks through all that the client sends.
-  const trusted = scene.server({ ssl_trusted_certificate: between.certificate })
-  const { port } = await scene.start(listenerOf(trusted))
-  const whole = [200, BODY.length]
-  for (const _ of [1, 2, 3]) expect(await askTwice('localhost', as, port)).toEqual([whole, whole])
-  expect(scene.backend.last.header('DN')).toEqual(['CN=ada'])
 })
