@@ -112,7 +112,7 @@ describe('how many handshakes wait for their clients', () => {
     crowd(1000)
     jest.advanceTimersByTime(90)
     expect(unanswered.length).toBeGreaterThan(8)
-    expect(unanswered.length).toBeLessThan(60)
+    expect(unanswered.length).toBeLessThan(20)
   })
 
   it('lets one begin for each that has answered, or failed, and one more where that took no long turn', () => {
@@ -183,12 +183,12 @@ describe('how many handshakes wait for their clients', () => {
 
   it('grows while clients that are far away answer in turns that are short', () => {
     crowd(5000)
-    expect(answeredTogether(10, 0)).toBeGreaterThan(18)
+    expect(answeredTogether(10, 0)).toBeGreaterThan(20)
   })
 
   it('does not where their answers come together and take long', () => {
     crowd(5000)
-    expect(answeredTogether(10, 1)).toBeLessThan(35)
+    for (let i = 0; i < 10; i++) expect(answeredTogether(1, 1)).toBeLessThan(15)
   })
 
   it('is not held against those who are silent that the loop is busy with requests', () => {
