@@ -15,7 +15,6 @@ import { describeConnection } from '../src/listener/connection.ts'
 import type { Shown } from '../src/listener/demand.ts'
 import { Intermediates } from '../src/listener/intermediates.ts'
 import { TrustPolicy } from '../src/listener/trust-policy.ts'
-import { readCertificates } from '../src/tls-cert-utils/certificates.ts'
 import { readClientHello } from '../src/tls-cert-utils/client-hello.ts'
 import { makePki, type Pki } from './pki.ts'
 
@@ -82,8 +81,7 @@ function accepted({ ca, server: pair }: Pki, more: ConnectionOptions): Promise<T
   })
 }
 
-function policyOf({ ca, server: pair }: Pki): TrustPolicy {
-  const pairs = [{ certificates: readCertificates(text(pair.certificate)), keyPem: text(pair.key) }]
+function policyOf({ ca }: Pki): TrustPolicy {
   return new TrustPolicy(
     {
       ...{ id: 'a'.repeat(64), verify: 'on', rejects: false, announced: true, partialChain: false },
@@ -96,11 +94,9 @@ function policyOf({ ca, server: pair }: Pki): TrustPolicy {
         inForce: { demands: [], basis: () => '' },
         intermediates: new Intermediates(),
         sessionContext: '',
-        stapleFor: undefined,
       },
       ticketSecret: { bytes: Buffer.alloc(32), since: 0 },
     },
-    () => pairs,
   )
 }
 

@@ -9,6 +9,7 @@ import { Arrivals } from './arrivals.ts'
 import type { Peer } from './connection.ts'
 import { awaitHello, type Hello } from './hello.ts'
 import { type Begun, Pace } from './pace.ts'
+import type { ServerCertificates } from './tls-servers.ts'
 import type { PeerCertificate, TrustPolicy } from './trust-policy.ts'
 
 /** A socket in its handshake. */
@@ -37,6 +38,13 @@ export interface HandshakeHandler {
   plain(error: GatewayError, peer: Peer, accept: string | undefined): Buffer
 }
 
+/** What a handshake is made with, by its server name; undefined stands for clients without one. */
+export interface HandshakeSettings {
+  /** Undefined where handshakes with that name are rejected. */
+  readonly policyFor: (serverName: string | undefined) => TrustPolicy | undefined
+  readonly certificatesFor: (serverName: string | undefined) => ServerCertificates
+}
+
 /** The handshake of the socket whose event is being handled. */
 const current = new AsyncLocalStorage<Handshake & { readonly handler: HandshakeHandler }>()
 /** Listeners with equal servers share their policies. */
@@ -62,22 +70,16 @@ export class Handshakes {
     this.#handler = handler
   }
 
-  /**
-   * @param policyFor returns undefined where handshakes with that name are rejected
-   * @param timeout for the ClientHello, in milliseconds
-   */
-  begin(
-    socket: Socket,
-    peer: Peer,
-    { policyFor, timeout }: { policyFor: (serverName: string | undefined) => TrustPolicy | undefined; timeout: number },
-  ): void {
+  /** @param timeout for the ClientHello, in milliseconds */
+  begin(socket: Socket, peer: Peer, { policyFor, certificatesFor }: HandshakeSettings, timeout: number): void {
     awaitHello(socket, timeout, (hello) => {
       if (hello.status !== 'hello') {
         this.#refuse(socket, hello, peer)
         return
       }
-      const known: Peer = { ...peer, serverName: hello.serverName }
-      const policy = policyFor(hello.serverName)
+      const { serverName, sessionTicket: ticket } = hello
+      const known: Peer = { ...peer, serverName }
+      const policy = policyFor(serverName)
       const handshake: Handshake | undefined = policy && {
         peer: known,
         policy,
@@ -88,12 +90,17 @@ export class Handshakes {
         begun: undefined,
         failure: undefined,
       }
-      if (handshake) pace.begin((begun) => this.#hand(handshake, begun, hello.sessionTicket))
+      const certificates = certificatesFor(serverName)
+      if (handshake) pace.begin((begun) => this.#hand(handshake, begun, { certificates, ticket }))
       else this.#reject(socket, known)
     })
   }
 
-  #hand(handshake: Handshake, begun: Begun, ticket: Buffer | undefined): void {
+  #hand(
+    handshake: Handshake,
+    begun: Begun,
+    { certificates, ticket }: { certificates: ServerCertificates; ticket: Buffer | undefined },
+  ): void {
     const { policy, transport: socket } = handshake
     if (socket.destroyed) {
       pace.over(begun)
@@ -111,7 +118,7 @@ export class Handshakes {
     // From here on the TLSSocket controls it: otherwise a client that leaves during its handshake would be waited for until the timeout.
     socket.allowHalfOpen = false
     try {
-      current.run(context, () => policy.accept(socket, handshake.peer.serverName, ticket))
+      current.run(context, () => policy.accept(socket, certificates, ticket))
     } catch (error) {
       this.#handler.failed(handshake.peer, `no handshake can be made: ${(error as Error).message}`, undefined)
       socket.destroy()
@@ -136,7 +143,7 @@ export class Handshakes {
 
 function wire(policy: TrustPolicy): void {
   wired.add(policy)
-  policy.servers.each((server) => wireServer(server, policy))
+  policy.servers.onNew = (server) => wireServer(server, policy)
 }
 
 function wireServer(server: Server, policy: TrustPolicy): void {

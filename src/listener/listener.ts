@@ -15,7 +15,7 @@ import { describeConnection, type Peer } from './connection.ts'
 import type { LimitName } from './connection-limits.ts'
 import type { Shown } from './demand.ts'
 import { Doorway, type DoorwaySettings } from './doorway.ts'
-import { type Handshake, Handshakes } from './handshakes.ts'
+import { type Handshake, type HandshakeSettings, Handshakes } from './handshakes.ts'
 import { applyLimits, createHttpServer, type HttpServer, takeConnections } from './http-server.ts'
 import { ClientConnections } from './http1/client-connections.ts'
 import type { SocketResponse } from './http1/socket-response.ts'
@@ -24,7 +24,7 @@ import { malformedRequest } from './malformed-request.ts'
 import { type Ended, type Grounds, type PoliciesByName, Sweeper } from './sweeper.ts'
 
 /** The settings of a listener, from the configuration in use; replaced as a whole on reload. */
-export interface ListenerSettings extends DoorwaySettings, PoliciesByName, Grounds {
+export interface ListenerSettings extends DoorwaySettings, HandshakeSettings, PoliciesByName, Grounds {
   readonly headerTimeout: number
   readonly keepaliveTimeout: number
   readonly bodyTimeout: number
@@ -86,8 +86,7 @@ export class Listener {
       plain: (error, peer, accept) => handler.plain(error, peer, accept),
     })
     this.#doorway = new Doorway(settings, slots, {
-      begin: (socket, peer, timeout) =>
-        this.#handshakes.begin(socket, peer, { policyFor: this.#settings.policyFor, timeout }),
+      begin: (socket, peer, timeout) => this.#handshakes.begin(socket, peer, this.#settings, timeout),
       invalidProxyHeader: (peer, reason) => handler.handshakeFailed(peer, reason, undefined),
       turnedAway: (refused) => handler.turnedAway(refused),
     })

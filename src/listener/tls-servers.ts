@@ -34,11 +34,7 @@ export interface TlsOptions {
   /** For how many milliseconds after the full handshake a session may be resumed. */
   readonly sessionTimeout: number
   readonly handshakeTimeout: number
-  /** The OCSP answer to show with the server certificate of that DER; undefined where none is ever shown. */
-  readonly stapleFor: StapleFor | undefined
 }
-
-export type StapleFor = (certificate: Buffer) => Buffer | undefined
 
 export interface ServerKeyPair {
   /** Leaf first. */
@@ -53,35 +49,50 @@ export interface OfferedSession {
   isWelcome(certificate: Buffer): boolean
 }
 
-/** Certificates for one name with different types of keys: the client's signature algorithms choose one. */
-export type ServerKeyPairs = readonly ServerKeyPair[]
+/** What is shown to clients of one name. Each is one object for as long as some name shows just that, over reloads too: a TLS context belongs to it. */
+export interface ServerCertificates {
+  /** With different types of keys: the client's signature algorithms choose one. */
+  readonly pairs: readonly ServerKeyPair[]
+  /** The OCSP answer to show with the certificate of that DER; undefined where none is ever shown. */
+  readonly stapleFor: ((certificate: Buffer) => Buffer | undefined) | undefined
+}
+
+/** A server, and the ticket keys that it was given last. */
+interface Made {
+  readonly server: Server
+  keys: Buffer | undefined
+}
 
 /**
  * The TLS servers of one policy: one for each set of certificates, chosen by the server name before OpenSSL sees anything. An SNICallback would do
  * for names with one certificate. But node:tls takes only the first certificate of the context that it returns, and keeps the server's own
  * certificates for the other key types, which belong to another name. The servers share their ticket keys, so that a session can move from one name
- * to another.
+ * to another, and outlives a certificate that is renewed.
  */
 export class TlsServers {
   readonly #options: TlsOptions
   readonly #ticketKeys: TicketKeys
-  readonly #servers = new Map<ServerKeyPairs, Server>()
+  readonly #servers = new Map<ServerCertificates, Made>()
   /** Those that resume nothing, for whoever could not be told in a resumed session of TLS 1.2 why he is refused. */
-  readonly #forgetful = new Map<ServerKeyPairs, Server>()
+  readonly #forgetful = new Map<ServerCertificates, Made>()
   #keys: Buffer | undefined
-  #made: (server: Server) => void = () => {}
+  /** Called with each server before it is used. */
+  onNew: ((server: Server) => void) | undefined
 
-  /** @throws what node:tls throws where the options or `fallback` cannot be used */
-  constructor(options: TlsOptions, ticketKeys: TicketKeys, fallback: ServerKeyPairs) {
+  constructor(options: TlsOptions, ticketKeys: TicketKeys) {
     this.#options = options
     this.#ticketKeys = ticketKeys
-    this.#servers.set(fallback, createFor(options, fallback))
   }
 
-  /** Calls back with each server, also with those made later. */
-  each(made: (server: Server) => void): void {
-    this.#made = made
-    for (const server of this.#servers.values()) made(server)
+  /** @throws what node:tls throws where the options or the certificates cannot be used */
+  assertUsable(certificates: ServerCertificates): void {
+    if (!this.#servers.has(certificates)) createFor(this.#options, certificates)
+  }
+
+  /** Forgets the servers of other certificates than these. */
+  keepOnly(certificates: ReadonlySet<ServerCertificates>): void {
+    for (const servers of [this.#servers, this.#forgetful])
+      for (const each of servers.keys()) if (!certificates.has(each)) servers.delete(each)
   }
 
   /**
@@ -89,41 +100,37 @@ export class TlsServers {
    * @param basis sessions that were made with another one are not resumed
    * @throws what node:tls throws where the certificates cannot be used
    */
-  accept(socket: Socket, pairs: ServerKeyPairs, basis: string, offered?: OfferedSession): void {
-    this.#renewKeys(basis)
+  accept(socket: Socket, certificates: ServerCertificates, basis: string, offered?: OfferedSession): void {
+    this.#keys = this.#ticketKeys.renewed(Date.now(), basis) ?? this.#keys
     const shown = offered && this.#keys && certificateInTicket(offered.ticket, this.#keys)
-    const server = shown && !offered.isWelcome(shown) ? this.#forgetfulFor(pairs) : this.#resumingFor(pairs)
+    const server =
+      shown && !offered.isWelcome(shown) ? this.#forgetfulFor(certificates) : this.#resumingFor(certificates)
     server.emit('connection', socket)
   }
 
-  #renewKeys(basis: string): void {
-    const keys = this.#ticketKeys.renewed(Date.now(), basis)
-    if (!keys) return
-    this.#keys = keys
-    for (const each of this.#servers.values()) each.setTicketKeys(keys)
+  /** Ten thousand servers are not given new keys at once, but each with its next client. */
+  #resumingFor(certificates: ServerCertificates): Server {
+    const made = this.#madeFor(this.#servers, certificates, this.#options)
+    if (this.#keys && made.keys !== this.#keys) made.server.setTicketKeys(this.#keys)
+    made.keys = this.#keys
+    return made.server
   }
 
-  #resumingFor(pairs: ServerKeyPairs): Server {
-    const known = this.#servers.get(pairs)
+  #forgetfulFor(certificates: ServerCertificates): Server {
+    return this.#madeFor(this.#forgetful, certificates, { ...this.#options, sessionTickets: false }).server
+  }
+
+  #madeFor(servers: Map<ServerCertificates, Made>, certificates: ServerCertificates, options: TlsOptions): Made {
+    const known = servers.get(certificates)
     if (known) return known
-    const server = createFor(this.#options, pairs)
-    if (this.#keys) server.setTicketKeys(this.#keys)
-    return this.#keep(this.#servers, pairs, server)
-  }
-
-  #forgetfulFor(pairs: ServerKeyPairs): Server {
-    const known = this.#forgetful.get(pairs)
-    return known ?? this.#keep(this.#forgetful, pairs, createFor({ ...this.#options, sessionTickets: false }, pairs))
-  }
-
-  #keep(servers: Map<ServerKeyPairs, Server>, pairs: ServerKeyPairs, server: Server): Server {
-    servers.set(pairs, server)
-    this.#made(server)
-    return server
+    const made = { server: createFor(options, certificates), keys: undefined }
+    servers.set(certificates, made)
+    this.onNew?.(made.server)
+    return made
   }
 }
 
-function createFor(options: TlsOptions, pairs: ServerKeyPairs): Server {
+function createFor(options: TlsOptions, { pairs, stapleFor }: ServerCertificates): Server {
   const create = () =>
     createServer({
       ...secureContextOptions(options, pairs),
@@ -137,7 +144,7 @@ function createFor(options: TlsOptions, pairs: ServerKeyPairs): Server {
       sessionTimeout: Math.max(1, Math.round(options.sessionTimeout / 1000)),
     })
   const server = options.announced ? create() : trustingUnannounced(options.ca, create)
-  if (options.stapleFor) staple(server, options.stapleFor)
+  if (stapleFor) staple(server, stapleFor)
   return server
 }
 
@@ -145,20 +152,23 @@ function createFor(options: TlsOptions, pairs: ServerKeyPairs): Server {
  * A server of node:tls ignores `allowPartialTrustChain`; only a context of its own can have it. That context is not used for clients without a server
  * name: then OpenSSL trusts only whole chains, and the policy verifies the others itself.
  */
-function partialChains(options: TlsOptions, pairs: ServerKeyPairs): NonNullable<TlsServerOptions['SNICallback']> {
+function partialChains(
+  options: TlsOptions,
+  pairs: readonly ServerKeyPair[],
+): NonNullable<TlsServerOptions['SNICallback']> {
   const context = createSecureContext(secureContextOptions(options, pairs))
   return (_name, done) => done(null, context)
 }
 
 /** Only added where stapling is on: this listener costs each handshake a step. */
-function staple(server: Server, stapleFor: StapleFor): void {
+function staple(server: Server, stapleFor: NonNullable<ServerCertificates['stapleFor']>): void {
   type Done = (error: Error | null, response: Buffer | null) => void
   server.on('OCSPRequest', (certificate: Buffer, _issuer: Buffer, done: Done) => {
     done(null, stapleFor(certificate) ?? null)
   })
 }
 
-function secureContextOptions(options: TlsOptions, pairs: ServerKeyPairs): SecureContextOptions {
+function secureContextOptions(options: TlsOptions, pairs: readonly ServerKeyPair[]): SecureContextOptions {
   const tickets = options.sessionTickets ? 0 : constants.SSL_OP_NO_TICKET
   // A client that prefers ChaCha20 has no AES in its processor: then its order counts and not ours.
   const secureOptions = constants.SSL_OP_NO_RENEGOTIATION | constants.SSL_OP_PRIORITIZE_CHACHA | tickets

@@ -13,10 +13,10 @@ import { type KnownChain, KnownClients } from './known-clients.ts'
 import { type Requirement, tooDeep } from './requirements.ts'
 import { seeSent } from './sent-certificates.ts'
 import { TicketKeys, type TicketSecret } from './ticket-keys.ts'
-import { type ServerKeyPairs, type StapleFor, type TlsOptions, TlsServers } from './tls-servers.ts'
+import { type ServerCertificates, type TlsOptions, TlsServers } from './tls-servers.ts'
 
-/** Everything that makes up a trust policy. Two servers share a policy only where all of this is the same. */
-export interface TrustPolicyOptions extends Omit<TlsOptions, 'requestCert' | 'stapleFor' | 'authorities'> {
+/** Everything that makes up a trust policy: two servers share one where all of this is the same, whatever certificates they show. */
+export interface TrustPolicyOptions extends Omit<TlsOptions, 'requestCert' | 'authorities'> {
   readonly verify: VerifyMode
   /** PEM, one certificate each: trusted like `ca`, but unknown to OpenSSL, which would announce them with those. */
   readonly unannounced: readonly string[]
@@ -42,7 +42,6 @@ export interface PolicySurroundings {
   /** What ticket keys are derived from, and what separates sessions. */
   readonly ticketSecret: TicketSecret
   readonly sessionContext: string
-  readonly stapleFor: StapleFor | undefined
 }
 
 /** What a client has shown, where that is known already, or its own certificate. */
@@ -77,7 +76,6 @@ export class TrustPolicy {
   readonly rejects: boolean
   readonly servers: TlsServers
   readonly #options: TrustPolicyOptions
-  readonly #pairsFor: (serverName: string | undefined) => ServerKeyPairs
   /** SHA-256 of the authorities that OpenSSL knows: thousands of connections are compared with them at once. */
   readonly #authorityDigests: ReadonlySet<string>
   readonly #trustedDigests: ReadonlySet<string>
@@ -86,11 +84,9 @@ export class TrustPolicy {
   readonly #inForce: DemandsInForce
   readonly #clients = new KnownClients()
 
-  /** @param pairsFor returns the certificates for a server name, as the same list each time; undefined stands for clients without a server name */
   constructor(
     options: TrustPolicyOptions,
-    { inForce, intermediates, ticketSecret, sessionContext, stapleFor }: PolicySurroundings,
-    pairsFor: (serverName: string | undefined) => ServerKeyPairs,
+    { inForce, intermediates, ticketSecret, sessionContext }: PolicySurroundings,
   ) {
     this.id = options.id
     this.verify = options.verify
@@ -98,22 +94,19 @@ export class TrustPolicy {
     this.#options = options
     this.#inForce = inForce
     this.#intermediates = intermediates
-    this.#pairsFor = pairsFor
     const authorities = options.ca.flatMap((pem) => readCertificates(pem))
     this.#authorityDigests = digestsOf(authorities)
     this.#trusted = [...authorities, ...options.unannounced.flatMap((pem) => readCertificates(pem))]
     this.#trustedDigests = digestsOf(this.#trusted)
     const ticketKeys = new TicketKeys(ticketSecret, sessionContext, Math.max(1000, options.sessionTimeout))
-    const requestCert = options.verify !== 'off'
-    const tls = { ...options, authorities, requestCert, stapleFor }
-    this.servers = new TlsServers(tls, ticketKeys, pairsFor(undefined))
+    this.servers = new TlsServers({ ...options, authorities, requestCert: options.verify !== 'off' }, ticketKeys)
   }
 
   /** Begins the handshake on an accepted socket. @param ticket of a session of TLS 1.2 that the client offers */
-  accept(socket: Socket, serverName: string | undefined, ticket: Buffer | undefined): void {
+  accept(socket: Socket, certificates: ServerCertificates, ticket: Buffer | undefined): void {
     // Whom it answers is told in HTTP, in a resumed session as well.
     const offered = ticket && this.rejects ? { ticket, isWelcome: this.#isWelcome } : undefined
-    this.servers.accept(socket, this.#pairsFor(serverName), this.#inForce.basis(), offered)
+    this.servers.accept(socket, certificates, this.#inForce.basis(), offered)
   }
 
   /** Whoever is not has a full handshake, where he can be told why: as his certificate has ended since, or his chain is forgotten. */

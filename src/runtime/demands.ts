@@ -1,7 +1,7 @@
 import type { DemandsInForce } from '../listener/demand.ts'
 
 /**
- * What policies currently demand, by policy id. A renewed server certificate makes a new policy with the same id while connections of the old one
+ * What policies currently demand, by policy id. Another `handshake_timeout` makes a new policy with the same id while connections of the old one
  * stay open. Both share one entry; otherwise a new revocation list would never reach the old connections. An entry lives as long as a policy of the
  * configuration or of an open connection uses it.
  */

@@ -1,6 +1,7 @@
 import type { SecureContext } from 'node:tls'
 import type { OcspStatuses } from '../listener/ocsp.ts'
 import type { Staple } from '../listener/stapling.ts'
+import type { ServerCertificates } from '../listener/tls-servers.ts'
 import type { KeyPair } from '../tls-cert-utils/key-pair.ts'
 import type { TrustStore } from '../tls-cert-utils/trust-store.ts'
 
@@ -11,6 +12,11 @@ import type { TrustStore } from '../tls-cert-utils/trust-store.ts'
 export class Kept<T extends object> {
   #inUse: ReadonlyMap<string, T> = new Map()
   #wanted = new Map<string, T>()
+
+  /** What was kept last. */
+  get inUse(): ReadonlySet<T> {
+    return new Set(this.#inUse.values())
+  }
 
   /** Call it when another configuration is being built. What a refused one had asked for is forgotten. */
   begin(): void {
@@ -54,6 +60,8 @@ export class Issued {
 export class KeptMaterials {
   /** By the digest of certificate, key and passphrases. */
   readonly pairs = new Kept<KeyPair>()
+  /** By the certificates of each, and how they are stapled. */
+  readonly serverCertificates = new Kept<ServerCertificates>()
   /** By the PEM text. */
   readonly stores = new Kept<TrustStore>()
   /** By the digest of all that they are made of. */
@@ -64,7 +72,10 @@ export class KeptMaterials {
   readonly statuses = new Kept<OcspStatuses>()
   /** Those about our own certificates, by the digest of certificate and settings. */
   readonly staples = new Kept<Staple>()
-  readonly #all = [this.pairs, this.stores, this.contexts, this.lists, this.statuses, this.staples]
+  readonly #all = [
+    ...[this.pairs, this.serverCertificates, this.stores, this.contexts],
+    ...[this.lists, this.statuses, this.staples],
+  ]
 
   begin(): void {
     for (const kept of this.#all) kept.begin()

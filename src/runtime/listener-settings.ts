@@ -24,7 +24,12 @@ export function maxConnectionsOf(
 export function settingsOf(
   listener: ListenerConfig,
   { shutdown, routes }: Pick<Config, 'shutdown' | 'routes'>,
-  { policyFor, successorFor, virtualFor }: Pick<ListenerServers, 'policyFor' | 'successorFor' | 'virtualFor'>,
+  {
+    policyFor,
+    certificatesFor,
+    successorFor,
+    virtualFor,
+  }: Pick<ListenerServers, 'policyFor' | 'certificatesFor' | 'successorFor' | 'virtualFor'>,
   gateway: Pick<Gateway, 'objection' | 'objectionByTime'>,
   lasting: Pick<Lasting, 'workers' | 'mappedUsers' | 'admitted' | 'authentication'>,
 ): ListenerSettings {
@@ -50,6 +55,7 @@ export function settingsOf(
   const proxies = createPeerSet(listener.proxy_protocol_from)
   return {
     policyFor,
+    certificatesFor,
     policyAsked: (request) => policyFor(hostOf(request)),
     successorFor,
     handshakeTimeout: listener.handshake_timeout,

@@ -2,6 +2,7 @@ import { hash } from 'node:crypto'
 import { createSecureContext, type SecureContext, type SecureContextOptions } from 'node:tls'
 import { type CrlSource, inNatsWords, type LoadedConfig, type PemSource, type Secret } from '../config/index.ts'
 import type { Problem } from '../errors.ts'
+import type { ServerCertificates } from '../listener/tls-servers.ts'
 import type { CertificateInUse, CrlInUse } from '../metrics.ts'
 import type { CertificateFacts } from '../tls-cert-utils/certificate.ts'
 import { CertificateError, type KeyPair, readKeyPair } from '../tls-cert-utils/key-pair.ts'
@@ -78,6 +79,16 @@ export class Materials {
       this.#shown.push({ setting: cert.setting, chain: pair.certificates })
     }
     return pair
+  }
+
+  /** One object for all names that show the same, also over reloads. @param stapling what the answers of `staples` depend on beside the certificates */
+  serverCertificates(
+    pairs: readonly KeyPair[],
+    stapling?: { readonly settings: readonly unknown[]; readonly stapleFor: ServerCertificates['stapleFor'] },
+  ): ServerCertificates {
+    const shown = pairs.map(({ chainFingerprint }) => chainFingerprint).join()
+    const key = stapling ? `${shown} ${JSON.stringify(stapling.settings)}` : shown
+    return this.#kept.serverCertificates.of(key, () => ({ pairs, stapleFor: stapling?.stapleFor }))
   }
 
   trustStore(source: PemSource, name: string): TrustStore | undefined {

@@ -4,13 +4,13 @@ import type { DemandsInForce } from '../listener/demand.ts'
 import type { Intermediates } from '../listener/intermediates.ts'
 import { notRevoked } from '../listener/not-revoked.ts'
 import { allOf } from '../listener/requirements.ts'
-import type { Staple } from '../listener/stapling.ts'
-import type { StapleFor } from '../listener/tls-servers.ts'
+import type { ServerCertificates } from '../listener/tls-servers.ts'
 import { TrustPolicy, type TrustPolicyOptions } from '../listener/trust-policy.ts'
 import type { Log } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
 import { ServerNames } from '../routing/server-names.ts'
 import type { Slices } from '../slices.ts'
+import type { CertificateFacts } from '../tls-cert-utils/certificate.ts'
 import type { VirtualServer } from '../types.ts'
 import { type ClientTrust, clientTrustOf } from './client-trust.ts'
 import type { Demands } from './demands.ts'
@@ -20,13 +20,7 @@ import { digestOf, type Materials } from './materials.ts'
 import { uncoveredNames } from './never-works.ts'
 import type { OcspAnswers } from './ocsp.ts'
 import { ignoredListReporter, revocationOf } from './revocation.ts'
-import {
-  type CertificatesByName,
-  certificatesByName,
-  fingerprintsOf,
-  type KeyPairs,
-  pairsOfServer,
-} from './server-certificates.ts'
+import { type CertificatesByName, certificatesByName, certificatesOfServer } from './server-certificates.ts'
 
 /** A server of a listener with what its handshakes need. */
 interface Prepared {
@@ -35,9 +29,7 @@ interface Prepared {
   readonly options: TrustPolicyOptions
   readonly demands: DemandsInForce
   /** Of its own. */
-  readonly pairs: KeyPairs
-  /** By the DER of the certificate of each. */
-  readonly staples: readonly (readonly [certificate: Buffer, staple: Staple])[]
+  readonly certificates: ServerCertificates
 }
 
 /** What the servers of one listener come to. */
@@ -45,6 +37,7 @@ export interface ListenerServers {
   readonly virtualFor: (host: string) => VirtualServer
   /** Undefined where handshakes with that name are rejected. */
   readonly policyFor: (serverName: string | undefined) => TrustPolicy | undefined
+  readonly certificatesFor: (serverName: string | undefined) => ServerCertificates
   /**
    * The same policy, where it may take over open connections of an earlier one. Not for connections of load balancers: the earlier policy has judged
    * their clients' certificates.
@@ -66,7 +59,7 @@ export interface ListenerServers {
 /** The policy of servers whose handshakes are rejected: a request for one of their names is misdirected. */
 const REJECTED = 'rejected'
 
-/** Policies by everything that they are made from, so that policies which a reload does not change keep their sessions. */
+/** Policies by everything that they are made from, so that policies which a reload does not change keep their sessions and what they know of clients. */
 export type PolicyRegistry = Map<string, TrustPolicy>
 
 /** What the policies of a process share. */
@@ -126,14 +119,16 @@ export function* prepareServers(
     const { config, options } = names.find(serverName)
     return config.ssl_reject_handshake ? undefined : policies.get(options.id)
   }
+  const certificatesFor = (serverName: string | undefined) => shownBy(names.find(serverName), serverName, bySni)
   return {
     virtualFor: (host) => names.find(host).virtual,
     policyFor,
+    certificatesFor,
     successorFor: (serverName) =>
       names.find(serverName).config.certificate_header_format === 'off' ? policyFor(serverName) : undefined,
     ownUris: (serverName) => {
-      const [pair] = shownBy(names.find(serverName), serverName, bySni)
-      return (pair?.leaf.alternativeNames ?? []).filter(({ type }) => type === 'uri').map(({ value }) => value)
+      const leaf = leafOf(certificatesFor(serverName))
+      return (leaf?.alternativeNames ?? []).filter(({ type }) => type === 'uri').map(({ value }) => value)
     },
     servers: accepting.map(({ virtual, config, options }) => ({
       ...{ virtual, config },
@@ -151,18 +146,17 @@ function* prepareServer(
   listener: ListenerConfig,
   { bySni, materials, log, metrics, mappers, fetcher, ocsp }: Preparation,
 ): Slices<Prepared> {
-  const pairs = pairsOfServer(config, materials)
+  const certificates = certificatesOfServer(config, materials, ocsp)
   yield
-  for (const name of uncoveredNames(
-    config.server_names,
-    (own) => (pairs.length > 0 ? pairs : bySni.find(own))[0]?.leaf,
+  for (const name of uncoveredNames(config.server_names, (own) =>
+    leafOf(shownBy({ config, certificates }, own, bySni)),
   )) {
     materials.warn(
       config.ssl_certificate?.[0]?.setting ?? `${config.at}.server_names`,
       `the certificate does not hold the server name ${name}: clients that ask for it will not trust us`,
     )
   }
-  const served = config.ssl_certificate !== undefined || bySni.find(config.server_names[0]).length > 0
+  const served = config.ssl_certificate !== undefined || bySni.find(config.server_names[0]).pairs.length > 0
   if (!served && !config.ssl_reject_handshake) {
     materials.problem(
       `${config.at}.ssl_certificate`,
@@ -191,7 +185,7 @@ function* prepareServer(
     mapper: mappers.of(config),
     verifyAndMap: config.verify_and_map,
   }
-  return { config, virtual, options, demands, pairs, staples: ocsp.staplesOf(config, pairs, materials) }
+  return { config, virtual, options, demands, certificates }
 }
 
 function policyOptions(
@@ -238,7 +232,10 @@ function namesOf(servers: readonly Prepared[], fallback: Prepared): ServerNames<
   return new ServerNames(entries, fallback)
 }
 
-/** One policy for the servers that trust alike; they may show different certificates. */
+/**
+ * One policy for the servers that trust alike, of all listeners.
+ * @throws what node:tls throws where it cannot be used
+ */
 function policyOf(
   servers: readonly Prepared[],
   { bySni, context, used }: { bySni: CertificatesByName; context: PolicyContext; used: PolicyRegistry },
@@ -246,58 +243,31 @@ function policyOf(
   const first = servers.find(({ config }) => config.default_server) ?? servers[0]
   if (!first) throw new Error('a policy without servers')
   const { options, demands } = first
-  // Uses only its own servers, which its key names: it outlives this configuration, and other listeners share it.
-  const names = namesOf(servers, first)
-  const pairsFor = (name: string | undefined) =>
-    name === undefined ? fallback : (nonEmpty(shownBy(names.find(name), name, bySni)) ?? fallback)
-  const fallback = shownBy(first, undefined, bySni)
-  if (fallback.length === 0) throw new Error('a server without certificate passed the check')
-  const key = digestOf([
-    options,
-    fingerprintsOf(fallback),
-    servers.map(({ config, pairs }) => [config.server_names, fingerprintsOf(pairs), staplingOf(config)]),
-    bySni.digest,
-  ])
+  const key = digestOf([options])
   const { intermediates, ticketSecret: bytes, startedAt: since } = context
   const policy =
     context.policies.get(key) ??
     used.get(key) ??
-    new TrustPolicy(
-      options,
-      {
-        ...{ intermediates, ticketSecret: { bytes, since }, sessionContext: key },
-        inForce: context.demands.of(options.id, demands),
-        stapleFor: stapleFor(servers),
-      },
-      pairsFor,
-    )
+    new TrustPolicy(options, {
+      ...{ intermediates, ticketSecret: { bytes, since }, sessionContext: key },
+      inForce: context.demands.of(options.id, demands),
+    })
+  policy.servers.assertUsable(shownBy(first, undefined, bySni))
   used.set(key, policy)
   return policy
 }
 
-function staplingOf({ ssl_stapling, ssl_stapling_responder, ssl_ocsp_timeout }: ServerConfig): unknown {
-  return ssl_stapling && [ssl_stapling_responder, ssl_ocsp_timeout]
-}
-
-function nonEmpty(pairs: KeyPairs): KeyPairs | undefined {
-  return pairs.length > 0 ? pairs : undefined
-}
-
 /** The certificates that a server shows to clients with this server name, or with none. */
-function shownBy({ pairs, config }: Prepared, serverName: string | undefined, bySni: CertificatesByName): KeyPairs {
-  return pairs.length > 0 ? pairs : bySni.find(serverName ?? config.server_names[0])
+function shownBy(
+  { certificates, config }: Pick<Prepared, 'certificates' | 'config'>,
+  serverName: string | undefined,
+  bySni: CertificatesByName,
+): ServerCertificates {
+  return certificates.pairs.length > 0 ? certificates : bySni.find(serverName ?? config.server_names[0])
 }
 
-/** Staples by the DER of the certificate: node:tls tells which certificate it is about to show. */
-function stapleFor(servers: readonly Prepared[]): StapleFor | undefined {
-  const staples = new Map(
-    servers.flatMap(({ staples }) => staples.map(([der, staple]) => [latin1(der), staple] as const)),
-  )
-  return staples.size === 0 ? undefined : (certificate) => staples.get(latin1(certificate))?.current()
-}
-
-function latin1(bytes: Buffer): string {
-  return bytes.toString('latin1')
+function leafOf({ pairs }: ServerCertificates): CertificateFacts | undefined {
+  return pairs[0]?.certificates[0]
 }
 
 /** node:tls takes a range: TLS 1.2 and 1.3 have nothing in between. */

@@ -163,6 +163,8 @@ function* compose(loaded: LoadedConfig, lasting: Lasting): Slices<Runtime> {
       for (const each of servers) each?.commit()
       lasting.revocationFiles.forgetUnused()
       lasting.keptMaterials.commit()
+      const { inUse } = lasting.keptMaterials.serverCertificates
+      for (const policy of usedPolicies.values()) policy.servers.keepOnly(inUse)
       lasting.usersFiles.forgetUnused()
       lasting.listFetcher.apply(config.crl_fetch)
       lasting.pools.retireAllBut(usedPools)
@@ -181,13 +183,13 @@ function nothingToServe(file: string | undefined): string {
 
 function buildListener(
   listener: ListenerConfig,
-  { virtualFor, ownUris, policyFor, successorFor, policyIds, servers }: ListenerServers,
+  { virtualFor, ownUris, policyFor, certificatesFor, successorFor, policyIds, servers }: ListenerServers,
   parts: Pick<PhasesOptions, 'config' | 'router' | 'forwarded' | 'begin' | 'mappedAccess'>,
   lasting: Lasting,
 ): ListenerRuntime {
   const phases = createPhases({ ...lasting, ...parts, listener, virtualFor, ownUris, servers })
   const gateway = new Gateway(phases)
-  const policies = { policyFor, successorFor, virtualFor }
+  const policies = { policyFor, certificatesFor, successorFor, virtualFor }
   const settings = settingsOf(listener, parts.config, policies, gateway, lasting)
   return { config: listener, settings, gateway, phases, policyIds }
 }

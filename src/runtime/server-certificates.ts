@@ -1,50 +1,64 @@
 /** The certificates that servers show, from the settings of a server or from Kong's `certificates` and `snis`. */
-import { createHash } from 'node:crypto'
 import type { CertificateConfig, PemSource, ServerConfig } from '../config/index.ts'
+import type { ServerCertificates } from '../listener/tls-servers.ts'
 import { ServerNames } from '../routing/server-names.ts'
 import type { Slices } from '../slices.ts'
 import type { KeyPair } from '../tls-cert-utils/key-pair.ts'
 import type { Materials, PairSettings } from './materials.ts'
-
-/** At most one certificate for each type of key. */
-export type KeyPairs = readonly KeyPair[]
+import type { OcspAnswers } from './ocsp.ts'
 
 /** Kong's `certificates` and `snis`: the certificates for server names whose server has none of its own. */
 export interface CertificatesByName {
-  /** Returns the same list for the same certificate, whichever name it was found by. */
-  find(name: string | undefined): KeyPairs
-  readonly digest: string
+  find(name: string | undefined): ServerCertificates
 }
 
-const NONE: KeyPairs = Object.freeze([])
+/** Of whom no certificate is configured, or none that can be used. */
+const NONE: ServerCertificates = Object.freeze({ pairs: [], stapleFor: undefined })
 
 export function* certificatesByName(
   certificates: readonly CertificateConfig[],
   materials: Materials,
 ): Slices<CertificatesByName> {
-  const entries: [string, { pairs: KeyPairs }][] = []
-  const hash = createHash('sha256')
-  let fallback: KeyPairs | undefined
+  const entries: [string, ServerCertificates][] = []
+  let fallback: ServerCertificates | undefined
   for (const certificate of certificates) {
     yield
     const pairs = pairsOfCertificate(certificate, materials)
     if (pairs.length === 0) continue
+    const certificates = materials.serverCertificates(pairs)
     for (const sni of certificate.snis) {
-      hash.update(JSON.stringify([sni, fingerprintsOf(pairs)]))
-      if (sni === '*') fallback = pairs
-      else entries.push([sni, { pairs }])
+      if (sni === '*') fallback = certificates
+      else entries.push([sni, certificates])
     }
   }
-  const names = yield* ServerNames.of(entries, { pairs: fallback ?? entries[0]?.[1].pairs ?? NONE })
-  return { digest: hash.digest('hex'), find: (name) => names.find(name).pairs }
-}
-
-export function fingerprintsOf(pairs: KeyPairs): string[] {
-  return pairs.map(({ chainFingerprint }) => chainFingerprint)
+  return yield* ServerNames.of(entries, fallback ?? entries[0]?.[1] ?? NONE)
 }
 
 /** The certificates of the server's own settings. */
-export function pairsOfServer(config: ServerConfig, materials: Materials): KeyPairs {
+export function certificatesOfServer(
+  config: ServerConfig,
+  materials: Materials,
+  ocsp: OcspAnswers,
+): ServerCertificates {
+  const pairs = pairsOfServer(config, materials)
+  if (pairs.length === 0) return NONE
+  const staples = ocsp.staplesOf(config, pairs, materials)
+  if (staples.length === 0) return materials.serverCertificates(pairs)
+  const settings = [config.ssl_stapling_responder, config.ssl_ocsp_timeout]
+  return materials.serverCertificates(pairs, { settings, stapleFor: stapleFor(staples) })
+}
+
+/** node:tls tells which certificate it is about to show. */
+function stapleFor(staples: ReturnType<OcspAnswers['staplesOf']>): ServerCertificates['stapleFor'] {
+  const byCertificate = new Map(staples.map(([der, staple]) => [latin1(der), staple] as const))
+  return (certificate) => byCertificate.get(latin1(certificate))?.current()
+}
+
+function latin1(bytes: Buffer): string {
+  return bytes.toString('latin1')
+}
+
+function pairsOfServer(config: ServerConfig, materials: Materials): KeyPair[] {
   const { ssl_certificate: certificates = [], ssl_certificate_key: keys = [], ssl_passwords: passphrases } = config
   const passphraseSetting = 'ssl_password or ssl_password_file (SALLYPORT_SSL_PASSWORD)'
   const shared = { role: 'server', name: config.server_names[0] ?? '_', passphrases, passphraseSetting } as const
@@ -58,7 +72,7 @@ export function pairsOfServer(config: ServerConfig, materials: Materials): KeyPa
   )
 }
 
-function pairsOfCertificate(certificate: CertificateConfig, materials: Materials): KeyPairs {
+function pairsOfCertificate(certificate: CertificateConfig, materials: Materials): KeyPair[] {
   const { at, name, snis, cert, key, cert_alt, key_alt, passphrase } = certificate
   // Without a name no server shows it.
   const role = snis.length > 0 ? 'server' : 'none'
@@ -72,12 +86,12 @@ function pairsOfCertificate(certificate: CertificateConfig, materials: Materials
   return differentTypes([{ cert, key }, ...alternative], shared, materials)
 }
 
-/** OpenSSL keeps one certificate for each type of key: of two with the same type, the first would silently never be shown. */
+/** At most one certificate for each type of key. OpenSSL keeps no more: of two with the same type, the first would silently never be shown. */
 function differentTypes(
   sources: readonly { readonly cert: PemSource; readonly key: PemSource }[],
   shared: Omit<PairSettings, 'cert' | 'key'>,
   materials: Materials,
-): KeyPairs {
+): KeyPair[] {
   const types = new Map<string, PemSource>()
   return sources.flatMap(({ cert, key }) => {
     const pair = materials.keyPair({ cert, key, ...shared })

@@ -7,7 +7,7 @@ import { sClient } from '../support/openssl.ts'
 import { describeWith } from '../support/peers.ts'
 import type { Issued } from '../support/pki.ts'
 import type { RawConnection } from '../support/raw.ts'
-import { listenerOf, makeScene, type Scene } from '../support/scene.ts'
+import { type GatewayConfig, listenerOf, makeScene, type Scene } from '../support/scene.ts'
 import { waitFor, within } from '../support/wait.ts'
 
 const UPGRADED = 'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n'
@@ -100,9 +100,13 @@ describe('after our own certificate was renewed', () => {
     await gateway.stop()
     certificate = temporaryFile('server.crt', scene.front.chain)
     key = temporaryFile('server.key', scene.front.key)
-    const server = { ssl_crl: file, ssl_certificate: certificate, ssl_certificate_key: key }
-    gateway = await scene.start(listenerOf(scene.server(server)))
+    gateway = await scene.start(configWith('10s'))
   })
+
+  function configWith(handshakeTimeout: string): GatewayConfig {
+    const server = scene.server({ ssl_crl: file, ssl_certificate: certificate, ssl_certificate_key: key })
+    return { listeners: [{ listen: '127.0.0.1:0', handshake_timeout: handshakeTimeout, servers: [server] }] }
+  }
 
   function renew(): void {
     const renewed = scene.servers.server('localhost')
@@ -110,7 +114,6 @@ describe('after our own certificate was renewed', () => {
     writeFileSync(key, renewed.key)
   }
 
-  /** Two reloads with another policy each, so that the connections are of the last but one. */
   async function renewTwice(): Promise<void> {
     for (const _ of [1, 2]) {
       renew()
@@ -118,9 +121,17 @@ describe('after our own certificate was renewed', () => {
     }
   }
 
+  /** Two reloads with other TLS servers each, which trust alike: the connections are of the last but one. */
+  async function changeTimeoutTwice(): Promise<void> {
+    for (const timeout of ['9s', '8s']) {
+      expect((await gateway.reload(scene.config(configWith(timeout)))).msg).toBe('reloaded')
+    }
+  }
+
   test.each([
     ['just now', () => renew()],
     ['by reloads before', renewTwice],
+    ['and handshakes may take another time', changeTimeoutTwice],
   ])('%s: connections from before meet the new list', async (_when, renewal) => {
     const idle = await gateway.open({ as: ada })
     idle.write(`${REQUEST}\r\n`)

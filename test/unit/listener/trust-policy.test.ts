@@ -4,7 +4,6 @@ import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globa
 import { failed } from '../../../src/listener/demand.ts'
 import { Intermediates } from '../../../src/listener/intermediates.ts'
 import { TrustPolicy, type TrustPolicyOptions } from '../../../src/listener/trust-policy.ts'
-import { readCertificates } from '../../../src/tls-cert-utils/certificates.ts'
 import { element, integerOf, sequence } from '../../../src/tls-cert-utils/der-writer.ts'
 import { factsOf } from '../../support/facts.ts'
 import { fakeConnection } from '../../support/fake-connection.ts'
@@ -12,8 +11,6 @@ import { authority, type CertificateOptions, type Issued, selfSigned } from '../
 
 const root = authority('root')
 const ada = root.client('ada')
-const front = root.server('localhost')
-const pairs = [{ certificates: readCertificates(front.chain), keyPem: front.key }]
 function policyOf(options: Partial<TrustPolicyOptions> = {}): TrustPolicy {
   return new TrustPolicy(
     {
@@ -40,9 +37,7 @@ function policyOf(options: Partial<TrustPolicyOptions> = {}): TrustPolicy {
       intermediates: new Intermediates(),
       ticketSecret: { bytes: Buffer.alloc(32), since: 0 },
       sessionContext: '',
-      stapleFor: undefined,
     },
-    () => pairs,
   )
 }
 

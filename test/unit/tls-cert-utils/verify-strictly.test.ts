@@ -8,7 +8,6 @@ import fc from 'fast-check'
 import { Intermediates } from '../../../src/listener/intermediates.ts'
 import { TrustPolicy } from '../../../src/listener/trust-policy.ts'
 import { type CertificateFacts, readCertificate } from '../../../src/tls-cert-utils/certificate.ts'
-import { readCertificates } from '../../../src/tls-cert-utils/certificates.ts'
 import { verifyChain } from '../../../src/tls-cert-utils/verify.ts'
 import { verifyStrictly } from '../../../src/tls-cert-utils/verify-strictly.ts'
 import {
@@ -291,7 +290,6 @@ test('and the other way round, but for what is refused here on purpose', async (
 
 /** A policy whose authorities OpenSSL does not know, as they are not announced. */
 function policyTrusting(trusted: readonly CertificateFacts[]): TrustPolicy {
-  const identity = selfSigned('server', { purposes: ['serverAuth'] })
   return new TrustPolicy(
     {
       ...{ id: 'a'.repeat(64), verify: 'on', rejects: false, demands: '', requirement: () => undefined },
@@ -303,12 +301,10 @@ function policyTrusting(trusted: readonly CertificateFacts[]): TrustPolicy {
       ...{
         inForce: { demands: [], basis: () => '' },
         intermediates: new Intermediates(),
-        stapleFor: undefined,
         sessionContext: '',
       },
       ticketSecret: { bytes: Buffer.alloc(32), since: 0 },
     },
-    () => [{ certificates: readCertificates(identity.certificate), keyPem: identity.key }],
   )
 }
 
