@@ -1,5 +1,7 @@
 import { type Stats, unwatchFile, watchFile } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { FolderWatch } from './folder-watch.ts'
 import { inSlices, type Slices } from './slices.ts'
 
 /** How often files are looked at, in milliseconds. Polling also sees the symlinks that Kubernetes swaps. */
@@ -8,15 +10,23 @@ const INTERVAL = 1000
 const SETTLE_TIME = 300
 /** With more files, each is checked less often: checking 20,000 in a second would take a tenth of a processor. */
 const MOST_A_SECOND = 2000
+/** So many are checked in a second where the system tells of changes in the folders of all. It tells nothing of file systems that others write to (inotify(7)). */
+const TOLD_A_SECOND = 500
+/** A gateway with so many files rarely has them in more folders; whoever has is not told. */
+const MOST_FOLDERS = 1000
 // Files whose watch begins in the same turn of the event loop are checked in the same turn ever after. So they begin in groups.
 const TOGETHER = 100
 const APART = 10
+
+const NONE: ReadonlySet<string> = new Set()
 
 /** Watches a set of files, whether or not they exist yet. */
 export class FileWatch {
   readonly #changed: () => void
   #wanted: ReadonlySet<string> = new Set()
   readonly #watched = new Set<string>()
+  readonly #folders = new FolderWatch((folder, name) => this.#told(folder, name))
+  #interval = INTERVAL
   #timer: NodeJS.Timeout | undefined
 
   constructor(changed: () => void) {
@@ -35,14 +45,21 @@ export class FileWatch {
   }
 
   async #follow(wanted: ReadonlySet<string>): Promise<void> {
+    const folders = wanted.size > MOST_A_SECOND ? await inSlices(foldersOf(wanted)) : NONE
+    if (this.#wanted !== wanted) return
+    const areTold = this.#folders.watch(folders.size > MOST_FOLDERS ? NONE : folders)
     const missing = await inSlices(this.#forgetOthers(wanted))
-    const interval = INTERVAL * Math.ceil(wanted.size / MOST_A_SECOND)
+    this.#interval = INTERVAL * Math.ceil(wanted.size / (areTold ? TOLD_A_SECOND : MOST_A_SECOND))
     for (const [count, file] of missing.entries()) {
       if (count % TOGETHER === TOGETHER - 1) await sleep(APART, undefined, { ref: false })
       if (!this.#wanted.has(file) || this.#watched.has(file)) continue
-      this.#watched.add(file)
-      watchFile(file, { interval, persistent: false }, this.#looked)
+      this.#begin(file)
     }
+  }
+
+  #begin(file: string): void {
+    this.#watched.add(file)
+    watchFile(file, { interval: this.#interval, persistent: false }, this.#looked)
   }
 
   /** @returns the files that are not watched yet */
@@ -65,12 +82,36 @@ export class FileWatch {
     unwatchFile(file, this.#looked)
   }
 
+  #told(folder: string, name: string | undefined): void {
+    const path = name === undefined ? folder : join(folder, name)
+    if (this.#watched.has(path)) {
+      // What has been told is no news when the file is looked at the next time.
+      this.#forget(path)
+      this.#begin(path)
+    }
+    // A folder of revocation lists is one of the files: whatever comes into it is a change.
+    if (name === undefined || this.#wanted.has(path) || this.#wanted.has(folder)) this.#settle()
+  }
+
   readonly #looked = (now: Stats, before: Stats): void => {
     // Node also calls this at once for a file that is missing. Otherwise something has changed, if only who may read it, or the file is back as it was.
     if (now.ino === 0 && before.ino === 0) return
     // Of thousands of files, some are still watched for a moment after a stop.
     if (this.#wanted.size === 0) return
+    this.#settle()
+  }
+
+  #settle(): void {
     clearTimeout(this.#timer)
     this.#timer = setTimeout(this.#changed, SETTLE_TIME)
   }
+}
+
+function* foldersOf(files: ReadonlySet<string>): Slices<ReadonlySet<string>> {
+  const folders = new Set<string>()
+  for (const file of files) {
+    folders.add(dirname(file))
+    yield
+  }
+  return folders
 }

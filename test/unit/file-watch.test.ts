@@ -61,6 +61,40 @@ test('that others may read a file, or that its folder is back as it was, is a ch
   }
 })
 
+test('of thousands of files a change is told at once, however seldom each is looked at', async () => {
+  const mounted = join(folder, 'mounted-too')
+  const lists = join(folder, 'lists')
+  for (const each of [mounted, lists]) mkdirSync(each)
+  const key = join(folder, 'one-of-many')
+  for (const file of [key, join(mounted, '..data'), join(lists, 'list')]) replace(file, 'before')
+  const many = Array.from({ length: 30_000 }, (_, i) => join(folder, `none-${i}`))
+  let changes = 0
+  const watch = new FileWatch(() => changes++)
+  const told = async (change: () => void) => {
+    const before = changes
+    const started = performance.now()
+    change()
+    while (changes === before) await sleep(20)
+    // Each is looked at once in a minute.
+    expect(performance.now() - started).toBeLessThan(5000)
+  }
+  try {
+    watch.watch([...many, key, join(mounted, 'link'), lists, join(lists, 'list')])
+    await sleep(1500)
+    writeFileSync(join(folder, 'another'), 'of no concern')
+    await sleep(600)
+    expect(changes).toBe(0)
+    await told(() => replace(key, 'after'))
+    await told(() => writeFileSync(key, 'in place'))
+    await told(() => writeFileSync(many[20_000] as string, 'it was not there before'))
+    await told(() => replace(join(mounted, '..data'), 'swapped'))
+    await told(() => writeFileSync(join(lists, 'another list'), 'of a folder that is watched itself'))
+    await told(() => rmSync(mounted, { recursive: true }))
+  } finally {
+    watch.stop()
+  }
+})
+
 test('a stop that lets go of thousands of files keeps nobody waiting, and nothing is told after it', async () => {
   const present = files.slice(0, 2)
   const many = [...Array.from({ length: 10_000 }, (_, i) => join(folder, `absent-${i}`)), ...present]
