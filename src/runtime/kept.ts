@@ -5,6 +5,11 @@ import type { ServerCertificates } from '../listener/tls-servers.ts'
 import type { KeyPair } from '../tls-cert-utils/key-pair.ts'
 import type { TrustStore } from '../tls-cert-utils/trust-store.ts'
 
+/** As they were read. */
+export interface ReadCertificates extends ServerCertificates {
+  readonly pairs: readonly KeyPair[]
+}
+
 /**
  * Objects that were made for the configuration in use, by a key that says everything they are made from. A reload makes only those anew that have
  * changed. Nobody may modify what is kept here.
@@ -61,7 +66,7 @@ export class KeptMaterials {
   /** By the digest of certificate, key and passphrases. */
   readonly pairs = new Kept<KeyPair>()
   /** By the certificates of each, and how they are stapled. */
-  readonly serverCertificates = new Kept<ServerCertificates>()
+  readonly serverCertificates = new Kept<ReadCertificates>()
   /** By the PEM text. */
   readonly stores = new Kept<TrustStore>()
   /** By the digest of all that they are made of. */

@@ -2,13 +2,12 @@ import { hash } from 'node:crypto'
 import { createSecureContext, type SecureContext, type SecureContextOptions } from 'node:tls'
 import { type CrlSource, inNatsWords, type LoadedConfig, type PemSource, type Secret } from '../config/index.ts'
 import type { Problem } from '../errors.ts'
-import type { ServerCertificates } from '../listener/tls-servers.ts'
 import type { CertificateInUse, CrlInUse } from '../metrics.ts'
 import type { CertificateFacts } from '../tls-cert-utils/certificate.ts'
 import { CertificateError, type KeyPair, readKeyPair } from '../tls-cert-utils/key-pair.ts'
 import type { RevocationList } from '../tls-cert-utils/revocation-list.ts'
 import { readTrustStore, type TrustStore } from '../tls-cert-utils/trust-store.ts'
-import { KeptMaterials } from './kept.ts'
+import { KeptMaterials, type ReadCertificates } from './kept.ts'
 import { deadAuthorities, missingIssuer, notForClients } from './never-works.ts'
 import { RevocationFiles } from './revocation-files.ts'
 
@@ -84,8 +83,8 @@ export class Materials {
   /** One object for all names that show the same, also over reloads. @param stapling what the answers of `staples` depend on beside the certificates */
   serverCertificates(
     pairs: readonly KeyPair[],
-    stapling?: { readonly settings: readonly unknown[]; readonly stapleFor: ServerCertificates['stapleFor'] },
-  ): ServerCertificates {
+    stapling?: { readonly settings: readonly unknown[]; readonly stapleFor: ReadCertificates['stapleFor'] },
+  ): ReadCertificates {
     const shown = pairs.map(({ chainFingerprint }) => chainFingerprint).join()
     const key = stapling ? `${shown} ${JSON.stringify(stapling.settings)}` : shown
     return this.#kept.serverCertificates.of(key, () => ({ pairs, stapleFor: stapling?.stapleFor }))
@@ -112,6 +111,21 @@ export class Materials {
     } catch (error) {
       if (!(error instanceof CertificateError)) throw error
       return []
+    }
+  }
+
+  /** What `use` makes of certificates that are to be shown; undefined where OpenSSL does not take them, which is reported. */
+  taken<T>(setting: string, ciphers: string, use: () => T): T | undefined {
+    try {
+      return use()
+    } catch (error) {
+      const { code = '', reason } = error as NodeJS.ErrnoException & { reason?: string }
+      if (reason === undefined || !code.startsWith('ERR_')) throw error
+      const remedy = WEAKNESSES[code] ?? 'have another one issued'
+      const message = `is refused by OpenSSL (${reason}): ${remedy.replace('CIPHERS', ciphers)}`
+      // Many servers or services may show the same.
+      if (!this.problems.some((known) => known.message === message)) this.problem(setting, message)
+      return undefined
     }
   }
 
@@ -181,6 +195,15 @@ export class Materials {
     if (notAfter < this.#now) this.warn(setting, `the certificate expired on ${iso(notAfter)}`)
     if (notBefore > this.#now) this.warn(setting, `the certificate is not valid before ${iso(notBefore)}`)
   }
+}
+
+const LOWER = 'or lower @SECLEVEL in CIPHERS (ciphers(1))'
+
+/** What OpenSSL's security level refuses (SSL_CTX_set_security_level(3)), by its error. */
+const WEAKNESSES: Readonly<Record<string, string>> = {
+  ERR_SSL_EE_KEY_TOO_SMALL: `have it issued for a longer key (RSA: 2,048 bits), ${LOWER}`,
+  ERR_SSL_CA_KEY_TOO_SMALL: `a certificate after the first has too short a key; have it issued by another authority, ${LOWER}`,
+  ERR_SSL_CA_MD_TOO_WEAK: `a certificate after the first is signed with too weak a digest; have it issued by another authority, ${LOWER}`,
 }
 
 function inUse(chain: readonly CertificateFacts[]): Omit<CertificateInUse, 'role' | 'name'> {

@@ -14,13 +14,19 @@ import type { CertificateFacts } from '../tls-cert-utils/certificate.ts'
 import type { VirtualServer } from '../types.ts'
 import { type ClientTrust, clientTrustOf } from './client-trust.ts'
 import type { Demands } from './demands.ts'
+import type { ReadCertificates } from './kept.ts'
 import type { ListFetcher } from './list-fetcher.ts'
 import type { Mappers } from './mappers.ts'
 import { digestOf, type Materials } from './materials.ts'
 import { uncoveredNames } from './never-works.ts'
 import type { OcspAnswers } from './ocsp.ts'
 import { ignoredListReporter, revocationOf } from './revocation.ts'
-import { type CertificatesByName, certificatesByName, certificatesOfServer } from './server-certificates.ts'
+import {
+  areDoubtful,
+  type CertificatesByName,
+  certificatesByName,
+  certificatesOfServer,
+} from './server-certificates.ts'
 
 /** A server of a listener with what its handshakes need. */
 interface Prepared {
@@ -29,7 +35,7 @@ interface Prepared {
   readonly options: TrustPolicyOptions
   readonly demands: DemandsInForce
   /** Of its own. */
-  readonly certificates: ServerCertificates
+  readonly certificates: ReadCertificates
 }
 
 /** What the servers of one listener come to. */
@@ -113,13 +119,21 @@ export function* prepareServers(
   const accepting = prepared.filter(({ config }) => !config.ssl_reject_handshake)
   for (const [id, servers] of Map.groupBy(accepting, ({ options }) => options.id)) {
     yield
-    policies.set(id, policyOf(servers, { bySni, context, used }))
+    policies.set(id, policyOf(servers, context, used))
   }
   const policyFor = (serverName: string | undefined) => {
     const { config, options } = names.find(serverName)
     return config.ssl_reject_handshake ? undefined : policies.get(options.id)
   }
+  for (const { config, certificates, options } of accepting) {
+    yield
+    if (areDoubtful(certificates))
+      taken(policies.get(options.id), certificates, `${config.at}.ssl_certificate`, materials)
+  }
   const certificatesFor = (serverName: string | undefined) => shownBy(names.find(serverName), serverName, bySni)
+  for (const { name, certificates, setting } of bySni.doubtful) {
+    if (certificatesFor(name) === certificates) taken(policyFor(name), certificates, setting, materials)
+  }
   return {
     virtualFor: (host) => names.find(host).virtual,
     policyFor,
@@ -232,14 +246,18 @@ function namesOf(servers: readonly Prepared[], fallback: Prepared): ServerNames<
   return new ServerNames(entries, fallback)
 }
 
-/**
- * One policy for the servers that trust alike, of all listeners.
- * @throws what node:tls throws where it cannot be used
- */
-function policyOf(
-  servers: readonly Prepared[],
-  { bySni, context, used }: { bySni: CertificatesByName; context: PolicyContext; used: PolicyRegistry },
-): TrustPolicy {
+/** Reports certificates that OpenSSL does not take, so that not each handshake fails instead. */
+function taken(
+  policy: TrustPolicy | undefined,
+  certificates: ServerCertificates,
+  setting: string,
+  materials: Materials,
+): void {
+  materials.taken(setting, 'ssl_ciphers', () => policy?.servers.assertUsable(certificates))
+}
+
+/** One policy for the servers that trust alike, of all listeners. */
+function policyOf(servers: readonly Prepared[], context: PolicyContext, used: PolicyRegistry): TrustPolicy {
   const first = servers.find(({ config }) => config.default_server) ?? servers[0]
   if (!first) throw new Error('a policy without servers')
   const { options, demands } = first
@@ -252,7 +270,6 @@ function policyOf(
       ...{ intermediates, ticketSecret: { bytes, since }, sessionContext: key },
       inForce: context.demands.of(options.id, demands),
     })
-  policy.servers.assertUsable(shownBy(first, undefined, bySni))
   used.set(key, policy)
   return policy
 }
@@ -262,12 +279,12 @@ function shownBy(
   { certificates, config }: Pick<Prepared, 'certificates' | 'config'>,
   serverName: string | undefined,
   bySni: CertificatesByName,
-): ServerCertificates {
+): ReadCertificates {
   return certificates.pairs.length > 0 ? certificates : bySni.find(serverName ?? config.server_names[0])
 }
 
-function leafOf({ pairs }: ServerCertificates): CertificateFacts | undefined {
-  return pairs[0]?.certificates[0]
+function leafOf({ pairs }: ReadCertificates): CertificateFacts | undefined {
+  return pairs[0]?.leaf
 }
 
 /** node:tls takes a range: TLS 1.2 and 1.3 have nothing in between. */

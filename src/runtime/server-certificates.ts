@@ -1,45 +1,57 @@
 /** The certificates that servers show, from the settings of a server or from Kong's `certificates` and `snis`. */
 import type { CertificateConfig, PemSource, ServerConfig } from '../config/index.ts'
-import type { ServerCertificates } from '../listener/tls-servers.ts'
 import { ServerNames } from '../routing/server-names.ts'
 import type { Slices } from '../slices.ts'
 import type { KeyPair } from '../tls-cert-utils/key-pair.ts'
+import type { ReadCertificates } from './kept.ts'
 import type { Materials, PairSettings } from './materials.ts'
 import type { OcspAnswers } from './ocsp.ts'
 
 /** Kong's `certificates` and `snis`: the certificates for server names whose server has none of its own. */
 export interface CertificatesByName {
-  find(name: string | undefined): ServerCertificates
+  find(name: string | undefined): ReadCertificates
+  /** Those that OpenSSL may refuse. */
+  readonly doubtful: readonly {
+    readonly setting: string
+    readonly name: string
+    readonly certificates: ReadCertificates
+  }[]
+}
+
+/** Whether OpenSSL may refuse to show them. To ask it takes as long as a handshake, and there may be ten thousand. */
+export function areDoubtful({ pairs }: ReadCertificates): boolean {
+  return pairs.some((pair) => pair.isDoubtful)
 }
 
 /** Of whom no certificate is configured, or none that can be used. */
-const NONE: ServerCertificates = Object.freeze({ pairs: [], stapleFor: undefined })
+const NONE: ReadCertificates = Object.freeze({ pairs: [], stapleFor: undefined })
 
 export function* certificatesByName(
   certificates: readonly CertificateConfig[],
   materials: Materials,
 ): Slices<CertificatesByName> {
-  const entries: [string, ServerCertificates][] = []
-  let fallback: ServerCertificates | undefined
+  const entries: [string, ReadCertificates][] = []
+  const doubtful: CertificatesByName['doubtful'][number][] = []
+  let fallback: ReadCertificates | undefined
   for (const certificate of certificates) {
     yield
     const pairs = pairsOfCertificate(certificate, materials)
     if (pairs.length === 0) continue
     const certificates = materials.serverCertificates(pairs)
+    const [name] = certificate.snis
+    if (name !== undefined && areDoubtful(certificates))
+      doubtful.push({ setting: certificate.cert.setting, name, certificates })
     for (const sni of certificate.snis) {
       if (sni === '*') fallback = certificates
       else entries.push([sni, certificates])
     }
   }
-  return yield* ServerNames.of(entries, fallback ?? entries[0]?.[1] ?? NONE)
+  const names = yield* ServerNames.of(entries, fallback ?? entries[0]?.[1] ?? NONE)
+  return { find: (name) => names.find(name), doubtful }
 }
 
 /** The certificates of the server's own settings. */
-export function certificatesOfServer(
-  config: ServerConfig,
-  materials: Materials,
-  ocsp: OcspAnswers,
-): ServerCertificates {
+export function certificatesOfServer(config: ServerConfig, materials: Materials, ocsp: OcspAnswers): ReadCertificates {
   const pairs = pairsOfServer(config, materials)
   if (pairs.length === 0) return NONE
   const staples = ocsp.staplesOf(config, pairs, materials)
@@ -49,7 +61,7 @@ export function certificatesOfServer(
 }
 
 /** node:tls tells which certificate it is about to show. */
-function stapleFor(staples: ReturnType<OcspAnswers['staplesOf']>): ServerCertificates['stapleFor'] {
+function stapleFor(staples: ReturnType<OcspAnswers['staplesOf']>): ReadCertificates['stapleFor'] {
   const byCertificate = new Map(staples.map(([der, staple]) => [latin1(der), staple] as const))
   return (certificate) => byCertificate.get(latin1(certificate))?.current()
 }

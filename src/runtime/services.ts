@@ -51,6 +51,7 @@ export function buildService(service: ServiceConfig, surroundings: Surroundings)
   if (materials.problems.length > before) return undefined
 
   const tlsFor = upstreamTlsOf(service, surroundings, { trust, pair, revocation })
+  if (!tlsFor) return undefined
   const limits = {
     readTimeout: service.read_timeout,
     idleTimeout: config.proxy.upstream_keepalive_idle_timeout,
@@ -154,7 +155,7 @@ function upstreamTlsOf(
   service: ServiceConfig,
   { config: { proxy }, materials }: Pick<Surroundings, 'config' | 'materials'>,
   { trust, pair, revocation }: UpstreamParties,
-): (target: TargetConfig) => UpstreamTls {
+): ((target: TargetConfig) => UpstreamTls) | undefined {
   const protocols = proxy.proxy_ssl_protocols as readonly SecureVersion[]
   const minVersion = protocols.includes('TLSv1.2') ? 'TLSv1.2' : 'TLSv1.3'
   const maxVersion = protocols.includes('TLSv1.3') ? 'TLSv1.3' : 'TLSv1.2'
@@ -162,11 +163,17 @@ function upstreamTlsOf(
   const common = { minVersion, maxVersion, ciphers } as const
   const parties = { trust: trust?.digest ?? 'public', certificate: pair?.chainFingerprint ?? 'none' }
   const asked = { revocation: revocation?.identity ?? 'none' }
-  const context = materials.secureContext([parties, common], () => ({
+  const options = () => ({
     ...(trust ? { ca: [...trust.pems] } : {}),
     ...(pair ? { cert: withKnownIssuers(pair.certificates, trust?.certificates ?? []), key: pair.keyPem } : {}),
     ...common,
-  }))
+  })
+  const { client_certificate: chosen } = service
+  const source = typeof chosen === 'object' ? chosen.cert : proxy.proxy_ssl_certificate
+  const context = materials.taken(source?.setting ?? 'proxy', 'proxy.proxy_ssl_ciphers', () =>
+    materials.secureContext([parties, common], options),
+  )
+  if (!context) return undefined
   return (target) => {
     const verifyName = service.proxy_ssl_name ?? withoutPort(service.upstream?.host_header) ?? target.host
     const { tls_verify: verify, tls_verify_depth: verifyDepth } = service

@@ -57,7 +57,7 @@ const HANDLED: ReadonlySet<string> = new Set([
 /** A certificate with unreadable extensions may be used for nothing. */
 export function useOf(certificate: CertificateFacts): CertificateUse {
   const { signatureAlgorithm = '' } = certificate.x509
-  const hasWeakSignature = /md[245]|sha-?1(?!\d)/i.test(signatureAlgorithm)
+  const hasWeakSignature = isWeakSignature(signatureAlgorithm)
   try {
     return {
       ...extensionsOf(certificate),
@@ -68,6 +68,18 @@ export function useOf(certificate: CertificateFacts): CertificateUse {
   } catch {
     return { ...NOTHING, hasWeakSignature }
   }
+}
+
+/** Whether OpenSSL may refuse to show it, by its key or how it is signed: what it takes hangs on its security level (`@SECLEVEL` in ciphers(1)). */
+export function isDoubtful({ x509 }: CertificateFacts): boolean {
+  const { publicKey, signatureAlgorithm = '' } = x509
+  return !USUAL_KEYS.has(publicKey.asymmetricKeyType ?? '') || isWeak(publicKey) || isWeakSignature(signatureAlgorithm)
+}
+
+const USUAL_KEYS: ReadonlySet<string> = new Set(['rsa', 'ec', 'ed25519'])
+
+function isWeakSignature(algorithm: string): boolean {
+  return /md[245]|sha-?1(?!\d)/i.test(algorithm)
 }
 
 const NOTHING = {

@@ -1,6 +1,7 @@
 import { createPrivateKey, type KeyObject } from 'node:crypto'
 import type { CertificateFacts } from './certificate.ts'
 import { CertificateError } from './certificate-error.ts'
+import { isDoubtful } from './certificate-use.ts'
 import { readCertificates } from './certificates.ts'
 import { labelsInstead, type PemBlock, PemError, readPemBlocks } from './pem.ts'
 
@@ -16,6 +17,7 @@ export class KeyPair {
   /** The fingerprints of all certificates, leaf first: the identity of what a peer is shown, since the key follows from the leaf. */
   readonly chainFingerprint: string
   readonly #key: KeyObject
+  #isDoubtful: boolean | undefined
 
   constructor(certificates: readonly CertificateFacts[], key: KeyObject) {
     this.certificates = certificates
@@ -28,6 +30,12 @@ export class KeyPair {
   /** The whole chain in PEM, leaf first. Made when it is needed, as the key is: of ten thousand pairs, most wait for their first client. */
   get certificatePem(): string {
     return this.certificates.map((certificate) => certificate.pem).join('')
+  }
+
+  /** Whether OpenSSL may refuse to show it. */
+  get isDoubtful(): boolean {
+    this.#isDoubtful ??= this.certificates.some(isDoubtful)
+    return this.#isDoubtful
   }
 
   /** The key as unencrypted PKCS #8: for node:tls only, never for a file or a log. */

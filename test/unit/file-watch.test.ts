@@ -95,6 +95,24 @@ test('of thousands of files a change is told at once, however seldom each is loo
   }
 })
 
+test('what was told of a file is not told again when it is looked at', async () => {
+  const file = join(folder, 'told-once')
+  replace(file, 'before')
+  let changes = 0
+  const watch = new FileWatch(() => changes++)
+  try {
+    // Each is looked at every five seconds.
+    watch.watch([file, ...Array.from({ length: 2100 }, (_, i) => join(folder, `other-${i}`))])
+    await sleep(1500)
+    replace(file, 'after')
+    while (changes === 0) await sleep(20)
+    await sleep(6500)
+    expect(changes).toBe(1)
+  } finally {
+    watch.stop()
+  }
+})
+
 test('a stop that lets go of thousands of files keeps nobody waiting, and nothing is told after it', async () => {
   const present = files.slice(0, 2)
   const many = [...Array.from({ length: 10_000 }, (_, i) => join(folder, `absent-${i}`)), ...present]
