@@ -5,6 +5,7 @@ import { addCheck } from './check.ts'
 import { addDemo } from './demo.ts'
 import { addHash } from './hash.ts'
 import { addInspect } from './inspect.ts'
+import { withCommandFirst } from './misplaced-option.ts'
 import { print } from './print.ts'
 import { addRegistryConfig } from './registry-config.ts'
 import { addRun } from './run.ts'
@@ -26,6 +27,8 @@ export async function main(argv: readonly string[]): Promise<void> {
   addHash(program)
   addRegistryConfig(program)
   addDemo(program)
+  const meant = withCommandFirst(program, argv.slice(2))
+  if (meant !== undefined) program.showHelpAfterError(`(options follow a command: ${meant})`)
   await program.parseAsync([...argv])
 }
 

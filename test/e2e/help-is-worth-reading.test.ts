@@ -58,3 +58,20 @@ test('-c with nothing, as of a variable that is not set, is refused instead of s
   expect(status).toBe(1)
   expect(stderr).toContain("argument '' is invalid. It is empty; name a file, or leave the option out.")
 })
+
+test.each([
+  [['-c', 'sallyport.yaml'], 'sallyport run -c sallyport.yaml'],
+  [['--config=sallyport.yaml'], 'sallyport run --config=sallyport.yaml'],
+  [['-c', 'my gateway.yaml'], "sallyport run -c 'my gateway.yaml'"],
+  [['--tlscert', 'server.crt', '--tlskey', 'server.key'], 'sallyport run --tlscert server.crt --tlskey server.key'],
+  [['-c', 'sallyport.yaml', 'check'], 'sallyport check -c sallyport.yaml'],
+])('%j, as of nginx or nats-server, is answered with the command line that works', async (args, meant) => {
+  const { status, stderr } = await sallyport(args)
+  expect(status).toBe(1)
+  expect(stderr).toMatch(/unknown option/)
+  expect(stderr).toContain(`(options follow a command: ${meant})\n`)
+})
+
+test('an option of no command is answered with where they are listed', async () => {
+  expect((await sallyport(['--frobnicate'])).stderr).toContain('(sallyport --help says what there is)')
+})
