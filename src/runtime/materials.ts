@@ -123,8 +123,10 @@ export class Materials {
       if (reason === undefined || !code.startsWith('ERR_')) throw error
       const remedy = WEAKNESSES[code] ?? 'have another one issued'
       const message = `is refused by OpenSSL (${reason}): ${remedy.replace('CIPHERS', ciphers)}`
-      // Many servers or services may show the same.
-      if (!this.problems.some((known) => known.message === message)) this.problem(setting, message)
+      const { path } = this.#locate(setting)
+      // Many services may show the same.
+      if (!this.problems.some((known) => known.path === path && known.message === message))
+        this.problem(setting, message)
       return undefined
     }
   }

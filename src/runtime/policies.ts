@@ -125,15 +125,8 @@ export function* prepareServers(
     const { config, options } = names.find(serverName)
     return config.ssl_reject_handshake ? undefined : policies.get(options.id)
   }
-  for (const { config, certificates, options } of accepting) {
-    yield
-    if (areDoubtful(certificates))
-      taken(policies.get(options.id), certificates, `${config.at}.ssl_certificate`, materials)
-  }
   const certificatesFor = (serverName: string | undefined) => shownBy(names.find(serverName), serverName, bySni)
-  for (const { name, certificates, setting } of bySni.doubtful) {
-    if (certificatesFor(name) === certificates) taken(policyFor(name), certificates, setting, materials)
-  }
+  yield* reportRefused(shownIn(accepting, names, bySni), (id) => policies.get(id), materials)
   return {
     virtualFor: (host) => names.find(host).virtual,
     policyFor,
@@ -246,14 +239,46 @@ function namesOf(servers: readonly Prepared[], fallback: Prepared): ServerNames<
   return new ServerNames(entries, fallback)
 }
 
+interface ShownCertificates {
+  readonly options: TrustPolicyOptions
+  readonly certificates: ReadCertificates
+  readonly setting: string
+}
+
+/** What the servers of a listener show, the same more than once. */
+function* shownIn(
+  accepting: readonly Prepared[],
+  names: ServerNames<Prepared>,
+  bySni: CertificatesByName,
+): Generator<ShownCertificates> {
+  for (const { config, options, certificates } of accepting)
+    if (certificates.pairs.length > 0) yield { options, certificates, setting: `${config.at}.ssl_certificate` }
+  const nameless = accepting.filter(({ certificates }) => certificates.pairs.length === 0)
+  // Below a wildcard, names may have other certificates than the wildcard itself.
+  for (const name of [...nameless.flatMap(({ config }) => config.server_names), ...bySni.names]) {
+    const { config, options, certificates: own } = names.find(name)
+    if (config.ssl_reject_handshake || own.pairs.length > 0) continue
+    const certificates = bySni.find(name)
+    yield { options, certificates, setting: bySni.settingOf(certificates) }
+  }
+}
+
 /** Reports certificates that OpenSSL does not take, so that not each handshake fails instead. */
-function taken(
-  policy: TrustPolicy | undefined,
-  certificates: ServerCertificates,
-  setting: string,
+function* reportRefused(
+  shown: Iterable<ShownCertificates>,
+  policyOf: (id: string) => TrustPolicy | undefined,
   materials: Materials,
-): void {
-  materials.taken(setting, 'ssl_ciphers', () => policy?.servers.assertUsable(certificates))
+): Slices<void> {
+  const asked = new Map<ReadCertificates, Set<string>>()
+  for (const { options, certificates, setting } of shown) {
+    yield
+    if (!areDoubtful(certificates, options.ciphers)) continue
+    const ids = asked.get(certificates) ?? new Set()
+    asked.set(certificates, ids)
+    if (ids.has(options.id)) continue
+    ids.add(options.id)
+    materials.taken(setting, 'ssl_ciphers', () => policyOf(options.id)?.servers.assertUsable(certificates))
+  }
 }
 
 /** One policy for the servers that trust alike, of all listeners. */

@@ -10,18 +10,19 @@ import type { OcspAnswers } from './ocsp.ts'
 /** Kong's `certificates` and `snis`: the certificates for server names whose server has none of its own. */
 export interface CertificatesByName {
   find(name: string | undefined): ReadCertificates
-  /** Those that OpenSSL may refuse. */
-  readonly doubtful: readonly {
-    readonly setting: string
-    readonly name: string
-    readonly certificates: ReadCertificates
-  }[]
+  /** `*` among them, which no server is called: it stands for all others. */
+  readonly names: readonly string[]
+  /** Where they are configured; of several settings with the same, the first. */
+  settingOf(certificates: ReadCertificates): string
 }
 
-/** Whether OpenSSL may refuse to show them. To ask it takes as long as a handshake, and there may be ten thousand. */
-export function areDoubtful({ pairs }: ReadCertificates): boolean {
-  return pairs.some((pair) => pair.isDoubtful)
+/** Whether OpenSSL may refuse to show them with these ciphers. To ask it takes as long as a handshake, and there may be ten thousand. */
+export function areDoubtful({ pairs }: ReadCertificates, ciphers: string): boolean {
+  return HIGH_LEVEL.test(ciphers) || pairs.some((pair) => pair.isDoubtful)
 }
+
+/** Above OpenSSL's own level, which is 2. */
+const HIGH_LEVEL = /@SECLEVEL=[3-9]/
 
 /** Of whom no certificate is configured, or none that can be used. */
 const NONE: ReadCertificates = Object.freeze({ pairs: [], stapleFor: undefined })
@@ -31,23 +32,25 @@ export function* certificatesByName(
   materials: Materials,
 ): Slices<CertificatesByName> {
   const entries: [string, ReadCertificates][] = []
-  const doubtful: CertificatesByName['doubtful'][number][] = []
+  const settings = new Map<ReadCertificates, string>()
   let fallback: ReadCertificates | undefined
   for (const certificate of certificates) {
     yield
     const pairs = pairsOfCertificate(certificate, materials)
     if (pairs.length === 0) continue
     const certificates = materials.serverCertificates(pairs)
-    const [name] = certificate.snis
-    if (name !== undefined && areDoubtful(certificates))
-      doubtful.push({ setting: certificate.cert.setting, name, certificates })
+    if (!settings.has(certificates)) settings.set(certificates, certificate.cert.setting)
     for (const sni of certificate.snis) {
       if (sni === '*') fallback = certificates
       else entries.push([sni, certificates])
     }
   }
   const names = yield* ServerNames.of(entries, fallback ?? entries[0]?.[1] ?? NONE)
-  return { find: (name) => names.find(name), doubtful }
+  return {
+    find: (name) => names.find(name),
+    names: certificates.flatMap(({ snis }) => snis),
+    settingOf: (shown) => settings.get(shown) ?? 'certificates',
+  }
 }
 
 /** The certificates of the server's own settings. */

@@ -25,7 +25,9 @@ const ownServer = ({ chain, key }: Issued, fields: object = {}) =>
 const nameless = (fields: object = {}) =>
   scene.server({ server_names: ['short.test'], ssl_certificate: undefined, ssl_certificate_key: undefined, ...fields })
 
-const byName = ({ chain, key }: Issued) => ({ certificates: [{ cert: chain, key, snis: [{ name: 'short.test' }] }] })
+const byName = ({ chain, key }: Issued, ...names: string[]) => ({
+  certificates: [{ cert: chain, key, snis: (names.length > 0 ? names : ['short.test']).map((name) => ({ name })) }],
+})
 
 /** As nginx words it, with the setting and what to do. */
 const CASES: [string, () => GatewayConfig, string][] = [
@@ -48,6 +50,26 @@ const CASES: [string, () => GatewayConfig, string][] = [
     'one for a server name',
     () => ({ ...listenerOf(scene.server(), nameless()), ...byName(weak) }),
     'certificates[0].cert: is refused by OpenSSL (ee key too small)',
+  ],
+  [
+    'one for two names, of which the server of the first shows another one',
+    () => ({ ...listenerOf(scene.server(), nameless()), ...byName(weak, 'localhost', 'short.test') }),
+    'certificates[0].cert: is refused by OpenSSL (ee key too small)',
+  ],
+  [
+    'one for all other names, where only the default server has its own',
+    () => ({ ...listenerOf(scene.server(), nameless()), ...byName(weak, '*') }),
+    'certificates[0].cert: is refused by OpenSSL (ee key too small)',
+  ],
+  [
+    'the first of all, for a name that none has',
+    () => ({ ...listenerOf(scene.server(), nameless()), ...byName(weak, 'localhost') }),
+    'certificates[0].cert: is refused by OpenSSL (ee key too small)',
+  ],
+  [
+    'one with a usual key, where the security level is higher',
+    () => listenerOf(scene.server({ ssl_ciphers: 'DEFAULT:@SECLEVEL=4' })),
+    'listeners[0].servers[0].ssl_certificate: is refused by OpenSSL (ee key too small)',
   ],
   [
     'the one that two services are shown',
@@ -79,6 +101,12 @@ test.each(CASES)('%s', async (_which, parts, expected) => {
   expect(output).toContain('one problem')
   expect(output).toContain(expected)
   expect(output).toMatch(/lower @SECLEVEL in (proxy\.proxy_)?ssl_ciphers/)
+})
+
+test('each of several is named', async () => {
+  const other = scene.servers.server('other.test', { keys: short })
+  const { output } = await check(listenerOf(ownServer(weak), ownServer(other, { server_names: ['other.test'] })))
+  for (const i of [0, 1]) expect(output).toContain(`listeners[0].servers[${i}].ssl_certificate: is refused by OpenSSL`)
 })
 
 test('with a lower security level they are shown', async () => {
