@@ -246,9 +246,10 @@ export class TrustPolicy {
 
   #judgeTrust(shown: Shown, now: number): Judgement {
     const { certificate, chain, error } = shown
-    if (error !== undefined && FOUND_LAST.has(error)) return { verification: failed(error), until: ALWAYS }
     let until = earliestEnd(certificate, chain)
+    // Of those that OpenSSL finds last, an end that has passed is the very last: a certificate that optional_no_ca forgives ends too.
     if (until <= now) return { verification: EXPIRED, until: ALWAYS }
+    if (error !== undefined && FOUND_LAST.has(error)) return { verification: failed(error), until }
     let failure = error === undefined ? tooDeep(shown, this.#options.verifyDepth) : undefined
     for (const demand of this.#inForce.demands) {
       if (failure) break

@@ -51,6 +51,20 @@ describe.each(Object.entries(KINDS))('%s', (_name, bytes) => {
     lasting.destroy()
   })
 
+  test('ends when a certificate of an unknown authority expires, which optional_no_ca has let in', async () => {
+    const gateway = await scene.start(listenerOf(scene.server({ ssl_verify_client: 'optional_no_ca' })))
+    const strangers = authority('strangers')
+    const lasting = await begin(gateway, bytes, strangers.client('lasting'))
+    const ending = await begin(gateway, bytes, strangers.client('brief', { validUntil: 4 / 86_400 }))
+    await untilEnded(ending)
+    expect(await gateway.logged({ msg: 'connection ended' })).toMatchObject({
+      subject: 'CN=brief',
+      reason: 'client certificate verify error: certificate has expired',
+    })
+    expect(lasting.isClosed).toBe(false)
+    lasting.destroy()
+  })
+
   test.each<[string, () => object, RegExp]>([
     ['its client is revoked', () => ({ ssl_crl: scene.clients.crl([scene.ada]) }), /certificate revoked/],
     ['its key is not pinned any more', () => ({ pinned_certs: ['0'.repeat(64)] }), /certificate not pinned/],
