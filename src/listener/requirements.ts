@@ -60,12 +60,18 @@ export function allOf(requirements: readonly Requirement[]): Requirement {
 }
 
 /** `ssl_verify_depth`, with nginx's counting. */
-export function tooDeep({ certificate, chain }: Shown, allowed: number): Failure | undefined {
+export function tooDeep(
+  { certificate, chain }: Shown,
+  allowed: number,
+  isTrusted: (issuer: CertificateFacts) => boolean,
+): Failure | undefined {
   const depth = intermediatesOf({ chain: [certificate, ...chain] })
   if (depth <= allowed) return undefined
-  // What OpenSSL reports where its own depth ends the search for issuers, and so what nginx says.
-  const hint = `the chain has ${depth} intermediates, ssl_verify_depth allows ${allowed}`
-  return failed('UNABLE_TO_GET_ISSUER_CERT_LOCALLY', { hint })
+  // What OpenSSL reports where its own depth ends the search for issuers, and so what nginx says. optional_no_ca forgives an issuer that is not known
+  // at all, and not one that was not reached from an authority that is.
+  const reached = chain.slice(0, allowed + 1)
+  const code = reached.some(isTrusted) ? 'UNABLE_TO_GET_ISSUER_CERT' : 'UNABLE_TO_GET_ISSUER_CERT_LOCALLY'
+  return failed(code, { hint: `the chain has ${depth} intermediates, ssl_verify_depth allows ${allowed}` })
 }
 
 /** OpenSSL's word for it, which node:tls never reports. */

@@ -116,6 +116,9 @@ export class TrustPolicy {
     return accepts(this.verify, this.judge(shown).verification)
   }
 
+  readonly #isTrusted = ({ fingerprintSha256 }: CertificateFacts): boolean =>
+    this.#trustedDigests.has(fingerprintSha256)
+
   /** Replaces the demands of all policies with this id. Open connections must be judged again then. */
   demand(demands: DemandsInForce): void {
     Object.assign(this.#inForce, demands)
@@ -250,7 +253,7 @@ export class TrustPolicy {
     // Of those that OpenSSL finds last, an end that has passed is the very last: a certificate that optional_no_ca forgives ends too.
     if (until <= now) return { verification: EXPIRED, until: ALWAYS }
     if (error !== undefined && FOUND_LAST.has(error)) return { verification: failed(error), until }
-    let failure = error === undefined ? tooDeep(shown, this.#options.verifyDepth) : undefined
+    let failure = error === undefined ? tooDeep(shown, this.#options.verifyDepth, this.#isTrusted) : undefined
     for (const demand of this.#inForce.demands) {
       if (failure) break
       const opinion = demand(shown, now)
