@@ -27,7 +27,7 @@ export function clientTrustOf(config: ServerConfig, materials: Materials): Clien
     return undefined
   }
   const { ssl_client_certificate: named, ssl_trusted_certificate: unnamed } = config
-  const stores = [named, unnamed].map((source) => source && materials.trustStore(source, 'client'))
+  const stores = [named, unnamed].map((source) => source && materials.trustStore(source, 'client', config.ssl_ciphers))
   const all = stores.flatMap((store) => store?.certificates ?? [])
   const certificates = [...new Map(all.map((each) => [each.fingerprintSha256, each])).values()]
   const announced = named !== undefined && config.send_ca_dn !== false

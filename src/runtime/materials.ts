@@ -8,7 +8,8 @@ import { CertificateError, type KeyPair, readKeyPair } from '../tls-cert-utils/k
 import type { RevocationList } from '../tls-cert-utils/revocation-list.ts'
 import { readTrustStore, type TrustStore } from '../tls-cert-utils/trust-store.ts'
 import { KeptMaterials, type ReadCertificates } from './kept.ts'
-import { deadAuthorities, missingIssuer, notForClients } from './never-works.ts'
+import { unusualKey } from './never-agrees.ts'
+import { deadAuthorities, missingIssuer, notForClients, notForServers, weakAuthorities } from './never-works.ts'
 import { RevocationFiles } from './revocation-files.ts'
 
 /** The certificate and key settings of one entity, and the name of the pair in logs and metrics. */
@@ -73,8 +74,8 @@ export class Materials {
     if (leaf && role !== 'none') {
       this.certificatesInUse.push({ role, name, ...inUse(pair.certificates) })
       this.#warnOfDates(cert.setting, leaf.notBefore, leaf.notAfter)
-      const unfit = role === 'client' && notForClients(leaf)
-      if (unfit) this.warn(cert.setting, unfit)
+      const unfit = role === 'client' ? notForClients(leaf) : role === 'server' ? notForServers(leaf) : undefined
+      for (const each of [unfit, unusualKey(leaf)]) if (each) this.warn(cert.setting, each)
       this.#shown.push({ setting: cert.setting, chain: pair.certificates })
     }
     return pair
@@ -90,8 +91,9 @@ export class Materials {
     return this.#kept.serverCertificates.of(key, () => ({ pairs, stapleFor: stapling?.stapleFor }))
   }
 
-  trustStore(source: PemSource, name: string): TrustStore | undefined {
-    const id = [name, source.setting, source.read()].join('\0')
+  /** @param ciphers of the connections in which it is used: they set OpenSSL's security level */
+  trustStore(source: PemSource, name: string, ciphers = ''): TrustStore | undefined {
+    const id = [name, source.setting, source.read(), ciphers].join('\0')
     if (this.#stores.has(id)) return this.#stores.get(id)
     const store = this.#attempt(
       () => this.#storeOf(source),
@@ -100,7 +102,9 @@ export class Materials {
     this.#stores.set(id, store)
     for (const each of store?.certificates ?? []) this.certificatesInUse.push({ role: 'ca', name, ...inUse([each]) })
     for (const each of store?.certificates ?? []) if (!each.selfIssued) this.#intermediates.set(each.subject, each)
-    for (const message of deadAuthorities(store?.certificates ?? [], this.#now)) this.warn(source.setting, message)
+    const authorities = store?.certificates ?? []
+    for (const message of [...deadAuthorities(authorities, this.#now), ...weakAuthorities(authorities, ciphers)])
+      this.warn(source.setting, message)
     return store
   }
 
@@ -203,7 +207,7 @@ const LOWER = 'or lower @SECLEVEL in CIPHERS (ciphers(1))'
 
 /** What OpenSSL's security level refuses (SSL_CTX_set_security_level(3)), by its error. */
 const WEAKNESSES: Readonly<Record<string, string>> = {
-  ERR_SSL_EE_KEY_TOO_SMALL: `have it issued for a longer key (RSA: 2,048 bits), ${LOWER}`,
+  ERR_SSL_EE_KEY_TOO_SMALL: `have it issued for a longer key (RSA: 2,048 bits, above @SECLEVEL=2 more), ${LOWER}`,
   ERR_SSL_CA_KEY_TOO_SMALL: `a certificate after the first has too short a key; have it issued by another authority, ${LOWER}`,
   ERR_SSL_CA_MD_TOO_WEAK: `a certificate after the first is signed with too weak a digest; have it issued by another authority, ${LOWER}`,
 }

@@ -53,6 +53,29 @@ export function notForClients(certificate: CertificateFacts): string | undefined
   return `${certificate.subject} is not meant for TLS clients (extended key usage clientAuth, key usage digitalSignature): an API that demands a certificate will refuse it; have one issued that is`
 }
 
+/** The same of one that is shown to clients. */
+export function notForServers(certificate: CertificateFacts): string | undefined {
+  if (useOf(certificate).mayBeServer) return undefined
+  return `${certificate.subject} is not meant for TLS servers (extended key usage serverAuth, key usage digitalSignature): clients will refuse it; have one issued that is`
+}
+
+/** Authorities in a trust store that OpenSSL's security level 2, which is the default, refuses as a part of any chain (SSL_CTX_set_security_level(3)). */
+export function weakAuthorities(authorities: readonly CertificateFacts[], ciphers: string): string[] {
+  if (/@SECLEVEL=[01]/.test(ciphers)) return []
+  return authorities.flatMap((authority) => {
+    const { isAuthority, hasWeakKey, hasWeakSignature, describesCurve } = useOf(authority)
+    if (!isAuthority) return []
+    const { subject, selfIssued } = authority
+    // A root's own signature is not looked at.
+    const weakness = hasWeakKey
+      ? 'has too short a key (RSA below 2,048 bits)'
+      : describesCurve
+        ? 'has a key that describes a curve and names none'
+        : hasWeakSignature && !selfIssued && 'is signed with too weak a digest (SHA-1 or MD5)'
+    return weakness ? [`the authority ${subject} ${weakness}: nobody whom it certified is believed; replace it`] : []
+  })
+}
+
 /**
  * Authorities in a trust store without a root in it, as sentences. Unless partial chains are allowed, OpenSSL accepts only a root as the end of a
  * chain.

@@ -18,6 +18,7 @@ import type { ReadCertificates } from './kept.ts'
 import type { ListFetcher } from './list-fetcher.ts'
 import type { Mappers } from './mappers.ts'
 import { digestOf, type Materials } from './materials.ts'
+import { noSuite } from './never-agrees.ts'
 import { uncoveredNames } from './never-works.ts'
 import type { OcspAnswers } from './ocsp.ts'
 import { ignoredListReporter, revocationOf } from './revocation.ts'
@@ -169,6 +170,16 @@ function* prepareServer(
       `${config.at}.ssl_certificate`,
       'is missing, and no certificate has an SNI for this server; set ssl_certificate and ssl_certificate_key',
     )
+  }
+  const shown = new Set(
+    [undefined, ...config.server_names].map((name) => shownBy({ config, certificates }, name, bySni)),
+  )
+  for (const { pairs } of config.ssl_reject_handshake ? [] : shown) {
+    const unfit = noSuite(
+      config,
+      pairs.map(({ leaf }) => leaf),
+    )
+    if (unfit) materials.warn(`${config.at}.ssl_ciphers`, unfit)
   }
   const trust = clientTrustOf(config, materials)
   yield

@@ -99,8 +99,9 @@ function gateOf({ registry }: ServiceConfig, backend: Service, { realms }: Built
 
 /** Undefined means the public authorities that Node brings, which is what a browser would trust. */
 function trustOf(service: ServiceConfig, config: Config, materials: Materials): TrustStore | undefined {
+  const { proxy_ssl_trusted_certificate: source, proxy_ssl_ciphers: ciphers } = config.proxy
   if (service.ca_certificates) {
-    const stores = service.ca_certificates.map(({ cert, name }) => materials.trustStore(cert, name))
+    const stores = service.ca_certificates.map(({ cert, name }) => materials.trustStore(cert, name, ciphers))
     const certificates = stores.flatMap((store) => store?.certificates ?? [])
     return {
       certificates,
@@ -108,8 +109,7 @@ function trustOf(service: ServiceConfig, config: Config, materials: Materials): 
       digest: digestOf(stores.map((store) => store?.digest).sort()),
     }
   }
-  const source = config.proxy.proxy_ssl_trusted_certificate
-  return source && materials.trustStore(source, 'upstream')
+  return source && materials.trustStore(source, 'upstream', ciphers)
 }
 
 function presentedPair(service: ServiceConfig, config: Config, materials: Materials): KeyPair | undefined {

@@ -10,11 +10,14 @@ import {
   readExtendedKeyUsage,
   readExtensions,
   readKeyUsage,
+  SERVER_AUTHENTICATION,
 } from './extensions.ts'
 
 /** What a certificate may be used for, as OpenSSL reads it (crypto/x509/v3_purp.c). */
 export interface CertificateUse {
   readonly isAuthority: boolean
+  /** The purpose "SSL server". */
+  readonly mayBeServer: boolean
   /** The purpose "SSL client". */
   readonly mayBeClient: boolean
   /** The purpose "SSL client CA". */
@@ -84,6 +87,7 @@ function isWeakSignature(algorithm: string): boolean {
 
 const NOTHING = {
   isAuthority: false,
+  mayBeServer: false,
   mayBeClient: false,
   mayIssueClients: false,
   maySign: false,
@@ -101,7 +105,8 @@ function extensionsOf(
   const contentOf = (oid: string) => extensions.find((extension) => extension.oid === oid)?.value
   const [constraints, usage, purposes] = [BASIC_CONSTRAINTS, KEY_USAGE, EXTENDED_KEY_USAGE].map(contentOf)
   const usages = usage && readKeyUsage(usage)
-  const isForClients = purposes === undefined || readExtendedKeyUsage(purposes).includes(CLIENT_AUTHENTICATION)
+  const isFor = (purpose: string) => purposes === undefined || readExtendedKeyUsage(purposes).includes(purpose)
+  const isForClients = isFor(CLIENT_AUTHENTICATION)
   const { isAuthority: isDeclared, pathLength } = constraints
     ? readBasicConstraints(constraints)
     : { isAuthority: false, pathLength: undefined }
@@ -112,6 +117,8 @@ function extensionsOf(
   const isAuthority = maySign && (isDeclared || isOldAuthority)
   return {
     isAuthority,
+    mayBeServer:
+      isFor(SERVER_AUTHENTICATION) && (usages === undefined || usages.some((each) => SERVER_KEY_USAGES.has(each))),
     mayBeClient: isForClients && (usages === undefined || usages.some((each) => CLIENT_KEY_USAGES.has(each))),
     mayIssueClients: isForClients && isAuthority,
     maySign,
@@ -128,6 +135,7 @@ function isVersion1(certificate: Uint8Array): boolean {
   return first !== undefined && first.tag !== 0xa0
 }
 
+const SERVER_KEY_USAGES: ReadonlySet<string> = new Set(['digitalSignature', 'keyEncipherment', 'keyAgreement'])
 const CLIENT_KEY_USAGES: ReadonlySet<string> = new Set(['digitalSignature', 'keyAgreement'])
 
 function isWeak(key: KeyObject): boolean {

@@ -20,6 +20,7 @@ export const SUBJECT_KEY_IDENTIFIER = '2.5.29.14'
 export const AUTHORITY_KEY_IDENTIFIER = '2.5.29.35'
 export const CRL_DISTRIBUTION_POINTS = '2.5.29.31'
 export const AUTHORITY_INFORMATION_ACCESS = '1.3.6.1.5.5.7.1.1'
+export const SERVER_AUTHENTICATION = '1.3.6.1.5.5.7.3.1'
 export const CLIENT_AUTHENTICATION = '1.3.6.1.5.5.7.3.2'
 
 /** In the order of their bits (RFC 5280 4.2.1.3). */
@@ -38,7 +39,7 @@ const KEY_USAGES = [
 export type KeyUsage = (typeof KEY_USAGES)[number]
 
 const EXTENDED_KEY_USAGES: Readonly<Record<string, string>> = {
-  '1.3.6.1.5.5.7.3.1': 'serverAuth',
+  [SERVER_AUTHENTICATION]: 'serverAuth',
   [CLIENT_AUTHENTICATION]: 'clientAuth',
   '1.3.6.1.5.5.7.3.3': 'codeSigning',
   '1.3.6.1.5.5.7.3.4': 'emailProtection',

@@ -1,9 +1,9 @@
-import { createPublicKey } from 'node:crypto'
+import { createPublicKey, generateKeyPairSync } from 'node:crypto'
 import { beforeAll, describe, expect, test } from '@jest/globals'
 import { bitString, boolean, implicit, sequence } from '../support/der.ts'
 import { temporaryFile } from '../support/folder.ts'
 import { type Gateway, type LogLine, sallyport } from '../support/gateway.ts'
-import { authority, extension } from '../support/pki.ts'
+import { authority, extension, type Issued } from '../support/pki.ts'
 import { type GatewayConfig, listenerOf, makeScene, type Scene } from '../support/scene.ts'
 
 let scene: Scene
@@ -259,6 +259,91 @@ test('check tells it too, with the line', async () => {
   expect([status, stdout]).toEqual([
     0,
     expect.stringMatching(/warning: .*gateway\.yaml:\d+:\d+: .*server name x\.test/),
+  ])
+})
+
+describe('a certificate with a key that no handshake, or hardly one, succeeds with', () => {
+  const shown = ({ chain, key }: Issued) => warnings({ ssl_certificate: chain, ssl_certificate_key: key })
+
+  test('one on a curve that TLS 1.3 does not know', async () => {
+    const keys = generateKeyPairSync('ec', { namedCurve: 'secp256k1' })
+    const odd = scene.servers.server('localhost', { keys })
+    const told = /ssl_certificate: CN=localhost has a key on the curve secp256k1: .* have a certificate issued for/
+    expect(await shown(odd)).toEqual([expect.stringMatching(told)])
+    const client = scene.inside.client('gateway', { keys })
+    const proxy = { proxy_ssl_certificate: client.chain, proxy_ssl_certificate_key: client.key }
+    const trusted = { proxy_ssl_trusted_certificate: scene.inside.certificate }
+    expect(await warningsFor({ proxy: { ...proxy, ...trusted } })).toEqual([
+      expect.stringMatching(/proxy_ssl_certificate: CN=gateway has a key on the curve secp256k1/),
+    ])
+  })
+
+  test('DSA, and RSA-PSS for SHA-1 alone', async () => {
+    const dsa = generateKeyPairSync('dsa', { modulusLength: 2048, divisorLength: 256 })
+    expect(await shown(scene.servers.server('localhost', { keys: dsa }))).toEqual([
+      expect.stringMatching(/ssl_certificate: CN=localhost has a DSA key, with which no handshake succeeds/),
+    ])
+    const pss = (hashAlgorithm: string) =>
+      generateKeyPairSync('rsa-pss', { modulusLength: 2048, hashAlgorithm, mgf1HashAlgorithm: hashAlgorithm })
+    expect(await shown(scene.servers.server('localhost', { keys: pss('sha1') }))).toEqual([
+      expect.stringMatching(/the RSA-PSS key of CN=localhost is for sha1 alone, with which no handshake succeeds/),
+    ])
+    expect(await shown(scene.servers.server('localhost', { keys: pss('sha512') }))).toEqual([])
+  })
+
+  test.each(['P-521', 'brainpoolP256r1'])('not of %s', async (namedCurve) => {
+    const keys = generateKeyPairSync('ec', { namedCurve })
+    expect(await shown(scene.servers.server('localhost', { keys }))).toEqual([])
+  })
+})
+
+test("a certificate for clients of ours that is a client's alone", async () => {
+  const { chain, key } = scene.servers.client('localhost', { hosts: ['localhost'] })
+  expect(await warnings({ ssl_certificate: chain, ssl_certificate_key: key })).toEqual([
+    expect.stringMatching(/ssl_certificate: CN=localhost is not meant for TLS servers/),
+  ])
+})
+
+describe('ssl_ciphers of which none goes with the key of the certificate', () => {
+  const [ec, rsa] = ['ECDHE-ECDSA-AES128-GCM-SHA256', 'ECDHE-RSA-AES128-GCM-SHA256']
+  const judged = async (keyType: 'rsa' | 'ec' | 'ed25519', ssl_ciphers: string, ssl_protocols?: string[]) => {
+    const { chain, key } = scene.servers.server('localhost', { keyType })
+    const shown = { ssl_certificate: chain, ssl_certificate_key: key }
+    return (await warnings({ ...shown, ssl_ciphers, ...(ssl_protocols && { ssl_protocols }) })).join('\n')
+  }
+  const old = ['TLSv1.2']
+
+  test('they are named, with a suite that goes with it', async () => {
+    expect(await judged('rsa', ec, old)).toMatch(
+      /ssl_ciphers: no suite of it .* whose key is rsa: every handshake fails; add ECDHE-RSA-AES128-GCM-SHA256/,
+    )
+    expect(await judged('ec', rsa, old)).toMatch(/key is ec: every handshake fails; add ECDHE-ECDSA/)
+    expect(await judged('ed25519', rsa, old)).toMatch(/key is ed25519: every handshake fails; add ECDHE-ECDSA/)
+    expect(await judged('rsa', 'DHE-RSA-AES128-GCM-SHA256', old)).toMatch(/every handshake fails/)
+    expect(await judged('rsa', 'TLS_AES_128_GCM_SHA256', old)).toMatch(/every handshake fails/)
+  })
+
+  test('where TLS 1.3 still works, that is told', async () => {
+    expect(await judged('rsa', ec)).toMatch(/every handshake of TLS 1\.2 fails/)
+  })
+
+  test('not where one goes with it, or only TLS 1.3 is spoken', async () => {
+    expect(await judged('rsa', `${ec}:${rsa}`, old)).toBe('')
+    expect(await judged('ed25519', ec, old)).toBe('')
+    expect(await judged('rsa', 'HIGH:!aNULL:!MD5')).toBe('')
+    expect(await judged('rsa', ec, ['TLSv1.3'])).toBe('')
+    expect(await judged('rsa', 'TLS_AES_128_GCM_SHA256')).toBe('')
+  })
+})
+
+test('an authority with a key that is too short, whatever it certified', async () => {
+  const short = authority('short', { keys: generateKeyPairSync('rsa', { modulusLength: 1024 }) })
+  const trusted = { ssl_client_certificate: scene.clients.certificate + short.certificate }
+  const told = /CN=short has too short a key \(RSA below 2,048 bits\): nobody whom it certified is believed/
+  expect(await warnings(trusted)).toEqual([expect.stringMatching(told)])
+  expect(await warnings({ ...trusted, ssl_ciphers: 'DEFAULT:@SECLEVEL=0' })).toEqual([])
+  expect(await warningsFor({ proxy: { proxy_ssl_trusted_certificate: short.certificate } })).toEqual([
+    expect.stringMatching(/proxy_ssl_trusted_certificate.*CN=short has too short a key/),
   ])
 })
 
