@@ -39,7 +39,6 @@ const REMEDIES: Readonly<Record<string, Remedy>> = {
   INVALID_CA: () => 'it may issue nothing (basicConstraints); have the certificate issued by an authority',
   PATH_LENGTH_EXCEEDED: () =>
     'its path length allows fewer intermediates; have the certificate issued by an authority further up',
-  CERT_CHAIN_TOO_LONG: ({ at }) => `set ssl_verify_depth to ${at}`,
   CERT_REVOKED: (_finding, { issuer }) => `${issuer} took it back; use another, or have a new one issued`,
   UNABLE_TO_GET_CRL: ({ at }, { issuer }) =>
     at === 0
@@ -62,6 +61,7 @@ const BY_CHECK: Readonly<Partial<Record<Finding['check'], string>>> = {
 
 /** @param finding one of those of `circumstances.chain` */
 export function remedyOf(finding: Finding, circumstances: Circumstances): string {
+  if (finding.check === 'depth') return `set ssl_verify_depth to ${finding.at}`
   const certificate = circumstances.chain[finding.at]
   const remedy = REMEDIES[finding.code]
   if (certificate && remedy) return remedy(finding, certificate, circumstances)

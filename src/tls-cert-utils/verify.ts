@@ -75,15 +75,7 @@ export function verifyChain(options: VerifyOptions): ChainVerdict {
     ...signatureFindings(path, uses, time),
     ...nameViolations(path.chain).map((found) => ({ ...found, check: 'names' as const, code: 'UNSPECIFIED' })),
   ]
-  const intermediates = intermediatesOf(path)
-  if (findings.length === 0 && intermediates > depth) {
-    findings.push({
-      check: 'depth',
-      code: 'CERT_CHAIN_TOO_LONG',
-      at: intermediates,
-      detail: `${intermediates} intermediates`,
-    })
-  }
+  if (findings.length === 0) findings.push(...depthFindings(path, depth))
   return { code: findings.at(-1)?.code, findings, chain: path.chain }
 }
 
@@ -93,8 +85,21 @@ function pathFindings({ chain, sentCount, isAnchored }: Path): Finding[] {
   if (isSelfSigned(chain[at] as CertificateFacts)) {
     return [{ check: 'issuer', code: at === 0 ? 'DEPTH_ZERO_SELF_SIGNED_CERT' : 'SELF_SIGNED_CERT_IN_CHAIN', at }]
   }
-  const code = sentCount < chain.length ? 'UNABLE_TO_GET_ISSUER_CERT' : 'UNABLE_TO_GET_ISSUER_CERT_LOCALLY'
-  return [{ check: 'issuer', code, at, detail: `nobody knows ${chain[at]?.issuer}` }]
+  return [
+    { check: 'issuer', code: withoutIssuer(sentCount, chain.length), at, detail: `nobody knows ${chain[at]?.issuer}` },
+  ]
+}
+
+/** OpenSSL stops looking for issuers there, and reports the first one that it then does not have. */
+function depthFindings(path: Path, allowed: number): Finding[] {
+  const at = intermediatesOf(path)
+  if (at <= allowed) return []
+  const detail = `the chain has ${at} intermediates, ssl_verify_depth allows ${allowed}`
+  return [{ check: 'depth', code: withoutIssuer(path.sentCount, allowed + 2), at, detail }]
+}
+
+function withoutIssuer(sentCount: number, foundCount: number): string {
+  return sentCount < foundCount ? 'UNABLE_TO_GET_ISSUER_CERT' : 'UNABLE_TO_GET_ISSUER_CERT_LOCALLY'
 }
 
 function useFindings(chain: readonly CertificateFacts[], uses: readonly CertificateUse[]): Finding[] {

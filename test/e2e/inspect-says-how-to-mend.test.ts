@@ -148,6 +148,26 @@ test.each<[string, () => string, RegExp, RegExp]>([
   expect(text).toMatch(/refused with 400 GW_CLIENT_CERTIFICATE_INVALID/)
 })
 
+test.each([
+  ['who is let in with it', clients.certificate, 'unable to get local issuer certificate', /a request is let in/],
+  [
+    'who is refused, as his chain leads to an authority that is trusted',
+    clients.certificate + between.certificate,
+    'unable to get issuer certificate',
+    /refused with 400 GW_CLIENT_CERTIFICATE_INVALID/,
+  ],
+])(
+  'a chain that is too long, in the words of the gateway: %s by optional_no_ca',
+  async (_who, trusted, reason, outcome) => {
+    const demands = { ssl_client_certificate: trusted, ssl_crl: undefined, ssl_verify_client: 'optional_no_ca' }
+    const text = await inspect(deep.client('far').chain, { by: configWith(demands) })
+    expect(text).toContain(`CN=between: ${reason} (the chain has 2 intermediates, ssl_verify_depth allows 1)`)
+    expect(text).toContain('mend: set ssl_verify_depth to 2')
+    expect(text).toContain(`VERIFIED: FAILED:${reason}\n`)
+    expect(text).toMatch(outcome)
+  },
+)
+
 test('everything that a server demands besides, and not the first of it alone', async () => {
   const ada = clients.client('ada')
   const text = await inspect(ada.chain, { by: demanding })
