@@ -4,6 +4,7 @@ import type { TLSSocket } from 'node:tls'
 import { type CertificateFacts, readCertificate } from '../tls-cert-utils/certificate.ts'
 import { readCertificates } from '../tls-cert-utils/certificates.ts'
 import { findPath, isSoundPath, sentWith } from '../tls-cert-utils/chain.ts'
+import { weaknessesOf } from '../tls-cert-utils/verify.ts'
 import { FORGIVEN_BY_OPTIONAL_NO_CA } from '../tls-cert-utils/verify-errors.ts'
 import type { Connection, Verification, VerifyMode } from '../types.ts'
 import { accepts } from './admission.ts'
@@ -260,7 +261,7 @@ export class TrustPolicy {
       failure = opinion.failure
       until = Math.min(until, opinion.until)
     }
-    return { verification: failure ?? (error === undefined ? SUCCESS : failureOf(error)), until }
+    return { verification: failure ?? (error === undefined ? SUCCESS : failureOf(error, shown)), until }
   }
 
   /** The issuers that OpenSSL has just verified; undefined where our own path may differ from OpenSSL's. */
@@ -315,6 +316,9 @@ function earliestEnd(certificate: CertificateFacts, chain: readonly CertificateF
 
 const FORGOTTEN = failed('SESSION_FORGOTTEN', { reason: 'session is not known any more, a full handshake is needed' })
 
-function failureOf(error: string): Failure {
-  return error === FORGOTTEN.code ? FORGOTTEN : failed(error)
+function failureOf(error: string, { certificate, chain }: Shown): Failure {
+  if (error === FORGOTTEN.code) return FORGOTTEN
+  // Node has no name for what OpenSSL finds too weak.
+  const hint = error === 'UNSPECIFIED' ? weaknessesOf([certificate, ...chain]) : ''
+  return failed(error, hint ? { hint } : {})
 }

@@ -3,6 +3,7 @@ import type { CertificateFacts } from './certificate.ts'
 import { CertificateError } from './certificate-error.ts'
 import { isDoubtful } from './certificate-use.ts'
 import { readCertificates } from './certificates.ts'
+import { readElement, readOid } from './der.ts'
 import { labelsInstead, type PemBlock, PemError, readPemBlocks } from './pem.ts'
 
 /** Re-exported because most callers meet it here. */
@@ -118,6 +119,12 @@ function decrypt(block: PemBlock, passphrases: readonly string[]): KeyObject {
     }
     return key
   }
+  if (isEncryptedInAnOldWay(block)) {
+    throw new CertificateError(
+      'BAD_KEY',
+      'The private key is encrypted with DES, RC2 or RC4, which OpenSSL no longer decrypts; "openssl pkcs8 -topk8 -in FILE -provider legacy -provider default" encrypts it anew.',
+    )
+  }
   if (passphrases.length === 0) {
     throw new CertificateError('KEY_ENCRYPTED', 'The private key is encrypted and no passphrase is given.')
   }
@@ -131,6 +138,21 @@ function decrypt(block: PemBlock, passphrases: readonly string[]): KeyObject {
 
 function isEncrypted({ label, text }: PemBlock): boolean {
   return label === 'ENCRYPTED PRIVATE KEY' || /^Proc-Type:\s*4,\s*ENCRYPTED/m.test(text)
+}
+
+/** Those of OpenSSL's legacy provider (OSSL_PROVIDER-legacy(7)) in PKCS #5 and PKCS #12: RFC 8018 A.3, RFC 7292 C. */
+const OLD_SCHEMES = /^1\.2\.840\.113549\.1\.(5\.([1346]|1[01])|12\.1\.[1256])$/
+
+/** OpenSSL cannot be asked: to it, a passphrase that is wrong and an algorithm that it does not have may be the same. */
+function isEncryptedInAnOldWay({ der, text }: PemBlock): boolean {
+  if (der.length === 0) return /^DEK-Info:\s*(DES-(CBC|CFB|ECB|OFB)|RC[24])/m.test(text)
+  try {
+    const [algorithm] = readElement(der).children()
+    const [scheme] = algorithm?.children() ?? []
+    return scheme !== undefined && OLD_SCHEMES.test(readOid(scheme.content))
+  } catch {
+    return false
+  }
 }
 
 /** OpenSSL's reason is dropped on purpose: which decoding error a wrong passphrase causes is chance. */

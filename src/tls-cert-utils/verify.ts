@@ -140,6 +140,12 @@ function strengthFindings(uses: readonly CertificateUse[]): Finding[] {
   return findings
 }
 
+/** What OpenSSL's security level 2 refuses in a chain, in words; '' for nothing. */
+export function weaknessesOf(chain: readonly CertificateFacts[]): string {
+  const findings = strengthFindings(chain.map(useOf))
+  return findings.map(({ at, detail }) => `${chain[at]?.subject}: ${detail}`).join('; ')
+}
+
 /** From the top down, so that a problem of the client's own certificate counts. A root's own signature is not checked. */
 function signatureFindings({ chain, isAnchored }: Path, uses: readonly CertificateUse[], time: number): Finding[] {
   const findings: Finding[] = []

@@ -1,7 +1,8 @@
+import { generateKeyPairSync } from 'node:crypto'
 import { beforeAll, expect, test } from '@jest/globals'
 import type { Gateway } from '../support/gateway.ts'
 import { authority, type Issued, selfSigned } from '../support/pki.ts'
-import { makeScene, type Scene } from '../support/scene.ts'
+import { listenerOf, makeScene, type Scene } from '../support/scene.ts'
 
 let scene: Scene
 let gateway: Gateway
@@ -73,3 +74,12 @@ test('a certificate without any extended key usage is trusted', async () => {
 function withoutIntermediates(issued: Issued): Issued {
   return Object.assign(Object.create(issued) as Issued, { chain: issued.certificate })
 }
+
+test('of an authority with too short a key, for which Node has no name', async () => {
+  const short = authority('short', { keys: generateKeyPairSync('rsa', { modulusLength: 1024 }) })
+  const trusting = await scene.start(listenerOf(scene.server({ ssl_client_certificate: short.certificate })))
+  const answer = await trusting.get('/', { as: short.client('a') })
+  expect(answer.status).toBe(400)
+  expect((await trusting.line(answer)).detail).toContain('(CN=short: its key is too small)')
+  await trusting.stop()
+})

@@ -76,6 +76,12 @@ describe('a PEM setting', () => {
     ['a key in DER', [0x30, 0x45, 2, 1, 0], 'is a private key in DER; make PEM of it with: openssl pkey'],
     ['PKCS #12', [0x30, 0x82, 9, 9, 2, 1, 3, 0x30], 'is PKCS #12; make PEM of it with: openssl pkcs12'],
     ['one byte of DER', [0x30], 'is DER'],
+    [
+      'PKCS #7',
+      [0x30, 0x82, 9, 9, 6, 9],
+      'is PKCS #7 in DER; make PEM of the certificates with: openssl pkcs7 -inform der',
+    ],
+    ['a Java keystore', [0xfe, 0xed, 0xfe, 0xed], 'is a Java keystore; make PKCS #12 of it with keytool'],
   ])('that names a file with %s says so, and how to make PEM of it', (_what, bytes, message) => {
     writeFileSync(join(folder, 'no.pem'), Buffer.from(bytes))
     expect(() => open('no.pem')).toThrow(`names ${join(folder, 'no.pem')}, which ${message}`)

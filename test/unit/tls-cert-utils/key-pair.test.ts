@@ -79,6 +79,18 @@ describe('readKeyPair', () => {
     expect(codeOf({ certificate: ec.pem, key, passphrases: ['x'.repeat(5000)] })).toBe('WRONG_PASSPHRASE')
   })
 
+  test.each([
+    ['PKCS #8 with DES, as of OpenSSL 1.0', ['pkcs8', '-topk8', '-v1', 'PBE-MD5-DES']],
+    ['PKCS #8 with RC4', ['pkcs8', '-topk8', '-v1', 'PBE-SHA1-RC4-128']],
+    ['PKCS #1 with DES', ['rsa', '-traditional', '-des']],
+  ])('tells of what no passphrase decrypts any more: %s', (_form, command) => {
+    const legacy = ['-provider', 'legacy', '-provider', 'default']
+    const key = openssl([...command, '-passout', 'pass:1234', ...legacy], rsa.keyPem)
+    const read = () => readKeyPair({ certificate: rsa.pem, key, passphrases: ['1234'] })
+    expect(read).toThrow(/encrypted with DES, RC2 or RC4, which OpenSSL no longer decrypts; "openssl pkcs8 -topk8/)
+    expect(() => readKeyPair({ certificate: rsa.pem, key })).toThrow(/no longer decrypts/)
+  })
+
   test('reads legacy encrypted PKCS #1', () => {
     const key = openssl(['rsa', '-traditional', '-des3', '-passout', 'pass:right'], rsa.keyPem)
     expect(key).toContain('Proc-Type')
