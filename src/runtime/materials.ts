@@ -74,8 +74,7 @@ export class Materials {
     if (leaf && role !== 'none') {
       this.certificatesInUse.push({ role, name, ...inUse(pair.certificates) })
       this.#warnOfDates(cert.setting, leaf.notBefore, leaf.notAfter)
-      const unfit = role === 'client' ? notForClients(leaf) : role === 'server' ? notForServers(leaf) : undefined
-      for (const each of [unfit, unusualKey(leaf)]) if (each) this.warn(cert.setting, each)
+      for (const message of objectionsTo(leaf, role)) this.warn(cert.setting, message)
       this.#shown.push({ setting: cert.setting, chain: pair.certificates })
     }
     return pair
@@ -201,6 +200,21 @@ export class Materials {
     if (notAfter < this.#now) this.warn(setting, `the certificate expired on ${iso(notAfter)}`)
     if (notBefore > this.#now) this.warn(setting, `the certificate is not valid before ${iso(notBefore)}`)
   }
+}
+
+/** By the certificate and what it is shown as: to find them takes long for ten thousand, at each reload. */
+const objections = new WeakMap<CertificateFacts, Map<PairSettings['role'], readonly string[]>>()
+
+/** Why a certificate may be of no use. */
+function objectionsTo(leaf: CertificateFacts, role: PairSettings['role']): readonly string[] {
+  const ofLeaf = objections.get(leaf) ?? new Map<PairSettings['role'], readonly string[]>()
+  objections.set(leaf, ofLeaf)
+  const known = ofLeaf.get(role)
+  if (known) return known
+  const unfit = role === 'client' ? notForClients(leaf) : role === 'server' ? notForServers(leaf) : undefined
+  const found = [unfit, unusualKey(leaf)].filter((each) => each !== undefined)
+  ofLeaf.set(role, found)
+  return found
 }
 
 const LOWER = 'or lower @SECLEVEL in CIPHERS (ciphers(1))'
