@@ -250,10 +250,14 @@ export class TrustPolicy {
 
   #judgeTrust(shown: Shown, now: number): Judgement {
     const { certificate, chain, error } = shown
+    // optional_no_ca forgives it, until the certificate ends.
+    const isUnverified = error === 'UNABLE_TO_VERIFY_LEAF_SIGNATURE'
+    if (error !== undefined && FOUND_LAST.has(error) && !isUnverified) {
+      return { verification: failed(error), until: ALWAYS }
+    }
     let until = earliestEnd(certificate, chain)
-    // Of those that OpenSSL finds last, an end that has passed is the very last: a certificate that optional_no_ca forgives ends too.
     if (until <= now) return { verification: EXPIRED, until: ALWAYS }
-    if (error !== undefined && FOUND_LAST.has(error)) return { verification: failed(error), until }
+    if (isUnverified) return { verification: failed(error), until }
     let failure = error === undefined ? tooDeep(shown, this.#options.verifyDepth, this.#isTrusted) : undefined
     for (const demand of this.#inForce.demands) {
       if (failure) break

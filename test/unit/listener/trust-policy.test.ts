@@ -5,6 +5,7 @@ import { failed } from '../../../src/listener/demand.ts'
 import { Intermediates } from '../../../src/listener/intermediates.ts'
 import { TrustPolicy, type TrustPolicyOptions } from '../../../src/listener/trust-policy.ts'
 import { element, integerOf, sequence } from '../../../src/tls-cert-utils/der-writer.ts'
+import { utcTime } from '../../support/der.ts'
 import { factsOf } from '../../support/facts.ts'
 import { fakeConnection } from '../../support/fake-connection.ts'
 import { authority, type CertificateOptions, type Issued, selfSigned } from '../../support/pki.ts'
@@ -96,6 +97,11 @@ describe('a resumed session', () => {
       code: 'SESSION_FORGOTTEN',
     })
   })
+})
+
+test('an end that OpenSSL could not compare is told as that, and not as one that has passed', () => {
+  const odd = root.client('odd', { dates: [utcTime('260101000000Z'), utcTime('490101000000+0000')] })
+  expect(judge(odd, 'ERROR_IN_CERT_NOT_AFTER_FIELD', false)).toMatchObject({ code: 'ERROR_IN_CERT_NOT_AFTER_FIELD' })
 })
 
 test('strangers take no place in the memory, so that they cannot evict those who were verified', () => {
