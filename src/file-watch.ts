@@ -8,6 +8,8 @@ import { inSlices, type Slices } from './slices.ts'
 const INTERVAL = 1000
 /** A change often writes several files, one after the other. */
 const SETTLE_TIME = 300
+/** So long at most: whoever writes without end does not keep a revocation from being noticed. */
+const LONGEST_SETTLE_TIME = 10_000
 /** With more files, each is checked less often: checking 20,000 in a second would take a tenth of a processor. */
 const MOST_A_SECOND = 2000
 /** So many are checked in a second where the system tells of changes in the folders of all. It tells nothing of file systems that others write to (inotify(7)). */
@@ -25,9 +27,12 @@ export class FileWatch {
   readonly #changed: () => void
   #wanted: ReadonlySet<string> = new Set()
   readonly #watched = new Set<string>()
-  readonly #folders = new FolderWatch((folder, name) => this.#told(folder, name))
+  readonly #folders = new FolderWatch((folder, name) => this.#hear(folder, name))
+  /** What the system has told of since the last change: files, and folders in which anything may be another. */
+  readonly #told = new Set<string>()
   #interval = INTERVAL
   #timer: NodeJS.Timeout | undefined
+  #unsettledSince: number | undefined
 
   constructor(changed: () => void) {
     this.#changed = changed
@@ -82,15 +87,14 @@ export class FileWatch {
     unwatchFile(file, this.#looked)
   }
 
-  #told(folder: string, name: string | undefined): void {
+  #hear(folder: string, name: string | undefined): void {
     const path = name === undefined ? folder : join(folder, name)
-    if (this.#watched.has(path)) {
-      // What has been told is no news when the file is looked at the next time.
-      this.#forget(path)
-      this.#begin(path)
-    }
     // A folder of revocation lists is one of the files: whatever comes into it is a change.
-    if (name === undefined || this.#wanted.has(path) || this.#wanted.has(folder)) this.#settle()
+    const isWanted = this.#wanted.has(folder)
+    if (name !== undefined && !isWanted && !this.#wanted.has(path)) return
+    this.#told.add(path)
+    if (isWanted) this.#told.add(folder)
+    this.#settle()
   }
 
   readonly #looked = (now: Stats, before: Stats): void => {
@@ -102,8 +106,25 @@ export class FileWatch {
   }
 
   #settle(): void {
+    const now = performance.now()
+    this.#unsettledSince ??= now
     clearTimeout(this.#timer)
-    this.#timer = setTimeout(this.#changed, SETTLE_TIME)
+    const left = this.#unsettledSince + LONGEST_SETTLE_TIME - now
+    this.#timer = setTimeout(this.#settled, Math.max(0, Math.min(SETTLE_TIME, left)))
+  }
+
+  readonly #settled = (): void => {
+    this.#unsettledSince = undefined
+    if (this.#told.size > 0) this.#beginAgain(this.#told)
+    this.#told.clear()
+    this.#changed()
+  }
+
+  /** What has been told is no news when the files are looked at the next time. Meanwhile the system tells of them. */
+  #beginAgain(told: ReadonlySet<string>): void {
+    this.#folders.watch()
+    for (const file of this.#watched) if (told.has(file) || told.has(dirname(file))) this.#forget(file)
+    void this.#follow(this.#wanted)
   }
 }
 
