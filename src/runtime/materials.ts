@@ -211,8 +211,9 @@ function objectionsTo(leaf: CertificateFacts, role: PairSettings['role']): reado
   objections.set(leaf, ofLeaf)
   const known = ofLeaf.get(role)
   if (known) return known
-  const unfit = role === 'client' ? notForClients(leaf) : role === 'server' ? notForServers(leaf) : undefined
-  const found = [unfit, unusualKey(leaf)].filter((each) => each !== undefined)
+  const unfit = { client: notForClients, server: notForServers, signing: undefined, none: undefined }[role]
+  // Tokens are signed with keys that are of no use in TLS.
+  const found = unfit ? [unfit(leaf), unusualKey(leaf)].filter((each) => each !== undefined) : []
   ofLeaf.set(role, found)
   return found
 }

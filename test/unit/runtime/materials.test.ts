@@ -1,3 +1,4 @@
+import { generateKeyPairSync } from 'node:crypto'
 import { expect, test } from '@jest/globals'
 import { CrlSource } from '../../../src/config/crl.ts'
 import { PemSource, Secret } from '../../../src/config/index.ts'
@@ -63,6 +64,19 @@ test('the same problem is told once, however many use the key', () => {
   const broken = pairOf({ chain: server.chain, key: other.key })
   for (let i = 0; i < 3; i++) materials.keyPair(broken)
   expect(materials.problems).toHaveLength(1)
+})
+
+test('a curve that is of no use in TLS is warned of where it is shown, and not where it signs tokens', () => {
+  const odd = root.client('odd', {
+    keys: generateKeyPairSync('ec', { namedCurve: 'secp256k1' }),
+    purposes: ['serverAuth', 'clientAuth'],
+  })
+  const warned = (['server', 'client', 'signing'] as const).map((role) => {
+    const materials = made()
+    materials.keyPair(pairOf(odd, { role }))
+    return materials.warnings.length
+  })
+  expect(warned).toEqual([1, 1, 0])
 })
 
 test('a certificate that is over, not valid yet or not meant for clients is warned of', () => {
