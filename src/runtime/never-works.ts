@@ -3,18 +3,8 @@ import { isIP } from 'node:net'
 import type { CertificateFacts } from '../tls-cert-utils/certificate.ts'
 import { useOf } from '../tls-cert-utils/certificate-use.ts'
 
-/** Server names that their certificate does not hold. */
-export function uncoveredNames(
-  names: readonly string[],
-  certificateFor: (name: string) => CertificateFacts | undefined,
-): string[] {
-  return names.filter((name) => {
-    const certificate = certificateFor(name)
-    return certificate !== undefined && !covers(certificate, name)
-  })
-}
-
-function covers({ x509, alternativeNames }: CertificateFacts, name: string): boolean {
+/** Whether a certificate holds a server name. */
+export function covers({ x509, alternativeNames }: CertificateFacts, name: string): boolean {
   // nginx's `_` and `www.example.*` are no names that a certificate could hold.
   if (name === '_' || name.endsWith('.*')) return true
   if (name.startsWith('*.'))

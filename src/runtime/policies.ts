@@ -19,7 +19,7 @@ import type { ListFetcher } from './list-fetcher.ts'
 import type { Mappers } from './mappers.ts'
 import { digestOf, type Materials } from './materials.ts'
 import { noSuite } from './never-agrees.ts'
-import { uncoveredNames } from './never-works.ts'
+import { covers } from './never-works.ts'
 import type { OcspAnswers } from './ocsp.ts'
 import { ignoredListReporter, revocationOf } from './revocation.ts'
 import {
@@ -156,30 +156,13 @@ function* prepareServer(
 ): Slices<Prepared> {
   const certificates = certificatesOfServer(config, materials, ocsp)
   yield
-  for (const name of uncoveredNames(config.server_names, (own) =>
-    leafOf(shownBy({ config, certificates }, own, bySni)),
-  )) {
-    materials.warn(
-      config.ssl_certificate?.[0]?.setting ?? `${config.at}.server_names`,
-      `the certificate does not hold the server name ${name}: clients that ask for it will not trust us`,
-    )
-  }
+  yield* warnOfNames({ config, certificates }, bySni, materials)
   const served = config.ssl_certificate !== undefined || bySni.find(config.server_names[0]).pairs.length > 0
   if (!served && !config.ssl_reject_handshake) {
     materials.problem(
       `${config.at}.ssl_certificate`,
       'is missing, and no certificate has an SNI for this server; set ssl_certificate and ssl_certificate_key',
     )
-  }
-  const shown = new Set(
-    [undefined, ...config.server_names].map((name) => shownBy({ config, certificates }, name, bySni)),
-  )
-  for (const { pairs } of config.ssl_reject_handshake ? [] : shown) {
-    const unfit = noSuite(
-      config,
-      pairs.map(({ leaf }) => leaf),
-    )
-    if (unfit) materials.warn(`${config.at}.ssl_ciphers`, unfit)
   }
   const trust = clientTrustOf(config, materials)
   yield
@@ -204,6 +187,34 @@ function* prepareServer(
     verifyAndMap: config.verify_and_map,
   }
   return { config, virtual, options, demands, certificates }
+}
+
+/** A server may have ten thousand names, with a certificate each. */
+function* warnOfNames(
+  server: Pick<Prepared, 'config' | 'certificates'>,
+  bySni: CertificatesByName,
+  materials: Materials,
+): Slices<void> {
+  const { config } = server
+  const seen = new Set<ReadCertificates>()
+  const unfit = new Set<string>()
+  for (const name of [undefined, ...config.server_names]) {
+    yield
+    const shown = shownBy(server, name, bySni)
+    const leaf = leafOf(shown)
+    if (name !== undefined && leaf && !covers(leaf, name)) {
+      materials.warn(
+        config.ssl_certificate?.[0]?.setting ?? `${config.at}.server_names`,
+        `the certificate does not hold the server name ${name}: clients that ask for it will not trust us`,
+      )
+    }
+    if (seen.has(shown)) continue
+    seen.add(shown)
+    const leaves = shown.pairs.map((pair) => pair.leaf)
+    const message = config.ssl_reject_handshake ? undefined : noSuite(config, leaves)
+    if (message !== undefined) unfit.add(message)
+  }
+  for (const message of unfit) materials.warn(`${config.at}.ssl_ciphers`, message)
 }
 
 function policyOptions(
