@@ -47,7 +47,7 @@ export interface HandshakeSettings {
 
 /** The handshake of the socket whose event is being handled. */
 const current = new AsyncLocalStorage<Handshake & { readonly handler: HandshakeHandler }>()
-/** Listeners with equal servers share their policies. */
+/** Listeners that trust alike share their policies. */
 const wired = new WeakSet<TrustPolicy>()
 
 const CLOSED = 'the client closed the connection in the handshake'
@@ -90,9 +90,12 @@ export class Handshakes {
         begun: undefined,
         failure: undefined,
       }
+      if (!handshake) {
+        this.#reject(socket, known)
+        return
+      }
       const certificates = certificatesFor(serverName)
-      if (handshake) pace.begin((begun) => this.#hand(handshake, begun, { certificates, ticket }))
-      else this.#reject(socket, known)
+      pace.begin((begun) => this.#hand(handshake, begun, { certificates, ticket }))
     })
   }
 
