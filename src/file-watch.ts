@@ -30,7 +30,6 @@ export class FileWatch {
   readonly #folders = new FolderWatch((folder, name) => this.#hear(folder, name))
   /** What the system has told of since the last change: files, and folders in which anything may be another. */
   readonly #told = new Set<string>()
-  #interval = INTERVAL
   #timer: NodeJS.Timeout | undefined
   #unsettledSince: number | undefined
 
@@ -54,17 +53,13 @@ export class FileWatch {
     if (this.#wanted !== wanted) return
     const areTold = this.#folders.watch(folders.size > MOST_FOLDERS ? NONE : folders)
     const missing = await inSlices(this.#forgetOthers(wanted))
-    this.#interval = INTERVAL * Math.ceil(wanted.size / (areTold ? TOLD_A_SECOND : MOST_A_SECOND))
+    const interval = INTERVAL * Math.ceil(wanted.size / (areTold ? TOLD_A_SECOND : MOST_A_SECOND))
     for (const [count, file] of missing.entries()) {
       if (count % TOGETHER === TOGETHER - 1) await sleep(APART, undefined, { ref: false })
       if (!this.#wanted.has(file) || this.#watched.has(file)) continue
-      this.#begin(file)
+      this.#watched.add(file)
+      watchFile(file, { interval, persistent: false }, this.#looked)
     }
-  }
-
-  #begin(file: string): void {
-    this.#watched.add(file)
-    watchFile(file, { interval: this.#interval, persistent: false }, this.#looked)
   }
 
   /** @returns the files that are not watched yet */
