@@ -67,6 +67,8 @@ export class KeptMaterials {
   readonly pairs = new Kept<KeyPair>()
   /** By the certificates of each, and how they are stapled. */
   readonly serverCertificates = new Kept<ReadCertificates>()
+  /** Why certificates may be of no use, by what each is shown as and its digest. */
+  readonly objections = new Kept<readonly string[]>()
   /** By the PEM text. */
   readonly stores = new Kept<TrustStore>()
   /** By the digest of all that they are made of. */
@@ -78,7 +80,7 @@ export class KeptMaterials {
   /** Those about our own certificates, by the digest of certificate and settings. */
   readonly staples = new Kept<Staple>()
   readonly #all = [
-    ...[this.pairs, this.serverCertificates, this.stores, this.contexts],
+    ...[this.pairs, this.serverCertificates, this.objections, this.stores, this.contexts],
     ...[this.lists, this.statuses, this.staples],
   ]
 

@@ -74,13 +74,15 @@ export class Materials {
     if (leaf && role !== 'none') {
       this.certificatesInUse.push({ role, name, ...inUse(pair.certificates) })
       this.#warnOfDates(cert.setting, leaf.notBefore, leaf.notAfter)
-      for (const message of objectionsTo(leaf, role)) this.warn(cert.setting, message)
+      const { objections } = this.#kept
+      const found = objections.of(`${role} ${pair.fingerprint}`, () => objectionsTo(leaf, role))
+      for (const message of found) this.warn(cert.setting, message)
       this.#shown.push({ setting: cert.setting, chain: pair.certificates })
     }
     return pair
   }
 
-  /** One object for all names that show the same, also over reloads. @param stapling what the answers of `staples` depend on beside the certificates */
+  /** One object for all names that show the same, also over reloads. @param stapling its settings are all that `stapleFor` depends on beside the certificates */
   serverCertificates(
     pairs: readonly KeyPair[],
     stapling?: { readonly settings: readonly unknown[]; readonly stapleFor: ReadCertificates['stapleFor'] },
@@ -117,7 +119,7 @@ export class Materials {
     }
   }
 
-  /** What `use` makes of certificates that are to be shown; undefined where OpenSSL does not take them, which is reported. */
+  /** What `use` makes of certificates that are to be shown; undefined where OpenSSL does not take them, which is reported. @param ciphers the setting that may allow more */
   taken<T>(setting: string, ciphers: string, use: () => T): T | undefined {
     try {
       return use()
@@ -202,20 +204,11 @@ export class Materials {
   }
 }
 
-/** By the certificate and what it is shown as: to find them takes long for ten thousand, at each reload. */
-const objections = new WeakMap<CertificateFacts, Map<PairSettings['role'], readonly string[]>>()
-
 /** Why a certificate may be of no use. */
 function objectionsTo(leaf: CertificateFacts, role: PairSettings['role']): readonly string[] {
-  const ofLeaf = objections.get(leaf) ?? new Map<PairSettings['role'], readonly string[]>()
-  objections.set(leaf, ofLeaf)
-  const known = ofLeaf.get(role)
-  if (known) return known
   const unfit = { client: notForClients, server: notForServers, signing: undefined, none: undefined }[role]
   // Tokens are signed with keys that are of no use in TLS.
-  const found = unfit ? [unfit(leaf), unusualKey(leaf)].filter((each) => each !== undefined) : []
-  ofLeaf.set(role, found)
-  return found
+  return unfit ? [unfit(leaf), unusualKey(leaf)].filter((each) => each !== undefined) : []
 }
 
 const LOWER = 'or lower @SECLEVEL in CIPHERS (ciphers(1))'
