@@ -2,7 +2,7 @@ import { beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
 import { factsOf } from '../support/facts.ts'
 import { freePort } from '../support/free-port.ts'
 import { type Gateway, timeOf } from '../support/gateway.ts'
-import { authority, type Issued } from '../support/pki.ts'
+import { type Authority, authority, type Issued } from '../support/pki.ts'
 import { openRaw, type RawConnection } from '../support/raw.ts'
 import { type GatewayConfig, listenerOf, makeScene, type Scene } from '../support/scene.ts'
 import { pause, waitFor, within } from '../support/wait.ts'
@@ -36,26 +36,14 @@ async function begin(gateway: Gateway, bytes: string, as: Issued, servername = '
 const untilEnded = (client: RawConnection) => within(15, 'the end of the connection', client.closed)
 
 describe.each(Object.entries(KINDS))('%s', (_name, bytes) => {
-  test('ends when the certificate of its client expires', async () => {
-    const gateway = await scene.start()
-    const seconds = (count: number) => count / 86_400
-    const lasting = await begin(gateway, bytes, scene.ada)
-    const brief = scene.clients.client('brief', { validUntil: seconds(4) })
-    const ending = await begin(gateway, bytes, brief)
-    await untilEnded(ending)
-    expect(await gateway.logged({ msg: 'connection ended' })).toMatchObject({
-      subject: 'CN=brief',
-      reason: 'client certificate verify error: certificate has expired',
-    })
-    expect(lasting.isClosed).toBe(false)
-    lasting.destroy()
-  })
-
-  test('ends when a certificate of an unknown authority expires, which optional_no_ca has let in', async () => {
-    const gateway = await scene.start(listenerOf(scene.server({ ssl_verify_client: 'optional_no_ca' })))
-    const strangers = authority('strangers')
-    const lasting = await begin(gateway, bytes, strangers.client('lasting'))
-    const ending = await begin(gateway, bytes, strangers.client('brief', { validUntil: 4 / 86_400 }))
+  test.each<[string, string, () => Authority]>([
+    ['of its client', 'optional', () => scene.clients],
+    ['of an unknown authority, which optional_no_ca has let in,', 'optional_no_ca', () => authority('strangers')],
+  ])('ends when the certificate %s expires', async (_whose, mode, issuerOf) => {
+    const gateway = await scene.start(listenerOf(scene.server({ ssl_verify_client: mode })))
+    const issuer = issuerOf()
+    const lasting = await begin(gateway, bytes, issuer.client('lasting'))
+    const ending = await begin(gateway, bytes, issuer.client('brief', { validUntil: 4 / 86_400 }))
     await untilEnded(ending)
     expect(await gateway.logged({ msg: 'connection ended' })).toMatchObject({
       subject: 'CN=brief',
