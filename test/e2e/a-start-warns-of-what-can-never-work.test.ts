@@ -323,6 +323,19 @@ describe('ssl_ciphers of which none goes with the key of the certificate', () =>
     expect(await judged('rsa', 'TLS_AES_128_GCM_SHA256', old)).toMatch(/every handshake fails/)
   })
 
+  test('of many names with a certificate each, once', async () => {
+    const names = ['one.test', 'two.test']
+    const certificates = names.map((name) => {
+      const { chain, key } = scene.servers.server(name, { keyType: 'rsa' })
+      return { cert: chain, key, snis: [{ name }] }
+    })
+    const fields = { ssl_certificate: undefined, ssl_certificate_key: undefined, ssl_ciphers: ec, ssl_protocols: old }
+    const server = scene.server({ server_names: names, ...fields })
+    expect(await warningsFor({ ...listenerOf(server), certificates })).toEqual([
+      expect.stringContaining('no suite of it'),
+    ])
+  })
+
   test('where TLS 1.3 still works, that is told', async () => {
     expect(await judged('rsa', ec)).toMatch(/every handshake of TLS 1\.2 fails/)
   })
