@@ -79,6 +79,16 @@ test('a curve that is of no use in TLS is warned of where it is shown, and not w
   expect(warned).toEqual([1, 1, 0])
 })
 
+test('a certificate that is shown as two is warned of for what each may not', () => {
+  const materials = made()
+  const signer = root.client('signer', { purposes: ['emailProtection'] })
+  for (const role of ['server', 'client', 'signing'] as const) materials.keyPair(pairOf(signer, { role }))
+  expect(materials.warnings.map(({ message }) => message)).toEqual([
+    expect.stringContaining('not meant for TLS servers'),
+    expect.stringContaining('not meant for TLS clients'),
+  ])
+})
+
 test('a certificate that is over, not valid yet or not meant for clients is warned of', () => {
   const warningsOf = (issued: Issued, role: PairSettings['role']) => {
     const materials = made()
