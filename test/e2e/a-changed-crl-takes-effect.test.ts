@@ -1,4 +1,5 @@
 import { renameSync, writeFileSync } from 'node:fs'
+import type { ServerResponse } from 'node:http'
 import { Agent } from 'node:https'
 import { beforeAll, beforeEach, expect, test } from '@jest/globals'
 import { temporaryFile } from '../support/folder.ts'
@@ -17,6 +18,7 @@ beforeAll(async () => {
 })
 
 beforeEach(async () => {
+  scene.backend.reset()
   ada = scene.clients.client('ada')
   file = temporaryFile('crl.pem', scene.clients.crl())
   gateway = await scene.start(listenerOf(scene.server({ ssl_crl: file })))
@@ -67,15 +69,23 @@ test('on SIGHUP', async () => {
 })
 
 test('on connections that are open already', async () => {
-  const agent = new Agent({ keepAlive: true, maxSockets: 1 })
-  const get = () => gateway.get('/', { as: ada, agent })
-  expect((await get()).status).toBe(200)
+  let answer: ServerResponse | undefined
+  scene.backend.respond = ({ url }, response) => {
+    if (url === '/first') answer = response
+    else response.end()
+  }
+  // One that serves a request: an idle one is closed, and may be when its next request is on its way.
+  const client = await gateway.open({ as: ada })
+  client.write('GET /first HTTP/1.1\r\nHost: localhost\r\n\r\n')
+  await scene.backend.request('the first request', ({ target }) => target === '/first')
   replace(scene.clients.crl([ada]))
   await waitFor('the refusal of ada', async () => (await status(ada)) === 400)
-  const answer = await get()
-  expect(answer.status).toBe(400)
-  expect(await gateway.line(answer)).toMatchObject({ verify_reason: 'certificate revoked' })
-  agent.destroy()
+  client.write('GET /second HTTP/1.1\r\nHost: localhost\r\n\r\n')
+  await new Promise((resolve) => answer?.end(resolve))
+  expect((await client.answers(2)).map(({ status }) => status)).toEqual([200, 400])
+  const line = await waitFor('its line', () => gateway.log.find(({ path }) => path === '/second'))
+  expect(line).toMatchObject({ verify_reason: 'certificate revoked' })
+  client.destroy()
 })
 
 test('on sessions that were made before', async () => {
