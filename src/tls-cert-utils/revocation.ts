@@ -168,12 +168,13 @@ function findingsOf(
   { list, issuer, maySign }: { list: RevocationList; issuer: CertificateFacts; maySign: boolean },
   time: number,
 ): RevocationFinding[] {
-  const detail = `the list of ${list.issuer}`
-  if (!maySign) return [{ code: 'KEYUSAGE_NO_CRL_SIGN', at, detail }]
-  if (!list.isSignedBy(issuer)) return [{ code: 'CRL_SIGNATURE_FAILURE', at, detail }]
+  // Most have none: the issuer's name is formatted for one that is found.
+  const finding = (code: string): RevocationFinding => ({ code, at, detail: `the list of ${list.issuer}` })
+  if (!maySign) return [finding('KEYUSAGE_NO_CRL_SIGN')]
+  if (!list.isSignedBy(issuer)) return [finding('CRL_SIGNATURE_FAILURE')]
   const findings: RevocationFinding[] = []
-  if (list.thisUpdate > time) findings.push({ code: 'CRL_NOT_YET_VALID', at, detail })
-  if (list.nextUpdate <= time) findings.push({ code: 'CRL_HAS_EXPIRED', at, detail })
+  if (list.thisUpdate > time) findings.push(finding('CRL_NOT_YET_VALID'))
+  if (list.nextUpdate <= time) findings.push(finding('CRL_HAS_EXPIRED'))
   if (list.revokes(certificate.rawSerial)) findings.push({ code: 'CERT_REVOKED', at })
   return findings
 }
