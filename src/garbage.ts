@@ -23,6 +23,8 @@ const AFTER_MANY_MS = 30_000
 const RUSH = 100
 const RUSH_MS = 1000
 
+const WORK_MS = 1000
+
 /** Where nobody rushes in. */
 let calm = BY_V8
 let usual = calm
@@ -80,6 +82,16 @@ export function collectSoon(): void {
   become(usual)
   // Hears of collections that begin from now on: one that is under way goes on to hold what it has found in use.
   begins.observe({ entryTypes: ['gc'] })
+}
+
+/**
+ * As `collectSoon`, when `work` is done that makes many objects for a moment: those that V8 meets while it marks count as in use, and are copied in a
+ * pause at its end. Not much later, though: the work may wait for others.
+ */
+export async function collectAfter(work: Promise<void> | undefined): Promise<void> {
+  const late = new Promise((resolve) => setTimeout(resolve, WORK_MS).unref())
+  await Promise.race([work, late])
+  collectSoon()
 }
 
 function isBeginning({ detail }: CollectionEntry): boolean {

@@ -6,7 +6,7 @@ import { buildInfo } from './build-info.ts'
 import { type LoadedConfig, type LoadOptions, listenText, loadConfigBeside, waitingForStart } from './config/index.ts'
 import { ConfigError, describeProblem, type Problem } from './errors.ts'
 import { FileWatch } from './file-watch.ts'
-import { collectLate, collectSoon, keepShapeOfTicks } from './garbage.ts'
+import { collectAfter, collectLate, keepShapeOfTicks } from './garbage.ts'
 import { listenProblem } from './listen-problem.ts'
 import { Listener } from './listener/listener.ts'
 import type { Objection } from './listener/stream-watch.ts'
@@ -58,10 +58,7 @@ export class Server {
     this.#log = options.log
     this.#admin = new Admin({ metrics: this.#metrics, ready: () => this.#readiness(), log: options.log })
     this.#lasting = createLasting(options.log, this.#metrics, options.shared)
-    this.#lasting.listFetcher.onReplaced = () => {
-      this.#judgeAgain()
-      collectSoon()
-    }
+    this.#lasting.listFetcher.onReplaced = () => void collectAfter(this.#judgeAgain())
   }
 
   /** The ports where clients and probes can connect. */
@@ -100,7 +97,7 @@ export class Server {
       await this.#bindAll(runtime)
       if (!this.#options.shared) await this.#startAdmin(runtime)
     })
-    this.#use(runtime, loaded)
+    void this.#use(runtime, loaded)
     this.#started = runtime.config
     this.#metrics.reloaded(true)
     this.#log.info({ listeners: this.#bound.size, services: runtime.config.services.length }, 'ready')
@@ -156,6 +153,7 @@ export class Server {
   async #reload(reason: string): Promise<boolean> {
     if (this.#draining) return false
     let loaded: LoadedConfig | undefined
+    let judged: Promise<void> | undefined
     try {
       loaded = await loadConfigBeside(this.#options.load)
       await this.#lasting.revocationFiles.prepare(loaded)
@@ -165,7 +163,7 @@ export class Server {
         await this.#bindAll(runtime)
       })
       this.#report(runtime.warnings)
-      this.#use(runtime, loaded)
+      judged = this.#use(runtime, loaded)
       this.#reportGoneSockets()
       if (this.#started && !this.#options.shared) {
         this.#report(waitingForStart(this.#started, loaded))
@@ -182,11 +180,12 @@ export class Server {
       this.#log.error({ reason, problems }, 'reload refused: the configuration in use was kept')
       return false
     } finally {
-      collectSoon()
+      void collectAfter(judged)
     }
   }
 
-  #use(runtime: Runtime, loaded: LoadedConfig): void {
+  /** Resolves when open connections have been judged by it. */
+  #use(runtime: Runtime, loaded: LoadedConfig): Promise<void> {
     runtime.commit()
     this.#runtime = runtime
     this.#log.setLevel(runtime.config.log.level)
@@ -202,18 +201,21 @@ export class Server {
         this.#leave(bound.listener)
       }
     }
-    this.#judgeAgain()
+    const judged = this.#judgeAgain()
     this.#watch(loaded)
+    return judged
   }
 
   /** Judges open connections by the configuration in use. */
-  #judgeAgain(): void {
+  async #judgeAgain(): Promise<void> {
     const listeners = this.#runtime?.listeners ?? []
     const policyIds = new Set(listeners.flatMap((listener) => [...listener.policyIds]))
-    for (const { listener, current } of this.#bound.values()) void listener.judgeAgain(current.policyIds)
     const welcome: Objection = (connection, carried) =>
       this.#heirOf(connection)?.settings.welcome?.(connection, carried)
-    for (const listener of this.#leaving.keys()) void listener.judgeAgain(policyIds, welcome)
+    await Promise.all([
+      ...[...this.#bound.values()].map(({ listener, current }) => listener.judgeAgain(current.policyIds)),
+      ...[...this.#leaving.keys()].map((listener) => listener.judgeAgain(policyIds, welcome)),
+    ])
   }
 
   /** What is left of a listener that is gone belongs to whichever has the same trust policy. */
