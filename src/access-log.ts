@@ -1,4 +1,5 @@
 /** The access log: one JSON line for every request, on every way out. */
+import { ConnectionNotes } from './connection-notes.ts'
 import type { Fault, GatewayError } from './errors.ts'
 import { isNamed } from './field-names.ts'
 import type { HttpRequest } from './http-messages.ts'
@@ -92,7 +93,7 @@ function errorPart(error: GatewayError): string {
   return `${part},"cause":${json(code ? `${code}: ${error.cause.message}` : error.cause.message)}`
 }
 
-const connectionParts = new WeakMap<Connection, string>()
+const connectionParts = new ConnectionNotes<string>()
 
 /** The same for all requests of a connection, so it is made once. */
 function connectionPart(connection: Connection): string {

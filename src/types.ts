@@ -2,6 +2,7 @@
 import type { Duplex } from 'node:stream'
 import type { GatewayError } from './errors.ts'
 import type { HttpRequest, HttpResponse } from './http-messages.ts'
+import type { ConstantHeaders } from './own-headers.ts'
 import type { CertificateFacts } from './tls-cert-utils/certificate.ts'
 
 /** nginx's `ssl_verify_client`. */
@@ -299,8 +300,8 @@ export interface CallHeaders {
   readonly received: readonly string[]
   /** Ours. */
   readonly own: readonly string[]
-  /** Ours too: lists that are the same objects for many requests of a connection, so that their text is made only once. */
-  readonly constant: readonly (readonly string[])[]
+  /** Ours too. */
+  readonly constant: readonly ConstantHeaders[]
 }
 
 /** Limits on one client's request, from its listener. */

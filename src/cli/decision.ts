@@ -161,7 +161,9 @@ class Walk {
     await phases.authorize(match.route, caller, identity)
     const { received, own, constant } = phases.headers(caller, head, match, identity)
     this.#note({
-      headers: pairs([...received, ...own, ...constant.flat()]).map((header) => this.#withoutSecret(header)),
+      headers: pairs([...received, ...own, ...constant.flatMap(({ list }) => list)]).map((header) =>
+        this.#withoutSecret(header),
+      ),
     })
   }
 

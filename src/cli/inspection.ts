@@ -202,7 +202,7 @@ function outcomeOf(
     return { refusal: 'GW_MISDIRECTED', handshake_fails: 'ssl_reject_handshake', headers: [] }
   let headers: ServerJudgement['headers'] = []
   try {
-    headers = pairs(identity.for(connection))
+    headers = pairs(identity.for(connection).list)
     verify(
       { name: '', policy: POLICY, verify: server.ssl_verify_client, mapper: undefined, verifyAndMap: false },
       undefined,

@@ -1,5 +1,6 @@
 /** Envoy's `forward_client_cert_details`: what happens to an X-Forwarded-Client-Cert that the client itself sent. */
 import { GatewayError } from '../errors.ts'
+import { ConstantHeaders } from '../own-headers.ts'
 import type { Connection } from '../types.ts'
 import { plainAddress } from './addresses.ts'
 import { joined } from './forwarded.ts'
@@ -24,12 +25,7 @@ export interface ClientCertForwarding {
    * Appends the peer's header to `out`, with our own element after it in the same line: some readers only look at the first line. Returns what
    * remains of `ours`, the identity headers of this connection.
    */
-  append(
-    out: string[],
-    connection: Connection,
-    rawHeaders: readonly string[],
-    ours: readonly string[],
-  ): readonly string[]
+  append(out: string[], connection: Connection, rawHeaders: readonly string[], ours: ConstantHeaders): ConstantHeaders
 }
 
 export interface ClientCertForwardingOptions {
@@ -54,9 +50,9 @@ export function createClientCertForwarding(options: ClientCertForwardingOptions)
       if (!/^[\t\x20-\x7e]*$/.test(text) || !parseXfcc(text)) {
         throw new GatewayError('GW_BAD_REQUEST', `the peer's ${XFCC} cannot be read in one way only`)
       }
-      const at = ours.findIndex((item, i) => i % 2 === 0 && item === XFCC)
-      out.push(XFCC, at < 0 ? text : `${text},${ours[at + 1]}`)
-      return at < 0 ? ours : ours.toSpliced(at, 2)
+      const at = ours.list.findIndex((item, i) => i % 2 === 0 && item === XFCC)
+      out.push(XFCC, at < 0 ? text : `${text},${ours.list[at + 1]}`)
+      return at < 0 ? ours : new ConstantHeaders(ours.list.toSpliced(at, 2))
     },
   }
 }

@@ -1,6 +1,8 @@
 /** X-Forwarded-*, X-Real-IP, Forwarded, Via and X-Request-ID: where a request came from, and through which hops. */
 import { randomBytes } from 'node:crypto'
+import { ConnectionNotes } from '../connection-notes.ts'
 import { isNamed, isSame } from '../field-names.ts'
+import { ConstantHeaders } from '../own-headers.ts'
 import type { Connection } from '../types.ts'
 import { nearestUntrusted, plainAddress } from './addresses.ts'
 import { VIA } from './headers.ts'
@@ -32,9 +34,9 @@ export interface ForwardedHeaders {
   clientAddress(connection: Connection, rawHeaders: readonly string[]): string
   /**
    * Appends our headers to `out`, which must hold none of the client's own (see createRequestHeaderFilter). Returns the rest of our headers: those
-   * that stay the same while the connection asks for one host, as the same list each time.
+   * that stay the same while the connection asks for one host, as the same object each time.
    */
-  append(out: string[], connection: Connection, request: ForwardedRequest): readonly string[]
+  append(out: string[], connection: Connection, request: ForwardedRequest): ConstantHeaders
 }
 
 /** The part that stays the same while a connection asks for the same host. */
@@ -42,7 +44,7 @@ interface Remembered {
   readonly peer: string
   readonly trusted: boolean
   authority: string | undefined
-  flat: readonly string[]
+  constant: ConstantHeaders
 }
 
 /**
@@ -51,13 +53,13 @@ interface Remembered {
  * instead. The client's Via lines stay and ours follows, which means the same as one list (RFC 9110 5.3).
  */
 export function createForwardedHeaders({ trusted, forwarded, via }: ForwardedOptions): ForwardedHeaders {
-  const known = new WeakMap<Connection, Remembered>()
+  const known = new ConnectionNotes<Remembered>()
 
   const remembered = (connection: Connection): Remembered => {
     const found = known.get(connection)
     if (found) return found
     const peer = plainAddress(connection.remoteAddress)
-    const made: Remembered = { peer, trusted: trusted.has(peer), authority: undefined, flat: [] }
+    const made: Remembered = { peer, trusted: trusted.has(peer), authority: undefined, constant: ConstantHeaders.NONE }
     known.set(connection, made)
     return made
   }
@@ -76,16 +78,16 @@ export function createForwardedHeaders({ trusted, forwarded, via }: ForwardedOpt
     append(out, connection, request) {
       const peer = remembered(connection)
       let prefix = request.strippedPrefix
-      let constant: readonly string[] = NOTHING
+      let constant = ConstantHeaders.NONE
       if (peer.trusted) {
         appendAll(out, trustedOrigin(peer.peer, connection, request, { trusted, forwarded, via }))
         prefix = (single(request.rawHeaders, 'x-forwarded-prefix', PREFIX) ?? '').replace(/\/$/, '') + prefix
       } else {
         if (peer.authority === undefined || !isSame(peer.authority, request.authority)) {
-          peer.flat = Object.freeze(untrustedOrigin(peer.peer, connection, request.authority, forwarded))
+          peer.constant = new ConstantHeaders(untrustedOrigin(peer.peer, connection, request.authority, forwarded))
           peer.authority = request.authority
         }
-        constant = peer.flat
+        constant = peer.constant
       }
       if (prefix !== '') out.push('X-Forwarded-Prefix', prefix)
       if (via) out.push('Via', request.httpVersion === '1.1' ? VIA : `${request.httpVersion} sallyport`)
@@ -94,8 +96,6 @@ export function createForwardedHeaders({ trusted, forwarded, via }: ForwardedOpt
     },
   }
 }
-
-const NOTHING: readonly string[] = Object.freeze([])
 
 function untrustedOrigin(peer: string, connection: Connection, authority: string, forwarded: boolean): string[] {
   const flat = origin(peer, peer, scheme(connection), authority, portOf(connection))

@@ -1,5 +1,7 @@
 /** The headers that tell the backend who is calling: those of the configuration and of presets. They are compiled once, and written once per connection and identity. */
+import { ConnectionNotes } from '../connection-notes.ts'
 import { GatewayError } from '../errors.ts'
+import { ConstantHeaders } from '../own-headers.ts'
 import type { Connection, Identity } from '../types.ts'
 import { type ForwardMode, writesElement } from './client-cert-forwarding.ts'
 import type { IdentityField } from './fields.ts'
@@ -25,10 +27,10 @@ export interface IdentityHeadersOptions {
 /** Writes who is calling, as the configuration says. */
 export interface IdentityHeaders {
   /**
-   * Flat name, value list. Made once per connection and identity; the same array each time, so it must not be changed.
+   * Made once per connection and identity; the same object each time.
    * @throws GatewayError GW_IDENTITY_TOO_LARGE: a shortened name could be another caller's
    */
-  for(connection: Connection, identity?: Identity): readonly string[]
+  for(connection: Connection, identity?: Identity): ConstantHeaders
 }
 
 /**
@@ -39,7 +41,7 @@ export function createIdentityHeaders(options: IdentityHeadersOptions): Identity
   const { maxSize = Number.POSITIVE_INFINITY, ownUris = () => [] } = options
   const writers = writersOf(options)
   // Only the last identity of a connection is remembered: few connections have a second one.
-  const known = new WeakMap<Connection, Made>()
+  const known = new ConnectionNotes<Made>()
 
   const make = (connection: Connection, identity: Identity | undefined): Made => {
     const facts = { connection, identity, ownUris: ownUris(connection) }
@@ -51,23 +53,23 @@ export function createIdentityHeaders(options: IdentityHeadersOptions): Identity
       if (value && value.length > maxSize)
         tooLarge ??= `${name} would have ${value.length} bytes, the limit is ${maxSize}`
     }
-    const made = { identity, flat: Object.freeze(flat), tooLarge }
+    const made = { identity, headers: new ConstantHeaders(flat), tooLarge }
     known.set(connection, made)
     return made
   }
   return {
     for(connection, identity) {
       const found = known.get(connection)
-      const { flat, tooLarge } = found && found.identity === identity ? found : make(connection, identity)
+      const { headers, tooLarge } = found && found.identity === identity ? found : make(connection, identity)
       if (tooLarge !== undefined) throw new GatewayError('GW_IDENTITY_TOO_LARGE', tooLarge)
-      return flat
+      return headers
     },
   }
 }
 
 interface Made {
   readonly identity: Identity | undefined
-  readonly flat: readonly string[]
+  readonly headers: ConstantHeaders
   readonly tooLarge: string | undefined
 }
 

@@ -1,3 +1,4 @@
+import { connectionOf } from '../connection-notes.ts'
 import { GatewayError } from '../errors.ts'
 import { FORGIVEN_BY_OPTIONAL_NO_CA } from '../tls-cert-utils/verify-errors.ts'
 import type { Connection, Route, Verification, VerifyMode, VirtualServer } from '../types.ts'
@@ -75,7 +76,7 @@ function demand(mode: VerifyMode, connection: Connection, now: number): void {
 function withoutCertificate(connection: Connection): Connection {
   const known = withoutCertificates.get(connection)
   if (known) return known
-  const bare = Object.freeze({
+  const bare = connectionOf({
     ...connection,
     verification: NONE,
     certificate: undefined,

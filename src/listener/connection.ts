@@ -1,6 +1,7 @@
 import { randomFillSync } from 'node:crypto'
 import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
+import { connectionOf } from '../connection-notes.ts'
 import type { CertificateFacts } from '../tls-cert-utils/certificate.ts'
 import { withoutRoot } from '../tls-cert-utils/chain.ts'
 import type { Connection, Verification } from '../types.ts'
@@ -61,7 +62,7 @@ export function describeConnection(
     verification,
   }: { policy: string; peer: Peer; shown: Shown | undefined; verification: Verification },
 ): Connection {
-  return Object.freeze({
+  return connectionOf({
     ...peer,
     id: newId(),
     policy,

@@ -1,4 +1,5 @@
 import type { TLSSocket } from 'node:tls'
+import { connectionOf } from '../connection-notes.ts'
 import { endGently } from '../end-gently.ts'
 import type { GatewayError } from '../errors.ts'
 import { headerValues } from '../header-values.ts'
@@ -89,19 +90,19 @@ export class LiveConnection {
   /** Another policy judges its client from now on. What the handshake has proved must be valid for that policy too. */
   move(policy: TrustPolicy): void {
     this.#policy = policy
-    this.#connection = Object.freeze({ ...this.#connection, policy: policy.id })
+    this.#connection = connectionOf({ ...this.#connection, policy: policy.id })
     this.judgedUntil = 0
   }
 
   /** The same was verified by other issuers. */
   verifiedAnew(shown: Shown): void {
     this.#shown = shown
-    this.#connection = Object.freeze({ ...this.#connection, ...factsOf(shown, this.#connection.verification) })
+    this.#connection = connectionOf({ ...this.#connection, ...factsOf(shown, this.#connection.verification) })
   }
 
   /** Requests that come from now on have this verdict. */
   rejudged(verification: Verification): void {
-    this.#connection = Object.freeze({ ...this.#connection, verification })
+    this.#connection = connectionOf({ ...this.#connection, verification })
   }
 
   /** Whether an answer is being written. */

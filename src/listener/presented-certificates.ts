@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { connectionOf } from '../connection-notes.ts'
 import type { CertificateFacts } from '../tls-cert-utils/certificate.ts'
 import type { Connection } from '../types.ts'
 import { factsOf } from './connection.ts'
@@ -104,7 +105,7 @@ export class PresentedCertificates {
     const isRefused = verification.result === 'FAILED'
     const isSame = !isRefused && last?.verification.result === verification.result && now < last.expiresAt
     return {
-      connection: isSame ? last : Object.freeze({ ...peer, ...factsOf(shown, verification) }),
+      connection: isSame ? last : connectionOf({ ...peer, ...factsOf(shown, verification) }),
       shown,
       until: Math.min(until, now + (isRefused ? REFUSAL_TIME : VERDICT_TIME)),
     }

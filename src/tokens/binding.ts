@@ -1,3 +1,4 @@
+import { ConnectionNotes } from '../connection-notes.ts'
 import type { CertificateFacts } from '../tls-cert-utils/certificate.ts'
 import type { Connection } from '../types.ts'
 
@@ -7,7 +8,7 @@ function x5tS256({ fingerprintSha256 }: CertificateFacts): string {
 }
 
 /** Remembered per connection: every request with a bound token asks. */
-const known = new WeakMap<Connection, string>()
+const known = new ConnectionNotes<string>()
 
 /** The thumbprint of the connection's certificate, whose key the handshake has proved; undefined without one. */
 export function thumbprintOf(connection: Connection): string | undefined {

@@ -1,6 +1,7 @@
 import type { Duplex } from 'node:stream'
 import { type ErrorCode, GatewayError } from '../errors.ts'
 import type { HttpResponse } from '../http-messages.ts'
+import { headerLines } from '../own-headers.ts'
 import type { AnswerHeaders, Call, Service } from '../types.ts'
 import type { Balancer, Target } from './balancer.ts'
 import { Exchange, type ExchangeOutcome, type FailedExchange } from './exchange.ts'
@@ -115,7 +116,7 @@ export class Backend implements Service {
     if (framing.kind === 'chunked') head += 'Transfer-Encoding: chunked\r\n'
     const { received, own, constant } = call.headers
     head += receivedLines(received) + headerLines(own)
-    for (const list of constant) head += constantLines(list)
+    for (const { lines } of constant) head += lines
     return { method, head, body, chunked: framing.kind === 'chunked', upgrade: upgrade !== undefined }
   }
 
@@ -138,32 +139,6 @@ export class Backend implements Service {
 function receivedLines(list: readonly string[]): string {
   let lines = ''
   for (let i = 0; i + 1 < list.length; i += 2) lines += `${list[i]}: ${list[i + 1]}\r\n`
-  return lines
-}
-
-/** RFC 9110 5.5. Parsers and escaping come before this; it is a last defence against a header that becomes two. */
-const FIELD_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/
-
-function headerLines(list: readonly string[]): string {
-  let lines = ''
-  for (let i = 0; i + 1 < list.length; i += 2) {
-    const value = list[i + 1] as string
-    if (!FIELD_VALUE.test(value)) throw new GatewayError('GW_INTERNAL', `header ${list[i]} cannot be written`)
-    lines += `${list[i]}: ${value}\r\n`
-  }
-  return lines
-}
-
-const known = new WeakMap<readonly string[], string>()
-
-/** The header lines of a list that is the same for many requests. */
-function constantLines(list: readonly string[]): string {
-  let lines = known.get(list)
-  if (lines === undefined) {
-    // Flattened to one string: V8 would otherwise keep a tree of forty parts, which each request would walk through again.
-    lines = Buffer.from(headerLines(list), 'latin1').toString('latin1')
-    known.set(list, lines)
-  }
   return lines
 }
 

@@ -1,9 +1,10 @@
+import { connectionOf } from '../../src/connection-notes.ts'
 import type { CertificateFacts } from '../../src/tls-cert-utils/certificate.ts'
 import type { Connection } from '../../src/types.ts'
 
 /** A connection without certificate, as a listener would have made it; frozen as those are. */
 export function fakeConnection(facts: Partial<Connection> = {}): Connection {
-  return Object.freeze({
+  return connectionOf({
     id: '0123456789abcdef',
     policy: 'policy',
     serverName: 'api.test',

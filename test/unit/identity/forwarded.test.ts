@@ -19,7 +19,7 @@ function written(
   const out: string[] = []
   const whole = { id: 'id', rawHeaders, httpVersion: '1.1', authority: 'api.test:8443', strippedPrefix: '', ...request }
   const constant = by.append(out, connection, whole)
-  out.unshift(...constant)
+  out.unshift(...constant.list)
   const pairs = Array.from({ length: out.length / 2 }, (_, i) => [out[2 * i], out[2 * i + 1]] as const)
   expect(new Set(pairs.map(([name]) => name)).size).toBe(pairs.length)
   return Object.fromEntries(pairs)

@@ -25,7 +25,7 @@ describe('identity headers', () => {
       verification: { result: 'SUCCESS' },
       resumed: true,
     })
-    expect(headersOf(createIdentityHeaders({ headers: everyField }).for(connection))).toEqual({
+    expect(headersOf(createIdentityHeaders({ headers: everyField }).for(connection).list)).toEqual({
       'X-verify': 'SUCCESS',
       'X-session_reused': 'r',
       'X-protocol': 'TLSv1.3',
@@ -64,7 +64,7 @@ describe('identity headers', () => {
       },
     })
     const connection = fakeConnection()
-    expect(headersOf(headers.for(connection, identity))).toEqual({
+    expect(headersOf(headers.for(connection, identity).list)).toEqual({
       'X-Consumer-Username': 'ada',
       'X-Consumer-ID': '1',
       'X-Consumer-Custom-ID': 'c-7',
@@ -74,24 +74,24 @@ describe('identity headers', () => {
     })
     expect(headers.for(connection, identity)).toBe(headers.for(connection, identity))
     const anonymous = { ...identity, user: undefined, credential: undefined, methods: ['anonymous'] }
-    expect(headers.for(connection, anonymous)).toEqual(['X-Anonymous-Consumer', 'true'])
+    expect(headers.for(connection, anonymous).list).toEqual(['X-Anonymous-Consumer', 'true'])
   })
 
   test('without a certificate only the facts of the connection are sent, with NONE', () => {
     const headers = createIdentityHeaders({ headers: { VERIFIED: 'verify', DN: 'subject_dn', Serial: 'serial' } })
-    expect(headers.for(fakeConnection())).toEqual(['VERIFIED', 'NONE'])
+    expect(headers.for(fakeConnection()).list).toEqual(['VERIFIED', 'NONE'])
   })
 
   test('a failed verification carries its reason and still the certificate', () => {
     const verification = { result: 'FAILED', reason: 'certificate has expired', code: 'CERT_HAS_EXPIRED' } as const
     const connection = fakeConnection({ verification, certificate: fakeCertificate({ subject: 'CN=bob' }) })
     const headers = createIdentityHeaders({ headers: { VERIFIED: 'verify', DN: 'subject_dn' } })
-    expect(headers.for(connection)).toEqual(['VERIFIED', 'FAILED:certificate has expired', 'DN', 'CN=bob'])
+    expect(headers.for(connection).list).toEqual(['VERIFIED', 'FAILED:certificate has expired', 'DN', 'CN=bob'])
   })
 
   test('an empty subject sends no header, as nginx', () => {
     const connection = fakeConnection({ certificate: fakeCertificate({ subject: '' }) })
-    expect(createIdentityHeaders({ headers: { DN: 'subject_dn' } }).for(connection)).toEqual([])
+    expect(createIdentityHeaders({ headers: { DN: 'subject_dn' } }).for(connection).list).toEqual([])
   })
 
   test('are made once per connection and cannot be changed', () => {
@@ -107,7 +107,7 @@ describe('identity headers', () => {
     const headers = createIdentityHeaders({ headers: { DN: 'subject_dn' } })
     expect(headers.for(connection)).toBe(headers.for(connection))
     expect(asked).toBe(1)
-    expect(() => (headers.for(connection) as string[]).push('X', 'y')).toThrow(TypeError)
+    expect(() => (headers.for(connection).list as string[]).push('X', 'y')).toThrow(TypeError)
     createIdentityHeaders({ headers: { DN: 'subject_dn' } }).for(connection)
     expect(asked).toBe(2)
   })
@@ -116,7 +116,7 @@ describe('identity headers', () => {
     const names = ['spiffe://td/x, spiffe://td/admin', 'spiffe://td/a%2Cb', 'spiffe://td/日本', 'a\r\nX-Evil: 1', ' b ']
     const alternativeNames = names.map((value) => ({ type: 'uri', value }) as const)
     const connection = fakeConnection({ certificate: fakeCertificate({ alternativeNames }) })
-    const [, value = ''] = createIdentityHeaders({ headers: { URI: 'san_uri' } }).for(connection)
+    const [, value = ''] = createIdentityHeaders({ headers: { URI: 'san_uri' } }).for(connection).list
     expect(value.split(', ').map(decodeURIComponent)).toEqual(names)
     expect(value).toContain('spiffe://td/%E6%97%A5%E6%9C%AC')
   })
@@ -128,12 +128,9 @@ describe('identity headers', () => {
       { type: 'dns', value: 'b.test' },
     ] as const
     const connection = fakeConnection({ certificate: fakeCertificate({ alternativeNames }) })
-    expect(createIdentityHeaders({ headers: { D: 'san_dns', I: 'san_ip', E: 'san_email' } }).for(connection)).toEqual([
-      'D',
-      'a.test, b.test',
-      'I',
-      '192.0.2.9',
-    ])
+    expect(
+      createIdentityHeaders({ headers: { D: 'san_dns', I: 'san_ip', E: 'san_email' } }).for(connection).list,
+    ).toEqual(['D', 'a.test, b.test', 'I', '192.0.2.9'])
   })
 
   test('no text in a certificate or a handshake makes a value that node:http refuses', () => {
@@ -148,7 +145,7 @@ describe('identity headers', () => {
         })
         const verification = { result: 'FAILED', reason: text, code: 'X' } as const
         const connection = fakeConnection({ certificate, verification, serverName: text })
-        const [, value = ''] = createIdentityHeaders({ headers: { Name: field } }).for(connection)
+        const [, value = ''] = createIdentityHeaders({ headers: { Name: field } }).for(connection).list
         validateHeaderValue('Name', value)
         expect(value).toMatch(/^[\x20-\x7e]*$/)
       }),
@@ -162,7 +159,7 @@ describe('templates', () => {
     verification: { result: 'SUCCESS' },
   })
   const written = (template: readonly TemplatePart[], as = connection) =>
-    createIdentityHeaders({ headers: { X: template } }).for(as)[1]
+    createIdentityHeaders({ headers: { X: template } }).for(as).list[1]
 
   test('mix facts and text, each fact filtered so that it cannot pass for the text', () => {
     const dn = { fact: 'subject_dn', filter: 'quoted' } as const
@@ -191,6 +188,8 @@ describe('a value that is too large', () => {
   })
 
   test('which fits is written', () => {
-    expect(createIdentityHeaders({ headers: { Cert: 'escaped_cert' }, maxSize: 2000 }).for(connection)).toHaveLength(2)
+    expect(
+      createIdentityHeaders({ headers: { Cert: 'escaped_cert' }, maxSize: 2000 }).for(connection).list,
+    ).toHaveLength(2)
   })
 })

@@ -37,7 +37,7 @@ function shown(certificate: Issued, facts_: Partial<Connection> = {}): Connectio
 }
 
 function written(preset: PresetName, connection: Connection): Record<string, string> {
-  const flat = createIdentityHeaders({ presets: [preset], details: ['uri', 'dns', 'subject'] }).for(connection)
+  const flat = createIdentityHeaders({ presets: [preset], details: ['uri', 'dns', 'subject'] }).for(connection).list
   return Object.fromEntries(Array.from({ length: flat.length / 2 }, (_, i) => [flat[2 * i], flat[2 * i + 1]]))
 }
 

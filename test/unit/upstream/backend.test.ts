@@ -2,6 +2,7 @@ import { EventEmitter } from 'node:events'
 import { describe, expect, test } from '@jest/globals'
 import { GatewayError } from '../../../src/errors.ts'
 import type { HttpResponse } from '../../../src/http-messages.ts'
+import { ConstantHeaders } from '../../../src/own-headers.ts'
 import type { Call } from '../../../src/types.ts'
 import { Backend } from '../../../src/upstream/backend.ts'
 import { createRoundRobin, type Target } from '../../../src/upstream/balancer.ts'
@@ -165,7 +166,7 @@ test('a body may be as long as client_max_body_size, and nobody is asked for a l
 test('a header with a line break in it is never written', async () => {
   for (const headers of [
     { received: [], own: ['X-A', 'b\r\nX-Who: eve'], constant: [] },
-    { received: [], own: [], constant: [['X-A', 'b\nX-Who: eve']] },
+    { received: [], own: [], constant: [new ConstantHeaders(['X-A', 'b\nX-Who: eve'])] },
   ])
     expect(await forwarded([answered], { headers })).toEqual({ asked: [], code: 'GW_INTERNAL' })
 })
