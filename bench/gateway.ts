@@ -46,6 +46,8 @@ export interface Launch {
 export interface Gateway {
   readonly name: string
   readonly jobs: ReadonlySet<Job>
+  /** Whether it compiles what is hot while it runs: then its first rounds say nothing. */
+  readonly warmsUp: boolean
   /** Version and TLS library, or undefined where it is not installed. */
   version(): Promise<string | undefined>
   configure(site: Site): Launch

@@ -10,6 +10,7 @@ const root = join(import.meta.dirname, '..')
 
 const nginx: Gateway = {
   name: 'nginx',
+  warmsUp: false,
   jobs: new Set(['bare', 'real']),
   async version() {
     const text = await runIfThere('nginx', ['-V'])
@@ -73,6 +74,7 @@ function nginxLog(home: string): string {
 
 const haproxy: Gateway = {
   name: 'haproxy',
+  warmsUp: false,
   jobs: new Set(['bare']),
   async version() {
     const text = await runIfThere('haproxy', ['-vv'])
@@ -110,6 +112,7 @@ backend api
 
 const caddy: Gateway = {
   name: 'caddy',
+  warmsUp: false,
   jobs: new Set(['bare']),
   async version() {
     const build = await runIfThere('caddy', ['build-info'])
@@ -162,6 +165,7 @@ https://localhost:${port} {
 
 const httpProxy: Gateway = {
   name: 'http-proxy',
+  warmsUp: true,
   jobs: new Set(['bare']),
   async version() {
     const manifest = join(root, 'node_modules', 'http-proxy', 'package.json')

@@ -11,7 +11,7 @@
  *   npm run bench:check                    nginx and Sallyport; exit status 1 where a ratio got worse than in bench/result.json as committed
  *
  * --only    gateways, by name: nginx, haproxy, caddy, http-proxy, sallyport. Ratios are to nginx, where it takes part
- * --rounds  measured rounds after two that only warm up (3)
+ * --rounds  measured rounds, after two that only warm up those that compile while they run (3)
  * --json, --svg  where to write every sample, the medians and the versions, and a picture of the ratios
  *
  * The job is the same for all: mutual TLS in (a client certificate is demanded), mutual TLS out (the gateway's own
@@ -19,8 +19,8 @@
  * nine routes and a line of JSON for each request, to a file; `growth` is Sallyport alone with 10 and 10,000 routes, `names` with as many server names
  * that have a certificate each; so is `mapping`, one gateway
  * with a route that asks whose a certificate is and one that does not, and `users`, what a file of a million holds. Each
- * gateway has to show that it does this before it is measured. Rounds are interleaved (A, B, C, A, B, C …), the first
- * two are thrown away, and the table holds medians and half of the range. CPU time per request and per new connection is taken in slices of a quarter of a
+ * gateway has to show that it does this before it is measured. Rounds are interleaved (A, B, C, A, B, C …), after
+ * two that warm up what runs on Node, and the table holds medians and half of the range. CPU time per request and per new connection is taken in slices of a quarter of a
  * second within each round, in turns between the gateways (bench/slices.ts). CPU time is the gateway's own from /proc/PID/stat, with all its
  * threads and processes: it moves less with what else the machine does than throughput and the 99th percentile do, as load, gateway
  * and upstream share the machine's cores. The CPU of a new connection includes one request; that of a
@@ -176,13 +176,14 @@ async function measureAll(bench: measure.Bench, entrants: Entrant[], options: Op
     }
     const rounds = ONCE.has(row) ? 0 : options.rounds
     for (let round = rounds === 0 ? 0 : 1 - WARM_UPS; round <= rounds; round++) {
+      const taking = rounds > 0 && round <= 0 ? racing.filter(({ gateway }) => gateway.warmsUp) : racing
       say(rounds === 0 ? row : `${row}, ${round <= 0 ? 'warm-up' : `round ${round} of ${rounds}`}`)
       const keep = (entrant: Entrant, figures: measure.Figures) => {
         if (round > 0 || rounds === 0) record(samples, entrant.gateway.name, figures)
       }
-      for (const load of LOADS[row] ?? []) await inTurns(bench, racing, row, load, keep)
+      for (const load of LOADS[row] ?? []) await inTurns(bench, taking, row, load, keep)
       const step = steps[row]
-      if (step) await eachEntrant(racing, row, async (entrant) => keep(entrant, await step(entrant)))
+      if (step) await eachEntrant(taking, row, async (entrant) => keep(entrant, await step(entrant)))
     }
     // What has another job than the next rows must not share the cores with them.
     if (JOBS[row]) for (const entrant of racing) await entrant.process?.stop()
@@ -240,7 +241,7 @@ function report(samples: Samples, entrants: readonly Entrant[], options: Options
   const date = new Date().toISOString()
   console.log(`Mutual TLS in and out, VERIFIED and DN set, one worker each; ${machine}; ${date.slice(0, 10)}.`)
   console.log(
-    `Medians of ${rounds} interleaved rounds after ${WARM_UPS} that warm up, ± half of the range; each round ${loads}. In brackets: × nginx.\n`,
+    `Medians of ${rounds} interleaved rounds after ${WARM_UPS} that warm up what runs on Node, ± half of the range; each round ${loads}. In brackets: × nginx.\n`,
   )
   for (const [name, version] of Object.entries(versions)) console.log(`- ${name} ${version}`)
   console.log(`\n${markdownTable(samples, Object.keys(versions), 'nginx')}`)

@@ -11,6 +11,7 @@ const ENVIRONMENT = { MALLOC_ARENA_MAX: '2', OPENSSL_CONF: join(root, 'conf', 'o
 
 export const sallyport: Gateway = {
   name: 'sallyport',
+  warmsUp: true,
   jobs: new Set([
     'bare',
     'real',
