@@ -10,7 +10,7 @@ function collectionsAfter(call: string): { full: number; stillHeld: boolean } {
     import { mock } from 'node:test'
     import { setImmediate as turn } from 'node:timers/promises'
     import { constants, PerformanceObserver } from 'node:perf_hooks'
-    import { collectLate, collectSoon } from ${JSON.stringify(program)}
+    import { collectAfter, collectLate, collectSoon } from ${JSON.stringify(program)}
     import { createListenerHandler } from ${JSON.stringify(handler)}
     collectLate()
     let old = Array.from({ length: 100_000 }, (_, i) => ({ name: 'route ' + i }))
@@ -57,6 +57,36 @@ describe('what a configuration that was replaced leaves behind', () => {
     const later =
       "mock.timers.enable({ apis: ['setTimeout'] }); collectSoon(); mock.timers.tick(3_600_000); mock.timers.reset()"
     expect(collectionsAfter(later)).toMatchObject({ stillHeld: false })
+  })
+})
+
+describe('what is left behind where work goes on that makes many objects for a moment', () => {
+  /** Beside work that goes on unless it is ended; the timers go on by so many milliseconds before. */
+  const beside = (end: string, milliseconds: number) => `
+    mock.timers.enable({ apis: ['setTimeout'] })
+    const working = Promise.withResolvers()
+    void collectAfter(working.promise)
+    await turn()
+    mock.timers.tick(${milliseconds})
+    ${end}
+    await turn()`
+
+  it('waits until the work is done', () => {
+    expect(collectionsAfter(beside('', 999))).toEqual({ full: 0, stillHeld: true })
+    expect(collectionsAfter(beside('working.resolve()', 0))).toEqual({ full: 1, stillHeld: false })
+  })
+
+  it('is collected after a second at the latest, and only once', () => {
+    expect(collectionsAfter(beside('', 1000))).toEqual({ full: 1, stillHeld: false })
+    expect(collectionsAfter(`${beside('', 1000)}\nawait work()\nworking.resolve()`)).toEqual({
+      full: 1,
+      stillHeld: false,
+    })
+    expect(collectionsAfter(`${beside('working.resolve()', 0)}\nawait work()\nmock.timers.tick(1000)`).full).toBe(1)
+  })
+
+  it('is collected at once where there is no such work', () => {
+    expect(collectionsAfter('void collectAfter(undefined)')).toEqual({ full: 1, stillHeld: false })
   })
 })
 
