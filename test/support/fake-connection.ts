@@ -1,4 +1,4 @@
-import { connectionOf } from '../../src/connection-notes.ts'
+import { ConnectionNotes, connectionOf } from '../../src/connection-notes.ts'
 import type { CertificateFacts } from '../../src/tls-cert-utils/certificate.ts'
 import type { Connection } from '../../src/types.ts'
 
@@ -42,4 +42,11 @@ export function fakeCertificate(facts: Partial<CertificateFacts> = {}): Certific
     publicKeySha256: 'c2hh',
   }
   return { ...certificate, ...facts } as CertificateFacts
+}
+
+/** Whether what is made of the connection for one request is found by its next one. */
+export function keepsNotes(connection: Connection): boolean {
+  const notes = new ConnectionNotes<true>()
+  notes.set(connection, true)
+  return notes.get(connection) === true
 }

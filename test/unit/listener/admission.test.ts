@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals'
 import { GatewayError } from '../../../src/errors.ts'
 import { accepts, admit, verify } from '../../../src/listener/admission.ts'
 import type { Connection, Verification, VerifyMode, VirtualServer } from '../../../src/types.ts'
-import { fakeCertificate, fakeConnection } from '../../support/fake-connection.ts'
+import { fakeCertificate, fakeConnection, keepsNotes } from '../../support/fake-connection.ts'
 
 const NOW = 1_700_000_000_000
 const SUCCESS: Verification = { result: 'SUCCESS' }
@@ -98,6 +98,7 @@ describe('a route', () => {
       ...{ verification: NONE, certificate: undefined, chain: [], expiresAt: Number.POSITIVE_INFINITY },
     })
     expect(verify(server('optional'), demanding('off'), connection, NOW)).toBe(seen)
+    expect(keepsNotes(seen)).toBe(true)
   })
 
   test('with names lets nobody pass without a certificate, nor one with another name', () => {

@@ -5,6 +5,7 @@ import { describeConnection, factsOf as factsAbout, peerOf, UNIX_PEER } from '..
 import { failed } from '../../../src/listener/demand.ts'
 import type { CertificateFacts } from '../../../src/tls-cert-utils/certificate.ts'
 import { factsOf } from '../../support/facts.ts'
+import { keepsNotes } from '../../support/fake-connection.ts'
 import { authority } from '../../support/pki.ts'
 
 const socket = {
@@ -18,6 +19,11 @@ test('each connection has an id of its own, however many there are', () => {
   const ids = Array.from({ length: 5000 }, () => describeConnection(socket, facts).id)
   expect(ids.filter((id) => !/^[0-9a-f]{16}$/.test(id))).toEqual([])
   expect(new Set(ids).size).toBe(ids.length)
+})
+
+test('each connection keeps what is made of it for its next request', () => {
+  const facts = { policy: 'p', peer: UNIX_PEER, shown: undefined, verification: { result: 'NONE' } } as const
+  expect(keepsNotes(describeConnection(socket, facts))).toBe(true)
 })
 
 test('issuers are told only where they were verified, and without the root', () => {

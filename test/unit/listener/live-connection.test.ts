@@ -1,12 +1,17 @@
 import { EventEmitter } from 'node:events'
 import { PassThrough } from 'node:stream'
 import { expect, test } from '@jest/globals'
+import { ConnectionNotes } from '../../../src/connection-notes.ts'
 import type { HttpRequest, HttpResponse } from '../../../src/http-messages.ts'
+import type { Shown } from '../../../src/listener/demand.ts'
 import { LiveConnection } from '../../../src/listener/live-connection.ts'
+import type { TrustPolicy } from '../../../src/listener/trust-policy.ts'
 import type { Connection, Verification } from '../../../src/types.ts'
-import { fakeConnection } from '../../support/fake-connection.ts'
+import { fakeCertificate, fakeConnection, keepsNotes } from '../../support/fake-connection.ts'
 
 const REVOKED: Verification = { result: 'FAILED', code: 'CERT_REVOKED', reason: 'revoked' }
+
+const ISSUED = fakeCertificate({ notAfter: 2000 })
 
 /** One that has yet to be looked at after a reload, which finds its client revoked. */
 function afterReload() {
@@ -64,6 +69,28 @@ test('nor is a connection upgraded: whoever asks for that is judged, and answere
   expect(beginnings).toEqual([request])
   expect([live.connection.verification.result, live.ended]).toEqual(['FAILED', false])
 })
+
+test.each<[string, (live: LiveConnection) => void, Partial<Connection>]>([
+  ['with another result', (live) => live.rejudged(REVOKED), { verification: REVOKED }],
+  ['by another policy', (live) => live.move({ id: 'another' } as TrustPolicy), { policy: 'another' }],
+  [
+    'by other issuers',
+    (live) => live.verifiedAnew({ certificate: ISSUED, chain: [], error: undefined } as Shown),
+    { certificate: ISSUED, expiresAt: 2000 },
+  ],
+])(
+  'nothing that was made for a connection is used for one that was judged again %s, and what is made then is',
+  (_how, judge, facts) => {
+    const { live } = afterReload()
+    const before = live.connection
+    const notes = new ConnectionNotes<string>()
+    notes.set(before, 'made before')
+    judge(live)
+    expect(live.connection).toEqual({ ...before, ...facts })
+    expect(notes.get(live.connection)).toBeUndefined()
+    expect([Object.isFrozen(live.connection), keepsNotes(live.connection)]).toEqual([true, true])
+  },
+)
 
 test('a client whose answer only waits to be written may ask once more after it, where the listener closes', () => {
   const { live, served } = afterReload()

@@ -4,7 +4,7 @@ import type { Shown } from '../../../src/listener/demand.ts'
 import { PresentedCertificates } from '../../../src/listener/presented-certificates.ts'
 import type { Judgement } from '../../../src/listener/trust-policy.ts'
 import type { Connection, Verification } from '../../../src/types.ts'
-import { fakeConnection } from '../../support/fake-connection.ts'
+import { fakeConnection, keepsNotes } from '../../support/fake-connection.ts'
 import { authority, type Issued } from '../../support/pki.ts'
 
 const root = authority('root')
@@ -60,7 +60,7 @@ describe('on a load balancer’s connection', () => {
     const presented = new PresentedCertificates({ header, policy, isTrusted })
     const first = connectionOf(presented, balancer, headers(ada))
     expect(connectionOf(presented, balancer, headers(ada))).toBe(first)
-    expect(Object.isFrozen(first)).toBe(true)
+    expect([Object.isFrozen(first), keepsNotes(first)]).toEqual([true, true])
     expect(first).toMatchObject({
       id: balancer.id,
       policy: 'p',
