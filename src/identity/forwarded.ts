@@ -41,11 +41,16 @@ export interface ForwardedHeaders {
 
 /** The part that stays the same while a connection asks for the same host. */
 interface Remembered {
+  /** Whatever made them; it holds nothing. */
+  readonly by: object
   readonly peer: string
   readonly trusted: boolean
   authority: string | undefined
   constant: ConstantHeaders
 }
+
+// Only for the last configuration that the connection has seen.
+const known = new ConnectionNotes<Remembered>()
 
 /**
  * An untrusted peer's own X-Forwarded-For and the like are never believed. A trusted peer's lists (X-Forwarded-For, Forwarded) are kept and appended
@@ -53,13 +58,19 @@ interface Remembered {
  * instead. The client's Via lines stay and ours follows, which means the same as one list (RFC 9110 5.3).
  */
 export function createForwardedHeaders({ trusted, forwarded, via }: ForwardedOptions): ForwardedHeaders {
-  const known = new ConnectionNotes<Remembered>()
+  const by = {}
 
   const remembered = (connection: Connection): Remembered => {
     const found = known.get(connection)
-    if (found) return found
+    if (found?.by === by) return found
     const peer = plainAddress(connection.remoteAddress)
-    const made: Remembered = { peer, trusted: trusted.has(peer), authority: undefined, constant: ConstantHeaders.NONE }
+    const made: Remembered = {
+      by,
+      peer,
+      trusted: trusted.has(peer),
+      authority: undefined,
+      constant: ConstantHeaders.NONE,
+    }
     known.set(connection, made)
     return made
   }

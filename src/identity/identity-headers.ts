@@ -33,6 +33,10 @@ export interface IdentityHeaders {
   for(connection: Connection, identity?: Identity): ConstantHeaders
 }
 
+// Only the last identity of a connection is remembered, and only the headers of the last configuration: with many connections, and a certificate in a
+// header, those of each one that was replaced would be tens of megabytes.
+const known = new ConnectionNotes<Made>()
+
 /**
  * A field without a value (no certificate, an empty subject) sends no header, as nginx's `proxy_set_header` with an empty value; `verify` always has
  * one. Values are printable ASCII whatever the certificate holds.
@@ -40,8 +44,7 @@ export interface IdentityHeaders {
 export function createIdentityHeaders(options: IdentityHeadersOptions): IdentityHeaders {
   const { maxSize = Number.POSITIVE_INFINITY, ownUris = () => [] } = options
   const writers = writersOf(options)
-  // Only the last identity of a connection is remembered: few connections have a second one.
-  const known = new ConnectionNotes<Made>()
+  const by = {}
 
   const make = (connection: Connection, identity: Identity | undefined): Made => {
     const facts = { connection, identity, ownUris: ownUris(connection) }
@@ -53,14 +56,14 @@ export function createIdentityHeaders(options: IdentityHeadersOptions): Identity
       if (value && value.length > maxSize)
         tooLarge ??= `${name} would have ${value.length} bytes, the limit is ${maxSize}`
     }
-    const made = { identity, headers: new ConstantHeaders(flat), tooLarge }
+    const made = { by, identity, headers: new ConstantHeaders(flat), tooLarge }
     known.set(connection, made)
     return made
   }
   return {
     for(connection, identity) {
       const found = known.get(connection)
-      const { headers, tooLarge } = found && found.identity === identity ? found : make(connection, identity)
+      const { headers, tooLarge } = found?.by === by && found.identity === identity ? found : make(connection, identity)
       if (tooLarge !== undefined) throw new GatewayError('GW_IDENTITY_TOO_LARGE', tooLarge)
       return headers
     },
@@ -68,6 +71,8 @@ export function createIdentityHeaders(options: IdentityHeadersOptions): Identity
 }
 
 interface Made {
+  /** Whatever made them; it holds nothing. */
+  readonly by: object
   readonly identity: Identity | undefined
   readonly headers: ConstantHeaders
   readonly tooLarge: string | undefined

@@ -3,6 +3,7 @@ import { plainAddress } from '../../../src/identity/addresses.ts'
 import { createForwardedHeaders, createRequestId, type ForwardedRequest } from '../../../src/identity/forwarded.ts'
 import type { Connection } from '../../../src/types.ts'
 import { fakeConnection } from '../../support/fake-connection.ts'
+import { isKept } from '../../support/garbage.ts'
 
 const proxies = new Set(['10.0.0.1', '10.0.0.2', '2001:db8::1'])
 const headers = createForwardedHeaders({ trusted: proxies, forwarded: true, via: true })
@@ -23,6 +24,11 @@ function written(
   const pairs = Array.from({ length: out.length / 2 }, (_, i) => [out[2 * i], out[2 * i + 1]] as const)
   expect(new Set(pairs.map(([name]) => name)).size).toBe(pairs.length)
   return Object.fromEntries(pairs)
+}
+
+function append(by: typeof headers, connection: Connection): object {
+  const request = { id: 'id', rawHeaders: [], httpVersion: '1.1', authority: 'api.test', strippedPrefix: '' }
+  return by.append([], connection, request)
 }
 
 const FORGED = [
@@ -57,6 +63,25 @@ describe('a peer that is not trusted', () => {
       ...['X-Real-IP', 'X-Forwarded-For', 'X-Forwarded-Proto', 'X-Forwarded-Host', 'X-Forwarded-Port', 'X-Request-ID'],
     ])
   })
+})
+
+test('on a connection that outlives a configuration, each one writes its own headers and trusts its own peers', async () => {
+  const connection = fakeConnection({ remoteAddress: '192.0.2.1' })
+  const believing = createForwardedHeaders({ trusted: new Set(['192.0.2.1']), forwarded: false, via: false })
+  expect(written(connection, FORGED)).toHaveProperty('Forwarded')
+  expect(written(connection, FORGED, {}, plain)).not.toHaveProperty('Forwarded')
+  expect([headers, believing, headers].map((by) => by.clientAddress(connection, FORGED))).toEqual([
+    '192.0.2.1',
+    '127.0.0.1',
+    '192.0.2.1',
+  ])
+  expect(
+    await isKept(
+      connection,
+      () => append(headers, connection),
+      () => append(plain, connection),
+    ),
+  ).toBe(false)
 })
 
 describe('a trusted peer', () => {

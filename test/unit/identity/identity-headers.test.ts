@@ -6,6 +6,7 @@ import { IDENTITY_FIELDS, type IdentityField } from '../../../src/identity/field
 import { createIdentityHeaders } from '../../../src/identity/identity-headers.ts'
 import type { TemplatePart } from '../../../src/identity/template.ts'
 import { fakeCertificate, fakeConnection } from '../../support/fake-connection.ts'
+import { isKept } from '../../support/garbage.ts'
 
 const everyField = Object.fromEntries(IDENTITY_FIELDS.map((field) => [`X-${field}`, field]))
 
@@ -110,6 +111,20 @@ describe('identity headers', () => {
     expect(() => (headers.for(connection).list as string[]).push('X', 'y')).toThrow(TypeError)
     createIdentityHeaders({ headers: { DN: 'subject_dn' } }).for(connection)
     expect(asked).toBe(2)
+  })
+
+  test('of a configuration that was replaced are not kept by a connection that outlives it', async () => {
+    const connection = fakeConnection()
+    const [before, now] = [{ VERIFIED: 'verify' }, { Cipher: 'cipher' }] as const
+    const made = (headers: typeof before | typeof now) => createIdentityHeaders({ headers }).for(connection)
+    expect([made(before), made(now)].map(({ list }) => list[0])).toEqual(['VERIFIED', 'Cipher'])
+    expect(
+      await isKept(
+        connection,
+        () => made(before),
+        () => made(now),
+      ),
+    ).toBe(false)
   })
 
   test('no alternative name can pass for two, and each can be read back', () => {
