@@ -87,11 +87,13 @@ export function collectSoon(): void {
 /**
  * As `collectSoon`, when `work` is done that makes many objects for a moment: those that V8 meets while it marks count as in use, and are copied in a
  * pause at its end. Not much later, though: the work may wait for others.
+ * Rejects where the work does.
  */
 export async function collectAfter(work: Promise<void> | undefined): Promise<void> {
   const late = new Promise((resolve) => setTimeout(resolve, WORK_MS).unref())
-  await Promise.race([work, late])
+  await Promise.race([Promise.allSettled([work]), late])
   collectSoon()
+  await work
 }
 
 function isBeginning({ detail }: CollectionEntry): boolean {

@@ -85,6 +85,21 @@ describe('what is left behind where work goes on that makes many objects for a m
     expect(collectionsAfter(`${beside('working.resolve()', 0)}\nawait work()\nmock.timers.tick(1000)`).full).toBe(1)
   })
 
+  it.each([0, 1000])(
+    'is collected as well where the work fails after %d ms, and the failure is not hidden',
+    (milliseconds) => {
+      const failing = `
+      mock.timers.enable({ apis: ['setTimeout'] })
+      const working = Promise.withResolvers()
+      const told = collectAfter(working.promise)
+      await turn()
+      mock.timers.tick(${milliseconds})
+      working.reject(new Error('broken'))
+      if (await told.then(() => true, () => false)) throw new Error('nobody was told')`
+      expect(collectionsAfter(failing)).toEqual({ full: 1, stillHeld: false })
+    },
+  )
+
   it('is collected at once where there is no such work', () => {
     expect(collectionsAfter('void collectAfter(undefined)')).toEqual({ full: 1, stillHeld: false })
   })
