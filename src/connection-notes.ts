@@ -1,8 +1,5 @@
 import type { Connection } from './types.ts'
 
-/** Of so many kinds a connection has a note at the same time; with one more, the oldest goes. Each configuration brings kinds of its own. */
-const MOST = 8
-
 /**
  * Its notes are private, so that a copy with other facts does not come with them. Each field is set by its name: with Object.assign or a property that is
  * not enumerable it takes three times as long.
@@ -54,7 +51,8 @@ export function connectionOf(facts: Connection): Connection {
 /**
  * What was made from the facts of a connection, for its next request. As a WeakMap, but kept by the connection itself: of each entry in a WeakMap V8
  * finds out in the pause at the end of a full collection whether it is in use, 5 – 27 ms for the 60,000 that 10,000 connections had
- * (docs/performance.md). A note must be small, and hold nothing of a configuration that may have been replaced.
+ * (docs/performance.md). A kind of notes is made once for the program and not by each configuration: a connection that is idle holds them for as long as
+ * it lives. So a note must be small too, and hold nothing of a configuration that may have been replaced.
  */
 export class ConnectionNotes<T> {
   get(connection: Connection): T | undefined {
@@ -69,9 +67,6 @@ export class ConnectionNotes<T> {
     if (notes === undefined) return
     const at = notes.indexOf(this)
     if (at >= 0) notes[at + 1] = note
-    else {
-      if (notes.length === 2 * MOST) notes.splice(0, 2)
-      notes.push(this, note)
-    }
+    else notes.push(this, note)
   }
 }

@@ -27,15 +27,6 @@ test('what was noted for a connection does not hold for the same one with other 
   expect(notes.get(copy)).toBeUndefined()
 })
 
-test('a connection that outlives many configurations keeps no more than a few notes', () => {
-  const connection = fakeConnection()
-  const kinds = Array.from({ length: 100 }, () => new ConnectionNotes<number>())
-  for (const [i, notes] of kinds.entries()) notes.set(connection, i)
-  expect(kinds.map((notes) => notes.get(connection)).filter((note) => note !== undefined)).toEqual([
-    92, 93, 94, 95, 96, 97, 98, 99,
-  ])
-})
-
 test('the facts of a connection cannot be changed', () => {
   const connection = fakeConnection()
   expect(Object.isFrozen(connection)).toBe(true)
