@@ -156,8 +156,14 @@ function byteAt(bytes: Buffer, position: number, end: number): number {
   return bytes[position] as number
 }
 
-/** The dotted form of an object identifier's content octets. @throws {DerError} */
+/** OpenSSL prints no object identifier whose content is longer (CVE-2023-2650): the time that the digits take grows with the square of its length. */
+const LONGEST_OID = 586
+
+/** The dotted form of an object identifier's content octets; empty where these are more than anybody uses, as OpenSSL has it. @throws {DerError} */
 export function readOid(content: Uint8Array): string {
+  if (content.length === 0 || ((content.at(-1) as number) & 0x80) !== 0)
+    throw new DerError('an object identifier ends early')
+  if (content.length > LONGEST_OID) return ''
   const arcs: bigint[] = []
   let arc = 0n
   for (const byte of content) {
@@ -166,9 +172,7 @@ export function readOid(content: Uint8Array): string {
     arcs.push(arc)
     arc = 0n
   }
-  const [first, ...rest] = arcs
-  if (first === undefined || ((content.at(-1) as number) & 0x80) !== 0)
-    throw new DerError('an object identifier ends early')
+  const [first, ...rest] = arcs as [bigint, ...bigint[]]
   const root = first < 40n ? 0n : first < 80n ? 1n : 2n
   return [root, first - root * 40n, ...rest].join('.')
 }

@@ -21,7 +21,6 @@ export type RelativeDistinguishedName = readonly NameAttribute[]
 interface StoredAttribute {
   readonly rdn: number
   readonly oid: string
-  readonly oidLength: number
   readonly value: DerElement
 }
 
@@ -55,9 +54,8 @@ const ONELINE = Array.from({ length: 256 }, (_, byte) => {
   return char === '/' || char === '+' ? `\\${char}` : char
 })
 
-/** OpenSSL prints an object identifier into a buffer of 80 bytes, and none whose content is longer than 586 (CVE-2023-2650). */
+/** OpenSSL prints an object identifier into a buffer of 80 bytes. */
 const OID_TEXT = 79
-const OID_CONTENT = 586
 
 const CONSTRUCTED = 0x20
 const SPACE = 0x20
@@ -142,16 +140,15 @@ function readAttributes(name: Uint8Array): StoredAttribute[] {
       const [type, value] = pair.expect(TAG.SEQUENCE, 'an attribute of a name').children()
       if (type === undefined || value === undefined)
         throw new DerError('an attribute of a name lacks its type or value')
-      const oid = type.expect(TAG.OID, 'the type of an attribute').content
-      attributes.push({ rdn, oid: readOid(oid), oidLength: oid.length, value })
+      attributes.push({ rdn, oid: readOid(type.expect(TAG.OID, 'the type of an attribute').content), value })
     }
     rdn++
   }
   return attributes
 }
 
-function printedOid({ oid, oidLength }: StoredAttribute): string {
-  return oidLength > OID_CONTENT ? '' : oid.slice(0, OID_TEXT)
+function printedOid({ oid }: StoredAttribute): string {
+  return oid.slice(0, OID_TEXT)
 }
 
 function escaped(value: DerElement): string {

@@ -97,4 +97,11 @@ describe('readOid', () => {
     expect(() => readOid(hex(''))).toThrow(DerError)
     expect(() => readOid(hex('55 84'))).toThrow(DerError)
   })
+
+  test('gives no text to a longer one than OpenSSL prints, which would take minutes', () => {
+    const ofLength = (length: number) => Buffer.alloc(length, 0x81).fill(1, length - 1)
+    const start = performance.now()
+    expect([586, 587, 100_000].map((length) => readOid(ofLength(length)) !== '')).toEqual([true, false, false])
+    expect(performance.now() - start).toBeLessThan(1000)
+  })
 })
