@@ -3,6 +3,7 @@ import { LONGEST_SERIAL, SerialSet } from './serial-set.ts'
 
 /** Of an entry's reasons (RFC 5280 5.3.1), the one that takes it off the list again. */
 const REMOVE_FROM_CRL = 8
+const UNKNOWN_REASON = -1
 /** Those of RFC 5280 5.3 that change nothing: reason, hold instruction (obsolete), invalidity date. */
 const REASON = '2.5.29.21'
 const HARMLESS: ReadonlySet<string> = new Set([REASON, '2.5.29.23', '2.5.29.24'])
@@ -99,17 +100,20 @@ function isRemoved(bytes: Buffer, cursor: Cursor, position: number): boolean {
   cursor.enter(position, SEQUENCE)
   const { contentEnd } = cursor
   if (contentEnd !== end) throw new DerError(`an entry of the list is malformed at byte ${position}`)
-  let removed = false
+  let reason: number | undefined
   for (let at = cursor.contentStart; at < end; ) {
     cursor.enter(at, SEQUENCE)
     at = cursor.contentEnd
-    removed = isRemoval(bytes, cursor) || removed
+    const read = readReason(bytes, cursor)
+    if (read !== undefined && reason !== undefined) throw new DerError(`an entry has two reasons at byte ${position}`)
+    reason ??= read
     if (at > end) throw new DerError(`an extension goes past its entry at byte ${position}`)
   }
-  return removed
+  return reason === REMOVE_FROM_CRL
 }
 
-function isRemoval(bytes: Buffer, cursor: Cursor): boolean {
+/** The reason in an extension; undefined in another one. */
+function readReason(bytes: Buffer, cursor: Cursor): number | undefined {
   const { contentStart, contentEnd } = cursor
   cursor.enter(contentStart, OID)
   const oid = readOid(bytes.subarray(cursor.contentStart, cursor.contentEnd))
@@ -121,9 +125,9 @@ function isRemoval(bytes: Buffer, cursor: Cursor): boolean {
   }
   if (oid === CERTIFICATE_ISSUER) throw new DerError('it is an indirect list, with entries of other issuers')
   if (critical && !HARMLESS.has(oid)) throw new DerError(`an entry has the unknown critical extension ${oid}`)
-  if (oid !== REASON) return false
+  if (oid !== REASON) return undefined
   cursor.enter(value, OCTET_STRING)
   cursor.enter(cursor.contentStart, ENUMERATED)
   if (cursor.contentEnd !== contentEnd) throw new DerError('the reason of an entry is malformed')
-  return cursor.contentEnd - cursor.contentStart === 1 && bytes[cursor.contentStart] === REMOVE_FROM_CRL
+  return cursor.contentEnd - cursor.contentStart === 1 ? (bytes[cursor.contentStart] as number) : UNKNOWN_REASON
 }

@@ -92,6 +92,11 @@ describe('a list is refused by the name of its kind', () => {
       /reason of an entry is malformed/,
     ],
     [
+      'two reasons of an entry, of which one would take it off the list',
+      root.crl([], { entries: [revokedEntry(ada.serial, -1, reason(8), reason(1))] }),
+      /two reasons/,
+    ],
+    [
       'an extension that goes past its entry',
       root.crl([ada], { entries: [revokedEntry(ada.serial, -1, longer(extension('1.2.3.4', boolean(true)))), entry] }),
       /goes past its entry/,
