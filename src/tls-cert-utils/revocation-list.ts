@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { CertificateFacts } from './certificate.ts'
 import { CertificateError } from './certificate-error.ts'
-import { type DerElement, DerError, readWhole, TAG } from './der.ts'
+import { type DerElement, DerError, readElement, readWhole, TAG } from './der.ts'
 import { foldedName, formatRfc2253 } from './distinguished-name.ts'
 import { type ListScope, readListExtensions } from './list-extensions.ts'
 import { PemError } from './pem.ts'
@@ -151,10 +151,15 @@ export function readRevocationLists(source: string | Uint8Array): RevocationList
     typeof source === 'string'
       ? Buffer.from(source, 'latin1')
       : Buffer.from(source.buffer, source.byteOffset, source.byteLength)
-  const ders = bytes[0] === TAG.SEQUENCE ? [bytes] : fromPem(bytes)
+  const ders = isDer(bytes) ? [bytes] : fromPem(bytes)
   if (ders.length === 0)
     throw new CertificateError('NO_CRL', 'There is no PEM block of a revocation list (X509 CRL) in it.')
   return ders.map((der, index) => readList(der, index + 1))
+}
+
+/** Text before PEM may begin with the digit 0, which is the byte of a SEQUENCE: a length of one byte must then be right. */
+function isDer(bytes: Buffer): boolean {
+  return bytes[0] === TAG.SEQUENCE && (bytes[1] === undefined || bytes[1] >= 0x80 || bytes[1] + 2 === bytes.length)
 }
 
 function fromPem(bytes: Buffer): Buffer[] {
@@ -168,7 +173,12 @@ function fromPem(bytes: Buffer): Buffer[] {
 
 function readList(der: Buffer, position: number): RevocationList {
   try {
-    const [content, algorithm, signature] = readWhole(der).expect(TAG.SEQUENCE, 'the list').children()
+    const list = readElement(der)
+    if (list.end !== der.length)
+      throw new DerError(
+        `${der.length - list.end} bytes follow its end; give several as PEM, or each in a file of its own`,
+      )
+    const [content, algorithm, signature] = list.expect(TAG.SEQUENCE, 'the list').children()
     if (!content || !algorithm || !signature) throw new DerError('the list lacks its signature')
     // A list whose signature could never be checked is refused here.
     signatureCheck(algorithm)

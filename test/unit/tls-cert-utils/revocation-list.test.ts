@@ -57,6 +57,12 @@ describe('readRevocationLists', () => {
     }
   })
 
+  test('reads PEM after a text that begins with the first byte of DER, the digit 0', async () => {
+    const pem = await authority.revocationList({ revoked: [revoked] })
+    for (const text of ['0 lists\n', '01.12.2026\n', '0\n', '0'.repeat(200)])
+      expect(readRevocationLists(`${text}\n${pem}`)).toHaveLength(1)
+  })
+
   test('states the same as a list that it only renews, and something else where anything but dates, number and signature differs', async () => {
     const later = { thisUpdate: new Date('2026-02-02T00:00:00Z'), nextUpdate: new Date('2056-02-02T00:00:00Z') }
     const namesake = await createAuthority({ subject: 'CN=Test CA,O=Acme' })
@@ -156,6 +162,13 @@ describe('readRevocationLists', () => {
     expect(() => readRevocationLists(pem + pem.slice(0, -30))).toThrow(expect.objectContaining({ code: 'BAD_CRL' }))
     expect(() => readRevocationLists(Buffer.concat([der, Buffer.from([0])]))).toThrow(
       expect.objectContaining({ code: 'BAD_CRL' }),
+    )
+  })
+
+  test('says of several lists in DER how they may be given', async () => {
+    const der = Buffer.from((await authority.revocationList()).replace(/-----[^-]+-----|\s/g, ''), 'base64')
+    expect(() => readRevocationLists(Buffer.concat([der, der]))).toThrow(
+      `Revocation list 1 cannot be used: ${der.length} bytes follow its end; give several as PEM, or each in a file of its own.`,
     )
   })
 })
