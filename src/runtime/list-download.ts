@@ -1,5 +1,6 @@
 import { boundedRequest } from '../bounded-request.ts'
-import { RevocationList, readRevocationLists } from '../tls-cert-utils/revocation-list.ts'
+import { CertificateError } from '../tls-cert-utils/certificate-error.ts'
+import { type RevocationList, readRevocationLists } from '../tls-cert-utils/revocation-list.ts'
 import { readInThread, SMALL } from './revocation-files.ts'
 
 export interface DownloadLimits {
@@ -23,6 +24,9 @@ export async function downloadLists(
   const { status, body: bytes } = await boundedRequest(question, undefined, { timeout, most: maxSize })
   if (status !== 200) throw new Error(`the answer is ${status}`)
   if (bytes.length < SMALL) return readRevocationLists(bytes)
-  const parts = await readInThread({ bytes, authorities: [authority] })
-  return parts ? parts.map(RevocationList.fromParts) : readRevocationLists(bytes)
+  // Never in this thread where the other one failed: anybody may have sent them, and nothing else would be served meanwhile.
+  const lists = await readInThread({ bytes, authorities: [authority] })
+  if (!lists) throw new Error('the thread that reads large lists has failed')
+  if (lists instanceof CertificateError) throw lists
+  return lists
 }

@@ -1,7 +1,7 @@
 import { statSync } from 'node:fs'
 import { Worker } from 'node:worker_threads'
 import type { Config, CrlSource, LoadedConfig, PemSource } from '../config/index.ts'
-import { CertificateError } from '../tls-cert-utils/certificate-error.ts'
+import { CertificateError, type CertificateErrorCode } from '../tls-cert-utils/certificate-error.ts'
 import { RevocationList, type RevocationListParts, readRevocationLists } from '../tls-cert-utils/revocation-list.ts'
 import { stampOf } from './file-stamp.ts'
 import { readListFile } from './list-file.ts'
@@ -12,7 +12,8 @@ export const SMALL = 256 * 1024
 interface ReadFile {
   /** Differs where the file has changed. */
   readonly stamp: string
-  readonly lists: readonly RevocationList[]
+  /** Or what is wrong with them. */
+  readonly lists: readonly RevocationList[] | CertificateError
 }
 
 interface FileWanted {
@@ -23,6 +24,11 @@ interface FileWanted {
 
 /** What a thread is asked to read. */
 export type ListsWanted = FileWanted | { readonly bytes: Uint8Array; readonly authorities: readonly string[] }
+
+/** What it answers. */
+export type ListsRead =
+  | { readonly parts: readonly RevocationListParts[] }
+  | { readonly problem: { readonly code: CertificateErrorCode; readonly message: string } }
 
 /**
  * The revocation lists of files; each is read once while its file stays the same. A thread reads large ones, so that requests go on meanwhile; only
@@ -37,8 +43,8 @@ export class RevocationFiles {
     for (const wanted of config ? wantedBy(config) : []) {
       const found = statSync(wanted.file, { throwIfNoEntry: false })
       if (!found || found.size < SMALL || this.#read.get(wanted.file)?.stamp === stampOf(found)) continue
-      const parts = await readInThread(wanted)
-      if (parts) this.#read.set(wanted.file, { stamp: stampOf(found), lists: parts.map(RevocationList.fromParts) })
+      const lists = await readInThread(wanted)
+      if (lists) this.#read.set(wanted.file, { stamp: stampOf(found), lists })
     }
   }
 
@@ -58,7 +64,10 @@ export class RevocationFiles {
     try {
       const stamp = stampOf(statSync(file))
       const known = this.#read.get(file)
-      if (known?.stamp === stamp) return known.lists
+      if (known?.stamp === stamp) {
+        if (known.lists instanceof CertificateError) throw known.lists
+        return known.lists
+      }
       const lists = readRevocationLists(readListFile(file))
       this.#read.set(file, { stamp, lists })
       return lists
@@ -109,16 +118,24 @@ function askedAboutUpstreams({ proxy, services }: Config): ListsAsked[] {
   ]
 }
 
-/** Undefined where it cannot be read. The thread gets no environment: it may hold secrets. */
-export function readInThread(wanted: ListsWanted): Promise<RevocationListParts[] | undefined> {
+/**
+ * Resolves to what is wrong with the lists where that is so: to find it once more would take as long as to read them. Undefined where the thread could
+ * not tell, as without the file. It gets no environment: that may hold secrets.
+ */
+export function readInThread(wanted: ListsWanted): Promise<readonly RevocationList[] | CertificateError | undefined> {
   return new Promise((resolve) => {
     const program = new URL(
       `./revocation-thread${import.meta.url.slice(import.meta.url.lastIndexOf('.'))}`,
       import.meta.url,
     )
     const thread = new Worker(program, { workerData: wanted, env: {} })
-    thread.once('message', resolve)
-    // The reader in this thread reports what is wrong.
+    thread.once('message', (read: ListsRead) =>
+      resolve(
+        'problem' in read
+          ? new CertificateError(read.problem.code, read.problem.message)
+          : read.parts.map(RevocationList.fromParts),
+      ),
+    )
     thread.once('error', () => resolve(undefined)).once('exit', () => resolve(undefined))
   })
 }

@@ -153,7 +153,10 @@ export function readRevocationLists(source: string | Uint8Array): RevocationList
       : Buffer.from(source.buffer, source.byteOffset, source.byteLength)
   const ders = isDer(bytes) ? [bytes] : fromPem(bytes)
   if (ders.length === 0)
-    throw new CertificateError('NO_CRL', 'There is no PEM block of a revocation list (X509 CRL) in it.')
+    throw new CertificateError(
+      'NO_CRL',
+      'There is no PEM block of a revocation list (X509 CRL) in it; lists are read as PEM or DER.',
+    )
   return ders.map((der, index) => readList(der, index + 1))
 }
 
