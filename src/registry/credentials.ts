@@ -10,11 +10,14 @@ export type Credentials =
 const NONE: Credentials = { kind: 'none' }
 const UNUSABLE: Credentials = { kind: 'unusable' }
 
+/** Nothing may follow: parsers have removed blanks at the end, and ` +` and ` *` would divide those of a long header in all ways, for half a second. */
+const BASIC = /^basic +([A-Za-z0-9+/_-]*={0,2})$/i
+
 /** RFC 7617's Basic. podman and skopeo send `Og==`, an empty name with an empty password, for an anonymous client. */
 export function basicCredentials(rawHeaders: readonly string[]): Credentials {
   const [value, ...more] = authorizations(rawHeaders)
   if (value === undefined) return NONE
-  const encoded = /^basic +([A-Za-z0-9+/_-]*={0,2}) *$/i.exec(value)?.[1]
+  const encoded = BASIC.exec(value)?.[1]
   if (encoded === undefined || more.length > 0) return UNUSABLE
   const text = Buffer.from(encoded, 'base64').toString('utf8')
   const colon = text.indexOf(':')

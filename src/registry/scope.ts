@@ -36,7 +36,7 @@ export function parseScope(text: string): Resource | undefined {
  * resource become one. Null where there are more than `most`.
  */
 export function parseScopes(parameters: readonly string[], most: number): Resource[] | null {
-  const found = new Map<string, Resource>()
+  const found = new Map<string, Omit<Resource, 'actions'> & { readonly actions: Set<string> }>()
   for (const parameter of parameters) {
     for (const text of parameter.split(' ')) {
       const resource = parseScope(text)
@@ -44,11 +44,11 @@ export function parseScopes(parameters: readonly string[], most: number): Resour
       const key = `${resource.type}:${resource.name}`
       const known = found.get(key)
       if (!known && found.size >= most) return null
-      const actions = known ? [...new Set([...known.actions, ...resource.actions])] : resource.actions
-      found.set(key, { ...resource, actions })
+      if (!known) found.set(key, { ...resource, actions: new Set(resource.actions) })
+      else for (const action of resource.actions) known.actions.add(action)
     }
   }
-  return [...found.values()]
+  return [...found.values()].map((resource) => ({ ...resource, actions: [...resource.actions] }))
 }
 
 export function scopeText({ type, name, actions }: Resource): string {

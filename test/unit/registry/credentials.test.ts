@@ -21,6 +21,7 @@ test('without credentials, and with podman’s empty ones, a client is anonymous
 test.each([
   ['another scheme', ['Bearer abc']],
   ['no base64', ['Basic a b']],
+  ['blanks that a parser would have removed', [`${basic('ada', 's:x')} `]],
   ['no colon', [`Basic ${Buffer.from('ada').toString('base64')}`]],
   ['a password without a name', [basic('', 'secret')]],
   ['two', [basic('ada', 's:x'), basic('ada', 's:x')]],

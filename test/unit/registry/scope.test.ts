@@ -1,4 +1,4 @@
-import { describe, expect, test } from '@jest/globals'
+import { describe, expect, jest, test } from '@jest/globals'
 import { parseScope, parseScopes } from '../../../src/registry/scope.ts'
 
 describe('one scope', () => {
@@ -34,6 +34,21 @@ describe('the scopes of a request', () => {
       { type: 'repository', name: 'a', actions: ['pull', 'push'] },
       { type: 'repository', name: 'b', actions: ['pull'] },
     ])
+  })
+
+  test('cost each the same, however many name one resource', () => {
+    const actions = Array.from({ length: 1000 }, (_, i) =>
+      i.toString(26).replaceAll(/\d/g, (digit) => 'qrstuvwxyz'[+digit] as string),
+    )
+    const added = jest.spyOn(Set.prototype, 'add')
+    const found = parseScopes(
+      actions.map((action) => `repository:a:${action}`),
+      1,
+    )
+    const times = added.mock.calls.length
+    added.mockRestore()
+    expect(found).toEqual([{ type: 'repository', name: 'a', actions }])
+    expect(times).toBeLessThanOrEqual(3 * actions.length)
   })
 
   test('may be none', () => {

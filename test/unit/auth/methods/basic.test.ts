@@ -34,6 +34,8 @@ test.each([
   ['base64url', `Basic ${Buffer.from('ada:???>>>').toString('base64url')}`],
   ['more after it', `${basic('ada', 'secret')} x`],
   ['bits that are left over', 'Basic YTpi1'],
+  ['more padding than there is', 'Basic YTpi='],
+  ['less padding than there is', 'Basic YTpiYw='],
 ])('%s is denied', (_, value) => {
   expect(readBasic(['Authorization', value]).status).toBe('denied')
 })
