@@ -22,3 +22,17 @@ export async function inSlices<T>(work: Slices<T>): Promise<T> {
     if (step.done) return step.value
   }
 }
+
+/** Long work that waits in between: to be awaited wherever it may be interrupted. Undefined as long as the slice is not over. */
+export function inTurns(): () => Promise<void> | undefined {
+  let end = performance.now() + SLICE
+  return () => {
+    if (performance.now() < end) return undefined
+    return new Promise((resolve) => {
+      setImmediate(() => {
+        end = performance.now() + SLICE
+        resolve()
+      })
+    })
+  }
+}

@@ -2,6 +2,7 @@
 import { EventEmitter } from 'node:events'
 import { GatewayError } from '../errors.ts'
 import type { HttpRequest, HttpResponse } from '../http-messages.ts'
+import { inTurns } from '../slices.ts'
 import type { Call, Service } from '../types.ts'
 import type { ListPages } from './list-pages.ts'
 
@@ -39,7 +40,12 @@ async function filtered(body: Buffer, { list, mayShow }: ListFilter): Promise<Bu
   const entries = found[list] ?? []
   if (!Array.isArray(entries) || !(list in found)) throw unreadable()
   const kept: string[] = []
-  for (const entry of entries) if (typeof entry === 'string' && (await mayShow(entry))) kept.push(entry)
+  // Whoever may push makes as many tags as he likes, and an awaited verdict that is there already lets nobody else have a turn.
+  const turn = inTurns()
+  for (const entry of entries) {
+    if (typeof entry === 'string' && (await mayShow(entry))) kept.push(entry)
+    await turn()
+  }
   return Buffer.from(`${JSON.stringify({ ...(list === 'tags' && { name }), [list]: kept })}\n`)
 }
 

@@ -1,6 +1,7 @@
 /** The token server of registries: distribution's token protocol, under the addresses and with the errors of Keycloak's docker-v2. */
 import { GatewayError } from '../errors.ts'
 import type { HttpResponse } from '../http-messages.ts'
+import { inTurns } from '../slices.ts'
 import type { Call, Identity, Service } from '../types.ts'
 import { type Answer, oauthError, registryError, send } from './answer.ts'
 import { basicCredentials, type Credentials, formCredentials } from './credentials.ts'
@@ -8,7 +9,7 @@ import { readForm } from './form.ts'
 import { inRegistryWords } from './gate-refusals.ts'
 import { assertCurrent, type Identified, identify } from './identify.ts'
 import type { Realm } from './realm.ts'
-import type { Judgement, Subject } from './rights.ts'
+import type { Judgement, Rights, Subject } from './rights.ts'
 import { parseScopes, type Resource, scopeText } from './scope.ts'
 
 export interface TokenServiceOptions {
@@ -81,7 +82,7 @@ export class TokenService implements Service {
     const now = Date.now()
     if (identity) assertCurrent(identity, now)
     const subject = subjectOf(realm, call, service, identity)
-    const judgements = await Promise.all(scopes.map((scope) => realm.rights.judge(subject, scope, undefined)))
+    const judgements = await judged(realm.rights, subject, scopes)
     const access = granted(scopes, judgements)
     // An anonymous caller who gets nothing is better asked for a password than given an empty token; without a scope it is a log-in.
     if (!identity && access.length === 0) return this.#denied(call, request, identified)
@@ -196,6 +197,20 @@ export function subjectOf(realm: Realm, call: Call, service: string, identity: I
     address: realm.addressOf(call),
     service,
   }
+}
+
+/** Others have their turn in between: some rights make their expressions anew for each name. */
+async function judged(rights: Rights, subject: Subject, scopes: readonly Resource[]): Promise<Judgement[]> {
+  const judgements: (Judgement | Promise<Judgement>)[] = []
+  const turn = inTurns()
+  for (const scope of scopes) {
+    const judgement = rights.judge(subject, scope, undefined)
+    // Its failure is reported by what awaits all of them.
+    if (judgement instanceof Promise) judgement.catch(() => {})
+    judgements.push(judgement)
+    await turn()
+  }
+  return Promise.all(judgements)
 }
 
 /** Resources of which nothing was granted are left out. */

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals'
-import { atOnce, inSlices, type Slices } from '../../src/slices.ts'
+import { atOnce, inSlices, inTurns, type Slices } from '../../src/slices.ts'
 
 /** Takes so many milliseconds, one by one. */
 function* busy(milliseconds: number): Slices<string> {
@@ -42,4 +42,14 @@ describe('long work', () => {
     expect(() => atOnce(broken())).toThrow('broken')
     await expect(inSlices(broken())).rejects.toThrow('broken')
   })
+})
+
+test('long work that waits in between lets others have their turn once its slice is over, and only then', async () => {
+  expect(Array.from({ length: 100 }, () => inTurns()())).toContain(undefined)
+  const turn = inTurns()
+  for (const end = performance.now() + 5; performance.now() < end; );
+  let turns = 0
+  setImmediate(() => turns++)
+  await turn()
+  expect(turns).toBe(1)
 })
