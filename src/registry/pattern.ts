@@ -28,18 +28,36 @@ export function compilePattern(written: string, strict: boolean): Pattern {
     const expression = new RegExp(`^${expressionOf(written)}$`)
     return { prefix, fits: isLiteral ? (name) => name === written : (name) => expression.test(name) }
   }
+  const variables = [...written.matchAll(VARIABLE)].map(([, name]) => name as keyof Values)
+  const groupsOf = variables.includes('group') ? ({ groups }: User) => groups : () => NO_GROUP
   // A user is the same object as long as the configuration is in use, so the expressions are made once for each.
-  const known = new WeakMap<User, readonly RegExp[]>()
-  const expressionsFor = (user: User): readonly RegExp[] => {
-    let found = known.get(user)
-    if (!found) {
-      found = substituted(written, user, strict).map((source) => new RegExp(`^${source}$`))
-      known.set(user, found)
-    }
-    return found
+  const known = new WeakMap<User, Map<string, RegExp>>()
+  const expressionFor = (user: User, values: Values): RegExp => {
+    const made = known.get(user) ?? new Map<string, RegExp>()
+    known.set(user, made)
+    const expression = made.get(values.group) ?? new RegExp(`^${substituted(written, values)}$`)
+    made.set(values.group, expression)
+    return expression
   }
-  return { prefix, fits: (name, user) => user !== undefined && expressionsFor(user).some((each) => each.test(name)) }
+  const fitsFor = (name: string, user: User, group: string): boolean => {
+    const values = { user: user.name, group }
+    // Of a thousand groups a name holds hardly any, and only for those an expression is made.
+    if (!variables.every((variable) => name.includes(values[variable]))) return false
+    if (strict && variables.some((variable) => values[variable] === '' || values[variable].includes('/'))) return false
+    return expressionFor(user, values).test(name)
+  }
+  return {
+    prefix,
+    fits: (name, user) => user !== undefined && groupsOf(user).some((group) => fitsFor(name, user, group)),
+  }
 }
+
+interface Values {
+  readonly user: string
+  readonly group: string
+}
+
+const NO_GROUP: readonly string[] = ['']
 
 function literalSegments(written: string): string[] {
   const segments = written.split('/')
@@ -47,22 +65,14 @@ function literalSegments(written: string): string[] {
   return wild < 0 ? segments : segments.slice(0, wild)
 }
 
-/** One expression for each group where `${group}` is in it, else one. */
-function substituted(written: string, user: User, strict: boolean): string[] {
-  // biome-ignore lint/suspicious/noTemplateCurlyInString: it is what is looked for
-  const groups = written.includes('${group}') ? user.groups : ['']
-  return groups.flatMap((group) => {
-    const values = { user: user.name, group }
-    const used = [...written.matchAll(VARIABLE)].map(([, name]) => values[name as keyof typeof values])
-    if (strict && used.some((value) => value === '' || value.includes('/'))) return []
-    let source = ''
-    let end = 0
-    for (const match of written.matchAll(VARIABLE)) {
-      source += expressionOf(written.slice(end, match.index)) + quoted(values[match[1] as keyof typeof values])
-      end = match.index + match[0].length
-    }
-    return [source + expressionOf(written.slice(end))]
-  })
+function substituted(written: string, values: Values): string {
+  let source = ''
+  let end = 0
+  for (const match of written.matchAll(VARIABLE)) {
+    source += expressionOf(written.slice(end, match.index)) + quoted(values[match[1] as keyof Values])
+    end = match.index + match[0].length
+  }
+  return source + expressionOf(written.slice(end))
 }
 
 function expressionOf(written: string): string {

@@ -1,5 +1,5 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: it is what users write in a configuration.
-import { describe, expect, test } from '@jest/globals'
+import { describe, expect, jest, test } from '@jest/globals'
 import { createCertificateDemand } from '../../../src/registry/certificate-demand.ts'
 import { createRights, type Judgement, type RightsRule, type Subject } from '../../../src/registry/rights.ts'
 import { parseScope, type Resource } from '../../../src/registry/scope.ts'
@@ -59,6 +59,19 @@ describe('names', () => {
   ])('%s and %s: %s', (pattern, name, fits) => {
     const found = granted([rule({ repositories: [pattern] })], as('ada'), `repository:${name}:pull`)
     expect(found).toEqual(fits ? ['pull'] : [])
+  })
+
+  test('cost no expression for a group of which a name holds nothing: users may have thousands', () => {
+    const rights = createRights([rule({ repositories: ['${group}/app-*'] })])
+    const groups = Array.from({ length: 1000 }, (_, i) => `group-${i}.`)
+    const tested = jest.spyOn(RegExp.prototype, 'test')
+    const judge = (name: string) =>
+      (rights.judge(as('ada', groups), parseScope(`repository:${name}:pull`) as Resource, '') as Judgement).granted
+    const granted = ['group-7./app-1', 'group-7x/app-1', 'other/app-1'].map(judge)
+    const ofGroups = tested.mock.contexts.filter((expression) => String(expression).includes('group'))
+    tested.mockRestore()
+    expect(granted).toEqual([['pull'], [], []])
+    expect(ofGroups).toHaveLength(1)
   })
 
   test('variables are quoted and stand for one segment', () => {
