@@ -10,11 +10,26 @@ import { NAME_CONSTRAINTS, readExtensions, SUBJECT_ALTERNATIVE_NAME } from './ex
 /** A name of a certificate, or a part of the names of its kind. */
 interface GeneralName {
   readonly kind: Kind
-  readonly content: Buffer
+  /** As its kind compares it, read once: each name is compared with each subtree. Undefined where it cannot be read. */
+  readonly read: unknown
 }
 
-/** Undefined where it cannot be decided. */
-type Matches = (name: Buffer, base: Buffer) => boolean | undefined
+/** How names of one kind are compared. */
+interface Comparison {
+  readonly read: (content: Buffer) => unknown
+  /** Undefined where it cannot be decided. */
+  readonly isWithin: (name: unknown, base: unknown) => boolean | undefined
+}
+
+function comparison<T>(
+  read: (content: Buffer) => T | undefined,
+  isWithin: (name: T, base: T) => boolean | undefined,
+): Comparison {
+  return {
+    read,
+    isWithin: (name, base) => (name === undefined || base === undefined ? undefined : isWithin(name as T, base as T)),
+  }
+}
 
 /** By the tag of a GeneralName (RFC 5280 4.2.1.6). */
 const KINDS = {
@@ -31,12 +46,16 @@ const KINDS = {
 
 type Kind = (typeof KINDS)[keyof typeof KINDS] | 'UTF-8 e-mail address'
 
-const MATCHES: Readonly<Partial<Record<Kind, Matches>>> = {
-  'e-mail address': asText(isInMail),
-  'DNS name': asText(isInDomain),
-  'directory name': isUnderName,
-  URI: asText(isAtHost),
-  'IP address': isInNetwork,
+const COMPARISONS: Readonly<Partial<Record<Kind, Comparison>>> = {
+  'e-mail address': comparison(ofText(mailbox), isInMail),
+  'DNS name': comparison(ofText(lower), isInDomain),
+  'directory name': comparison((content) => readName(content).map(folded), isUnderName),
+  URI: comparison(ofText(place), isAtHost),
+  'IP address': comparison((content) => content, isInNetwork),
+}
+
+function generalName(kind: Kind, content: Buffer): GeneralName {
+  return { kind, read: COMPARISONS[kind]?.read(content) }
 }
 
 interface Subtree {
@@ -59,8 +78,8 @@ export interface NameViolation {
   readonly detail: string
 }
 
-/** As OpenSSL's NAME_CHECK_MAX: otherwise an issuer could have a million names compared with a million others. */
-const MOST_COMPARISONS = 2 ** 20
+/** A quarter of OpenSSL's NAME_CHECK_MAX: otherwise an issuer could have a million names compared with a million others. */
+const MOST_COMPARISONS = 2 ** 18
 
 /** @param chain the client's certificate first, its root last */
 export function nameViolations(chain: readonly CertificateFacts[]): NameViolation[] {
@@ -99,8 +118,8 @@ function isMail(base: Kind, name: Kind): boolean {
   return base === 'e-mail address' && name === 'UTF-8 e-mail address'
 }
 
-function matches({ kind, content }: GeneralName, { base, isOdd }: Subtree): boolean | undefined {
-  return isOdd ? undefined : MATCHES[kind]?.(content, base.content)
+function matches({ kind, read }: GeneralName, { base, isOdd }: Subtree): boolean | undefined {
+  return isOdd ? undefined : COMPARISONS[kind]?.isWithin(read, base.read)
 }
 
 function constraintsOf(authority: CertificateFacts): Constraints | undefined {
@@ -129,14 +148,14 @@ function readGeneralName(element: DerElement): GeneralName {
   if (kind === 'directory name') {
     const [name] = element.children()
     if (!name) throw new DerError('a directoryName is empty')
-    return { kind, content: name.raw }
+    return generalName(kind, name.raw)
   }
   if (kind === 'other name') {
     const [type] = element.children()
     if (type?.tag === TAG.OID && readOid(type.content) === UTF8_MAILBOX)
-      return { kind: 'UTF-8 e-mail address', content: element.content }
+      return generalName('UTF-8 e-mail address', element.content)
   }
-  return { kind, content: element.content }
+  return generalName(kind, element.content)
 }
 
 const EMAIL_ADDRESS = '1.2.840.113549.1.9.1'
@@ -149,50 +168,82 @@ function namesOf({ raw, rawSubject }: CertificateFacts, at: number): GeneralName
   const extension = readExtensions(raw).find(({ oid }) => oid === SUBJECT_ALTERNATIVE_NAME)
   const alternative = extension ? [...readWhole(extension.value).children()].map(readGeneralName) : []
   const subject = readName(rawSubject)
-  const names: GeneralName[] = subject.length > 0 ? [{ kind: 'directory name', content: rawSubject }] : []
+  const names: GeneralName[] = subject.length > 0 ? [generalName('directory name', rawSubject)] : []
   for (const { oid, value, isText, raw: stored } of subject.flat()) {
     if (oid === EMAIL_ADDRESS) {
       if (stored[0] !== IA5_STRING) throw new DerError('the e-mail address in a subject is no IA5String')
-      names.push({ kind: 'e-mail address', content: readElement(stored).content })
+      names.push(generalName('e-mail address', readElement(stored).content))
     }
     if (oid !== COMMON_NAME || at > 0 || alternative.some(({ kind }) => kind === 'DNS name')) continue
-    const text = value.replace(/\0+$/, '')
+    const text = withoutLastNuls(value)
     if (!isText || text.includes('\0')) throw new DerError('a common name cannot be read')
-    if (DNS_LIKE.test(text)) names.push({ kind: 'DNS name', content: Buffer.from(text, 'latin1') })
+    if (DNS_LIKE.test(text)) names.push(generalName('DNS name', Buffer.from(text, 'latin1')))
   }
   return [...names, ...alternative]
 }
 
-/** A NUL would end a text for some readers and not for others. */
-function asText(matching: (name: string, base: string) => boolean | undefined): Matches {
-  return (name, base) =>
-    name.includes(0) || base.includes(0) ? undefined : matching(name.toString('latin1'), base.toString('latin1'))
+/** Not by a regular expression: it would begin at each NUL anew. */
+function withoutLastNuls(text: string): string {
+  let end = text.length
+  while (end > 0 && text[end - 1] === '\0') end--
+  return text.slice(0, end)
 }
 
-function isInDomain(name: string, base: string): boolean {
-  const [own, top] = [lower(name), lower(base)]
+/** A NUL would end a text for some readers and not for others. */
+function ofText<T>(read: (text: string) => T): (content: Buffer) => T | undefined {
+  return (content) => (content.includes(0) ? undefined : read(content.toString('latin1')))
+}
+
+function isInDomain(own: string, top: string): boolean {
   if (top === '' || own === top) return true
   return own.endsWith(top) && (top.startsWith('.') || own.at(-top.length - 1) === '.')
 }
 
-function isInMail(name: string, base: string): boolean | undefined {
-  const at = name.lastIndexOf('@')
-  if (at < 0) return undefined
-  const baseAt = base.lastIndexOf('@')
-  if (baseAt < 0 && base.startsWith('.')) return name.length > base.length && lower(name).endsWith(lower(base))
-  // What stands before the @ belongs to the host of the address: its case counts.
-  if (baseAt > 0 && base.slice(0, baseAt) !== name.slice(0, at)) return false
-  return lower(base.slice(baseAt + 1)) === lower(name.slice(at + 1))
+interface Mailbox {
+  /** In lower case. */
+  readonly whole: string
+  /** Where the last @ is; negative without one. */
+  readonly at: number
+  /** What stands before it belongs to the host of the address: its case counts. */
+  readonly local: string
+  /** In lower case. */
+  readonly host: string
+}
+
+function mailbox(text: string): Mailbox {
+  const at = text.lastIndexOf('@')
+  return { whole: lower(text), at, local: text.slice(0, Math.max(at, 0)), host: lower(text.slice(at + 1)) }
+}
+
+function isInMail(name: Mailbox, base: Mailbox): boolean | undefined {
+  if (name.at < 0) return undefined
+  if (base.at < 0 && base.whole.startsWith('.')) return isLongerBy(name.whole, base.whole)
+  if (base.at > 0 && base.local !== name.local) return false
+  return base.host === name.host
+}
+
+function isLongerBy(own: string, end: string): boolean {
+  return own.length > end.length && own.endsWith(end)
 }
 
 /** An authority with more than a host name would be ambiguous. */
 const HOST = /^[^:]*:\/\/([a-z0-9._-]+)(?::[^:]*|\/[^:]*)?$/i
 
-function isAtHost(name: string, base: string): boolean | undefined {
-  const host = HOST.exec(name)?.[1]
+interface Place {
+  /** In lower case. */
+  readonly whole: string
+  /** Of a URI, in lower case. */
+  readonly host: string | undefined
+}
+
+function place(text: string): Place {
+  const host = HOST.exec(text)?.[1]
+  return { whole: lower(text), host: host === undefined ? undefined : lower(host) }
+}
+
+function isAtHost({ host }: Place, { whole: base }: Place): boolean | undefined {
   if (host === undefined) return undefined
-  if (base.startsWith('.')) return host.length > base.length && lower(host).endsWith(lower(base))
-  return lower(host) === lower(base)
+  return base.startsWith('.') ? isLongerBy(host, base) : host === base
 }
 
 function isInNetwork(address: Buffer, base: Buffer): boolean | undefined {
@@ -205,8 +256,7 @@ function isInNetwork(address: Buffer, base: Buffer): boolean | undefined {
   })
 }
 
-function isUnderName(name: Buffer, base: Buffer): boolean {
-  const [own, top] = [readName(name).map(folded), readName(base).map(folded)]
+function isUnderName(own: readonly string[], top: readonly string[]): boolean {
   return top.every((rdn, i) => own[i] === rdn)
 }
 

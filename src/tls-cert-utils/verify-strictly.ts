@@ -43,8 +43,8 @@ function findingsOf(certificate: CertificateFacts, { at, top }: Position): Findi
     const findings = extensions
       .filter(({ oid }) => NOT_JUDGED.has(oid))
       .map(({ oid }) => wrong(`${NOT_JUDGED.get(oid)} are not judged here`))
-    const twice = extensions.find(({ oid }, i) => extensions.findIndex((other) => other.oid === oid) < i)
-    if (twice) findings.push(wrong(`extension ${twice.oid} stands there twice`))
+    const twice = repeated(extensions.map(({ oid }) => oid))
+    if (twice !== undefined) findings.push(wrong(`extension ${twice} stands there twice`))
     if (!allowsNetscapeType(extensions, at)) findings.push(wrong('its Netscape type', 'INVALID_PURPOSE'))
     // A root is what the operator chose; OpenSSL takes an intermediate without basicConstraints too, if its key usage lets it sign.
     if (at > 0 && at < top && !isDeclaredAuthority(extensions))
@@ -56,6 +56,12 @@ function findingsOf(certificate: CertificateFacts, { at, top }: Position): Findi
     if (!(error instanceof DerError)) throw error
     return [wrong(`it cannot be read: ${error.message}`)]
   }
+}
+
+/** In one pass: a stranger's certificate may have ten thousand. */
+function repeated(identifiers: readonly string[]): string | undefined {
+  const seen = new Set<string>()
+  return identifiers.find((each) => seen.size === seen.add(each).size)
 }
 
 /** With these, OpenSSL restricts what a chain may claim: ignoring them would admit clients whom it refuses. */

@@ -83,7 +83,9 @@ export function goSubject(subject: readonly RelativeDistinguishedName[]): string
   for (const { oid, value, isText } of subject.flat()) {
     const type = NATS_TYPES[oid]
     if (type === undefined || !isText) continue
-    values.set(type, GO_SINGLE.has(type) ? [value] : [...(values.get(type) ?? []), value])
+    const before = GO_SINGLE.has(type) ? undefined : values.get(type)
+    if (before) before.push(value)
+    else values.set(type, [value])
   }
   const rdns = GO_ORDER.flatMap((type) => {
     const found = (values.get(type) ?? []).filter((value) => value !== '' || !GO_SINGLE.has(type))
