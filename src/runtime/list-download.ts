@@ -10,6 +10,9 @@ export interface DownloadLimits {
   readonly maxSize: number
 }
 
+/** One is usual. Clients are judged by all of them, and anybody may answer with copies of a sound list. */
+const MOST = 100
+
 /**
  * Downloads the lists at an http: address. TLS is not needed, since their signature is checked. Redirections are not followed, since a certificate
  * names its addresses itself.
@@ -23,9 +26,9 @@ export async function downloadLists(
   const question = { url: new URL(url), agent: false, headers: { accept: 'application/pkix-crl' } } as const
   const { status, body: bytes } = await boundedRequest(question, undefined, { timeout, most: maxSize })
   if (status !== 200) throw new Error(`the answer is ${status}`)
-  if (bytes.length < SMALL) return readRevocationLists(bytes)
+  if (bytes.length < SMALL) return readRevocationLists(bytes, { most: MOST })
   // Never in this thread where the other one failed: anybody may have sent them, and nothing else would be served meanwhile.
-  const lists = await readInThread({ bytes, authorities: [authority] })
+  const lists = await readInThread({ bytes, most: MOST, authorities: [authority] })
   if (!lists) throw new Error('the thread that reads large lists has failed')
   if (lists instanceof CertificateError) throw lists
   return lists

@@ -22,8 +22,14 @@ interface FileWanted {
   readonly authorities: readonly string[]
 }
 
+interface BytesWanted extends Pick<FileWanted, 'authorities'> {
+  readonly bytes: Uint8Array
+  /** How many lists there may be. */
+  readonly most: number
+}
+
 /** What a thread is asked to read. */
-export type ListsWanted = FileWanted | { readonly bytes: Uint8Array; readonly authorities: readonly string[] }
+export type ListsWanted = FileWanted | BytesWanted
 
 /** What it answers. */
 export type ListsRead =

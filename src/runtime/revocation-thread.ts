@@ -14,7 +14,10 @@ parentPort?.postMessage(read())
 
 function read(): ListsRead {
   try {
-    const lists = readRevocationLists('file' in wanted ? readListFile(wanted.file) : wanted.bytes)
+    const lists =
+      'file' in wanted
+        ? readRevocationLists(readListFile(wanted.file))
+        : readRevocationLists(wanted.bytes, { most: wanted.most })
     for (const list of lists) for (const issuer of issuers) if (isNamedBy(list, issuer)) list.isSignedBy(issuer)
     return { parts: lists.map((list) => list.parts) }
   } catch (error) {

@@ -68,10 +68,17 @@ export function readAuthorityKeyIdentifier(value: Uint8Array): Buffer | undefine
   return [...parts].find(({ tag }) => tag === 0x80)?.content
 }
 
-/** The names of a DistributionPointName, each in DER; none where it is relative to the issuer, which nobody writes. @throws {DerError} */
-export function readPointNames(point: DerElement | undefined): Buffer[] {
+/**
+ * The names of a DistributionPointName, each in DER; none where it is relative to the issuer, which nobody writes.
+ * @throws {DerError} also where there are more than `most`
+ */
+export function readPointNames(point: DerElement | undefined, most = Number.POSITIVE_INFINITY): Buffer[] {
   const [fullName] = point?.children() ?? []
-  return fullName?.tag === 0xa0 ? [...fullName.children()].map(({ raw }) => raw) : []
+  const names: Buffer[] = []
+  for (const { raw } of fullName?.tag === 0xa0 ? fullName.children() : []) {
+    if (names.push(raw) > most) throw new DerError(`it has more than ${most} names of its distribution point`)
+  }
+  return names
 }
 
 /** The names under which a certificate's lists are found, each a GeneralName in DER (RFC 5280 4.2.1.13). @throws {DerError} */

@@ -43,6 +43,9 @@ export function readListExtensions(wrapper: DerElement | undefined): {
   return { authorityKeyId, scope }
 }
 
+/** Of an issuing distribution point. Each is compared with those of each certificate, and whoever answers for a fetched list could name millions. */
+const MOST_POINT_NAMES = 1000
+
 function readScope({ value }: CertificateExtension): ListScope {
   const fields = new Map<number, DerElement>()
   for (const field of readWhole(value).expect(TAG.SEQUENCE, 'issuingDistributionPoint').children()) {
@@ -53,7 +56,9 @@ function readScope({ value }: CertificateExtension): ListScope {
   if (fields.has(0x83)) throw new DerError('it is only for some reasons, and so not complete')
   if (isSet(0x85)) throw new DerError('it is only for attribute certificates')
   if (isSet(0x81) && isSet(0x82)) throw new DerError('it is only for users and only for authorities, which nobody is')
-  const names = fields.has(0xa0) ? readPointNames(fields.get(0xa0)).map((name) => Buffer.from(name)) : undefined
+  const names = fields.has(0xa0)
+    ? readPointNames(fields.get(0xa0), MOST_POINT_NAMES).map((name) => Buffer.from(name))
+    : undefined
   return { certificates: isSet(0x81) ? 'users' : isSet(0x82) ? 'authorities' : 'all', pointNames: names }
 }
 

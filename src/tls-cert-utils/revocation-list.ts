@@ -144,9 +144,13 @@ export function jointStatement(lists: readonly RevocationList[]): string {
 
 /**
  * Reads a PEM bundle of revocation lists, or one list in DER. Signatures are checked later, by {@link RevocationList.isSignedBy}.
+ * @param most how many there may be
  * @throws {CertificateError} NO_CRL, BAD_CRL
  */
-export function readRevocationLists(source: string | Uint8Array): RevocationList[] {
+export function readRevocationLists(
+  source: string | Uint8Array,
+  { most = Number.POSITIVE_INFINITY } = {},
+): RevocationList[] {
   const bytes =
     typeof source === 'string'
       ? Buffer.from(source, 'latin1')
@@ -157,6 +161,7 @@ export function readRevocationLists(source: string | Uint8Array): RevocationList
       'NO_CRL',
       'There is no PEM block of a revocation list (X509 CRL) in it; lists are read as PEM or DER.',
     )
+  if (ders.length > most) throw new CertificateError('BAD_CRL', `There are more than ${most} revocation lists in it.`)
   return ders.map((der, index) => readList(der, index + 1))
 }
 
@@ -200,6 +205,9 @@ function readList(der: Buffer, position: number): RevocationList {
   }
 }
 
+/** Bytes of an issuer's name, which is compared without regard to case and spacing, beside requests too. */
+const LONGEST_ISSUER = 16 * 1024
+
 type ListContent = Omit<ListFacts, 'digest' | 'statement'>
 
 function readContent(content: DerElement, outerAlgorithm: DerElement): ListContent {
@@ -207,6 +215,7 @@ function readContent(content: DerElement, outerAlgorithm: DerElement): ListConte
   if (fields[0]?.tag === TAG.INTEGER) fields.shift() // the version, which nothing here depends on
   const [algorithm, issuer, thisUpdate, ...rest] = fields
   if (!algorithm || !issuer || !thisUpdate) throw new DerError('the list lacks a field')
+  if (issuer.raw.length > LONGEST_ISSUER) throw new DerError(`its issuer's name has more than ${LONGEST_ISSUER} bytes`)
   // RFC 5280 5.1.1.2: the one outside is not signed.
   if (!algorithm.raw.equals(outerAlgorithm.raw)) throw new DerError('it names two different signature algorithms')
   const nextUpdate = rest[0]?.tag === TAG.UTC_TIME || rest[0]?.tag === TAG.GENERALIZED_TIME ? rest.shift() : undefined

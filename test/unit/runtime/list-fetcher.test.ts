@@ -94,6 +94,20 @@ test('a list is compared with its like: lists of users and of authorities have d
   expect(fetcher.lists(bob, issuer)).toHaveLength(2)
 })
 
+test.each([
+  ['beside requests', 101],
+  ['by a thread', 1500],
+])(
+  'an answer with more than a hundred lists is refused, read %s: each client would be judged by all of them',
+  async (_where, copies) => {
+    served = root.crl([mallory]).repeat(copies)
+    fetcher.apply({ timeout: 5000, max_size: 1_000_000, max_lists: 10, interval: 10_000 })
+    await fetcher.prepare([bob, issuer])
+    expect(fetcher.lists(bob, issuer)).toEqual([])
+    expect(outcomes).toEqual([false])
+  },
+)
+
 test('a list that has not changed is no failure, and nobody is judged again for it', async () => {
   let judged = 0
   fetcher.onReplaced = () => judged++

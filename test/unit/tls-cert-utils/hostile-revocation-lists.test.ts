@@ -57,6 +57,12 @@ describe('a list is refused by the name of its kind', () => {
       /attribute/,
     ],
     [
+      'a list of a million distribution points',
+      root.crl([], { extensions: [point(explicit(0, explicit(0, ...Array<Buffer>(1001).fill(url('')))))] }),
+      /more than 1000 names/,
+    ],
+    ['an issuer of a name that takes long to compare', authority('a'.repeat(20_000)).crl(), /name has more than/],
+    [
       'an unknown critical extension',
       root.crl([], { extensions: [extension('1.2.3.4', octetString(Buffer.alloc(1)), true)] }),
       /unknown critical extension 1\.2\.3\.4/,
