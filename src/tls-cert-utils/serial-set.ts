@@ -16,6 +16,8 @@ export interface SerialSetParts {
   /** Where in `bytes` a number stands, plus one; 0 is an empty slot. */
   readonly slots: Uint32Array<SharedArrayBuffer>
   readonly seed: number
+  /** Odd, and random as well. */
+  readonly factor: number
   readonly size: number
 }
 
@@ -28,6 +30,8 @@ export class SerialSet {
   readonly #slots: Uint32Array<SharedArrayBuffer>
   /** Random, so that whoever chooses serial numbers cannot choose collisions. */
   readonly #seed: number
+  /** A known one would do the same to the low bits of all hashes: then pairs of a few bytes can be made that are alike to one seed in 256. */
+  readonly #factor: number
   #end = 0
   #size: number
 
@@ -35,6 +39,7 @@ export class SerialSet {
     this.#bytes = parts.bytes
     this.#slots = parts.slots
     this.#seed = parts.seed
+    this.#factor = parts.factor
     this.#size = parts.size
   }
 
@@ -44,6 +49,7 @@ export class SerialSet {
       bytes: new Uint8Array(new SharedArrayBuffer(totalBytes + count)),
       slots: new Uint32Array(new SharedArrayBuffer(4 * (Math.ceil(count * SLOTS_PER_SERIAL) + 1))),
       seed: randomBytes(4).readUInt32LE(),
+      factor: randomBytes(4).readUInt32LE() | 1,
       size: 0,
     })
   }
@@ -58,7 +64,7 @@ export class SerialSet {
   }
 
   get parts(): SerialSetParts {
-    return { bytes: this.#bytes, slots: this.#slots, seed: this.#seed, size: this.#size }
+    return { bytes: this.#bytes, slots: this.#slots, seed: this.#seed, factor: this.#factor, size: this.#size }
   }
 
   /** Adds the INTEGER content `source[start..end)`; there must be room for it. */
@@ -81,7 +87,11 @@ export class SerialSet {
   /** The slot that holds the number, or the empty one where it belongs. */
   #slotOf(source: Uint8Array, start: number, end: number): number {
     let hash = this.#seed
-    for (let i = start; i < end; i++) hash = Math.imul(hash ^ (source[i] as number), 0x01000193)
+    const factor = this.#factor
+    for (let i = start; i < end; i++) {
+      hash = Math.imul(hash ^ (source[i] as number), factor)
+      hash ^= hash >>> 15
+    }
     // The finalizer of MurmurHash3: the last bytes must reach the high bits too, which choose the slot.
     hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b)
     hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35)
