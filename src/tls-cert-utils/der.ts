@@ -164,15 +164,22 @@ export function readOid(content: Uint8Array): string {
   if (content.length === 0 || ((content.at(-1) as number) & 0x80) !== 0)
     throw new DerError('an object identifier ends early')
   if (content.length > LONGEST_OID) return ''
-  const arcs: bigint[] = []
-  let arc = 0n
+  const arcs: (number | bigint)[] = []
+  let arc: number | bigint = 0
   for (const byte of content) {
-    arc = (arc << 7n) | BigInt(byte & 0x7f)
+    // In plain numbers where they fit: a certificate may have ten thousand, and a list millions.
+    arc = typeof arc === 'number' && arc <= LARGEST_BEFORE_SHIFT ? arc * 128 + (byte & 0x7f) : shifted(arc, byte)
     if ((byte & 0x80) !== 0) continue
     arcs.push(arc)
-    arc = 0n
+    arc = 0
   }
-  const [first, ...rest] = arcs as [bigint, ...bigint[]]
-  const root = first < 40n ? 0n : first < 80n ? 1n : 2n
-  return [root, first - root * 40n, ...rest].join('.')
+  const [first, ...rest] = arcs as [number | bigint, ...(number | bigint)[]]
+  const root = first < 40 ? 0 : first < 80 ? 1 : 2
+  return [root, typeof first === 'number' ? first - root * 40 : first - BigInt(root * 40), ...rest].join('.')
+}
+
+const LARGEST_BEFORE_SHIFT = 2 ** 45
+
+function shifted(arc: number | bigint, byte: number): bigint {
+  return (BigInt(arc) << 7n) | BigInt(byte & 0x7f)
 }

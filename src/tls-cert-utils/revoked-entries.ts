@@ -8,6 +8,8 @@ const UNKNOWN_REASON = -1
 const REASON = '2.5.29.21'
 const HARMLESS: ReadonlySet<string> = new Set([REASON, '2.5.29.23', '2.5.29.24'])
 const CERTIFICATE_ISSUER = '2.5.29.29'
+/** Bytes of each of these identifiers: longer ones, of which a list may have millions, are not put into words. */
+const KNOWN_LENGTH = 3
 
 const INTEGER = 0x02
 const OCTET_STRING = 0x04
@@ -116,7 +118,8 @@ function isRemoved(bytes: Buffer, cursor: Cursor, position: number): boolean {
 function readReason(bytes: Buffer, cursor: Cursor): number | undefined {
   const { contentStart, contentEnd } = cursor
   cursor.enter(contentStart, OID)
-  const oid = readOid(bytes.subarray(cursor.contentStart, cursor.contentEnd))
+  const identifier = bytes.subarray(cursor.contentStart, cursor.contentEnd)
+  const oid = identifier.length === KNOWN_LENGTH ? readOid(identifier) : ''
   let value = cursor.contentEnd
   let critical = false
   if (bytes[value] === 0x01) {
@@ -124,7 +127,8 @@ function readReason(bytes: Buffer, cursor: Cursor): number | undefined {
     value += 3
   }
   if (oid === CERTIFICATE_ISSUER) throw new DerError('it is an indirect list, with entries of other issuers')
-  if (critical && !HARMLESS.has(oid)) throw new DerError(`an entry has the unknown critical extension ${oid}`)
+  if (critical && !HARMLESS.has(oid))
+    throw new DerError(`an entry has the unknown critical extension ${readOid(identifier)}`)
   if (oid !== REASON) return undefined
   cursor.enter(value, OCTET_STRING)
   cursor.enter(cursor.contentStart, ENUMERATED)

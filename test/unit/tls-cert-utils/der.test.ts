@@ -98,6 +98,16 @@ describe('readOid', () => {
     expect(() => readOid(hex('55 84'))).toThrow(DerError)
   })
 
+  test.each([45n, 46n, 51n, 52n, 53n, 54n, 63n, 64n, 128n])(
+    'reads arcs around the %sth power of two exactly',
+    (power) => {
+      for (const arc of [2n ** power - 1n, 2n ** power, 2n ** power + 1n]) {
+        expect(readOid(Buffer.concat([hex('55'), arcOf(arc)]))).toBe(`2.5.${arc}`)
+        expect(readOid(arcOf(arc))).toBe(`2.${arc - 80n}`)
+      }
+    },
+  )
+
   test('gives no text to a longer one than OpenSSL prints, which would take minutes', () => {
     const ofLength = (length: number) => Buffer.alloc(length, 0x81).fill(1, length - 1)
     const start = performance.now()
@@ -105,3 +115,10 @@ describe('readOid', () => {
     expect(performance.now() - start).toBeLessThan(1000)
   })
 })
+
+/** As X.690 8.19.2 writes it. */
+function arcOf(arc: bigint): Buffer {
+  const bytes = [Number(arc & 0x7fn)]
+  for (let rest = arc >> 7n; rest > 0n; rest >>= 7n) bytes.unshift(Number(rest & 0x7fn) | 0x80)
+  return Buffer.from(bytes)
+}

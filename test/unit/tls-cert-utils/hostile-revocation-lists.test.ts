@@ -72,6 +72,11 @@ describe('a list is refused by the name of its kind', () => {
       root.crl([], { entries: [revokedEntry(ada.serial, -1, extension('1.2.3.4', boolean(true), true))] }),
       /unknown critical extension 1\.2\.3\.4/,
     ],
+    [
+      'an unknown critical extension of an entry that has a long name',
+      root.crl([], { entries: [revokedEntry(ada.serial, -1, extension('1.3.6.1.4.1.99999.7', boolean(true), true))] }),
+      /unknown critical extension 1\.3\.6\.1\.4\.1\.99999\.7/,
+    ],
     ['an empty serial number', root.crl([], { entries: [revokedEntry(Buffer.alloc(0))] }), /serial number .* is empty/],
     [
       'a serial number of 300 bytes',
