@@ -4,7 +4,7 @@ import type { Connection } from './types.ts'
  * Its notes are private, so that a copy with other facts does not come with them. Each field is set by its name: with Object.assign or a property that is
  * not enumerable it takes three times as long.
  */
-class NotedConnection implements Connection {
+class NotedConnection implements Required<Connection> {
   readonly id: string
   readonly policy: string
   readonly serverName: string | undefined
