@@ -1,4 +1,4 @@
-import { connectionOf } from '../connection-notes.ts'
+import { ConnectionNotes, connectionOf } from '../connection-notes.ts'
 import { GatewayError } from '../errors.ts'
 import { FORGIVEN_BY_OPTIONAL_NO_CA } from '../tls-cert-utils/verify-errors.ts'
 import type { Connection, Route, Verification, VerifyMode, VirtualServer } from '../types.ts'
@@ -23,7 +23,7 @@ const NONE: Verification = Object.freeze({ result: 'NONE' })
 const NO_CHAIN: Connection['chain'] = Object.freeze([])
 
 /** Connections without their certificate, for routes that ask for none. The same object each time, since headers are made once per connection. */
-const withoutCertificates = new WeakMap<Connection, Connection>()
+const withoutCertificates = new ConnectionNotes<Connection>()
 
 /**
  * Whether a connection may send requests to this server. It must have been judged by the server's own policy, whatever name the client gave in its
