@@ -60,6 +60,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'field-lines',
     'field-names',
     'header-values',
+    'slices',
   ],
   identity: ['tls-cert-utils', 'connection-notes', 'field-names', 'own-headers'],
   auth: ['tls-cert-utils', 'tokens', 'bounded-request', 'header-values'],

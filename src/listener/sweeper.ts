@@ -1,6 +1,7 @@
 import type { Duplex } from 'node:stream'
 import { cutOff } from '../cut-off.ts'
 import type { HttpRequest } from '../http-messages.ts'
+import { inTurns } from '../slices.ts'
 import type { Connection, Verification } from '../types.ts'
 import { accepts } from './admission.ts'
 import { failed } from './demand.ts'
@@ -15,11 +16,6 @@ const SWEEP_INTERVAL = 500
  * The next sweep ends it, within a second of the reload.
  */
 const RETIREMENT_GRACE = 300
-/**
- * How long connections are judged without a pause, in milliseconds. A request takes several turns of the event loop, and waits for one slice in each.
- */
-const SLICE = 1
-
 const POLICY_GONE = 'the trust policy that judged the client is not in use any more'
 
 /** How many questions may wait for an answer at a time: whoever answers has requests to answer too. */
@@ -275,12 +271,11 @@ async function forEachInSlices(
   step: (live: LiveConnection) => void | Promise<void>,
 ): Promise<void> {
   // Whoever asks for this, such as a reload, has computed already in this turn.
-  let pause = 0
+  await new Promise((resolve) => setImmediate(resolve))
+  const sliceOver = inTurns()
   for (const live of all) {
-    if (performance.now() > pause) {
-      await new Promise((resolve) => setImmediate(resolve))
-      pause = performance.now() + SLICE
-    }
+    const pause = sliceOver()
+    if (pause) await pause
     const wait = step(live)
     if (wait instanceof Promise) await wait
   }
