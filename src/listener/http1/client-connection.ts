@@ -41,6 +41,8 @@ export class ClientConnection {
     this.socket = socket
     this.#owner = owner
     socket.on('data', this.#data).on('end', this.#end).on('error', ignore).on('close', this.#closed)
+    // A client may leave right after its handshake, before it is its turn to be served: then the event has come already.
+    if (socket.readableEnded) this.#end()
   }
 
   /** Whether any request was received here; node:http counts its own. */
