@@ -118,13 +118,6 @@ export async function reload(
   }
 }
 
-/** One full TLS 1.3 handshake and one request per connection: ab never resumes a session. */
-export async function measureHandshakes(bench: Bench, subject: Subject): Promise<Figures> {
-  const total = bench.sizes.handshakes
-  const cpu = await cpuDuring(subject, () => loadWith(bench, subject, total, { keepAlive: false }))
-  return { connectionCpu: cpu / total }
-}
-
 /** What ab is to do, beside the arguments that are always the same. */
 interface ApacheBench {
   readonly keepAlive: boolean
@@ -169,10 +162,10 @@ export async function loadWith(
   bench: Bench,
   subject: Subject,
   total: number,
-  { keepAlive = true, path = '' } = {},
+  { path = '' } = {},
 ): Promise<ApacheBenchResult> {
   const limits = ['-n', String(total)]
-  const result = await apacheBench(bench, subject, { keepAlive, path, limits, more: [] }).result
+  const result = await apacheBench(bench, subject, { keepAlive: true, path, limits, more: [] }).result
   if (result.complete !== total) throw new Error(`ab completed ${result.complete} of ${total}`)
   return result
 }

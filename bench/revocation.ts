@@ -5,8 +5,8 @@
  *   node bench/revocation.ts --entries 0,100000 --rounds 5 --handshakes 1000 --live 2000
  *   node bench/revocation.ts --entries 1000000 --rounds 0    the last two tables alone
  *
- * --handshakes  full TLS 1.3 handshakes with one request each, per gateway, list and round; a tenth with a million entries (600)
- * --rounds      measured rounds, interleaved, after one that warms up (3); the table holds medians
+ * --handshakes  full TLS 1.3 handshakes with certificates on both sides, per gateway, list and round; of peers a tenth with a million entries (600)
+ * --rounds      measured rounds, interleaved, after one that warms up what runs on Node (3); the table holds medians
  * --live        so many connections, or as many as files may be open, stay open while Sallyport replaces its largest list (10000; 0 leaves that out)
  *
  * CPU time is the gateway's own and moves less with what else the machine does than handshakes per second do. As a list costs less than
@@ -23,7 +23,8 @@ import { readRevocationLists } from '../src/tls-cert-utils/revocation-list.ts'
 import { makeClient } from './client.ts'
 import type { Gateway, Job } from './gateway.ts'
 import { configure, gateways } from './gateways.ts'
-import { measureHandshakes } from './measure.ts'
+import { startHandshakes } from './handshakes.ts'
+import { cpuDuring } from './measure.ts'
 import { makePki } from './pki.ts'
 import { freePort, killAll, type Running, residentKib, start } from './processes.ts'
 import { measureReplacedList } from './replaced-list.ts'
@@ -73,8 +74,11 @@ const client = makeClient(pki)
 const lists = new Map(counts.map((count) => [count, join(folder, `${count}.crl`)]))
 for (const [count, file] of lists) writeRevocationList(file, authority, count)
 
-/** With a million entries, a peer takes a tenth of a second for each. */
-const handshakesFor = (entries: number) => Math.max(64, Number(values.handshakes) / (entries < 500_000 ? 1 : 10))
+/** V8 goes on compiling what a connection runs for some thousands of them. */
+const WARM_UP = 6_000
+/** With a million entries, OpenSSL takes a tenth of a second for each. */
+const handshakesFor = ({ gateway, entries }: Entrant) =>
+  Math.max(64, Number(values.handshakes) / (gateway.warmsUp || entries < 500_000 ? 1 : 10))
 const entrants: Entrant[] = []
 for (const entries of counts) {
   for (const gateway of gateways.filter(({ name }) => COMPETITORS.includes(name))) {
@@ -83,30 +87,17 @@ for (const entries of counts) {
 }
 for (let round = 0; round <= Number(values.rounds); round++) {
   say(round === 0 ? 'warm-up' : `round ${round}`)
-  for (const entrant of entrants) {
+  for (const entrant of round === 0 ? entrants.filter(({ gateway }) => gateway.warmsUp) : entrants) {
     const began = performance.now()
-    const { name } = entrant.gateway
-    const subject = { ...entrant, name, pid: entrant.running.pid }
-    const handshakes = handshakesFor(entrant.entries)
-    const sizes = {
-      requests: 0,
-      sliceSeconds: 0,
-      handshakes,
-      bodies: 0,
-      idleConnections: 0,
-      heldConnections: 0,
-      latencySeconds: 0,
-      users: 0,
-    }
-    const { bodyFile, smallBodyFile } = upstream
-    const bench = { folder, pki, client, bodyFile, smallBodyFile, sizes }
-    const { connectionCpu = 0 } = await measureHandshakes(bench, subject).catch((error: Error) => {
-      say(`${name} with a list of ${entrant.entries}: ${error.message}`)
-      return { connectionCpu: Number.NaN }
+    const subject = { ...entrant, name: entrant.gateway.name, pid: entrant.running.pid }
+    const count = round === 0 ? WARM_UP : handshakesFor(entrant)
+    const cpu = await cpuDuring(subject, () => startHandshakes(pki, subject.port, { count }).result).catch((error) => {
+      say(`${subject.name} with a list of ${entrant.entries}: ${error.message}`)
+      return Number.NaN
     })
-    if (round === 0 || Number.isNaN(connectionCpu)) continue
-    entrant.cpu.push(connectionCpu)
-    entrant.perSecond.push(handshakes / ((performance.now() - began) / 1000))
+    if (round === 0 || Number.isNaN(cpu)) continue
+    entrant.cpu.push(cpu / count)
+    entrant.perSecond.push(count / ((performance.now() - began) / 1000))
   }
 }
 report(entrants)

@@ -4,6 +4,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Job } from './gateway.ts'
+import { startHandshakes } from './handshakes.ts'
 import { apacheBench, type Bench, type Subject } from './measure.ts'
 import type { Row } from './options.ts'
 import { cpuMicroseconds } from './processes.ts'
@@ -23,6 +24,8 @@ export interface Load {
   readonly post?: true
   /** A connection for each request: a full TLS 1.3 handshake, as ab never resumes a session. */
   readonly connect?: true
+  /** The handshake alone. */
+  readonly handshake?: true
 }
 
 /** What is measured in slices. */
@@ -34,7 +37,10 @@ export const LOADS: Readonly<Partial<Record<Row, readonly Load[]>>> = {
     { metric: 'answer10kCpu', path: '10k.bin' },
     { metric: 'answer100kCpu', path: '100k.bin' },
   ],
-  handshakes: [{ metric: 'connectionCpu', connect: true }],
+  handshakes: [
+    { metric: 'handshakeCpu', handshake: true },
+    { metric: 'connectionCpu', connect: true },
+  ],
   // With an access log and ten routes, as in a deployment.
   real: [{ metric: 'realCpu' }],
   growth: [{ metric: { 'ten-routes': 'tenRoutesCpu', '10000-routes': 'manyRoutesCpu' } }],
@@ -62,9 +68,9 @@ export function roundSeconds(bench: Bench, gateways: number): number {
 /** A load that is stopped until its first slice. It ends by itself once `seconds` have passed. */
 export function startSlices(bench: Bench, subject: Subject, load: Load, seconds: number): Slices {
   const before = cpuMicroseconds(subject.pid)
-  const limits = ['-t', String(seconds), '-n', String(MORE_THAN_ANYBODY_CAN)]
-  const more = load.post ? ['-p', bench.smallBodyFile, '-T', 'application/octet-stream'] : []
-  const running = apacheBench(bench, subject, { keepAlive: !load.connect, path: load.path ?? '', limits, more })
+  const running = load.handshake
+    ? startHandshakes(bench.pki, subject.port, { seconds })
+    : startRequests(bench, subject, load, seconds)
   const { signal } = running.command
   // Told by end(), which comes later.
   running.result.catch(() => undefined)
@@ -84,4 +90,10 @@ export function startSlices(bench: Bench, subject: Subject, load: Load, seconds:
     },
     leave: () => void signal('SIGKILL'),
   }
+}
+
+function startRequests(bench: Bench, subject: Subject, { connect, path = '', post }: Load, seconds: number) {
+  const limits = ['-t', String(seconds), '-n', String(MORE_THAN_ANYBODY_CAN)]
+  const more = post ? ['-p', bench.smallBodyFile, '-T', 'application/octet-stream'] : []
+  return apacheBench(bench, subject, { keepAlive: !connect, path, limits, more })
 }

@@ -52,6 +52,7 @@ export const metrics: readonly Metric[] = [
   { key: 'usersByEmailUs', label: 'µs to find one', decimals: 2 },
   { key: 'usersByDnMb', label: 'MB for a million users by subject', decimals: 0 },
   { key: 'usersByDnUs', label: 'µs to find one, in another order', decimals: 2 },
+  { key: 'handshakeCpu', label: 'CPU µs per handshake with certificates on both sides', decimals: 0 },
   { key: 'connectionCpu', label: 'CPU µs per new connection', decimals: 0 },
   { key: 'resumedCpu', label: 'CPU µs per resumed connection', decimals: 0 },
   { key: 'hybridCpu', label: '… whose client offers X25519MLKEM768', decimals: 0 },
