@@ -42,7 +42,7 @@ test('in the log, the metrics or the answers, whatever happens', async () => {
   )
   await gateway.reload()
   const metrics = await gateway.getAdmin('/metrics')
-  await gateway.logged({ path: expect.anything() as never, status: 200 }).catch(() => {})
+  for (const answer of answers) await gateway.line(answer)
   const shown = [
     gateway.child.stdout,
     gateway.child.stderr,
