@@ -34,6 +34,12 @@ export function sentWith(
 }
 
 /**
+ * How many look-alikes of issuers, in all of one path, are told apart by their signatures. A check may take 6 ms (RSA with an exponent as long as its
+ * modulus, curves of 571 bits), and at each step all that a peer sent may fit. Beyond that it is as for OpenSSL, which looks at names and dates.
+ */
+const MOST_COMPARED = 32
+
+/**
  * The path that OpenSSL finds from a peer's certificates to the trust store. Issuers from the trust store are preferred, and once one of them is
  * taken, the rest must come from there too. Where several fit, the one whose key signed is taken: a peer may send look-alikes. With `partialChain`
  * any certificate of the trust store ends the path, not only a root (X509_V_FLAG_PARTIAL_CHAIN).
@@ -48,6 +54,8 @@ export function findPath(
   const [leaf, ...others] = sent
   const chain: [CertificateFacts, ...CertificateFacts[]] = [leaf]
   let sentCount = 1
+  let left = MOST_COMPARED
+  const hasSigned: Signed = (certificate, issuer) => left-- > 0 && isSignedBy(certificate, issuer)
   for (let current = leaf; chain.length < MAX_CHAIN; ) {
     if (partialChain && isTrusted(current)) return { chain, sentCount, isAnchored: true }
     if (isSelfSigned(current)) {
@@ -57,7 +65,7 @@ export function findPath(
     const known = issuerAmong(trusted, current, time)
     const isFromPeer = known === undefined && sentCount === chain.length
     const unused = isFromPeer ? others.filter((other) => !chain.includes(other)) : []
-    const issuer = known ?? issuerAmong(unused, current, time)
+    const issuer = known ?? issuerAmong(unused, current, time, hasSigned)
     if (issuer === undefined) break
     chain.push(issuer)
     if (isFromPeer) sentCount++
@@ -98,10 +106,10 @@ export function isSoundPath({ chain, sentCount, isAnchored }: Path): boolean {
 }
 
 /** Compares names, key identifiers and readable extensions. Node's checkIssued also wants keyCertSign, which OpenSSL checks only later. */
-function isIssuedBy(certificate: CertificateFacts, issuer: CertificateFacts): boolean {
+function isIssuedBy(certificate: CertificateFacts, issuer: CertificateFacts, hasSigned: Signed = isSignedBy): boolean {
   if (certificate.x509.checkIssued(issuer.x509)) return true
   if (useOf(issuer).maySign) return false
-  return certificate.rawIssuer.equals(issuer.rawSubject) && isSignedBy(certificate, issuer)
+  return certificate.rawIssuer.equals(issuer.rawSubject) && hasSigned(certificate, issuer)
 }
 
 export function isSelfSigned(certificate: CertificateFacts): boolean {
@@ -130,14 +138,18 @@ function verifies(certificate: CertificateFacts, issuer: CertificateFacts): bool
   }
 }
 
+/** Whether a certificate is signed by an issuer, as {@link isSignedBy} says it. */
+type Signed = (certificate: CertificateFacts, issuer: CertificateFacts) => boolean
+
 function issuerAmong(
   candidates: readonly CertificateFacts[],
   certificate: CertificateFacts,
   time: number,
+  hasSigned: Signed = isSignedBy,
 ): CertificateFacts | undefined {
-  const named = candidates.filter((candidate) => isIssuedBy(certificate, candidate))
+  const named = candidates.filter((candidate) => isIssuedBy(certificate, candidate, hasSigned))
   if (named.length <= 1) return named[0]
-  const signers = named.filter((candidate) => isSignedBy(certificate, candidate))
+  const signers = named.filter((candidate) => hasSigned(certificate, candidate))
   const issuers = signers.length > 0 ? signers : named
   const inTime = issuers.find(({ notBefore, notAfter }) => notBefore <= time && time < notAfter)
   return inTime ?? issuers.toSorted((a, b) => b.notAfter - a.notAfter)[0]

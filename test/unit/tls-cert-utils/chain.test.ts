@@ -1,10 +1,10 @@
-import type { X509Certificate } from 'node:crypto'
+import { generateKeyPairSync, X509Certificate } from 'node:crypto'
 import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { connect, createServer } from 'node:tls'
-import { beforeAll, describe, expect, test } from '@jest/globals'
+import { beforeAll, describe, expect, jest, test } from '@jest/globals'
 import { type CertificateFacts, readCertificate } from '../../../src/tls-cert-utils/certificate.ts'
 import { readCertificates } from '../../../src/tls-cert-utils/certificates.ts'
 import {
@@ -21,6 +21,8 @@ import {
   type Issued,
   selfSigned,
 } from '../../../src/tls-cert-utils/development-pki.ts'
+import { bitString } from '../../support/der.ts'
+import { authority, extension } from '../../support/pki.ts'
 import { handshake } from './handshake.ts'
 import { inFolder, openssl } from './openssl.ts'
 
@@ -35,6 +37,18 @@ beforeAll(async () => {
   low = await middle.intermediate({ subject: 'low' })
   leaf = await low.issue({ subject: 'ada' })
 })
+
+/** Sixty authorities of two names and one key, each of which may have issued half of the others. */
+function mesh(onlyExtensions: readonly Buffer[]): readonly [CertificateFacts, ...CertificateFacts[]] {
+  const options = { keys: generateKeyPairSync('ec', { namedCurve: 'P-256' }), onlyExtensions }
+  const [one, other] = [authority('one', options), authority('other', options)]
+  const certificates = Array.from({ length: 30 }, () => [
+    other.authority('one', options),
+    one.authority('other', options),
+  ])
+  const [first, ...others] = certificates.flat().map(({ der }) => readCertificate(der))
+  return [first as CertificateFacts, ...others]
+}
 
 /** The path from what a server sees in a handshake to what it trusts. */
 async function pathOf(
@@ -106,6 +120,17 @@ describe('the path to a root', () => {
     const path = findPath([shown, lookalike.certificate], [root.certificate], Date.now())
     expect(path.isAnchored).toBe(true)
     expect(isSoundPath(path)).toBe(false)
+  })
+
+  test.each([
+    ['whose keys may sign', []],
+    ['whose keys may sign nothing', [extension('2.5.29.15', bitString(Buffer.from([0x80]), 7))]],
+  ])('is looked for with few signature checks, however many look-alikes a stranger sends %s', (_, extensions) => {
+    const verify = jest.spyOn(X509Certificate.prototype, 'verify')
+    const { chain } = findPath(mesh(extensions), [root.certificate], Date.now())
+    expect(chain.length).toBeGreaterThan(1)
+    expect(verify.mock.calls.length).toBeLessThan(100)
+    verify.mockRestore()
   })
 
   test('is not sound where it ends in nobody who is trusted', () => {
