@@ -2,14 +2,7 @@
 import { randomBytes } from 'node:crypto'
 import { boundedRequest } from '../bounded-request.ts'
 import type { CertificateFacts } from '../tls-cert-utils/certificate.ts'
-import {
-  LIFE_WITHOUT_TIME,
-  OcspError,
-  type OcspStatus,
-  ocspRequest,
-  readOcspResponse,
-  responderOf,
-} from '../tls-cert-utils/ocsp.ts'
+import { OcspError, type OcspStatus, ocspRequest, readOcspResponse, responderOf } from '../tls-cert-utils/ocsp.ts'
 import { type Demand, type Failure, failed, type Opinion, type Shown } from './demand.ts'
 
 export interface OcspOptions {
@@ -141,9 +134,9 @@ export class OcspStatuses {
       const nonce = withNonce ? randomBytes(16) : undefined
       const answer = await postOcsp(responder, ocspRequest(certificate, issuer, nonce), timeout)
       const now = Date.now()
-      const { status, nextUpdate } = readOcspResponse(answer, { certificate, issuer, nonce }, now, SKEW)
+      const { status, until: end } = readOcspResponse(answer, { certificate, issuer, nonce }, now, SKEW)
       // If a slow clock makes the answer look late, it is believed for this handshake.
-      const until = nextUpdate === undefined ? now + LIFE_WITHOUT_TIME : Math.max(nextUpdate, now + NEXT_LOOK)
+      const until = Math.max(end, now + NEXT_LOOK)
       const known = { status, until, renewAt: until - Math.min(RENEWAL, (until - now) / 4) }
       this.#remember(keyOf(certificate), known)
       return known

@@ -1,6 +1,6 @@
 /** OCSP stapling (RFC 6066 8): shows the status of our own certificate in the handshake, so that clients need not ask for it. */
 import type { CertificateFacts } from '../tls-cert-utils/certificate.ts'
-import { LIFE_WITHOUT_TIME, OcspError, ocspRequest, readOcspResponse, responderOf } from '../tls-cert-utils/ocsp.ts'
+import { OcspError, ocspRequest, readOcspResponse, responderOf } from '../tls-cert-utils/ocsp.ts'
 import { postOcsp, SKEW } from './ocsp.ts'
 
 export interface StapleOptions {
@@ -45,9 +45,9 @@ export class Staple {
       if (responder === undefined) throw new OcspError('the certificate names no responder; ssl_stapling_responder can')
       const response = await postOcsp(responder, ocspRequest(certificate, issuer), timeout)
       const now = Date.now()
-      const { status, nextUpdate } = readOcspResponse(response, { certificate, issuer }, now, SKEW)
+      const { status, until } = readOcspResponse(response, { certificate, issuer }, now, SKEW)
       if (status !== 'good') throw new OcspError(`the responder says "${status}" of it`)
-      const life = nextUpdate === undefined ? LIFE_WITHOUT_TIME : Math.max(0, nextUpdate - now)
+      const life = Math.max(0, until - now)
       this.#response = response
       this.#until = now + life
       this.#askAt = now + Math.max(1000, life * 0.75)

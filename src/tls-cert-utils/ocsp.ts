@@ -18,15 +18,15 @@ export type OcspStatus = 'good' | 'revoked' | 'unknown'
 /** A signed answer about one certificate that was checked. */
 export interface OcspFinding {
   readonly status: OcspStatus
-  /** Milliseconds since the epoch; undefined where the responder names no time, which means that newer information is always there. */
-  readonly nextUpdate: number | undefined
+  /** Milliseconds since the epoch: the next update or, where the responder names none, an hour after the answer was true. */
+  readonly until: number
 }
 
 /** An answer that cannot be believed; the message says why, for the log. */
 export class OcspError extends Error {}
 
 /** How long an answer without a next update is valid, in milliseconds: nginx's hour. */
-export const LIFE_WITHOUT_TIME = 3_600_000
+const LIFE_WITHOUT_TIME = 3_600_000
 
 const SHA1 = '1.3.14.3.2.26'
 const OCSP = '1.3.6.1.5.5.7.48.1'
@@ -190,14 +190,14 @@ function findingOf(
     const next = [...(rest.find(({ tag }) => tag === 0xa0)?.children() ?? [])][0]
     const extensions = [...(rest.find(({ tag }) => tag === 0xa1)?.children() ?? [])][0]
     checkExtensions(extensions, undefined)
-    const nextUpdate = next && millisecondsOf(next)
     const since = millisecondsOf(thisUpdate)
-    if (since > now + skew) throw new OcspError('the answer is of the future')
     // RFC 6960 3.2 5: an answer without an end must be recent, or an attacker on the way could replay it for ever.
-    if ((nextUpdate ?? since + LIFE_WITHOUT_TIME) < now - skew) throw new OcspError('the answer is out of date')
+    const until = next ? millisecondsOf(next) : since + LIFE_WITHOUT_TIME
+    if (since > now + skew) throw new OcspError('the answer is of the future')
+    if (until < now - skew) throw new OcspError('the answer is out of date')
     const known = STATUSES[status.tag & 0x1f]
     if (known === undefined) throw new OcspError('the answer has no known status')
-    return { status: known, nextUpdate }
+    return { status: known, until }
   }
   throw new OcspError('the answer is about another certificate')
 }

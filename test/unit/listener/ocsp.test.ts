@@ -228,6 +228,15 @@ describe('with a responder whose answers are chosen', () => {
     expect(codeFor(statuses, shownBy(ada))).toBeUndefined()
   })
 
+  test('an answer that names no end counts for an hour since it was true, not since it came', async () => {
+    answered(ada, { thisUpdate: -0.9, nextUpdate: undefined })
+    const statuses = statusesOf(url)
+    await statuses.settle(shownBy(ada))
+    const tenMinutes = 600_000
+    expect(codeFor(statuses, shownBy(ada))).toBeUndefined()
+    expect(statuses.demand(shownBy(ada), Date.now() + tenMinutes).failure?.code).toBe('OCSP_NO_ANSWER')
+  })
+
   test('a short answer is not renewed as soon as it is there', async () => {
     answered(ada, { nextUpdate: 1 / 120 })
     const statuses = statusesOf(url)

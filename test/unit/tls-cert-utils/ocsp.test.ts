@@ -64,12 +64,14 @@ describe('an answer of openssl', () => {
   ])('says %s', async (status, subject) => {
     const found = read(await answer(subject), subject, { now: Date.now() + 1000 })
     expect(found.status).toBe(status)
-    expect(found.nextUpdate).toBeGreaterThan(NOW + HOUR - 60_000)
-    expect(found.nextUpdate).toBeLessThan(NOW + HOUR + 60_000)
+    expect(found.until).toBeGreaterThan(NOW + HOUR - 60_000)
+    expect(found.until).toBeLessThan(NOW + HOUR + 60_000)
   })
 
-  test('without a time has none', async () => {
-    expect(read(await answer(ada, { args: [] }), ada, { now: Date.now() + 1000 }).nextUpdate).toBeUndefined()
+  test('without a next update is valid for an hour', async () => {
+    const found = read(await answer(ada, { args: [] }), ada, { now: Date.now() + 1000 })
+    expect(found.until).toBeGreaterThan(NOW + HOUR - 60_000)
+    expect(found.until).toBeLessThan(Date.now() + HOUR)
   })
 
   test("is believed of a responder that the issuer certified for it, and by the key's digest too", async () => {
