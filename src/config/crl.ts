@@ -14,17 +14,27 @@ const MOST_FILES = 10_000
 /** One place with lists: a file by its absolute path and its size in bytes, or PEM text. */
 export type CrlPart = { readonly file: string; readonly size: number } | { readonly text: string }
 
+interface Place {
+  /** Of a file or folder. */
+  readonly name?: string
+  readonly parts: readonly CrlPart[]
+  readonly skipped?: readonly string[]
+}
+
 /** All lists of one setting. */
 export class CrlSource {
   /** The setting it was given for, such as `listeners[0].servers[0].ssl_crl`. */
   readonly setting: string
   readonly parts: readonly CrlPart[]
+  /** What stands in its folders and is not read: no file, or a link that leads to none. */
+  readonly skipped: readonly string[]
   /** The files and folders that were named; what stands inline goes by its setting. */
   readonly #names: readonly string[]
 
-  constructor(setting: string, places: readonly { readonly name?: string; readonly parts: readonly CrlPart[] }[]) {
+  constructor(setting: string, places: readonly Place[]) {
     this.setting = setting
     this.parts = places.flatMap(({ parts }) => parts)
+    this.skipped = places.flatMap(({ skipped = [] }) => skipped)
     this.#names = places.map(({ name }) => name ?? '(inline)')
   }
 
@@ -62,7 +72,7 @@ export function openCrl(written: string | readonly string[], setting: string, re
   )
 }
 
-function openPlace(given: string, reader: PemReader): { name?: string; parts: CrlPart[] } {
+function openPlace(given: string, reader: PemReader): Place {
   const text = unquoted(given)
   if (text.includes(BEGIN)) return { parts: [{ text: withLineBreaks(text) }] }
   const written = text.trim()
@@ -71,7 +81,7 @@ function openPlace(given: string, reader: PemReader): { name?: string; parts: Cr
     const found = statOf(path)
     if (!found) continue
     reader.files.add(path)
-    return { name: path, parts: found.isDirectory() ? filesIn(path, reader) : [usable(path)] }
+    return { name: path, ...(found.isDirectory() ? contentOf(path, reader) : { parts: [usable(path)] }) }
   }
   const decoded = decodeBase64(written)
   if (decoded?.includes(BEGIN)) return { parts: [{ text: decoded }] }
@@ -81,7 +91,7 @@ function openPlace(given: string, reader: PemReader): { name?: string; parts: Cr
 }
 
 /** Kubernetes keeps the files that it swaps under names that begin with a dot. */
-function filesIn(folder: string, reader: PemReader): CrlPart[] {
+function contentOf(folder: string, reader: PemReader): Required<Pick<Place, 'parts' | 'skipped'>> {
   let names: string[]
   try {
     names = readdirSync(folder)
@@ -94,13 +104,14 @@ function filesIn(folder: string, reader: PemReader): CrlPart[] {
       `names the folder ${folder}, which holds more than ${MOST_FILES} files; join lists in one file, or use several folders`,
     )
   }
-  const files = shown
-    .map((name) => join(folder, name))
-    .filter((path) => statOf(path)?.isFile())
-    .sort()
+  const paths = shown.map((name) => join(folder, name)).sort()
+  // Where a link leads nowhere, what it names may come later.
+  for (const path of paths) reader.files.add(path)
+  const [files = [], skipped = []] = [true, false].map((wanted) =>
+    paths.filter((path) => (statOf(path)?.isFile() ?? false) === wanted),
+  )
   if (files.length === 0) throw new Unfit(`names the folder ${folder}, which holds no file`)
-  for (const path of files) reader.files.add(path)
-  return files.map(usable)
+  return { parts: files.map(usable), skipped }
 }
 
 function usable(path: string): CrlPart {

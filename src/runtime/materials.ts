@@ -148,6 +148,8 @@ export class Materials {
       () => source.setting,
     )
     if (!lists) return undefined
+    for (const path of source.skipped)
+      this.warn(source.setting, `${path} is skipped: it is no file, or a link that leads to none`)
     const digest = digestOf(lists.map((list) => list.digest))
     const known = this.#lists.get(digest)
     if (known) return known

@@ -1,4 +1,4 @@
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, expect, test } from '@jest/globals'
 import { temporaryFile, temporaryFolder } from '../support/folder.ts'
@@ -48,6 +48,20 @@ test('a folder, whose files may come, change and go', async () => {
   await waitFor('the refusal of bob', async () => (await gateway.get('/', { as: bob })).status === 400)
   rmSync(join(folder, 'newer.crl'))
   await waitFor('bob to be let in', async () => (await gateway.get('/', { as: bob })).status === 200)
+})
+
+test('a link of a folder that leads nowhere is told, and noticed as soon as its file is there', async () => {
+  const folder = join(temporaryFolder(), 'lists')
+  mkdirSync(folder)
+  writeFileSync(join(folder, 'root.crl'), root.crl())
+  writeFileSync(join(folder, 'department.crl'), department.crl())
+  symlinkSync('../newer.crl', join(folder, 'newer.crl'))
+  const gateway = await startWith(folder)
+  await expectVerdicts(gateway, [[bob, 200]])
+  const told = `${join(folder, 'newer.crl')} is skipped: it is no file, or a link that leads to none`
+  expect(gateway.log.filter(({ msg }) => msg?.includes(told))).toHaveLength(1)
+  writeFileSync(join(folder, '..', 'newer.crl'), department.crl([bob], { thisUpdate: -0.5 }))
+  await waitFor('the refusal of bob', async () => (await gateway.get('/', { as: bob })).status === 400)
 })
 
 /** With enough other entries that a thread of its own reads it. */

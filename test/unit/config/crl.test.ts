@@ -37,6 +37,17 @@ describe('ssl_crl', () => {
     expect([...files]).toEqual(expect.arrayContaining([place('lists'), place('lists', 'a.pem')]))
   })
 
+  test('tells what it skips in a folder, and watches it: what a link names may come later', () => {
+    mkdirSync(place('mixed', 'folder'), { recursive: true })
+    writeFileSync(place('mixed', 'a.pem'), PEM)
+    symlinkSync('circle', place('mixed', 'circle'))
+    symlinkSync('../away.crl', place('mixed', 'dangling'))
+    const { parts, skipped } = open('mixed')
+    expect(parts).toMatchObject([{ file: place('mixed', 'a.pem') }])
+    expect(skipped).toEqual(['circle', 'dangling', 'folder'].map((name) => place('mixed', name)))
+    expect([...files]).toEqual(expect.arrayContaining([...skipped]))
+  })
+
   test('takes several of them', () => {
     expect(open(['ca.crl', PEM]).parts).toMatchObject([{ file: place('ca.crl') }, { text: PEM }])
   })
