@@ -147,7 +147,7 @@ function judge(
   options: Pick<VerifyOptions, 'sent' | 'revocation' | 'depth'>,
   { certificates: trusted, partialChain, unannouncedPems }: ClientTrust,
 ): ChainVerdict {
-  const verdict = verifyChain({ ...options, trusted, partialChain })
+  const verdict = verifyChain({ ...options, trusted, partialChain, bySignature: unannouncedPems.length > 0 })
   const anchor = verdict.chain.at(-1)
   if (!anchor || !unannouncedPems.includes(anchor.pem)) return verdict
   return verifyStrictly({ ...options, trusted, partialChain })

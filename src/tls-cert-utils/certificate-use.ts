@@ -3,6 +3,7 @@ import type { CertificateFacts } from './certificate.ts'
 import { readElement, readOid, TAG } from './der.ts'
 import {
   BASIC_CONSTRAINTS,
+  type CertificateExtension,
   CLIENT_AUTHENTICATION,
   EXTENDED_KEY_USAGE,
   KEY_USAGE,
@@ -37,9 +38,11 @@ export interface CertificateUse {
   readonly hasWeakSignature: boolean
 }
 
+const NETSCAPE_TYPE = '2.16.840.1.113730.1.1'
+
 /** Those of OpenSSL's X509_supported_extension. */
 const HANDLED: ReadonlySet<string> = new Set([
-  '2.16.840.1.113730.1.1',
+  NETSCAPE_TYPE,
   '2.5.29.15',
   '2.5.29.17',
   '2.5.29.19',
@@ -118,14 +121,30 @@ function extensionsOf(
   return {
     isAuthority,
     mayBeServer:
-      isFor(SERVER_AUTHENTICATION) && (usages === undefined || usages.some((each) => SERVER_KEY_USAGES.has(each))),
-    mayBeClient: isForClients && (usages === undefined || usages.some((each) => CLIENT_KEY_USAGES.has(each))),
+      isFor(SERVER_AUTHENTICATION) &&
+      (usages === undefined || usages.some((each) => SERVER_KEY_USAGES.has(each))) &&
+      allowsNetscapeType(extensions, NETSCAPE.server),
+    mayBeClient:
+      isForClients &&
+      (usages === undefined || usages.some((each) => CLIENT_KEY_USAGES.has(each))) &&
+      allowsNetscapeType(extensions, NETSCAPE.client),
     mayIssueClients: isForClients && isAuthority,
     maySign,
     maySignLists: usages?.includes('cRLSign') ?? true,
     pathLength,
     unknownCritical: extensions.find(({ oid, isCritical }) => isCritical && !HANDLED.has(oid))?.oid,
   }
+}
+
+/** Bits of the Netscape type, which OpenVPN's easy-rsa wrote for long. */
+export const NETSCAPE = { client: 0x80, server: 0x40, authority: 0x04 } as const
+
+/** @throws {DerError} where the type cannot be read */
+export function allowsNetscapeType(extensions: readonly CertificateExtension[], use: number): boolean {
+  const found = extensions.find(({ oid }) => oid === NETSCAPE_TYPE)
+  if (!found) return true
+  const [, bits = 0] = readElement(found.value).expect(TAG.BIT_STRING, 'the Netscape type').content
+  return (bits & use) !== 0
 }
 
 /** The version is left out where it is the first (RFC 5280 4.1). */

@@ -18,7 +18,7 @@ const MAX_CHAIN = 102
 /** ssl_verify_depth allows 64 intermediates. This bounds what one handshake can make us look at. */
 const MOST_SENT = 66
 
-/** The certificates that a peer sent along with its own. */
+/** The certificates that a peer sent along with its own, in any order (RFC 8446 4.4.2): a root may stand before intermediates. */
 export function sentWith(
   leaf: X509Certificate,
   { most = MOST_SENT, read = ({ raw }: X509Certificate) => readCertificate(raw) } = {},
@@ -26,9 +26,8 @@ export function sentWith(
   const sent: CertificateFacts[] = []
   let next = leaf.issuerCertificate
   while (next && sent.length < most) {
-    const facts = read(next)
-    sent.push(facts)
-    next = facts.selfIssued ? undefined : next.issuerCertificate
+    sent.push(read(next))
+    next = next.issuerCertificate
   }
   return sent
 }
@@ -42,13 +41,14 @@ const MOST_COMPARED = 32
 /**
  * The path that OpenSSL finds from a peer's certificates to the trust store. Issuers from the trust store are preferred, and once one of them is
  * taken, the rest must come from there too. Where several fit, the one whose key signed is taken: a peer may send look-alikes. With `partialChain`
- * any certificate of the trust store ends the path, not only a root (X509_V_FLAG_PARTIAL_CHAIN).
+ * any certificate of the trust store ends the path, not only a root (X509_V_FLAG_PARTIAL_CHAIN). Without `bySignature` the first that is valid now is
+ * taken, as by OpenSSL.
  */
 export function findPath(
   sent: readonly [CertificateFacts, ...CertificateFacts[]],
   trusted: readonly CertificateFacts[],
   time: number,
-  { partialChain = false } = {},
+  { partialChain = false, bySignature = true } = {},
 ): Path {
   const isTrusted = ({ raw }: CertificateFacts) => trusted.some((each) => each.raw.equals(raw))
   const [leaf, ...others] = sent
@@ -62,10 +62,10 @@ export function findPath(
       const isAnchored = chain.length > sentCount || isTrusted(current)
       return { chain, sentCount, isAnchored }
     }
-    const known = issuerAmong(trusted, current, time)
+    const known = issuerAmong(trusted, current, time, { bySignature })
     const isFromPeer = known === undefined && sentCount === chain.length
     const unused = isFromPeer ? others.filter((other) => !chain.includes(other)) : []
-    const issuer = known ?? issuerAmong(unused, current, time, hasSigned)
+    const issuer = known ?? issuerAmong(unused, current, time, { bySignature, hasSigned })
     if (issuer === undefined) break
     chain.push(issuer)
     if (isFromPeer) sentCount++
@@ -145,11 +145,11 @@ function issuerAmong(
   candidates: readonly CertificateFacts[],
   certificate: CertificateFacts,
   time: number,
-  hasSigned: Signed = isSignedBy,
+  { bySignature, hasSigned = isSignedBy }: { bySignature: boolean; hasSigned?: Signed },
 ): CertificateFacts | undefined {
   const named = candidates.filter((candidate) => isIssuedBy(certificate, candidate, hasSigned))
   if (named.length <= 1) return named[0]
-  const signers = named.filter((candidate) => hasSigned(certificate, candidate))
+  const signers = bySignature ? named.filter((candidate) => hasSigned(certificate, candidate)) : []
   const issuers = signers.length > 0 ? signers : named
   const inTime = issuers.find(({ notBefore, notAfter }) => notBefore <= time && time < notAfter)
   return inTime ?? issuers.toSorted((a, b) => b.notAfter - a.notAfter)[0]

@@ -3,6 +3,8 @@
  * terminated the client's TLS. Beyond `verifyChain`, it refuses whatever OpenSSL would check and we do not, and what OpenSSL only tolerates.
  */
 import type { CertificateFacts } from './certificate.ts'
+import { allowsNetscapeType, NETSCAPE } from './certificate-use.ts'
+import { isSelfSigned } from './chain.ts'
 import { DerError, readElement, readOid, TAG } from './der.ts'
 import { BASIC_CONSTRAINTS, type CertificateExtension, readBasicConstraints, readExtensions } from './extensions.ts'
 import { type ChainVerdict, type Finding, type VerifyOptions, verifyChain } from './verify.ts'
@@ -23,7 +25,9 @@ export function verifyStrictly(options: VerifyOptions): ChainVerdict {
 function linkFindings(chain: readonly CertificateFacts[]): Finding[] {
   return chain.flatMap((certificate, at) => {
     const issuer = chain[at + 1] ?? (chain.length === 1 && certificate.selfIssued ? certificate : undefined)
-    if (!issuer || certificate.x509.checkIssued(issuer.x509)) return []
+    // What signed itself need not be allowed to sign others.
+    if (!issuer || (issuer === certificate ? isSelfSigned(certificate) : certificate.x509.checkIssued(issuer.x509)))
+      return []
     return [
       { check: 'issuer', code: 'UNSPECIFIED', at, detail: `OpenSSL does not take ${issuer.subject} for its issuer` },
     ]
@@ -45,7 +49,8 @@ function findingsOf(certificate: CertificateFacts, { at, top }: Position): Findi
       .map(({ oid }) => wrong(`${NOT_JUDGED.get(oid)} are not judged here`))
     const twice = repeated(extensions.map(({ oid }) => oid))
     if (twice !== undefined) findings.push(wrong(`extension ${twice} stands there twice`))
-    if (!allowsNetscapeType(extensions, at)) findings.push(wrong('its Netscape type', 'INVALID_PURPOSE'))
+    if (at > 0 && !allowsNetscapeType(extensions, NETSCAPE.authority))
+      findings.push(wrong('its Netscape type', 'INVALID_PURPOSE'))
     // A root is what the operator chose; OpenSSL takes an intermediate without basicConstraints too, if its key usage lets it sign.
     if (at > 0 && at < top && !isDeclaredAuthority(extensions))
       findings.push(wrong('no sound basicConstraints', 'INVALID_CA'))
@@ -70,17 +75,6 @@ const NOT_JUDGED: ReadonlyMap<string, string> = new Map([
   ['1.3.6.1.5.5.7.1.8', 'AS numbers (RFC 3779)'],
   ['1.3.6.1.5.5.7.1.14', 'proxy certificates (RFC 3820)'],
 ])
-
-const NETSCAPE_TYPE = '2.16.840.1.113730.1.1'
-const SSL_CLIENT = 0x80
-const SSL_AUTHORITY = 0x04
-
-function allowsNetscapeType(extensions: readonly CertificateExtension[], at: number): boolean {
-  const found = extensions.find(({ oid }) => oid === NETSCAPE_TYPE)
-  if (!found) return true
-  const [, bits = 0] = readElement(found.value).expect(TAG.BIT_STRING, 'the Netscape type').content
-  return (bits & (at === 0 ? SSL_CLIENT : SSL_AUTHORITY)) !== 0
-}
 
 function isDeclaredAuthority(extensions: readonly CertificateExtension[]): boolean {
   const found = extensions.find(({ oid }) => oid === BASIC_CONSTRAINTS)

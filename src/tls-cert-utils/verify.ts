@@ -19,6 +19,8 @@ export interface VerifyOptions {
   readonly depth?: number
   /** Whether any certificate of `trusted` is an anchor, not just a root. */
   readonly partialChain?: boolean
+  /** Whether the issuer that signed is taken where several have the name, as `findPath` has it. */
+  readonly bySignature?: boolean
   /** Milliseconds since the epoch; now without it. */
   readonly time?: number
 }
@@ -59,9 +61,9 @@ export interface ChainVerdict {
   readonly chain: readonly CertificateFacts[]
 }
 
-/** Not checked: policies, RFC 3779's addresses, Netscape's types, and that proxy certificates are refused. */
+/** Not checked: policies, RFC 3779's addresses, and that proxy certificates are refused. */
 export function verifyChain(options: VerifyOptions): ChainVerdict {
-  const { time = Date.now(), revocation, depth = Number.POSITIVE_INFINITY } = options
+  const { time = Date.now(), revocation, depth = Number.POSITIVE_INFINITY, partialChain = false } = options
   const path = findPath(options.sent, options.trusted, time, options)
   const uses = path.chain.map(useOf)
   const findings = [
@@ -72,7 +74,7 @@ export function verifyChain(options: VerifyOptions): ChainVerdict {
       ...found,
       check: 'revocation' as const,
     })),
-    ...signatureFindings(path, uses, time),
+    ...signatureFindings(path, uses, { partialChain, time }),
     ...nameViolations(path.chain).map((found) => ({ ...found, check: 'names' as const, code: 'UNSPECIFIED' })),
   ]
   if (findings.length === 0) findings.push(...depthFindings(path, depth))
@@ -146,11 +148,18 @@ export function weaknessesOf(chain: readonly CertificateFacts[]): string {
   return findings.map(({ at, detail }) => `${chain[at]?.subject}: ${detail}`).join('; ')
 }
 
-/** From the top down, so that a problem of the client's own certificate counts. A root's own signature is not checked. */
-function signatureFindings({ chain, isAnchored }: Path, uses: readonly CertificateUse[], time: number): Finding[] {
+/**
+ * From the top down, so that a problem of the client's own certificate counts. A root's own signature is not checked. With `partialChain`, OpenSSL
+ * takes the last certificate that it found for such a root, whoever that is.
+ */
+function signatureFindings(
+  { chain, isAnchored }: Path,
+  uses: readonly CertificateUse[],
+  { partialChain, time }: Required<Pick<VerifyOptions, 'partialChain' | 'time'>>,
+): Finding[] {
   const findings: Finding[] = []
   const top = chain.length - 1
-  const endsInRoot = isAnchored || isSelfSigned(chain[top] as CertificateFacts)
+  const endsInRoot = isAnchored || partialChain || isSelfSigned(chain[top] as CertificateFacts)
   if (!endsInRoot && top === 0) findings.push({ check: 'issuer', code: 'UNABLE_TO_VERIFY_LEAF_SIGNATURE', at: 0 })
   for (let at = endsInRoot || top === 0 ? top : top - 1; at >= 0; at--) {
     const certificate = chain[at] as CertificateFacts

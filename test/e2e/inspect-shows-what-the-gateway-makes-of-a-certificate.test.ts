@@ -1,11 +1,11 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, test } from '@jest/globals'
 import { startBackend } from '../support/backend.ts'
-import { bmpString } from '../support/der.ts'
+import { bitString, bmpString, objectIdentifier, sequence } from '../support/der.ts'
 import { temporaryFile } from '../support/folder.ts'
 import { sallyport, startGateway } from '../support/gateway.ts'
 import { nameOf } from '../support/names.ts'
-import { authority, type Issued } from '../support/pki.ts'
+import { authority, extension, Issued, selfSigned } from '../support/pki.ts'
 
 const clients = authority('clients')
 const front = authority('servers').server('localhost')
@@ -173,6 +173,66 @@ test('what inspect says, the gateway does', async () => {
     const verified = line.verify === 'FAILED' ? `FAILED:${line.verify_reason}` : line.verify
     expect([as.name, said.verified, said.refusal]).toEqual([as.name, verified, line.code])
   }
+})
+
+const strangers = authority('strangers')
+const namesake = authority('clients')
+const middle = clients.authority('middle')
+const below = middle.authority('low').client('below')
+const sentAlong = below.chain.slice(below.certificate.length)
+const WITHOUT_KEY_ID = [extension('2.5.29.37', sequence(objectIdentifier('1.3.6.1.5.5.7.3.2')))]
+const FOR_SERVERS = extension('2.16.840.1.113730.1.1', bitString(Buffer.from([0x40]), 6))
+
+test.each<[string, object, Issued, string]>([
+  [
+    'a root that is sent before the intermediates',
+    { ssl_verify_client: 'on', ssl_verify_depth: 2 },
+    new Issued(below.name, below.der, below.privateKey, clients.certificate + sentAlong, below.serial),
+    'SUCCESS',
+  ],
+  [
+    'an intermediate that is trusted, and a stranger of another purpose',
+    { ssl_verify_client: 'optional_no_ca', allow_partial_chain: true, ssl_client_certificate: middle.certificate },
+    strangers.client('web', { purposes: ['serverAuth'] }),
+    'FAILED:unsuitable certificate purpose',
+  ],
+  [
+    'an authority that is not announced, and whoever vouches for himself',
+    { ssl_verify_client: 'optional_no_ca', ssl_trusted_certificate: strangers.certificate },
+    selfSigned('self'),
+    'FAILED:self-signed certificate',
+  ],
+  [
+    'two authorities of one name, and a client of the second that does not say whose he is',
+    { ssl_verify_client: 'on', ssl_client_certificate: clients.certificate + namesake.certificate },
+    namesake.client('second', { onlyExtensions: WITHOUT_KEY_ID }),
+    'FAILED:certificate signature failure',
+  ],
+  [
+    "Netscape's type for servers",
+    { ssl_verify_client: 'on' },
+    clients.client('netscape', { extensions: [FOR_SERVERS] }),
+    'FAILED:unsuitable certificate purpose',
+  ],
+])('what inspect says, the gateway does: %s', async (_, fields, as, expected) => {
+  const backend = await startBackend({})
+  const written = JSON.parse(readFileSync(config, 'utf8'))
+  Object.assign(written.listeners[0].servers[0], fields)
+  written.services[0].url = backend.url
+  const gateway = await startGateway({ config: { ...written, admin: { listen: 'off' } } })
+  const file = temporaryFile('client.pem', as.chain)
+  const { stdout } = await sallyport([
+    'inspect',
+    file,
+    '-c',
+    temporaryFile('x.yaml', JSON.stringify(written)),
+    '--json',
+  ])
+  const [said] = JSON.parse(stdout).servers
+  const line = await gateway.line(await gateway.get('/', { as }))
+  const verified = line.verify === 'FAILED' ? `FAILED:${line.verify_reason}` : line.verify
+  expect([verified, line.code]).toEqual([expected, said.refusal])
+  expect(said.verified).toBe(expected)
 })
 
 test('control characters do not reach the terminal', async () => {

@@ -97,6 +97,14 @@ describe('the path to a root', () => {
     expect(await depthOf(leaf.chainPem + crossSigned, leaf.keyPem, [root])).toBe(2)
   })
 
+  test('is found in what the peer sends in any order, also behind a root', async () => {
+    const chainPem = [leaf, root, low, middle].map(({ pem }) => pem).join('')
+    const { socket, close } = await handshake(root, { chainPem, keyPem: leaf.keyPem }, root.pem)
+    const sent = sentWith(socket.getPeerX509Certificate() as X509Certificate)
+    close()
+    expect(sent.map(({ pem }) => pem)).toEqual([root.pem, low.pem, middle.pem])
+  })
+
   test('is 0 for a self-signed peer that is trusted itself', async () => {
     const alone = await selfSigned({ subject: 'ada' })
     expect(await depthOf(alone.pem, alone.keyPem, [alone])).toBe(0)
