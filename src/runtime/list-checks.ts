@@ -1,7 +1,7 @@
 import type { CrlSource } from '../config/index.ts'
 import type { CertificateFacts } from '../tls-cert-utils/certificate.ts'
 import { useOf } from '../tls-cert-utils/certificate-use.ts'
-import { isNamedBy } from '../tls-cert-utils/revocation.ts'
+import { covers, isNamedBy } from '../tls-cert-utils/revocation.ts'
 import type { RevocationList } from '../tls-cert-utils/revocation-list.ts'
 import type { TrustStore } from '../tls-cert-utils/trust-store.ts'
 import { digestOf, type Materials } from './materials.ts'
@@ -109,10 +109,10 @@ export function warnOfUnlisted(use: ListUse, trust: TrustStore, materials: Mater
   // With `leaf`, an authority needs no list itself where its intermediates have theirs.
   if (certificates === 'leaf' && lists.length > 0) return
   for (const root of trust.certificates.filter(({ selfIssued }) => selfIssued && certificates === 'chain')) {
-    if (unlisted.includes(root) || listsOf(root).some(({ scope }) => scope.certificates !== 'users')) continue
+    if (unlisted.includes(root) || listsOf(root).some((list) => covers(list, root))) continue
     materials.warn(
       source.setting,
-      `no list of ${root.subject} speaks of authorities, as itself: every ${peer} of this CA is refused (${modeSetting} STRICT); add one that does${peer === 'client' ? ', or set ssl_crl_check: leaf' : ''}`,
+      `no list of ${root.subject} covers the authority itself (issuing distribution point): every ${peer} of this CA is refused (${modeSetting} STRICT); add one that does${peer === 'client' ? ', or set ssl_crl_check: leaf' : ''}`,
     )
   }
   for (const { subject, serial } of unlisted) {

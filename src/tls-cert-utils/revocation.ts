@@ -85,7 +85,8 @@ export class Revocation {
       const known = issuer && this.#known(issuer)
       const list = known && this.#bestList(known, certificate, issuer, time)
       if (!issuer || !known || !list) {
-        findings.push({ code: 'UNABLE_TO_GET_CRL', at, detail: `no list of ${certificate.issuer}` })
+        const others = known && known.lists.length > 0 ? ' covers it' : ''
+        findings.push({ code: 'UNABLE_TO_GET_CRL', at, detail: `no list of ${certificate.issuer}${others}` })
         continue
       }
       findings.push(...findingsOf(certificate, at, { list, issuer, maySign: known.maySign }, time))
@@ -184,7 +185,8 @@ function nextChange({ thisUpdate, nextUpdate }: RevocationList, time: number): n
   return time < nextUpdate ? nextUpdate : Number.POSITIVE_INFINITY
 }
 
-function covers({ scope }: RevocationList, certificate: CertificateFacts): boolean {
+/** By its issuing distribution point, which OpenSSL calls the scope. */
+export function covers({ scope }: RevocationList, certificate: CertificateFacts): boolean {
   if (scope.certificates !== 'all' && (scope.certificates === 'authorities') !== certificate.isAuthority) return false
   const { pointNames } = scope
   if (!pointNames) return true

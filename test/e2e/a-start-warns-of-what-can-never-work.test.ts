@@ -1,6 +1,6 @@
 import { createPublicKey, generateKeyPairSync } from 'node:crypto'
 import { beforeAll, describe, expect, test } from '@jest/globals'
-import { bitString, boolean, implicit, sequence } from '../support/der.ts'
+import { bitString, boolean, explicit, implicit, sequence } from '../support/der.ts'
 import { temporaryFile } from '../support/folder.ts'
 import { type Gateway, type LogLine, sallyport } from '../support/gateway.ts'
 import { authority, extension, type Issued } from '../support/pki.ts'
@@ -155,13 +155,16 @@ test('an authority of whom there is no list, where that refuses everybody whom i
   for (const fields of [leaf, fetched, ignored]) expect(await warnings({ ...bundle, ...fields })).toEqual([])
 })
 
-test('a list that speaks of clients alone where the root needs one too, and an authority that may not sign lists', async () => {
-  const ofUsers = extension('2.5.29.28', sequence(implicit(1, Buffer.from([0xff]))), true)
-  const list = scene.clients.crl([], { extensions: [ofUsers] })
-  expect(await warnings({ ssl_crl: list })).toEqual([
-    expect.stringMatching(/ssl_crl.*no list of CN=clients speaks of authorities.*every client.*ssl_crl_check: leaf/),
-  ])
-  expect(await warnings({ ssl_crl: list, ssl_crl_check: 'leaf' })).toEqual([])
+test('a list that does not cover the root where that needs one too, and an authority that may not sign lists', async () => {
+  const ofUsers = implicit(1, Buffer.from([0xff]))
+  const ofOnePoint = explicit(0, explicit(0, implicit(6, Buffer.from('http://lists.test/1.crl'))))
+  for (const scope of [ofUsers, ofOnePoint]) {
+    const list = scene.clients.crl([], { extensions: [extension('2.5.29.28', sequence(scope), true)] })
+    expect(await warnings({ ssl_crl: list })).toEqual([
+      expect.stringMatching(/ssl_crl.*no list of CN=clients covers the authority.*every client.*ssl_crl_check: leaf/),
+    ])
+    expect(await warnings({ ssl_crl: list, ssl_crl_check: 'leaf' })).toEqual([])
+  }
   const [isAuthority, mayCertify] = [
     extension('2.5.29.19', sequence(boolean(true)), true),
     extension('2.5.29.15', bitString(Buffer.from([0x04]), 2), true),

@@ -3,8 +3,9 @@ import { type Shown, unverified } from '../../../src/listener/demand.ts'
 import { notRevoked } from '../../../src/listener/not-revoked.ts'
 import { Revocation } from '../../../src/tls-cert-utils/revocation.ts'
 import { readRevocationLists } from '../../../src/tls-cert-utils/revocation-list.ts'
+import { implicit, sequence } from '../../support/der.ts'
 import { factsOf } from '../../support/facts.ts'
-import { authority, selfSigned } from '../../support/pki.ts'
+import { authority, extension, selfSigned } from '../../support/pki.ts'
 
 const root = authority('root')
 const [ada, eve] = [factsOf(root.client('ada')), root.client('eve')]
@@ -51,6 +52,14 @@ test('lists are fetched for the certificates that need one and were verified, an
   expect(preparedFor('chain', { certificate: leaf, chain })).toEqual([[leaf, ...chain]])
   expect(preparedFor('chain', { certificate: leaf, chain, error: 'INVALID_PURPOSE' })).toEqual([[leaf, ...chain]])
   expect(preparedFor('chain', unverified(leaf, 'UNABLE_TO_GET_ISSUER_CERT_LOCALLY'))).toEqual([])
+})
+
+test('a list that is there and does not cover the certificate is told from one that is missing', () => {
+  const ofAuthorities = extension('2.5.29.28', sequence(implicit(2, Buffer.from([0xff]))), true)
+  const lists = readRevocationLists(root.crl([], { extensions: [ofAuthorities] }))
+  const shown = { ...verified, certificate: factsOf(root.client('leaf')), chain: [factsOf(root)] }
+  const demand = notRevoked(new Revocation(lists, { certificates: 'leaf', mode: 'STRICT' }), { onIgnored: () => {} })
+  expect(demand(shown, Date.now()).failure).toMatchObject({ hint: 'no list of CN=root covers it' })
 })
 
 test('whose list is missing is said where it is not the client’s own', () => {
