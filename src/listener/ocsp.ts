@@ -21,7 +21,9 @@ export interface OcspOptions {
 
 interface Known {
   readonly status: OcspStatus
-  /** Milliseconds since the epoch. */
+  /** When it was true, in milliseconds since the epoch. */
+  readonly since: number
+  /** Likewise. */
   readonly until: number
   /** When it is asked again before that, for clients that are still connected. */
   readonly renewAt: number
@@ -134,10 +136,14 @@ export class OcspStatuses {
       const nonce = withNonce ? randomBytes(16) : undefined
       const answer = await postOcsp(responder, ocspRequest(certificate, issuer, nonce), timeout)
       const now = Date.now()
-      const { status, until: end } = readOcspResponse(answer, { certificate, issuer, nonce }, now, SKEW)
+      const { status, since, until: end } = readOcspResponse(answer, { certificate, issuer, nonce }, now, SKEW)
+      // Responders behind caches lag behind each other, and whoever is on the way may keep an answer from before the revocation.
+      const before = this.#known.get(keyOf(certificate))
+      if (before?.status === 'revoked' && since < before.since)
+        throw new OcspError(`the answer is older than one that says "revoked"`)
       // If a slow clock makes the answer look late, it is believed for this handshake.
       const until = Math.max(end, now + NEXT_LOOK)
-      const known = { status, until, renewAt: until - Math.min(RENEWAL, (until - now) / 4) }
+      const known = { status, since, until, renewAt: until - Math.min(RENEWAL, (until - now) / 4) }
       this.#remember(keyOf(certificate), known)
       return known
     } catch (error) {

@@ -18,7 +18,9 @@ export type OcspStatus = 'good' | 'revoked' | 'unknown'
 /** A signed answer about one certificate that was checked. */
 export interface OcspFinding {
   readonly status: OcspStatus
-  /** Milliseconds since the epoch: the next update or, where the responder names none, an hour after the answer was true. */
+  /** Milliseconds since the epoch: when it was known to be true. */
+  readonly since: number
+  /** Likewise: the next update or, where the responder names none, an hour after the answer was true. */
   readonly until: number
 }
 
@@ -197,7 +199,7 @@ function findingOf(
     if (until < now - skew) throw new OcspError('the answer is out of date')
     const known = STATUSES[status.tag & 0x1f]
     if (known === undefined) throw new OcspError('the answer has no known status')
-    return { status: known, until }
+    return { status: known, since, until }
   }
   throw new OcspError('the answer is about another certificate')
 }

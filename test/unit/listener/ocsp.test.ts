@@ -228,6 +228,19 @@ describe('with a responder whose answers are chosen', () => {
     expect(codeFor(statuses, shownBy(ada))).toBeUndefined()
   })
 
+  test('an answer from before a revocation does not take it back, though it is valid for longer', async () => {
+    const statuses = statusesOf(url)
+    answered(ada, { status: 'revoked', thisUpdate: -1, nextUpdate: -1 / 60 })
+    await statuses.settle(shownBy(ada))
+    const later = Date.now() + 60_000
+    answered(ada, { thisUpdate: -2 })
+    await statuses.settle(shownBy(ada), later)
+    expect(statuses.demand(shownBy(ada), later).failure?.code).toBe('OCSP_NO_ANSWER')
+    answered(ada, { thisUpdate: -0.5 })
+    await statuses.settle(shownBy(ada), later)
+    expect(statuses.demand(shownBy(ada), later).failure).toBeUndefined()
+  })
+
   test('an answer that names no end counts for an hour since it was true, not since it came', async () => {
     answered(ada, { thisUpdate: -0.9, nextUpdate: undefined })
     const statuses = statusesOf(url)
