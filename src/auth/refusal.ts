@@ -33,8 +33,13 @@ export function refusal({ rules, outcomes, reasons, found, receipt, describe }: 
   }
   if (receipt) headers.push(RECEIPT_HEADER, receipt.id)
   const names = (methods: Iterable<AuthMethod>) => [...methods].map(({ name }) => name).join(', ')
-  const missing = `nothing yet for ${names(open)}${passed.size > 0 ? `, after ${names(passed)}` : ''}`
-  return new GatewayError('GW_UNAUTHENTICATED', reasons.length > 0 ? reasons.join('; ') : missing, {
+  // Beside another rule's reason, what a rule lacks that was passed in part: that caller was right so far.
+  const lacking = found
+    ? open.filter((method) => rules.some((rule) => rule.includes(method) && isBegun(rule, found)))
+    : open
+  const missing = `nothing yet for ${names(lacking)}${passed.size > 0 ? `, after ${names(passed)}` : ''}`
+  const detail = found || reasons.length === 0 ? [missing, ...reasons] : reasons
+  return new GatewayError('GW_UNAUTHENTICATED', detail.join('; '), {
     headers,
     members: {
       ...challenges(outcomes),
@@ -55,8 +60,12 @@ function challenges(outcomes: Outcomes): Record<string, unknown> {
 }
 
 /** The rules that are passed in part. */
-function begun(rules: RefusalOptions['rules'], { methods }: Identity): string[][] {
-  return rules.map((rule) => rule.map(({ name }) => name)).filter((rule) => rule.some((name) => methods.includes(name)))
+function begun(rules: RefusalOptions['rules'], found: Identity): string[][] {
+  return rules.filter((rule) => isBegun(rule, found)).map((rule) => rule.map(({ name }) => name))
+}
+
+function isBegun(rule: readonly AuthMethod[], { methods }: Identity): boolean {
+  return rule.some(({ name }) => methods.includes(name))
 }
 
 /** The 503, where no rule is satisfied and this method may have satisfied one. */

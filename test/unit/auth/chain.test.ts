@@ -377,6 +377,17 @@ describe('several steps', () => {
     expect(receiptOf(await refusalOf(() => chain(rules)()))).toMatch(/\./)
   })
 
+  test('the log says what is missing of a rule that was passed in part, also where another rule was refused for a reason', async () => {
+    const rules = [
+      [method('certificate', absent)],
+      [method('password', accepted(ada)), method('totp', absent)],
+      [method('application_credential', denied('nobody is named "ada"'))],
+    ]
+    expect((await refusalOf(() => chain(rules)())).detail).toBe(
+      'nothing yet for totp, after password; application_credential: nobody is named "ada"',
+    )
+  })
+
   test('with a receipt the certificate is asked about like any other method', async () => {
     const both = { certificate: method('certificate', accepted(ada)) }
     const rest = chain([[method('password', absent), both.certificate]], both)
