@@ -1,6 +1,7 @@
 /**
- * Warns of regular expressions in paths that ask for what no path holds. Such a route takes no request, so that another one may take those that it was
- * meant to refuse. A plain prefix that is written like that is refused, or normalised; in an expression another alternative may still match.
+ * Warns of paths that ask for what no request's path holds: regular expressions, and prefixes with patterns of other gateways. Such a route takes no
+ * request, so that another one may take those that it was meant to refuse. A plain prefix that is written like an expression is refused, or normalised; in
+ * an expression another alternative may still match.
  */
 import type { RouteConfig } from '../config/index.ts'
 import type { Slices } from '../slices.ts'
@@ -9,12 +10,21 @@ import type { Materials } from './materials.ts'
 export function* warnOfUnmatchedExpressions(routes: readonly RouteConfig[], materials: Materials): Slices<void> {
   for (const { at, paths = [] } of routes) {
     for (const [i, path] of paths.entries()) {
-      const fault = path.startsWith('~') ? faultOf(path.slice(1)) : undefined
+      const isExpression = path.startsWith('~')
+      const fault = isExpression ? faultOf(path.slice(1)) : undefined
       if (fault !== undefined) materials.warn(`${at}.paths[${i}]`, `${fault}: what this is part of matches no request`)
+      const pattern = isExpression ? undefined : OF_PATTERNS.exec(path)?.[0]
+      if (pattern !== undefined)
+        materials.warn(`${at}.paths[${i}]`, `is a prefix, which has no patterns: ${pattern} ${LITERAL}`)
     }
     yield
   }
 }
+
+/** As other gateways write them: /api/*, /users/{id}, /users/:id. */
+const OF_PATTERNS = /\*+|\{[^/]*\}|(?<=\/):\w+/
+const LITERAL =
+  'stands for itself; write what is before it, as /api/ for /api/*, or ~ and an expression, as ~/users/[^/]+'
 
 /** What an expression asks for and no path has (routing/path.ts); undefined where nothing is found. */
 function faultOf(written: string): string | undefined {

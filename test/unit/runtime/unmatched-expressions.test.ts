@@ -33,10 +33,36 @@ test.each([
   ])
 })
 
+test.each([
+  ['/api/*', '*'],
+  ['/admin/**', '**'],
+  ['/users/{id}/keys', '{id}'],
+  ['/users/:id', ':id'],
+])('%s, as other gateways write patterns, is warned of: it is a prefix here', (path, pattern) => {
+  expect(warnings(['/', path])).toEqual([
+    expect.objectContaining({
+      path: 'services[0].routes[0].paths[1]',
+      message: expect.stringMatching(/^is a prefix, .* stands for itself; write /),
+    }),
+  ])
+  expect(warnings([path])[0]?.message).toContain(`patterns: ${pattern} stands`)
+})
+
 test('what may match is not', () => {
   const sound = [
     ...['~/admin(/|$)', '~/v\\d+/x', '~/a/?$', '~//?a', '~/a\\??b', '~^/top', '~/(?i:admin|%c3)', '~/%C3%A9', '~/%20'],
-    ...['~/a[ é/]b', '~/[^ ]+', '~.*\\.php', '~(/a|/b)', '~a?/b', '~admin|/x', '~[^/]*/x', '/caf%c3%a9'],
+    ...[
+      '~/a[ é/]b',
+      '~/[^ ]+',
+      '~.*\\.php',
+      '~(/a|/b)',
+      '~a?/b',
+      '~admin|/x',
+      '~[^/]*/x',
+      '/caf%c3%a9',
+      '/v1/projects/x:export',
+      '/a:/b',
+    ],
   ]
   expect(warnings(sound)).toEqual([])
 })
