@@ -21,6 +21,7 @@ export function addCerts(program: Command): void {
     )
     .option('--days <days>', 'how long what is made is valid; the CA for ten years at least', dayCount, 825)
     .option('--force', 'make everything anew, the CA too: what the old one signed is worth nothing then', false)
+    .showHelpAfterError('(sallyport certs --help says what there is)')
     .addHelpText('after', DETAILS)
     .action(reporting('certs', certs))
 }

@@ -15,6 +15,7 @@ export function addHash(program: Command): void {
     .description('Print the hash of a password for the configuration. It is asked for, or read from standard input.')
     .option('-a, --algorithm <name>', `one of ${ALGORITHMS.join(', ')}`, algorithmOf, 'argon2id')
     .addHelpText('after', DETAILS)
+    .showHelpAfterError('(sallyport hash asks for the password, or takes the first line of standard input)')
     .action(reporting('hash', printHash))
 }
 

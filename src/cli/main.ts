@@ -27,9 +27,15 @@ export async function main(argv: readonly string[]): Promise<void> {
   addHash(program)
   addRegistryConfig(program)
   addDemo(program)
-  const meant = withCommandFirst(program, argv.slice(2))
+  const [node = '', script = '', ...args] = argv
+  const meant = withCommandFirst(program, args)
   if (meant !== undefined) program.showHelpAfterError(`(options follow a command: ${meant})`)
-  await program.parseAsync([...argv])
+  await program.parseAsync([node, script, ...args.map(asInGo)])
+}
+
+/** nats-server and other programs in Go take `-tlscert` for `--tlscert`. */
+function asInGo(arg: string): string {
+  return arg.replace(/^-(?=tls)/, '--')
 }
 
 const EXAMPLES = `

@@ -5,6 +5,8 @@ import type { Command } from 'commander'
  * @param args without the program itself
  */
 export function withCommandFirst(program: Command, args: readonly string[]): string | undefined {
+  // As of nginx, to test a configuration.
+  if (args[0] === '-t') return ['sallyport check', ...args.slice(1).map(quoted)].join(' ')
   const named = program.commands.find((command) => args.includes(command.name()))
   const command = named ?? program.commands.find((each) => each.name() === 'run')
   const [first = ''] = args

@@ -7,14 +7,14 @@ export interface NatsFlags {
   readonly tlscert?: string
   readonly tlskey?: string
   readonly tlscacert?: string
-  readonly tlsverify: boolean
+  readonly tlsverify?: true | string
 }
 
 /** As in NATS: with any of these flags, certificate and key must be given by flags too. */
 export function checkNatsFlags({ tls, tlscert, tlskey, tlscacert, tlsverify }: NatsFlags): Problem[] {
-  if (typeof tls === 'string' && tls !== 'true') return [NO_PLAIN]
-  if (tls === undefined && tlscert === undefined && tlskey === undefined && tlscacert === undefined && !tlsverify)
-    return []
+  if (isOff(tls)) return [onlyOn('--tls', 'every listener speaks TLS')]
+  if (isOff(tlsverify)) return [onlyOn('--tlsverify', 'ssl_verify_client in the file says who needs no certificate')]
+  if ([tls, tlscert, tlskey, tlscacert, tlsverify].every((flag) => flag === undefined)) return []
   const missing = (path: string, what: string): Problem => {
     return { path, source: 'command line', message: `TLS Server ${what} must be present and valid` }
   }
@@ -24,10 +24,13 @@ export function checkNatsFlags({ tls, tlscert, tlskey, tlscacert, tlsverify }: N
   ]
 }
 
-const NO_PLAIN: Problem = {
-  path: '--tls',
-  source: 'command line',
-  message: 'takes no value but true: every listener speaks TLS',
+/** Flags of Go have values, as in `--tlsverify=true`. */
+function isOff(flag: true | string | undefined): boolean {
+  return typeof flag === 'string' && flag !== 'true'
+}
+
+function onlyOn(path: string, reason: string): Problem {
+  return { path, source: 'command line', message: `takes no value but true: ${reason}` }
 }
 
 const SERVER = 'listeners[0].servers[0]'

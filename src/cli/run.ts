@@ -25,7 +25,7 @@ export function addRun(program: Command): void {
     .option('--tlscert <file>', "NATS's: the certificate of the first server")
     .option('--tlskey <file>', "NATS's: its private key")
     .option('--tlscacert <file>', "NATS's: the authorities of the clients")
-    .option('--tlsverify', "NATS's: demand a client certificate", false)
+    .option('--tlsverify [true]', "NATS's: demand a client certificate")
     .addHelpText('after', DETAILS)
     .action(async ({ config: file, authnOpt, ...tls }: { config?: string; authnOpt: Overrides } & NatsFlags) => {
       setDefaultHighWaterMark(false, STREAM_BYTES)

@@ -53,6 +53,12 @@ test.each([['run'], ['check'], ['registry-config']])('%s FILE, without -c, is to
   expect(stderr).toContain(`sallyport ${command} -c FILE names the configuration`)
 })
 
+test('a password on the command line of hash is answered with how it is given', async () => {
+  const { status, stderr } = await sallyport(['hash', 'secret'])
+  expect(status).toBe(1)
+  expect(stderr).toContain('(sallyport hash asks for the password, or takes the first line of standard input)')
+})
+
 test('-c with nothing, as of a variable that is not set, is refused instead of starting from another file', async () => {
   const { status, stderr } = await sallyport(['check', '-c', ''])
   expect(status).toBe(1)
@@ -65,6 +71,8 @@ test.each([
   [['-c', 'my gateway.yaml'], "sallyport run -c 'my gateway.yaml'"],
   [['--tlscert', 'server.crt', '--tlskey', 'server.key'], 'sallyport run --tlscert server.crt --tlskey server.key'],
   [['-c', 'sallyport.yaml', 'check'], 'sallyport check -c sallyport.yaml'],
+  [['-t'], 'sallyport check'],
+  [['-t', '-c', 'sallyport.yaml'], 'sallyport check -c sallyport.yaml'],
 ])('%j, as of nginx or nats-server, is answered with the command line that works', async (args, meant) => {
   const { status, stderr } = await sallyport(args)
   expect(status).toBe(1)

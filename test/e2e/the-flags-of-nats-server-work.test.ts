@@ -15,7 +15,20 @@ test('--tlscert, --tlskey, --tlscacert and --tlsverify say what nats-server mean
   expect((await gateway.get('/')).status).toBe(400)
 })
 
+test('they may be written as Go has them: with one hyphen, and with =true', async () => {
+  const scene = await makeScene()
+  const { certificate, key } = scene.front.files()
+  const authorities = temporaryFile('clients.pem', scene.clients.certificate)
+  const config = scene.config({ listeners: [{ listen: '127.0.0.1:0' }] })
+  const args = ['-tls=true', `-tlscert=${certificate}`, '-tlskey', key, `-tlscacert=${authorities}`, '-tlsverify=true']
+  const gateway = await startGateway({ config, args })
+  expect((await gateway.get('/', { as: scene.ada })).status).toBe(200)
+  expect((await gateway.get('/')).status).toBe(400)
+})
+
 test.each([
+  [['--tls=false'], '--tls: takes no value but true: every listener speaks TLS'],
+  [['--tlsverify=false'], '--tlsverify: takes no value but true: ssl_verify_client in the file says'],
   [['--tlsverify'], 'TLS Server certificate must be present and valid'],
   [['--tlscert', 'x.pem'], 'TLS Server private key must be present and valid'],
 ])('%j alone is refused in the words of NATS', async (args, message) => {
