@@ -103,7 +103,12 @@ export const KONG_PLUGINS: Remedies = [
   ['hmac-auth oauth2 oauth2-introspection ldap-auth ldap-auth-advanced session vault-auth', NO_METHOD],
   ['proxy-cache proxy-cache-advanced', 'remove it: nothing is cached'],
   ['acme', 'write ssl_certificate at the server: files that another program renews are taken as they change'],
-  ['pre-function post-function opa', 'write a plugin (docs/plugins.md): authorization_plugins'],
+  ['request-termination', 'write deny: [{}] at the service or route: everybody is refused with 403'],
+  ['upstream-timeout', 'write connect_timeout, write_timeout and read_timeout at a service of its own'],
+  ['route-by-header', 'write a route with headers at each service'],
+  ['canary', 'write upstreams with targets, each with a weight'],
+  ['request-validator oas-validation json-threat-protection xml-threat-protection redirect', 'leave it to the API'],
+  ['pre-function post-function opa bot-detection', 'write a plugin (docs/plugins.md): authorization_plugins'],
 ]
 
 /** The message for a plugin without a row of its own. */

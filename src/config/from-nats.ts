@@ -16,7 +16,8 @@ const ANOTHER_PROTOCOL = "remove it: clients speak HTTP here, and not NATS's pro
 /** At the top level. */
 export const NATS_WORDS: Remedies = [
   ['tls', 'write it at a listener: listeners[].tls is read as it is'],
-  ['port', 'write listen in listeners'],
+  ['port host net', 'write listen in listeners'],
+  ['allow_non_tls', 'remove it: every listener speaks TLS'],
   ['authorization accounts', MAPPED],
   ['include', 'write one file; users may stand in another, users_file'],
   ['http_port https_port http monitor_port', 'write listen in admin: /metrics has the numbers'],
@@ -24,7 +25,7 @@ export const NATS_WORDS: Remedies = [
   ['lame_duck_duration lame_duck_grace_period', 'write timeout and delay in shutdown'],
   ['max_connections', 'write max_connections at the listener'],
   [
-    'cluster gateway leafnodes mqtt websocket jetstream server_name max_payload max_control_line max_pending max_subscriptions ping_interval write_deadline pid_file operator resolver system_account no_auth_user',
+    'cluster gateway leafnodes mqtt websocket jetstream server_name max_payload max_control_line max_pending max_subscriptions ping_interval write_deadline pid_file server_tags operator resolver system_account no_auth_user',
     ANOTHER_PROTOCOL,
   ],
 ]

@@ -18,7 +18,8 @@ const UNTOUCHED = 'leave it to the API: bodies and headers of its answers pass a
 
 export const NGINX_WORDS: Readonly<Record<string, Remedies>> = {
   'Blocks and listening': [
-    ['http stream events', 'leave it out: what stands in it goes into listeners, proxy and services'],
+    ['http events', 'leave it out: what stands in it goes into listeners, proxy and services'],
+    ['stream mail', 'leave it to another server: only HTTP is forwarded'],
     [
       'server',
       'write an item of listeners[].servers, and its locations as routes of services; of an upstream, an item of its targets',
@@ -88,7 +89,10 @@ export const NGINX_WORDS: Readonly<Record<string, Remedies>> = {
     ['auth_jwt auth_jwt_key_file', 'write rules: [[token]] at a service or route, and auth.jwt_issuers'],
     ['auth_delay', 'write lockout in auth: failed attempts make wait, the longer the more there are'],
     ['limit_except', 'write allow: [{ methods: [GET, HEAD] }] at a service or route: other methods are refused'],
-    ['auth_request', 'write a plugin (docs/plugins.md): method_plugins or authorization_plugins'],
+    [
+      'auth_request auth_request_set js_* access_by_lua* modsecurity modsecurity_*',
+      'write a plugin (docs/plugins.md): method_plugins or authorization_plugins',
+    ],
     [
       'rewrite set break',
       'remove it: requests keep their path; for ^/old/(.*) to /new/$1 write a service whose url has the path /new/, with a route for [/old/] and strip_path: true',
@@ -98,7 +102,7 @@ export const NGINX_WORDS: Readonly<Record<string, Remedies>> = {
   'APIs behind it': [
     ['proxy_pass', 'write the url of a service'],
     [
-      'fastcgi_pass uwsgi_pass scgi_pass grpc_pass memcached_pass',
+      'fastcgi_* uwsgi_* scgi_* grpc_* memcached_*',
       'write the url of a service that speaks HTTP/1.1; a server in front of this one must translate',
     ],
     ['upstream', 'write upstreams with targets, and the name of the upstream as host of a service'],
@@ -125,7 +129,7 @@ export const NGINX_WORDS: Readonly<Record<string, Remedies>> = {
     ['proxy_send_timeout', 'write write_timeout at the service, in milliseconds: 30000 for 30s'],
     ['proxy_http_version', 'remove it: APIs are spoken to with HTTP/1.1, and connections to them are kept'],
     [
-      'proxy_buffering proxy_request_buffering proxy_buffers proxy_buffer_size proxy_busy_buffers_size proxy_max_temp_file_size proxy_temp_path',
+      'proxy_buffering proxy_request_buffering proxy_buffers proxy_buffer_size proxy_busy_buffers_size proxy_max_temp_file_size proxy_temp_path proxy_temp_file_write_size',
       STREAMS,
     ],
     [
@@ -136,12 +140,12 @@ export const NGINX_WORDS: Readonly<Record<string, Remedies>> = {
     ['max_conns', 'write upstream_max_connections in proxy, for each target'],
     ['down', 'write weight: 0 at the target'],
     [
-      'least_conn ip_hash hash random max_fails fail_timeout backup slow_start',
+      'least_conn least_time ip_hash hash random sticky zone health_check max_fails fail_timeout backup slow_start',
       'remove it: targets take turns by weight, and an attempt that fails goes on to the next',
     ],
     ['proxy_cache proxy_cache_* proxy_no_cache proxy_store', 'remove it: nothing is cached'],
     [
-      'proxy_redirect proxy_cookie_domain proxy_cookie_path proxy_cookie_flags proxy_hide_header proxy_pass_header proxy_ignore_headers add_header add_trailer expires etag if_modified_since sub_filter sub_filter_* gzip gzip_* brotli brotli_*',
+      'proxy_redirect proxy_cookie_domain proxy_cookie_path proxy_cookie_flags proxy_hide_header proxy_pass_header proxy_ignore_headers add_header add_trailer expires etag if_modified_since sub_filter sub_filter_* gzip gzip_* gunzip gunzip_* brotli brotli_* more_set_headers more_clear_headers slice',
       UNTOUCHED,
     ],
     [
@@ -149,10 +153,10 @@ export const NGINX_WORDS: Readonly<Record<string, Remedies>> = {
       'remove it: answers of APIs pass as they are, and refusals look as docs/errors.md says',
     ],
     [
-      'proxy_bind proxy_method proxy_set_body proxy_pass_request_headers proxy_pass_request_body mirror internal secure_link secure_link_* userid userid_* dav_methods ssi',
+      'proxy_bind proxy_method proxy_set_body proxy_pass_request_headers proxy_pass_request_body mirror mirror_request_body internal secure_link secure_link_* valid_referers userid userid_* dav_methods ssi',
       'remove it: there is nothing like it',
     ],
-    ['resolver resolver_timeout', 'remove it: names are looked up as the system does'],
+    ['resolver resolver_timeout resolve', 'remove it: names are looked up as the system does'],
   ],
   Running: [
     ['worker_processes', 'write workers at the top level'],
@@ -162,11 +166,11 @@ export const NGINX_WORDS: Readonly<Record<string, Remedies>> = {
     ['log_format', 'remove it: each request is one line of JSON (docs/operations.md)'],
     ['stub_status', 'write listen in admin: /metrics has the numbers'],
     [
-      'user pid daemon master_process load_module worker_cpu_affinity worker_priority worker_rlimit_nofile worker_rlimit_core lock_file debug_points',
+      'user pid daemon master_process load_module worker_cpu_affinity worker_priority worker_rlimit_nofile worker_rlimit_core working_directory env lock_file debug_points',
       'leave it to what starts the gateway, as systemd or a container',
     ],
     [
-      'sendfile sendfile_max_chunk multi_accept accept_mutex use thread_pool worker_aio_requests timer_resolution server_names_hash_* types_hash_* variables_hash_* map_hash_* proxy_headers_hash_* log_not_found absolute_redirect port_in_redirect server_name_in_redirect chunked_transfer_encoding max_ranges tcp_nopush tcp_nodelay aio directio output_buffers postpone_output proxy_socket_keepalive reset_timedout_connection lingering_close lingering_time lingering_timeout server_tokens default_type types charset merge_slashes proxy_ignore_client_abort open_file_cache open_file_cache_*',
+      'sendfile sendfile_max_chunk multi_accept accept_mutex use thread_pool worker_aio_requests timer_resolution server_names_hash_* types_hash_* variables_hash_* map_hash_* proxy_headers_hash_* log_not_found absolute_redirect port_in_redirect server_name_in_redirect chunked_transfer_encoding max_ranges tcp_nopush tcp_nodelay aio directio output_buffers postpone_output proxy_socket_keepalive reset_timedout_connection lingering_close lingering_time lingering_timeout server_tokens default_type types charset merge_slashes proxy_ignore_client_abort open_file_cache open_file_cache_* open_log_file_cache pcre_jit connection_pool_size request_pool_size disable_symlinks recursive_error_pages rewrite_log ssl_certificate_cache ssl_object_cache_inheritable',
       'remove it: nothing here needs it',
     ],
   ],

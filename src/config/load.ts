@@ -20,6 +20,7 @@ import {
 import { Unfit } from './field.ts'
 import { FILE_OF_NATS, isOfNats } from './from-nats.ts'
 import { FILE_OF_NGINX, isOfNginx } from './from-nginx.ts'
+import { FILE_OF_HAPROXY, isOfHaproxy } from './from-others.ts'
 import { unreadOfKong } from './kong-environment.ts'
 import { inNatsWords } from './nats-tls.ts'
 import type { PemReader } from './pem.ts'
@@ -116,6 +117,7 @@ class Load {
       const { tree, problems } = yield* readYaml(bytes, { source, places: this.#places, expand })
       if (!tree && isOfNginx(bytes)) throw new Unfit(FILE_OF_NGINX)
       if (!tree && isOfNats(bytes)) throw new Unfit(FILE_OF_NATS)
+      if (!tree && isOfHaproxy(bytes)) throw new Unfit(FILE_OF_HAPROXY)
       this.#problems.push(...problems)
       // Only now: while the file is being read, positions cannot be looked up yet.
       for (const [at, message] of this.#incomplete) this.#tell(at, message)

@@ -1,12 +1,14 @@
-/** docs/migration.md: what to write here for the words of nginx, Kong and NATS. The tables are those that messages are made of. */
+/** docs/migration.md: what to write here for the words of other systems. The tables of nginx, Kong and NATS are those that messages are made of. */
 import { KONG_PLUGINS, KONG_WORDS } from './from-kong.ts'
 import { NATS_AUTHORIZATION_WORDS, NATS_WORDS } from './from-nats.ts'
 import { NGINX_WORDS, type Remedies } from './from-nginx.ts'
+import { KEYSTONE_OPTIONS, OTHER_GATEWAYS } from './from-others.ts'
 
-const INTRODUCTION = `# Coming from nginx, Kong or NATS
+const INTRODUCTION = `# Coming from nginx, Kong, NATS and others
 
 Generated from \`src/config\` by \`npm run docs\`. Write down what you have in the words that you know, and let \`sallyport check -c FILE\` say what is called otherwise here: it tells
-every word of the tables below by name, with its line and what to write in its place.
+every word of the tables for [nginx](#from-nginx), [Kong](#from-kong) and [NATS](#from-nats) by name, with its line and what to write in its place. [HAProxy, Traefik and Envoy](#from-haproxy-traefik-or-envoy),
+[Docker and Keystone](#from-docker-or-keystone) come last.
 
 ## From nginx
 
@@ -114,6 +116,7 @@ What is not the same with the same words:
 - A \`~\` path is anchored at its start. nginx's \`location ~ \\.php$\` is \`~/.*\\.php$\`, and \`location ~* \\.php$\` is \`~/.*\\.(?i:php)$\`.
 - Paths reach the API as they are matched: \`//\` is one slash, \`%61\` is \`a\`. Those with dot segments, or an encoded slash, are refused with 400.
 - An attempt that timed out is repeated as one that failed, up to \`retries\` times (5, as in Kong), where that does no harm: each has a \`read_timeout\` of its own. nginx asks each server of an upstream once.
+- \`server_names\` are names, without expressions; nginx's \`.example.com\` is \`[example.com, "*.example.com"]\`.
 - \`default_server\` chooses certificate and trust for names that no server has. A route with \`hosts\` answers for no other name: leave \`hosts\` out where it shall.
 - A route with \`ssl_verify_client: on\` answers without a certificate what a server with it does, 400. \`allow\` answers 403.
 - Kong's timeouts (\`connect_timeout\`, \`read_timeout\`, \`write_timeout\`) are milliseconds.
@@ -178,13 +181,37 @@ services:
 Users are found in NATS's order ([users.md](users.md#as-nats-does)).
 `
 
+const OTHERS = `
+## From HAProxy, Traefik or Envoy
+
+All three end the handshake of whom they do not let in, which here takes \`ssl_verify_failure: reject\`; without it the answer is 400. They keep the path and the client's Host: write \`strip_path: false\` and
+\`preserve_host: true\` at routes.
+
+| HAProxy | Traefik | Envoy | here |
+| --- | --- | --- | --- |`
+
+const DOCKER_AND_KEYSTONE = `
+## From Docker or Keystone
+
+The flags \`--tlsverify\`, \`--tlscacert\`, \`--tlscert\` and \`--tlskey\` of dockerd are NATS's, and \`run\` takes them. Its \`--authorization-plugin\` is \`authorization_plugins\` at a service or route,
+\`--authn-opt certmap=\` is \`certmap\` at a server ([plugins.md](plugins.md)). What stands under \`auth: token:\` in a registry's configuration is printed by \`sallyport registry-config\`, and
+docker_auth's \`acl\` is read as it is by \`acl_file\` ([registry.md](registry.md)).
+
+| keystone.conf | here |
+| --- | --- |`
+
 export function migrationMarkdown(): string {
   const lines = [INTRODUCTION]
   for (const [title, remedies] of Object.entries(NGINX_WORDS))
     lines.push(`### ${title}`, '', ...table('nginx', remedies), '')
   lines.push(KONG, ...table('plugin', KONG_PLUGINS), '', ...table('in kong.yml or kong.conf', KONG_WORDS), '')
   lines.push(NATS, ...table('nats.conf', NATS_WORDS), '', ...table('in authorization', NATS_AUTHORIZATION_WORDS))
+  lines.push(OTHERS, ...OTHER_GATEWAYS.map(row), DOCKER_AND_KEYSTONE, ...KEYSTONE_OPTIONS.map(row))
   return `${lines.join('\n')}\n`
+}
+
+function row(cells: readonly string[]): string {
+  return `| ${cells.join(' | ')} |`
 }
 
 function table(title: string, remedies: Remedies): string[] {

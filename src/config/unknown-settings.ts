@@ -4,6 +4,7 @@ import { kongEntities, natsBlocks } from './field.ts'
 import { KONG_PLUGINS, KONG_WORDS, OTHER_PLUGIN } from './from-kong.ts'
 import { NATS_AUTHORIZATION_WORDS, NATS_WORDS } from './from-nats.ts'
 import { NGINX_WORDS, type Remedies } from './from-nginx.ts'
+import { remedyOfOthers } from './from-others.ts'
 import { changesNothing, isDisabled } from './kong-defaults.ts'
 import { didYouMean } from './nearest.ts'
 import { pathTo } from './place.ts'
@@ -88,6 +89,7 @@ export class UnknownSettings {
     if (key === 'plugins') return 'is of Kong, whose plugins are not read; remove it'
     const foreign = foreignWord(key, { schema, path })
     if (foreign !== undefined) return foreign
+    if (key.startsWith('x-')) return 'is no setting here; what anchors (&) name may stand in _ignore, at the top level'
     const meant = this.#suggestions++ < MOST_SUGGESTIONS ? didYouMean(key, known) : ''
     const places = meant ? [] : this.#placesOf(key)
     if (places.length > 0) return `is no setting here; it stands in ${places.join(', ')}`
@@ -114,7 +116,8 @@ function foreignWord(key: string, { schema, path }: Where): string | undefined {
   const kong = ofKong({ schema, path }) ? KONG.get(key) : undefined
   if (kong !== undefined) return `is Kong's; ${kong}`
   const nats = (IN_AUTHORIZATION.has(block) ? NATS_AUTHORIZATION : path === '' ? NATS : undefined)?.get(key)
-  return nats === undefined ? undefined : `is NATS's; ${nats}`
+  if (nats !== undefined) return `is NATS's; ${nats}`
+  return path === '' ? remedyOfOthers(key) : undefined
 }
 
 function ofKong({ schema, path }: Where): boolean {

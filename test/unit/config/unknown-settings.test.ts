@@ -4,6 +4,7 @@ import { BY_VARIABLE, CONFIG_FILE } from '../../../src/config/environment.ts'
 import { KONG_PLUGINS, KONG_WORDS } from '../../../src/config/from-kong.ts'
 import { NATS_AUTHORIZATION_WORDS, NATS_WORDS } from '../../../src/config/from-nats.ts'
 import { NGINX_WORDS, type Remedies } from '../../../src/config/from-nginx.ts'
+import { KEYSTONE_OPTIONS, OTHER_GATEWAYS } from '../../../src/config/from-others.ts'
 import { type Block, blockOf } from '../../../src/config/settings.ts'
 import { loadText, problemsOf, temporaryFolder } from './support.ts'
 
@@ -67,6 +68,29 @@ test.each(wordsOf(NATS_AUTHORIZATION_WORDS))("NATS's %s is told as such, in auth
 test("a file of NATS's is told as such, once", () => {
   const told = problems('listen: "0.0.0.0:4222"\ntls {\n  cert_file: "a"\n}\nauthorization = { token: "secret" }\n')
   expect(told).toEqual([expect.stringContaining("is a file of NATS's; write YAML")])
+})
+
+test("a file of HAProxy's is told as such, once", () => {
+  const told = problems(
+    'global\n    maxconn 100\nfrontend fe\n    bind :8443 ssl crt server.pem\n    default_backend be\n',
+  )
+  expect(told).toEqual([expect.stringContaining("is a file of HAProxy's; write YAML")])
+})
+
+test.each([
+  ['entryPoints', 'Traefik'],
+  ['static_resources', 'Envoy'],
+])('%s is told as a word of %s', (word, owner) => {
+  expect(problems(`${word}: {}`)).toContainEqual(expect.stringContaining(`${word}: is ${owner}'s; docs/migration.md`))
+})
+
+test('what docs/migration.md says of HAProxy, Traefik, Envoy and Keystone names only settings that are there', () => {
+  const known = new Set(keysOf(blockOf(schema)))
+  for (const cells of [...OTHER_GATEWAYS, ...KEYSTONE_OPTIONS]) {
+    const here = cells[cells.length - 1] as string
+    const named = here.match(/\b[a-z]+_\w+/g) ?? []
+    expect([here, named.filter((name) => !known.has(name) && name !== 'optional_no_ca')]).toEqual([here, []])
+  }
 })
 
 test('a word that stands in another block is told with that block', () => {
