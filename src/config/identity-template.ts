@@ -22,10 +22,16 @@ export const identityValue: Kind<IdentityField | IdentityTemplate> = {
   parse(value) {
     if (typeof value !== 'string') throw new Unfit('')
     if (isField(value)) return value
-    if (!/[{}]/.test(value)) throw new Unfit('')
+    if (!/[{}]/.test(value)) throw new Unfit(ofNginx(value))
     if (!/^[\x20-\x7e]*$/.test(value)) throw new Unfit('holds a character that no header may hold; expected ASCII')
     return parseTemplate(value)
   },
+}
+
+/** What holds one of nginx's variables, as the descriptions of the fields say; empty for anything else. */
+function ofNginx(value: string): string {
+  const field = names.find((name) => value !== '' && IDENTITY_FIELDS[name].endsWith(`(${value})`))
+  return field === undefined ? '' : `is a variable of nginx's; write ${field}`
 }
 
 function parseTemplate(written: string): IdentityTemplate {

@@ -26,6 +26,8 @@ exist is refused, so that no misspelling is ever ignored. All mistakes are told 
 - **Variables**: \`\${NAME}\` and \`\${NAME:-default}\` inside a value are replaced after the YAML is parsed, so what a variable
   holds can never add YAML. A variable that is not set and has no default is refused; as in a shell, \`:-\` also stands in for an
   empty one. \`$\${\` stands for the characters \`\${\`.
+- **Anchors** (\`&\`), aliases (\`*\`) and \`<<\` are read. A block that is there for its anchor alone stands in \`_ignore\` at the top level, where Docker's
+  Compose has \`x-…\`.
 - **References** to Kong's entities: the name or the id, or \`{id: …}\`, or \`{name: …}\`. Children stand under their parent
   (\`services[].routes[]\`) or in the list at the top level with a reference to it.
 - **Empty**: a block or list without a value (\`services:\`) is as if it were not there. A single value that is left empty is

@@ -66,7 +66,8 @@ export function* readYaml(bytes: Uint8Array, options: YamlOptions): Slices<YamlR
     for (const { code, pos } of telling(faults, text).slice(0, MOST_SYNTAX_PROBLEMS)) {
       const isVariable = isBareVariable(text, pos[0])
       const { line, col } = lines.linePos(isVariable ? pos[0] - 1 : pos[0])
-      const message = isVariable ? BARE_VARIABLE : (SYNTAX[code] ?? `is no valid YAML (${code})`)
+      const plain = isBareAddress(text, pos[0]) ? BARE_ADDRESS : (SYNTAX[code] ?? `is no valid YAML (${code})`)
+      const message = isVariable ? BARE_VARIABLE : plain
       problems.set(`${line}:${col}:${code}`, { path: '', source, line, column: col, message })
     }
     return { tree: undefined, problems: [...problems.values()] }
@@ -89,6 +90,13 @@ const BARE_VARIABLE =
 
 function isBareVariable(text: string, offset: number): boolean {
   return text.startsWith('${', offset - 1)
+}
+
+const BARE_ADDRESS = 'follows an address in [ ], where YAML reads a list; write the whole in quotes, as "[::]:8443"'
+
+/** As in `listen: [::]:8443`, which is how nginx has it. */
+function isBareAddress(text: string, offset: number): boolean {
+  return text[offset] === ':' && /\[[\da-fA-F:.]*:[\da-fA-F:.]*\]$/.test(text.slice(Math.max(0, offset - 50), offset))
 }
 
 /** A bare `${` in a flow collection breaks the brackets of everything after it, so errors reported there would mislead. */

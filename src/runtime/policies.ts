@@ -161,7 +161,7 @@ function* prepareServer(
   if (!served && !config.ssl_reject_handshake) {
     materials.problem(
       `${config.at}.ssl_certificate`,
-      'is missing, and no certificate has an SNI for this server; set ssl_certificate and ssl_certificate_key',
+      'is missing, and no certificate has an SNI for this server; set ssl_certificate and ssl_certificate_key (SALLYPORT_SSL_CERTIFICATE, SALLYPORT_SSL_CERTIFICATE_KEY)',
     )
   }
   const trust = clientTrustOf(config, materials)
