@@ -180,8 +180,7 @@ function wireServer(server: Server, policy: TrustPolicy): void {
     if (!handshake) return
     const { handler, peer } = handshake
     if (error.code === 'ECONNRESET') handler.failed(peer, CLOSED, undefined)
-    // OpenSSL's message wraps the reason in a thread, a file and a line of its source.
-    else handler.failed(peer, error.reason ?? error.message, error.code)
+    else handler.failed(peer, reasonOf(error), error.code)
   })
   if (policy.rejects) {
     keepTrafficSecrets(server)
@@ -192,6 +191,15 @@ function wireServer(server: Server, policy: TrustPolicy): void {
 function takeIn(socket: TLSSocket, handshake: Handshake & { readonly handler: HandshakeHandler }): void {
   if (socket.destroyed) handshake.handler.failed(handshake.peer, handshake.failure ?? CLOSED, undefined)
   else handshake.handler.secured(socket, handshake)
+}
+
+/** Alerts that come from the client are about our certificate: `unknown ca` alone sends people to look for the fault in the client's. */
+const ABOUT_OURS = /_ALERT_(UNKNOWN_CA|BAD_CERTIFICATE|UNSUPPORTED_CERTIFICATE|CERTIFICATE_(EXPIRED|REVOKED|UNKNOWN))$/
+
+function reasonOf({ message, code = '', reason }: Error & { code?: string; reason?: string }): string {
+  // OpenSSL's message wraps the reason in a thread, a file and a line of its source.
+  const told = reason ?? message
+  return ABOUT_OURS.test(code) ? `${told}: the client does not accept the certificate of this server` : told
 }
 
 function ignore(): void {}

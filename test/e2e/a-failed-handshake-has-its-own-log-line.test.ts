@@ -1,6 +1,9 @@
+import { spawnSync } from 'node:child_process'
 import { connect } from 'node:tls'
 import { beforeAll, expect, test } from '@jest/globals'
+import { temporaryFile } from '../support/folder.ts'
 import type { Gateway } from '../support/gateway.ts'
+import { describeWith } from '../support/peers.ts'
 import { makeScene, type Scene } from '../support/scene.ts'
 
 let scene: Scene
@@ -45,11 +48,16 @@ test('for ciphers that are too weak', async () => {
   })
 })
 
-test('for a client that does not trust us, with its alert', async () => {
-  expect(
-    await handshake({ servername: 'localhost', rejectUnauthorized: true, ca: scene.clients.certificate }),
-  ).not.toBe('connected')
-  expect((await gateway.get('/')).status).toBe(200)
+describeWith(['openssl'], 'for a client that does not trust us, in whose certificate nothing is wrong', () => {
+  test.each(['tls1_2', 'tls1_3'])('over %s', async (version) => {
+    const trusted = temporaryFile('others.pem', scene.clients.certificate)
+    // Node's own clients send no alert.
+    const server = ['-connect', `127.0.0.1:${gateway.port}`, '-servername', `${version}.test`, `-${version}`]
+    spawnSync('openssl', ['s_client', ...server, '-verify_return_error', '-CAfile', trusted], { input: '' })
+    const { reason } = await gateway.logged({ msg: 'handshake failed', server_name: `${version}.test` })
+    expect(reason).toBe('tlsv1 alert unknown ca: the client does not accept the certificate of this server')
+    expect((await gateway.get('/')).status).toBe(200)
+  })
 })
 
 test('names from outside cannot forge lines', async () => {
