@@ -53,7 +53,10 @@ export async function registryRights(
 ): Promise<RegistryRights[]> {
   assertSound(circumstances)
   const resource = parseScope(scope)
-  if (!resource) throw new CommandError(`${scope} is no scope; expected one such as repository:team/app:pull,push`)
+  if (!resource)
+    throw new CommandError(
+      `${scope} is neither a request, such as 'GET https://api.example.com/orders', nor a scope, such as repository:team/app:pull,push`,
+    )
   if (!loaded.config) throw unusable(loaded, loaded.problems)
   const { config } = loaded
   if (config.registry_realms.length === 0) throw new CommandError('the configuration has no registry_realms')

@@ -102,7 +102,7 @@ describe('the rights', () => {
 })
 
 test.each([
-  ['no scope', ['--user', 'bob', '--for', 'team/app'], 'is no scope'],
+  ['no scope', ['--user', 'bob', '--for', 'team/app'], 'is neither a request, such as'],
   ['nobody', ['--for', SCOPE], '--for wants the file of a certificate, or --user NAME'],
   ['no tag', ['--user', 'bob', '--for', SCOPE, '--tag', 'a/b'], '--tag a/b is no tag'],
   ['no address', ['--user', 'bob', '--for', SCOPE, '--address', 'office'], '--address office is no IP address'],
