@@ -8,6 +8,8 @@ export interface Answer {
   readonly body?: object | undefined
   /** Flat name, value list. */
   readonly headers?: readonly string[]
+  /** Why it is a refusal, for the log. */
+  readonly reason?: string
 }
 
 export function send(response: HttpResponse, { id, method }: Call, { status, body, headers = [] }: Answer): void {

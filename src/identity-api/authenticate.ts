@@ -45,7 +45,7 @@ export async function authenticate(
     const given = payloadFor(name, payload, options.directory)
     const outcome = await method.authenticate(caller, given, progress.found)
     assertMeant(given, outcome)
-    take(name, outcome, progress)
+    take(name, withNameOf(payload, outcome, options.directory), progress)
   }
   if (progress.challenges.size > 0) throw additionalSteps(progress.challenges)
   const found = known(progress.found)
@@ -101,6 +101,17 @@ function payloadFor(name: string, payload: unknown, directory: Directory): unkno
   return { ...(payload as object), user: { ...(given as object), name: undefined, id } }
 }
 
+/** For the log: who was named in place of the placeholder, and in which domain, as the name of a domain is easily given for its id. */
+function withNameOf(payload: unknown, outcome: Outcome, directory: Directory): Outcome {
+  if (outcome.status !== 'denied' || !outcome.reason.includes(WRITTEN_NOBODY)) return outcome
+  const given = objectAt(payload, 'user')
+  const domain = objectAt(given, 'domain')
+  const called = (textAt(domain, 'id') ?? textAt(domain, 'name'))?.slice(0, 64)
+  const isThere = called !== undefined && domainBeside(given, 'user', directory) !== undefined
+  const where = called && ` in the domain ${JSON.stringify(called)}${isThere ? '' : ', which is not there'}`
+  return { ...outcome, reason: `${outcome.reason.replace(WRITTEN_NOBODY, '"')}${where ?? ''}` }
+}
+
 /** A log-in name may equal another user's id: the user who was found must be the one who was named. */
 function assertMeant(payload: unknown, outcome: Outcome): void {
   const id = textAt(objectAt(payload, 'user'), 'id')
@@ -110,6 +121,9 @@ function assertMeant(payload: unknown, outcome: Outcome): void {
 
 /** The prefix of placeholders for unknown users. No user of the configuration can have a NUL in a name. */
 const NOBODY = '\0'
+
+/** As the reasons of methods begin a name with it. */
+const WRITTEN_NOBODY = JSON.stringify(NOBODY).slice(0, -1)
 
 function known(identity: Identity | undefined): Known | undefined {
   return identity?.user ? (identity as Known) : undefined

@@ -41,17 +41,18 @@ export class IdentityApi implements Service {
 
   async #answer(ask: Ask, path: string): Promise<Answer> {
     try {
-      return await handlerFor(ask.call.method, path)(ask, this.#options)
+      const answer = await handlerFor(ask.call.method, path)(ask, this.#options)
+      if (answer.reason !== undefined) this.#recordRefusal(ask.call, answer.status, answer.reason)
+      return answer
     } catch (error) {
       if (!(error instanceof KeystoneError)) throw error
-      const { id, record } = ask.call
-      const { status, reason } = error
-      this.#options.record(
-        { request_id: id, service: this.name, status, reason, user: record.user },
-        'identity refused',
-      )
+      this.#recordRefusal(ask.call, error.status, error.reason)
       return refusal(error, ask.base)
     }
+  }
+
+  #recordRefusal({ id, record }: Call, status: number, reason: string): void {
+    this.#options.record({ request_id: id, service: this.name, status, reason, user: record.user }, 'identity refused')
   }
 }
 

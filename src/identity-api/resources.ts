@@ -58,7 +58,11 @@ const issue: Handler = async (ask, options) => {
       receipt,
       authentication.required,
     )
-    return { status: 401, body, headers: [RECEIPT_HEADER, receipt.id] }
+    const ways = authentication.required.map((rule) =>
+      rule.filter((name) => !identity.methods.includes(name)).join(', '),
+    )
+    const reason = `nothing yet for ${ways.join(' or ')}, after ${identity.methods.join(', ')}`
+    return { status: 401, body, headers: [RECEIPT_HEADER, receipt.id], reason }
   }
   if (request.scope instanceof KeystoneError) throw request.scope
   const { token, facts } = await issueToken(identity, request.scope, ask.call.connection, options)

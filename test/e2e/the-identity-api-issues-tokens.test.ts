@@ -109,6 +109,16 @@ describe('POST /v3/auth/tokens', () => {
     })
   })
 
+  test.each([
+    [{ name: 'nobody', domain: { name: 'Default' } }, '"nobody" in the domain "Default"'],
+    [{ name: 'ada', domain: { id: 'Default' } }, '"ada" in the domain "Default", which is not there'],
+    [{ id: 'u-nobody' }, '"u-nobody"'],
+  ])('names in the log whom nobody is: %j', async (user, told) => {
+    const identity = { methods: ['password'], password: { user: { ...user, password: 'wrong' } } }
+    expect((await log({ identity })).status).toBe(401)
+    expect(await gateway.logged({ msg: 'identity refused', reason: `password: nobody is named ${told}` })).toBeDefined()
+  })
+
   test('never takes the login of one for the name of another', async () => {
     // The login of root is "u-eve", which is the id of a user who has no password.
     const answer = await log({

@@ -95,6 +95,12 @@ describe('a user with multi_factor_auth_rules', () => {
     expect((await gateway.get('/password', { headers: { ...receipt, ...code() } })).status).toBe(200)
   })
 
+  test('is told of in the log with what is missing, at the Identity API too', async () => {
+    expect((await logIn({ password: passwordOf('two-steps') })).status).toBe(401)
+    const line = await gateway.logged({ msg: 'identity refused', user: 'two-steps' })
+    expect(line).toMatchObject({ status: 401, reason: 'nothing yet for totp, after password' })
+  })
+
   test('does not come in by a wrong code', async () => {
     const headers = { ...basic('wrong'), 'x-otp': '000000' }
     expect((await gateway.get('/password', { headers })).status).toBe(401)
