@@ -25,12 +25,11 @@ const SECOND_STEPS: readonly string[] = ['totp']
 export const methodName = matching(/^[A-Za-z][\w-]{0,63}$/, 'the name of a method')
 export const headerName = matching(/^[A-Za-z0-9-]{1,64}$/, 'the name of a header')
 
-/** One rule: the methods that must all succeed, or a single one. */
+/** One rule: the methods that must all succeed. Without its brackets `[certificate, password]` would be two rules, each of which is enough. */
 export const rule: Kind<readonly string[]> = {
   expected: 'a list of methods that must all succeed, such as [password, totp]',
-  json: { anyOf: [{ type: 'string' }, { type: 'array', items: { type: 'string' }, minItems: 1, uniqueItems: true }] },
-  parse(value) {
-    const names = typeof value === 'string' ? [value] : value
+  json: { type: 'array', items: { type: 'string' }, minItems: 1, uniqueItems: true },
+  parse(names) {
     if (!Array.isArray(names) || names.length === 0) throw new Unfit('')
     const parsed = names.map((name) => methodName.parse(name))
     if (new Set(parsed).size < parsed.length) throw new Unfit('names a method twice; keep one')
