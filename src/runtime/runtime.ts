@@ -39,7 +39,7 @@ import {
 import { warnOfShadowedRoutes } from './shadowed-routes.ts'
 import { storeOf } from './store.ts'
 import { createTokens } from './tokens.ts'
-import { warnOfUnaskedCertificates } from './unasked-certificates.ts'
+import { warnOfUnaskedCertificates, warnOfUnaskedUsers } from './unasked-certificates.ts'
 import { warnOfUnmatchedExpressions } from './unmatched-expressions.ts'
 import { UpstreamRevocations } from './upstream-revocation.ts'
 
@@ -139,6 +139,7 @@ function* compose(loaded: LoadedConfig, lasting: Lasting): Slices<Runtime> {
   yield* warnOfUnmatchedExpressions(config.routes, materials)
   const rulesAt = (route: RouteConfig) => askedRules(route, authorizations.get(route))
   yield* warnOfUnaskedCertificates(config.routes, servers as readonly ListenerServers[], rulesAt, materials)
+  warnOfUnaskedUsers(config, rulesAt, materials)
   warnOfLostChallenges(config, router, materials)
   const mostUpstreams = usedPools.size * upstreamMaxConnections(config, lasting.workers)
   warnOfOpenFiles(config, mostUpstreams, lasting, materials)

@@ -1,5 +1,5 @@
-/** Warns of routes that let nobody in: they need a client's certificate, and no server that their requests come to asks for one. */
-import type { RouteConfig } from '../config/index.ts'
+/** Warns where certificates or their users are not asked for: of routes that let nobody in, and of users whose list keeps nobody out. */
+import type { Config, RouteConfig } from '../config/index.ts'
 import type { Slices } from '../slices.ts'
 import type { VerifyMode } from '../types.ts'
 import type { Rules } from './access.ts'
@@ -10,6 +10,23 @@ export interface Verifying {
   /** Undefined where the server of this name takes no connection. */
   policyFor(serverName: string): { readonly verify: VerifyMode } | undefined
   readonly servers: readonly { readonly config: { readonly ssl_verify_client: VerifyMode } }[]
+}
+
+/** As of NATS, where a list of users alone demands one of them. */
+export function warnOfUnaskedUsers(
+  { listeners, services, routes }: Pick<Config, 'listeners' | 'services' | 'routes'>,
+  rulesOf: (route: RouteConfig) => Rules | undefined,
+  materials: Materials,
+): void {
+  if (services.some(({ builtin, registry }) => builtin !== undefined || registry !== undefined)) return
+  if (routes.some((route) => rulesOf(route)?.flat().includes('certificate'))) return
+  for (const { at, verify_and_map: isAsked, authorization } of listeners.flatMap(({ servers }) => servers)) {
+    if (isAsked || (authorization.users.length === 0 && authorization.users_file === undefined)) continue
+    materials.warn(
+      `${at}.authorization`,
+      'has users, but nothing asks who they are: whoever has a certificate that the server takes is let in; set verify_and_map: on, or rules: [[certificate]] or users in allow at a service or route',
+    )
+  }
 }
 
 export function* warnOfUnaskedCertificates(

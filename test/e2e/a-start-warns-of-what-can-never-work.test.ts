@@ -375,6 +375,23 @@ test('routes that take no request', async () => {
   ])
 })
 
+test('users of certificates whom nothing asks for, so that their list keeps nobody out', async () => {
+  const users = [{ user: 'ada', certificate: ['cn:ada'] }]
+  const warned = (server: object, route: object = {}) =>
+    warningsFor({
+      ...listenerOf(scene.server({ ssl_verify_client: 'on', authorization: { users }, ...server })),
+      services: [{ name: 'api', url: scene.backend.url, routes: [{ name: 'all', paths: ['/'], ...route }] }],
+    })
+  expect(await warned({})).toEqual([
+    expect.stringMatching(
+      /servers\[0\]\.authorization: has users, but nothing asks who they are: .* set verify_and_map: on/,
+    ),
+  ])
+  expect(await warned({ verify_and_map: true })).toEqual([])
+  expect(await warned({}, { rules: [['certificate']] })).toEqual([])
+  expect(await warned({}, { allow: [{ users: ['ada'] }] })).toEqual([])
+})
+
 describe('a route that needs a certificate where no client is asked for one', () => {
   const askNobody = { server_names: ['localhost'], ssl_verify_client: 'off', ssl_client_certificate: undefined }
 
