@@ -149,8 +149,11 @@ export interface Demands {
   readonly anonymous?: boolean | undefined
 }
 
-/** `methods`: those that are set up. */
-export function checkDemands({ at, rules, anonymous }: Demands, methods: readonly string[]): Problem[] {
+/** `methods`: those that are set up. `isTrusting`: whether auth.external has trusted_ips. */
+export function checkDemands(
+  { at, rules, anonymous }: Demands,
+  { methods, isTrusting }: { readonly methods: readonly string[]; readonly isTrusting: boolean },
+): Problem[] {
   const problems = (rules ?? []).flatMap((names, index) => {
     const path = `${at}.rules[${index}]`
     const [first = '', ...others] = names
@@ -162,6 +165,9 @@ export function checkDemands({ at, rules, anonymous }: Demands, methods: readonl
       })),
       ...(SECOND_STEPS.includes(first)
         ? [{ path, message: `begins with ${first}, which only adds to a user; write [password, ${first}]` }]
+        : []),
+      ...(names.includes('external') && !isTrusting
+        ? [{ path, message: 'lets nobody in by external: name the server in front in auth.external.trusted_ips' }]
         : []),
       ...(others.length > 15 ? [{ path, message: 'has more than 16 methods' }] : []),
     ]

@@ -28,8 +28,12 @@ export function* resolveAuth(written: Written, context: ResolveContext): Slices<
   const known = [...AUTH_METHODS, ...named]
   passes(written.auth, (auth) => checkAuth(auth, known), context)
   const methods = written.auth.methods ?? known
+  // Undefined where what is written is none.
+  const trusted: readonly unknown[] | undefined = written.auth.external.trusted_ips
+  const isTrusting = trusted?.length !== 0
   for (const demands of eachDemands(written)) {
-    if (!context.broken.has(demands)) for (const problem of checkDemands(demands, methods)) context.report(problem)
+    if (!context.broken.has(demands))
+      for (const problem of checkDemands(demands, { methods, isTrusting })) context.report(problem)
     yield
   }
   const jwt_issuers = resolveIssuers(written, context)
