@@ -81,12 +81,20 @@ export function openPem(given: string, setting: string, reader: PemReader): PemS
   if (file !== undefined) return new PemSource(setting, 'file', pemOf(readBounded(file), file), file)
   const decoded = decodeBase64(written)
   if (decoded?.includes(BEGIN)) return new PemSource(setting, 'base64', decoded)
-  if (!looksLikePath(written)) throw new Unfit('names no readable file and is no PEM text nor base64 of it')
+  if (!looksLikePath(written))
+    throw new Unfit(`names no readable file and is no PEM text nor base64 of it${unexpanded(written)}`)
   const missing = reader.folders.map((folder) => resolve(folder, written))
   for (const path of missing) reader.files.add(path)
   throw new Unfit(
-    `names no readable file (looked for ${[...new Set(missing)].join(' and ')}) and is no PEM text nor base64 of it`,
+    `names no readable file (looked for ${[...new Set(missing)].join(' and ')}) and is no PEM text nor base64 of it${unexpanded(written)}`,
   )
+}
+
+/** For what a shell or nginx would have made another path of. */
+function unexpanded(written: string): string {
+  if (written.startsWith('~')) return '; ~ stands for itself: write the whole path'
+  // biome-ignore lint/suspicious/noTemplateCurlyInString: it is what the user shall write.
+  return /\$\w/.test(written) ? '; write ${NAME} for a variable of the environment' : ''
 }
 
 /** Removes the quotes around it, which Docker's `--env-file` passes on. */

@@ -87,6 +87,14 @@ describe('a PEM setting', () => {
     expect(() => open('no.pem')).toThrow(`names ${join(folder, 'no.pem')}, which ${message}`)
   })
 
+  test.each([
+    ['~/server.crt', '; ~ stands for itself: write the whole path'],
+    ['/etc/ssl/$ssl_server_name.crt', '{NAME} for a variable of the environment'],
+    ['$HOME/server.crt', '{NAME} for a variable of the environment'],
+  ])('%s is answered with what is not expanded here', (written, told) => {
+    expect(() => open(written)).toThrow(told)
+  })
+
   test('that names no file says where it was looked for', () => {
     expect(() => open('certs/missing.crt')).toThrow(
       `names no readable file (looked for /certs/missing.crt and ${folder}/certs/missing.crt)`,
