@@ -44,6 +44,8 @@ export class RedisStore implements Store {
       keyPrefix: options.keyPrefix,
       connectTimeout: options.timeout,
       commandTimeout: options.timeout,
+      // A Redis that hangs, or whose machine is gone, ends no connection: each command would be waited for, and kept until an answer comes.
+      socketTimeout: options.timeout,
       enableOfflineQueue: false,
       autoResendUnfulfilledCommands: false,
       maxRetriesPerRequest: 0,

@@ -70,6 +70,22 @@ describeWith(REDIS_PEERS, 'Redis as the store', () => {
     expect([...answers.seen]).toEqual(['yes yes'])
   })
 
+  test('one that hangs is away, as one that ended is: nothing waits for it any more, until it answers again', async () => {
+    const redis = await startRedis()
+    const states: string[] = []
+    const store = open(redis, { timeout: 200, changed: (state) => void states.push(state) })
+    await store.set('revoked:a', 'yes', 60_000)
+    redis.hang()
+    const answers = load(async () => (await store.get('revoked:a')) ?? 'unknown')
+    await waitFor('the loss to be noticed', () => states.includes('away'))
+    await expect(store.get('revoked:a')).rejects.toThrow('not connected')
+    redis.wake()
+    await waitFor('an answer', () => answers.seen.has('yes'))
+    await answers.stop()
+    expect([...answers.seen].sort()).toEqual(['GW_UNDECIDED', 'yes'])
+    expect(states).toEqual(['up', 'away', 'up'])
+  })
+
   test('over TLS it counts only with a certificate of the authority that is trusted', async () => {
     const inside = authority('inside')
     const redis = await startRedis(inside.server('localhost'))

@@ -13,6 +13,9 @@ export interface RedisServer {
   start(): Promise<void>
   /** At once, as a machine that loses power. */
   stop(): Promise<void>
+  /** It takes connections and commands, and answers none until `wake`. */
+  hang(): void
+  wake(): void
 }
 
 /** @param tls its certificate: it then takes no other connections */
@@ -37,6 +40,8 @@ export async function startRedis(tls?: Issued): Promise<RedisServer> {
     async stop() {
       await child.stop('SIGKILL')
     },
+    hang: () => void child.process.kill('SIGSTOP'),
+    wake: () => void child.process.kill('SIGCONT'),
   }
 }
 
