@@ -17,6 +17,9 @@ export interface ListFilter {
   readonly mayShow: (entry: string) => boolean | Promise<boolean>
 }
 
+/** With these the registry would answer with a part of the list, or in a form that cannot be filtered. */
+const WITHHELD = new Set(['range', 'if-range', 'accept-encoding'])
+
 /** @throws GatewayError where the answer is no readable list */
 export async function forwardFiltered(
   backend: Service,
@@ -27,11 +30,21 @@ export async function forwardFiltered(
   const answer = new CollectedAnswer(call.request)
   // When the client leaves, the upstream stops too.
   response.once('close', () => answer.emit('close'))
-  await backend.forward(call, answer)
-  const body = answer.statusCode === 200 ? await filtered(answer.body(), filter) : answer.body()
+  await backend.forward(
+    { ...call, headers: { ...call.headers, received: withoutThose(call.headers.received) } },
+    answer,
+  )
+  const { statusCode: status } = answer
+  // Not only 200: a registry, or a cache before it, may answer 203, or 206 although nobody asked for a part.
+  const mayList = status < 400 && status !== 304
+  const body = mayList ? await filtered(answer.body(), filter) : answer.body()
   const headers = [...(await headersOf(answer.flat, filter.pages)), 'Content-Length', String(body.length)]
-  response.writeHead(answer.statusCode, undefined, headers)
+  response.writeHead(status, undefined, headers)
   response.end(body)
+}
+
+function withoutThose(headers: readonly string[]): string[] {
+  return headers.filter((_, i) => !WITHHELD.has((headers[i - (i % 2)] as string).toLowerCase()))
 }
 
 /** Passes on only what the protocol defines: anything else could hold names too. */

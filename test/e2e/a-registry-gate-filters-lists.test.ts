@@ -157,6 +157,22 @@ test('what cannot be filtered is not shown', async () => {
   headers = {}
 })
 
+test('no part of a list is asked for, nor a compressed one, and whatever status it comes with, it is filtered', async () => {
+  const previous = scene.backend.respond
+  body = JSON.stringify({ repositories: ['other/a', 'team/c'] })
+  scene.backend.respond = (request, response) =>
+    response.writeHead(request.headers.range === undefined ? Number(request.headers['x-status']) : 206).end(body)
+  const asked = { range: 'bytes=0-', 'if-range': '"a"', 'accept-encoding': 'gzip' }
+  for (const status of [200, 203, 206, 300]) {
+    const { answer } = await list('/v2/_catalog', { as: builder, headers: { ...asked, 'x-status': status } })
+    expect([answer.status, json(answer)]).toEqual([status, { repositories: ['team/c'] }])
+    expect(Object.keys(scene.backend.last.headers)).not.toEqual(
+      expect.arrayContaining([expect.stringMatching(/range|encoding/)]),
+    )
+  }
+  scene.backend.respond = previous
+})
+
 test('nor its length, by HEAD', async () => {
   expect((await gateway.get('/v2/_catalog', { as: builder, method: 'HEAD' })).status).toBe(404)
 })
