@@ -70,6 +70,14 @@ function addressOf({ destination: { authority, path: whole } }: Call, path: stri
   return `https://${authority}${prefix === '/' ? '' : prefix}`
 }
 
+/** What a client writes for a method plugin is written again for it; thousands of levels would overflow the stack there. */
+const DEEPEST = 64
+
+function isDeeper(value: unknown, levels: number): boolean {
+  if (typeof value !== 'object' || value === null) return false
+  return levels === 0 || Object.values(value).some((each) => isDeeper(each, levels - 1))
+}
+
 async function readJson(call: Call, response: HttpResponse): Promise<unknown> {
   const type = headerValues(call.request.rawHeaders, 'content-type').join().split(';')[0]?.trim().toLowerCase()
   const body = await readWholeBody(call, response, LARGEST_BODY)
@@ -77,7 +85,7 @@ async function readJson(call: Call, response: HttpResponse): Promise<unknown> {
     throw expecting('application/json', 'Content-Type header')
   try {
     const read: unknown = body.length === 0 ? {} : JSON.parse(body.toString('utf8'))
-    if (typeof read === 'object' && read !== null && !Array.isArray(read)) return read
+    if (typeof read === 'object' && read !== null && !Array.isArray(read) && !isDeeper(read, DEEPEST)) return read
   } catch {
     // Refused below, as is JSON that is no object.
   }

@@ -29,7 +29,7 @@ export class Revocations {
     const found = this.#store.get(keyOf(id))
     const epoch = this.#store.get(EPOCH)
     if (found instanceof Promise || epoch instanceof Promise) return this.#whenKnown(issuedAt, found, epoch)
-    return found !== undefined || issuedAt < (epoch === undefined ? (this.#begin() as number) : Number(epoch))
+    return found !== undefined || !isSince(issuedAt, epoch === undefined ? (this.#begin() as number) : Number(epoch))
   }
 
   /** Call it before the first token is issued, so that none is older than the epoch. */
@@ -44,7 +44,7 @@ export class Revocations {
     epoch: string | undefined | Promise<string | undefined>,
   ): Promise<boolean> {
     const [revoked, begun] = await Promise.all([found, epoch])
-    return revoked !== undefined || issuedAt < (begun === undefined ? await this.#begin() : Number(begun))
+    return revoked !== undefined || !isSince(issuedAt, begun === undefined ? await this.#begin() : Number(begun))
   }
 
   /** Starts the epoch now, unless it was started already. */
@@ -58,6 +58,11 @@ export class Revocations {
     }
     return added instanceof Promise ? added.then(known) : known(added)
   }
+}
+
+/** An epoch that is no number, as in a store that somebody else wrote into, says nothing good of any token. */
+function isSince(issuedAt: number, epoch: number): boolean {
+  return issuedAt >= epoch
 }
 
 const CLOCK_SKEW = 60_000

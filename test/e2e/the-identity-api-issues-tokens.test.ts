@@ -292,6 +292,12 @@ describe('a request that cannot be read', () => {
     expect(json(answer)).toMatchObject({ error: { code: 400, title: 'Bad Request' } })
   })
 
+  test('is 400 where it nests deeper than a plugin could be told, not 500', async () => {
+    const deep = `${'{"a":'.repeat(5000)}1${'}'.repeat(5000)}`
+    const answer = await post(`{"auth":{"identity":{"methods":["password"],"password":{"user":${deep}}}}}`)
+    expect(json<{ error: { message: string } }>(answer).error.message).toContain('valid JSON')
+  })
+
   test('is 400 for another content type, and takes none for JSON', async () => {
     const body = JSON.stringify({ auth: { identity: withPassword('ada') } })
     expect((await post(body, 'text/plain')).status).toBe(400)

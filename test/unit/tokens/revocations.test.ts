@@ -31,6 +31,12 @@ describe.each([
     expect(await revocations.isRevoked('b', 1000)).toBe(false)
   })
 
+  test('an epoch that is no time, as in a store that somebody else writes into, revokes everything', async () => {
+    const store = new MemoryStore(10)
+    await store.set('epoch:tokens', 'garbage', 60_000)
+    expect(await at({ value: 1000 }, store).isRevoked('a', 1000)).toBe(true)
+  })
+
   test('a revocation is kept for as long as the token would live, and a minute more', async () => {
     const now = { value: 1000 }
     const store = new MemoryStore(10, () => now.value)
