@@ -133,9 +133,10 @@ export class Directory {
   }
 
   #assignmentsOf(user: User): readonly Assignment[] {
+    // A user may have a thousand groups, and there are thousands of assignments.
+    const groups = new Set(user.groups)
     return this.#options.assignments.filter(
-      (assignment) =>
-        assignment.user === user.id || (assignment.group !== undefined && user.groups.includes(assignment.group)),
+      ({ user: id, group }) => id === user.id || (group !== undefined && groups.has(group)),
     )
   }
 }
