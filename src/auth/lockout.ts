@@ -53,10 +53,12 @@ export class Lockout {
 
   /**
    * Unknown users are locked out like known ones, or the difference would show who exists. There are only few such keys, since clients can invent any
-   * number of names.
+   * number of names. A NUL in front, with which the Identity API marks a name as nobody's, makes no difference: attempts at a user are counted together,
+   * in whatever way they are made.
    */
   stranger(name: string): string {
-    const bucket = createHmac('sha256', this.#options.key).update(name).digest().readUInt16BE() % STRANGERS
+    const bucket =
+      createHmac('sha256', this.#options.key).update(name.replace(/^\0/, '')).digest().readUInt16BE() % STRANGERS
     return `?${bucket}`
   }
 }

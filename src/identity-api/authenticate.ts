@@ -4,7 +4,7 @@ import { objectAt, textAt } from '../auth/methods/payload.ts'
 import { isEnough } from '../auth/multi-factor.ts'
 import { type Progress as Attested, type Receipts, readReceiptHeader } from '../auth/receipts.ts'
 import { GatewayError } from '../errors.ts'
-import type { AuthMethod, Caller, Identity, Outcome } from '../types.ts'
+import type { AuthMethod, Caller, Identity, Outcome, User } from '../types.ts'
 import { type AuthRequest, domainBeside } from './auth-request.ts'
 import type { Directory } from './directory.ts'
 import { expecting, KeystoneError, tokenNotFound, unauthorized } from './keystone-error.ts'
@@ -42,10 +42,10 @@ export async function authenticate(
   await askExternal(caller, progress, options)
   for (const [name, payload] of asked) {
     const method = options.methods.get(name) as AuthMethod
-    const given = payloadFor(name, payload, options.directory)
-    const outcome = await method.authenticate(caller, given, progress.found)
-    assertMeant(given, outcome)
-    take(name, withNameOf(payload, outcome, options.directory), progress)
+    const named = NAMING.has(name) ? namedIn(name, payload, options.directory) : undefined
+    const outcome = await method.authenticate(caller, named ? named.payload : payload, progress.found)
+    if (named) assertMeant(named, outcome)
+    take(name, named ? withNameOf(named, outcome) : outcome, progress)
   }
   if (progress.challenges.size > 0) throw additionalSteps(progress.challenges)
   const found = known(progress.found)
@@ -85,38 +85,52 @@ function take(name: string, outcome: Outcome, progress: Progress): void {
   }
 }
 
+/** The methods whose payload names a user. */
+const NAMING: ReadonlySet<string> = new Set(['password', 'totp'])
+
+interface Named {
+  /** Undefined where there is no such user in that domain. */
+  readonly user: User | undefined
+  /** For the log: in which domain, as the name of a domain is easily given for its id; empty without one. */
+  readonly where: string
+  readonly payload: object
+}
+
 /**
  * Replaces users' names by ids, since a name identifies a user only within a domain. An unknown user is replaced by a placeholder, so that the answer
- * takes as long and attempts are counted as for a real user.
+ * takes as long and attempts are counted as for a real user. A user of another domain is asked for all the same: were attempts at `ada` counted
+ * anew in each domain, and those at nobody's name not, the pauses would show who exists.
  */
-function payloadFor(name: string, payload: unknown, directory: Directory): unknown {
-  if (name !== 'password' && name !== 'totp') return payload
+function namedIn(method: string, payload: unknown, directory: Directory): Named {
   const given = objectAt(payload, 'user')
-  if (given === undefined) throw expecting('user', name)
+  if (given === undefined) throw expecting('user', method)
   const named = { id: textAt(given, 'id'), name: textAt(given, 'name') }
   if (named.id === undefined && named.name === undefined) throw expecting('id or name', 'user')
   const domain = named.name === undefined ? undefined : domainBeside(given, 'user', directory)
   const user = directory.user(named, domain)
-  const id = user?.id ?? `${NOBODY}${named.name ?? named.id}`
-  return { ...(payload as object), user: { ...(given as object), name: undefined, id } }
+  const id = (user ?? directory.userNamed(named.name))?.id ?? `${NOBODY}${named.name ?? named.id}`
+  const where = named.name === undefined ? '' : placeOf(given, domain !== undefined)
+  return { user, where, payload: { ...(payload as object), user: { ...(given as object), name: undefined, id } } }
 }
 
-/** For the log: who was named in place of the placeholder, and in which domain, as the name of a domain is easily given for its id. */
-function withNameOf(payload: unknown, outcome: Outcome, directory: Directory): Outcome {
-  if (outcome.status !== 'denied' || !outcome.reason.includes(WRITTEN_NOBODY)) return outcome
-  const given = objectAt(payload, 'user')
-  const domain = objectAt(given, 'domain')
+function placeOf(user: unknown, isThere: boolean): string {
+  const domain = objectAt(user, 'domain')
   const called = (textAt(domain, 'id') ?? textAt(domain, 'name'))?.slice(0, 64)
-  const isThere = called !== undefined && domainBeside(given, 'user', directory) !== undefined
-  const where = called && ` in the domain ${JSON.stringify(called)}${isThere ? '' : ', which is not there'}`
-  return { ...outcome, reason: `${outcome.reason.replace(WRITTEN_NOBODY, '"')}${where ?? ''}` }
+  if (called === undefined) return ''
+  return ` in the domain ${JSON.stringify(called)}${isThere ? '' : ', which is not there'}`
+}
+
+/** For the log: who was named in place of the placeholder. */
+function withNameOf({ where }: Named, outcome: Outcome): Outcome {
+  if (outcome.status !== 'denied' || !outcome.reason.includes(WRITTEN_NOBODY)) return outcome
+  return { ...outcome, reason: `${outcome.reason.replace(WRITTEN_NOBODY, '"')}${where}` }
 }
 
 /** A log-in name may equal another user's id: the user who was found must be the one who was named. */
-function assertMeant(payload: unknown, outcome: Outcome): void {
-  const id = textAt(objectAt(payload, 'user'), 'id')
-  if (outcome.status !== 'accepted' || id === undefined || outcome.user.id === id) return
-  throw unauthorized(`${outcome.user.name} was found where ${id} was named`)
+function assertMeant({ user, where }: Named, outcome: Outcome): void {
+  if (outcome.status !== 'accepted' || outcome.user.id === user?.id) return
+  const found = outcome.user.name
+  throw unauthorized(user ? `${found} was found where ${user.name} was named` : `nobody is named "${found}"${where}`)
 }
 
 /** The prefix of placeholders for unknown users. No user of the configuration can have a NUL in a name. */

@@ -99,6 +99,11 @@ export class Directory {
     return found && this.account(found).domain === domain ? found : undefined
   }
 
+  /** In whatever domain: no two of them have users of one name. */
+  userNamed(name: string | undefined): User | undefined {
+    return name === undefined ? undefined : this.#options.users.byName(name)
+  }
+
   account(user: User): Account {
     const [domain] = this.#options.domains
     return this.#options.accounts.get(user.id) ?? { domain, defaultProject: undefined, multiFactorAuthRules: NONE }

@@ -110,7 +110,7 @@ export function programsOf({ consumers }: Config): (name: string, owner: string)
       .find((program) => program.name === name)?.id
 }
 
-/** Clients of the Identity API name the user, not the log-in name. */
+/** Clients of the Identity API name the user, not the log-in name. A user without one is asked for by name, as whoever is not there at all. */
 export function loginsOf({ consumers }: Config): (user: string) => string | undefined {
   const logins = new Map<string, string>()
   for (const {
@@ -118,7 +118,7 @@ export function loginsOf({ consumers }: Config): (user: string) => string | unde
     name,
     basicauth_credentials: [first],
   } of consumers) {
-    if (first) for (const key of [name, id]) logins.set(key, first.username)
+    for (const key of [name, id]) logins.set(key, first?.username ?? name)
   }
   return (user) => logins.get(user)
 }

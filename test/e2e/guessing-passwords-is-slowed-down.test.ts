@@ -53,6 +53,50 @@ test('at the Identity API a name that is not there is slowed down as one that is
   }
 })
 
+test('in which other domain or way a name is tried next does not show whether it is there', async () => {
+  const scene = await makeScene()
+  const { consumers, ...cloud } = CLOUD
+  const gateway = await scene.start({
+    ...{ ...cloud, consumers: [...consumers, { id: 'u-robot', username: 'robot' }] },
+    auth: { lockout: { attempts: 2, backoff: '60s' } },
+    services: [
+      identityService(['/identity']),
+      { name: 'api', url: scene.backend.url, rules: [['password']], routes: [{ name: 'api', paths: ['/api'] }] },
+    ],
+  })
+  const inDomain = (id: string) => async (name: string) => {
+    const user = { name, domain: { id }, password: 'wrong' }
+    const body = JSON.stringify({ auth: { identity: { methods: ['password'], password: { user } } } })
+    return gateway.get('/identity/v3/auth/tokens', { method: 'POST', body })
+  }
+  const atRoute = (name: string) =>
+    gateway.get('/api', { headers: { authorization: `Basic ${Buffer.from(`${name}:wrong`).toString('base64')}` } })
+  const ways = [inDomain('default'), inDomain('none'), atRoute]
+  const seen = new Map<string, readonly boolean[]>()
+  // A user, one who has no password, and nobody.
+  for (const name of ['ada', 'robot', 'nobody']) {
+    for (let i = 0; i < 3; i++) await inDomain('default')(name)
+    const answers = await Promise.all(ways.map((ask) => ask(name)))
+    seen.set(
+      name,
+      answers.map(({ headers }) => headers['retry-after'] !== undefined),
+    )
+  }
+  const same = [true, true, true]
+  expect(Object.fromEntries(seen)).toEqual({ ada: same, robot: same, nobody: same })
+})
+
+test('the right password of a user opens nothing under the name of another domain', async () => {
+  const scene = await makeScene()
+  const gateway = await scene.start({ ...CLOUD, services: [identityService(['/'])] })
+  const statusIn = async (id: string) => {
+    const user = { name: 'ada', domain: { id }, password: 'password of ada' }
+    const body = JSON.stringify({ auth: { identity: { methods: ['password'], password: { user } } } })
+    return (await gateway.get('/v3/auth/tokens', { method: 'POST', body })).status
+  }
+  expect([await statusIn('none'), await statusIn('default')]).toEqual([401, 201])
+})
+
 test('what a client wants to log in to is looked at once it is known who it is: no attempt is answered ahead of that', async () => {
   const scene = await makeScene()
   const gateway = await scene.start({
@@ -76,7 +120,7 @@ test('what a client wants to log in to is looked at once it is known who it is: 
     const known = await attempt({ id: 'u-ada', password: 'password of ada' }, scope)
     expect([known.status, known.headers['retry-after']]).toEqual([401, undefined])
   }
-  const elsewhere = { name: 'ada', domain: { id: 'none' }, password: 'password of ada' }
+  const elsewhere = { name: 'ada', domain: { id: 'none' }, password: 'wrong' }
   expect((await attempt(elsewhere, { project: { id: 'p-demo' } })).status).toBe(401)
   expect((await attempt(elsewhere, { project: { id: 'p-demo' } })).headers['retry-after']).toBeDefined()
 })
