@@ -83,7 +83,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   tokens: ['tls-cert-utils', 'connection-notes'],
   'whole-body': ['cut-off'],
   'identity-api': ['auth', 'tokens', 'whole-body', 'header-values'],
-  registry: ['tls-cert-utils', 'whole-body', 'bounded-request', 'header-values', 'slices'],
+  registry: ['tls-cert-utils', 'whole-body', 'bounded-request', 'header-values', 'slices', 'cut-off'],
   runtime: [
     'slices',
     'config',

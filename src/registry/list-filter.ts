@@ -1,5 +1,6 @@
 /** Reduces lists of repositories and tags to what the caller may see. A page may come out empty; its Link still leads on. */
 import { EventEmitter } from 'node:events'
+import { whyClosed } from '../cut-off.ts'
 import { GatewayError } from '../errors.ts'
 import type { HttpRequest, HttpResponse } from '../http-messages.ts'
 import { inTurns } from '../slices.ts'
@@ -37,7 +38,7 @@ export async function forwardFiltered(
   const { statusCode: status } = answer
   // Not only 200: a registry, or a cache before it, may answer 203, or 206 although nobody asked for a part.
   const mayList = status < 400 && status !== 304
-  const body = mayList ? await filtered(answer.body(), filter) : answer.body()
+  const body = mayList ? await filtered(answer.body(), filter, response) : answer.body()
   const headers = [...(await headersOf(answer.flat, filter.pages)), 'Content-Length', String(body.length)]
   response.writeHead(status, undefined, headers)
   response.end(body)
@@ -48,7 +49,7 @@ function withoutThose(headers: readonly string[]): string[] {
 }
 
 /** Passes on only what the protocol defines: anything else could hold names too. */
-async function filtered(body: Buffer, { list, mayShow }: ListFilter): Promise<Buffer> {
+async function filtered(body: Buffer, { list, mayShow }: ListFilter, response: HttpResponse): Promise<Buffer> {
   const { name, ...found } = parsed(body)
   const entries = found[list] ?? []
   if (!Array.isArray(entries) || !(list in found)) throw unreadable()
@@ -56,6 +57,8 @@ async function filtered(body: Buffer, { list, mayShow }: ListFilter): Promise<Bu
   // Whoever may push makes as many tags as he likes, and an awaited verdict that is there already lets nobody else have a turn.
   const turn = inTurns()
   for (const entry of entries) {
+    // A program may be asked about each name: for a client that has left, it would be asked hundreds of thousands of times.
+    if (response.closed) throw whyClosed(response.req.socket, 'the client left while its list was filtered')
     if (typeof entry === 'string' && (await mayShow(entry))) kept.push(entry)
     await turn()
   }

@@ -1,4 +1,4 @@
-import { createServer } from 'node:http'
+import { createServer, type ServerResponse } from 'node:http'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, test } from '@jest/globals'
 import { decodeJwt } from 'jose'
@@ -7,6 +7,7 @@ import { json } from '../support/client.ts'
 import { temporaryFile, temporaryFolder } from '../support/folder.ts'
 import { type Gateway, refusedStart } from '../support/gateway.ts'
 import { makeScene, type Scene } from '../support/scene.ts'
+import { waitFor } from '../support/wait.ts'
 
 const BASIC = { authorization: `Basic ${Buffer.from('robot$ci:made at random').toString('base64')}` }
 let scene: Scene
@@ -85,5 +86,42 @@ describe('a program behind a socket', () => {
     const answer = await ask(gateway, 'repository:team/app:pull')
     expect([answer.status, json(answer)]).toEqual([503, { errors: [expect.objectContaining({ code: 'UNAVAILABLE' })] }])
     expect(await gateway.line(answer)).toMatchObject({ code: 'GW_UNDECIDED' })
+  })
+
+  test('is not asked about the rest of a list whose client has left', async () => {
+    const socket = join(temporaryFolder(), 'program.sock')
+    const held: ServerResponse[] = []
+    let asked = 0
+    let isLeft = false
+    const server = createServer((_request, response) => {
+      asked += 1
+      if (isLeft) response.end('["pull"]')
+      else held.push(response)
+    })
+    await new Promise<void>((resolve) => server.listen(socket, resolve))
+    whenFileEnds(() => server.close())
+    const { services, ...rest } = parts({ authorization_socket: `unix:${socket}`, authorization_timeout: '60s' })
+    const registry = {
+      ...{
+        name: 'registry',
+        url: scene.backend.url,
+        registry: { realm: 'acme', service: 'registry.test', filter: true },
+      },
+      routes: [{ name: 'registry', paths: ['/v2'], strip_path: false }],
+    }
+    const gateway = await scene.start({ ...rest, services: [...services, registry] })
+    const repositories = Array.from({ length: 500 }, (_, i) => `team/${i}`)
+    scene.backend.respond = (_request, response) => response.end(JSON.stringify({ repositories }))
+    const client = await gateway.open({ as: scene.clients.client('builder') })
+    client.write('GET /v2/_catalog HTTP/1.1\r\nHost: localhost\r\n\r\n')
+    await waitFor('the first question', () => held.length > 0)
+    client.destroy()
+    isLeft = true
+    for (const first of held) first.end('["pull"]')
+    await gateway.logged({ msg: 'request', code: 'GW_CLIENT_CLOSED' })
+    // The program answers to the end, so that whoever goes on asking has asked about all of it.
+    const before = asked
+    await access(gateway, 'repository:team/app:pull')
+    expect([before < 250, asked - before]).toEqual([true, 1])
   })
 })
