@@ -55,6 +55,8 @@ function created(id: string, config: StoreConfig, log: Log, shared: Store | unde
       if (state === 'up') log.info({ reason }, 'the store in Redis answers')
       else log.error({ reason, fail: config.fail }, 'the store in Redis is away')
     },
+    evicts: (policy) =>
+      log.warn({ policy }, 'the store in Redis may forget revoked tokens when its memory is full; set noeviction'),
   })
   return inUseOf({ id, store, open: () => store.open(), close: () => store.close() })
 }

@@ -19,6 +19,8 @@ export interface RedisStoreOptions {
   readonly maxEntries: number
   /** Called at each change; `reason` is for the log. */
   readonly changed: (state: 'up' | 'away', reason: string) => void
+  /** Called when connected, with Redis's `maxmemory-policy`, where that lets it drop what it was given to keep. */
+  readonly evicts: (policy: string) => void
 }
 
 /**
@@ -144,10 +146,22 @@ export class RedisStore implements Store {
       for (const [key, value, ttl] of this.#copy?.entries() ?? []) pipeline.set(key, value, 'PX', ttl, 'NX')
       for (const [error] of (await pipeline.exec()) ?? []) if (error) throw error
       this.#turn('up', 'connected')
+      void this.#redis.info('memory').then(
+        (facts) => this.#checkEviction(facts),
+        // Its user may not ask that.
+        () => {},
+      )
     } catch (error) {
       this.#turn('away', error instanceof Error ? error.message : String(error))
       this.#redis.disconnect(true)
     }
+  }
+
+  /** A revocation that is dropped for want of memory makes its token good again. */
+  #checkEviction(facts: string): void {
+    const of = (name: string) => new RegExp(`^${name}:(\\S+)`, 'm').exec(facts)?.[1]
+    const policy = of('maxmemory_policy') ?? 'noeviction'
+    if (policy !== 'noeviction' && of('maxmemory') !== '0') this.#options.evicts(policy)
   }
 
   #turn(state: 'up' | 'away', reason: string): void {

@@ -1,4 +1,5 @@
 import { beforeAll, expect, test } from '@jest/globals'
+import { Redis } from 'ioredis'
 import { GatewayError } from '../../src/errors.ts'
 import { RedisStore, type RedisStoreOptions } from '../../src/store/redis.ts'
 import { storeContract } from '../contract/store.contract.ts'
@@ -86,6 +87,27 @@ describeWith(REDIS_PEERS, 'Redis as the store', () => {
     expect(states).toEqual(['up', 'away', 'up'])
   })
 
+  test('one that may drop what it keeps, when its memory is full, is told of', async () => {
+    const redis = await startRedis()
+    const operator = new Redis(redis.url)
+    whenFileEnds(() => operator.disconnect())
+    const told: string[] = []
+    const connect = async () => {
+      const store = open(redis, { evicts: (policy) => void told.push(policy) })
+      // Commands are answered in order, so the store's question about the policy has been answered by then.
+      await store.get('revoked:a')
+    }
+    await operator.config('SET', 'maxmemory-policy', 'volatile-lru')
+    await connect()
+    expect(told).toEqual([])
+    await operator.config('SET', 'maxmemory', '100mb')
+    await connect()
+    expect(told).toEqual(['volatile-lru'])
+    await operator.config('SET', 'maxmemory-policy', 'noeviction')
+    await connect()
+    expect(told).toEqual(['volatile-lru'])
+  })
+
   test('over TLS it counts only with a certificate of the authority that is trusted', async () => {
     const inside = authority('inside')
     const redis = await startRedis(inside.server('localhost'))
@@ -110,7 +132,7 @@ describeWith(REDIS_PEERS, 'Redis as the store', () => {
 
 function open({ url }: Pick<RedisServer, 'url'>, options: Partial<RedisStoreOptions> = {}): RedisStore {
   const usual = { ca: undefined, keyPrefix: 'test:', timeout: 2000, failOpen: false, maxEntries: 1000 }
-  const store = new RedisStore({ url, ...usual, changed: () => {}, ...options })
+  const store = new RedisStore({ url, ...usual, changed: () => {}, evicts: () => {}, ...options })
   whenFileEnds(() => store.close())
   store.open()
   return store
