@@ -293,9 +293,10 @@ describe('a request that cannot be read', () => {
   })
 
   test('is 400 where it nests deeper than a plugin could be told, not 500', async () => {
-    const deep = `${'{"a":'.repeat(5000)}1${'}'.repeat(5000)}`
-    const answer = await post(`{"auth":{"identity":{"methods":["password"],"password":{"user":${deep}}}}}`)
+    const password = (user: string) => `{"auth":{"identity":{"methods":["password"],"password":{"user":${user}}}}}`
+    const answer = await post(password(`${'{"a":'.repeat(5000)}1${'}'.repeat(5000)}`))
     expect(json<{ error: { message: string } }>(answer).error.message).toContain('valid JSON')
+    expect((await post(password(`{"id":"${'['.repeat(200)}","password":"x"}`))).status).toBe(401)
   })
 
   test('is 400 for another content type, and takes none for JSON', async () => {
