@@ -45,7 +45,7 @@ export async function authenticate(
     const named = NAMING.has(name) ? namedIn(name, payload, options.directory) : undefined
     const outcome = await method.authenticate(caller, named ? named.payload : payload, progress.found)
     if (named) assertMeant(named, outcome)
-    take(name, named ? withNameOf(named, outcome) : outcome, progress)
+    take(name, named ? asNamed(named, outcome) : outcome, progress)
   }
   if (progress.challenges.size > 0) throw additionalSteps(progress.challenges)
   const found = known(progress.found)
@@ -91,8 +91,8 @@ const NAMING: ReadonlySet<string> = new Set(['password', 'totp'])
 interface Named {
   /** Undefined where there is no such user in that domain. */
   readonly user: User | undefined
-  /** For the log: in which domain, as the name of a domain is easily given for its id; empty without one. */
-  readonly where: string
+  /** For the log: who, and in which domain, as the name of a domain is easily given for its id. */
+  readonly told: string
   readonly payload: object
 }
 
@@ -109,8 +109,9 @@ function namedIn(method: string, payload: unknown, directory: Directory): Named 
   const domain = named.name === undefined ? undefined : domainBeside(given, 'user', directory)
   const user = directory.user(named, domain)
   const id = (user ?? directory.userNamed(named.name))?.id ?? `${NOBODY}${named.name ?? named.id}`
-  const where = named.name === undefined ? '' : placeOf(given, domain !== undefined)
-  return { user, where, payload: { ...(payload as object), user: { ...(given as object), name: undefined, id } } }
+  const place = named.name === undefined ? '' : placeOf(given, domain !== undefined)
+  const told = `${JSON.stringify(named.name ?? named.id)}${place}`
+  return { user, told, payload: { ...(payload as object), user: { ...(given as object), name: undefined, id } } }
 }
 
 function placeOf(user: unknown, isThere: boolean): string {
@@ -120,17 +121,17 @@ function placeOf(user: unknown, isThere: boolean): string {
   return ` in the domain ${JSON.stringify(called)}${isThere ? '' : ', which is not there'}`
 }
 
-/** For the log: who was named in place of the placeholder. */
-function withNameOf({ where }: Named, outcome: Outcome): Outcome {
-  if (outcome.status !== 'denied' || !outcome.reason.includes(WRITTEN_NOBODY)) return outcome
-  return { ...outcome, reason: `${outcome.reason.replace(WRITTEN_NOBODY, '"')}${where}` }
+/** Whoever is not in that domain is nobody, whatever is wrong besides; only that there were too many tries is told as it is. */
+function asNamed({ user, told }: Named, outcome: Outcome): Outcome {
+  if (user || outcome.status !== 'denied') return outcome
+  const isPause = outcome.headers !== undefined
+  return { ...outcome, reason: isPause ? outcome.reason.replace(WRITTEN_NOBODY, '"') : `nobody is named ${told}` }
 }
 
 /** A log-in name may equal another user's id: the user who was found must be the one who was named. */
-function assertMeant({ user, where }: Named, outcome: Outcome): void {
+function assertMeant({ user, told }: Named, outcome: Outcome): void {
   if (outcome.status !== 'accepted' || outcome.user.id === user?.id) return
-  const found = outcome.user.name
-  throw unauthorized(user ? `${found} was found where ${user.name} was named` : `nobody is named "${found}"${where}`)
+  throw unauthorized(user ? `${outcome.user.name} was found where ${user.name} was named` : `nobody is named ${told}`)
 }
 
 /** The prefix of placeholders for unknown users. No user of the configuration can have a NUL in a name. */

@@ -48,7 +48,8 @@ test('while a long list is filtered, others have their turn: whoever may push ma
   } as unknown as Service
   const pages = new ListPages(Buffer.alloc(32), '/v2/team/app/tags/list', mayShow)
   const filter = { pages, list: 'tags', mayShow } as const
-  const { turns, answer } = await withOthers((response) => forwardFiltered(backend, {} as Call, response, filter))
+  const call = { headers: { received: [] as readonly string[] } } as Call
+  const { turns, answer } = await withOthers((response) => forwardFiltered(backend, call, response, filter))
   expect(answer).toEqual({ name: 'team/app', tags: MANY.filter((entry) => entry !== 'n7') })
   expect(turns).toBeGreaterThanOrEqual(MANY.length - 1)
 })
