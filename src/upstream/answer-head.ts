@@ -2,7 +2,9 @@
 import { STATUS_CODES } from 'node:http'
 import { GatewayError } from '../errors.ts'
 import { isNamed } from '../field-names.ts'
+import { headerValues } from '../header-values.ts'
 import type { AnswerLines } from '../types.ts'
+import type { AnswerHead } from './http1/head-reader.ts'
 
 /** Without obs-text: node:http refuses it in a reason phrase, and nobody needs it. */
 const REASON_PHRASE = /^[\t\x20-\x7e]*$/
@@ -78,4 +80,15 @@ export function mayHaveLength(status: number): boolean {
 export function headersFor(status: number, headers: string[]): string[] {
   if (mayHaveLength(status)) return headers
   return headers.filter((_, i) => (headers[i - (i % 2)] as string).toLowerCase() !== 'content-length')
+}
+
+export const UPGRADE_REQUIRED = 426
+
+/**
+ * What an answer of 426 must say besides: which protocols it demands (RFC 9110 15.5.22), and that this is for one hop (7.8). Empty for any other.
+ * @param persistence whether the connection is kept: beside this line node:http adds none of its own, and goes by this one
+ */
+export function demandedUpgrade({ status, headers }: AnswerHead, persistence: 'keep-alive' | 'close'): string[] {
+  const protocols = status === UPGRADE_REQUIRED ? headerValues(headers, 'upgrade') : []
+  return protocols.length === 0 ? [] : ['Connection', `${persistence}, Upgrade`, 'Upgrade', protocols.join(', ')]
 }

@@ -3,7 +3,15 @@ import { whyClosed } from '../cut-off.ts'
 import type { GatewayError } from '../errors.ts'
 import type { HttpResponse } from '../http-messages.ts'
 import type { AnswerHeaders, Call } from '../types.ts'
-import { headersFor, linesOf, mayHaveLength, reasonPhrase, wholeHeadText } from './answer-head.ts'
+import {
+  demandedUpgrade,
+  headersFor,
+  linesOf,
+  mayHaveLength,
+  reasonPhrase,
+  UPGRADE_REQUIRED,
+  wholeHeadText,
+} from './answer-head.ts'
 import type { AnswerHandler, UpstreamConnection } from './http1/connection.ts'
 import type { AnswerHead } from './http1/head-reader.ts'
 import type { ReadBuffer } from './http1/read-buffer.ts'
@@ -239,12 +247,17 @@ export class Exchange implements AnswerHandler {
 
   #wholeHeadText(head: AnswerHead, isBodiless = false): string | undefined {
     const { status, reason } = head
-    const lines = mayHaveLength(status) ? this.#answerHeaders.lines(head, this.#call.id) : undefined
+    const asTheyCame = mayHaveLength(status) && status !== UPGRADE_REQUIRED
+    const lines = asTheyCame ? this.#answerHeaders.lines(head, this.#call.id) : undefined
     return wholeHeadText(status, reason, lines ?? linesOf(this.#headers(head)), this.#response.persistence, isBodiless)
   }
 
-  #headers({ status, headers }: AnswerHead): string[] {
-    return headersFor(status, this.#answerHeaders.forward(headers, this.#call.id))
+  #headers(head: AnswerHead): string[] {
+    const { shouldKeepAlive, req } = this.#response
+    const headers = headersFor(head.status, this.#answerHeaders.forward(head.headers, this.#call.id))
+    // To HTTP/1.0 it means nothing, and whether such a connection is kept may be decided only later.
+    const demanded = req.httpVersion === '1.0' ? [] : demandedUpgrade(head, shouldKeepAlive ? 'keep-alive' : 'close')
+    return [...demanded, ...headers]
   }
 
   readonly #closed = (): void => {

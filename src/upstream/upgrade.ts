@@ -5,7 +5,7 @@ import { EarlyBytes } from '../early-bytes.ts'
 import { endGently } from '../end-gently.ts'
 import { headerValues } from '../header-values.ts'
 import type { AnswerHeaders, Call } from '../types.ts'
-import { headersFor, headText } from './answer-head.ts'
+import { demandedUpgrade, headersFor, headText } from './answer-head.ts'
 import type { FailedExchange } from './exchange.ts'
 import type { AnswerHandler, UpstreamConnection } from './http1/connection.ts'
 import { type AnswerHead, malformed } from './http1/head-reader.ts'
@@ -100,7 +100,8 @@ class Upgrade implements AnswerHandler {
   }
 
   head(head: AnswerHead): void {
-    this.#writeHead(head, head.reason, ['Connection', 'close'])
+    const demanded = demandedUpgrade(head, 'close')
+    this.#writeHead(head, head.reason, demanded.length > 0 ? demanded : ['Connection', 'close'])
     // A client that got an HTTP answer may end its side; what it still sends is dropped.
     const { socket } = this.#request
     socket.off('data', this.#keep).off('end', this.#left).resume()

@@ -1,4 +1,4 @@
-import { beforeAll, beforeEach, expect, test } from '@jest/globals'
+import { beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
 import type { Gateway } from '../support/gateway.ts'
 import type { RawAnswer } from '../support/raw.ts'
 import { type RawBackend, startRawBackend } from '../support/raw-backend.ts'
@@ -170,4 +170,53 @@ test('bytes after an answer do not become the answer to the next request', async
   await relay(poisoned)
   const { answers } = await relay('HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nclean')
   expect(answers).toMatchObject([{ status: 200, body: 'clean' }])
+})
+
+describe('an answer of 426 keeps the protocols that it demands', () => {
+  const PROTOCOLS = 'HTTP/1.1 426 Upgrade Required\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nUpgrade: x/1\r\n'
+  const WHOLE = `${PROTOCOLS}Content-Length: 2\r\n\r\nno`
+  const CHUNKED = `${PROTOCOLS}Transfer-Encoding: chunked\r\n\r\n2\r\nno\r\n0\r\n\r\n`
+  const ask = (version: string, more: string) => `GET / HTTP/${version}\r\nHost: localhost\r\n${more}\r\n`
+  // Chunks are none of our own reader's requests.
+  const POSTED = 'POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n'
+  const valuesOf = (answer: RawAnswer | undefined, wanted: string) =>
+    answer?.headers.flatMap(([name, value]) => (name === wanted ? value.toLowerCase().split(', ') : []))
+
+  test.each([
+    ['at once', ask('1.1', ''), WHOLE],
+    ['in chunks', ask('1.1', ''), CHUNKED],
+    ['at once, read by node:http', POSTED, WHOLE],
+    ['in chunks, read by node:http', POSTED, CHUNKED],
+  ])('%s, and the connection is kept', async (_how, request, answer) => {
+    upstream.onBytes = (connection) => {
+      if (connection.received.endsWith('\r\n\r\n')) connection.write(answer)
+      connection.received = ''
+    }
+    const connection = await gateway.open()
+    const [first] = await connection.write(request).answers(1)
+    expect(first).toMatchObject({ status: 426, body: 'no' })
+    expect(valuesOf(first, 'upgrade')).toEqual(['websocket', 'x/1'])
+    expect(valuesOf(first, 'connection')).toEqual(expect.arrayContaining(['upgrade', 'keep-alive']))
+    expect(await connection.write(request).answers(2)).toHaveLength(2)
+    connection.destroy()
+  })
+
+  test.each([
+    ['at once', WHOLE],
+    ['in chunks', CHUNKED],
+  ])('%s, and the connection ends where the client wants that', async (_how, answer) => {
+    const { answers } = await relay(answer)
+    expect(answers).toMatchObject([{ status: 426, body: 'no' }])
+    expect(valuesOf(answers[0], 'upgrade')).toEqual(['websocket', 'x/1'])
+    expect(valuesOf(answers[0], 'connection')).toEqual(expect.arrayContaining(['upgrade', 'close']))
+  })
+
+  test.each([
+    ['426 to HTTP/1.0', CHUNKED, ask('1.0', 'Connection: keep-alive\r\n')],
+    ['any other answer', WHOLE.replace('426', '400'), ask('1.1', 'Connection: close\r\n')],
+  ])('not %s', async (_what, answer, request) => {
+    const { answers } = await relay(answer, { request })
+    expect(answers).toMatchObject([{ body: 'no' }])
+    expect(valuesOf(answers[0], 'upgrade')).toEqual([])
+  })
 })

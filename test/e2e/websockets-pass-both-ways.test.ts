@@ -106,6 +106,23 @@ test('an upgrade that the backend refuses is an ordinary answer', async () => {
   scene.backend.upgrade = previous
 })
 
+test('an upgrade that the backend refuses with 426 tells the client which protocol it demands', async () => {
+  const previous = scene.backend.upgrade
+  scene.backend.upgrade = (_request, socket) => {
+    socket.end('HTTP/1.1 426 Upgrade Required\r\nUpgrade: x/2\r\nConnection: Upgrade\r\nContent-Length: 0\r\n\r\n')
+  }
+  const connection = await gateway.open()
+  const [answer] = await connection.write(HANDSHAKE).answers(1)
+  expect(answer?.headers).toEqual(
+    expect.arrayContaining([
+      ['connection', 'close, Upgrade'],
+      ['upgrade', 'x/2'],
+    ]),
+  )
+  connection.destroy()
+  scene.backend.upgrade = previous
+})
+
 test('a request of HTTP/1.0 asks for no upgrade, whatever it says', async () => {
   const [answer] = await gateway.talk(HANDSHAKE.replace('HTTP/1.1', 'HTTP/1.0'))
   expect(answer?.status).toBe(200)
