@@ -21,6 +21,7 @@ import { ClientConnections } from './http1/client-connections.ts'
 import type { SocketResponse } from './http1/socket-response.ts'
 import { LiveConnection, type LiveConnectionHandler } from './live-connection.ts'
 import { malformedRequest } from './malformed-request.ts'
+import { feedParser } from './parser-feed.ts'
 import { type Ended, type Grounds, type PoliciesByName, Sweeper } from './sweeper.ts'
 
 /** The settings of a listener, from the configuration in use; replaced as a whole on reload. */
@@ -91,10 +92,13 @@ export class Listener {
       turnedAway: (refused) => handler.turnedAway(refused),
     })
     this.#http = createHttpServer((request) => this.#live.get(request.socket)?.mayUpgrade(request) === true)
-    const handOver = takeConnections(this.#http, (socket) => this.#doorway.accept(socket))
+    const serve = takeConnections(this.#http, (socket) => this.#doorway.accept(socket))
     this.#clients = new ClientConnections(settings, {
       request: this.#serve,
-      handOver,
+      handOver: (socket) => {
+        serve(socket)
+        feedParser(socket, () => this.#live.get(socket)?.isFull === true)
+      },
       hasAsked: (socket) => this.#live.get(socket)?.hasAsked === true,
       endlessLine: (socket) =>
         this.#live.get(socket)?.refuse(new GatewayError('GW_URI_TOO_LONG', 'the line of a request has no end')),
@@ -232,6 +236,7 @@ export class Listener {
   }
 
   readonly #upgrade = (request: ClientRequest, socket: Duplex, head: Buffer): void => {
+    socket.removeAllListeners('data')
     const live = this.#live.get(socket)
     if (live?.upgrade(request)) this.#handler.upgrade(request, socket, head, live.connection)
     else socket.destroy()
@@ -239,7 +244,7 @@ export class Listener {
 
   readonly #connect = (_request: ClientRequest, socket: Duplex): void => {
     // Node no longer watches the socket, so nothing else handles its errors.
-    socket.on('error', ignore)
+    socket.on('error', ignore).removeAllListeners('data')
     const live = this.#live.get(socket)
     if (live) live.refuse(new GatewayError('GW_METHOD_NOT_ALLOWED', 'CONNECT'))
     else socket.destroy()

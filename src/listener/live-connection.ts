@@ -119,6 +119,11 @@ export class LiveConnection {
     return this.#requests > 0 || this.upgraded
   }
 
+  /** Whether so many requests wait that no more are to be read. */
+  get isFull(): boolean {
+    return this.#waiting !== undefined && this.#waiting.length >= PIPELINE_LIMIT
+  }
+
   get upgraded(): boolean {
     return this.#upgraded !== undefined
   }
@@ -226,7 +231,7 @@ export class LiveConnection {
   #wait(response: HttpResponse): void {
     this.#waiting ??= []
     this.#waiting.push(response)
-    if (this.#waiting.length >= PIPELINE_LIMIT) this.socket.pause()
+    if (this.isFull) this.socket.pause()
     this.#awaitAnswer()
   }
 

@@ -100,6 +100,20 @@ test('hundreds at once are all answered', async () => {
   client.destroy()
 })
 
+test('thousands behind an answer that takes its time wait as bytes: many connections of them hold little memory', async () => {
+  const before = gateway.peakMegabytes
+  // Chunks are read by node:http, and so is all that follows.
+  const first = (i: number) =>
+    `POST /held/${i} HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n`
+  const flood = 'GET / HTTP/1.1\r\n\r\n'.repeat(3500)
+  const clients = await Promise.all(Array.from({ length: 50 }, () => gateway.open()))
+  for (const [i, client] of clients.entries()) client.write(first(i) + flood)
+  await waitFor('all of it to be taken', () => clients.every(({ socket }) => socket.writableLength === 0))
+  await waitFor('the first of each', () => held.size === clients.length)
+  expect(gateway.peakMegabytes - before).toBeLessThan(100)
+  for (const client of clients) client.destroy()
+})
+
 // What the client sends meanwhile fills every buffer on the way: it is read in pieces, by us and by node:http.
 test.each([0, 100, 300, 600, 1000])(
   'hundreds behind one whose answer takes its time, with bodies of %d more',

@@ -123,9 +123,6 @@ export class ClientConnection {
     socket.pause()
     socket.unshift(bytes)
     this.#owner.handOver(this)
-    // node:http reads the socket directly from now on, past the stream. For a request's body it goes on reading even while the stream is paused, so
-    // bytes that wait in the stream would be processed after later ones. With any other 'data' listener, everything comes through the stream.
-    if (socket.readableLength > bytes.length) socket.on('data', ignore)
     socket.resume()
   }
 
