@@ -97,7 +97,8 @@ export class Listener {
       request: this.#serve,
       handOver: (socket) => {
         serve(socket)
-        feedParser(socket, () => this.#live.get(socket)?.isFull === true)
+        const live = this.#live.get(socket)
+        if (live) feedParser(socket, live)
       },
       hasAsked: (socket) => this.#live.get(socket)?.hasAsked === true,
       endlessLine: (socket) =>

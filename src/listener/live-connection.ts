@@ -9,8 +9,11 @@ import { factsOf } from './connection.ts'
 import type { Shown } from './demand.ts'
 import type { TrustPolicy } from './trust-policy.ts'
 
-/** How many requests may wait on one connection; then nothing is read from it until all of them have begun. */
-const PIPELINE_LIMIT = 64
+/** About how many bytes the requests that wait on one connection may take; then nothing is read from it until all of them have begun. */
+const MOST_WAITING = 64 * 1024
+/** What node:http makes of a request, and of each of its fields, beside their bytes. */
+const COST_OF_REQUEST = 1024
+const COST_OF_FIELD = 64
 
 export interface LiveConnectionHandler {
   request(request: HttpRequest, response: HttpResponse, connection: Connection): void
@@ -40,6 +43,8 @@ export class LiveConnection {
   /** The answer that is being written, or the last one. */
   #response: HttpResponse | undefined
   #waiting: HttpResponse[] | undefined
+  /** What those that wait, or have waited since the last time that none did, take about. */
+  #waitingSize = 0
   /** The response at whose end `#next` is called. */
   #awaited: HttpResponse | undefined
   #refusal: GatewayError | undefined
@@ -119,9 +124,14 @@ export class LiveConnection {
     return this.#requests > 0 || this.upgraded
   }
 
-  /** Whether so many requests wait that no more are to be read. */
+  /** Whether so much waits that no more is to be read. */
   get isFull(): boolean {
-    return this.#waiting !== undefined && this.#waiting.length >= PIPELINE_LIMIT
+    return this.#waiting !== undefined && this.#waitingSize >= MOST_WAITING
+  }
+
+  /** So many bytes were parsed. */
+  parsed(bytes: number): void {
+    if (this.#waiting) this.#waitingSize += bytes
   }
 
   get upgraded(): boolean {
@@ -229,8 +239,10 @@ export class LiveConnection {
   }
 
   #wait(response: HttpResponse): void {
+    if (!this.#waiting) this.#waitingSize = 0
     this.#waiting ??= []
     this.#waiting.push(response)
+    this.#waitingSize += COST_OF_REQUEST + (response.req.rawHeaders.length / 2) * COST_OF_FIELD
     if (this.isFull) this.socket.pause()
     this.#awaitAnswer()
   }

@@ -37,7 +37,11 @@ function afterReload() {
 }
 
 function response(): HttpResponse & EventEmitter {
-  const made = Object.assign(new EventEmitter(), { req: { complete: true }, closed: false, shouldKeepAlive: true })
+  const made = Object.assign(new EventEmitter(), {
+    req: { complete: true, rawHeaders: [] },
+    closed: false,
+    shouldKeepAlive: true,
+  })
   return made as unknown as HttpResponse & EventEmitter
 }
 

@@ -18,7 +18,12 @@ const http = createServer({ requireHostHeader: false }, (request, response) => {
 })
 const tcp = createNetServer((socket) => {
   http.emit('connection', socket)
-  feedParser(socket, () => waiting.length >= LIMIT)
+  feedParser(socket, {
+    get isFull() {
+      return waiting.length >= LIMIT
+    },
+    parsed: () => {},
+  })
 })
 
 beforeAll(() => new Promise<void>((resolve) => tcp.listen(0, '127.0.0.1', resolve)))
