@@ -188,9 +188,11 @@ describe('an answer of 426 keeps the protocols that it demands', () => {
     ['at once, read by node:http', POSTED, WHOLE],
     ['in chunks, read by node:http', POSTED, CHUNKED],
   ])('%s, and the connection is kept', async (_how, request, answer) => {
+    const requestEnd = request === POSTED ? '\r\n0\r\n\r\n' : '\r\n\r\n'
     upstream.onBytes = (connection) => {
-      if (connection.received.endsWith('\r\n\r\n')) connection.write(answer)
+      if (!connection.received.endsWith(requestEnd)) return
       connection.received = ''
+      connection.write(answer)
     }
     const connection = await gateway.open()
     const [first] = await connection.write(request).answers(1)

@@ -123,6 +123,22 @@ test('an upgrade that the backend refuses with 426 tells the client which protoc
   scene.backend.upgrade = previous
 })
 
+test('what comes with the request arrives whole and in order, also where it looks like the ends of many heads', async () => {
+  const previous = scene.backend.upgrade
+  scene.backend.upgrade = (_request, socket, head) => {
+    socket.write('HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n')
+    socket.write(head)
+    socket.on('error', () => {}).pipe(socket)
+  }
+  const sent = Array.from({ length: 1000 }, (_, i) => `${i}\r\n\r\n`).join('')
+  const connection = await gateway.open()
+  connection.write(HANDSHAKE + sent)
+  await waitFor('the last of it', () => connection.received.endsWith('999\r\n\r\n'))
+  expect(connection.received.slice(connection.received.indexOf('\r\n\r\n') + 4)).toBe(sent)
+  connection.destroy()
+  scene.backend.upgrade = previous
+})
+
 test('a request of HTTP/1.0 asks for no upgrade, whatever it says', async () => {
   const [answer] = await gateway.talk(HANDSHAKE.replace('HTTP/1.1', 'HTTP/1.0'))
   expect(answer?.status).toBe(200)
