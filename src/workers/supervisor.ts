@@ -43,8 +43,14 @@ const ANSWER_TIME = 10_000
 const SNAPSHOT_TIME = 2000
 /** How long a worker may take until it serves, in milliseconds. Hundreds of megabytes of revocation lists take it a minute. */
 const START_TIME = 300_000
+/** How much longer than `shutdown` says a worker may take to end, in milliseconds. It waits for a reload, and for whoever reads its log, for a second each. */
+const END_TIME = 5000
+/** Node's longest timer, in milliseconds: a longer one is over at once. */
+const LONGEST_TIMER = 2 ** 31 - 1
 /** When a worker that ended had not lived for long, in milliseconds. */
 const SHORT_LIFE = 1000
+/** A worker that cannot be started is tried again after twice as long each time, and so long at most, in milliseconds. */
+const LONGEST_PAUSE = 10_000
 /**
  * The arenas of glibc's malloc: one for the serving thread, one for V8's threads. With more, memory that V8's compiler needed briefly would stay
  * allocated (docs/performance.md, "Memory").
@@ -69,6 +75,7 @@ export class Supervisor {
   readonly #metrics = new GatheredMetrics(() => this.#snapshots())
   readonly #files = new FileWatch(() => void this.reload('files changed'))
   #started: LoadedConfig['config']
+  #inUse: LoadedConfig['config']
   #questions = 0
   /** How many reloads have begun. */
   #reloads = 0
@@ -86,6 +93,8 @@ export class Supervisor {
     const execArgv = [...process.execArgv, '--disable-sigusr1']
     // What a worker writes to standard error needs nobody in between, who would have to do something with what cannot be written.
     cluster.setupPrimary({ stdio: ['ignore', 'pipe', 'inherit', 'ipc'], serialization: 'advanced', execArgv })
+    // One that hangs does not notice that its supervisor is gone.
+    process.once('exit', killAll)
   }
 
   get addresses(): { readonly https: readonly AddressInfo[]; readonly admin: AddressInfo | undefined } {
@@ -102,7 +111,7 @@ export class Supervisor {
     } catch (error) {
       this.#draining = true
       this.#files.stop()
-      for (const { worker } of this.#members) worker.process.kill('SIGKILL')
+      killAll()
       throw error
     }
   }
@@ -116,55 +125,71 @@ export class Supervisor {
     await Promise.all(Array.from({ length: this.#options.workers - 1 }, () => this.#add()))
     if (loaded.config) await this.#admin.start(loaded.config.admin.listen)
     this.#started = loaded.config
+    this.#inUse = loaded.config
     this.#log.info({ workers: this.#members.size }, 'ready')
     return true
   }
 
-  /**
-   * Reloads one worker after the other. Where the first refuses, the others keep their configuration too. A worker that does not answer is passed
-   * over.
-   */
+  /** Resolves to whether the configuration was taken. */
   reload(reason: string): Promise<boolean> {
     return this.#tasks.run(reason, async () => {
       if (this.#draining) return false
       this.#reloads += 1
-      let accepted = true
-      for (const member of this.#active()) {
-        // One that has died meanwhile answers nothing; whoever takes its place reads the files as they are now.
-        if (!this.#members.has(member)) continue
-        const answer = await this.#ask(member, (id) => ({ kind: 'reload', id, reason }))
-        if (answer?.kind === 'reloaded' && answer.accepted) continue
-        accepted = false
-        if (answer) break
-        this.#log.error({ worker: member.worker.id, reason }, 'a worker does not say whether it has reloaded')
-      }
+      const taken = await this.#reloadWorkers(reason)
       const loaded = await loadConfigBeside(this.#options.load)
-      if (accepted) await this.#apply(loaded)
+      if (taken) await this.#apply(loaded)
       this.#watch(loaded)
       collectSoon()
-      return accepted
+      return taken
     })
   }
 
-  /** Starts a new worker for each that serves now, with the program that is on disk by then. Each old one drains once its new one serves. */
+  /**
+   * Reloads one worker after the other. Where the first refuses, the others keep their configuration too. Where a later one does, as it alone cannot
+   * open one more file, a new worker takes its place. One that does not answer is passed over.
+   */
+  async #reloadWorkers(reason: string): Promise<boolean> {
+    let taken = false
+    const refusing: Member[] = []
+    for (const member of this.#active()) {
+      // One that has died meanwhile answers nothing; whoever takes its place reads the files as they are now.
+      if (!this.#members.has(member)) continue
+      const answer = await this.#ask(member, (id) => ({ kind: 'reload', id, reason }))
+      if (answer?.kind !== 'reloaded')
+        this.#log.error({ worker: member.worker.id, reason }, 'a worker does not say whether it has reloaded')
+      else if (answer.accepted) taken = true
+      else if (taken) refusing.push(member)
+      else return false
+    }
+    for (const member of refusing) {
+      this.#log.warn({ worker: member.worker.id }, 'a worker refuses what another has taken: a new one takes its place')
+      if (!(await this.#succeed(member))) break
+    }
+    return taken
+  }
+
+  /** Starts a new worker for each that serves now, with the program that is on disk by then. */
   replaceAll(): Promise<boolean> {
     return this.#tasks.run('replace', async () => {
+      for (const member of this.#active()) if (!(await this.#succeed(member))) return false
       if (this.#draining) return false
-      for (const member of this.#active()) {
-        if (this.#draining) return false
-        let successor: Member
-        try {
-          successor = await this.#add()
-        } catch (error) {
-          this.#log.error({ err: error }, 'a new worker did not start: the old ones were kept')
-          return false
-        }
-        // Another one takes the place of a worker that has died.
-        this.#dismiss(this.#members.has(member) ? member : successor)
-      }
       this.#log.info({ workers: this.#active().length }, 'all workers were replaced')
       return true
     })
+  }
+
+  /** Starts a new worker in place of one, which drains once the new one serves. Resolves to whether it serves. */
+  async #succeed(member: Member): Promise<boolean> {
+    if (this.#draining) return false
+    try {
+      const successor = await this.#add()
+      // Another one takes the place of a worker that has died.
+      this.#dismiss(this.#members.has(member) ? member : successor)
+      return true
+    } catch (error) {
+      this.#log.error({ err: error }, 'a new worker did not start: the old ones were kept')
+      return false
+    }
   }
 
   /** Resolves to false where a worker had to cut something off. */
@@ -183,6 +208,7 @@ export class Supervisor {
   async #apply(loaded: LoadedConfig): Promise<void> {
     this.#knowledge.apply(loaded)
     if (!loaded.config || !this.#started) return
+    this.#inUse = loaded.config
     this.#log.setLevel(loaded.config.log.level)
     for (const warning of waitingForStart(this.#started, loaded))
       this.#log.warn({ setting: warning.path }, describeProblem(warning))
@@ -194,8 +220,16 @@ export class Supervisor {
   }
 
   #dismiss(member: Member): void {
+    const { worker } = member
+    const { delay, timeout } = this.#inUse?.shutdown ?? { delay: 0, timeout: 0 }
     member.leaving = true
-    send(member.worker, { kind: 'stop' })
+    send(worker, { kind: 'stop' })
+    const kill = () => {
+      this.#log.error({ worker: worker.id }, 'a worker does not stop: it was killed')
+      worker.process.kill('SIGKILL')
+    }
+    const timer = setTimeout(kill, Math.min(delay + timeout + END_TIME, LONGEST_TIMER))
+    worker.once('exit', () => clearTimeout(timer))
   }
 
   /** @throws what `untilServing` throws */
@@ -248,11 +282,11 @@ export class Supervisor {
     setTimeout(() => this.#replace(), pauseAfter(Date.now() - member.startedAt))
   }
 
-  #replace(): void {
+  #replace(pause = SHORT_LIFE): void {
     if (this.#draining) return
     this.#add().catch((error: unknown) => {
       this.#log.error({ err: error }, 'a worker could not be replaced; it is tried again')
-      setTimeout(() => this.#replace(), SHORT_LIFE)
+      setTimeout(() => this.#replace(Math.min(pause * 2, LONGEST_PAUSE)), pause)
     })
   }
 
@@ -306,6 +340,10 @@ export class Supervisor {
     this.#watches = loaded.config?.reload.watch ?? this.#watches
     this.#files.watch(this.#watches && !this.#draining ? loaded.files : [])
   }
+}
+
+function killAll(): void {
+  for (const worker of Object.values(cluster.workers ?? {})) worker?.process.kill('SIGKILL')
 }
 
 /** How long to wait before another one takes the place of a worker that lived so long, in milliseconds: one that cannot live must not keep the machine busy. */

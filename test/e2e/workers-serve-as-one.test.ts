@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process'
 import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
-import { open } from 'node:fs/promises'
+import { open, writeFile } from 'node:fs/promises'
 import { Agent } from 'node:https'
 import { constants } from 'node:os'
 import { setTimeout } from 'node:timers/promises'
@@ -249,6 +249,31 @@ test('one that dies before its turn holds no reload up, and the one in its place
   )
   expect(gateway.log.map(({ msg }) => msg)).not.toContain('a worker does not say whether it has reloaded')
   expect(await Promise.all(Array.from({ length: 4 }, () => status(gateway, '/old')))).toEqual(Array(4).fill(404))
+})
+
+test('where one refuses what another has taken, a new one takes its place, and those after it are asked too', async () => {
+  const key = temporaryFile('key', scene.front.key)
+  const servers = [scene.server({ ssl_certificate_key: key })]
+  const common = { listeners: [{ listen: '127.0.0.1:0', servers }], reload: { watch: 'off' } }
+  const gateway = await scene.start({ ...common, workers: 3 })
+  const before = workersOf(gateway)
+  // Each reads its key from the pipe.
+  rmSync(key)
+  execFileSync('mkfifo', [key])
+  const services = [{ name: 'api', url: scene.backend.url, routes: [{ name: 'new', paths: ['/new'] }] }]
+  const reloaded = gateway.reload({ ...scene.config({ ...common, services }), workers: 3 })
+  await writeFile(key, scene.front.key)
+  await reloaded
+  await writeFile(key, 'no key')
+  renameSync(temporaryFile('key', scene.front.key), key)
+  const { worker } = await gateway.logged({
+    msg: 'a worker refuses what another has taken: a new one takes its place',
+  })
+  await gateway.logged({ msg: 'reloaded', worker: worker === 2 ? 3 : 2 })
+  await gateway.logged({ msg: 'ready', worker: 4 })
+  await waitFor('three of them', () => workersOf(gateway).length === 3)
+  expect(before.filter((pid) => workersOf(gateway).includes(pid))).toHaveLength(2)
+  expect(await Promise.all(Array.from({ length: 6 }, () => status(gateway, '/old')))).toEqual(Array(6).fill(404))
 })
 
 test.each([
