@@ -60,13 +60,13 @@ function createRemoteKeys({ uri, ca, timeout, cooldown, maxAge }: RemoteKeysOpti
   const cache: JWKSCacheInput = {}
   let failure: { readonly error: unknown; readonly until: number } | undefined
   const fetchOnce: FetchImplementation = async (_url, { headers }) => {
-    if (failure && Date.now() < failure.until) throw failure.error
+    if (failure && performance.now() < failure.until) throw failure.error
     failure = undefined
     try {
       const question = { url: uri, headers: Object.fromEntries(headers), ...(ca && { ca: [...ca] }) }
       return new Response(await bytesFrom(question, timeout))
     } catch (error) {
-      failure = { error, until: Date.now() + Math.min(PAUSE, cooldown) }
+      failure = { error, until: performance.now() + Math.min(PAUSE, cooldown) }
       throw error
     }
   }

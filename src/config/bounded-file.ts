@@ -58,14 +58,14 @@ export function readBounded(path: string, largest = LARGEST): Buffer {
 /** A file may grow while it is read, and some of /proc have no size at all. */
 function readAll(descriptor: number, path: string, largest: number, isPipe: boolean): Buffer {
   const pieces: Buffer[] = []
-  const until = Date.now() + PIPE_TIME
+  const until = performance.now() + PIPE_TIME
   let size = 0
   for (;;) {
     const length = readInto(room, descriptor)
     // A pipe also reports its end before its writer has come.
     if (length === 0 && (!isPipe || size > 0)) return Buffer.concat(pieces, size)
     if (length === undefined || length === 0) {
-      if (Date.now() > until)
+      if (performance.now() > until)
         throw new Unfit(
           `names ${path}, a pipe that was not written within ${PIPE_TIME} ms; each worker and each reload reads it anew, so give a file`,
         )

@@ -132,7 +132,7 @@ export class ListFetcher {
   /** Runs one fetch at a time for each list; undefined where the last one has just failed. */
   #fetch(entry: Entry): Promise<void> | undefined {
     if (entry.pending) return entry.pending
-    if (!this.#limits || Date.now() < entry.fetchAgainAt) return undefined
+    if (!this.#limits || !isDue(entry, this.#limits, Date.now())) return undefined
     const { interval } = this.#limits
     entry.pending = this.#download(entry, this.#limits)
       .then(
@@ -159,11 +159,11 @@ export class ListFetcher {
    * @throws Error
    */
   async #download(entry: Entry, { timeout, max_size: maxSize }: CrlFetchConfig): Promise<readonly RevocationList[]> {
-    const end = Date.now() + timeout
+    const end = performance.now() + timeout
     let left = entry.addresses.length
     for (const address of entry.addresses) {
       try {
-        const time = Math.max(1, Math.floor((end - Date.now()) / left--))
+        const time = Math.max(1, Math.floor((end - performance.now()) / left--))
         const fetched = await downloadLists(address, entry.issuer.pem, { timeout: time, maxSize })
         const lists = listsToTake(fetched, entry, Date.now())
         this.#log.info({ address, lists: lists.length }, 'revocation list fetched')
@@ -207,7 +207,7 @@ export class ListFetcher {
     for (const [key, entry] of this.#entries) {
       isToSeek = this.#isToSeek(entry, now) || isToSeek
       if (now - (entry.soughtAt ?? now) > SEEKING && !entry.pending) this.#entries.delete(key)
-      else if (now >= entry.fetchAgainAt) void this.#fetch(entry)
+      else if (isDue(entry, this.#limits, now)) void this.#fetch(entry)
     }
     if (isToSeek) this.onReplaced?.()
   }
@@ -221,6 +221,11 @@ export class ListFetcher {
     entry.soughtAt = now
     return true
   }
+}
+
+/** Where it would be due later than any fetch can be, the clock was set back since: a day must not go by without a list for that. */
+function isDue({ fetchAgainAt }: Entry, { interval }: CrlFetchConfig, now: number): boolean {
+  return now >= fetchAgainAt || fetchAgainAt - now > Math.max(interval, RETRY_PAUSE)
 }
 
 /**

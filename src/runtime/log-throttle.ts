@@ -9,8 +9,8 @@ export class LogThrottle {
   readonly #loggedAt = new Map<string, number>()
 
   /** Whether the message with this key is to be logged now. */
-  allows(key: string, now = Date.now()): boolean {
-    if (now - (this.#loggedAt.get(key) ?? 0) < INTERVAL) return false
+  allows(key: string, now = performance.now()): boolean {
+    if (now - (this.#loggedAt.get(key) ?? Number.NEGATIVE_INFINITY) < INTERVAL) return false
     if (this.#loggedAt.size >= MOST_REMEMBERED) this.#loggedAt.clear()
     this.#loggedAt.set(key, now)
     return true

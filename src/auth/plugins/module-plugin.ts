@@ -58,11 +58,11 @@ export class ModulePlugin implements Plugin {
   }
 
   #running(): Thread {
-    if (Date.now() < this.#notBefore) throw new GatewayError('GW_UNDECIDED', 'the plugin ended a moment ago')
+    if (performance.now() < this.#notBefore) throw new GatewayError('GW_UNDECIDED', 'the plugin ended a moment ago')
     this.#thread ??= new Thread(this.#options, (thread) => {
       if (this.#thread !== thread) return
       this.#thread = undefined
-      this.#notBefore = Date.now() + PAUSE
+      this.#notBefore = performance.now() + PAUSE
     })
     return this.#thread
   }

@@ -82,6 +82,15 @@ test.each<[string, () => string]>([
   expect(outcomes).toEqual([true, false])
 })
 
+test('a clock that is set back a day after a fetch that failed keeps no list from being fetched', async () => {
+  await fetcher.prepare([bob, issuer])
+  expect(outcomes).toEqual([false])
+  jest.setSystemTime(Date.now() - 86_400_000)
+  served = root.crl([mallory], { thisUpdate: -48 })
+  await fetcher.prepare([bob, issuer])
+  expect(outcomes).toEqual([false, true])
+})
+
 /** Only about the certificates of users, or of authorities (RFC 5280 5.2.5). */
 const only = (tag: number) => ({
   extensions: [extension('2.5.29.28', sequence(implicit(tag, Buffer.from([0xff]))), true)],
