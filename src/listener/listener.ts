@@ -209,6 +209,7 @@ export class Listener {
   #open(live: LiveConnection): void {
     const { socket, connection } = live
     this.#live.set(socket, live)
+    this.#sweeper.opened(live)
     this.#handler.opened(connection)
     socket.once('close', () => {
       this.#live.delete(socket)

@@ -77,6 +77,8 @@ export class Sweeper {
   #timer: NodeJS.Timeout | undefined
   /** The reasons of the latest reload. */
   #welcome: Objection = () => undefined
+  /** Undefined before the first reload. */
+  #inForce: PoliciesInForce | undefined
   #undecided = new Set<LiveConnection>()
   #askAgainAt = 0
 
@@ -99,14 +101,25 @@ export class Sweeper {
   /** After a reload: judges every connected client as if it came now. Requests go on in between. */
   async judgeAgain(inForce: PoliciesInForce, welcome: Objection = () => undefined): Promise<void> {
     this.#welcome = welcome
+    this.#inForce = inForce
     this.#undecided.clear()
     const all = [...this.#live.values()]
+    await this.#lookAt(all, this.#judgingBy(inForce))
+    await this.#welcomeAll(all)
+  }
+
+  /** A connection whose handshake began before a reload is judged as those that were open by then. */
+  opened(live: LiveConnection): void {
+    const inForce = this.#inForce
+    if (inForce && !isJudgedAsNow(live, inForce)) void this.#lookAt([live], this.#judgingBy(inForce))
+  }
+
+  #judgingBy(inForce: PoliciesInForce): Look {
     const graceUntil = Date.now() + RETIREMENT_GRACE
-    await this.#lookAt(all, (live, beginning) => {
+    return (live, beginning) => {
       this.#retire(live, beginning, inForce, graceUntil)
       this.#judge(live, Date.now(), beginning)
-    })
-    await this.#welcomeAll(all)
+    }
   }
 
   /** Takes the connections in turn, with pauses for requests. One that has a request before its turn is looked at first; a later look replaces this one. */

@@ -1,9 +1,13 @@
 import type { ServerResponse } from 'node:http'
 import { Agent } from 'node:https'
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { beforeAll, expect, test } from '@jest/globals'
+import { whenFileEnds } from '../support/cleanup.ts'
 import { freePort } from '../support/free-port.ts'
 import { Load } from '../support/load.ts'
+import { openRaw } from '../support/raw.ts'
 import { makeScene, type Scene } from '../support/scene.ts'
+import { waitFor, within } from '../support/wait.ts'
 
 let scene: Scene
 beforeAll(async () => {
@@ -84,4 +88,54 @@ test('not one of many requests fails while the gateway reloads again and again, 
   }
   await load.stop()
   expect(load.failures).toEqual([])
+})
+
+/** Passes on what both sides send, but of the client only its first message until it is let go on. */
+async function holdingRelay(port: number): Promise<{ port: number; held: () => boolean; goOn: () => void }> {
+  let held: Buffer[] | undefined = []
+  let upstream: Socket | undefined
+  const relay = createServer((client) => {
+    upstream = connect(port, '127.0.0.1')
+    upstream.on('error', () => client.destroy()).on('close', () => client.destroy())
+    client.on('error', () => upstream?.destroy()).on('close', () => upstream?.destroy())
+    upstream.pipe(client)
+    client.once('data', (hello: Buffer) => {
+      upstream?.write(hello)
+      client.on('data', (bytes: Buffer) => (held ? held.push(bytes) : upstream?.write(bytes)))
+    })
+  })
+  await new Promise<void>((resolve) => relay.listen(0, '127.0.0.1', resolve))
+  whenFileEnds(() => relay.close())
+  const goOn = () => {
+    upstream?.write(Buffer.concat(held ?? []))
+    held = undefined
+  }
+  return { port: (relay.address() as AddressInfo).port, held: () => (held?.length ?? 0) > 0, goOn }
+}
+
+test.each<[string, object, number]>([
+  ['is judged by the new policy of its name', { ssl_verify_depth: 3 }, 200],
+  ['is refused where its client is revoked by then', { ssl_crl: 'revoking' }, 400],
+  ['is closed behind its 421 where another authority is trusted', { ssl_client_certificate: 'another' }, 421],
+])('one whose handshake began before it %s', async (_what, fields, status) => {
+  scene.backend.reset()
+  const pems: Record<string, string> = { revoking: scene.clients.crl([scene.ada]), another: scene.servers.certificate }
+  const changed = Object.fromEntries(
+    Object.entries(fields).map(([name, value]) => [name, pems[value as string] ?? (value as number)]),
+  )
+  const at = (port: number, more: object) =>
+    scene.config({ listeners: [{ listen: `127.0.0.1:${port}`, servers: [scene.server(more)] }] })
+  const port = await freePort()
+  const gateway = await scene.start(at(port, {}))
+  const relay = await holdingRelay(gateway.port)
+  const opening = openRaw(relay.port, { as: scene.ada })
+  await waitFor('the rest of the handshake', relay.held)
+  expect((await gateway.reload(at(port, changed))).msg).toBe('reloaded')
+  const client = await opening
+  const request = 'GET / HTTP/1.1\r\nHost: localhost\r\n\r\n'
+  client.write(request)
+  relay.goOn()
+  expect((await client.answers(1)).map((answer) => answer.status)).toEqual([status])
+  if (status === 200) client.destroy()
+  else await within(10, 'the end', client.closed)
 })
