@@ -163,7 +163,7 @@ export class ListFetcher {
     let left = entry.addresses.length
     for (const address of entry.addresses) {
       try {
-        const time = Math.max(1, Math.floor((end - performance.now()) / left--))
+        const time = Math.max(1, Math.ceil((end - performance.now()) / left--))
         const fetched = await downloadLists(address, entry.issuer.pem, { timeout: time, maxSize })
         const lists = listsToTake(fetched, entry, Date.now())
         this.#log.info({ address, lists: lists.length }, 'revocation list fetched')
