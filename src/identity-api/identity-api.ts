@@ -73,16 +73,23 @@ function addressOf({ destination: { authority, path: whole } }: Call, path: stri
 /** Of brackets. 64 KB of them take ten times as long to read as other JSON, and written again for a method plugin they would overflow the stack. */
 const DEEPEST = 256
 
-/** Brackets within texts count too; no client has so many there. */
+/** Brackets within texts are none: those that close would make room for as many that open. */
 function isDeep(json: Buffer): boolean {
   let depth = 0
-  for (const byte of json) {
-    if (byte === 0x5b || byte === 0x7b) depth += 1
+  let inText = false
+  for (let at = 0; at < json.length; at++) {
+    const byte = json[at]
+    if (byte === QUOTE) inText = !inText
+    else if (inText) at += byte === BACKSLASH ? 1 : 0
+    else if (byte === 0x5b || byte === 0x7b) depth += 1
     else if (byte === 0x5d || byte === 0x7d) depth -= 1
     if (depth > DEEPEST) return true
   }
   return false
 }
+
+const QUOTE = 0x22
+const BACKSLASH = 0x5c
 
 async function readJson(call: Call, response: HttpResponse): Promise<unknown> {
   const type = headerValues(call.request.rawHeaders, 'content-type').join().split(';')[0]?.trim().toLowerCase()

@@ -296,7 +296,16 @@ describe('a request that cannot be read', () => {
     const password = (user: string) => `{"auth":{"identity":{"methods":["password"],"password":{"user":${user}}}}}`
     const answer = await post(password(`${'{"a":'.repeat(5000)}1${'}'.repeat(5000)}`))
     expect(json<{ error: { message: string } }>(answer).error.message).toContain('valid JSON')
-    expect((await post(password(`{"id":"${'['.repeat(200)}","password":"x"}`))).status).toBe(401)
+    expect((await post(password(`{"id":"${'['.repeat(300)}\\"[","password":"x"}`))).status).toBe(401)
+  })
+
+  test('is 400 where what nests hides behind a text of brackets that close', async () => {
+    const deep = `${'['.repeat(5000)}${']'.repeat(5000)}`
+    for (const text of [']'.repeat(6000), `\\"${']'.repeat(6000)}`, `${']'.repeat(6000)}\\\\`]) {
+      const password = `{"user":{"id":"x","password":"x"},"text":"${text}","deep":${deep}}`
+      const answer = await post(`{"auth":{"identity":{"methods":["password"],"password":${password}}}}`)
+      expect(json<{ error: { message: string } }>(answer).error.message).toContain('valid JSON')
+    }
   })
 
   test('is 400 for another content type, and takes none for JSON', async () => {
