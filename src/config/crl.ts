@@ -107,9 +107,9 @@ function contentOf(folder: string, reader: PemReader): Required<Pick<Place, 'par
   const paths = shown.map((name) => join(folder, name)).sort()
   // Where a link leads nowhere, what it names may come later.
   for (const path of paths) reader.files.add(path)
-  const [files = [], skipped = []] = [true, false].map((wanted) =>
-    paths.filter((path) => (statOf(path)?.isFile() ?? false) === wanted),
-  )
+  const files: string[] = []
+  const skipped: string[] = []
+  for (const path of paths) (statOf(path)?.isFile() ? files : skipped).push(path)
   if (files.length === 0) throw new Unfit(`names the folder ${folder}, which holds no file`)
   return { parts: files.map(usable), skipped }
 }
