@@ -256,8 +256,8 @@ export class Exchange implements AnswerHandler {
     const { shouldKeepAlive, req } = this.#response
     const headers = headersFor(head.status, this.#answerHeaders.forward(head.headers, this.#call.id))
     // To HTTP/1.0 it means nothing, and whether such a connection is kept may be decided only later.
-    const demanded = req.httpVersion === '1.0' ? [] : demandedUpgrade(head, shouldKeepAlive ? 'keep-alive' : 'close')
-    return [...demanded, ...headers]
+    if (head.status !== UPGRADE_REQUIRED || req.httpVersion === '1.0') return headers
+    return [...demandedUpgrade(head, shouldKeepAlive ? 'keep-alive' : 'close'), ...headers]
   }
 
   readonly #closed = (): void => {
