@@ -37,7 +37,9 @@ export function refusal({ rules, outcomes, reasons, found, receipt, describe }: 
   const lacking = found
     ? open.filter((method) => rules.some((rule) => rule.includes(method) && isBegun(rule, found)))
     : open
-  const missing = `nothing yet for ${names(lacking)}${passed.size > 0 ? `, after ${names(passed)}` : ''}`
+  const after = passed.size > 0 ? `, after ${names(passed)}` : ''
+  // A receipt may hold all of a rule, and lets nobody in by itself.
+  const missing = lacking.length > 0 ? `nothing yet for ${names(lacking)}${after}` : `nothing new${after}`
   const detail = found || reasons.length === 0 ? [missing, ...reasons] : reasons
   return new GatewayError('GW_UNAUTHENTICATED', detail.join('; '), {
     headers,
