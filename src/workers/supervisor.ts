@@ -15,7 +15,8 @@ import { watchOpenFiles } from '../open-files-watch.ts'
 import { SerialQueue } from '../serial-queue.ts'
 import { CommonKnowledge } from './common-knowledge.ts'
 import { GatheredMetrics, NO_METRICS } from './gathered-metrics.ts'
-import type { FromWorker, ToWorker } from './messages.ts'
+import type { FromWorker } from './messages.ts'
+import { Questions } from './questions.ts'
 import { send } from './send.ts'
 import { untilServing } from './until-serving.ts'
 
@@ -68,7 +69,7 @@ export class Supervisor {
   readonly #options: SupervisorOptions
   readonly #log: Log
   readonly #members = new Set<Member>()
-  readonly #waiting = new Map<number, (answer: FromWorker | undefined) => void>()
+  readonly #questions = new Questions()
   readonly #knowledge = new CommonKnowledge()
   /** The same for all workers. */
   readonly #shared = { ticketSecret: randomBytes(32).toString('hex'), startedAt: Date.now() }
@@ -76,7 +77,6 @@ export class Supervisor {
   readonly #files = new FileWatch(() => void this.reload('files changed'))
   #started: LoadedConfig['config']
   #inUse: LoadedConfig['config']
-  #questions = 0
   /** How many reloads have begun. */
   #reloads = 0
   readonly #tasks = new SerialQueue()
@@ -154,7 +154,7 @@ export class Supervisor {
     for (const member of this.#active()) {
       // One that has died meanwhile answers nothing; whoever takes its place reads the files as they are now.
       if (!this.#members.has(member)) continue
-      const answer = await this.#ask(member, (id) => ({ kind: 'reload', id, reason }))
+      const answer = await this.#questions.ask(member.worker, (id) => ({ kind: 'reload', id, reason }), ANSWER_TIME)
       if (answer?.kind !== 'reloaded')
         this.#log.error({ worker: member.worker.id, reason }, 'a worker does not say whether it has reloaded')
       else if (answer.accepted) taken = true
@@ -271,7 +271,7 @@ export class Supervisor {
       send(member.worker, { kind: 'exit' })
     } else if (message.kind === 'store' || message.kind === 'intermediate' || message.kind === 'fetched') {
       this.#knowledge.heard(message, member.worker)
-    } else if ('id' in message) this.#waiting.get(message.id)?.(message)
+    } else if ('id' in message) this.#questions.answered(message.id, message)
   }
 
   #ended(member: Member, how: string | number): void {
@@ -300,29 +300,11 @@ export class Supervisor {
     })
   }
 
-  /** Asks a worker; undefined where it does not answer in time, or ends. */
-  #ask({ worker }: Member, question: (id: number) => ToWorker, time = ANSWER_TIME): Promise<FromWorker | undefined> {
-    const id = ++this.#questions
-    return new Promise((resolve) => {
-      const answered = (answer?: FromWorker) => {
-        clearTimeout(timer)
-        worker.off('exit', gone)
-        this.#waiting.delete(id)
-        resolve(answer)
-      }
-      const gone = () => answered()
-      const timer = setTimeout(answered, time)
-      worker.once('exit', gone)
-      this.#waiting.set(id, answered)
-      send(worker, question(id))
-    })
-  }
-
   async #snapshots(): Promise<readonly MetricsSnapshot[]> {
     const members = [...this.#members]
     await Promise.all(
       members.map(async (member) => {
-        const answer = await this.#ask(member, (id) => ({ kind: 'metrics', id }), SNAPSHOT_TIME)
+        const answer = await this.#questions.ask(member.worker, (id) => ({ kind: 'metrics', id }), SNAPSHOT_TIME)
         if (answer?.kind === 'metrics') member.metrics = answer.metrics
       }),
     )
