@@ -7,10 +7,10 @@ import type { Gateway } from './gateway.ts'
 import type { Peer } from './listener/connection.ts'
 import type { ListenerHandler } from './listener/listener.ts'
 import type { Log } from './log.ts'
-import type { Metrics } from './metrics.ts'
+import type { Metrics } from './metrics/metrics.ts'
+import { verifyResult } from './metrics/verify-result.ts'
 import { refusalBytes } from './refuse.ts'
 import type { Connection, Verification } from './types.ts'
-import { verifyResult } from './verify-result.ts'
 
 export interface ListenerHandlerOptions {
   /** Of the configuration in use. */

@@ -2,7 +2,7 @@
 import type { AccessEntry, AccessLog } from './access-log.ts'
 import type { Fault, GatewayError } from './errors.ts'
 import type { HttpRequest } from './http-messages.ts'
-import type { Metrics } from './metrics.ts'
+import type { Metrics } from './metrics/metrics.ts'
 import type { Connection, RequestRecord, Route } from './types.ts'
 
 export interface RecorderOptions {

@@ -9,7 +9,7 @@ export interface Readiness {
 }
 
 export interface AdminOptions {
-  /** As src/metrics.ts makes them. */
+  /** As src/metrics/metrics.ts makes them. */
   readonly metrics: { readonly contentType: string; text(): Promise<string> }
   readonly ready: () => Readiness
   /** Called with an unforeseen error; the client only learns that there was one. */

@@ -1,6 +1,6 @@
 import type { CrlFetchConfig } from '../config/index.ts'
 import type { Log } from '../log.ts'
-import type { CrlInUse, Metrics } from '../metrics.ts'
+import type { CrlInUse, Metrics } from '../metrics/metrics.ts'
 import type { CertificateFacts } from '../tls-cert-utils/certificate.ts'
 import { readWhole } from '../tls-cert-utils/der.ts'
 import { CRL_DISTRIBUTION_POINTS, readDistributionPoints, readExtensions } from '../tls-cert-utils/extensions.ts'

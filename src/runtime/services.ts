@@ -1,6 +1,6 @@
 import type { SecureVersion } from 'node:tls'
 import type { Config, ServiceConfig, TargetConfig } from '../config/index.ts'
-import type { Metrics } from '../metrics.ts'
+import type { Metrics } from '../metrics/metrics.ts'
 import { RegistryGate } from '../registry/gate.ts'
 import { createGateTokens } from '../registry/gate-tokens.ts'
 import { withKnownIssuers } from '../tls-cert-utils/chain.ts'

@@ -1,6 +1,6 @@
 import { AggregatorRegistry } from 'prom-client'
-import { addUp } from '../exposition.ts'
-import { type MetricsSnapshot, textOf } from '../metrics.ts'
+import { addUp } from '../metrics/exposition.ts'
+import { type MetricsSnapshot, textOf } from '../metrics/metrics.ts'
 import { inSlices } from '../slices.ts'
 
 export const NO_METRICS: MetricsSnapshot = { process: [], own: '' }

@@ -2,7 +2,7 @@
 import type { AddressInfo } from 'node:net'
 import type { LoadOptions } from '../config/index.ts'
 import type { Problem } from '../errors.ts'
-import type { MetricsSnapshot } from '../metrics.ts'
+import type { MetricsSnapshot } from '../metrics/metrics.ts'
 import type { Store } from '../types.ts'
 
 /** What a worker needs to read the same configuration as the supervisor. Secrets are sent this way, never in the worker's environment. */

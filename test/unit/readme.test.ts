@@ -4,7 +4,7 @@ import { beforeAll, expect, test } from '@jest/globals'
 import { makeDevelopmentCertificates } from '../../src/cli/development-certificates.ts'
 import { loadConfig } from '../../src/config/index.ts'
 import { describeProblem } from '../../src/errors.ts'
-import { createMetrics } from '../../src/metrics.ts'
+import { createMetrics } from '../../src/metrics/metrics.ts'
 import { temporaryFolder } from '../support/folder.ts'
 import { PROJECT } from '../support/gateway.ts'
 

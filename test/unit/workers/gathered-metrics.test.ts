@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals'
-import { createMetrics, type MetricsSnapshot } from '../../../src/metrics.ts'
+import { createMetrics, type MetricsSnapshot } from '../../../src/metrics/metrics.ts'
 import { GatheredMetrics } from '../../../src/workers/gathered-metrics.ts'
 
 /** What a worker tells that has refused so many requests, with a certificate that ends then. */

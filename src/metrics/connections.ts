@@ -1,5 +1,5 @@
 /** Metrics of connections to clients and to upstreams, and of those that a limit refused. */
-import { Counts, createLevel, type Level, type Register, type Sample, single } from './metric-counts.ts'
+import { Counts, createLevel, type Level, type Register, type Sample, single } from './counts.ts'
 
 export interface ConnectionMetrics {
   readonly connectionsOpen: Level

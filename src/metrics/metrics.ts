@@ -3,10 +3,10 @@
  * a client can choose: each value would make a new series.
  */
 import { collectDefaultMetrics, type MetricObjectWithValues, type MetricValue, Registry } from 'prom-client'
-import { buildInfo } from './build-info.ts'
-import { type ConnectionMetrics, connectionMetrics } from './connection-metrics.ts'
-import { ERROR_CODES, type ErrorCode } from './errors.ts'
-import { expose } from './exposition.ts'
+import { buildInfo } from '../build-info.ts'
+import { ERROR_CODES, type ErrorCode } from '../errors.ts'
+import { inSlices } from '../slices.ts'
+import { type ConnectionMetrics, connectionMetrics } from './connections.ts'
 import {
   Counts,
   createLevel,
@@ -18,8 +18,8 @@ import {
   RouteCounts,
   type Sample,
   single,
-} from './metric-counts.ts'
-import { inSlices } from './slices.ts'
+} from './counts.ts'
+import { expose } from './exposition.ts'
 import { CLIENT_VERIFY_RESULTS, type ClientVerifyResult } from './verify-result.ts'
 
 export interface HandshakeLabels {

@@ -1,8 +1,8 @@
 import { describe, expect, test } from '@jest/globals'
-import { addUp } from '../../src/exposition.ts'
-import { createMetrics, type Metrics } from '../../src/metrics.ts'
-import { atOnce } from '../../src/slices.ts'
-import { verifyResult } from '../../src/verify-result.ts'
+import { addUp } from '../../../src/metrics/exposition.ts'
+import { createMetrics, type Metrics } from '../../../src/metrics/metrics.ts'
+import { verifyResult } from '../../../src/metrics/verify-result.ts'
+import { atOnce } from '../../../src/slices.ts'
 
 const FINISHED = { status: 200, duration: 4, upstreamTime: 2, attempts: 1, bytesReceived: 10, bytesSent: 100 }
 

@@ -2,8 +2,9 @@
  * Writes Prometheus's text format, and adds it up, in slices. Each route in use has forty lines: with thousands of routes, writing them without a
  * pause would hold up every request.
  */
-import type { MetricFamily } from './metric-counts.ts'
-import type { Slices } from './slices.ts'
+
+import type { Slices } from '../slices.ts'
+import type { MetricFamily } from './counts.ts'
 
 /** How many lines are written without a pause: a tenth of a millisecond. */
 const LINES = 64

@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals'
-import { addUp, expose } from '../../src/exposition.ts'
-import type { MetricFamily, Sample } from '../../src/metric-counts.ts'
-import { atOnce, type Slices } from '../../src/slices.ts'
+import type { MetricFamily, Sample } from '../../../src/metrics/counts.ts'
+import { addUp, expose } from '../../../src/metrics/exposition.ts'
+import { atOnce, type Slices } from '../../../src/slices.ts'
 
 const family = (name: string, type: MetricFamily['type'], samples: readonly Sample[]): MetricFamily => ({
   name,
