@@ -1,5 +1,5 @@
 import { closeSync, openSync } from 'node:fs'
-import type { Log } from './log.ts'
+import type { Log } from './log/log.ts'
 import { limitOfOpenFiles } from './open-files.ts'
 import { Refusals } from './refusals.ts'
 

@@ -1,7 +1,8 @@
 /** Follows each request from its head to its end, for the access log and the metrics. */
-import type { AccessEntry, AccessLog } from './access-log.ts'
+
 import type { Fault, GatewayError } from './errors.ts'
 import type { HttpRequest } from './http-messages.ts'
+import type { AccessEntry, AccessLog } from './log/access-log.ts'
 import type { Metrics } from './metrics/metrics.ts'
 import type { Connection, RequestRecord, Route } from './types.ts'
 

@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net'
 import { type BindAddress, bind } from '../bind.ts'
 import { ConfigError, describeProblem } from '../errors.ts'
 import { listenProblem } from '../listen-problem.ts'
-import type { Log } from '../log.ts'
+import type { Log } from '../log/log.ts'
 import { type AdminOptions, createAdminServer } from './server.ts'
 
 export interface AdminParts extends Pick<AdminOptions, 'metrics' | 'ready'> {

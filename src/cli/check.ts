@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import { listenText, loadConfig, type ServiceConfig } from '../config/index.ts'
 import { ConfigError, describeProblem, type Problem } from '../errors.ts'
-import { createLog } from '../log.ts'
+import { createLog } from '../log/log.ts'
 import { type CertificateInUse, createMetrics } from '../metrics/metrics.ts'
 import { createLasting } from '../runtime/lasting.ts'
 import { buildRuntime, type Runtime } from '../runtime/runtime.ts'

@@ -2,7 +2,7 @@ let isWatched = false
 
 /**
  * Prints what a command has to say. Where standard output does not take it, the command has failed, whatever it found. A gateway is no such command:
- * it serves on without its log (src/standard-output.ts).
+ * it serves on without its log (src/log/standard-output.ts).
  */
 export function print(text: string): void {
   if (!isWatched) watch()

@@ -1,6 +1,6 @@
 /** The services that the gateway answers itself. */
 import type { ServiceConfig } from '../config/index.ts'
-import type { Log } from '../log.ts'
+import type { Log } from '../log/log.ts'
 import type { Realm } from '../registry/realm.ts'
 import { TokenService } from '../registry/token-service.ts'
 import type { Service } from '../types.ts'

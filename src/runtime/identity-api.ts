@@ -13,7 +13,7 @@ import {
   type Scope,
 } from '../identity-api/directory.ts'
 import { IdentityApi } from '../identity-api/identity-api.ts'
-import type { Log } from '../log.ts'
+import type { Log } from '../log/log.ts'
 import type { AuthMethod, Service, Users } from '../types.ts'
 import type { TokenParts } from './tokens.ts'
 

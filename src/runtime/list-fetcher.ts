@@ -1,5 +1,5 @@
 import type { CrlFetchConfig } from '../config/index.ts'
-import type { Log } from '../log.ts'
+import type { Log } from '../log/log.ts'
 import type { CrlInUse, Metrics } from '../metrics/metrics.ts'
 import type { CertificateFacts } from '../tls-cert-utils/certificate.ts'
 import { readWhole } from '../tls-cert-utils/der.ts'

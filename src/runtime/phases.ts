@@ -10,7 +10,7 @@ import { createClientCertForwarding } from '../identity/client-cert-forwarding.t
 import type { ForwardedHeaders } from '../identity/forwarded.ts'
 import { createRequestHeaderFilter } from '../identity/headers.ts'
 import { admit, verify } from '../listener/admission.ts'
-import type { Log } from '../log.ts'
+import type { Log } from '../log/log.ts'
 import { acceptOf, refusalBytes, refuse } from '../refuse.ts'
 import { createPeerSet } from '../routing/addresses.ts'
 import { readHead } from '../routing/head.ts'

@@ -7,7 +7,7 @@ import { XFCC } from '../identity/xfcc.ts'
 import { accepts } from '../listener/admission.ts'
 import { type Presented, PresentedCertificates } from '../listener/presented-certificates.ts'
 import { PresentedStreams } from '../listener/presented-streams.ts'
-import type { Log } from '../log.ts'
+import type { Log } from '../log/log.ts'
 import type { VirtualServer } from '../types.ts'
 import type { ListenerServers } from './policies.ts'
 

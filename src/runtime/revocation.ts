@@ -1,5 +1,5 @@
 import type { ServerConfig } from '../config/index.ts'
-import type { Log } from '../log.ts'
+import type { Log } from '../log/log.ts'
 import type { Metrics } from '../metrics/metrics.ts'
 import { verifyResult } from '../metrics/verify-result.ts'
 import type { CertificateFacts } from '../tls-cert-utils/certificate.ts'

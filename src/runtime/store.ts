@@ -1,5 +1,5 @@
 import type { StoreConfig } from '../config/index.ts'
-import type { Log } from '../log.ts'
+import type { Log } from '../log/log.ts'
 import { MemoryStore } from '../store/memory.ts'
 import { RedisStore } from '../store/redis.ts'
 import type { Store } from '../types.ts'

@@ -1,5 +1,5 @@
 import type { Config, CrlSource, ServiceConfig } from '../config/index.ts'
-import type { Log } from '../log.ts'
+import type { Log } from '../log/log.ts'
 import { Revocation } from '../tls-cert-utils/revocation.ts'
 import type { TrustStore } from '../tls-cert-utils/trust-store.ts'
 import { UpstreamRevocation } from '../upstream/revocation.ts'

@@ -9,7 +9,7 @@ import { type LoadedConfig, type LoadOptions, loadConfigBeside, waitingForStart,
 import { describeProblem } from '../errors.ts'
 import { FileWatch } from '../file-watch.ts'
 import { collectSoon } from '../garbage.ts'
-import type { Log } from '../log.ts'
+import type { Log } from '../log/log.ts'
 import type { MetricsSnapshot } from '../metrics/metrics.ts'
 import { watchOpenFiles } from '../open-files-watch.ts'
 import { SerialQueue } from '../serial-queue.ts'

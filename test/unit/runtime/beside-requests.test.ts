@@ -1,6 +1,6 @@
 import { expect, jest, test } from '@jest/globals'
 import { loadConfig } from '../../../src/config/index.ts'
-import { createLog } from '../../../src/log.ts'
+import { createLog } from '../../../src/log/log.ts'
 import { createMetrics } from '../../../src/metrics/metrics.ts'
 import { createLasting } from '../../../src/runtime/lasting.ts'
 import { Materials } from '../../../src/runtime/materials.ts'

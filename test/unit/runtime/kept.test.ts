@@ -1,5 +1,5 @@
 import { PemSource, type ServerConfig } from '../../../src/config/index.ts'
-import { createLog } from '../../../src/log.ts'
+import { createLog } from '../../../src/log/log.ts'
 import { Kept, KeptMaterials } from '../../../src/runtime/kept.ts'
 import { Materials } from '../../../src/runtime/materials.ts'
 import { OcspAnswers } from '../../../src/runtime/ocsp.ts'

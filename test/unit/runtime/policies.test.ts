@@ -2,7 +2,7 @@
 import { beforeEach, expect, jest, test } from '@jest/globals'
 import { loadConfig } from '../../../src/config/index.ts'
 import type { ListenerSettings } from '../../../src/listener/listener.ts'
-import { createLog } from '../../../src/log.ts'
+import { createLog } from '../../../src/log/log.ts'
 import { createMetrics } from '../../../src/metrics/metrics.ts'
 import { createLasting, type Lasting } from '../../../src/runtime/lasting.ts'
 import { buildRuntime } from '../../../src/runtime/runtime.ts'

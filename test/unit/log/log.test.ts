@@ -4,9 +4,9 @@ import { closeSync, openSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { describe, expect, test } from '@jest/globals'
-import { createLog, type LogLevel } from '../../src/log.ts'
-import { temporaryFolder } from '../support/folder.ts'
-import { waitFor } from '../support/wait.ts'
+import { createLog, type LogLevel } from '../../../src/log/log.ts'
+import { temporaryFolder } from '../../support/folder.ts'
+import { waitFor } from '../../support/wait.ts'
 
 function collecting(level: LogLevel = 'info') {
   let written = ''
@@ -90,7 +90,7 @@ describe('the log', () => {
   })
 })
 
-const source = new URL('../../src/log.ts', import.meta.url).href
+const source = new URL('../../../src/log/log.ts', import.meta.url).href
 
 const started = (script: string): string[] => [
   '--input-type=module',
