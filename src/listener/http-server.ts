@@ -1,6 +1,6 @@
 import { createServer, type Server } from 'node:http'
 import type { Socket } from 'node:net'
-import { ClientRequest, ClientResponse } from '../client-messages.ts'
+import { ClientRequest, ClientResponse } from './client-messages.ts'
 
 export type HttpServer = Server<typeof ClientRequest, typeof ClientResponse>
 

@@ -2,8 +2,8 @@ import { createServer, request as httpRequest, type IncomingMessage, type Server
 import { type AddressInfo, connect } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { afterEach, describe, expect, test } from '@jest/globals'
-import { ClientRequest, ClientResponse } from '../../src/client-messages.ts'
 import { ERROR_CODES, type ErrorCode, GatewayError } from '../../src/errors.ts'
+import { ClientRequest, ClientResponse } from '../../src/listener/client-messages.ts'
 import { refusalBytes, refuse } from '../../src/refuse.ts'
 
 let server: Server | undefined

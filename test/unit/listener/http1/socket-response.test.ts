@@ -3,8 +3,8 @@ import { once } from 'node:events'
 import { createServer } from 'node:http'
 import { type AddressInfo, connect, createServer as createNetServer, type Server, type Socket } from 'node:net'
 import { afterEach, describe, expect, test } from '@jest/globals'
-import { ClientRequest, ClientResponse } from '../../../../src/client-messages.ts'
 import type { HttpResponse } from '../../../../src/http-messages.ts'
+import { ClientRequest, ClientResponse } from '../../../../src/listener/client-messages.ts'
 import { ClientConnections } from '../../../../src/listener/http1/client-connections.ts'
 
 type Answer = (response: HttpResponse, events: string[]) => void

@@ -1,6 +1,6 @@
 /** node:http's request and response, without some of the work that the gateway has no use for. */
 import { IncomingMessage, ServerResponse } from 'node:http'
-import type { HttpRequest, HttpResponse } from './http-messages.ts'
+import type { HttpRequest, HttpResponse } from '../http-messages.ts'
 
 /**
  * Before node:http emits a request, it looks up Content-Length, Transfer-Encoding, Expect and Upgrade in `headers`, and for that it makes an object

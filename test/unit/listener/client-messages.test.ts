@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { createServer, type Server } from 'node:http'
 import { type AddressInfo, connect } from 'node:net'
 import { afterEach, describe, expect, test } from '@jest/globals'
-import { ClientRequest, ClientResponse } from '../../src/client-messages.ts'
+import { ClientRequest, ClientResponse } from '../../../src/listener/client-messages.ts'
 
 type Handler = (request: ClientRequest, response: ClientResponse) => void
 
