@@ -12,7 +12,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, afterEach, beforeEach, describe, expect, test } from '@jest/globals'
-import { FileWatch } from '../../src/file-watch.ts'
+import { FileWatch } from '../../../src/file-watch/file-watch.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'sallyport-watch-'))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))

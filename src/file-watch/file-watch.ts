@@ -1,8 +1,8 @@
 import { type Stats, unwatchFile, watchFile } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { inSlices, type Slices } from '../slices.ts'
 import { FolderWatch } from './folder-watch.ts'
-import { inSlices, type Slices } from './slices.ts'
 
 /** How often files are looked at, in milliseconds. Polling also sees the symlinks that Kubernetes swaps. */
 const INTERVAL = 1000
