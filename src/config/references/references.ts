@@ -1,12 +1,12 @@
 /** What is generated from the schema: the JSON Schema for editors, the default file, the reference, and the guide for those who come from elsewhere. */
 import * as z from 'zod'
-import { schema } from './config.ts'
-import { UPSTREAM_URL } from './environment.ts'
-import { IDENTITY_FIELDS } from './identity-fields.ts'
-import { IDENTITY_PRESETS } from './identity-headers.ts'
+import { schema } from '../config.ts'
+import { UPSTREAM_URL } from '../environment.ts'
+import { IDENTITY_FIELDS } from '../identity-fields.ts'
+import { IDENTITY_PRESETS } from '../identity-headers.ts'
+import { allSettings, type Block, blockOf, type Setting } from '../settings.ts'
+import { REFERENCE_INTRODUCTION } from './introduction.ts'
 import { migrationMarkdown } from './migration-guide.ts'
-import { REFERENCE_INTRODUCTION } from './reference-introduction.ts'
-import { allSettings, type Block, blockOf, type Setting } from './settings.ts'
 
 /** The JSON Schema (draft 7, which editors know best) of what may be written in a file. */
 export function jsonSchema(): Record<string, unknown> {

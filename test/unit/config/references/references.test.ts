@@ -3,11 +3,11 @@ import { dirname, join } from 'node:path'
 import { describe, expect, test } from '@jest/globals'
 import { parse } from 'yaml'
 import * as z from 'zod'
-import { IDENTITY_FIELDS, loadConfig } from '../../../src/config/index.ts'
-import { GENERATED, jsonSchema } from '../../../src/config/references.ts'
-import { CERTIFICATE, loadText, problemsOf, temporaryFolder, usable } from './support.ts'
+import { IDENTITY_FIELDS, loadConfig } from '../../../../src/config/index.ts'
+import { GENERATED, jsonSchema } from '../../../../src/config/references/references.ts'
+import { CERTIFICATE, loadText, problemsOf, temporaryFolder, usable } from '../support.ts'
 
-const ROOT = new URL('../../../', import.meta.url).pathname
+const ROOT = new URL('../../../../', import.meta.url).pathname
 const EXAMPLES = join(ROOT, 'conf/examples')
 const folder = temporaryFolder()
 const schema = z.fromJSONSchema(jsonSchema() as Parameters<typeof z.fromJSONSchema>[0])
