@@ -25,7 +25,7 @@ import { unreadOfKong } from './kong-environment.ts'
 import { inNatsWords } from './nats-tls.ts'
 import type { PemReader } from './pem.ts'
 import { type Place, Places } from './place.ts'
-import { resolveConfig } from './resolve.ts'
+import { resolveConfig } from './resolve/resolve.ts'
 import { substitute } from './substitution.ts'
 import { readYaml, type Tree } from './yaml-reader.ts'
 

@@ -4,7 +4,7 @@ import type { Problem } from '../errors.ts'
 import { field, type Kind, list, natsBlock, Unfit } from './field.ts'
 import type { WrittenListener } from './listeners.ts'
 import { pem } from './pem.ts'
-import { located, type ResolveContext } from './resolve-context.ts'
+import { located, type ResolveContext } from './resolve/context.ts'
 import { integer, matching, onOff, positiveDuration } from './scalars.ts'
 import type { WrittenServer } from './servers.ts'
 

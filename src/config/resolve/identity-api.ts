@@ -1,9 +1,9 @@
 /** Resolves the Identity API's references to ids, and reports every name that means nothing. */
 
-import type { Written } from './config.ts'
-import type { ConsumerConfig, WrittenConsumer } from './consumers.ts'
-import { derivedId } from './derived-id.ts'
-import type { Located } from './field.ts'
+import type { Written } from '../config.ts'
+import type { ConsumerConfig, WrittenConsumer } from '../consumers.ts'
+import { derivedId } from '../derived-id.ts'
+import type { Located } from '../field.ts'
 import type {
   DomainConfig,
   IdentityApiConfig,
@@ -11,9 +11,9 @@ import type {
   RoleAssignmentConfig,
   WrittenAssignment,
   WrittenProject,
-} from './identity-api.ts'
-import { didYouMean } from './nearest.ts'
-import { located, type ResolveContext } from './resolve-context.ts'
+} from '../identity-api.ts'
+import { didYouMean } from '../nearest.ts'
+import { located, type ResolveContext } from './context.ts'
 
 export function resolveIdentityApi(
   { identity_api: written, consumers: everybody }: Written,

@@ -1,9 +1,9 @@
-import { type TargetAddress, UNIX } from './addresses.ts'
-import type { CertificateConfig } from './certificates.ts'
-import type { Written } from './config.ts'
+import { type TargetAddress, UNIX } from '../addresses.ts'
+import type { CertificateConfig } from '../certificates.ts'
+import type { Written } from '../config.ts'
+import type { TargetConfig, UpstreamConfig, WrittenTarget, WrittenUpstream } from '../upstreams.ts'
+import { located, type ResolveContext } from './context.ts'
 import { EntityIndex } from './entity-index.ts'
-import { located, type ResolveContext } from './resolve-context.ts'
-import type { TargetConfig, UpstreamConfig, WrittenTarget, WrittenUpstream } from './upstreams.ts'
 
 export function resolveUpstreams(
   written: Written,

@@ -1,20 +1,20 @@
 /** Turns the written realms into those that are used: certificates resolved, docker_auth's file read. */
 import { parse } from 'yaml'
-import { readBounded } from './bounded-file.ts'
-import type { CertificateConfig } from './certificates.ts'
-import type { Written } from './config.ts'
-import { EntityIndex } from './entity-index.ts'
-import { Unfit } from './field.ts'
-import { namedFile } from './pem.ts'
+import { readBounded } from '../bounded-file.ts'
+import type { CertificateConfig } from '../certificates.ts'
+import type { Written } from '../config.ts'
+import { Unfit } from '../field.ts'
+import { namedFile } from '../pem.ts'
 import {
   checkRegistryRealm,
   checkRegistryRule,
   checkRobot,
   type RegistryRealmConfig,
   type WrittenRegistryRealm,
-} from './registry-realms.ts'
-import { located, passes, type ResolveContext } from './resolve-context.ts'
-import type { RegistryGateConfig, WrittenService } from './services.ts'
+} from '../registry-realms.ts'
+import type { RegistryGateConfig, WrittenService } from '../services.ts'
+import { located, passes, type ResolveContext } from './context.ts'
+import { EntityIndex } from './entity-index.ts'
 
 export function resolveRegistryRealms(
   written: Written,

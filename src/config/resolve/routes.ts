@@ -1,11 +1,11 @@
-import type { Slices } from '../slices.ts'
-import { checkAccessRules } from './access-rules.ts'
-import { checkCertificateDemands } from './certificate-demands.ts'
-import type { Written } from './config.ts'
+import type { Slices } from '../../slices.ts'
+import { checkAccessRules } from '../access-rules.ts'
+import { checkCertificateDemands } from '../certificate-demands.ts'
+import type { Written } from '../config.ts'
+import { checkRoute, type RouteConfig, type WrittenRoute } from '../routes.ts'
+import type { ServiceConfig, WrittenService } from '../services.ts'
+import { located, nameOf, passes, type ResolveContext } from './context.ts'
 import { EntityIndex } from './entity-index.ts'
-import { located, nameOf, passes, type ResolveContext } from './resolve-context.ts'
-import { checkRoute, type RouteConfig, type WrittenRoute } from './routes.ts'
-import type { ServiceConfig, WrittenService } from './services.ts'
 
 export function* resolveRoutes(
   written: Written,

@@ -1,14 +1,14 @@
 /** The methods that rules may name: those that Sallyport brings, and those of plugins. */
-import type { Slices } from '../slices.ts'
-import { AUTH_METHODS, type AuthConfig, checkAuth, checkDemands, type Demands } from './auth.ts'
-import type { Written } from './config.ts'
+import type { Slices } from '../../slices.ts'
+import { AUTH_METHODS, type AuthConfig, checkAuth, checkDemands, type Demands } from '../auth.ts'
+import type { Written } from '../config.ts'
+import { type Located, Unfit } from '../field.ts'
+import { checkJwtIssuer, type JwtIssuerConfig, keysOf, type WrittenJwtIssuer } from '../jwt-issuers.ts'
+import { addressOf, checkMethodPlugin, type MethodPluginConfig, type WrittenMethodPlugin } from '../method-plugins.ts'
+import type { WrittenRoute } from '../routes.ts'
+import type { WrittenService } from '../services.ts'
+import { located, passes, type ResolveContext } from './context.ts'
 import { EntityIndex } from './entity-index.ts'
-import { type Located, Unfit } from './field.ts'
-import { checkJwtIssuer, type JwtIssuerConfig, keysOf, type WrittenJwtIssuer } from './jwt-issuers.ts'
-import { addressOf, checkMethodPlugin, type MethodPluginConfig, type WrittenMethodPlugin } from './method-plugins.ts'
-import { located, passes, type ResolveContext } from './resolve-context.ts'
-import type { WrittenRoute } from './routes.ts'
-import type { WrittenService } from './services.ts'
 
 export interface ResolvedAuth {
   readonly auth: AuthConfig

@@ -1,7 +1,7 @@
 /** Addresses of one configuration that cannot be listened on at the same time. */
 import { isIP } from 'node:net'
-import { type ListenAddress, listenText, type PortAddress } from './addresses.ts'
-import type { ResolveContext } from './resolve-context.ts'
+import { type ListenAddress, listenText, type PortAddress } from '../addresses.ts'
+import type { ResolveContext } from './context.ts'
 
 interface Listening {
   /** The block, such as `listeners[0]`. */

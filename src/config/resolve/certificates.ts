@@ -1,15 +1,15 @@
-import type { Slices } from '../slices.ts'
+import type { Slices } from '../../slices.ts'
 import {
   type CaCertificateConfig,
   type CertificateConfig,
   checkCertificate,
   type WrittenCertificate,
   type WrittenSni,
-} from './certificates.ts'
-import type { Written } from './config.ts'
+} from '../certificates.ts'
+import type { Written } from '../config.ts'
+import type { Located } from '../field.ts'
+import { located, nameOf, passes, type ResolveContext } from './context.ts'
 import { EntityIndex } from './entity-index.ts'
-import type { Located } from './field.ts'
-import { located, nameOf, passes, type ResolveContext } from './resolve-context.ts'
 
 export function* resolveCertificates(
   written: Written,
