@@ -1,7 +1,7 @@
 /** Finds the route of a request, with Kong's precedence (`router_flavor = traditional_compatible`). */
 import { GatewayError } from '../errors.ts'
 import { isNamed } from '../field-names.ts'
-import { atOnce, type Slices } from '../slices.ts'
+import type { Slices } from '../slices.ts'
 import type { Destination, Match } from '../types.ts'
 import { type Candidate, compileRules, type HeaderPattern, type HostPattern, type RouteRule } from './candidate.ts'
 import { withoutParameters } from './path.ts'
@@ -28,12 +28,7 @@ export interface Router {
 }
 
 /** @throws ConfigError with every rule that cannot be used as written, under `routes[NAME]` */
-export function createRouter(rules: readonly RouteRule[]): Router {
-  return atOnce(createRouterInSlices(rules))
-}
-
-/** As {@link createRouter}. */
-export function* createRouterInSlices(rules: readonly RouteRule[]): Slices<Router> {
+export function* createRouter(rules: readonly RouteRule[]): Slices<Router> {
   const candidates = (yield* compileRules(rules)).filter(
     ({ rule }) => rule.protocols === undefined || rule.protocols.includes('https'),
   )

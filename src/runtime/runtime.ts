@@ -7,7 +7,7 @@ import type { ListenerSettings } from '../listener/listener.ts'
 import type { AccessLog } from '../log/access-log.ts'
 import { createRecorder } from '../recorder.ts'
 import type { Realm } from '../registry/realm.ts'
-import { createRouterInSlices, type RouteRule } from '../routing/router.ts'
+import { createRouter, type RouteRule } from '../routing/router.ts'
 import { atOnce, inSlices, type Slices } from '../slices.ts'
 import type { Access, AnswerHeaders, CertificateDemand } from '../types.ts'
 import { askedRules } from './access.ts'
@@ -131,7 +131,7 @@ function* compose(loaded: LoadedConfig, lasting: Lasting): Slices<Runtime> {
   for (const message of ambiguousHeaders(config)) materials.problem('identity_presets', message)
   if (materials.problems.length > 0) throw new ConfigError(materials.problems)
 
-  const router = yield* createRouterInSlices(yield* rulesOf(config, services, accesses.of, demands))
+  const router = yield* createRouter(yield* rulesOf(config, services, accesses.of, demands))
   yield
   materials.warnOfMissingIssuers()
   yield

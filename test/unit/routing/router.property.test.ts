@@ -2,6 +2,7 @@ import { expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { hasDotSegment, normalizePath } from '../../../src/routing/path.ts'
 import { createRouter, type RouteQuery, type RouteRule } from '../../../src/routing/router.ts'
+import { atOnce } from '../../../src/slices.ts'
 import type { Service } from '../../../src/types.ts'
 import { refusalOf } from './refusal.ts'
 
@@ -113,7 +114,7 @@ test('the router finds what a naive reading of Kong’s rules finds', () => {
       fc.array(rule, { minLength: 2, maxLength: 8 }),
       fc.array(query, { minLength: 1, maxLength: 8 }),
       (rules, queries) => {
-        const router = createRouter(rules)
+        const router = atOnce(createRouter(rules))
         for (const asked of queries) {
           const expected = slowly(rules, asked)
           if (expected !== undefined) matches++
@@ -144,7 +145,7 @@ test('what is forwarded is what was matched, below the service’s path and with
         stripPath,
       }))
       const destination = { host: 'h', port: undefined, authority: 'h', path, query: '' }
-      const match = createRouter(open).match({ destination, method: 'GET', rawHeaders: [] })
+      const match = atOnce(createRouter(open)).match({ destination, method: 'GET', rawHeaders: [] })
       if (match === undefined) return
       const { upstreamPath, strippedPrefix } = match
       const { servicePath = '/' } = match.route as RouteRule

@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals'
 import { readDestination } from '../../../src/routing/destination.ts'
 import { createRouter, type RouteRule } from '../../../src/routing/router.ts'
+import { atOnce } from '../../../src/slices.ts'
 import type { Service } from '../../../src/types.ts'
 
 const service: Service = { name: 'api', forward: async () => {}, upgrade: async () => {} }
@@ -19,7 +20,7 @@ function ask(rules: readonly RouteRule[], url: string, { method = 'GET', headers
   const target = new URL(url).host === '' ? url : url.replace(/^https:\/\/[^/?]*/, '') || '/'
   const authority = /^https:\/\/([^/?]*)/.exec(url)?.[1]
   const destination = readDestination({ url: target, method, httpVersionMajor: 1, httpVersionMinor: 1 }, authority)
-  return createRouter(rules).match({ destination, method, rawHeaders: headers, serverName: sni })
+  return atOnce(createRouter(rules)).match({ destination, method, rawHeaders: headers, serverName: sni })
 }
 
 const found = (rules: readonly RouteRule[], url: string, asked?: Asked) => ask(rules, url, asked)?.route.name
@@ -138,7 +139,7 @@ describe('conditions', () => {
     expect(found([rule('any', {})], 'https://h/x')).toBe('any')
     const destination = readDestination({ url: '*', method: 'OPTIONS', httpVersionMajor: 1, httpVersionMinor: 1 }, 'h')
     const query = { destination, method: 'OPTIONS', rawHeaders: [] }
-    expect(createRouter([rule('any', {})]).match(query)).toBeUndefined()
+    expect(atOnce(createRouter([rule('any', {})])).match(query)).toBeUndefined()
   })
 
   test('a route for http alone is never found, one for https is', () => {
@@ -255,12 +256,12 @@ describe('a rule that could never be checked as written is refused with its name
     [{ headers: { x: [] } }, 'routes[bad].headers.x: "" names no value'],
     [{ headers: { x: ['~*('] } }, 'is no regular expression'],
   ])('%j', (fields, message) => {
-    expect(() => createRouter([rule('good', { paths: ['/'] }), rule('bad', fields)])).toThrow(message)
+    expect(() => atOnce(createRouter([rule('good', { paths: ['/'] }), rule('bad', fields)]))).toThrow(message)
   })
 
   test('all of them at once', () => {
     const rules = [rule('a', { paths: ['x', '/ok', '~('] }), rule('b', { hosts: ['*'] })]
-    expect(() => createRouter(rules)).toThrow(
+    expect(() => atOnce(createRouter(rules))).toThrow(
       expect.objectContaining({
         problems: [
           expect.objectContaining({ path: 'routes[a].paths' }),
