@@ -28,6 +28,11 @@ describe.each(PAGES)('%s', (page) => {
     expect(broken.map(([link]) => link)).toEqual([])
   })
 
+  test('names only files and folders of ours that are there', () => {
+    const named = [...read(page).matchAll(/`((?:src|test|bench|scripts|conf|plugins|bin)\/[\w./-]+)`/g)]
+    expect(named.flatMap(([, path = '']) => (existsSync(join(PROJECT, path)) ? [] : [path]))).toEqual([])
+  })
+
   // What a page leaves out for brevity: files of the reader's, the url of a service, what stands in another block, the middle of a hash.
   const LEFT_OUT =
     /names no readable file|: is missing,|there is nothing to serve|has neither url nor host|hash that is whole/
