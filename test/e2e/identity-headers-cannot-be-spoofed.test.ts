@@ -96,10 +96,11 @@ describe.each([
     expect(seen?.body.toString()).toBe('hi')
     expect(JSON.stringify(seen?.trailers)).not.toMatch(/verified|dn|who/i)
   })
-  test('nor behind two hundred other headers', async () => {
-    const many = Array.from({ length: 300 }, (_, i) => `x-${i}: a\r\n`).join('')
-    const seen = await send(`${many}VERIFIED: forged\r\nDN: forged\r\n`, withCertificate).catch(() => undefined)
-    if (seen !== undefined) expectHonest(seen)
+  test('nor behind as many other headers as a request may have', async () => {
+    const many = Array.from({ length: 196 }, (_, i) => `x-${i}: a\r\n`).join('')
+    const seen = await send(`${many}VERIFIED: forged\r\nDN: forged\r\n`, withCertificate)
+    expectHonest(seen)
+    expect(seen?.headers).toContainEqual(['x-195', 'a'])
   })
 })
 
