@@ -86,7 +86,7 @@ export class Gateway {
       const id = this.#phases.requestId(connection, request)
       record = this.#phases.begin(id, request, connection)
       try {
-        const admitting = this.#admit(id, request, connection, record)
+        const admitting = this.admit(id, request, connection, record)
         const { service, call } = admitting instanceof Promise ? await admitting : admitting
         await service.forward(call, response)
       } catch (caught) {
@@ -122,7 +122,7 @@ export class Gateway {
       const id = this.#phases.requestId(connection, request)
       record = this.#phases.begin(id, request, connection)
       try {
-        const admitting = this.#admit(id, request, connection, record)
+        const admitting = this.admit(id, request, connection, record)
         const { service, call } = admitting instanceof Promise ? await admitting : admitting
         if (call.body.kind !== 'none') throw new GatewayError('GW_BAD_REQUEST', 'an upgrade with a body')
         await service.upgrade(call, 'websocket', socket, head)
@@ -178,8 +178,11 @@ export class Gateway {
     record.finish(0)
   }
 
-  /** The phases before the service. Returns a promise only where one of them has to wait. */
-  #admit(id: string, request: HttpRequest, peer: Connection, record: RequestRecord): Admitted | Promise<Admitted> {
+  /**
+   * The phases before the service. Returns a promise only where one of them has to wait.
+   * @throws GatewayError of the phase that refuses the request
+   */
+  admit(id: string, request: HttpRequest, peer: Connection, record: RequestRecord): Admitted | Promise<Admitted> {
     const arriving = this.#arrive(id, request, peer, record)
     return arriving instanceof Promise
       ? arriving.then((arrival) => this.#letIn(arrival, record))

@@ -134,6 +134,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   cli: [
     'build-info',
     'config',
+    'gateway',
     'runtime',
     'server',
     'workers',

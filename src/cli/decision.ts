@@ -1,6 +1,7 @@
 /** The whole decision on one request, phase by phase, made by the gateway's own parts: plain data for `inspect` to print. */
 import { type LoadedConfig, listenText, type ServerConfig } from '../config/index.ts'
 import { GatewayError, toGatewayError } from '../errors.ts'
+import { Gateway, type Phases } from '../gateway.ts'
 import { verificationText } from '../identity/fields.ts'
 import { createUsers } from '../identity/users.ts'
 import { verify } from '../listener/admission.ts'
@@ -9,7 +10,7 @@ import { createMetrics } from '../metrics/metrics.ts'
 import { createLasting } from '../runtime/lasting.ts'
 import { buildRuntime, type ListenerRuntime, type Runtime } from '../runtime/runtime.ts'
 import type { VerifyOptions } from '../tls-cert-utils/verify.ts'
-import type { Caller, Connection, Identity, Trial, User, VirtualServer } from '../types.ts'
+import type { Connection, Identity, RequestRecord, Trial, User, VirtualServer } from '../types.ts'
 import { connectionOf, pairs, sentences, verdictOf } from './inspection.ts'
 import { hostOf, type Question, requestOf } from './question.ts'
 
@@ -103,6 +104,18 @@ async function decide(
 
 type Found = Pick<Decision, 'route' | 'service' | 'user' | 'methods' | 'decided_by' | 'refusal' | 'headers'>
 
+const NOTHING_RECORDED: Omit<RequestRecord, 'connection'> = {
+  route: undefined,
+  user: undefined,
+  service: undefined,
+  target: undefined,
+  upstreamStatus: undefined,
+  upstreamTime: undefined,
+  attempts: 0,
+  error: undefined,
+  finish() {},
+}
+
 interface Surroundings {
   readonly runtime: Runtime
   readonly listener: ListenerRuntime
@@ -111,7 +124,7 @@ interface Surroundings {
   readonly connection: Connection
 }
 
-/** Follows gateway.ts and records how far the request gets. */
+/** Lets the gateway decide on the request, and records how far it gets. Nothing is sent to the service. */
 class Walk {
   readonly #question: Question
   readonly #at: Surroundings
@@ -141,30 +154,34 @@ class Walk {
   }
 
   async #pass(): Promise<void> {
-    const { virtual, connection: peer, listener } = this.#at
-    const { phases } = listener
     shakeHands(this.#at)
-    const { method } = this.#question
-    const request = requestOf(this.#question)
-    const head = phases.readHead(request)
-    const arrived = await phases.connectionOf(virtual, peer, request)
-    const now = Date.now()
-    phases.admit(virtual, arrived, now)
-    const match = phases.route(method, head, request, arrived)
-    const connection = phases.verify(virtual, match?.route, arrived, now)
-    if (!match) throw new GatewayError('GW_ROUTE_NOT_FOUND', 'no route')
-    this.#note({ route: match.route.name, service: match.route.service.name })
-    const { destination } = head
-    const caller: Caller = { id: 'inspect', request, connection, server: virtual, method, destination }
-    const identity = this.#assumed() ?? (await phases.authenticate(match.route, caller))
-    this.#note({ ...userOf(identity), decided_by: match.route.access?.decidedBy?.(caller, identity) })
-    await phases.authorize(match.route, caller, identity)
-    const { received, own, constant } = phases.headers(caller, head, match, identity)
+    const gateway = new Gateway(this.#phases())
+    const record = { ...NOTHING_RECORDED, connection: this.#at.connection }
+    const { call } = await gateway.admit('inspect', requestOf(this.#question), this.#at.connection, record)
+    const { received, own, constant } = call.headers
     this.#note({
       headers: pairs([...received, ...own, ...constant.flatMap(({ list }) => list)]).map((header) =>
         this.#withoutSecret(header),
       ),
     })
+  }
+
+  /** The listener's own phases, which note how far the request has come. */
+  #phases(): Phases {
+    const { virtual, listener } = this.#at
+    const { phases } = listener
+    return {
+      ...phases,
+      serverFor: () => virtual,
+      authenticate: (route, caller) => {
+        this.#note({ route: route.name, service: route.service.name })
+        return this.#assumed() ?? phases.authenticate(route, caller)
+      },
+      authorize: (route, caller, identity) => {
+        this.#note({ ...userOf(identity), decided_by: route.access?.decidedBy?.(caller, identity) })
+        return phases.authorize(route, caller, identity)
+      },
+    }
   }
 
   /** Undefined where the request itself must show who is calling. */
