@@ -1,8 +1,9 @@
-/** Finds out who asks a token server for a token. */
+/** Finds out who asks a token server for a token, or a gate for something of a registry. */
 import { GatewayError } from '../errors.ts'
 import type { Call, Identity, User } from '../types.ts'
 import type { Credentials } from './credentials.ts'
 import type { Realm } from './realm.ts'
+import type { Subject } from './rights.ts'
 import { proofOfRobot, secretMatches } from './robots.ts'
 
 /** `reason` is for the log. */
@@ -121,6 +122,17 @@ function agreed(shown: Identity | undefined, said: Identity): Identified {
 
 function nameOf(user: User | undefined): string {
   return user?.name ?? ''
+}
+
+/** Whom the rules judge. The certificate of a connection counts beside whoever the caller is. */
+export function subjectOf(realm: Realm, call: Call, service: string, identity: Identity | undefined): Subject {
+  const { certificate, verification } = call.connection
+  return {
+    user: identity?.user,
+    certificate: verification.result === 'SUCCESS' ? certificate : undefined,
+    address: realm.addressOf(call),
+    service,
+  }
 }
 
 /** No token for a session whose certificate has expired. */

@@ -7,7 +7,7 @@ import { type Answer, oauthError, registryError, send } from './answer.ts'
 import { basicCredentials, type Credentials, formCredentials } from './credentials.ts'
 import { readForm } from './form.ts'
 import { inRegistryWords } from './gate-refusals.ts'
-import { assertCurrent, type Identified, identify } from './identify.ts'
+import { assertCurrent, type Identified, identify, subjectOf } from './identify.ts'
 import type { Realm } from './realm.ts'
 import type { Judgement, Rights, Subject } from './rights.ts'
 import { parseScopes, type Resource, scopeText } from './scope.ts'
@@ -187,16 +187,6 @@ const FORM_DENIED: Answer = {
 
 function notAllowed(methods: string): Answer {
   return { ...registryError('UNSUPPORTED', 'The operation is unsupported.'), headers: ['Allow', methods] }
-}
-
-export function subjectOf(realm: Realm, call: Call, service: string, identity: Identity | undefined): Subject {
-  const { certificate, verification } = call.connection
-  return {
-    user: identity?.user,
-    certificate: verification.result === 'SUCCESS' ? certificate : undefined,
-    address: realm.addressOf(call),
-    service,
-  }
 }
 
 /** Others have their turn in between: some rights make their expressions anew for each name. */
