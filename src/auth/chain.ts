@@ -5,7 +5,7 @@ import { agree, identityOf } from './agreement.ts'
 import { type Asked, byCertificate, startsWithCertificate } from './by-certificate.ts'
 import { showsCredential } from './credential-places.ts'
 import { isEnough, type MultiFactorRules } from './multi-factor.ts'
-import { type Progress, type Receipts, readReceiptHeader } from './receipts.ts'
+import { type Passed, type Progress, type Receipts, readReceiptHeader } from './receipts.ts'
 import { couldNotTell, refusal } from './refusal.ts'
 
 /** All of its methods must succeed and agree. */
@@ -210,8 +210,8 @@ class Attempt {
     return this.#miss(state, true)
   }
 
-  #miss({ rule, found }: State, denied = false): undefined {
-    this.#misses.push({ rule, found, denied })
+  #miss({ rule, at, found }: State, denied = false): undefined {
+    this.#misses.push({ rule, at, found, denied })
     return undefined
   }
 
@@ -235,9 +235,9 @@ class Attempt {
   }
 
   #passedBefore({ name }: AuthMethod): Accepted | undefined {
-    if (!this.#progress?.methods.includes(name)) return undefined
-    const { user, credential, expiresAt, attributes } = this.#progress
-    return { status: 'accepted', user, credential, expiresAt, attributes }
+    if (!this.#progress?.steps.includes(name)) return undefined
+    const { user, methods, credential, expiresAt, attributes } = this.#progress
+    return { status: 'accepted', user, methods, credential, expiresAt, attributes }
   }
 
   /** Whether the caller showed no credential at all, neither to the methods that were asked nor to those that were not. */
@@ -252,13 +252,29 @@ class Attempt {
     for (const { method, answer } of answered) {
       if (answer.status === 'undecided') throw couldNotTell(method, answer.error)
     }
-    const { anonymous, receipts, describe } = this.#options
+    const { anonymous, describe } = this.#options
     if (anonymous && this.#saysNothing(answered)) return ANONYMOUS
-    const found = this.#misses.find((miss) => miss.found !== undefined && !miss.denied)?.found
-    const receipt = found && receipts.issue(found, this.#caller.connection)
+    const begun = this.#begun()
+    const receipt = begun && this.#options.receipts.issue(begun.found, this.#caller.connection, begun)
     const outcomes = answered.map(({ method, answer }) => [method, answer as Outcome] as const)
     const rules = this.#misses.map(({ rule }) => rule)
+    const found = begun && { ...begun.found, methods: begun.steps }
     throw refusal({ rules, outcomes, reasons: this.#reasons, found, receipt, describe })
+  }
+
+  /** The first rule that was passed in part. */
+  #begun(): (Passed & { readonly found: Identity }) | undefined {
+    const { rule, at, found } = this.#misses.find((miss) => miss.found !== undefined && !miss.denied) ?? {}
+    if (!rule || !found) return undefined
+    const passed = rule.slice(0, at).flatMap((method) => {
+      const answered = this.#answers.get(keyOf(method, found))
+      return answered?.answer.status === 'accepted' ? [answered] : []
+    })
+    return {
+      found,
+      steps: passed.map(({ method }) => method.name),
+      before: passed.some(({ fromReceipt }) => fromReceipt) ? this.#progress : undefined,
+    }
   }
 }
 
@@ -286,6 +302,8 @@ interface Answered {
 interface Miss {
   /** The rule, with the methods that the user needs in addition. */
   readonly rule: Rule
+  /** The method that was missing; those before it were passed, or asked for a further step. */
+  readonly at: number
   readonly found: Identity | undefined
   readonly denied: boolean
 }

@@ -2,7 +2,7 @@
 import { agree } from '../auth/agreement.ts'
 import { objectAt, textAt } from '../auth/methods/payload.ts'
 import { isEnough } from '../auth/multi-factor.ts'
-import { type Progress as Attested, type Receipts, readReceiptHeader } from '../auth/receipts.ts'
+import { type Progress as Attested, type Passed, type Receipts, readReceiptHeader } from '../auth/receipts.ts'
 import { GatewayError } from '../errors.ts'
 import type { AuthMethod, Caller, Identity, Outcome, User } from '../types.ts'
 import { type AuthRequest, domainBeside } from './auth-request.ts'
@@ -21,12 +21,19 @@ export type Known = Identity & { readonly user: NonNullable<Identity['user']> }
 /** What the client has proved, and whether it is enough. */
 export type Authentication =
   | { readonly status: 'complete'; readonly identity: Known }
-  /** `required` are the combinations that include what was proved. */
-  | { readonly status: 'insufficient'; readonly identity: Known; readonly required: readonly (readonly string[])[] }
+  | ({ readonly status: 'insufficient' } & Insufficient)
+
+interface Insufficient extends Passed {
+  readonly identity: Known
+  /** The combinations that include what was proved. */
+  readonly required: readonly (readonly string[])[]
+}
 
 /** The state of a request whose methods are being asked. */
 interface Progress {
   found: Identity | undefined
+  readonly steps: Set<string>
+  before: Attested | undefined
   readonly challenges: Map<string, unknown>
   /** Further methods that some methods demand, such as the password of a mapped user. */
   readonly requires: Set<string>
@@ -38,7 +45,10 @@ export async function authenticate(
   { methods: asked }: AuthRequest,
   options: AuthenticateOptions,
 ): Promise<Authentication> {
-  const progress: Progress = { found: undefined, challenges: new Map(), requires: new Set() }
+  const progress: Progress = {
+    ...{ found: undefined, before: undefined },
+    ...{ steps: new Set<string>(), challenges: new Map(), requires: new Set<string>() },
+  }
   await askExternal(caller, progress, options)
   for (const [name, payload] of asked) {
     const method = options.methods.get(name) as AuthMethod
@@ -50,7 +60,7 @@ export async function authenticate(
   if (progress.challenges.size > 0) throw additionalSteps(progress.challenges)
   const found = known(progress.found)
   if (!found) throw unauthorized('no method found a user')
-  return judge(await withReceipt(found, caller, progress.requires, options), progress.requires, options)
+  return judge(await withReceipt(found, caller, progress, options), progress, options)
 }
 
 /**
@@ -71,6 +81,7 @@ function take(name: string, outcome: Outcome, progress: Progress): void {
       const found = agree(progress.found, name, outcome)
       if (found instanceof Error) throw unauthorized(found.message)
       progress.found = found
+      progress.steps.add(name)
       for (const method of outcome.requires ?? []) progress.requires.add(method)
       return
     }
@@ -150,20 +161,23 @@ function additionalSteps(challenges: ReadonlyMap<string, unknown>): KeystoneErro
   })
 }
 
-/** Adds what the receipt attests. A receipt of another user is ignored. */
+/** Adds what the receipt attests, its attributes too: they say what a token may be good for. @throws KeystoneError 401 for a receipt of another user */
 async function withReceipt(
   found: Known,
   caller: Caller,
-  requires: Set<string>,
+  progress: Progress,
   options: AuthenticateOptions,
 ): Promise<Known> {
   const id = receiptOf(caller)
   if (id === undefined) return found
-  const progress = await openReceipt(id, caller, options)
-  if (progress.user.id !== found.user.id) throw receiptNotFound(id, 'the receipt belongs to somebody else')
-  for (const method of progress.attributes?.[REQUIRES]?.split(' ') ?? []) requires.add(method)
-  const methods = [...new Set([...found.methods, ...progress.methods])]
-  return { ...found, methods, expiresAt: Math.min(found.expiresAt, progress.expiresAt ?? Number.POSITIVE_INFINITY) }
+  const before = await openReceipt(id, caller, options)
+  if (before.user.id !== found.user.id) throw receiptNotFound(id, 'the receipt belongs to somebody else')
+  progress.before = before
+  for (const method of before.steps) progress.steps.add(method)
+  for (const method of before.attributes?.[REQUIRES]?.split(' ') ?? []) progress.requires.add(method)
+  const methods = [...new Set([...found.methods, ...before.methods])]
+  const expiresAt = Math.min(found.expiresAt, before.expiresAt ?? Number.POSITIVE_INFINITY)
+  return { ...found, methods, expiresAt, attributes: { ...before.attributes, ...found.attributes } }
 }
 
 function receiptOf(caller: Caller): string | undefined {
@@ -187,12 +201,13 @@ function receiptNotFound(id: string, reason: string): KeystoneError {
 const REQUIRES = 'requires'
 
 /** Keystone's multi-factor rules: of those that can be met at all, one must be met. */
-function judge(identity: Known, requires: ReadonlySet<string>, options: AuthenticateOptions): Authentication {
-  const missing = [...requires].filter((method) => !identity.methods.includes(method))
+function judge(identity: Known, progress: Progress, options: AuthenticateOptions): Authentication {
+  const done = { status: 'insufficient', steps: [...progress.steps], before: progress.before } as const
+  const missing = [...progress.requires].filter((method) => !identity.methods.includes(method))
   if (missing.length > 0) {
     const attributes = { ...identity.attributes, [REQUIRES]: missing.join(' ') }
     const required = [[...identity.methods, ...missing]]
-    return { status: 'insufficient', identity: { ...identity, attributes }, required }
+    return { ...done, identity: { ...identity, attributes }, required }
   }
   const rules = options.directory
     .multiFactorRulesOf(identity.user)
@@ -200,5 +215,5 @@ function judge(identity: Known, requires: ReadonlySet<string>, options: Authenti
     .filter((rule) => rule.length > 0)
   if (isEnough(rules, identity.methods)) return { status: 'complete', identity }
   const required = rules.filter((rule) => rule.some((method) => identity.methods.includes(method)))
-  return { status: 'insufficient', identity, required }
+  return { ...done, identity, required }
 }

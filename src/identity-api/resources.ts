@@ -51,7 +51,7 @@ const issue: Handler = async (ask, options) => {
   const { identity } = authentication
   ask.call.record.user = identity.user.name
   if (authentication.status === 'insufficient') {
-    const receipt = options.receipts.issue(identity, ask.call.connection)
+    const receipt = options.receipts.issue(identity, ask.call.connection, authentication)
     const body = receiptBody(
       identity,
       userReference(identity.user, options.directory),

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
 import { ANONYMOUS, type ChainOptions, createChain, NOBODY } from '../../../src/auth/chain.ts'
-import { createReceipts } from '../../../src/auth/receipts.ts'
+import { createReceipts, type Progress } from '../../../src/auth/receipts.ts'
 import { GatewayError } from '../../../src/errors.ts'
 import { createUsers } from '../../../src/identity/users.ts'
 import type { AuthMethod, Caller, Identity, Outcome } from '../../../src/types.ts'
@@ -317,12 +317,51 @@ describe('several steps', () => {
     receipts.issue(
       { user: who, methods, credential: undefined, expiresAt: Number.POSITIVE_INFINITY },
       caller({ connection }).connection,
+      { steps: methods },
     ).id
   const withReceipt = (id: string) => caller({ headers: ['Openstack-Auth-Receipt', id] })
 
   test('a receipt alone lets nobody in: it may come from a route that asks for more', async () => {
     const error = await refusalOf(() => chain([[method('password', absent)]])(withReceipt(receipt())))
     expect(error.code).toBe('GW_UNAUTHENTICATED')
+  })
+
+  const openedOf = async (error: GatewayError) =>
+    (await receipts.open(receiptOf(error), caller(), undefined)) as Progress
+
+  test('a receipt that is given for a receipt alone ends with it: it cannot be renewed', async () => {
+    const brief = createReceipts({ key: Buffer.alloc(32, 7), ttl: 60_000, users })
+    const first = brief.issue(ANONYMOUS_ADA, caller().connection, { steps: ['password'] })
+    const asked = chain([[method('password', absent), method('totp', absent, { needsUser: true })]])
+    const second = await openedOf(await refusalOf(() => asked(withReceipt(first.id))))
+    expect(second.validUntil).toBe(first.expiresAt)
+    const again = chain([[method('password', accepted(ada)), method('totp', absent, { needsUser: true })]])
+    const third = await openedOf(await refusalOf(() => again(withReceipt(first.id))))
+    expect(third.validUntil).toBeGreaterThan(first.expiresAt)
+  })
+
+  test('the methods that a token was issued for are no steps of a rule, with a receipt neither', async () => {
+    const token = method('token', accepted(ada, { methods: ['password', 'totp'] }))
+    const rules = [[token, method('totp', absent, { needsUser: true })]]
+    const error = await refusalOf(() => chain(rules)())
+    expect(await openedOf(error)).toMatchObject({ methods: ['token', 'password', 'totp'], steps: ['token'] })
+    expect(error.members).toMatchObject({
+      receipt: { methods: ['token'] },
+      required_auth_methods: [['token', 'totp']],
+    })
+    await refusalOf(() => chain(rules)(withReceipt(receiptOf(error))))
+    const rest = [[token, method('totp', accepted(ada), { needsUser: true })]]
+    expect(await chain(rest)(withReceipt(receiptOf(error)))).toMatchObject({ user: { id: ada.id } })
+  })
+
+  test('what another user passed beside is no step of a receipt', async () => {
+    const password = method('password', accepted(bob))
+    const rules = [
+      [password, method('certificate', accepted(ada))],
+      [method('token', accepted(ada)), method('totp', absent, { needsUser: true }), password],
+    ]
+    const error = await refusalOf(() => chain(rules)())
+    expect(await openedOf(error)).toMatchObject({ user: { id: ada.id }, steps: ['token'] })
   })
 
   test('a receipt of somebody else does not help', async () => {
@@ -337,13 +376,17 @@ describe('several steps', () => {
     ['changed', receipt().replace(/^.{8}/, 'AAAAAAAA')],
     [
       'of another key',
-      createReceipts({ key: Buffer.alloc(32), ttl: 1000, users }).issue(ANONYMOUS_ADA, caller().connection).id,
+      createReceipts({ key: Buffer.alloc(32), ttl: 1000, users }).issue(ANONYMOUS_ADA, caller().connection, {
+        steps: ['password'],
+      }).id,
     ],
     ['too long', 'A'.repeat(10_000)],
     ['from a client with a certificate', receipt(ada, ['password'], { certificate: { fingerprintSha256: 'f00' } })],
     [
       'expired',
-      createReceipts({ key: Buffer.alloc(32, 7), ttl: -1, users }).issue(ANONYMOUS_ADA, caller().connection).id,
+      createReceipts({ key: Buffer.alloc(32, 7), ttl: -1, users }).issue(ANONYMOUS_ADA, caller().connection, {
+        steps: ['password'],
+      }).id,
     ],
   ])('a receipt that is %s is refused, even where another rule would let the caller in', async (_, id) => {
     const error = await refusalOf(async () => chain([[method('certificate', accepted(ada))]])(withReceipt(id)))

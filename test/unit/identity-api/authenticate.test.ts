@@ -188,26 +188,39 @@ describe('a receipt', () => {
 
   test('adds what it attests to what is shown with it', async () => {
     const first = await attempt({ methods, asked: ['password'], rules })
-    const { id } = receipts.issue(first.identity, caller().connection)
+    const { id } = receipts.issue(first.identity, caller().connection, { steps: first.identity.methods })
     const second = await attempt({ methods, asked: ['totp'], rules, who: withReceipt(id) })
     expect(second.status).toBe('complete')
     expect([...second.identity.methods].sort()).toEqual(['password', 'totp'])
+  })
+
+  test('that is given for another one ends with it, and keeps what it says of a token', async () => {
+    const longer = [['password', 'totp', 'api-key']]
+    const all = [...methods, says('api-key')]
+    const first = await attempt({ methods: all, asked: ['password'], rules: longer })
+    const before = { ...first.identity, attributes: { app_cred_id: 'app-1' } }
+    const { id, expiresAt } = receipts.issue(before, caller().connection, { steps: ['password'] })
+    const second = await attempt({ methods: all, asked: ['totp'], rules: longer, who: withReceipt(id) })
+    expect(second).toMatchObject({
+      ...{ status: 'insufficient', steps: ['totp', 'password'], before: { validUntil: expiresAt } },
+      identity: { attributes: { app_cred_id: 'app-1' } },
+    })
   })
 
   test('remembers what a mapped user demands besides: nothing else is enough', async () => {
     const certificate = says('certificate', accepted(ada, { requires: ['password'] }))
     const all = [certificate, ...methods]
     const first = await attempt({ methods: all, asked: ['certificate'] })
-    const who = withReceipt(receipts.issue(first.identity, caller().connection).id)
+    const who = withReceipt(receipts.issue(first.identity, caller().connection, { steps: first.identity.methods }).id)
     expect(await attempt({ methods: all, asked: ['totp'], who })).toMatchObject({ status: 'insufficient' })
     expect(await attempt({ methods: all, asked: ['password'], who })).toMatchObject({ status: 'complete' })
   })
 
   test('counts for nothing alone, where it is of somebody else, or no receipt at all', async () => {
     const first = await attempt({ methods, asked: ['password'], rules })
-    const { id } = receipts.issue(first.identity, caller().connection)
+    const { id } = receipts.issue(first.identity, caller().connection, { steps: first.identity.methods })
     expect(await refusalOf({ methods, asked: [], rules, who: withReceipt(id) })).toMatchObject({ status: 401 })
-    const other = receipts.issue({ ...first.identity, user: bob }, caller().connection).id
+    const other = receipts.issue({ ...first.identity, user: bob }, caller().connection, { steps: ['password'] }).id
     for (const bad of [other, 'nonsense']) {
       const refusal = await refusalOf({ methods, asked: ['totp'], rules, who: withReceipt(bad) })
       expect(refusal.message).toMatch(/^Could not find auth receipt: /)
