@@ -80,6 +80,9 @@ function byRobot({ robots }: Realm, shown: Identity | undefined, name: string, s
   return agreed(shown, { user, methods: ['robot'], credential: undefined, expiresAt, proofs })
 }
 
+/** A refresh token stands for these: it ends with the secret, and a code counts only once. */
+const KEPT: ReadonlySet<string> = new Set(['password', 'robot', 'application_credential', 'totp'])
+
 async function byRefreshToken(
   realm: Realm,
   service: string,
@@ -91,8 +94,9 @@ async function byRefreshToken(
   if (grant.service !== service) return denied(`a refresh token for ${grant.service}`)
   const robot = realm.robots.find(grant.user, Date.now())
   if (realm.robots.has(grant.user) && !robot) return denied(`the robot ${grant.user} has expired`)
-  // A log-in with a certificate needs one again now: the refresh token alone would survive the certificate's revocation.
-  if (grant.methods.includes('certificate') && !shown) return denied('a refresh token that wants its certificate')
+  // A log-in with a certificate needs it again now: the refresh token alone would survive its revocation, and the end of a token or key.
+  const lacking = grant.methods.filter((method) => !KEPT.has(method) && !shown?.methods.includes(method))
+  if (lacking.length > 0) return denied(`a refresh token that wants its ${lacking.join(', ')}`)
   const user = robot?.user ?? (shown?.user?.name === grant.user ? shown.user : realm.users.byName(grant.user))
   if (!user) return denied(`the user ${grant.user} is gone`)
   const secrets = realm.secretsOf(user)

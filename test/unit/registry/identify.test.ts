@@ -53,8 +53,18 @@ describe('a refresh token', () => {
     ['of somebody who is gone', { user: 'eve' }],
     ['that was got with a password of yesterday', { secrets: ['of yesterday'] }],
     ['that was got with a certificate, which is not there', { methods: ['certificate'] }],
+    ['that was got with a token of another issuer, which is not there', { methods: ['token'] }],
+    ['that was got with an API key, which is not there', { methods: ['password', 'api-key'] }],
   ])('%s stands for nobody', async (_, grant) => {
     expect(await byToken(grant)).toMatchObject({ status: 'denied' })
+  })
+
+  test('that was got with a certificate stands for nobody beside another proof of the same user', async () => {
+    const shown = { ...NOBODY, user: ada, methods: ['api-key'] }
+    expect(await byToken({ methods: ['certificate'] }, shown)).toMatchObject({
+      reason: 'a refresh token that wants its certificate',
+    })
+    expect(await byToken({ methods: ['api-key'] }, shown)).toMatchObject({ status: 'identified' })
   })
 
   test('of somebody else than the certificate stands for nobody', async () => {
