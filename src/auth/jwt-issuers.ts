@@ -107,7 +107,9 @@ export class JwtIssuers {
     const user = this.#userOf(payload, issuer)
     if (typeof user === 'string') return denied(user)
     const expiresAt = (payload.exp as number) * 1000 + issuer.clockTolerance
-    return Object.freeze({ status: 'accepted', user, credential: payload.jti, expiresAt, proof })
+    // RFC 7519 4.1.7 makes it a text; not every issuer does.
+    const credential = typeof payload.jti === 'string' ? payload.jti : undefined
+    return Object.freeze({ status: 'accepted', user, credential, expiresAt, proof })
   }
 
   /** Returns a sentence that says why where there is none. */
@@ -151,7 +153,8 @@ function forClient({ outcome, thumbprint }: Verified, connection: Connection | u
 }
 
 function isName(value: unknown): value is string {
-  return typeof value === 'string' && value.length > 0 && value.length <= 1024 && !/\p{Cc}/u.test(value)
+  // Halves of a surrogate pair all become the same character in UTF-8, and two users one.
+  return typeof value === 'string' && value.length > 0 && value.length <= 1024 && !/[\p{Cc}\p{Cs}]/u.test(value)
 }
 
 function denied(reason: string): Outcome {

@@ -32,7 +32,7 @@ beforeAll(async () => {
   providerUrl = `http://127.0.0.1:${(provider.address() as AddressInfo).port}/jwks.json`
   scene = await makeScene()
   gateway = await scene.start({
-    identity_headers: { 'X-User': 'user', 'X-Groups': 'groups' },
+    identity_headers: { 'X-User': 'user', 'X-Groups': 'groups', 'X-Credential': 'credential' },
     auth: {
       jwt_issuers: [
         { issuer: ISSUER, audience: ['api'], jwks: join(folder, 'jwks.json') },
@@ -82,6 +82,7 @@ test.each([
   ['its keys in a file', {}],
   ['its keys at a URL', { iss: 'https://by-url' }],
   ['several audiences', { aud: ['other', 'api'] }],
+  ['a number in place of its id', { jti: 5 } as unknown as JWTPayload],
 ])('a token of an issuer, %s', async (_, claims) => {
   const bearer = await token({ claims })
   for (let i = 0; i < 2; i++) {

@@ -65,6 +65,19 @@ test('whom the configuration does not know counts only where that is set, and ne
   for (const sub of ['eve', 'u2']) expect(await judged({ sub }, strangers)).toMatchObject({ status: 'denied' })
 })
 
+test('two names that become the same text for backends are none', async () => {
+  for (const sub of ['ada\ud800', '\udfffada', 'ada\n'])
+    expect(await judged({ sub }, strangers)).toMatchObject({ status: 'denied', reason: 'sub is no name' })
+  const groups = ['a\ud800', 'b']
+  expect(userOf(await judged({ sub: 'xenia', groups }, strangers))?.groups).toEqual(['b'])
+})
+
+test('a jti that is no text, as some issuers number their tokens, names no credential', async () => {
+  expect(await judged({ sub: 'ada', jti: 'of the token' })).toMatchObject({ credential: 'of the token' })
+  for (const jti of [5, { a: 1 }] as unknown as string[])
+    expect(await judged({ sub: 'ada', jti })).toMatchObject({ status: 'accepted', credential: undefined })
+})
+
 test('of the groups those are taken that a backend cannot read otherwise', async () => {
   const groups = ['staff', 'a,admins', '', 5, 'a\nb']
   expect(userOf(await judged({ sub: 'bob', groups }, strangers))?.groups).toEqual(['staff'])
