@@ -23,7 +23,7 @@ export async function issueToken(
   connection: Connection,
   { tokens, users, directory, expiration }: IssueOptions,
 ): Promise<{ readonly token: string; readonly facts: TokenFacts }> {
-  const { user, methods, attributes, credential } = identity
+  const { user, methods, attributes } = identity
   const scope = scopeFor(identity, asked, directory)
   if (scope.kind !== 'unscoped' && directory.rolesOf(user, scope).length === 0)
     throw unauthorized(`${user.name} has no role in the ${scope.kind} that was asked for`)
@@ -33,7 +33,7 @@ export async function issueToken(
   const wanted = {
     ...claimsOfUser(user, users),
     ...claimsOfScope(scope),
-    ...(methods.includes('application_credential') && { app_cred_id: credential }),
+    ...(attributes?.app_cred_id !== undefined && { app_cred_id: attributes.app_cred_id }),
     ...(shown.length > 0 && { proofs: shown }),
     jti: id,
     methods,
@@ -60,11 +60,13 @@ async function proofDigests(
 
 /** Where the client chose no scope: the user's default project, if the user has a role there. */
 function scopeFor(identity: Known, asked: Scope | undefined, directory: Directory): Scope {
-  const { user, methods, attributes, credential } = identity
+  const { user, methods, attributes } = identity
   if (methods.includes('application_credential')) {
     // A token that was limited on purpose cannot be exchanged for a wider one.
     if (methods.includes('token')) throw forbidden('a token of an application credential cannot be exchanged')
-    const project = directory.applicationCredential(credential ?? '')?.project
+    // Asked for in a later step than that of the credential.
+    if (asked) throw unauthorized('an application credential has its own scope')
+    const project = directory.applicationCredential(attributes?.app_cred_id ?? '')?.project
     if (project) return { kind: 'project', project }
   }
   if (attributes?.system_scope === 'all' && asked && asked.kind !== 'system')

@@ -96,8 +96,10 @@ export function totpSecrets(config: Config, materials: Materials): Map<string, B
 export function programEntries(config: Config, users: Users, materials: Materials): Map<string, PasswordEntry> {
   const entries = new Map<string, PasswordEntry>()
   for (const { user, given } of eachCredential(config, users, 'application_credentials')) {
+    const { id, expires_at: expiresAt } = given
     const hash = usableHash(given.secret.reveal(), `${given.at}.secret`, materials)
-    if (hash !== undefined) entries.set(given.id, { user, hash, credential: given.id, expiresAt: given.expires_at })
+    const attributes = { app_cred_id: id }
+    if (hash !== undefined) entries.set(id, { user, hash, credential: id, expiresAt, attributes })
   }
   return entries
 }

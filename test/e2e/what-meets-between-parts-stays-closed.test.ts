@@ -3,9 +3,14 @@ import { createServer } from 'node:http'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { beforeAll, beforeEach, expect, test } from '@jest/globals'
+import { exportJWK, generateKeyPair, SignJWT } from 'jose'
 import { whenFileEnds } from '../support/cleanup.ts'
+import { type Answer, json } from '../support/client.ts'
 import { temporaryFolder } from '../support/folder.ts'
+import type { Gateway } from '../support/gateway.ts'
+import { CLOUD, identityService, issueToken, TOTP_SECRET } from '../support/identity.ts'
 import { listenerOf, makeScene, type Scene } from '../support/scene.ts'
+import { totpCode } from '../support/totp.ts'
 
 let scene: Scene
 beforeAll(async () => {
@@ -72,4 +77,89 @@ test('a program for rights that denies one repository and fails for another refu
   // The second judgement fails when the first has refused already.
   expect((await gateway.get(mount, { as: scene.ada, method: 'POST' })).status).toBeGreaterThanOrEqual(400)
   expect(gateway.child.running).toBe(true)
+})
+
+const receiptOf = ({ headers }: Answer) => ({ 'Openstack-Auth-Receipt': `${headers['openstack-auth-receipt']}` })
+
+test('a token that was got with a password is no password where a rule asks for both, nor with the receipt for it', async () => {
+  const api = { name: 'api', url: scene.backend.url, rules: [['token', 'password']] }
+  const gateway = await scene.start({
+    ...CLOUD,
+    services: [identityService(['/identity']), { ...api, routes: [{ name: 'api', paths: ['/'] }] }],
+  })
+  const token = { 'X-Auth-Token': await issueToken(gateway, 'ada') }
+  const first = await gateway.get('/', { headers: token })
+  expect(first.status).toBe(401)
+  expect((await gateway.get('/', { headers: { ...token, ...receiptOf(first) } })).status).toBe(401)
+  const authorization = `Basic ${Buffer.from('ada:password of ada').toString('base64')}`
+  expect((await gateway.get('/', { headers: { ...token, authorization } })).status).toBe(200)
+})
+
+test('a receipt does not widen what an application credential is good for', async () => {
+  const project = (id: string) => ({ id, name: id })
+  const gateway = await scene.start({
+    consumers: [
+      {
+        username: 'ada',
+        totp_credentials: [{ secret: TOTP_SECRET }],
+        application_credentials: [{ id: 'app', secret: 'secret', project: 'small' }],
+        multi_factor_auth_rules: [['application_credential', 'totp']],
+      },
+    ],
+    identity_api: {
+      projects: [project('small'), project('large')],
+      role_assignments: ['small', 'large'].map((each) => ({ role: 'member', user: 'ada', project: each })),
+    },
+    services: [identityService(['/identity'])],
+  })
+  const application_credential = { id: 'app', secret: 'secret' }
+  const first = await logIn(gateway, { methods: ['application_credential'], application_credential })
+  const code = (steps: number) => ({
+    methods: ['totp'],
+    totp: { user: { id: 'ada', passcode: totpCode(TOTP_SECRET, steps) } },
+  })
+  const wider = await logIn(gateway, code(-1), { scope: { project: { id: 'large' } } }, receiptOf(first))
+  expect(wider.status).toBe(401)
+  const second = await logIn(gateway, code(0), {}, receiptOf(first))
+  expect(json(second)).toMatchObject({ token: { project: { id: 'small' }, application_credential: { id: 'app' } } })
+})
+
+function logIn(gateway: Gateway, identity: object, more: object = {}, headers: Record<string, string> = {}) {
+  return gateway.get('/identity/v3/auth/tokens', {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', ...headers },
+    body: JSON.stringify({ auth: { identity, ...more } }),
+  })
+}
+
+test('a refresh token for a registry that was got with a token of another issuer is of no use without one', async () => {
+  const { publicKey, privateKey } = await generateKeyPair('ES256')
+  const jwks = JSON.stringify({ keys: [await exportJWK(publicKey)] })
+  const signer = scene.inside.client('signer')
+  const gateway = await scene.start({
+    consumers: [{ username: 'ada' }],
+    auth: { jwt_issuers: [{ issuer: 'https://id.test', audience: ['registry'], jwks }] },
+    certificates: [{ name: 'tokens', cert: signer.chain, key: signer.key }],
+    registry_realms: [{ name: 'acme', services: ['registry.test'], certificate: 'tokens' }],
+    services: [
+      {
+        ...{ name: 'tokens', builtin: 'registry-tokens', rules: [['token']], anonymous: true },
+        routes: [{ name: 'tokens', paths: ['/'] }],
+      },
+    ],
+  })
+  const claims = { iss: 'https://id.test', aud: 'registry', sub: 'ada' }
+  const token = await new SignJWT(claims).setProtectedHeader({ alg: 'ES256' }).setExpirationTime('5m').sign(privateKey)
+  const authorization = { 'X-Auth-Token': token }
+  const first = await gateway.get('/token?service=registry.test&offline_token=true', { headers: authorization })
+  const { refresh_token } = json<{ readonly refresh_token: string }>(first)
+  const form = { grant_type: 'refresh_token', service: 'registry.test', refresh_token }
+  const refresh = (headers: Record<string, string>) =>
+    gateway.get('/token', {
+      method: 'POST',
+      headers: { 'content-type': 'application/x-www-form-urlencoded', ...headers },
+      body: new URLSearchParams(form).toString(),
+    })
+  expect((await refresh({})).status).toBe(401)
+  expect((await refresh(authorization)).status).toBe(200)
 })

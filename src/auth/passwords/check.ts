@@ -12,6 +12,8 @@ export interface PasswordEntry {
   readonly credential: string | undefined
   /** When it ends, in milliseconds since the epoch. */
   readonly expiresAt?: number | undefined
+  /** What else the secret says besides its user. */
+  readonly attributes?: Readonly<Record<string, string>> | undefined
 }
 
 export interface PasswordCheckOptions {
@@ -85,12 +87,13 @@ export class PasswordCheck {
     if (!entry) return denied(`nobody is named ${quoted(name)}`)
     if (!matched) return denied(`wrong password for ${quoted(name)}`)
     await lockout.succeeded(subject)
-    const { user, credential, expiresAt, hash } = entry
+    const { user, credential, expiresAt, attributes, hash } = entry
     const outcome: Outcome = Object.freeze({
       status: 'accepted',
       user,
       credential,
       expiresAt,
+      attributes,
       proof: proofOf(name, hash),
     })
     if (key !== undefined) this.#keep(key, outcome)
