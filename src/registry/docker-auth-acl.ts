@@ -151,9 +151,11 @@ function fits(pattern: string, value: string, variables: ReadonlyMap<string, str
   const label = LABEL.exec(pattern)
   if (!label) return expressionOf(replaced(pattern, variables)).test(value)
   const [whole, name = ''] = label
-  return labelValues(subject, name).some((each) =>
-    fits(pattern.replaceAll(whole, escaped(each)), value, variables, subject),
-  )
+  return labelValues(subject, name).some((each) => {
+    // A function: a text `$&` would stand for the variable again, without end.
+    const filled = pattern.replaceAll(whole, () => escaped(each))
+    return fits(filled, value, variables, subject)
+  })
 }
 
 /** Values are quoted, in globs too, where the backslash escapes as well. */

@@ -40,6 +40,12 @@ describe('who gets what', () => {
     ['a name that looks like a pattern', as('*'), 'repository:ada/x:pull', []],
     ['what an expression caught', as('eve@test.com'), 'repository:eve/x:pull,push', ['push']],
     ['a label in the name', as('bob', ['ops']), 'repository:ops/x:pull', ['pull']],
+    [
+      'a label that a replacement would read as the variable',
+      as('bob', ['$&', 'ops']),
+      'repository:ops/x:pull',
+      ['pull'],
+    ],
     ['a label to match', as('bob', ['dev']), 'repository:team/x:push', ['push']],
     ['nobody', as(undefined), 'repository:public/ab:pull,push', ['pull']],
     ['nobody, a class that does not fit', as(undefined), 'repository:public/zb:pull', []],
