@@ -110,6 +110,8 @@ export interface Identity {
   readonly user: User | undefined
   /** The methods that agreed on the user, in the order in which they were asked. */
   readonly methods: readonly string[]
+  /** Those among them that were not asked: a token that was shown was issued for them. They are no steps of a rule. */
+  readonly inherited?: readonly string[] | undefined
   /** The name of the credential that was used, for X-Credential-Identifier; undefined where it has none. */
   readonly credential: string | undefined
   /** When the first of its proofs ends, in milliseconds since the epoch; Infinity where none ends. */

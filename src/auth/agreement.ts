@@ -6,13 +6,29 @@ type Accepted = Outcome & { readonly status: 'accepted' }
 /** Keystone's attributes in which all methods must agree. Of all other attributes, the last method's value counts. */
 const RECONCILED = ['project_id', 'domain_id', 'access_token_id'] as const
 
+/** The methods that were passed themselves. Only these are steps of a rule: a token proves no password that was typed for this rule. */
+export function stepsOf({ methods, inherited = [] }: Pick<Identity, 'methods' | 'inherited'>): readonly string[] {
+  return inherited.length === 0 ? methods : methods.filter((name) => !inherited.includes(name))
+}
+
+/** All methods of both; inherited are those that neither has asked. */
+export function together(
+  one: Pick<Identity, 'methods' | 'inherited'>,
+  other: Pick<Identity, 'methods' | 'inherited'>,
+): Pick<Identity, 'methods' | 'inherited'> {
+  const methods = [...new Set([...one.methods, ...other.methods])]
+  const steps = new Set([...stepsOf(one), ...stepsOf(other)])
+  const inherited = methods.filter((name) => !steps.has(name))
+  return { methods: Object.freeze(methods), ...(inherited.length > 0 && { inherited: Object.freeze(inherited) }) }
+}
+
 export function identityOf(
   method: string,
   { user, credential, expiresAt, methods = [], attributes, proof }: Accepted,
 ): Identity {
   return Object.freeze({
     user,
-    methods: Object.freeze([...new Set([method, ...methods])]),
+    ...together({ methods: [method] }, { methods, inherited: methods }),
     credential,
     expiresAt: expiresAt ?? Number.POSITIVE_INFINITY,
     ...(attributes && { attributes: Object.freeze({ ...attributes }) }),
@@ -37,7 +53,7 @@ export function agree(found: Identity | undefined, method: string, outcome: Acce
   }
   return Object.freeze({
     user: found.user,
-    methods: Object.freeze([...new Set([...found.methods, ...added.methods])]),
+    ...together(found, added),
     credential: added.credential ?? found.credential,
     expiresAt: Math.min(found.expiresAt, added.expiresAt),
     ...((found.attributes || added.attributes) && {

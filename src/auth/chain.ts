@@ -1,11 +1,11 @@
 /** The chain: the methods that let a caller in, asked in order, and what they must agree on (Keystone's `authenticate`). */
 
 import type { AuthMethod, Caller, Identity, Outcome, User } from '../types.ts'
-import { agree, identityOf } from './agreement.ts'
+import { agree, identityOf, stepsOf } from './agreement.ts'
 import { type Asked, byCertificate, startsWithCertificate } from './by-certificate.ts'
 import { showsCredential } from './credential-places.ts'
 import { isEnough, type MultiFactorRules } from './multi-factor.ts'
-import { type Passed, type Progress, type Receipts, readReceiptHeader } from './receipts.ts'
+import { type Progress, type Receipts, readReceiptHeader } from './receipts.ts'
 import { couldNotTell, refusal } from './refusal.ts'
 
 /** All of its methods must succeed and agree. */
@@ -64,9 +64,11 @@ export function createChain(options: ChainOptions): Chain {
       const opened = options.receipts.open(receipt, caller, options.certificate)
       return opened instanceof Promise ? opened.then((progress) => attempt(caller, progress)) : attempt(caller, opened)
     },
-    suffices({ user, methods }) {
+    suffices(identity) {
+      const { user, methods } = identity
       if (!user) return options.anonymous
-      const isSatisfied = options.rules.some((rule) => rule.every(({ name }) => methods.includes(name)))
+      const steps = stepsOf(identity)
+      const isSatisfied = options.rules.some((rule) => rule.every(({ name }) => steps.includes(name)))
       return isSatisfied && isEnough(options.multiFactor(user), methods)
     },
   }
@@ -210,8 +212,8 @@ class Attempt {
     return this.#miss(state, true)
   }
 
-  #miss({ rule, at, found }: State, denied = false): undefined {
-    this.#misses.push({ rule, at, found, denied })
+  #miss({ rule, found }: State, denied = false): undefined {
+    this.#misses.push({ rule, found, denied })
     return undefined
   }
 
@@ -235,7 +237,7 @@ class Attempt {
   }
 
   #passedBefore({ name }: AuthMethod): Accepted | undefined {
-    if (!this.#progress?.steps.includes(name)) return undefined
+    if (!this.#progress || !stepsOf(this.#progress).includes(name)) return undefined
     const { user, methods, credential, expiresAt, attributes } = this.#progress
     return { status: 'accepted', user, methods, credential, expiresAt, attributes }
   }
@@ -252,29 +254,21 @@ class Attempt {
     for (const { method, answer } of answered) {
       if (answer.status === 'undecided') throw couldNotTell(method, answer.error)
     }
-    const { anonymous, describe } = this.#options
+    const { anonymous, receipts, describe } = this.#options
     if (anonymous && this.#saysNothing(answered)) return ANONYMOUS
-    const begun = this.#begun()
-    const receipt = begun && this.#options.receipts.issue(begun.found, this.#caller.connection, begun)
+    const found = this.#misses.find((miss) => miss.found !== undefined && !miss.denied)?.found
+    const receipt = found && receipts.issue(found, this.#caller.connection, this.#attested(found))
     const outcomes = answered.map(({ method, answer }) => [method, answer as Outcome] as const)
     const rules = this.#misses.map(({ rule }) => rule)
-    const found = begun && { ...begun.found, methods: begun.steps }
     throw refusal({ rules, outcomes, reasons: this.#reasons, found, receipt, describe })
   }
 
-  /** The first rule that was passed in part. */
-  #begun(): (Passed & { readonly found: Identity }) | undefined {
-    const { rule, at, found } = this.#misses.find((miss) => miss.found !== undefined && !miss.denied) ?? {}
-    if (!rule || !found) return undefined
-    const passed = rule.slice(0, at).flatMap((method) => {
-      const answered = this.#answers.get(keyOf(method, found))
-      return answered?.answer.status === 'accepted' ? [answered] : []
-    })
-    return {
-      found,
-      steps: passed.map(({ method }) => method.name),
-      before: passed.some(({ fromReceipt }) => fromReceipt) ? this.#progress : undefined,
-    }
+  /** What the receipt attests, where a part of this rests on it. */
+  #attested(found: Identity): Progress | undefined {
+    const shown = [...this.#answers].flatMap(([key, { method, fromReceipt }]) =>
+      key === keyOf(method, found) && !fromReceipt ? [method.name] : [],
+    )
+    return stepsOf(found).every((name) => shown.includes(name)) ? undefined : this.#progress
   }
 }
 
@@ -302,8 +296,6 @@ interface Answered {
 interface Miss {
   /** The rule, with the methods that the user needs in addition. */
   readonly rule: Rule
-  /** The method that was missing; those before it were passed, or asked for a further step. */
-  readonly at: number
   readonly found: Identity | undefined
   readonly denied: boolean
 }

@@ -1,4 +1,3 @@
-import type { Identity } from '../types.ts'
 import type { Receipt } from './receipts.ts'
 
 /** UTC with six digits after the second: Keystone's clients parse exactly this. */
@@ -8,10 +7,11 @@ export function keystoneTime(milliseconds: number): string {
 
 /**
  * Keystone's body beside a receipt: what is passed already, and the combinations that would do.
+ * @param methods those that were passed
  * @param user as Keystone writes one, with the domain
  */
 export function receiptBody(
-  { methods }: Pick<Identity, 'methods'>,
+  methods: readonly string[],
   user: object,
   { issuedAt, expiresAt }: Receipt,
   required: readonly (readonly string[])[],

@@ -13,10 +13,8 @@ const LONGEST = 8192
 /** What a receipt attests. */
 export interface Progress {
   readonly user: User
-  /** Also those that a token was issued for which was shown. */
   readonly methods: readonly string[]
-  /** The methods that were passed themselves. Only these count as steps of a rule: a token proves no password that was typed for this rule. */
-  readonly steps: readonly string[]
+  readonly inherited: readonly string[] | undefined
   readonly credential: string | undefined
   /** When what was passed ends by itself; undefined where it does not. */
   readonly expiresAt: number | undefined
@@ -32,19 +30,12 @@ export interface Receipt {
   readonly expiresAt: number
 }
 
-/** How an identity was found. */
-export interface Passed {
-  /** The methods that were passed themselves. */
-  readonly steps: readonly string[]
+export interface Receipts {
   /**
-   * The receipt that attested some of them. A new one ends with it: otherwise receipts could be renewed for ever, long after the password was
+   * @param before what attested a part of it. The receipt ends no later: otherwise receipts could be renewed for ever, long after the password was
    * changed.
    */
-  readonly before?: Progress | undefined
-}
-
-export interface Receipts {
-  issue(identity: Identity, connection: Connection, passed: Passed): Receipt
+  issue(identity: Identity, connection: Connection, before?: Progress): Receipt
   /**
    * Returns a promise only where a certificate was involved and its current user has to be waited for.
    * @throws GatewayError GW_UNAUTHENTICATED for a receipt that is not ours, has expired, was given to another certificate, or whose certificate now
@@ -69,7 +60,7 @@ export interface ReceiptOptions {
 export function createReceipts({ key, ttl, users }: ReceiptOptions): Receipts {
   const mac = (text: string) => createHmac('sha256', key).update(`sallyport receipt\0${text}`).digest()
   return {
-    issue({ user: who, methods, credential, expiresAt, attributes }, connection, { steps, before }) {
+    issue({ user: who, methods, inherited, credential, expiresAt, attributes }, connection, before) {
       if (!who) throw new GatewayError('GW_INTERNAL', 'a receipt for nobody')
       const issuedAt = Date.now()
       const validUntil = Math.min(issuedAt + ttl, expiresAt, before?.validUntil ?? Number.POSITIVE_INFINITY)
@@ -77,7 +68,7 @@ export function createReceipts({ key, ttl, users }: ReceiptOptions): Receipts {
       const content = {
         ...claimsOfUser(who, users),
         methods,
-        steps,
+        inherited,
         credential,
         ...ends,
         attributes,
@@ -99,10 +90,10 @@ export function createReceipts({ key, ttl, users }: ReceiptOptions): Receipts {
       if (content.x5t !== thumbprint(caller.connection)) throw bad('was given to a client with another certificate')
       const issuedTo = userOfClaims(content, users)
       if (!issuedTo) throw bad('is of a user who is gone')
-      const { methods, steps = [], credential, expiresAt, attributes, validUntil } = content
+      const { methods, inherited, credential, expiresAt, attributes, validUntil } = content
       const progressOf = (user: User | undefined): Progress => {
         if (!user) throw bad(`is of ${issuedTo.name}, to whom the certificate does not belong any more`)
-        return { user, methods, steps, credential, expiresAt, attributes, validUntil }
+        return { user, methods, inherited, credential, expiresAt, attributes, validUntil }
       }
       const user = userOfCertificate({ user: issuedTo, methods }, caller, certificate)
       return user instanceof Promise ? user.then(progressOf) : progressOf(user)

@@ -1,6 +1,7 @@
 /** The 401: its headers name the ways to authenticate that are open, and its body, in Keystone's form, what is done and what is left to do. */
 import { GatewayError } from '../errors.ts'
 import type { AuthMethod, Identity, Outcome, User } from '../types.ts'
+import { stepsOf } from './agreement.ts'
 import { receiptBody } from './receipt-body.ts'
 import { RECEIPT_HEADER, type Receipt } from './receipts.ts'
 
@@ -45,7 +46,7 @@ export function refusal({ rules, outcomes, reasons, found, receipt, describe }: 
     headers,
     members: {
       ...challenges(outcomes),
-      ...(found?.user && receipt && receiptBody(found, describe(found.user), receipt, begun(rules, found))),
+      ...(found?.user && receipt && receiptBody(stepsOf(found), describe(found.user), receipt, begun(rules, found))),
     },
   })
 }
@@ -66,8 +67,9 @@ function begun(rules: RefusalOptions['rules'], found: Identity): string[][] {
   return rules.filter((rule) => isBegun(rule, found)).map((rule) => rule.map(({ name }) => name))
 }
 
-function isBegun(rule: readonly AuthMethod[], { methods }: Identity): boolean {
-  return rule.some(({ name }) => methods.includes(name))
+function isBegun(rule: readonly AuthMethod[], found: Identity): boolean {
+  const steps = stepsOf(found)
+  return rule.some(({ name }) => steps.includes(name))
 }
 
 /** The 503, where no rule is satisfied and this method may have satisfied one. */

@@ -1,8 +1,8 @@
 /** Keystone's authentication: all methods that the client chose must succeed, in its order, and agree. */
-import { agree } from '../auth/agreement.ts'
+import { agree, together } from '../auth/agreement.ts'
 import { objectAt, textAt } from '../auth/methods/payload.ts'
 import { isEnough } from '../auth/multi-factor.ts'
-import { type Progress as Attested, type Passed, type Receipts, readReceiptHeader } from '../auth/receipts.ts'
+import { type Progress as Attested, type Receipts, readReceiptHeader } from '../auth/receipts.ts'
 import { GatewayError } from '../errors.ts'
 import type { AuthMethod, Caller, Identity, Outcome, User } from '../types.ts'
 import { type AuthRequest, domainBeside } from './auth-request.ts'
@@ -23,16 +23,17 @@ export type Authentication =
   | { readonly status: 'complete'; readonly identity: Known }
   | ({ readonly status: 'insufficient' } & Insufficient)
 
-interface Insufficient extends Passed {
+interface Insufficient {
   readonly identity: Known
   /** The combinations that include what was proved. */
   readonly required: readonly (readonly string[])[]
+  /** What the client's receipt attested. */
+  readonly before: Attested | undefined
 }
 
 /** The state of a request whose methods are being asked. */
 interface Progress {
   found: Identity | undefined
-  readonly steps: Set<string>
   before: Attested | undefined
   readonly challenges: Map<string, unknown>
   /** Further methods that some methods demand, such as the password of a mapped user. */
@@ -45,10 +46,7 @@ export async function authenticate(
   { methods: asked }: AuthRequest,
   options: AuthenticateOptions,
 ): Promise<Authentication> {
-  const progress: Progress = {
-    ...{ found: undefined, before: undefined },
-    ...{ steps: new Set<string>(), challenges: new Map(), requires: new Set<string>() },
-  }
+  const progress: Progress = { found: undefined, before: undefined, challenges: new Map(), requires: new Set() }
   await askExternal(caller, progress, options)
   for (const [name, payload] of asked) {
     const method = options.methods.get(name) as AuthMethod
@@ -81,7 +79,6 @@ function take(name: string, outcome: Outcome, progress: Progress): void {
       const found = agree(progress.found, name, outcome)
       if (found instanceof Error) throw unauthorized(found.message)
       progress.found = found
-      progress.steps.add(name)
       for (const method of outcome.requires ?? []) progress.requires.add(method)
       return
     }
@@ -173,11 +170,10 @@ async function withReceipt(
   const before = await openReceipt(id, caller, options)
   if (before.user.id !== found.user.id) throw receiptNotFound(id, 'the receipt belongs to somebody else')
   progress.before = before
-  for (const method of before.steps) progress.steps.add(method)
   for (const method of before.attributes?.[REQUIRES]?.split(' ') ?? []) progress.requires.add(method)
-  const methods = [...new Set([...found.methods, ...before.methods])]
   const expiresAt = Math.min(found.expiresAt, before.expiresAt ?? Number.POSITIVE_INFINITY)
-  return { ...found, methods, expiresAt, attributes: { ...before.attributes, ...found.attributes } }
+  const attributes = { ...before.attributes, ...found.attributes }
+  return { ...found, inherited: undefined, ...together(found, before), expiresAt, attributes }
 }
 
 function receiptOf(caller: Caller): string | undefined {
@@ -202,12 +198,12 @@ const REQUIRES = 'requires'
 
 /** Keystone's multi-factor rules: of those that can be met at all, one must be met. */
 function judge(identity: Known, progress: Progress, options: AuthenticateOptions): Authentication {
-  const done = { status: 'insufficient', steps: [...progress.steps], before: progress.before } as const
-  const missing = [...progress.requires].filter((method) => !identity.methods.includes(method))
+  const { requires, before } = progress
+  const missing = [...requires].filter((method) => !identity.methods.includes(method))
   if (missing.length > 0) {
     const attributes = { ...identity.attributes, [REQUIRES]: missing.join(' ') }
     const required = [[...identity.methods, ...missing]]
-    return { ...done, identity: { ...identity, attributes }, required }
+    return { status: 'insufficient', identity: { ...identity, attributes }, required, before }
   }
   const rules = options.directory
     .multiFactorRulesOf(identity.user)
@@ -215,5 +211,5 @@ function judge(identity: Known, progress: Progress, options: AuthenticateOptions
     .filter((rule) => rule.length > 0)
   if (isEnough(rules, identity.methods)) return { status: 'complete', identity }
   const required = rules.filter((rule) => rule.some((method) => identity.methods.includes(method)))
-  return { ...done, identity, required }
+  return { status: 'insufficient', identity, required, before }
 }

@@ -51,9 +51,9 @@ const issue: Handler = async (ask, options) => {
   const { identity } = authentication
   ask.call.record.user = identity.user.name
   if (authentication.status === 'insufficient') {
-    const receipt = options.receipts.issue(identity, ask.call.connection, authentication)
+    const receipt = options.receipts.issue(identity, ask.call.connection, authentication.before)
     const body = receiptBody(
-      identity,
+      identity.methods,
       userReference(identity.user, options.directory),
       receipt,
       authentication.required,

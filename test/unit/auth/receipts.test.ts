@@ -18,13 +18,9 @@ const open = (id: string, made = receipts) => made.open(id, caller(), undefined)
 
 describe('a receipt', () => {
   test('says again what was passed', () => {
-    const { id, issuedAt, expiresAt } = receipts.issue(
-      identity({ attributes: { project_id: 'p' } }),
-      fakeConnection(),
-      { steps: ['password'] },
-    )
+    const { id, issuedAt, expiresAt } = receipts.issue(identity({ attributes: { project_id: 'p' } }), fakeConnection())
     expect(open(id)).toEqual({
-      ...{ user: ada, methods: ['password'], steps: ['password'], credential: 'c1', attributes: { project_id: 'p' } },
+      ...{ user: ada, methods: ['password'], inherited: undefined, credential: 'c1', attributes: { project_id: 'p' } },
       validUntil: expiresAt,
     })
     expect(expiresAt - issuedAt).toBe(300_000)
@@ -32,22 +28,22 @@ describe('a receipt', () => {
 
   test('ends after its time, and no later than what it attests', () => {
     const brief = createReceipts({ key, ttl: 0, users: nobody })
-    expect(() => open(brief.issue(identity(), fakeConnection(), { steps: ['password'] }).id)).toThrow(/has expired/)
+    expect(() => open(brief.issue(identity(), fakeConnection()).id)).toThrow(/has expired/)
     const until = Date.now() + 1000
-    const { id, expiresAt } = receipts.issue(identity({ expiresAt: until }), fakeConnection(), { steps: ['password'] })
+    const { id, expiresAt } = receipts.issue(identity({ expiresAt: until }), fakeConnection())
     expect([expiresAt, (open(id) as { expiresAt: number }).expiresAt]).toEqual([until, until])
   })
 
   test('that is given for another one ends with it', () => {
-    const before = open(receipts.issue(identity(), fakeConnection(), { steps: ['password'] }).id) as Progress
+    const before = open(receipts.issue(identity(), fakeConnection()).id) as Progress
     const longer = createReceipts({ key, ttl: 600_000, users: nobody })
-    const { expiresAt } = longer.issue(identity(), fakeConnection(), { steps: ['password'], before })
+    const { expiresAt } = longer.issue(identity(), fakeConnection(), before)
     expect(expiresAt).toBe(before.validUntil)
   })
 
   test('is good only with the certificate that was shown, and only without one where none was', () => {
-    const bound = receipts.issue(identity(), fakeConnection(shown('ab')), { steps: ['password'] }).id
-    const free = receipts.issue(identity(), fakeConnection(), { steps: ['password'] }).id
+    const bound = receipts.issue(identity(), fakeConnection(shown('ab'))).id
+    const free = receipts.issue(identity(), fakeConnection()).id
     const as = (id: string, fingerprint: string | undefined) => () =>
       receipts.open(id, caller({ connection: fingerprint ? shown(fingerprint) : {} }), undefined)
     expect(as(bound, 'ab')()).toMatchObject({ user: { id: ada.id } })
@@ -59,20 +55,18 @@ describe('a receipt', () => {
   test('of a user of the configuration ends with that user', () => {
     const users = createUsers([{ id: 'u1', name: 'ada', custom_id: undefined, groups: [] }])
     const known = createReceipts({ key, ttl: 300_000, users })
-    const { id } = known.issue(identity({ user: users.byId('u1') }), fakeConnection(), { steps: ['password'] })
+    const { id } = known.issue(identity({ user: users.byId('u1') }), fakeConnection())
     expect(open(id, known)).toMatchObject({ user: users.byId('u1') })
     expect(() => open(id)).toThrow(/of a user who is gone/)
   })
 
   test('is nothing for nobody', () => {
-    expect(() => receipts.issue(identity({ user: undefined }), fakeConnection(), { steps: ['password'] })).toThrow(
-      /GW_INTERNAL/,
-    )
+    expect(() => receipts.issue(identity({ user: undefined }), fakeConnection())).toThrow(/GW_INTERNAL/)
   })
 })
 
 describe('what is no receipt of ours', () => {
-  const { id } = receipts.issue(identity(), fakeConnection(), { steps: ['password'] })
+  const { id } = receipts.issue(identity(), fakeConnection())
   const [text = '', signature = ''] = id.split('.')
 
   test.each([
@@ -85,9 +79,7 @@ describe('what is no receipt of ours', () => {
     ['much', `${'A'.repeat(9000)}.${signature}`],
     [
       'of another key',
-      createReceipts({ key: Buffer.alloc(32, 8), ttl: 300_000, users: nobody }).issue(identity(), fakeConnection(), {
-        steps: ['password'],
-      }).id,
+      createReceipts({ key: Buffer.alloc(32, 8), ttl: 300_000, users: nobody }).issue(identity(), fakeConnection()).id,
     ],
   ])('%s is refused', (_, forged) => {
     expect(() => open(forged)).toThrow(/GW_UNAUTHENTICATED/)

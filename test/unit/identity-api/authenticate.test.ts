@@ -188,7 +188,7 @@ describe('a receipt', () => {
 
   test('adds what it attests to what is shown with it', async () => {
     const first = await attempt({ methods, asked: ['password'], rules })
-    const { id } = receipts.issue(first.identity, caller().connection, { steps: first.identity.methods })
+    const { id } = receipts.issue(first.identity, caller().connection)
     const second = await attempt({ methods, asked: ['totp'], rules, who: withReceipt(id) })
     expect(second.status).toBe('complete')
     expect([...second.identity.methods].sort()).toEqual(['password', 'totp'])
@@ -199,10 +199,10 @@ describe('a receipt', () => {
     const all = [...methods, says('api-key')]
     const first = await attempt({ methods: all, asked: ['password'], rules: longer })
     const before = { ...first.identity, attributes: { app_cred_id: 'app-1' } }
-    const { id, expiresAt } = receipts.issue(before, caller().connection, { steps: ['password'] })
+    const { id, expiresAt } = receipts.issue(before, caller().connection)
     const second = await attempt({ methods: all, asked: ['totp'], rules: longer, who: withReceipt(id) })
     expect(second).toMatchObject({
-      ...{ status: 'insufficient', steps: ['totp', 'password'], before: { validUntil: expiresAt } },
+      ...{ status: 'insufficient', before: { validUntil: expiresAt } },
       identity: { attributes: { app_cred_id: 'app-1' } },
     })
   })
@@ -211,16 +211,16 @@ describe('a receipt', () => {
     const certificate = says('certificate', accepted(ada, { requires: ['password'] }))
     const all = [certificate, ...methods]
     const first = await attempt({ methods: all, asked: ['certificate'] })
-    const who = withReceipt(receipts.issue(first.identity, caller().connection, { steps: first.identity.methods }).id)
+    const who = withReceipt(receipts.issue(first.identity, caller().connection).id)
     expect(await attempt({ methods: all, asked: ['totp'], who })).toMatchObject({ status: 'insufficient' })
     expect(await attempt({ methods: all, asked: ['password'], who })).toMatchObject({ status: 'complete' })
   })
 
   test('counts for nothing alone, where it is of somebody else, or no receipt at all', async () => {
     const first = await attempt({ methods, asked: ['password'], rules })
-    const { id } = receipts.issue(first.identity, caller().connection, { steps: first.identity.methods })
+    const { id } = receipts.issue(first.identity, caller().connection)
     expect(await refusalOf({ methods, asked: [], rules, who: withReceipt(id) })).toMatchObject({ status: 401 })
-    const other = receipts.issue({ ...first.identity, user: bob }, caller().connection, { steps: ['password'] }).id
+    const other = receipts.issue({ ...first.identity, user: bob }, caller().connection).id
     for (const bad of [other, 'nonsense']) {
       const refusal = await refusalOf({ methods, asked: ['totp'], rules, who: withReceipt(bad) })
       expect(refusal.message).toMatch(/^Could not find auth receipt: /)
