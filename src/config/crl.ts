@@ -4,7 +4,7 @@ import { join, resolve } from 'node:path'
 import type { Problem } from '../errors.ts'
 import { errorCode, statOf } from './bounded-file.ts'
 import { type Kind, Unfit } from './field.ts'
-import { decodeBase64, looksLikePath, type PemReader, unquoted, withLineBreaks } from './pem.ts'
+import { decodeBase64, looksLikePath, type PemReader, unquoted, watchedStat, withLineBreaks } from './pem.ts'
 import { choice, size } from './scalars.ts'
 
 const BEGIN = '-----BEGIN '
@@ -76,15 +76,14 @@ function openPlace(given: string, reader: PemReader): Place {
   const text = unquoted(given)
   if (text.includes(BEGIN)) return { parts: [{ text: withLineBreaks(text) }] }
   const written = text.trim()
-  const candidates = [...new Set(reader.folders.map((folder) => resolve(folder, written)))]
-  for (const path of written.includes('\0') ? [] : candidates) {
-    const found = statOf(path)
-    if (!found) continue
-    reader.files.add(path)
-    return { name: path, ...(found.isDirectory() ? contentOf(path, reader) : { parts: [usable(path)] }) }
-  }
   const decoded = decodeBase64(written)
   if (decoded?.includes(BEGIN)) return { parts: [{ text: decoded }] }
+  const candidates = [...new Set(reader.folders.map((folder) => resolve(folder, written)))]
+  for (const path of written.includes('\0') ? [] : candidates) {
+    const found = watchedStat(path, written, reader)
+    if (!found) continue
+    return { name: path, ...(found.isDirectory() ? contentOf(path, reader) : { parts: [usable(path)] }) }
+  }
   if (!looksLikePath(written)) throw new Unfit('names no readable file and is no PEM text nor base64 of it')
   for (const path of candidates) reader.files.add(path)
   throw new Unfit(`names no readable file (looked for ${candidates.join(' and ')}) and is no PEM text nor base64 of it`)

@@ -1,4 +1,5 @@
 /** Certificates and keys: a path, the PEM text itself, or its base64, as Kong takes them. */
+import type { Stats } from 'node:fs'
 import { resolve } from 'node:path'
 import { LARGEST, readBounded, statOf } from './bounded-file.ts'
 import { type Kind, Unfit } from './field.ts'
@@ -70,17 +71,18 @@ export interface PemReader {
 }
 
 /**
- * Reads the value of a PEM setting: PEM text, else an existing file, else base64 of PEM.
+ * Reads the value of a PEM setting: PEM text or its base64, else an existing file.
  * @throws Unfit when it is none of them, or the file cannot be read. The message names a path but never repeats text that may be a key
  */
 export function openPem(given: string, setting: string, reader: PemReader): PemSource {
   const text = unquoted(given)
   if (text.includes(BEGIN)) return new PemSource(setting, 'inline', withLineBreaks(text))
   const written = text.trim()
-  const file = findFile(written, reader)
-  if (file !== undefined) return new PemSource(setting, 'file', pemOf(readBounded(file), file), file)
+  // Before a file of that name is looked for: no key may become a part of a path.
   const decoded = decodeBase64(written)
   if (decoded?.includes(BEGIN)) return new PemSource(setting, 'base64', decoded)
+  const file = findFile(written, reader)
+  if (file !== undefined) return new PemSource(setting, 'file', pemOf(readBounded(file), file), file)
   if (!looksLikePath(written))
     throw new Unfit(`names no readable file and is no PEM text nor base64 of it${unexpanded(written)}`)
   const missing = reader.folders.map((folder) => resolve(folder, written))
@@ -121,9 +123,8 @@ export function findFile(
   if (written.includes('\0')) return undefined
   for (const folder of reader.folders) {
     const path = resolve(folder, written)
-    const found = statOf(path)
+    const found = watchedStat(path, written, reader)
     if (!found) continue
-    reader.files.add(path)
     if (found.isDirectory()) throw new Unfit(`names a folder (${path}); expected a file`)
     if (!found.isFile() && !(found.isFIFO() && kind === 'any')) throw new Unfit(`names ${path}, which is no file`)
     if (found.size > largest) throw new Unfit(`names ${path}, which is larger than ${largest} bytes`)
@@ -144,6 +145,22 @@ export function namedFile(
   const missing = [...new Set(reader.folders.map((folder) => resolve(folder, written)))]
   for (const path of missing) reader.files.add(path)
   throw new Unfit(`names no readable file (looked for ${missing.join(' and ')}); write it there, or mend the path`)
+}
+
+/**
+ * What stands there, if anything; it is watched from now on, as is what may be looked at later.
+ * @throws Unfit where we may not look. In a folder that is closed to us we are told so of any name, so a key that was put here by mistake is not repeated
+ */
+export function watchedStat(path: string, written: string, { files }: PemReader): Stats | undefined {
+  try {
+    const found = statOf(path)
+    if (found) files.add(path)
+    return found
+  } catch (error) {
+    if (!looksLikePath(written)) throw new Unfit('names no file that this user may read')
+    files.add(path)
+    throw error
+  }
 }
 
 function pemOf(content: Buffer, file: string): string {

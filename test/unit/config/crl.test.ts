@@ -2,7 +2,7 @@ import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from '@jest/globals'
 import { checkCrlSizes, openCrl } from '../../../src/config/crl.ts'
-import { temporaryFolder } from './support.ts'
+import { temporaryFolder, whileClosed } from './support.ts'
 
 const folder = temporaryFolder()
 const files = new Set<string>()
@@ -23,6 +23,13 @@ describe('ssl_crl', () => {
       expect(JSON.stringify(source)).toBe('"(inline)"')
       expect(source.name).toBe('ssl_crl')
     }
+  })
+
+  test('whose folder is closed is watched, as it may be opened later', () => {
+    const files = new Set<string>()
+    const open = () => openCrl('ca.crl', 'ssl_crl', { folders: [folder], files })
+    expect(() => whileClosed(folder, open)).toThrow(`names ${place('ca.crl')}, which this user may not read`)
+    expect([...files]).toEqual([place('ca.crl')])
   })
 
   test('takes a folder: its files in order, without those whose name begins with a dot, and it is watched', () => {

@@ -4,7 +4,7 @@ import { inspect } from 'node:util'
 import { describe, expect, test } from '@jest/globals'
 import { openPem, PemSource } from '../../../src/config/pem.ts'
 import { Secret } from '../../../src/config/secret.ts'
-import { CERTIFICATE, KEY, temporaryFolder } from './support.ts'
+import { CERTIFICATE, KEY, temporaryFolder, whileClosed } from './support.ts'
 
 const folder = temporaryFolder()
 
@@ -116,6 +116,21 @@ describe('a PEM setting', () => {
     }
     expect(message).toContain('names no readable file and is no PEM')
     expect(message).not.toContain(written.slice(0, 6))
+    expect(() =>
+      whileClosed(folder, () => openPem(written, 'setting', { folders: [folder], files: new Set() })),
+    ).toThrow(/^names no (?!.*hunter2)(?!.*MIGH)(?!.*aGVs)/)
+  })
+
+  test('is read as base64 also where the folder that it was started in is closed to it', () => {
+    const base64 = Buffer.from(KEY).toString('base64')
+    expect(whileClosed(folder, () => open(base64).read())).toBe(KEY)
+  })
+
+  test('whose folder is closed is watched, as it may be opened later', () => {
+    const files = new Set<string>()
+    const open = () => openPem('server.key', 'setting', { folders: [folder], files })
+    expect(() => whileClosed(folder, open)).toThrow(`names ${join(folder, 'server.key')}, which this user may not read`)
+    expect([...files]).toEqual([join(folder, 'server.key')])
   })
 })
 

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll } from '@jest/globals'
@@ -44,4 +44,17 @@ export function problemsOf(folder: string, loaded: LoadedConfig): string[] {
 export function usable(loaded: LoadedConfig): Config {
   if (!loaded.config) throw new Error(loaded.problems.map(describeProblem).join('\n'))
   return loaded.config
+}
+
+/** What is done while nobody may look into a folder. Root may look into any, so another user does it then. */
+export function whileClosed<T>(folder: string, act: () => T): T {
+  const isRoot = process.geteuid?.() === 0
+  chmodSync(folder, 0)
+  if (isRoot) process.seteuid?.(65_534)
+  try {
+    return act()
+  } finally {
+    if (isRoot) process.seteuid?.(0)
+    chmodSync(folder, 0o700)
+  }
 }
