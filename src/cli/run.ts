@@ -1,6 +1,6 @@
 import { setDefaultHighWaterMark } from 'node:stream'
 import { type Command, InvalidArgumentError } from 'commander'
-import { type LoadOptions, loadConfig } from '../config/index.ts'
+import { fileOf, type LoadOptions, loadConfig } from '../config/index.ts'
 import { ConfigError, describeProblem, type Problem } from '../errors.ts'
 import { createLog, type Log } from '../log/log.ts'
 import { Server } from '../server.ts'
@@ -91,12 +91,14 @@ export type Running = Pick<Server, 'addresses' | 'reload' | 'stop'>
  * Starts a gateway that runs as long as the process. Where it cannot start, the reasons are printed and the exit status is 1.
  * @returns what runs, or undefined where it did not start
  */
-export async function run(load: LoadOptions): Promise<Running | undefined> {
-  const unsafe = unsafeEnvironment(load.env)
+export async function run(options: LoadOptions): Promise<Running | undefined> {
+  const unsafe = unsafeEnvironment(options.env)
   if (unsafe.length > 0) {
     fail(unsafe)
     process.exit(1)
   }
+  // Chosen once: were the default file gone for a moment, a reload would go by the environment alone, and allow what the file forbids.
+  const load = { ...options, file: fileOf(options) }
   const loaded = loadConfig(load)
   const log = createLog({ level: loaded.config?.log.level ?? 'info' })
   process.on('uncaughtException', (err) => {

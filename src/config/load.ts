@@ -74,9 +74,15 @@ export function loadConfigBeside(options: LoadOptions): Promise<LoadedConfig> {
   return inSlices(loadSteps(options))
 }
 
-function* loadSteps({ file, env, overrides = {} }: LoadOptions): Slices<LoadedConfig> {
+/** The file that a load reads, as it is written. Undefined where there is none: then the environment alone counts. */
+export function fileOf({ file, env }: LoadOptions): string | undefined {
   const named = file ?? variable(env, CONFIG_FILE)
-  const source = named || (existsSync(DEFAULT_FILE) ? DEFAULT_FILE : undefined)
+  return named || (existsSync(resolve(DEFAULT_FILE)) ? DEFAULT_FILE : undefined)
+}
+
+function* loadSteps(options: LoadOptions): Slices<LoadedConfig> {
+  const { env, overrides = {} } = options
+  const source = fileOf(options)
   const places = new Places(source)
   const folders = source === undefined ? [process.cwd()] : [process.cwd(), resolve(dirname(source))]
   const load = new Load(places, { folders: [...new Set(folders)], files: new Set() }, env)

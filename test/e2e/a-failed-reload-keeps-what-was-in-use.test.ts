@@ -2,7 +2,7 @@ import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node
 import { join } from 'node:path'
 import { beforeAll, expect, test } from '@jest/globals'
 import { temporaryFile, temporaryFolder } from '../support/folder.ts'
-import type { Gateway } from '../support/gateway.ts'
+import { type Gateway, startGateway } from '../support/gateway.ts'
 import { type Authority, authority } from '../support/pki.ts'
 import { listenerOf, makeScene, type Scene } from '../support/scene.ts'
 import { pause, waitFor } from '../support/wait.ts'
@@ -46,6 +46,25 @@ test('a broken certificate, then a good one', async () => {
     'the new certificate',
     async () => (await servedSerial(gateway)) === next.serial.toString('hex').toUpperCase(),
   )
+})
+
+test('a default file that is gone: what it forbids stays forbidden, though the environment alone would do', async () => {
+  const cwd = temporaryFolder()
+  const file = join(cwd, 'conf/sallyport.yaml')
+  mkdirSync(join(cwd, 'conf'))
+  const services = [{ name: 'api', url: scene.backend.url, deny: [{ methods: ['GET'] }], routes: [{ paths: ['/'] }] }]
+  writeFileSync(file, JSON.stringify(scene.config({ services })))
+  const env = {
+    SALLYPORT_LISTEN: '127.0.0.1:0',
+    SALLYPORT_SSL_CERTIFICATE: scene.front.chain,
+    SALLYPORT_SSL_CERTIFICATE_KEY: scene.front.key,
+    SALLYPORT_UPSTREAM_URL: scene.backend.url,
+  }
+  const gateway = await startGateway({ cwd, env })
+  expect((await gateway.get('/')).status).toBe(403)
+  renameSync(file, `${file}.away`)
+  expect(JSON.stringify(await gateway.reload())).toContain(`is not there (looked for ${file})`)
+  expect((await gateway.get('/')).status).toBe(403)
 })
 
 test('a file that is missing: one failed reload, and one that succeeds when the file is back', async () => {
