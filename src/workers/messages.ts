@@ -53,6 +53,8 @@ export type ToWorker =
   | {
       readonly kind: 'start'
       readonly load: WorkerLoad
+      /** Where relative paths begin, absolute. */
+      readonly folder: string
       /** How many workers share the limits. */
       readonly workers: number
       /** Session ticket keys are derived from it, so that all workers can resume each other's sessions. Hexadecimal. */

@@ -250,7 +250,8 @@ export class Supervisor {
     const { file, env, overrides } = this.#options.load
     const load = { file, env: { ...withSecrets(env) }, overrides }
     const { workers } = this.#options
-    send(worker, { kind: 'start', load, workers, ...this.#shared, soFar: this.#knowledge.soFar })
+    const folder = process.cwd()
+    send(worker, { kind: 'start', load, folder, workers, ...this.#shared, soFar: this.#knowledge.soFar })
     try {
       member.addresses = await untilServing(worker, START_TIME)
     } catch (error) {

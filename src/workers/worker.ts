@@ -74,7 +74,8 @@ function knowledgeOf(say: Say): Common {
 async function start(order: Start, common: Common, say: Say): Promise<Server | undefined> {
   for (const { der } of order.soFar.intermediates) common.intermediates.learn(readCertificate(der))
   common.statements.begin(order.soFar.edition)
-  const { load, workers, startedAt } = order
+  const { load, folder, workers, startedAt } = order
+  enter(folder)
   const ticketSecret = Buffer.from(order.ticketSecret, 'hex')
   const loaded = loadConfig(load)
   const log = createLog({ level: loaded.config?.log.level ?? 'info' }).child({ worker: cluster.worker?.id })
@@ -96,4 +97,16 @@ async function start(order: Start, common: Common, say: Say): Promise<Server | u
   }
   say({ kind: 'started', addresses: server.addresses.https })
   return server
+}
+
+/**
+ * The folder of the supervisor by its path, where other files may stand by now: a worker inherits the folder itself, as that of an older release, and
+ * cannot even start where that is gone. By then absolute paths may be all that is needed.
+ */
+function enter(folder: string): void {
+  try {
+    process.chdir(folder)
+  } catch {
+    process.chdir('/')
+  }
 }

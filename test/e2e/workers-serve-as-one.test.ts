@@ -1,13 +1,14 @@
 import { execFileSync } from 'node:child_process'
-import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { open, writeFile } from 'node:fs/promises'
 import { Agent } from 'node:https'
 import { constants } from 'node:os'
+import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { connect } from 'node:tls'
 import { beforeAll, expect, test } from '@jest/globals'
 import { startChild } from '../support/children.ts'
-import { temporaryFile } from '../support/folder.ts'
+import { temporaryFile, temporaryFolder } from '../support/folder.ts'
 import { Gateway, PROGRAM, refusedStart, spawnGateway, startGateway } from '../support/gateway.ts'
 import { Load } from '../support/load.ts'
 import { makeScene, type Scene } from '../support/scene.ts'
@@ -329,6 +330,28 @@ test('SIGUSR2 replaces all of them while no request is refused or lost, on new c
   expect(load.failures).toEqual([])
   expect(workersOf(gateway).filter((pid) => before.includes(pid))).toEqual([])
 })
+
+test.each(['moved away', 'removed'])(
+  'new ones read what stands at the path of the start, where its folder was %s',
+  async (how) => {
+    const cwd = join(temporaryFolder(), 'release')
+    const release = (deny: object[]) => {
+      mkdirSync(cwd)
+      const services = [{ name: 'api', url: scene.backend.url, deny, routes: [{ paths: ['/'] }] }]
+      const config = scene.config({ services, workers: 2, reload: { watch: false } })
+      writeFileSync(join(cwd, 'gateway.yaml'), JSON.stringify(config))
+    }
+    release([])
+    const gateway = await startGateway({ cwd, args: ['-c', 'gateway.yaml'] })
+    expect(await status(gateway)).toBe(200)
+    if (how === 'removed') rmSync(cwd, { recursive: true })
+    else renameSync(cwd, `${cwd}.old`)
+    release([{ methods: ['GET'] }])
+    gateway.child.process.kill('SIGUSR2')
+    await gateway.logged({ msg: 'all workers were replaced' })
+    expect(await Promise.all([1, 2].map(() => status(gateway)))).toEqual([403, 403])
+  },
+)
 
 test('one that dies while they are replaced is replaced once', async () => {
   const gateway = await scene.start({ workers: 3 })
