@@ -42,9 +42,10 @@ export class MappedUsers {
     this.#report({ connection_id: connection.id, user: user.name, reason })
   }
 
-  /** Until its next request, the load balancer's connection is only good for what this client may do. */
-  present(socket: object, client: Connection): void {
-    this.#presented.set(socket, client)
+  /** Until its next request, the load balancer's connection is only good for what this client may do. @param client undefined for its own requests */
+  present(socket: object, client: Connection | undefined): void {
+    if (client) this.#presented.set(socket, client)
+    else this.#presented.delete(socket)
   }
 
   /** The client whose request is the latest on a load balancer's connection; undefined on others. */

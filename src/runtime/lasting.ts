@@ -4,6 +4,7 @@ import { Admitted } from '../auth/admitted.ts'
 import { MappedUsers } from '../auth/mapped-users.ts'
 import { RemoteKeys } from '../auth/remote-keys.ts'
 import { Intermediates } from '../listener/intermediates.ts'
+import { PresentedStreams } from '../listener/presented-streams.ts'
 import type { Log } from '../log/log.ts'
 import type { Metrics } from '../metrics/metrics.ts'
 import { limitOfOpenFiles, OpenFiles } from '../open-files.ts'
@@ -38,6 +39,7 @@ export interface Lasting extends Shared {
   authentication: Authentication | undefined
   readonly forgetPoolMetrics: (() => void)[]
   readonly mappedUsers: MappedUsers
+  readonly presentedStreams: PresentedStreams
   readonly remoteKeys: RemoteKeys
   readonly admitted: Admitted
 }
@@ -86,6 +88,10 @@ export function createLasting(log: Log, metrics: Metrics, shared?: Shared): Last
     ocsp: new OcspAnswers(log, keptMaterials),
     forgetPoolMetrics: [],
     mappedUsers: new MappedUsers((found) => log.debug({ ...found }, 'user found by certificate')),
+    presentedStreams: new PresentedStreams(({ id, remoteAddress, remotePort, certificate }, reason) => {
+      const peer = { connection_id: id, remote_addr: remoteAddress, remote_port: remotePort }
+      log.info({ ...peer, subject: certificate?.subject, reason }, 'connection ended')
+    }),
     remoteKeys: new RemoteKeys(),
     admitted: new Admitted(),
     ...common,

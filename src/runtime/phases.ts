@@ -10,6 +10,7 @@ import { createClientCertForwarding } from '../identity/client-cert-forwarding.t
 import type { ForwardedHeaders } from '../identity/forwarded.ts'
 import { createRequestHeaderFilter } from '../identity/headers.ts'
 import { admit, verify } from '../listener/admission.ts'
+import type { PresentedStreams } from '../listener/presented-streams.ts'
 import type { Log } from '../log/log.ts'
 import { acceptOf, refusalBytes, refuse } from '../refuse.ts'
 import { createPeerSet } from '../routing/addresses.ts'
@@ -32,6 +33,7 @@ export interface PhasesOptions {
   /** The access of routes without demands of their own, on a server with `verify_and_map`. */
   readonly mappedAccess: Access
   readonly mappedUsers: MappedUsers
+  readonly presentedStreams: PresentedStreams
   readonly admitted: Admitted
   readonly begin: Phases['begin']
   readonly log: Log

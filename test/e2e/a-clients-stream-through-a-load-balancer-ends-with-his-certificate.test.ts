@@ -1,6 +1,6 @@
 import { beforeAll, beforeEach, expect, test } from '@jest/globals'
 import type { Gateway } from '../support/gateway.ts'
-import type { Issued } from '../support/pki.ts'
+import { authority, type Issued } from '../support/pki.ts'
 import type { RawConnection } from '../support/raw.ts'
 import { type GatewayConfig, listenerOf, makeScene, type Scene } from '../support/scene.ts'
 import { waitFor, within } from '../support/wait.ts'
@@ -55,16 +55,34 @@ test.each([
   lasting.destroy()
 })
 
-test('a connection on which somebody else has come after him goes on', async () => {
+const hers = (whose: Issued) => `Client-Cert: :${whose.der.toString('base64')}:\r\n`
+
+test.each<[string, string, () => string]>([
+  ['without a certificate', 'localhost', () => ''],
+  ['at another server', 'other.test', () => hers(scene.ada)],
+  ['at a server that believes no header', 'plain.test', () => ''],
+  ['after a reload', 'localhost', () => hers(scene.ada)],
+])('a connection on which somebody else has come after him goes on: %s', async (after, host, header) => {
   scene.backend.respond = ({ url }, response) => (url === '/whole' ? response.end('hello') : response.write('hello'))
-  const gateway = await scene.start(config(scene.clients.crl()))
+  const servers = (crl: string) => {
+    const format = { certificate_header_format: 'rfc9440', ssl_crl: crl }
+    return {
+      ...config(crl),
+      ...listenerOf(
+        scene.server(format),
+        scene.server({ ...format, server_names: ['other.test'] }),
+        scene.server({ ssl_crl: crl, server_names: ['plain.test'] }),
+      ),
+    }
+  }
+  const gateway = await scene.start(servers(scene.clients.crl()))
   const reused = await gateway.open()
-  const hers = `Client-Cert: :${eve.der.toString('base64')}:\r\n`
-  await reused.write(`GET /whole HTTP/1.1\r\nHost: localhost\r\n${hers}\r\n`).answers(1)
-  reused.write('GET / HTTP/1.1\r\nHost: localhost\r\n\r\n')
+  await reused.write(`GET /whole HTTP/1.1\r\nHost: localhost\r\n${hers(eve)}\r\n`).answers(1)
+  if (after === 'after a reload') expect((await gateway.reload()).level).toBe('info')
+  reused.write(`GET / HTTP/1.1\r\nHost: ${host}\r\n${header()}\r\n`)
   await waitFor('the second answer', () => reused.received.split('hello').length === 3)
   const ending = await begin(gateway, eve)
-  expect((await gateway.reload(scene.config(config(scene.clients.crl([eve]))))).level).toBe('info')
+  expect((await gateway.reload(scene.config(servers(scene.clients.crl([eve]))))).level).toBe('info')
   await within(15, 'the end of the connection', ending.closed)
   await gateway.logged({ msg: 'connection ended' })
   expect(gateway.log.filter(({ msg }) => msg === 'connection ended')).toHaveLength(1)
@@ -80,6 +98,17 @@ test('and when his certificate ends', async () => {
   expect(await gateway.logged({ msg: 'connection ended', subject: 'CN=brief' })).toMatchObject({
     reason: 'client certificate verify error: certificate has expired',
   })
+})
+
+test('and when the certificate of a stranger ends whom optional_no_ca lets in', async () => {
+  const gateway = await scene.start({
+    ...listenerOf(scene.server({ certificate_header_format: 'rfc9440', ssl_verify_client: 'optional_no_ca' })),
+    trusted_ips: ['127.0.0.1'],
+  })
+  const brief = authority('strangers').client('brief', { validUntil: 4 / 86_400 })
+  const ending = await begin(gateway, brief)
+  await within(20, 'the end of the connection', ending.closed)
+  await gateway.logged({ msg: 'connection ended', subject: 'CN=brief' })
 })
 
 test('and when his user is removed, while those of others go on', async () => {
