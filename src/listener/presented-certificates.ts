@@ -21,7 +21,7 @@ export interface PresentedCertificatesOptions {
   readonly isTrusted: (connection: Connection) => boolean
 }
 
-/** For how many clients on one of the load balancer's connections the verdict is remembered. */
+/** For how many verified clients on one of the load balancer's connections the verdict is remembered. */
 const CLIENTS_PER_CONNECTION = 32
 /** How many verified certificates are remembered altogether, so that the load balancer's next connection need not check their signatures again. */
 const CERTIFICATES = 10_000
@@ -41,13 +41,29 @@ interface Derived extends Presented {
   readonly until: number
 }
 
+/** The clients on one of the load balancer's connections, by the text of their headers. */
+class RememberedClients {
+  readonly #verified = new Map<string, Derived>()
+  /** Only the latest: any number of them may come that way, with certificates as large as a header may be. */
+  #stranger: { readonly text: string; readonly derived: Derived } | undefined
+
+  find(text: string): Derived | undefined {
+    return this.#verified.get(text) ?? (this.#stranger?.text === text ? this.#stranger.derived : undefined)
+  }
+
+  keep(text: string, derived: Derived): void {
+    if (derived.shown?.error === undefined) keepBounded(this.#verified, text, derived, CLIENTS_PER_CONNECTION)
+    else this.#stranger = { text, derived }
+  }
+}
+
 /**
  * For each request, replaces the load balancer's own certificate by its client's, which a header holds: a load balancer sends the requests of many
  * clients over one connection. The certificate is verified as if it had come by TLS. That the client has its key, only the load balancer knows.
  */
 export class PresentedCertificates {
   readonly #options: PresentedCertificatesOptions
-  readonly #byConnection = new WeakMap<Connection, Map<string, Derived>>()
+  readonly #byConnection = new WeakMap<Connection, RememberedClients>()
   /** Only verified ones: strangers could fill it. */
   readonly #verified = new Map<string, Shown>()
 
@@ -69,23 +85,23 @@ export class PresentedCertificates {
     if (!known) return undefined
     const values = this.#options.header.valuesIn(rawHeaders)
     const key = values?.join('\n') ?? ''
-    const found = known.get(key)
+    const found = known.find(key)
     if (found && now < found.until) return found
     const shown = values && this.#seen(values, key)
     const derive = (at: number) => {
-      const derived = this.#derive(peer, shown, at, known.get(key)?.connection)
-      keepBounded(known, key, derived, CLIENTS_PER_CONNECTION)
+      const derived = this.#derive(peer, shown, at, known.find(key)?.connection)
+      known.keep(key, derived)
       return derived
     }
     return this.#options.policy.prepare(shown)?.then(() => derive(Date.now())) ?? derive(now)
   }
 
   /** The known clients on a connection; undefined where it is no load balancer's. */
-  #knownOn(peer: Connection): Map<string, Derived> | undefined {
+  #knownOn(peer: Connection): RememberedClients | undefined {
     const found = this.#byConnection.get(peer)
     if (found) return found
     if (!this.#options.isTrusted(peer)) return undefined
-    const made = new Map<string, Derived>()
+    const made = new RememberedClients()
     this.#byConnection.set(peer, made)
     return made
   }

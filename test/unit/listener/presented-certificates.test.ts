@@ -130,6 +130,15 @@ describe('on a load balancer’s connection', () => {
       expect(connectionOf(presented, balancer, headers(each)).certificate?.subject).toBe(`CN=${each.name}`)
     expect(counted).toEqual({ seen: 40, judged: 80 })
   })
+
+  test('of those whom nobody has verified it remembers only the latest: anybody could fill the memory with them', () => {
+    const { policy, counted } = policyOf()
+    const { seeSent } = policy
+    policy.seeSent = (sent) => ({ ...seeSent(sent), error: 'DEPTH_ZERO_SELF_SIGNED_CERT' })
+    const presented = new PresentedCertificates({ header, policy, isTrusted })
+    for (const each of [ada, ada, eve, ada]) connectionOf(presented, balancer, headers(each))
+    expect(counted.seen).toBe(3)
+  })
 })
 
 test('of anybody else nothing is read, not even what could not be understood', () => {
