@@ -32,7 +32,7 @@ export function peerOf(socket: Socket, overUnix: boolean): Peer | undefined {
 }
 
 /** A listener on `[::]` sees IPv4 peers as `::ffff:192.0.2.1`; logs and plugins should get the IPv4 address. */
-function withoutMapping(address: string): string {
+export function withoutMapping(address: string): string {
   return address.startsWith('::ffff:') && address.includes('.') ? address.slice(7) : address
 }
 

@@ -3,6 +3,7 @@
  * byte.
  */
 import { isIP, type Socket, SocketAddress } from 'node:net'
+import { withoutMapping } from './connection.ts'
 import { type Reader, readAhead } from './read-ahead.ts'
 
 /** The client's address, as the proxy says; undefined where the proxy connects for itself, as for a health check. */
@@ -122,8 +123,8 @@ function ipv6(bytes: Buffer): string {
   return canonical((bytes.toString('hex').match(/.{4}/g) as string[]).join(':'))
 }
 
-/** Spelled as node:net spells the addresses of its sockets, so that they can be compared. */
+/** Spelled as those of our own peers, so that they can be compared: a proxy that listens on `[::]` may tell IPv4 clients as it sees them. */
 function canonical(address: string): string {
   const family = isIP(address) === 6 ? 'ipv6' : 'ipv4'
-  return new SocketAddress({ address, family }).address
+  return withoutMapping(new SocketAddress({ address, family }).address)
 }

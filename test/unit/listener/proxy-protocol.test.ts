@@ -37,10 +37,23 @@ function read(bytes: Buffer): { header: ProxyHeader; consumed: number } | number
 const HEADERS: [what: string, bytes: Buffer, source: object | undefined][] = [
   ['version 1 over IPv4', line('PROXY TCP4 192.0.2.7 198.51.100.10 8080 443'), CLIENT],
   ['version 1 over IPv6', line('PROXY TCP6 2001:DB8:0:0::1 ::1 8080 443'), CLIENT6],
+  [
+    'version 1 with the IPv4 address of a client as a dual-stack proxy sees it',
+    line('PROXY TCP6 ::FFFF:c000:207 ::ffff:198.51.100.10 8080 443'),
+    CLIENT,
+  ],
   ['version 1 of nobody', line('PROXY UNKNOWN'), undefined],
   ['version 1 of nobody, with more', line('PROXY UNKNOWN ffff:: ffff:: 65535 65535'), undefined],
   ['version 2 over IPv4', v2(), CLIENT],
   ['version 2 over IPv6', v2({ family: 0x21, body: IPV6 }), CLIENT6],
+  [
+    'version 2 with the IPv4 address of a client as a dual-stack proxy sees it',
+    v2({
+      family: 0x21,
+      body: Buffer.concat([Buffer.from('00000000000000000000ffffc0000207', 'hex'), IPV6.subarray(16)]),
+    }),
+    CLIENT,
+  ],
   [
     'version 2 with extensions',
     v2({ body: Buffer.concat([IPV4, Buffer.from('02000361626304000100', 'hex')]) }),
