@@ -112,5 +112,10 @@ function createPools({ upstreams }: OpenFiles, log: Log, metrics: Metrics): Pool
       if (reason === undefined) log.info({ name }, 'the name of an upstream is found again')
       else log.warn({ name, reason }, 'the name of an upstream is not found: its last addresses are used')
     },
+    (target, reason) => {
+      if (reason === undefined) log.info({ target }, 'a target of an upstream is reached again')
+      else
+        log.warn({ target, reason }, 'a target of an upstream cannot be reached: others are asked where there are any')
+    },
   )
 }

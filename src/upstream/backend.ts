@@ -92,20 +92,20 @@ export class Backend implements Service {
       target = this.#options.balancer.pick(tried)
     }
     if (!target) throw new GatewayError('GW_NO_TARGET', `service ${this.name} has no target with a weight above 0`)
-    if (this.#options.poolOf(target).isFull) target = this.#passOver(target, tried)
+    if (this.#options.poolOf(target).isUnavailable) target = this.#passOver(target, tried)
     tried.add(target)
     return target
   }
 
-  /** As nginx does when max_conns is reached. Where all targets are full, the one that was picked reports it. */
-  #passOver(full: Target, tried: ReadonlySet<Target>): Target {
+  /** As nginx does when max_conns or max_fails is reached. Where no target is available, the one that was picked is asked all the same. */
+  #passOver(unavailable: Target, tried: ReadonlySet<Target>): Target {
     const { balancer, poolOf } = this.#options
     const passed = new Set(tried)
-    for (let other: Target | undefined = full; other; other = balancer.pick(passed)) {
-      if (!poolOf(other).isFull) return other
+    for (let other: Target | undefined = unavailable; other; other = balancer.pick(passed)) {
+      if (!poolOf(other).isUnavailable) return other
       passed.add(other)
     }
-    return full
+    return unavailable
   }
 
   #outgoing(call: Call, target: Target, body: Buffer | RequestBody | null, upgrade?: string): OutgoingRequest {

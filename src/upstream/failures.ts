@@ -39,7 +39,7 @@ export function upstreamFailure(error: Error, where: string): GatewayError {
     if (error.entry.fault !== 'upstream') return error
     return new GatewayError(error.code, `${where}: ${error.detail}`, { cause: error })
   }
-  return new GatewayError(codeFor(error), `${where}: ${describe(error)}`, { cause: error })
+  return new GatewayError(codeFor(error), `${where}: ${reasonOf(error)}`, { cause: error })
 }
 
 function codeFor(error: SystemError): ErrorCode {
@@ -60,9 +60,10 @@ function isTlsFailure(code: string): boolean {
   )
 }
 
-function describe(error: SystemError): string {
+/** What happened, in the words of the log. */
+export function reasonOf(error: SystemError): string {
   // The error of each address of a name: Node's own text for all of them is empty.
-  if (error instanceof AggregateError) return error.errors.slice(0, MOST_ADDRESSES).map(describe).join('; ')
+  if (error instanceof AggregateError) return error.errors.slice(0, MOST_ADDRESSES).map(reasonOf).join('; ')
   // OpenSSL's message wraps the reason in a thread, a file and a line of its source; the cause keeps these.
   const said = error.code?.startsWith('ERR_SSL_') ? (error.reason ?? error.message) : error.message
   const [reason = ''] = said.split(NODES_ADVICE)

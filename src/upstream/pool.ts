@@ -1,5 +1,6 @@
 import { GatewayError } from '../errors.ts'
 import type { Slots } from '../open-files.ts'
+import { reasonOf } from './failures.ts'
 import { type AnswerHandler, type ConnectionOwner, UpstreamConnection } from './http1/connection.ts'
 import type { OutgoingRequest } from './http1/outgoing-request.ts'
 import type { Connector } from './tls-identity.ts'
@@ -22,7 +23,12 @@ export interface PoolOwner {
   /** For the connections of all pools. */
   readonly slots: Slots
   refused(reason: PoolLimit, origin: string): void
+  /** Called with the reason when no connection to a target can be opened, and with undefined once it can be again. */
+  reached(origin: string, reason: string | undefined): void
 }
+
+/** For how many milliseconds others are asked in place of a target that cannot be reached, nginx's default for `fail_timeout`. */
+const REST = 10_000
 
 /** Why a request gets no connection. */
 export type PoolLimit = 'upstream_max_connections' | 'open_files'
@@ -37,6 +43,8 @@ export class ConnectionPool implements ConnectionOwner {
   readonly #limits: PoolLimits
   readonly #owner: PoolOwner
   #retired = false
+  /** Until when it is left alone, as `performance.now()` counts; 0 where it was reached last. */
+  #restsUntil = 0
 
   constructor(origin: string, connect: Connector, limits: PoolLimits, owner: PoolOwner) {
     this.#origin = origin
@@ -54,8 +62,9 @@ export class ConnectionPool implements ConnectionOwner {
     return this.#idle.length
   }
 
-  /** Whether another target should be used. */
-  get isFull(): boolean {
+  /** Whether another target should be used: this one takes no more, or could not be reached a short time ago. */
+  get isUnavailable(): boolean {
+    if (this.#restsUntil > 0 && performance.now() < this.#restsUntil) return true
     return this.#idle.length === 0 && this.#all.size >= this.#limits.maxConnections
   }
 
@@ -78,6 +87,13 @@ export class ConnectionPool implements ConnectionOwner {
   retire(): void {
     this.#retired = true
     for (const connection of [...this.#idle]) connection.close()
+  }
+
+  /** ConnectionOwner */
+  opened(error: Error | null): void {
+    const rested = this.#restsUntil > 0
+    this.#restsUntil = error ? performance.now() + REST : 0
+    if (rested !== (error !== null)) this.#owner.reached(this.#origin, error ? reasonOf(error) : undefined)
   }
 
   /** ConnectionOwner */
@@ -111,6 +127,8 @@ export class ConnectionPool implements ConnectionOwner {
     if (!this.#owner.slots.enter()) {
       throw this.#refusal('open_files', 'the limit of open files has room for no more connections to upstreams')
     }
+    // One request finds out whether it is there again; the others need not wait for that.
+    if (this.#restsUntil > 0) this.#restsUntil = performance.now() + REST
     const connection = new UpstreamConnection(this.#connect, this.#limits, this)
     this.#all.add(connection)
     return connection

@@ -33,15 +33,17 @@ export class Pools {
    * @param slots for the connections of all pools together
    * @param refused called for each request that got no connection
    * @param reportName called when a name cannot be looked up, and when it can be again
+   * @param reached called when no connection to a target can be opened, and when one can be again
    */
   constructor(
     slots: Slots,
     refused: (reason: PoolLimit, origin: string) => void = () => {},
     reportName?: NameReporter,
+    reached: PoolOwner['reached'] = () => {},
   ) {
     this.#reportName = reportName
     const enter = () => slots.enter() || (this.#closeOneIdle() && slots.enter())
-    this.#owner = { slots: { enter, leave: () => slots.leave() }, refused }
+    this.#owner = { slots: { enter, leave: () => slots.leave() }, refused, reached }
   }
 
   /** The pool for exactly this specification; `used` collects its key for {@link retireAllBut}. */

@@ -1,5 +1,7 @@
+import { type AddressInfo, createServer, type Socket } from 'node:net'
 import { beforeAll, expect, test } from '@jest/globals'
 import { type Backend, startBackend } from '../support/backend.ts'
+import { whenFileEnds } from '../support/cleanup.ts'
 import { json } from '../support/client.ts'
 import { makeScene, type Scene } from '../support/scene.ts'
 import { waitFor } from '../support/wait.ts'
@@ -22,13 +24,13 @@ beforeAll(async () => {
   }
 })
 
-function configuration(weights: readonly [number, number]): object {
+function configuration(weights: readonly [number, number], ports = [first.port, second.port]): object {
   return {
     proxy,
     upstreams: [
       {
         name: 'pool',
-        targets: [first, second].map(({ port }, i) => ({ target: `localhost:${port}`, weight: weights[i] })),
+        targets: ports.map((port, i) => ({ target: `localhost:${port}`, weight: weights[i] })),
       },
     ],
     services: [{ name: 'api', protocol: 'https', host: 'pool', routes: [{ name: 'all', paths: ['/'] }] }],
@@ -83,3 +85,31 @@ test('a target at its limit is passed over; where all are, the client gets 503 a
   first.reset()
   expect((await gateway.get('/')).status).toBe(200)
 })
+
+test('a target that hangs before it is connected keeps hardly anybody waiting, and the log says so once', async () => {
+  const hanging = await startSilentServer()
+  const config = configuration([100, 100], [hanging.port, first.port]) as { services: object[] }
+  const services = config.services.map((service) => ({ ...service, connect_timeout: 200 }))
+  const gateway = await scene.start({ ...config, services } as never)
+  for (let i = 0; i < 20; i++) expect((await gateway.get('/')).status).toBe(200)
+  // Every second one without that. It is tried again every ten seconds.
+  expect(hanging.connections()).toBeLessThan(5)
+  const lines = gateway.log.filter(({ target, level }) => level === 'warn' && target === `localhost:${hanging.port}`)
+  expect(lines).toEqual([
+    expect.objectContaining({ reason: expect.stringContaining('no TLS handshake within 200 ms') }),
+  ])
+})
+
+/** Accepts connections, and never says a word. */
+async function startSilentServer(): Promise<{ port: number; connections: () => number }> {
+  const sockets: Socket[] = []
+  const server = createServer((socket) => {
+    sockets.push(socket.on('error', () => {}))
+  })
+  await new Promise<void>((resolve) => server.listen(0, 'localhost', resolve))
+  whenFileEnds(() => {
+    for (const socket of sockets) socket.destroy()
+    server.close()
+  })
+  return { port: (server.address() as AddressInfo).port, connections: () => sockets.length }
+}

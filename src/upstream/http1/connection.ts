@@ -35,6 +35,8 @@ export interface ConnectionTimeouts {
 
 /** Takes a connection back when it is not needed; each event is reported once. */
 export interface ConnectionOwner {
+  /** The attempt to connect is over. @param error why it failed */
+  opened(error: Error | null): void
   idle(connection: UpstreamConnection): void
   closed(connection: UpstreamConnection): void
   /** The socket of an upgraded connection has closed. */
@@ -184,8 +186,12 @@ export class UpstreamConnection implements AnswerEvents {
   }
 
   #open(): void {
-    const done = (error: Error | null, socket: Socket | null) =>
-      socket ? this.#connected(socket) : this.#failed(error as Error)
+    const done = (error: Error | null, socket: Socket | null) => {
+      // One that was given up meanwhile says nothing of the upstream.
+      if (!this.#closed) this.#owner.opened(error)
+      if (socket) this.#connected(socket)
+      else this.#failed(error as Error)
+    }
     this.#connecting = this.#connect(done, { buffer: this.#buffer.next, callback: this.#onRead })
   }
 

@@ -52,7 +52,7 @@ async function forwarded(attempts: readonly Attempt[], call: Partial<Call> = {},
   const { retries = 5, names = ['a', 'b'], full = [], wholeBody } = scene
   const asked: string[] = []
   const poolOf = ({ name }: Target) => ({
-    isFull: full.includes(name),
+    isUnavailable: full.includes(name),
     send(outgoing: OutgoingRequest, exchange: AnswerHandler) {
       const attempt = attempts[asked.length] as Attempt
       asked.push(name)
@@ -102,7 +102,7 @@ describe('the next target is asked', () => {
     })
   })
 
-  test('in place of one that is full, and only a full one is asked where all are', async () => {
+  test('in place of one that is full or was not reached, which is asked only where all are', async () => {
     expect(await forwarded([answered], {}, { full: ['a'] })).toMatchObject({ asked: ['b'] })
     expect(await forwarded([answered], {}, { full: ['a', 'b'] })).toMatchObject({ asked: ['a'] })
   })

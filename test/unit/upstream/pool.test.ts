@@ -1,8 +1,9 @@
-import { connect, type Socket } from 'node:net'
-import { describe, expect, test } from '@jest/globals'
+import { connect, Socket } from 'node:net'
+import { describe, expect, jest, test } from '@jest/globals'
 import type { UpstreamConnection } from '../../../src/upstream/http1/connection.ts'
 import { ConnectionPool, type PoolLimits } from '../../../src/upstream/pool.ts'
 import { Pools } from '../../../src/upstream/pools.ts'
+import type { Connector } from '../../../src/upstream/tls-identity.ts'
 import { waitFor } from '../../support/wait.ts'
 import { Answer, connectorThatFails, connectorTo, GET, OK } from './http1/exchanges.ts'
 import { ROOM, startTcp } from './support.ts'
@@ -196,6 +197,68 @@ describe('why an exchange failed', () => {
     const pool = new ConnectionPool('api:80', connectorThatFails(refused), LIMITS, ROOM)
     expect(await exchange(pool).over).toBe(refused)
     expect([pool.size, pool.idleConnections]).toEqual([0, 0])
+  })
+})
+
+describe('a target that cannot be reached', () => {
+  const REFUSED = Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED' })
+
+  /** Each attempt to connect waits for the test. */
+  function unreliable() {
+    const said: (string | undefined)[] = []
+    const attempts: Parameters<Connector>[0][] = []
+    const connector: Connector = (done) => {
+      attempts.push(done)
+      return new Socket()
+    }
+    const pool = new ConnectionPool('api:80', connector, LIMITS, { ...ROOM, reached: (_, reason) => said.push(reason) })
+    return { pool, said, attempts }
+  }
+
+  function clock() {
+    let now = 1_000
+    const spy = jest.spyOn(performance, 'now').mockImplementation(() => now)
+    return {
+      pass: (milliseconds: number) => {
+        now += milliseconds
+      },
+      [Symbol.dispose]: () => spy.mockRestore(),
+    }
+  }
+
+  test('is left alone for ten seconds; then one request asks whether it is there again, and the others go on without it', () => {
+    using time = clock()
+    const { pool, attempts } = unreliable()
+    pool.send(GET, new Answer())
+    expect(pool.isUnavailable).toBe(false)
+    attempts[0]?.(REFUSED, null)
+    time.pass(9_999)
+    expect(pool.isUnavailable).toBe(true)
+    time.pass(1)
+    expect(pool.isUnavailable).toBe(false)
+    pool.send(GET, new Answer())
+    expect(pool.isUnavailable).toBe(true)
+    attempts[1]?.(null, new Socket())
+    expect(pool.isUnavailable).toBe(false)
+  })
+
+  test('is told of once, and so is that it is there again', () => {
+    using _time = clock()
+    const { pool, attempts, said } = unreliable()
+    for (let i = 0; i < 4; i++) pool.send(GET, new Answer())
+    attempts[0]?.(REFUSED, null)
+    attempts[1]?.(REFUSED, null)
+    attempts[2]?.(null, new Socket())
+    attempts[3]?.(null, new Socket())
+    expect(said).toEqual(['connect ECONNREFUSED', undefined])
+  })
+
+  test('is not one whose client left before it answered', () => {
+    using _time = clock()
+    const { pool, attempts, said } = unreliable()
+    pool.send(GET, new Answer()).abort(new Error('the client has left'))
+    attempts[0]?.(REFUSED, null)
+    expect([pool.isUnavailable, said]).toEqual([false, []])
   })
 })
 

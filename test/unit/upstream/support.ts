@@ -34,7 +34,7 @@ export function callOf(request: unknown, limits: Partial<CallLimits> = {}): Call
 }
 
 /** What all pools share, with room for everybody. */
-export const ROOM: PoolOwner = { slots: { enter: () => true, leave: () => {} }, refused: () => {} }
+export const ROOM: PoolOwner = { slots: { enter: () => true, leave: () => {} }, refused: () => {}, reached: () => {} }
 
 /** A TCP server on a free port; its connections are cut when the file ends. */
 export async function startTcp(onConnection: (socket: Socket) => void): Promise<number> {

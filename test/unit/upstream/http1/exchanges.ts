@@ -131,7 +131,12 @@ export async function lineTo(
         done(error, socket)
       }, onread),
     { ...TIMEOUTS, ...timeouts },
-    { idle: () => owner.push('idle'), closed: () => owner.push('closed'), released: () => owner.push('released') },
+    {
+      opened: () => {},
+      idle: () => owner.push('idle'),
+      closed: () => owner.push('closed'),
+      released: () => owner.push('released'),
+    },
   )
   return {
     connection,
