@@ -81,7 +81,7 @@ export const proxy = block('The way out: TLS to the upstreams and the connection
   upstream_keepalive_idle_timeout: field(duration, {
     default: '60s',
     env: 'SALLYPORT_UPSTREAM_KEEPALIVE_IDLE_TIMEOUT',
-    about: 'An idle connection is closed after so long.',
+    about: 'An idle connection is closed after so long, or a second before the upstream would (Keep-Alive: timeout=N).',
   }),
   upstream_keepalive_max_requests: field(integer(0, 2 ** 31 - 1), {
     default: 10_000,

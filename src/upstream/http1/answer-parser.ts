@@ -29,6 +29,8 @@ type State = 'head' | 'length' | 'chunked' | 'close' | 'done' | 'upgraded'
 export class AnswerParser implements ChunkEvents {
   /** Whether the connection may carry another request once the answer is complete. */
   reusable = true
+  /** Milliseconds for which the upstream keeps the connection after the last answer. */
+  keptFor = Number.POSITIVE_INFINITY
   readonly #events: AnswerEvents
   #state: State = 'done'
   #withoutBody = false
@@ -149,6 +151,7 @@ export class AnswerParser implements ChunkEvents {
       return
     }
     this.reusable &&= head.keepAlive
+    this.keptFor = head.keptFor
     this.#state = this.#framing(head)
     this.#events.head(head)
   }

@@ -166,7 +166,7 @@ export class UpstreamConnection implements AnswerEvents {
       handler?.failed(error as Error)
     }
     if (this.#closed) return
-    this.#silence.begin(this.#timeouts.idleTimeout)
+    this.#silence.begin(idleTime(this.#timeouts.idleTimeout, this.#parser.keptFor))
     if (this.#paused) this.resume()
     this.#owner.idle(this)
   }
@@ -300,5 +300,16 @@ export class UpstreamConnection implements AnswerEvents {
 
 /** How many bytes of a body may wait for the upstream before the client is paused. */
 const MAX_UNSENT = 256 * 1024
+
+/** How long before its end, as the upstream has announced it, an idle connection is given up, in milliseconds. */
+const MARGIN = 1_000
+
+/**
+ * A request that meets the upstream's end of the connection on its way fails, and is lost where it must not be sent twice. So we are the first to
+ * close. @param limit 0 for none
+ */
+function idleTime(limit: number, keptFor: number): number {
+  return Math.min(limit || Number.POSITIVE_INFINITY, Math.max(keptFor - MARGIN, keptFor / 2))
+}
 
 function ignore(): void {}

@@ -9,6 +9,8 @@ export interface AnswerHead extends ReceivedFields {
   readonly reason: string
   readonly headers: string[]
   readonly keepAlive: boolean
+  /** Milliseconds for which the upstream says that it keeps an idle connection (RFC 2068 19.7.1.1); infinite where it does not say. */
+  readonly keptFor: number
   readonly chunked: boolean
   readonly length: number | undefined
 }
@@ -29,8 +31,8 @@ export function readHeadText(text: string): AnswerHead {
   const framing = new Framing(text.charCodeAt(VERSION) === ONE)
   const headers = readFields(text, lineEnd + 2, text.length - 2, FIELD_LINES, framing)
   if (typeof headers === 'string') throw malformed(headers)
-  const { keepAlive, chunked, length, lineEnds } = framing
-  return { status, reason, headers, text, linesStart: lineEnd + 2, lineEnds, keepAlive, chunked, length }
+  const { keepAlive, keptFor, chunked, length, lineEnds } = framing
+  return { status, reason, headers, text, linesStart: lineEnd + 2, lineEnds, keepAlive, keptFor, chunked, length }
 }
 
 /** Where the parts of `HTTP/1.1 200 OK` stand. */
@@ -58,6 +60,7 @@ export function hasUnsafe(text: string, from: number): boolean {
 /** What the head says about the message's end and the connection. */
 export class Framing implements FieldReader {
   keepAlive: boolean
+  keptFor = Number.POSITIVE_INFINITY
   chunked = false
   length: number | undefined = undefined
   readonly lineEnds: number[] = []
@@ -74,6 +77,7 @@ export class Framing implements FieldReader {
     switch (name.length) {
       case 10:
         if (isNamed(name, 'connection')) this.#connection(value)
+        else if (isNamed(name, 'keep-alive')) this.#keepAlive(value)
         break
       case 14:
         if (isNamed(name, 'content-length')) this.#contentLength(value)
@@ -96,6 +100,11 @@ export class Framing implements FieldReader {
     // It wins, wherever it stands (RFC 9112 9.3).
     this.#close = true
     this.keepAlive = false
+  }
+
+  #keepAlive(value: string): void {
+    const seconds = Number(/(?:^|[,\t ])timeout=([1-9]\d{0,5})(?:$|[,\t ])/i.exec(value)?.[1])
+    if (seconds > 0) this.keptFor = 1000 * seconds
   }
 
   /** A second length, equal or not, or one beside chunked, is the basis of smuggling (RFC 9112 6.3). */

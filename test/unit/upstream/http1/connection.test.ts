@@ -234,6 +234,17 @@ describe('time', () => {
     expect(await line.send().over).toBe('end')
   })
 
+  test.each([0, 60_000])(
+    'an idle connection closes before its upstream closes it, as that has announced (idle timeout %d)',
+    async (idleTimeout) => {
+      const announced = OK.replace('\r\n', '\r\nKeep-Alive: timeout=1, max=99\r\n')
+      const line = await lineTo((socket) => socket.write(announced), { idleTimeout })
+      await line.send().over
+      await waitFor('the end', () => line.connection.closed)
+      expect(line.owner).toEqual(['idle', 'closed'])
+    },
+  )
+
   test('of two limits in turn each counts from its own beginning, also a short one after a long one', async () => {
     let answers = true
     const line = await lineTo((socket) => void (answers && socket.write(OK)), { readTimeout: 200, idleTimeout: 20_000 })

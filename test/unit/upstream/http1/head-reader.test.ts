@@ -211,3 +211,26 @@ test.each([
 ])('HTTP/%s with %j: the connection is kept: %s', (version, fields, keepAlive) => {
   expect(read(fields, version).keepAlive).toBe(keepAlive)
 })
+
+describe('how long the upstream keeps an idle connection', () => {
+  test.each([
+    ['Keep-Alive: timeout=5', 5_000],
+    ['keep-alive: max=100, Timeout=72', 72_000],
+    ['Keep-Alive: timeout=5,max=100', 5_000],
+    ['Keep-Alive: timeout=999999', 999_999_000],
+  ])('%j', (field, keptFor) => {
+    expect(read(`${field}\r\n`).keptFor).toBe(keptFor)
+  })
+  test.each([
+    'X: y',
+    'Keep-Alive: max=100',
+    'Keep-Alive: timeout=0',
+    'Keep-Alive: timeout=-5',
+    'Keep-Alive: timeout=5s',
+    'Keep-Alive: timeout=1e3',
+    'Keep-Alive: xtimeout=5',
+    'Keep-Alive: timeout=9999999',
+  ])('does not say so: %j', (field) => {
+    expect(read(`${field}\r\n`).keptFor).toBe(Number.POSITIVE_INFINITY)
+  })
+})
