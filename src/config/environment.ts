@@ -57,6 +57,14 @@ const CALLED_ELSEWHERE = [
   ['SALLYPORT_LOG_LEVEL', 'DEBUG LOGLEVEL'],
 ] as const
 
+/** The same of what begins with SECRET_CLIENT_. */
+const OF_CLIENT_CALLED_ELSEWHERE = [
+  ['SECRET_CLIENT_CERT', 'CERTIFICATE'],
+  ['SECRET_CLIENT_KEY', 'CERT_KEY CERTIFICATE_KEY PRIVATE_KEY'],
+  ['SECRET_CLIENT_KEY_PASSPHRASE', 'PASSWORD KEY_PASSWORD'],
+  ['SALLYPORT_PROXY_SSL_TRUSTED_CERTIFICATE', 'CA CA_CERT'],
+] as const
+
 /** Settings without a variable. */
 const ONLY_IN_FILES = new Set(
   [...allSettings(blockOf(schema))].filter(({ field }) => field.env.length === 0).map(({ key }) => key),
@@ -199,10 +207,12 @@ function splitList(written: string): string[] {
     .filter((item) => item !== '')
 }
 
+const OURS_IN_ANY_CASE = /^(SALLYPORT_|SECRET_CLIENT_)/i
+
 /** A misspelt variable must not be ignored: it may be the one that demands certificates. */
 function unknownVariables(env: Variables): Problem[] {
   return Object.keys(env)
-    .filter((name) => /^(SALLYPORT_|SECRET_CLIENT_)/.test(name) && !KNOWN.has(name) && !isOfKubernetes(name, env[name]))
+    .filter((name) => OURS_IN_ANY_CASE.test(name) && !KNOWN.has(name) && !isOfKubernetes(name, env[name]))
     .map((name) => ({ path: name, source: ENVIRONMENT, message: aboutUnknown(name) }))
 }
 
@@ -213,8 +223,10 @@ export function isOfKubernetes(name: string, value = ''): boolean {
 
 function aboutUnknown(name: string): string {
   if (name === 'SALLYPORT_PORT') return 'is no variable that Sallyport knows; SALLYPORT_LISTEN sets address and port'
+  if (KNOWN.has(name.toUpperCase())) return `is not read: write ${name.toUpperCase()}, in upper case`
   const [, prefix = '', bare = ''] = /^(SALLYPORT_|SECRET_CLIENT_)(.*?)(?:_FILE)?$/.exec(name) ?? []
-  const meant = CALLED_ELSEWHERE.find(([, words]) => prefix === OURS && words.split(' ').includes(bare))
+  const elsewhere = prefix === OURS ? CALLED_ELSEWHERE : OF_CLIENT_CALLED_ELSEWHERE
+  const meant = elsewhere.find(([, words]) => words.split(' ').includes(bare))
   if (meant) return `is no variable that Sallyport knows; ${meant[0]} is what sets it here`
   const word = name.replace(/^SALLYPORT_/, '').toLowerCase()
   const foreign = remedyOfNginx(word)
@@ -224,6 +236,23 @@ function aboutUnknown(name: string): string {
   const known = [...KNOWN].filter((each) => each.startsWith(prefix)).map((each) => each.slice(prefix.length))
   const near = nearest(bare, known) ?? known.find((each) => each.endsWith(`_${bare}`))
   return `is no variable that Sallyport knows${near === undefined ? '' : ` (did you mean "${prefix}${near}"?)`}`
+}
+
+/** So few mistakes make one of our names, which have a dozen characters and more, that it must have been meant. */
+const MOST_MISTAKES = 2
+
+/**
+ * A variable whose beginning is misspelt. It may be the one that demands certificates; but as it may also be another program's, it is only warned of.
+ */
+export function misspeltVariables(env: Variables): Problem[] {
+  return Object.keys(env).flatMap((name) => {
+    // Kubernetes gives a pod thousands of variables: most are ruled out by their first letter.
+    if (!/^s/i.test(name) || KNOWN.has(name) || OURS_IN_ANY_CASE.test(name)) return []
+    const near = nearest(name, KNOWN, MOST_MISTAKES)
+    return near === undefined
+      ? []
+      : [{ path: name, source: ENVIRONMENT, message: `is not read; if it is meant for Sallyport, write ${near}` }]
+  })
 }
 
 function emptyVariables(env: Variables): Problem[] {

@@ -10,6 +10,7 @@ import {
   applyEnvironment,
   assign,
   CONFIG_FILE,
+  misspeltVariables,
   quotedVariables,
   secretSetting,
   takeOut,
@@ -160,7 +161,7 @@ class Load {
     const loaded: Loaded = {
       files: [...this.#pems.files],
       file: source === undefined ? undefined : resolve(source),
-      warnings: [...quotedVariables(this.#env), ...unreadOfKong(this.#env)],
+      warnings: [...misspeltVariables(this.#env), ...quotedVariables(this.#env), ...unreadOfKong(this.#env)],
       locate: (path) => this.#places.locate(path),
     }
     const sorted = this.#problems.toSorted(byLine)

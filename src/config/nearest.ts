@@ -23,11 +23,16 @@ function distance(a: string, b: string): number {
 const LONGEST = 100
 
 /** The nearest of `known`, if it is near enough to be what was meant. */
-export function nearest(written: string, known: Iterable<string>): string | undefined {
+export function nearest(
+  written: string,
+  known: Iterable<string>,
+  mostMistakes = Math.max(1, Math.floor(written.length / 3)),
+): string | undefined {
   if (written.length > LONGEST) return undefined
   let best: string | undefined
-  let fewest = Math.max(1, Math.floor(written.length / 3)) + 1
+  let fewest = mostMistakes + 1
   for (const name of known) {
+    if (Math.abs(name.length - written.length) >= fewest) continue
     const mistakes = distance(written.toLowerCase(), name.toLowerCase())
     if (mistakes < fewest) {
       best = name

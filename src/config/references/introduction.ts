@@ -52,7 +52,7 @@ for reloads and workers too. (\`SALLYPORT_SSL_PASSWORD_FILE\` is nginx's \`ssl_p
 hold several passphrases, one a line.) An empty variable counts as not set, except for \`SALLYPORT_VERIFY_AND_MAP\`,
 \`SALLYPORT_PINNED_CERTS\` and those that begin with \`SALLYPORT_SSL_VERIFY_\`, \`SALLYPORT_SSL_CRL\`, \`SALLYPORT_SSL_OCSP\` or \`SALLYPORT_SSL_CLIENT_CERTIFICATE\`,
 which are refused, and so are their twins: left empty by mistake they would let everybody in. A list with nothing in it (\`,\`) and an empty file are refused for all.
-A variable that begins with \`SALLYPORT_\` or \`SECRET_CLIENT_\` and is not known is refused. Of Kong's (\`KONG_…\`) that are not read, a
+A variable that begins with \`SALLYPORT_\` or \`SECRET_CLIENT_\`, in any case, and is not known is refused; one whose beginning is misspelt is warned of. Of Kong's (\`KONG_…\`) that are not read, a
 start warns, with what to write here ([migration.md](migration.md#from-kong)). Quotes round a value are a part of it, but for PEM:
 Docker's \`--env-file\` hands them on, and a start warns of them. Keys and passphrases are removed from the environment once read.
 `

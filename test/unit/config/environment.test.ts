@@ -236,6 +236,21 @@ describe('the _FILE twin', () => {
   })
 })
 
+test.each([
+  ['SALYPORT_SSL_CRL', 'SALLYPORT_SSL_CRL'],
+  ['SECRETS_CLIENT_KEY_FILE', 'SECRET_CLIENT_KEY_FILE'],
+  ['SALLY_PORT_SSL_VERIFY_CLIENT', 'SALLYPORT_SSL_VERIFY_CLIENT'],
+])('%s, whose beginning is misspelt, is warned of', (name, meant) => {
+  expect(load({ [name]: 'x' }).warnings.map(describeProblem)).toEqual([
+    `environment: ${name}: is not read; if it is meant for Sallyport, write ${meant}`,
+  ])
+})
+
+test('variables of other programs are not warned of', () => {
+  const others = ['SECRET_KEY', 'SSL_CERT_FILE', 'SSH_AUTH_SOCK', 'SHELL', 'CLIENT_CERT', 'SALLY_SERVICE_HOST']
+  expect(load(Object.fromEntries(others.map((name) => [name, 'x']))).warnings).toEqual([])
+})
+
 test('an unknown variable is refused with the nearest name, but not those that Kubernetes makes for a service named sallyport', () => {
   expect(messages({ SALLYPORT_SSL_VERIFY_CLEINT: 'on' })).toEqual([
     'environment: SALLYPORT_SSL_VERIFY_CLEINT: is no variable that Sallyport knows (did you mean "SALLYPORT_SSL_VERIFY_CLIENT"?)',
@@ -267,6 +282,13 @@ test.each([
     'is no variable that Sallyport knows; SALLYPORT_UPSTREAM_URL is what sets it here',
   ],
   ['SALLYPORT_CLIENT_CA_FILE', 'ca.crt', 'is no variable that Sallyport knows; SALLYPORT_SSL_CLIENT_CERTIFICATE is'],
+  [
+    'SECRET_CLIENT_CERTIFICATE',
+    'a.crt',
+    'is no variable that Sallyport knows; SECRET_CLIENT_CERT is what sets it here',
+  ],
+  ['SECRET_CLIENT_PRIVATE_KEY', 'a.key', 'is no variable that Sallyport knows; SECRET_CLIENT_KEY is what sets it here'],
+  ['sallyport_ssl_crl', 'ca.crl', 'is not read: write SALLYPORT_SSL_CRL, in upper case'],
   ['SALLYPORT_LISTN', '8443', 'is no variable that Sallyport knows (did you mean "SALLYPORT_LISTEN"?)'],
   [
     'SECRET_CLIENT_PASSPHRASE',
