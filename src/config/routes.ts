@@ -23,7 +23,9 @@ const routePath: Kind<string> = {
     if (value.startsWith('~')) return checkedExpression(value)
     if (!value.startsWith('/')) throw new Unfit('')
     if (value.includes('//')) throw new Unfit('has an empty segment (//); expected a path as it looks once normalised')
-    if (!/^[\x21-\x7e]+$/.test(value) || /[?#\\]/.test(value)) {
+    if (value.includes('\\'))
+      throw new Unfit('holds a backslash, which no path has; before a regular expression write ~')
+    if (!/^[\x21-\x7e]+$/.test(value) || /[?#]/.test(value)) {
       throw new Unfit('holds characters that no path has; expected percent-escapes, and neither query nor fragment')
     }
     return value

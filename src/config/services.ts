@@ -13,13 +13,19 @@ import { foreignKey } from './foreign-key.ts'
 import type { ProxyConfig } from './proxy.ts'
 import type { RegistryRealmConfig } from './registry-realms.ts'
 import { nestedRoute } from './routes.ts'
-import { choice, integer, onOff, text } from './scalars.ts'
+import { choice, duration, integer, onOff, text } from './scalars.ts'
 import type { TargetConfig, UpstreamConfig } from './upstreams.ts'
 
-/** Kong's bounds for its timeouts in milliseconds. */
+/** Kong's bounds for its timeouts. */
+const wholeMilliseconds = integer(1, 2 ** 31 - 2)
 const milliseconds: Kind<number> = {
-  ...integer(1, 2 ** 31 - 2),
+  ...wholeMilliseconds,
   expected: 'a whole number of milliseconds, from 1 to 2147483646',
+  parse(value) {
+    if (typeof value === 'string' && /^\d+(ms|[smh])$/.test(value))
+      throw new Unfit(`expected milliseconds, as in Kong, without a unit: write ${duration.parse(value)}`)
+    return wholeMilliseconds.parse(value)
+  },
 }
 
 /** What Kong's `url` stands for. */
@@ -50,14 +56,18 @@ const serviceUrl: Kind<ServiceUrl> = {
   json: { type: 'string' },
   parse(value) {
     const parts = typeof value === 'string' ? /^([a-z][a-z0-9+.-]*):\/\/([^/?#]*)([^?#]*)(.*)$/i.exec(value) : null
+    if (!parts && typeof value === 'string' && /^[\w.-]+(:\d+)?(\/|$)/.test(value))
+      throw new Unfit('has no scheme; expected https:// or http:// before the host')
     if (!parts) throw new Unfit('')
     const [, scheme = '', place = '', path = '', rest] = parts
     const protocol = scheme.toLowerCase()
     if (protocol !== 'http' && protocol !== 'https')
       throw new Unfit(`has the scheme ${protocol}; expected http or https`)
     if (place.includes('@')) throw new Unfit('holds user information; expected a URL without it')
+    if (place.includes(',')) throw new Unfit('names several hosts; expected one, or that of upstreams with targets')
     if (rest) throw new Unfit('holds a query or a fragment; expected a URL that ends with the path')
     if (place.startsWith(UNIX)) return socketUrl(protocol, place + path)
+    if (/^[^[]*:.*:/.test(place)) throw new Unfit('has an IPv6 address without brackets; expected https://[::1]:8443')
     const split = /^(\[[^\]]*\]|[^:]*)(?::(\d{1,5}))?$/.exec(place)
     const port = Number(split?.[2] ?? (protocol === 'https' ? 443 : 80))
     if (!split || port < 1 || port > 65_535) throw new Unfit('')

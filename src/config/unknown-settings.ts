@@ -111,6 +111,7 @@ function foreignWord(key: string, { schema, path }: Where): string | undefined {
   // Lines such as `map $ssl_client_s_dn $user` and `location /api` are copied as they are in an nginx.conf.
   const directive = key.split(' ', 1)[0] as string
   const block = path.replaceAll(/\[\d+\]/g, '[]')
+  if (directive === 'server' && block.endsWith('targets[]')) return "is nginx's; write target, and weight beside it"
   const nginx = OF_NGINX.has(block) ? NGINX.get(directive) : undefined
   if (nginx !== undefined) return `is nginx's; ${nginx}`
   const kong = ofKong({ schema, path }) ? KONG.get(key) : undefined

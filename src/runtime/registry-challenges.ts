@@ -1,7 +1,8 @@
-/** Warns at the start where the challenge of a registry gate does not lead to a token server, before clients notice. */
+/** Warns at the start where the challenge of a registry gate does not lead to a token server, or its requests lose their /v2, before clients notice. */
 import type { Config, RouteConfig } from '../config/index.ts'
 import { challengePath } from '../registry/gate.ts'
 import { TokenService } from '../registry/token-service.ts'
+import { joinPath } from '../routing/path-join.ts'
 import type { Router } from '../routing/router.ts'
 import type { Materials } from './materials.ts'
 
@@ -23,6 +24,23 @@ export function warnOfLostChallenges({ routes }: Config, router: Router, materia
       `${at}.registry`,
       `clients without a certificate are sent to ${where} for a token, where no token server answers: lead a route there to a service with builtin: registry-tokens, with the hosts of the route ${route.name} if it has any`,
     )
+  }
+}
+
+/** Warns of gates to which requests come without the /v2 of the protocol: Kong's default strips it, and each would be refused as none of the protocol. */
+export function warnOfStrippedRegistries({ routes }: Pick<Config, 'routes'>, materials: Materials): void {
+  for (const { at, service, paths = [], strip_path: strips } of routes) {
+    if (!service.registry) continue
+    for (const prefix of paths.filter((path) => path.startsWith('/'))) {
+      const start = prefix.replace(/\/$/, '')
+      const sent = `${prefix.startsWith('/v2/') ? start : '/v2/'.startsWith(prefix) ? '/v2/app' : `${start}/v2/app`}/tags/list`
+      const got = joinPath(service.path ?? '/', sent, strips ? prefix.length : undefined)
+      if (got.startsWith('/v2/')) continue
+      materials.warn(
+        at,
+        `${sent} comes to the registry as ${got}, which is none of its paths; set strip_path: false, and a url without a path`,
+      )
+    }
   }
 }
 

@@ -27,7 +27,7 @@ import { createPhases, type PhasesOptions } from './phases.ts'
 import { Plugins } from './plugins.ts'
 import { type ListenerServers, type PolicyRegistry, prepareServers } from './policies.ts'
 import { buildRealms } from './registry.ts'
-import { warnOfLostChallenges } from './registry-challenges.ts'
+import { warnOfLostChallenges, warnOfStrippedRegistries } from './registry-challenges.ts'
 import {
   type BuiltService,
   buildService,
@@ -36,7 +36,7 @@ import {
   upstreamMaxConnections,
   watchPools,
 } from './services.ts'
-import { warnOfShadowedRoutes } from './shadowed-routes.ts'
+import { warnOfShadowedRoutes, warnOfUnroutedServices } from './shadowed-routes.ts'
 import { storeOf } from './store.ts'
 import { createTokens } from './tokens.ts'
 import { warnOfUnaskedCertificates, warnOfUnaskedUsers } from './unasked-certificates.ts'
@@ -136,11 +136,13 @@ function* compose(loaded: LoadedConfig, lasting: Lasting): Slices<Runtime> {
   materials.warnOfMissingIssuers()
   yield
   yield* warnOfShadowedRoutes(config.routes, materials)
+  warnOfUnroutedServices(config, materials)
   yield* warnOfUnmatchedExpressions(config.routes, materials)
   const rulesAt = (route: RouteConfig) => askedRules(route, authorizations.get(route))
   yield* warnOfUnaskedCertificates(config.routes, servers as readonly ListenerServers[], rulesAt, materials)
   warnOfUnaskedUsers(config, rulesAt, materials)
   warnOfLostChallenges(config, router, materials)
+  warnOfStrippedRegistries(config, materials)
   const mostUpstreams = usedPools.size * upstreamMaxConnections(config, lasting.workers)
   warnOfOpenFiles(config, mostUpstreams, lasting, materials)
   yield

@@ -37,6 +37,20 @@ interface Surroundings {
   readonly workers: number
 }
 
+/** So few milliseconds are hardly meant, and every request would fail: nginx's times without a unit are seconds. */
+const FEW_MILLISECONDS = 100
+
+function warnOfSeconds(service: ServiceConfig, materials: Materials): void {
+  for (const key of ['connect_timeout', 'write_timeout', 'read_timeout'] as const) {
+    const value = service[key]
+    if (value < FEW_MILLISECONDS)
+      materials.warn(
+        `${service.at}.${key}`,
+        `is ${value} ms, as Kong's timeouts are milliseconds; write ${value}000 for seconds`,
+      )
+  }
+}
+
 /** Undefined where a certificate or CA cannot be used; `materials` has the problems then. */
 export function buildService(service: ServiceConfig, surroundings: Surroundings): BuiltService | undefined {
   const { materials, config, pools, used } = surroundings
@@ -44,6 +58,7 @@ export function buildService(service: ServiceConfig, surroundings: Surroundings)
     const made = createBuiltin(service.name, service.builtin, surroundings.builtins)
     return made && { service: made, pools: [] }
   }
+  warnOfSeconds(service, materials)
   const before = materials.problems.length
   const trust = service.protocol === 'https' ? trustOf(service, config, materials) : undefined
   const pair = service.protocol === 'https' ? presentedPair(service, config, materials) : undefined

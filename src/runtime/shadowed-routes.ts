@@ -1,5 +1,5 @@
-/** Warns of routes that no request can reach, because another route with the same conditions comes first. */
-import type { RouteConfig } from '../config/index.ts'
+/** Warns of routes that no request can reach, because another route with the same conditions comes first, and of services without routes. */
+import type { Config, RouteConfig } from '../config/index.ts'
 import type { Slices } from '../slices.ts'
 import type { Materials } from './materials.ts'
 
@@ -12,6 +12,21 @@ export function* warnOfShadowedRoutes(routes: readonly RouteConfig[], materials:
     if (others.length === conditions.length) materials.warn(route.at, sentence(route, others[0]))
     for (const condition of conditions) if (!owners.has(condition)) owners.set(condition, route)
     yield
+  }
+}
+
+/** Without any, whoever asks gets 404 and reads that the URL is wrong. */
+export function warnOfUnroutedServices(
+  { services, routes }: Pick<Config, 'services' | 'routes'>,
+  materials: Materials,
+): void {
+  const routed = new Set(routes.map(({ service }) => service))
+  for (const service of services) {
+    if (!routed.has(service))
+      materials.warn(
+        service.at,
+        `no route leads to the service ${service.name}, so that no request reaches it; routes: [{ paths: [/] }] takes all, with strip_path: false as they are`,
+      )
   }
 }
 

@@ -21,8 +21,8 @@ export function* warnOfUnmatchedExpressions(routes: readonly RouteConfig[], mate
   }
 }
 
-/** As other gateways write them: /api/*, /users/{id}, /users/:id. */
-const OF_PATTERNS = /\*+|\{[^/]*\}|(?<=\/):\w+/
+/** As other gateways write them: /api/*, /users/{id}, /users/:id; and expressions without their ~: /v[0-9]+, /a(b|c), /^a, /a$. */
+const OF_PATTERNS = /\*+|\{[^/]*\}|(?<=\/):\w+|\[[^/]*\]|[|^]|\$$/
 const LITERAL =
   'stands for itself; write what is before it, as /api/ for /api/*, or ~ and an expression, as ~/users/[^/]+'
 

@@ -208,7 +208,12 @@ describe('a registry gate whose challenge leads to no token server', () => {
     routes: [{ name: 'tokens', paths: ['/auth'], ...route }],
   })
 
-  function warned(gateRoute: object, others: readonly object[], realm: object = {}): Promise<string[]> {
+  function warned(
+    gateRoute: object,
+    others: readonly object[],
+    realm: object = {},
+    listeners: object = {},
+  ): Promise<string[]> {
     const signer = scene.inside.client('signer')
     const registry = {
       name: 'registry',
@@ -217,6 +222,7 @@ describe('a registry gate whose challenge leads to no token server', () => {
       routes: [{ name: 'gate', paths: ['/'], strip_path: false, ...gateRoute }],
     }
     const config = {
+      ...listeners,
       certificates: [{ name: 'signer', cert: signer.chain, key: signer.key }],
       registry_realms: [{ name: 'acme', services: ['registry.test'], certificate: 'signer', ...realm }],
       services: [...others, registry],
@@ -232,6 +238,31 @@ describe('a registry gate whose challenge leads to no token server', () => {
     ['the host of the url', { hosts: ['a.test'] }, [tokens({ hosts: ['b.test'] })], { url: 'https://b.test:8443' }],
   ])('nothing is warned of with %s', async (_what, gate, others, realm) => {
     expect(await warned(gate, others, realm)).toEqual([])
+  })
+
+  test.each<[object, string]>([
+    [{ paths: ['/v2'], strip_path: true }, '/v2/app/tags/list comes to the registry as /app/tags/list'],
+    [{ paths: ['/v2/team/'], strip_path: true }, '/v2/team/tags/list comes to the registry as /tags/list'],
+    [{ paths: ['/docker'] }, '/docker/v2/app/tags/list comes to the registry as /docker/v2/app/tags/list'],
+  ])('nor do its requests keep their /v2 at the route %j', async (gate, told) => {
+    expect(await warned(gate, [tokens()])).toEqual([expect.stringContaining(told)])
+  })
+
+  test.each([{ paths: ['/v2'] }, { paths: ['/docker'], strip_path: true }, { paths: ['/'], strip_path: true }])(
+    'nothing is warned of where they keep it, as at the route %j',
+    async (gate) => {
+      expect(await warned(gate, [tokens()])).toEqual([])
+    },
+  )
+
+  test('users of certificates whom nothing asks for, there and at its tokens', async () => {
+    const authorization = { users: [{ user: 'ada', certificate: ['cn:ada'] }] }
+    const listeners = listenerOf(scene.server({ ssl_verify_client: 'optional', authorization }))
+    const asked = { rules: [['certificate']], anonymous: true }
+    expect(await warned({}, [tokens()], {}, listeners)).toEqual([
+      expect.stringMatching(/authorization: has users, .* at the registry their certificates open nothing; set rules/),
+    ])
+    expect(await warned(asked, [tokens(asked)], {}, listeners)).toEqual([])
   })
 
   test.each<[string, object, readonly object[], string, object]>([
@@ -375,6 +406,17 @@ test('routes that take no request', async () => {
   ])
 })
 
+test('times of a few milliseconds, where seconds must have been meant, and a service without a route', async () => {
+  const service = { name: 'api', url: scene.backend.url, connect_timeout: 5, read_timeout: 60 }
+  const warned = (fields: object) => warningsFor({ services: [{ ...service, ...fields }] })
+  const seconds = [
+    expect.stringMatching(/services\[0\]\.connect_timeout: is 5 ms, .* write 5000 for seconds/),
+    expect.stringMatching(/services\[0\]\.read_timeout: is 60 ms, .* write 60000 for seconds/),
+  ]
+  expect(await warned({ routes: [{ name: 'all', paths: ['/'] }] })).toEqual(seconds)
+  expect(await warned({})).toEqual([...seconds, expect.stringContaining('no route leads to the service api')])
+})
+
 test('users of certificates whom nothing asks for, so that their list keeps nobody out', async () => {
   const users = [{ user: 'ada', certificate: ['cn:ada'] }]
   const warned = (server: object, route: object = {}) =>
@@ -400,7 +442,7 @@ describe('a route that needs a certificate where no client is asked for one', ()
       ...listenerOf(scene.server(askNobody), ...others),
       consumers: [{ username: 'ada', basicauth_credentials: [{ username: 'ada', password: 'secret of ada' }] }],
       services: [{ name: 'api', url: scene.backend.url, routes: [{ name: 'r', paths: ['/'], ...route }] }],
-    }).then((all) => all.filter((line) => line.includes('nobody is let in')))
+    }).then((all) => all.filter((line) => /nobody (is let in|satisfies it)/.test(line)))
 
   const asking = { server_names: ['127.0.0.1'], ssl_verify_client: 'optional' }
 
@@ -413,6 +455,14 @@ describe('a route that needs a certificate where no client is asked for one', ()
     expect(await warned(route)).toEqual([expect.stringMatching(told)])
     const at = expect.stringMatching(/at the server of localhost"/)
     expect(await warned({ ...route, hosts: ['localhost'] }, scene.server(asking))).toEqual([at])
+  })
+
+  test.each<[string, object]>([
+    ['one of several rules', { rules: [['certificate'], ['password']] }],
+    ['a rule that need not be satisfied', { rules: [['certificate']], anonymous: true }],
+  ])('%s', async (_name, route) => {
+    const told = /a rule of the route r needs a certificate, but no client is asked for one: nobody satisfies it/
+    expect(await warned(route)).toEqual([expect.stringMatching(told)])
   })
 
   test('by ssl_verify_client, while the server of another name asks', async () => {
@@ -428,11 +478,6 @@ describe('a route that needs a certificate where no client is asked for one', ()
     const route = { ssl_verify_client: 'off', rules: [['certificate']] }
     const told = expect.stringMatching(/needs a certificate, and ssl_verify_client: off/)
     expect(await warned(route, scene.server(asking))).toEqual([told])
-  })
-
-  test('not where another rule, or nobody, may do', async () => {
-    expect(await warned({ rules: [['certificate'], ['password']] })).toEqual([])
-    expect(await warned({ rules: [['certificate']], anonymous: 'on' })).toEqual([])
   })
 })
 

@@ -1,9 +1,30 @@
 import { expect, test } from '@jest/globals'
-import { loadConfig } from '../../../src/config/index.ts'
+import { type Config, loadConfig } from '../../../src/config/index.ts'
 import { Materials } from '../../../src/runtime/materials.ts'
-import { warnOfShadowedRoutes } from '../../../src/runtime/shadowed-routes.ts'
+import { warnOfShadowedRoutes, warnOfUnroutedServices } from '../../../src/runtime/shadowed-routes.ts'
 import { atOnce } from '../../../src/slices.ts'
 import { temporaryFile } from '../../support/folder.ts'
+
+test('a service to which no route leads is warned of', () => {
+  const url = 'https://api.internal'
+  const services = [
+    { name: 'a', url, routes: [{ name: 'r', paths: ['/'] }] },
+    { name: 'b', url },
+    { name: 'c', url },
+  ]
+  const routes = [{ name: 'of c', service: 'c', paths: ['/c'] }]
+  const config = { listeners: [{ servers: [{ ssl_reject_handshake: 'on' }] }], services, routes }
+  const loaded = loadConfig({ env: {}, file: temporaryFile('gateway.yaml', JSON.stringify(config)) })
+  expect(loaded.problems).toEqual([])
+  const materials = new Materials(loaded.locate)
+  warnOfUnroutedServices(loaded.config as Config, materials)
+  expect(materials.warnings).toEqual([
+    expect.objectContaining({
+      path: 'services[1]',
+      message: expect.stringMatching(/^no route leads to the service b,/),
+    }),
+  ])
+})
 
 /** The routes that are said to be hidden, each with the one that hides it. */
 function hidden(routes: readonly object[]): string[] {

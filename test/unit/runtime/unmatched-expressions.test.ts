@@ -38,15 +38,22 @@ test.each([
   ['/admin/**', '**'],
   ['/users/{id}/keys', '{id}'],
   ['/users/:id', ':id'],
-])('%s, as other gateways write patterns, is warned of: it is a prefix here', (path, pattern) => {
-  expect(warnings(['/', path])).toEqual([
-    expect.objectContaining({
-      path: 'services[0].routes[0].paths[1]',
-      message: expect.stringMatching(/^is a prefix, .* stands for itself; write /),
-    }),
-  ])
-  expect(warnings([path])[0]?.message).toContain(`patterns: ${pattern} stands`)
-})
+  ['/api/v[0-9]+', '[0-9]'],
+  ['/(a|b)', '|'],
+  ['/^admin', '^'],
+  ['/admin$', '$'],
+])(
+  '%s, as other gateways write patterns or an expression without ~, is warned of: it is a prefix here',
+  (path, pattern) => {
+    expect(warnings(['/', path])).toEqual([
+      expect.objectContaining({
+        path: 'services[0].routes[0].paths[1]',
+        message: expect.stringMatching(/^is a prefix, .* stands for itself; write /),
+      }),
+    ])
+    expect(warnings([path])[0]?.message).toContain(`patterns: ${pattern} stands`)
+  },
+)
 
 test('what may match is not', () => {
   const sound = [
@@ -62,6 +69,7 @@ test('what may match is not', () => {
       '/caf%c3%a9',
       '/v1/projects/x:export',
       '/a:/b',
+      '/c++/Users(1)/$metadata',
     ],
   ]
   expect(warnings(sound)).toEqual([])
