@@ -257,7 +257,7 @@ export class TrustPolicy {
     }
     let until = earliestEnd(certificate, chain)
     if (until <= now) return { verification: EXPIRED, until: ALWAYS }
-    if (isUnverified) return { verification: failed(error), until }
+    if (isUnverified) return { verification: failureOf(error, shown), until }
     let failure = error === undefined ? tooDeep(shown, this.#options.verifyDepth, this.#isTrusted) : undefined
     for (const demand of this.#inForce.demands) {
       if (failure) break
@@ -320,9 +320,16 @@ function earliestEnd(certificate: CertificateFacts, chain: readonly CertificateF
 
 const FORGOTTEN = failed('SESSION_FORGOTTEN', { reason: 'session is not known any more, a full handshake is needed' })
 
+/** Hints for the log where OpenSSL's sentence says little; `inspect` says more. Without names, which a stranger could make long. */
+const REMEDIES: Readonly<Record<string, string>> = {
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: 'its issuer is neither sent along by the client nor in ssl_client_certificate',
+  SELF_SIGNED_CERT_IN_CHAIN: 'its root is not in ssl_client_certificate',
+  INVALID_PURPOSE: 'it, or an issuer of it, is not meant for TLS clients: see its extended key usage',
+}
+
 function failureOf(error: string, { certificate, chain }: Shown): Failure {
   if (error === FORGOTTEN.code) return FORGOTTEN
   // Node has no name for what OpenSSL finds too weak.
-  const hint = error === 'UNSPECIFIED' ? weaknessesOf([certificate, ...chain]) : ''
+  const hint = error === 'UNSPECIFIED' ? weaknessesOf([certificate, ...chain]) : (REMEDIES[error] ?? '')
   return failed(error, hint ? { hint } : {})
 }

@@ -87,6 +87,7 @@ export function buildService(service: ServiceConfig, surroundings: Surroundings)
     name: service.name,
     balancer: createRoundRobin(service.targets),
     poolOf: (target) => poolOf.get(target) as ConnectionPool,
+    isPlain: service.protocol === 'http',
     hostOf: hostOf(service),
     retries: service.retries,
     readTimeout: service.read_timeout,

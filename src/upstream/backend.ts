@@ -15,6 +15,8 @@ export interface BackendOptions {
   readonly name: string
   readonly balancer: Balancer
   readonly poolOf: (target: Target) => ConnectionPool
+  /** Whether targets are spoken to without TLS; false where it is not set. */
+  readonly isPlain?: boolean
   /** The Host to send where the route does not preserve the client's. */
   readonly hostOf: (target: Target) => string
   /** How many further attempts follow a failed one, Kong's `retries`. */
@@ -50,7 +52,7 @@ export class Backend implements Service {
         note(call, this.name, target)
         const exchange = new Exchange(call, response, this.#options.answerHeaders, (outcome) => {
           if (!outcome.error) return resolve()
-          const failure = upstreamFailure(outcome.error, target.name)
+          const failure = upstreamFailure(outcome.error, target.name, this.#options.isPlain)
           if (retries === 0 || !mayTryAgain(call, outcome, failure, body)) return reject(failure)
           try {
             attempt(this.#pick(tried, failure), retries - 1)
@@ -74,7 +76,7 @@ export class Backend implements Service {
       return { pool: poolOf(target), outgoing: this.#outgoing(call, target, null, protocol) }
     }
     const again = (outcome: FailedExchange): UpgradeAttempt => {
-      const failure = upstreamFailure(outcome.error, target.name)
+      const failure = upstreamFailure(outcome.error, target.name, this.#options.isPlain)
       if (retries === 0 || !mayTryAgain(call, outcome, failure, null)) throw failure
       retries -= 1
       target = this.#pick(tried, failure)

@@ -1,4 +1,5 @@
 import { type ErrorCode, GatewayError } from '../errors.ts'
+import { NO_ANSWER } from './http1/answer-parser.ts'
 
 const TIMEOUTS = new Set(['ETIMEDOUT'])
 const UNREACHABLE = new Set([
@@ -32,12 +33,17 @@ interface SystemError extends Error {
   readonly reason?: string
 }
 
-/** A failure of an upstream as a refusal with a stable code; `where` names the target in the log. */
-export function upstreamFailure(error: Error, where: string): GatewayError {
+/**
+ * A failure of an upstream as a refusal with a stable code.
+ * @param where names the target in the log
+ * @param isPlain whether it was spoken to without TLS
+ */
+export function upstreamFailure(error: Error, where: string, isPlain = false): GatewayError {
   if (error instanceof GatewayError) {
     // The client's connection has ended, or a limit of ours was reached: no target is to blame.
     if (error.entry.fault !== 'upstream') return error
-    return new GatewayError(error.code, `${where}: ${error.detail}`, { cause: error })
+    const remedy = isPlain && error.detail === NO_ANSWER ? '; does it speak TLS, https:// in its url?' : ''
+    return new GatewayError(error.code, `${where}: ${error.detail}${remedy}`, { cause: error })
   }
   return new GatewayError(codeFor(error), `${where}: ${reasonOf(error)}`, { cause: error })
 }

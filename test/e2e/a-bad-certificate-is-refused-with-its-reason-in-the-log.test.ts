@@ -59,6 +59,31 @@ test.each<[what: string, reason: string | RegExp, certificate: (scene: Scene) =>
   expect(scene.backend.seen).toEqual([])
 })
 
+test.each<[what: string, hint: string, certificate: (scene: Scene) => Issued]>([
+  [
+    'below an intermediate that nobody sends',
+    'its issuer is neither sent along by the client nor in ssl_client_certificate',
+    ({ clients }) => withoutIntermediates(clients.authority('hidden').client('a')),
+  ],
+  [
+    'of another root that is sent along',
+    'its root is not in ssl_client_certificate',
+    () => {
+      const other = authority('other')
+      const issued = other.client('a')
+      return Object.assign(Object.create(issued) as Issued, { chain: issued.certificate + other.certificate })
+    },
+  ],
+  [
+    'for servers',
+    'it, or an issuer of it, is not meant for TLS clients: see its extended key usage',
+    ({ clients }) => clients.client('a', { purposes: ['serverAuth'] }),
+  ],
+])('the log says what is missing of one %s', async (_what, hint, certificate) => {
+  const answer = await gateway.get('/', { as: certificate(scene) })
+  expect((await gateway.line(answer)).detail).toMatch(new RegExp(`^client certificate verify error: .* \\(${hint}\\)$`))
+})
+
 test('a certificate below one intermediate that the client sends is trusted', async () => {
   const answer = await gateway.get('/', { as: scene.clients.authority('department').client('eve') })
   expect(answer.status).toBe(200)

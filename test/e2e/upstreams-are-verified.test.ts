@@ -43,6 +43,7 @@ beforeAll(async () => {
       ...Object.entries(backends).map(([name, { url }]) => service(name, url)),
       service('own-ca', backends.stranger?.url ?? '', { ca_certificates: [CA_ID] }),
       service('other-ca', backends.trusted?.url ?? '', { ca_certificates: [CA_ID] }),
+      service('without-tls', (backends.trusted?.url ?? '').replace('https:', 'http:')),
       service('address', `https://127.0.0.1:${at('trusted')}`),
       service('address-of-address-only', `https://127.0.0.1:${at('address-only')}`),
       service('address-of-wrong-name', `https://127.0.0.1:${at('wrong-name')}`),
@@ -107,4 +108,12 @@ test('proxy_ssl_name is the name that is sent and checked', async () => {
   expect((await renamed.get('/wrong-name/')).status).toBe(200)
   expect(backends['wrong-name']?.last.servername).toBe('other.test')
   expect((await renamed.get('/trusted/')).status).toBe(502)
+})
+
+test('an API that speaks TLS and is asked without it: the log says what to write', async () => {
+  const answer = await gateway.get('/without-tls/')
+  expect(answer.status).toBe(502)
+  expect((await gateway.line(answer)).detail).toMatch(
+    /closed .* without an answer; does it speak TLS, https:\/\/ in its url\?$/,
+  )
 })

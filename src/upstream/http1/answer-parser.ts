@@ -82,8 +82,13 @@ export class AnswerParser implements ChunkEvents {
   /** The connection has ended. @throws GatewayError where the answer is not complete */
   finish(): void {
     if (this.#state === 'done' || this.#state === 'upgraded') return
-    if (this.#state !== 'close')
-      throw new GatewayError('GW_UPSTREAM_RESET', 'the upstream closed the connection before its answer was complete')
+    if (this.#state !== 'close') {
+      const isMute = this.#state === 'head' && this.#partial === '' && this.#interims === 0
+      throw new GatewayError(
+        'GW_UPSTREAM_RESET',
+        isMute ? NO_ANSWER : 'the upstream closed the connection before its answer was complete',
+      )
+    }
     this.#finished()
   }
 
@@ -188,8 +193,13 @@ export class AnswerParser implements ChunkEvents {
   }
 }
 
+/** What OpenSSL's servers do to plain HTTP; those of Java send an alert. */
+export const NO_ANSWER = 'the upstream closed the connection without an answer'
+const TLS_ALERT = '\x15'
+
 /** Bytes that can no longer become an answer are refused at once: the sender may be waiting for us, and a timeout would explain nothing. */
 function refuseEarly(text: string, before: number): void {
+  if (text.startsWith(TLS_ALERT)) throw malformed('an alert of TLS: write https:// in its url')
   if (!text.startsWith('HTTP/1.'.slice(0, text.length))) throw malformed('what is no HTTP/1.1 answer')
   if (hasUnsafe(text, before)) throw malformed('a head with control characters or bare line ends')
 }

@@ -213,7 +213,7 @@ describe('a head', () => {
 
   test.each([
     ['another protocol', 'SSH-2.0-x\r\n', 'no HTTP/1.1 answer'],
-    ['a TLS alert', '\x15\x03\x01\0\x02\x02F', 'no HTTP/1.1 answer'],
+    ['a TLS alert', '\x15\x03\x01\0\x02\x02F', 'an alert of TLS: write https:// in its url'],
     ['HTTP/2', 'HTTP/2', 'no HTTP/1.1 answer'],
     ['an empty line before it', '\r\n', 'no HTTP/1.1 answer'],
     ['bare line feeds', 'HTTP/1.1 200 OK\nX: y\n\n', 'bare line ends'],
