@@ -173,17 +173,22 @@ test('nobody stays, however slow he reads', async () => {
 
 test('one connection asks for the metrics once, however often it asks; and a crowd no more often than they can be made', async () => {
   let made = 0
+  const crowd = Promise.withResolvers<void>()
   const metrics = {
     contentType: 'text/plain',
     text: async () => {
       made += 1
-      await new Promise((resolve) => setTimeout(resolve, 50))
+      await crowd.promise
       return 'up 1\n'
     },
   }
   const port = await started({ metrics })
   const pipelined = 'GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n'.repeat(100)
-  const answers = await Promise.all(Array.from({ length: 20 }, async () => text(await opened(port, pipelined))))
+  const sockets = await Promise.all(Array.from({ length: 20 }, () => opened(port, pipelined)))
+  const answered = sockets.map((socket) => text(socket))
+  await ask(port, '/healthz')
+  crowd.resolve()
+  const answers = await Promise.all(answered)
   for (const answer of answers) expect(answer).toMatch(/^HTTP\/1\.1 200 /)
   expect(answers.join('').split('up 1')).toHaveLength(21)
   expect(made).toBeLessThan(10)
