@@ -1,7 +1,7 @@
 // Plain requests are read without node:http, all others by it: what arrives behind us must not depend on who read it.
 import { beforeAll, expect, test } from '@jest/globals'
-import fc from 'fast-check'
 import type { Gateway } from '../support/gateway.ts'
+import fc from '../support/random.ts'
 import type { RawConnection } from '../support/raw.ts'
 import { type RawBackend, startRawBackend } from '../support/raw-backend.ts'
 import { makeScene, type Scene } from '../support/scene.ts'

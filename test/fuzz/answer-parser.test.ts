@@ -1,8 +1,8 @@
 import { expect, test } from '@jest/globals'
-import fc from 'fast-check'
 import { type Reading, readAnswer } from '../support/answer-reading.ts'
 import { NASTY } from '../support/nasty-fragments.ts'
 import { readWithNode } from '../support/node-answer.ts'
+import fc from '../support/random.ts'
 
 /** Cases for each property; more for a long run by hand. */
 const CASES = Number(process.env.FUZZ_CASES ?? 2_000)

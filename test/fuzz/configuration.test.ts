@@ -2,9 +2,9 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from '@jest/globals'
-import fc from 'fast-check'
 import { parse } from 'yaml'
 import { loadConfig } from '../../src/config/index.ts'
+import fc from '../support/random.ts'
 import { temporaryFolder } from '../unit/config/support.ts'
 
 const GOLDEN = new URL('../golden/', import.meta.url).pathname

@@ -1,9 +1,9 @@
 import { Socket } from 'node:net'
 import { describe, expect, test } from '@jest/globals'
-import fc from 'fast-check'
 import { readPlainRequest } from '../../src/listener/http1/request-reader.ts'
 import { NASTY } from '../support/nasty-fragments.ts'
 import { type RequestReading, readWithNodeServer } from '../support/node-requests.ts'
+import fc from '../support/random.ts'
 
 /** Cases for each property; more for a long run by hand. */
 const CASES = Number(process.env.FUZZ_CASES ?? 3_000)

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
-import fc from 'fast-check'
 import { valuesOf, withoutKeys } from '../../../src/auth/query-keys.ts'
+import fc from '../../support/random.ts'
 
 test.each([
   ['', '', []],

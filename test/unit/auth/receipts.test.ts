@@ -1,9 +1,9 @@
 import { describe, expect, test } from '@jest/globals'
-import fc from 'fast-check'
-import { createReceipts, type Progress, readReceiptHeader } from '../../../src/auth/receipts.ts'
+import { createReceipts, readReceiptHeader } from '../../../src/auth/receipts.ts'
 import { createUsers } from '../../../src/identity/users.ts'
 import type { Identity } from '../../../src/types.ts'
 import { fakeCertificate, fakeConnection } from '../../support/fake-connection.ts'
+import fc from '../../support/random.ts'
 import { ada, caller } from './support.ts'
 
 const key = Buffer.alloc(32, 7)

@@ -2,10 +2,10 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from '@jest/globals'
-import fc from 'fast-check'
 import { FILE_OF_NGINX } from '../../../src/config/from-nginx.ts'
 import { loadConfig, loadConfigBeside } from '../../../src/config/index.ts'
 import { describeProblem } from '../../../src/errors.ts'
+import fc from '../../support/random.ts'
 import { loadText, problemsOf, temporaryFolder, usable } from './support.ts'
 
 const folder = temporaryFolder()

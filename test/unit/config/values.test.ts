@@ -1,5 +1,4 @@
 import { describe, expect, test } from '@jest/globals'
-import fc from 'fast-check'
 import {
   authority,
   listenAddress,
@@ -12,6 +11,7 @@ import {
 import { Unfit } from '../../../src/config/field.ts'
 import { choice, duration, integer, onOff, positiveDuration, size } from '../../../src/config/scalars.ts'
 import { cipherList } from '../../../src/config/tls.ts'
+import fc from '../../support/random.ts'
 
 describe('a duration', () => {
   test.each([

@@ -1,8 +1,8 @@
 import { describe, expect, test } from '@jest/globals'
-import fc from 'fast-check'
 import { type Document, Lexer, LineCounter, parseDocument as parseAtOnce } from 'yaml'
 import { parseDocument } from '../../../src/config/yaml-document.ts'
 import { atOnce } from '../../../src/slices.ts'
+import fc from '../../support/random.ts'
 
 /** What comes of a text: its values with their places, and what is wrong with it. */
 function outcome(document: Document.Parsed) {

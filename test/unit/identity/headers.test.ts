@@ -1,9 +1,9 @@
 import { describe, expect, test } from '@jest/globals'
-import fc from 'fast-check'
 import { createRequestHeaderFilter, createResponseHeaderFilter } from '../../../src/identity/headers.ts'
 import type { AnswerHeaders } from '../../../src/types.ts'
 import { linesOf } from '../../../src/upstream/answer-head.ts'
 import { readHeadText } from '../../../src/upstream/http1/head-reader.ts'
+import fc from '../../support/random.ts'
 
 describe('the request header filter', () => {
   const filter = createRequestHeaderFilter({ ownedNames: ['VERIFIED', 'DN', 'X-My.User'], underscores: false })

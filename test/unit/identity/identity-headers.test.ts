@@ -1,12 +1,12 @@
 import { validateHeaderValue } from 'node:http'
 import { describe, expect, test } from '@jest/globals'
-import fc from 'fast-check'
 import { IDENTITY_FIELDS as CONFIGURABLE } from '../../../src/config/identity-fields.ts'
 import { IDENTITY_FIELDS, type IdentityField } from '../../../src/identity/fields.ts'
 import { createIdentityHeaders } from '../../../src/identity/identity-headers.ts'
 import type { TemplatePart } from '../../../src/identity/template.ts'
 import { fakeCertificate, fakeConnection } from '../../support/fake-connection.ts'
 import { isKept } from '../../support/garbage.ts'
+import fc from '../../support/random.ts'
 
 const everyField = Object.fromEntries(IDENTITY_FIELDS.map((field) => [`X-${field}`, field]))
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals'
-import fc from 'fast-check'
 import { createXfccElement, parseXfcc } from '../../../src/identity/xfcc.ts'
 import { fakeCertificate, fakeConnection } from '../../support/fake-connection.ts'
+import fc from '../../support/random.ts'
 
 const EVERYTHING = ['cert', 'chain', 'dns', 'subject', 'uri'] as const
 

@@ -1,8 +1,8 @@
 import { describe, expect, test } from '@jest/globals'
-import fc from 'fast-check'
 import { GatewayError } from '../../../src/errors.ts'
 import { type AccessEntry, createAccessLog, withoutSecrets } from '../../../src/log/access-log.ts'
 import { fakeCertificate, fakeConnection } from '../../support/fake-connection.ts'
+import fc from '../../support/random.ts'
 
 function lineOf(entry: Partial<AccessEntry>): string {
   const lines: string[] = []

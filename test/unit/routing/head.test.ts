@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals'
-import fc from 'fast-check'
 import { GatewayError } from '../../../src/errors.ts'
 import { readHead } from '../../../src/routing/head.ts'
+import fc from '../../support/random.ts'
 import { refusalOf } from './refusal.ts'
 
 const HOST = ['Host', 'a.example']

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
-import fc from 'fast-check'
 import { hasDotSegment, normalizePath } from '../../../src/routing/path.ts'
+import fc from '../../support/random.ts'
 import { refusalOf } from './refusal.ts'
 
 describe('paths that have one meaning', () => {

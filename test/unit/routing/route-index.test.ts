@@ -1,10 +1,10 @@
 import { describe, expect, test } from '@jest/globals'
-import fc from 'fast-check'
 import { compileRules } from '../../../src/routing/candidate.ts'
 import { RouteIndex } from '../../../src/routing/route-index.ts'
 import { createRouter, type RouteRule } from '../../../src/routing/router.ts'
 import { atOnce } from '../../../src/slices.ts'
 import type { Service } from '../../../src/types.ts'
+import fc from '../../support/random.ts'
 
 const service: Service = { name: 'api', forward: async () => {}, upgrade: async () => {} }
 

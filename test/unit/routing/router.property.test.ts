@@ -1,9 +1,9 @@
 import { expect, test } from '@jest/globals'
-import fc from 'fast-check'
 import { hasDotSegment, normalizePath } from '../../../src/routing/path.ts'
 import { createRouter, type RouteQuery, type RouteRule } from '../../../src/routing/router.ts'
 import { atOnce } from '../../../src/slices.ts'
 import type { Service } from '../../../src/types.ts'
+import fc from '../../support/random.ts'
 import { refusalOf } from './refusal.ts'
 
 const service: Service = { name: 'api', forward: async () => {}, upgrade: async () => {} }

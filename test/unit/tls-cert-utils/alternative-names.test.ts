@@ -1,9 +1,9 @@
 import { describe, expect, test } from '@jest/globals'
-import fc from 'fast-check'
 import { readAlternativeNames } from '../../../src/tls-cert-utils/alternative-names.ts'
 import { DerError } from '../../../src/tls-cert-utils/der.ts'
 import { element, oid, sequence } from '../../../src/tls-cert-utils/der-writer.ts'
 import { createAuthority, encodeName, extension } from '../../../src/tls-cert-utils/development-pki.ts'
+import fc from '../../support/random.ts'
 
 const text = (tag: number, value: string | number[]) => element(tag, Buffer.from(value as string))
 const otherName = (type: string, value: Uint8Array) => element(0xa0, oid(type), element(0xa0, value))

@@ -1,11 +1,11 @@
 import { createHash, X509Certificate } from 'node:crypto'
 import { beforeAll, describe, expect, test } from '@jest/globals'
-import fc from 'fast-check'
 import { CertificateFacts, readCertificate } from '../../../src/tls-cert-utils/certificate.ts'
 import { CertificateError } from '../../../src/tls-cert-utils/certificate-error.ts'
 import { readElement } from '../../../src/tls-cert-utils/der.ts'
 import { element, sequence } from '../../../src/tls-cert-utils/der-writer.ts'
 import { type Authority, createAuthority, encodeName, selfSigned } from '../../../src/tls-cert-utils/development-pki.ts'
+import fc from '../../support/random.ts'
 import { openssl } from './openssl.ts'
 
 const SERIAL = 1

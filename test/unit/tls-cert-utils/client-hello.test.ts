@@ -3,9 +3,9 @@ import { once } from 'node:events'
 import { type AddressInfo, createServer } from 'node:net'
 import { type ConnectionOptions, connect } from 'node:tls'
 import { beforeAll, describe, expect, test } from '@jest/globals'
-import fc from 'fast-check'
 import { type ClientHelloResult, MAX_CLIENT_HELLO, readClientHello } from '../../../src/tls-cert-utils/client-hello.ts'
 import { processorTime } from '../../support/processor-time.ts'
+import fc from '../../support/random.ts'
 
 /** The first flight that a client sends to a server that never answers. */
 async function capture(start: (port: number) => () => void): Promise<Buffer> {

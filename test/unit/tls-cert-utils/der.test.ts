@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals'
-import fc from 'fast-check'
 import { type DerElement, DerError, readElement, readOid, readWhole, TAG } from '../../../src/tls-cert-utils/der.ts'
 import { element, octetString, oid, sequence } from '../../../src/tls-cert-utils/der-writer.ts'
+import fc from '../../support/random.ts'
 
 const hex = (text: string) => Buffer.from(text.replaceAll(' ', ''), 'hex')
 

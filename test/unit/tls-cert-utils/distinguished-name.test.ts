@@ -1,9 +1,9 @@
 import { describe, expect, test } from '@jest/globals'
-import fc from 'fast-check'
 import { SHORT_NAMES } from '../../../src/tls-cert-utils/attribute-names.ts'
 import { DerError } from '../../../src/tls-cert-utils/der.ts'
 import { createAuthority, encodeName, type RawAttribute } from '../../../src/tls-cert-utils/development-pki.ts'
 import { formatOneline, formatRfc2253, readName } from '../../../src/tls-cert-utils/distinguished-name.ts'
+import fc from '../../support/random.ts'
 import { AWKWARD_NAMES, REFUSED_NAMES } from './awkward-names.ts'
 import { onelineSubjects, printedSubjects } from './openssl.ts'
 

@@ -1,6 +1,5 @@
 // Lists that a reader of complete lists would misread, and bytes that are no list at all: each is refused, and the message says why.
 import { describe, expect, test } from '@jest/globals'
-import fc from 'fast-check'
 import { readCertificate } from '../../../src/tls-cert-utils/certificate.ts'
 import { CertificateError } from '../../../src/tls-cert-utils/certificate-error.ts'
 import { Revocation } from '../../../src/tls-cert-utils/revocation.ts'
@@ -18,6 +17,7 @@ import {
   utcTime,
 } from '../../support/der.ts'
 import { authority, extension, revokedEntry } from '../../support/pki.ts'
+import fc from '../../support/random.ts'
 
 const root = authority('root')
 const ada = root.client('ada')

@@ -1,6 +1,5 @@
 // Nobody may be let in whom OpenSSL would refuse for his names: constraints and names of every make are judged by both.
 import { describe, expect, jest, test } from '@jest/globals'
-import fc from 'fast-check'
 import { readCertificate } from '../../../src/tls-cert-utils/certificate.ts'
 import { nameViolations } from '../../../src/tls-cert-utils/name-constraints.ts'
 import { run } from '../../support/children.ts'
@@ -17,6 +16,7 @@ import {
 import { temporaryFile } from '../../support/folder.ts'
 import { nameOf } from '../../support/names.ts'
 import { type Authority, authority, extension, type Issued } from '../../support/pki.ts'
+import fc from '../../support/random.ts'
 
 const text = (tag: number) => (value: string) => implicit(tag, Buffer.from(value, 'latin1'))
 const [email, dns, uri] = [text(1), text(2), text(6)]

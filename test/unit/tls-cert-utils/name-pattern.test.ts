@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals'
-import fc from 'fast-check'
 import { compileNamePattern } from '../../../src/tls-cert-utils/name-pattern.ts'
 import { processorTime } from '../../support/processor-time.ts'
+import fc from '../../support/random.ts'
 
 const fits = (pattern: string, name: string, separator = '') =>
   compileNamePattern(pattern, separator || undefined)(name)

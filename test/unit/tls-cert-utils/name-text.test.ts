@@ -1,9 +1,9 @@
 import { describe, expect, test } from '@jest/globals'
-import fc from 'fast-check'
 import { readName } from '../../../src/tls-cert-utils/distinguished-name.ts'
 import { keyOfName, keyOfWrittenName } from '../../../src/tls-cert-utils/name-key.ts'
 import { parseNameText, type WrittenAttribute, type WrittenRdn } from '../../../src/tls-cert-utils/name-text.ts'
 import { nameOf } from '../../support/names.ts'
+import fc from '../../support/random.ts'
 
 /** `TYPE=value` of each attribute, RDN by RDN. */
 function parsed(text: string): string[][] {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals'
-import fc from 'fast-check'
 import { PemError, readPemBlocks } from '../../../src/tls-cert-utils/pem.ts'
 import { readPemBytes } from '../../../src/tls-cert-utils/pem-bytes.ts'
+import fc from '../../support/random.ts'
 
 const LABEL = 'X509 CRL'
 const ofBytes = (text: string) => outcome(() => readPemBytes(Buffer.from(text, 'latin1'), LABEL))

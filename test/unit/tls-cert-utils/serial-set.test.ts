@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
-import fc from 'fast-check'
 import { SerialSet } from '../../../src/tls-cert-utils/serial-set.ts'
+import fc from '../../support/random.ts'
 
 const serial = fc.uint8Array({ minLength: 1, maxLength: 21 })
 /** Many that differ in one byte, and many that are the same. */

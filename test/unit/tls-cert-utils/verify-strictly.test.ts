@@ -4,7 +4,6 @@ import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
 import { connect, createSecureContext, createServer, type TLSSocket } from 'node:tls'
 import { describe, expect, test } from '@jest/globals'
-import fc from 'fast-check'
 import { Intermediates } from '../../../src/listener/intermediates.ts'
 import { TrustPolicy } from '../../../src/listener/trust-policy.ts'
 import { type CertificateFacts, readCertificate } from '../../../src/tls-cert-utils/certificate.ts'
@@ -25,6 +24,7 @@ import {
 } from '../../support/der.ts'
 import { nameOf } from '../../support/names.ts'
 import { authority, extension, selfSigned } from '../../support/pki.ts'
+import fc from '../../support/random.ts'
 
 const DAY = 86_400_000
 const KEYS = {

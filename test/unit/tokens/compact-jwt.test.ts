@@ -1,9 +1,9 @@
 import { generateKeyPairSync } from 'node:crypto'
 import { describe, expect, test } from '@jest/globals'
-import fc from 'fast-check'
 import { compactVerify, jwtVerify, SignJWT } from 'jose'
 import { readSigned, signed } from '../../../src/tokens/compact-jwt.ts'
 import { type SigningKey, signingKey } from '../../../src/tokens/signing-keys.ts'
+import fc from '../../support/random.ts'
 
 const KEYS: Readonly<Record<string, SigningKey>> = {
   ES256: signingKey(generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey),

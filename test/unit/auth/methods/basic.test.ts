@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals'
-import fc from 'fast-check'
 import { isBasicHeader, readBasic } from '../../../../src/auth/methods/basic.ts'
+import fc from '../../../support/random.ts'
 import { basic } from '../support.ts'
 
 test.each([

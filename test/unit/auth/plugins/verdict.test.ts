@@ -1,8 +1,8 @@
 import { describe, expect, test } from '@jest/globals'
-import fc from 'fast-check'
 import type { PluginAnswer } from '../../../../src/auth/plugins/plugin.ts'
 import { verdictOf } from '../../../../src/auth/plugins/verdict.ts'
 import type { Identity } from '../../../../src/types.ts'
+import fc from '../../../support/random.ts'
 import { ada, bob } from '../support.ts'
 
 const users = {

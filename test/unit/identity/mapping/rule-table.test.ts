@@ -1,7 +1,7 @@
 import { types } from 'node:util'
 import { expect, test } from '@jest/globals'
-import fc from 'fast-check'
 import { type FiledRule, RuleTable } from '../../../../src/identity/mapping/rule-table.ts'
+import fc from '../../../support/random.ts'
 
 const word = fc.string({ unit: 'grapheme', maxLength: 8 }).map((text) => text.replace(/\p{Cc}/gu, ''))
 const filled = word.filter((text) => text !== '')

@@ -1,5 +1,4 @@
 import { describe, expect, test } from '@jest/globals'
-import fc from 'fast-check'
 import { FiledRules } from '../../../../src/identity/mapping/filed-rules.ts'
 import { FILE_RULE } from '../../../../src/identity/mapping/filing.ts'
 import type { RuleSettings } from '../../../../src/identity/mapping/rule.ts'
@@ -10,6 +9,7 @@ import { factsOf } from '../../../support/facts.ts'
 import { fakeConnection } from '../../../support/fake-connection.ts'
 import { type Attribute, nameOf } from '../../../support/names.ts'
 import { authority, type CertificateOptions, withUpn } from '../../../support/pki.ts'
+import fc from '../../../support/random.ts'
 
 const root = authority('root')
 const CONNECTION = fakeConnection()
