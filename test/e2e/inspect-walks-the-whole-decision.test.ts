@@ -109,7 +109,9 @@ test('a user who may not pass is told by which setting', async () => {
 })
 
 test('what cannot be answered is told: no route, a certificate that is not verified', async () => {
-  expect(await decision({}, 'GET https://localhost/nowhere')).toMatchObject({ refusal: { status: 404 } })
+  expect(await decision({}, 'GET https://localhost/nowhere')).toMatchObject({
+    refusal: { status: 404, detail: 'no route for GET localhost/nowhere' },
+  })
   const file = temporaryFile('stranger.pem', selfSigned('mallory').chain)
   const { stdout } = await sallyport(['inspect', file, '-c', config, '--for', 'https://localhost/all', '--json'])
   expect(JSON.parse(stdout)).toMatchObject({
