@@ -59,7 +59,13 @@ async function byPassword(
   shown: Identity | undefined,
   { name, password }: Extract<Credentials, { kind: 'password' }>,
 ): Promise<Identified> {
-  if (realm.robots.has(name)) return byRobot(realm, shown, name, password)
+  if (realm.robots.has(name)) {
+    const robot = byRobot(realm, shown, name, password)
+    if (robot.status === 'identified') return robot
+    // Takes as long as a name that is not there, and is told to wait as often: nobody shall find out which robots there are.
+    const decoy = await realm.password?.authenticate(call, { user: { name, password } })
+    return { ...robot, ...(decoy?.status === 'denied' && { headers: decoy.headers }) }
+  }
   if (shown && realm.certificateReplacesPassword && shown.user?.name === name) {
     return { status: 'identified', identity: shown }
   }

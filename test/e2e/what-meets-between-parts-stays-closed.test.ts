@@ -132,6 +132,35 @@ function logIn(gateway: Gateway, identity: object, more: object = {}, headers: R
   })
 }
 
+test('guesses at a robot of a registry are answered as those at names that nobody has: nobody learns which robots there are', async () => {
+  const signer = scene.inside.client('signer')
+  const gateway = await scene.start({
+    consumers: [{ username: 'ada', basicauth_credentials: [{ username: 'ada', password: 'password of ada' }] }],
+    auth: { lockout: { attempts: 3, backoff: '1m' } },
+    certificates: [{ name: 'tokens', cert: signer.chain, key: signer.key }],
+    registry_realms: [
+      {
+        ...{ name: 'acme', services: ['registry.test'], certificate: 'tokens' },
+        robots: [{ name: 'robot$ci', secret: 'made at random' }],
+      },
+    ],
+    services: [{ name: 'tokens', builtin: 'registry-tokens', routes: [{ name: 'tokens', paths: ['/'] }] }],
+  })
+  const answersTo = async (name: string, password: string, times: number) => {
+    const authorization = `Basic ${Buffer.from(`${name}:${password}`).toString('base64')}`
+    const found: unknown[] = []
+    for (let i = 0; i < times; i++) {
+      const answer = await gateway.get('/token?service=registry.test', { headers: { authorization } })
+      found.push([answer.status, 'retry-after' in answer.headers])
+    }
+    return found
+  }
+  const unknown = await answersTo('robot$cx', 'wrong', 5)
+  expect(unknown).toContainEqual([401, true])
+  expect(await answersTo('robot$ci', 'wrong', 5)).toEqual(unknown)
+  expect(await answersTo('robot$ci', 'made at random', 1)).toEqual([[200, false]])
+})
+
 test('a refresh token for a registry that was got with a token of another issuer is of no use without one', async () => {
   const { publicKey, privateKey } = await generateKeyPair('ES256')
   const jwks = JSON.stringify({ keys: [await exportJWK(publicKey)] })

@@ -80,6 +80,19 @@ test.each(['ci', 'over'])('the name of the robot %s needs its secret, and a robo
   for (const wrong of ['', 's3cre', 'S3CRET']) expect((await said(wrong)).status).toBe('denied')
 })
 
+test('a wrong secret of a robot takes as long as the password of nobody, and is told to wait as often', async () => {
+  const headers = ['Retry-After', '5']
+  const password = method('password', { status: 'denied', reason: 'nobody', headers })
+  const said = (secret: string) =>
+    identify(realmWith(undefined, { password }), { identity: NOBODY } as Call, 'registry', {
+      ...{ kind: 'password', name: 'ci', password: secret },
+    })
+  expect(await said('wrong')).toEqual({ status: 'denied', reason: 'wrong secret for the robot ci', headers })
+  expect(password.asked).toHaveLength(1)
+  expect(await said('s3cret')).toMatchObject({ status: 'identified' })
+  expect(password.asked).toHaveLength(1)
+})
+
 describe('a password', () => {
   const shown = (name: string): Identity => ({ ...NOBODY, user: user(name), methods: ['certificate'], expiresAt: 2000 })
   const said = (realm: Partial<Realm>, identity = NOBODY, name = 'ada') =>
