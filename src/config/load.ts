@@ -121,6 +121,8 @@ class Load {
       if (size > LARGEST) throw new Unfit(`is larger than ${LARGEST} bytes`)
       const expand = (text: string, at: string) => this.#expand(text, at)
       const bytes = readBounded(path)
+      // What is left of a file that was written to a full disk. Without its settings the environment alone would count.
+      if (bytes.length === 0) throw new Unfit('is empty; write its settings, or at least a comment')
       const { tree, problems } = yield* readYaml(bytes, { source, places: this.#places, expand })
       if (!tree && isOfNginx(bytes)) throw new Unfit(FILE_OF_NGINX)
       if (!tree && isOfNats(bytes)) throw new Unfit(FILE_OF_NATS)

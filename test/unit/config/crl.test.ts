@@ -2,7 +2,8 @@ import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from '@jest/globals'
 import { checkCrlSizes, openCrl } from '../../../src/config/crl.ts'
-import { temporaryFolder, whileClosed } from './support.ts'
+import { whileClosed } from '../../support/folder.ts'
+import { temporaryFolder } from './support.ts'
 
 const folder = temporaryFolder()
 const files = new Set<string>()

@@ -16,7 +16,7 @@ function load(env: NodeJS.ProcessEnv) {
 
 /** Keeps the repository's own default file out of the tests. */
 function emptyFile(): string {
-  writeFileSync(inFolder('empty.yaml'), '')
+  writeFileSync(inFolder('empty.yaml'), '# nothing')
   return inFolder('empty.yaml')
 }
 

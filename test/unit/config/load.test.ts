@@ -67,6 +67,11 @@ describe('a file that cannot be used is refused with one clear problem', () => {
     ['missing', () => undefined, 'is not there (looked for FILE)'],
     ['a folder', (path: string) => mkdirSync(path), 'is no file; name a YAML file'],
     [
+      'empty, as a full disk leaves it',
+      (path: string) => writeFileSync(path, ''),
+      'is empty; write its settings, or at least a comment',
+    ],
+    [
       'too large',
       (path: string) => writeFileSync(path, Buffer.alloc(64 * 1024 * 1024 + 1)),
       'is larger than 67108864 bytes',

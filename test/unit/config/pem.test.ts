@@ -4,7 +4,8 @@ import { inspect } from 'node:util'
 import { describe, expect, test } from '@jest/globals'
 import { openPem, PemSource } from '../../../src/config/pem.ts'
 import { Secret } from '../../../src/config/secret.ts'
-import { CERTIFICATE, KEY, temporaryFolder, whileClosed } from './support.ts'
+import { whileClosed } from '../../support/folder.ts'
+import { CERTIFICATE, KEY, temporaryFolder } from './support.ts'
 
 const folder = temporaryFolder()
 
