@@ -83,9 +83,9 @@ export class StreamWatch {
   }
 
   #doubt(live: LiveConnection, error: unknown): void {
-    const since = this.#doubted.get(live) ?? Date.now()
+    const since = this.#doubted.get(live) ?? performance.now()
     this.#doubted.set(live, since)
-    if (Date.now() - since < DOUBT) return
+    if (performance.now() - since < DOUBT) return
     this.#take(live, `nobody can tell whether it may go on: ${error instanceof Error ? error.message : String(error)}`)
   }
 }

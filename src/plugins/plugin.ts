@@ -71,7 +71,7 @@ export class Plugin {
   }
 
   #activated(): Promise<Active> {
-    if (Date.now() < this.#restsUntil) {
+    if (performance.now() < this.#restsUntil) {
       throw new PluginError(`plugin ${this.name} failed ${FAILURES} times in a row and is left alone for a while`)
     }
     this.#active ??= this.#reached(() => this.#activate())
@@ -97,7 +97,7 @@ export class Plugin {
         // The next one may listen elsewhere and implement something else. Other calls may still be answered.
         this.#active = undefined
         this.#failures += 1
-        if (this.#failures >= FAILURES) this.#restsUntil = Date.now() + this.#options.rest
+        if (this.#failures >= FAILURES) this.#restsUntil = performance.now() + this.#options.rest
       }
       throw error instanceof PluginError
         ? error

@@ -1,5 +1,6 @@
 import type { ServerResponse } from 'node:http'
-import { expect, test } from '@jest/globals'
+import { join } from 'node:path'
+import { expect, jest, test } from '@jest/globals'
 import { parseAddress } from '../../../src/plugins/address.ts'
 import { Plugin, PluginError } from '../../../src/plugins/plugin.ts'
 import { type FakePlugin, startPlugin } from '../../support/plugin.ts'
@@ -88,6 +89,20 @@ test('one that is lost is found again, and activated anew', async () => {
   const answer = await waitFor('the new one', () => plugin.call('A.B', {}).catch(() => undefined))
   expect(answer).toEqual({ n: 2 })
   expect(next.calls[0]?.method).toBe('Plugin.Activate')
+})
+
+test('one that rests is asked again though the clock is set back', async () => {
+  const fake = await startPlugin('sss', { ...ACTIVATE, 'A.B': { n: 1 } })
+  const plugin = hostOf({ socket: join(fake.folder, 'none.sock') }, { rest: 20 })
+  for (let i = 0; i < 3; i++) await expect(plugin.call('A.B', {})).rejects.toThrow('cannot be asked')
+  const clock = jest.spyOn(Date, 'now').mockReturnValue(Date.now() - 86_400_000)
+  try {
+    const said = () => plugin.call('A.B', {}).catch(({ message }) => message)
+    expect(await said()).toContain('is left alone for a while')
+    await waitFor('the next attempt', async () => (await said()).includes('cannot be asked'))
+  } finally {
+    clock.mockRestore()
+  }
 })
 
 test('one that does not say what it implements is none', async () => {
