@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { expect, test } from '@jest/globals'
@@ -33,6 +33,15 @@ test('what only looks like a socket is none', () => {
   const { sockets, specs } = folders()
   writeFileSync(join(sockets[0] as string, 'sss.sock'), '')
   expect(() => findPlugin('sss', { sockets, specs })).toThrow(`no plugin "sss" in ${[...sockets, ...specs].join(', ')}`)
+})
+
+test("a file is found where the folder of sockets is closed to us, as on a host of Docker's", () => {
+  const { sockets, specs } = folders()
+  // Root may look into any folder, but not into a link to itself.
+  const closed = join(sockets[0] as string, 'circle')
+  symlinkSync('circle', closed)
+  writeFileSync(join(specs[0] as string, 'sss.spec'), 'http://127.0.0.1:7000')
+  expect(findPlugin('sss', { sockets: [closed], specs }).url).toBe('http://127.0.0.1:7000')
 })
 
 test('.spec goes before .json in one folder, and the first folder before the second', () => {
