@@ -152,10 +152,11 @@ export class Server {
 
   async #reload(reason: string): Promise<boolean> {
     if (this.#draining) return false
-    let loaded: LoadedConfig | undefined
     let judged: Promise<void> | undefined
     try {
-      loaded = await loadConfigBeside(this.#options.load)
+      const loaded = await loadConfigBeside(this.#options.load)
+      // From now on: what changes while it is being built would go unnoticed. Files that are missing or wrong are watched too: mending them is enough.
+      this.#watch(loaded)
       await this.#lasting.revocationFiles.prepare(loaded)
       const runtime = await buildRuntimeBeside(loaded, this.#lasting)
       await orClose(runtime, async () => {
@@ -174,8 +175,6 @@ export class Server {
       return true
     } catch (error) {
       this.#metrics.reloaded(false)
-      // The files that are missing or wrong are watched too: mending them is enough.
-      if (loaded) this.#watch(loaded)
       const problems = error instanceof ConfigError ? error.problems.map(describeProblem) : [String(error)]
       this.#log.error({ reason, problems }, 'reload refused: the configuration in use was kept')
       return false

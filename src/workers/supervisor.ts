@@ -135,10 +135,11 @@ export class Supervisor {
     return this.#tasks.run(reason, async () => {
       if (this.#draining) return false
       this.#reloads += 1
-      const taken = await this.#reloadWorkers(reason)
       const loaded = await loadConfigBeside(this.#options.load)
-      if (taken) await this.#apply(loaded)
+      // Before the workers read them: what changes meanwhile is news.
       this.#watch(loaded)
+      const taken = await this.#reloadWorkers(reason)
+      if (taken) await this.#apply(loaded)
       collectSoon()
       return taken
     })

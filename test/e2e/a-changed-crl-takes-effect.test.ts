@@ -1,8 +1,9 @@
-import { renameSync, writeFileSync } from 'node:fs'
+import { existsSync, renameSync, writeFileSync } from 'node:fs'
 import type { ServerResponse } from 'node:http'
 import { Agent } from 'node:https'
+import { join } from 'node:path'
 import { beforeAll, beforeEach, expect, test } from '@jest/globals'
-import { temporaryFile } from '../support/folder.ts'
+import { temporaryFile, temporaryFolder } from '../support/folder.ts'
 import type { Gateway } from '../support/gateway.ts'
 import type { Issued } from '../support/pki.ts'
 import { listenerOf, makeScene, type Scene } from '../support/scene.ts'
@@ -121,3 +122,35 @@ test('an empty file does not switch revocation off', async () => {
   expect(await gateway.reload()).toMatchObject({ level: 'error' })
   expect(await status(ada)).toBe(400)
 })
+
+test.each([1, 2])(
+  'one that a reload of %i processes has found, and that changes before the reload is over',
+  async (workers) => {
+    const folder = temporaryFolder()
+    const [list, begun, gate] = ['list.pem', 'begun', 'gate'].map((name) => join(folder, name)) as [
+      string,
+      string,
+      string,
+    ]
+    writeFileSync(list, scene.clients.crl())
+    // The reload waits for it.
+    const slow = `import { existsSync, writeFileSync } from 'node:fs'
+    writeFileSync(${JSON.stringify(begun)}, '')
+    while (!existsSync(${JSON.stringify(gate)})) await new Promise((resolve) => setTimeout(resolve, 20))
+    export function authenticate() {}`
+    const gateway = await scene.start({ workers })
+    const server = scene.server({ ssl_crl: list, ssl_verify_client: 'on' })
+    const config = scene.config({
+      ...listenerOf(server),
+      workers,
+      method_plugins: [{ name: 'slow', module: temporaryFile('slow.mjs', slow) }],
+    })
+    // No signal: one reload would be made because of it, and another one because the file has changed.
+    writeFileSync(gateway.configFile as string, JSON.stringify(config))
+    await waitFor('the reload', () => existsSync(begun))
+    writeFileSync(list, scene.clients.crl([scene.ada]))
+    writeFileSync(gate, '')
+    const verdicts = () => Promise.all([1, 2].map(async () => (await gateway.get('/', { as: scene.ada })).status))
+    await waitFor('the refusals', async () => (await verdicts()).every((status) => status === 400))
+  },
+)
