@@ -21,6 +21,13 @@ export interface LiveConnectionHandler {
   malformed(error: GatewayError, connection: Connection): Buffer
 }
 
+/** Why a connection may not be used any more, or one request on it not go on, and when an answer that has begun is cut off. */
+export interface Doom {
+  readonly reason: string
+  readonly request: HttpRequest | undefined
+  readonly from: number
+}
+
 /** Judges a connection again. @param beginning the request that waits for this and is answered afterwards */
 export type Look = (live: LiveConnection, beginning?: HttpRequest) => void
 
@@ -32,8 +39,7 @@ export class LiveConnection {
   readonly socket: TLSSocket
   /** When the client has to be judged again because time has passed. */
   judgedUntil = Number.POSITIVE_INFINITY
-  /** Why it may not be used any more, and when an answer that has begun is cut off. */
-  doom: { readonly reason: string; readonly from: number } | undefined
+  doom: Doom | undefined
   /** Set where the connection has yet to be looked at again, as after a reload: no request is served before that. */
   look: Look | undefined
   readonly #handler: LiveConnectionHandler

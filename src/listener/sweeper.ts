@@ -5,7 +5,7 @@ import { inTurns } from '../slices.ts'
 import type { Connection, Verification } from '../types.ts'
 import { accepts } from './admission.ts'
 import { failed } from './demand.ts'
-import type { LiveConnection, Look } from './live-connection.ts'
+import type { Doom, LiveConnection, Look } from './live-connection.ts'
 import { type Objection, StreamWatch } from './stream-watch.ts'
 import type { TrustPolicy } from './trust-policy.ts'
 
@@ -59,6 +59,8 @@ export interface Grounds {
 interface Sentence {
   /** The request that waits for it. */
   readonly beginning?: HttpRequest | undefined
+  /** The request that it is about, where it is about one. */
+  readonly request?: HttpRequest | undefined
   /** When an answer that has begun is cut off. */
   readonly from?: number
 }
@@ -163,22 +165,27 @@ export class Sweeper {
     await forEachInSlices(all, (live) => {
       // A later reload has started the questions anew.
       if (live.doom || this.#welcome !== welcome) return undefined
+      const { request } = live
       const objection = objectionTo(live, welcome)
       if (!(objection instanceof Promise)) {
-        if (objection !== undefined) this.#doom(live, objection)
+        if (objection !== undefined) this.#doom(live, objection, { request })
         return undefined
       }
-      const answered = this.#whenAnswered(live, objection, welcome).finally(() => waiting.delete(answered))
+      const answered = this.#whenAnswered(live, objection, { welcome, request }).finally(() => waiting.delete(answered))
       waiting.add(answered)
       return waiting.size < MOST_QUESTIONS ? undefined : Promise.race(waiting)
     })
     await Promise.all(waiting)
   }
 
-  async #whenAnswered(live: LiveConnection, objection: Promise<string | undefined>, welcome: Objection): Promise<void> {
+  async #whenAnswered(
+    live: LiveConnection,
+    objection: Promise<string | undefined>,
+    { welcome, request }: { welcome: Objection; request: HttpRequest | undefined },
+  ): Promise<void> {
     try {
       const reason = await objection
-      if (this.#welcome === welcome && reason !== undefined) this.#doom(live, reason)
+      if (this.#welcome === welcome && reason !== undefined) this.#doom(live, reason, { request })
     } catch {
       if (this.#welcome !== welcome || live.ended) return
       this.#undecided.add(live)
@@ -230,14 +237,19 @@ export class Sweeper {
     this.#doom(live, `client certificate verify error: ${verification.reason}`, { beginning })
   }
 
-  #doom(live: LiveConnection, reason: string, { beginning, from = 0 }: Sentence = {}): void {
-    live.doom ??= { reason, from }
+  #doom(live: LiveConnection, reason: string, { beginning, request, from = 0 }: Sentence = {}): void {
+    live.doom ??= { reason, request, from }
     // A request that is beginning is refused in an answer of its own. The next sweep ends what is left.
     if (!beginning) this.#end(live, live.doom, Date.now())
   }
 
-  #end(live: LiveConnection, { reason, from }: { reason: string; from: number }, now: number): void {
+  #end(live: LiveConnection, { reason, request, from }: Doom, now: number): void {
     if (live.ended) return
+    // The next one was let in by what is in use now. On a load balancer's connection it is somebody else's.
+    if (request && live.request && live.request !== request) {
+      live.doom = undefined
+      return
+    }
     const isIdle = !live.busy && !live.upgraded
     if (!isIdle && !live.upgraded && !(live.streams && now >= from)) return
     this.#ended(live.connection, reason)

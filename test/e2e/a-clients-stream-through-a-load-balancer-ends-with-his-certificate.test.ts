@@ -1,3 +1,4 @@
+import type { ServerResponse } from 'node:http'
 import { beforeAll, beforeEach, expect, test } from '@jest/globals'
 import type { Gateway } from '../support/gateway.ts'
 import { authority, type Issued } from '../support/pki.ts'
@@ -152,4 +153,44 @@ test('and when his route lets in others only, while theirs go on', async () => {
   expect(reason).toContain('GW_FORBIDDEN: services[0].allow does not let')
   expect(lasting.isClosed).toBe(false)
   lasting.destroy()
+})
+
+test('whoever comes next on the connection of somebody whom a reload lets in no more is not cut in his place', async () => {
+  const configOf = (...names: string[]) => ({
+    ...listenerOf(scene.server({ certificate_header_format: 'rfc9440' })),
+    trusted_ips: ['127.0.0.1'],
+    services: [
+      {
+        ...{ name: 'api', url: scene.backend.url, routes: [{ name: 'all', paths: ['/'] }] },
+        allow: names.map((name) => ({ certificate: [{ subject: { CN: name } }] })),
+      },
+    ],
+  })
+  const held: ServerResponse[] = []
+  scene.backend.respond = ({ url }, response) => {
+    held.push(response)
+    if (url !== '/held') response.write('hello')
+  }
+  const gateway = await scene.start(configOf('ada', 'eve'))
+  const ask = async (then = '') => {
+    const before = held.length
+    const client = await gateway.open()
+    client.write(`GET /held HTTP/1.1\r\nHost: localhost\r\n${hers(eve)}\r\n${then}`)
+    await waitFor('the request', () => held.length > before)
+    return client
+  }
+  const shared = await ask(`GET / HTTP/1.1\r\nHost: localhost\r\n${hers(scene.ada)}\r\n`)
+  const ending = await ask()
+  const streaming = await begin(gateway, eve)
+  expect((await gateway.reload(scene.config(configOf('ada')))).msg).toBe('reloaded')
+  await within(15, 'the end of what streams already', streaming.closed)
+  const [first, second] = held
+  first?.end('whole')
+  await waitFor('the stream of the next client', () => shared.received.includes('hello'))
+  second?.write('streams from now on')
+  await within(15, 'the end of the other connection', ending.closed)
+  held.at(-1)?.write('and goes on')
+  await waitFor('more of the stream, or its end', () => shared.isClosed || shared.received.includes('and goes on'))
+  expect(shared.received).toContain('and goes on')
+  shared.destroy()
 })
