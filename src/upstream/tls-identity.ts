@@ -59,7 +59,7 @@ export function createConnector(
   const servername = isIP(tls.verifyName) === 0 ? tls.verifyName.replace(/\.$/, '') : ''
   let kept: KeptSession | undefined
   return (done, onread) => {
-    const offered = kept
+    const offered = kept && Date.now() < kept.until ? kept : undefined
     const options: ConnectionOptions & { onread?: OnReadOpts } = {
       ...destination,
       servername,
@@ -84,8 +84,9 @@ export function createConnector(
         done(refusal, null)
         return
       }
+      const until = offered && socket.isSessionReused() ? offered.until : endOfSessions(socket)
       rememberSessions(socket, (session) => {
-        kept = { session, chain }
+        kept = { session, until, chain }
       })
       boundRenewals(socket, (reason) => socket.destroy(new GatewayError('GW_UPSTREAM_RESPONSE', reason)))
       done(null, connected)
@@ -93,8 +94,19 @@ export function createConnector(
   }
 }
 
+/** How long sessions are resumed after a full handshake, in milliseconds: as long as those of our own clients by default. */
+const SESSION_TIMEOUT = 300_000
+
+/** A resumed handshake verifies no certificate, and brings a new session: without an end, one that has expired would be good for ever. */
+function endOfSessions(socket: TLSSocket): number {
+  const expiry = socket.getPeerX509Certificate()?.validToDate.getTime() ?? 0
+  return Math.min(expiry, Date.now() + SESSION_TIMEOUT)
+}
+
 interface KeptSession {
   readonly session: Buffer
+  /** When it is of no use any more, in milliseconds since 1970; those that come from it have the same end. */
+  readonly until: number
   /** The chain of the full handshake; known where lists are used. */
   readonly chain: UpstreamChain | undefined
 }

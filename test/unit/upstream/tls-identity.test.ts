@@ -1,6 +1,6 @@
 import type { AddressInfo, Socket } from 'node:net'
 import { createSecureContext, createServer, type TLSSocket, type TlsOptions } from 'node:tls'
-import { describe, expect, test } from '@jest/globals'
+import { describe, expect, jest, test } from '@jest/globals'
 import { readCertificates } from '../../../src/tls-cert-utils/certificates.ts'
 import type { RevocationFinding } from '../../../src/tls-cert-utils/revocation.ts'
 import { UpstreamRevocation } from '../../../src/upstream/revocation.ts'
@@ -156,6 +156,26 @@ describe.each(['TLSv1.2', 'TLSv1.3'] as const)('a session of %s', (version) => {
     const connector = createConnector({ host: '127.0.0.1', port }, identity(), 5000)
     expect([await reused(connector), await reused(connector)]).toEqual([false, true])
     expect(await reused(createConnector({ host: '127.0.0.1', port }, identity(), 5000))).toBe(false)
+  })
+
+  test.each([
+    ['five minutes after the handshake that began it', 30, 300_000],
+    ['when the certificate expires', 2 / 24 / 60, 120_000],
+  ])('and those that come from it end %s', async (_when, validFor, milliseconds) => {
+    const { port } = await upstreamWith(root.server('localhost', { validUntil: validFor }), versions)
+    const connector = createConnector({ host: '127.0.0.1', port }, identity(), 5000)
+    const start = Date.now()
+    const clock = jest.spyOn(Date, 'now')
+    try {
+      expect([await reused(connector), await reused(connector)]).toEqual([false, true])
+      // The certificate's dates have no parts of seconds.
+      clock.mockImplementation(() => start + milliseconds - 20_000)
+      expect(await reused(connector)).toBe(true)
+      clock.mockImplementation(() => start + milliseconds + 20_000)
+      expect(await reused(connector)).toBe(false)
+    } finally {
+      clock.mockRestore()
+    }
   })
 
   test('is judged by the lists with the chain of the handshake that began it', async () => {
