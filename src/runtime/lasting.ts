@@ -113,7 +113,7 @@ function createPools({ upstreams }: OpenFiles, log: Log, metrics: Metrics): Pool
       else log.warn({ name, reason }, 'the name of an upstream is not found: its last addresses are used')
     },
     (target, reason) => {
-      if (reason === undefined) log.info({ target }, 'a target of an upstream is reached again')
+      if (reason === undefined) log.info({ target }, 'a target of an upstream answers again')
       else
         log.warn({ target, reason }, 'a target of an upstream cannot be reached: others are asked where there are any')
     },

@@ -23,7 +23,7 @@ export interface PoolOwner {
   /** For the connections of all pools. */
   readonly slots: Slots
   refused(reason: PoolLimit, origin: string): void
-  /** Called with the reason when no connection to a target can be opened, and with undefined once it can be again. */
+  /** Called with the reason when a target cannot be reached, and with undefined once it has answered again. */
   reached(origin: string, reason: string | undefined): void
 }
 
@@ -43,6 +43,8 @@ export class ConnectionPool implements ConnectionOwner {
   readonly #limits: PoolLimits
   readonly #owner: PoolOwner
   #retired = false
+  /** ConnectionOwner */
+  answers = 0
   /** Until when it is left alone, as `performance.now()` counts; 0 where it was reached last. */
   #restsUntil = 0
 
@@ -70,6 +72,8 @@ export class ConnectionPool implements ConnectionOwner {
 
   /** Sends one request. @throws GatewayError GW_OVERLOADED */
   send(request: OutgoingRequest, handler: AnswerHandler): UpstreamConnection {
+    // One request finds out whether it is there again; the others need not wait for that.
+    if (this.#restsUntil > 0) this.#restsUntil = performance.now() + REST
     const connection = this.#idle.pop() ?? this.#open()
     connection.send(request, handler)
     return connection
@@ -90,10 +94,17 @@ export class ConnectionPool implements ConnectionOwner {
   }
 
   /** ConnectionOwner */
-  opened(error: Error | null): void {
-    const rested = this.#restsUntil > 0
-    this.#restsUntil = error ? performance.now() + REST : 0
-    if (rested !== (error !== null)) this.#owner.reached(this.#origin, error ? reasonOf(error) : undefined)
+  answered(): void {
+    this.answers += 1
+    if (this.#restsUntil === 0) return
+    this.#restsUntil = 0
+    this.#owner.reached(this.#origin, undefined)
+  }
+
+  /** ConnectionOwner */
+  unreachable(error: Error): void {
+    if (this.#restsUntil === 0) this.#owner.reached(this.#origin, reasonOf(error))
+    this.#restsUntil = performance.now() + REST
   }
 
   /** ConnectionOwner */
@@ -127,8 +138,6 @@ export class ConnectionPool implements ConnectionOwner {
     if (!this.#owner.slots.enter()) {
       throw this.#refusal('open_files', 'the limit of open files has room for no more connections to upstreams')
     }
-    // One request finds out whether it is there again; the others need not wait for that.
-    if (this.#restsUntil > 0) this.#restsUntil = performance.now() + REST
     const connection = new UpstreamConnection(this.#connect, this.#limits, this)
     this.#all.add(connection)
     return connection

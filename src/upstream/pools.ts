@@ -33,7 +33,7 @@ export class Pools {
    * @param slots for the connections of all pools together
    * @param refused called for each request that got no connection
    * @param reportName called when a name cannot be looked up, and when it can be again
-   * @param reached called when no connection to a target can be opened, and when one can be again
+   * @param reached called when a target cannot be reached, and once it has answered again
    */
   constructor(
     slots: Slots,

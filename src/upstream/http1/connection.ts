@@ -35,8 +35,12 @@ export interface ConnectionTimeouts {
 
 /** Takes a connection back when it is not needed; each event is reported once. */
 export interface ConnectionOwner {
-  /** The attempt to connect is over. @param error why it failed */
-  opened(error: Error | null): void
+  /** How many answers have begun, on all connections. */
+  readonly answers: number
+  /** One more has. */
+  answered(): void
+  /** It cannot be connected to, or answers nobody. */
+  unreachable(error: Error): void
   idle(connection: UpstreamConnection): void
   closed(connection: UpstreamConnection): void
   /** The socket of an upgraded connection has closed. */
@@ -68,6 +72,8 @@ export class UpstreamConnection implements AnswerEvents {
   #body: OutgoingBody | undefined
   /** Whether the request under way has been written. */
   #written = false
+  /** How many answers the owner had when it was. */
+  #answersBefore = 0
   #paused = false
   #closed = false
   #upgraded = false
@@ -122,6 +128,7 @@ export class UpstreamConnection implements AnswerEvents {
     const request = this.#request
     if (!request || !socket || this.#closed) return
     this.#written = true
+    this.#answersBefore = this.#owner.answers
     const { method, head, body, upgrade } = request
     this.#parser.expect(method, upgrade)
     this.#silence.begin(this.#timeouts.readTimeout)
@@ -140,6 +147,7 @@ export class UpstreamConnection implements AnswerEvents {
 
   /** AnswerEvents */
   head(head: AnswerHead): void {
+    this.#owner.answered()
     this.#handler?.head(head)
   }
 
@@ -175,6 +183,7 @@ export class UpstreamConnection implements AnswerEvents {
   upgraded(head: AnswerHead, rest: Buffer): void {
     const handler = this.#handler
     const socket = this.#socket as Socket
+    this.#owner.answered()
     this.#handler = undefined
     this.#request = undefined
     this.#closed = true
@@ -187,10 +196,10 @@ export class UpstreamConnection implements AnswerEvents {
 
   #open(): void {
     const done = (error: Error | null, socket: Socket | null) => {
-      // One that was given up meanwhile says nothing of the upstream.
-      if (!this.#closed) this.#owner.opened(error)
-      if (socket) this.#connected(socket)
-      else this.#failed(error as Error)
+      if (socket) return this.#connected(socket)
+      // An attempt that was given up meanwhile says nothing of the upstream.
+      if (!this.#closed) this.#owner.unreachable(error as Error)
+      this.#failed(error as Error)
     }
     this.#connecting = this.#connect(done, { buffer: this.#buffer.next, callback: this.#onRead })
   }
@@ -229,7 +238,13 @@ export class UpstreamConnection implements AnswerEvents {
     const { limit } = this.#silence
     // While the client is waited for, to read or to send, its own timeouts apply.
     if (this.#handler && (this.#paused || this.#body)) this.#silence.begin(limit)
-    else this.#failed(new GatewayError('GW_UPSTREAM_TIMEOUT', `the upstream sent nothing for ${limit} ms`))
+    else this.#timedOut(new GatewayError('GW_UPSTREAM_TIMEOUT', `the upstream sent nothing for ${limit} ms`))
+  }
+
+  #timedOut(error: GatewayError): void {
+    // Where others were answered meanwhile, it is this request that takes so long.
+    if (this.#handler && this.#owner.answers === this.#answersBefore) this.#owner.unreachable(error)
+    this.#failed(error)
   }
 
   /** @returns whether to go on reading, for node:net */

@@ -239,18 +239,37 @@ describe('a target that cannot be reached', () => {
     pool.send(GET, new Answer())
     expect(pool.isUnavailable).toBe(true)
     attempts[1]?.(null, new Socket())
+    // It may hang all the same.
+    expect(pool.isUnavailable).toBe(true)
+    pool.answered()
     expect(pool.isUnavailable).toBe(false)
   })
 
-  test('is told of once, and so is that it is there again', () => {
+  test('is told of once, and so is that it answers again', () => {
     using _time = clock()
     const { pool, attempts, said } = unreliable()
     for (let i = 0; i < 4; i++) pool.send(GET, new Answer())
     attempts[0]?.(REFUSED, null)
     attempts[1]?.(REFUSED, null)
-    attempts[2]?.(null, new Socket())
-    attempts[3]?.(null, new Socket())
+    pool.answered()
+    pool.answered()
     expect(said).toEqual(['connect ECONNREFUSED', undefined])
+  })
+
+  test('is also one that answers nobody for as long as a request may wait', async () => {
+    const { pool } = await poolWith(() => {}, { readTimeout: 200 })
+    expect(await exchange(pool).over).toMatchObject({ code: 'GW_UPSTREAM_TIMEOUT' })
+    expect(pool.isUnavailable).toBe(true)
+  })
+
+  test('is not one that lets a request wait, and answers others', async () => {
+    let requests = 0
+    const { pool } = await poolWith((socket) => void (++requests > 1 && socket.write(OK)), { readTimeout: 500 })
+    const slow = exchange(pool)
+    await waitFor('the request', () => requests === 1)
+    expect(await exchange(pool).over).toBeUndefined()
+    expect(await slow.over).toMatchObject({ code: 'GW_UPSTREAM_TIMEOUT' })
+    expect(pool.isUnavailable).toBe(false)
   })
 
   test('is not one whose client left before it answered', () => {

@@ -132,7 +132,9 @@ export async function lineTo(
       }, onread),
     { ...TIMEOUTS, ...timeouts },
     {
-      opened: () => {},
+      answers: 0,
+      answered: () => {},
+      unreachable: () => {},
       idle: () => owner.push('idle'),
       closed: () => owner.push('closed'),
       released: () => owner.push('released'),
