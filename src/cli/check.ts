@@ -1,8 +1,9 @@
 import type { Command } from 'commander'
-import { listenText, loadConfig, type ServiceConfig } from '../config/index.ts'
+import { listenText, loadConfig, type RouteConfig, type ServiceConfig } from '../config/index.ts'
 import { ConfigError, describeProblem, type Problem } from '../errors.ts'
 import { createLog } from '../log/log.ts'
 import { type CertificateInUse, createMetrics } from '../metrics/metrics.ts'
+import { joinPath } from '../routing/path-join.ts'
 import { createLasting } from '../runtime/lasting.ts'
 import { buildRuntime, type Runtime } from '../runtime/runtime.ts'
 import { withConfigOption } from './config-option.ts'
@@ -58,7 +59,7 @@ function printSummary(name: string, { config, materials, warnings }: Runtime): v
       })
       return `  listens on ${listenText(listen)} for ${modes.join(', ')}`
     }),
-    ...config.routes.map(({ name, service }) => `  route ${name} -> ${destinationOf(service)}`),
+    ...config.routes.map((route) => `  route ${route.name} -> ${destinationOf(route.service)}${rewriteOf(route)}`),
     ...materials.certificatesInUse.map(
       (each) => `  ${each.role} certificate ${each.name}: ${subjectsOf(each)}, ${remaining(each.notAfter)}`,
     ),
@@ -81,6 +82,14 @@ function destinationOf({ builtin, protocol, path = '', upstream, targets }: Serv
   const more = targets.length - names.length
   if (more > 0) names.push(`${more} more`)
   return `${protocol}://${upstream.name}${path} (${names.join(', ') || 'no targets'})`
+}
+
+/** What becomes of a path that is stripped, as Kong's default has it: whoever comes from elsewhere expects to find it at the API. */
+function rewriteOf({ paths = [], strip_path: strips, service }: RouteConfig): string {
+  const prefix = strips ? paths.find((path) => /^\/./.test(path)) : undefined
+  if (prefix === undefined || service.builtin !== undefined) return ''
+  const path = `${prefix.replace(/\/$/, '')}/…`
+  return `: ${path} arrives as ${joinPath(service.path ?? '/', path, prefix.length)} (strip_path)`
 }
 
 /** Where an intermediate is missing from what is sent, this shows who would have to stand there. */

@@ -221,20 +221,24 @@ certificates:
   expect(status).toBe(0)
 })
 
-test('it says where each route leads, with the targets of an upstream', async () => {
+test('it says where each route leads, with the targets of an upstream and what becomes of the path', async () => {
   const targets = ['10.0.0.1:1', '10.0.0.2:2', '[fd00::3]:3', '10.0.0.4:4'].map((target) => ({ target }))
   const services = [
     { name: 'a', url: 'https://pool/v1', routes: [{ name: 'pool', paths: ['/a'] }] },
     { name: 'b', url: 'http://unix:/run/app.sock:/v2', routes: [{ name: 'socket', paths: ['/b'] }] },
-    { name: 'c', url: 'https://[::1]/v3', routes: [{ name: 'one', paths: ['/c'] }] },
+    { name: 'c', url: 'https://[::1]/v3', routes: [{ name: 'one', paths: ['/c'], strip_path: false }] },
+    { name: 'd', url: 'https://d', routes: [{ name: 'all', paths: ['/'] }] },
   ]
   const server = { ssl_certificate: 'front.crt', ssl_certificate_key: 'front.key' }
   const { output } = await check(
     JSON.stringify({ listeners: [{ servers: [server] }], services, upstreams: [{ name: 'pool', targets }] }),
   )
-  expect(output).toContain('route pool -> https://pool/v1 (10.0.0.1:1, 10.0.0.2:2, [fd00::3]:3, 1 more)\n')
-  expect(output).toContain('route socket -> http://unix:/run/app.sock:/v2\n')
+  expect(output).toContain(
+    'route pool -> https://pool/v1 (10.0.0.1:1, 10.0.0.2:2, [fd00::3]:3, 1 more): /a/… arrives as /v1/… (strip_path)\n',
+  )
+  expect(output).toContain('route socket -> http://unix:/run/app.sock:/v2: /b/… arrives as /v2/… (strip_path)\n')
   expect(output).toContain('route one -> https://[::1]:443/v3\n')
+  expect(output).toContain('route all -> https://d:443\n')
 })
 
 test('what run refuses of the environment, check refuses too', async () => {
