@@ -3,7 +3,7 @@ import { listenText, loadConfig, type RouteConfig, type ServiceConfig } from '..
 import { ConfigError, describeProblem, type Problem } from '../errors.ts'
 import { createLog } from '../log/log.ts'
 import { type CertificateInUse, createMetrics } from '../metrics/metrics.ts'
-import { joinPath } from '../routing/path-join.ts'
+import { arrivesAs } from '../runtime/arriving-path.ts'
 import { createLasting } from '../runtime/lasting.ts'
 import { buildRuntime, type Runtime } from '../runtime/runtime.ts'
 import { withConfigOption } from './config-option.ts'
@@ -85,11 +85,11 @@ function destinationOf({ builtin, protocol, path = '', upstream, targets }: Serv
 }
 
 /** What becomes of a path that is stripped, as Kong's default has it: whoever comes from elsewhere expects to find it at the API. */
-function rewriteOf({ paths = [], strip_path: strips, service }: RouteConfig): string {
-  const prefix = strips ? paths.find((path) => /^\/./.test(path)) : undefined
-  if (prefix === undefined || service.builtin !== undefined) return ''
+function rewriteOf(route: RouteConfig): string {
+  const prefix = route.strip_path ? route.paths?.find((path) => /^\/./.test(path)) : undefined
+  if (prefix === undefined || route.service.builtin !== undefined) return ''
   const path = `${prefix.replace(/\/$/, '')}/…`
-  return `: ${path} arrives as ${joinPath(service.path ?? '/', path, prefix.length)} (strip_path)`
+  return `: ${path} arrives as ${arrivesAs(route, prefix, path)} (strip_path)`
 }
 
 /** Where an intermediate is missing from what is sent, this shows who would have to stand there. */

@@ -2,8 +2,8 @@
 import type { Config, RouteConfig } from '../config/index.ts'
 import { challengePath } from '../registry/gate.ts'
 import { TokenService } from '../registry/token-service.ts'
-import { joinPath } from '../routing/path-join.ts'
 import type { Router } from '../routing/router.ts'
+import { arrivesAs } from './arriving-path.ts'
 import type { Materials } from './materials.ts'
 
 /** Stands for any host where a route takes all hosts, and for the label of a wildcard. */
@@ -29,12 +29,13 @@ export function warnOfLostChallenges({ routes }: Config, router: Router, materia
 
 /** Warns of gates to which requests come without the /v2 of the protocol: Kong's default strips it, and each would be refused as none of the protocol. */
 export function warnOfStrippedRegistries({ routes }: Pick<Config, 'routes'>, materials: Materials): void {
-  for (const { at, service, paths = [], strip_path: strips } of routes) {
+  for (const route of routes) {
+    const { at, service, paths = [] } = route
     if (!service.registry) continue
     for (const prefix of paths.filter((path) => path.startsWith('/'))) {
       const start = prefix.replace(/\/$/, '')
       const sent = `${prefix.startsWith('/v2/') ? start : '/v2/'.startsWith(prefix) ? '/v2/app' : `${start}/v2/app`}/tags/list`
-      const got = joinPath(service.path ?? '/', sent, strips ? prefix.length : undefined)
+      const got = arrivesAs(route, prefix, sent)
       if (got.startsWith('/v2/')) continue
       materials.warn(
         at,
