@@ -9,7 +9,14 @@ import type { RevocationList } from '../tls-cert-utils/revocation-list.ts'
 import { readTrustStore, type TrustStore } from '../tls-cert-utils/trust-store.ts'
 import { KeptMaterials, type ReadCertificates } from './kept.ts'
 import { unusualKey } from './never-agrees.ts'
-import { deadAuthorities, missingIssuer, notForClients, notForServers, weakAuthorities } from './never-works.ts'
+import {
+  deadAuthorities,
+  misplacedIssuer,
+  missingIssuer,
+  notForClients,
+  notForServers,
+  weakAuthorities,
+} from './never-works.ts'
 import { RevocationFiles } from './revocation-files.ts'
 
 /** The certificate and key settings of one entity, and the name of the pair in logs and metrics. */
@@ -169,9 +176,14 @@ export class Materials {
   /** Once all are read: what is missing from one chain may stand in any trust store. */
   warnOfMissingIssuers(): void {
     for (const { setting, chain } of this.#shown) {
-      const message = missingIssuer(chain, this.#intermediates)
+      const message = misplacedIssuer(chain) ?? missingIssuer(chain, this.#intermediates)
       if (message !== undefined) this.warn(setting, message)
     }
+  }
+
+  /** Where many services have the same. */
+  warnOnce(path: string, message: string): void {
+    if (!this.warnings.some((known) => known.message === message)) this.warn(path, message)
   }
 
   warn(path: string, message: string): void {

@@ -82,6 +82,29 @@ export function rootlessAuthorities(authorities: readonly CertificateFacts[]): s
     })
 }
 
+/** The same of the authorities of APIs, as sentences. Often the API's own certificate is named, which other programs trust then. */
+export function rootlessAuthoritiesOfApis(authorities: readonly CertificateFacts[]): string[] {
+  const subjects = new Set(authorities.map(({ subject }) => subject))
+  return authorities
+    .filter(({ selfIssued, issuer }) => !selfIssued && !subjects.has(issuer))
+    .map((certificate) =>
+      useOf(certificate).isAuthority
+        ? `the issuer of ${certificate.subject}, ${certificate.issuer}, is not there: no API whom ${certificate.subject} certified is trusted; add it`
+        : `${certificate.subject} is no authority (basicConstraints CA:TRUE), so that no API is trusted for it; name the authority that certified it, ${certificate.issuer}`,
+    )
+}
+
+/** A certificate that is followed by another than its issuer, where clients need not look for it (RFC 5246 7.4.2). As a sentence. */
+export function misplacedIssuer(chain: readonly CertificateFacts[]): string | undefined {
+  const at = chain.findIndex((each, i) => {
+    const next = chain[i + 1]
+    return next !== undefined && !each.selfIssued && !each.x509.checkIssued(next.x509)
+  })
+  const [certificate, next] = [chain[at], chain[at + 1]]
+  if (!certificate || !next) return undefined
+  return `${certificate.subject} is followed by ${next.subject}, which did not issue it: some clients will not trust it; put the certificate of ${certificate.issuer} between them`
+}
+
 /** An intermediate that is known here and is not sent with what it issued, as openssl's `x509` writes a certificate: alone. As a sentence. */
 export function missingIssuer(
   chain: readonly CertificateFacts[],

@@ -15,6 +15,7 @@ import type { UpstreamRevocation } from '../upstream/revocation.ts'
 import type { UpstreamTls } from '../upstream/tls-identity.ts'
 import { type BuiltinSurroundings, createBuiltin } from './builtins.ts'
 import { digestOf, type Materials } from './materials.ts'
+import { rootlessAuthoritiesOfApis } from './never-works.ts'
 import type { UpstreamRevocations } from './upstream-revocation.ts'
 
 export interface BuiltService {
@@ -119,13 +120,18 @@ function trustOf(service: ServiceConfig, config: Config, materials: Materials): 
   if (service.ca_certificates) {
     const stores = service.ca_certificates.map(({ cert, name }) => materials.trustStore(cert, name, ciphers))
     const certificates = stores.flatMap((store) => store?.certificates ?? [])
+    for (const message of rootlessAuthoritiesOfApis(certificates))
+      materials.warnOnce(`${service.at}.ca_certificates`, message)
     return {
       certificates,
       pems: certificates.map(({ pem }) => pem),
       digest: digestOf(stores.map((store) => store?.digest).sort()),
     }
   }
-  return source && materials.trustStore(source, 'upstream', ciphers)
+  const store = source && materials.trustStore(source, 'upstream', ciphers)
+  for (const message of rootlessAuthoritiesOfApis(store?.certificates ?? []))
+    materials.warnOnce(source?.setting ?? service.at, message)
+  return store
 }
 
 function presentedPair(service: ServiceConfig, config: Config, materials: Materials): KeyPair | undefined {

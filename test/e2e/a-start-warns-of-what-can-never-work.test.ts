@@ -99,6 +99,37 @@ test('a certificate without the intermediate that issued it, where that is known
   expect(await warnings({ ...both, ssl_certificate: chain })).toEqual([])
 })
 
+test('a certificate that is not followed by its issuer', async () => {
+  const department = scene.clients.authority('department')
+  const { certificate, key } = department.server('localhost')
+  const shown = (...others: string[]) =>
+    warnings({ ssl_certificate: [certificate, ...others].join(''), ssl_certificate_key: key })
+  const stranger = authority('stranger').certificate
+  for (const others of [[scene.clients.certificate, department.certificate], [stranger]])
+    expect(await shown(...others)).toEqual([
+      expect.stringMatching(
+        /ssl_certificate: CN=localhost is followed by CN=\w+, which did not issue it: .* CN=depart/,
+      ),
+    ])
+  expect(await shown(department.certificate, scene.clients.certificate)).toEqual([])
+})
+
+test('the certificate of an API, or an intermediate alone, in place of its authority', async () => {
+  const { inside } = scene
+  const department = inside.authority('department')
+  const trusting = (trusted: string, url = scene.backend.url) => {
+    const routed = (name: string) => ({ name, url, routes: [{ name, paths: [`/${name}`] }] })
+    return warningsFor({ proxy: { proxy_ssl_trusted_certificate: trusted }, services: [routed('a'), routed('b')] })
+  }
+  expect(await trusting(inside.server('api').certificate)).toEqual([
+    expect.stringMatching(/proxy_ssl_trusted_certificate: CN=api is no authority .* name the authority .*, CN=/),
+  ])
+  expect(await trusting(department.certificate)).toEqual([
+    expect.stringMatching(/proxy_ssl_trusted_certificate: the issuer of CN=department, CN=[^:]+, is not there: no API/),
+  ])
+  expect(await trusting(department.certificate + inside.certificate)).toEqual([])
+})
+
 test('a list whose issuer nobody trusts', async () => {
   const strangers = authority('strangers')
   expect(await warnings({ ssl_crl: scene.clients.crl() + strangers.crl() })).toEqual([
