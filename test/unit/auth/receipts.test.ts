@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals'
-import { createReceipts, readReceiptHeader } from '../../../src/auth/receipts.ts'
+import { createReceipts, type Progress, readReceiptHeader } from '../../../src/auth/receipts.ts'
 import { createUsers } from '../../../src/identity/users.ts'
 import type { Identity } from '../../../src/types.ts'
 import { fakeCertificate, fakeConnection } from '../../support/fake-connection.ts'
