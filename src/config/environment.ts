@@ -240,15 +240,18 @@ function aboutUnknown(name: string): string {
 
 /** So few mistakes make one of our names, which have a dozen characters and more, that it must have been meant. */
 const MOST_MISTAKES = 2
+/** What follows the beginning of each, and the whole. */
+const ENDS = [...KNOWN].map((name) => [name.replace(/^(SALLYPORT|SECRET_CLIENT)/, ''), name] as const)
 
 /**
  * A variable whose beginning is misspelt. It may be the one that demands certificates; but as it may also be another program's, it is only warned of.
  */
 export function misspeltVariables(env: Variables): Problem[] {
   return Object.keys(env).flatMap((name) => {
-    // Kubernetes gives a pod thousands of variables: most are ruled out by their first letter.
+    // Kubernetes gives a pod thousands of variables: comparing their ends first rules out all of them, and costs little.
     if (!/^s/i.test(name) || KNOWN.has(name) || OURS_IN_ANY_CASE.test(name)) return []
-    const near = nearest(name, KNOWN, MOST_MISTAKES)
+    const alike = ENDS.filter(([end]) => name.endsWith(end)).map(([, known]) => known)
+    const near = nearest(name, alike, MOST_MISTAKES)
     return near === undefined
       ? []
       : [{ path: name, source: ENVIRONMENT, message: `is not read; if it is meant for Sallyport, write ${near}` }]
