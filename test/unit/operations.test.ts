@@ -57,7 +57,7 @@ test('the Deployment for Kubernetes is one that starts, and gives each stop the 
   const env: Record<string, string> = Object.fromEntries(
     container.env.map(({ name, value }: { name: string; value: string }) => [name, value]),
   )
-  const loaded = loadConfig({ env: { ...env }, file: temporaryFile('empty.yaml', '') })
+  const loaded = loadConfig({ env: { ...env }, file: temporaryFile('empty.yaml', '# nothing') })
   const told = loaded.problems.map(({ message }) => message)
   // Only the files are missing.
   expect(told.filter((message) => !message.startsWith('names no readable file'))).toEqual([])

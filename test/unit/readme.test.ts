@@ -43,9 +43,9 @@ test('the environment of the README is one that loads', () => {
     expect.anything(),
     true,
   ])
-  // An empty file, so that no conf/sallyport.yaml of the working directory is read.
+  // A file of nothing, so that no conf/sallyport.yaml of the working directory is read.
   mkdirSync(join(folder, 'empty'))
-  writeFileSync(join(folder, 'empty', 'sallyport.yaml'), '')
+  writeFileSync(join(folder, 'empty', 'sallyport.yaml'), '# nothing')
   expect(
     problemsOf(join(folder, 'empty', 'sallyport.yaml'), {
       ...env,
