@@ -164,7 +164,7 @@ export class Sweeper {
     const waiting = new Set<Promise<void>>()
     await forEachInSlices(all, (live) => {
       // A later reload has started the questions anew.
-      if (live.doom || this.#welcome !== welcome) return undefined
+      if ((live.doom && !live.doom.request) || this.#welcome !== welcome) return undefined
       const { request } = live
       const objection = objectionTo(live, welcome)
       if (!(objection instanceof Promise)) {
@@ -238,7 +238,8 @@ export class Sweeper {
   }
 
   #doom(live: LiveConnection, reason: string, { beginning, request, from = 0 }: Sentence = {}): void {
-    live.doom ??= { reason, request, from }
+    // What ends the connection outweighs what ends a request on it, which may be over by now.
+    if (!live.doom || live.doom.request) live.doom = { reason, request, from }
     // A request that is beginning is refused in an answer of its own. The next sweep ends what is left.
     if (!beginning) this.#end(live, live.doom, Date.now())
   }

@@ -208,6 +208,29 @@ test('a connection that was about to end because its policy was gone stays where
   expect([live.doom, live.closed]).toEqual([undefined, 0])
 })
 
+test.each([
+  ['refuses the client', REVOKED, undefined, 'client certificate verify error: revoked'],
+  ['lets the next request pass no more', success().verification, 'closed to you', 'closed to you'],
+])(
+  'a reload that %s ends the connection, also right after one that would have ended another request on it',
+  async (_, verdict, second, reason) => {
+    let verification: Verification = success().verification
+    const live = Object.assign(
+      idle(() => ({ verification, until: Number.POSITIVE_INFINITY })),
+      {
+        ...{ busy: true, request: {} as HttpRequest, socket: { destroy: () => {} } },
+      },
+    )
+    const { sweeper, reasons } = sweeperOver(live)
+    await sweeper.judgeAgain(inForce(), () => 'closed to the first')
+    expect(reasons).toEqual([])
+    Object.assign(live, { request: {} as HttpRequest, streams: true })
+    verification = verdict
+    await sweeper.judgeAgain(inForce(), () => second)
+    expect(reasons).toEqual([reason])
+  },
+)
+
 describe('a connection whose client is refused for something', () => {
   const unknown: Verification = { result: 'FAILED', code: 'DEPTH_ZERO_SELF_SIGNED_CERT', reason: 'self-signed' }
   /** What becomes of a client of unknown authorities, whom optional_no_ca lets in, when the verdict changes. */
