@@ -3,6 +3,7 @@ import { createSecureContext, type SecureContext, type SecureContextOptions } fr
 import { type CrlSource, inNatsWords, type LoadedConfig, type PemSource, type Secret } from '../config/index.ts'
 import type { Problem } from '../errors.ts'
 import type { CertificateInUse, CrlInUse } from '../metrics/metrics.ts'
+import type { Slices } from '../slices.ts'
 import type { CertificateFacts } from '../tls-cert-utils/certificate.ts'
 import { CertificateError, type KeyPair, readKeyPair } from '../tls-cert-utils/key-pair.ts'
 import type { RevocationList } from '../tls-cert-utils/revocation-list.ts'
@@ -174,10 +175,11 @@ export class Materials {
   }
 
   /** Once all are read: what is missing from one chain may stand in any trust store. */
-  warnOfMissingIssuers(): void {
+  *warnOfMissingIssuers(): Slices<void> {
     for (const { setting, chain } of this.#shown) {
       const message = misplacedIssuer(chain) ?? missingIssuer(chain, this.#intermediates)
       if (message !== undefined) this.warn(setting, message)
+      yield
     }
   }
 

@@ -133,7 +133,7 @@ function* compose(loaded: LoadedConfig, lasting: Lasting): Slices<Runtime> {
 
   const router = yield* createRouter(yield* rulesOf(config, services, accesses.of, demands))
   yield
-  materials.warnOfMissingIssuers()
+  yield* materials.warnOfMissingIssuers()
   yield
   yield* warnOfShadowedRoutes(config.routes, materials)
   warnOfUnroutedServices(config, materials)

@@ -3,6 +3,7 @@ import { expect, test } from '@jest/globals'
 import { CrlSource } from '../../../src/config/crl.ts'
 import { PemSource, Secret } from '../../../src/config/index.ts'
 import { Materials, type PairSettings } from '../../../src/runtime/materials.ts'
+import { atOnce } from '../../../src/slices.ts'
 import { authority, type Issued } from '../../support/pki.ts'
 
 const root = authority('root')
@@ -110,7 +111,7 @@ test('a chain that lacks an intermediate which stands in a trust store is warned
     const leaf = middle.server('localhost')
     materials.keyPair(pairOf({ chain: chain === '' ? leaf.certificate : leaf.chain, key: leaf.key }))
     for (const store of stores) materials.trustStore(source('authorities', store), 'client')
-    materials.warnOfMissingIssuers()
+    atOnce(materials.warnOfMissingIssuers())
     return told(materials.warnings)
   }
   expect(warningsWith('', root.certificate, middle.certificate)).toEqual([
