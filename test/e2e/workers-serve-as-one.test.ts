@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
-import { open, writeFile } from 'node:fs/promises'
+import { open } from 'node:fs/promises'
 import { Agent } from 'node:https'
 import { constants } from 'node:os'
 import { join } from 'node:path'
@@ -222,17 +222,27 @@ test('one that is being started while a reload comes has the new configuration t
   })
 })
 
+/** Answers whoever opens the pipe to read; the next one who does finds another pipe. */
+async function answerOne(path: string, content: string): Promise<void> {
+  const pipe = await open(path, 'w')
+  execFileSync('mkfifo', [`${path}.next`])
+  renameSync(`${path}.next`, path)
+  await pipe.writeFile(content)
+  await pipe.close()
+}
+
 test('one that dies before its turn holds no reload up, and the one in its place has the new configuration', async () => {
   const key = temporaryFile('key', scene.front.key)
   const servers = [scene.server({ ssl_certificate_key: key })]
   const common = { listeners: [{ listen: '127.0.0.1:0', servers }], reload: { watch: 'off' } }
   const gateway = await scene.start({ ...common, workers: 2 })
   const [, victim] = workersOf(gateway)
-  // The first one reads its key from a pipe, and cannot go on before.
+  // The supervisor and then the first one read the key from a pipe, and cannot go on before.
   rmSync(key)
   execFileSync('mkfifo', [key])
   const services = [{ name: 'api', url: scene.backend.url, routes: [{ name: 'new', paths: ['/new'] }] }]
   const reloaded = gateway.reload({ ...scene.config({ ...common, services }), workers: 2 })
+  await answerOne(key, scene.front.key)
   const pipe = await open(key, 'w')
   renameSync(temporaryFile('key', scene.front.key), key)
   process.kill(victim as number, 'SIGKILL')
@@ -258,15 +268,18 @@ test('where one refuses what another has taken, a new one takes its place, and t
   const common = { listeners: [{ listen: '127.0.0.1:0', servers }], reload: { watch: 'off' } }
   const gateway = await scene.start({ ...common, workers: 3 })
   const before = workersOf(gateway)
-  // Each reads its key from the pipe.
+  // The supervisor and then each of them read the key from a pipe.
   rmSync(key)
   execFileSync('mkfifo', [key])
   const services = [{ name: 'api', url: scene.backend.url, routes: [{ name: 'new', paths: ['/new'] }] }]
   const reloaded = gateway.reload({ ...scene.config({ ...common, services }), workers: 3 })
-  await writeFile(key, scene.front.key)
+  await answerOne(key, scene.front.key)
+  await answerOne(key, scene.front.key)
   await reloaded
-  await writeFile(key, 'no key')
+  const pipe = await open(key, 'w')
   renameSync(temporaryFile('key', scene.front.key), key)
+  await pipe.writeFile('no key')
+  await pipe.close()
   const { worker } = await gateway.logged({
     msg: 'a worker refuses what another has taken: a new one takes its place',
   })
