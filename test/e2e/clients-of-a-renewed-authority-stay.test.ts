@@ -12,7 +12,7 @@ import { pause, waitFor, within } from '../support/wait.ts'
 const UPGRADED = 'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n'
 const UPGRADE =
   'Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n'
-const LIFE = 6000
+const LIFE = 12_000
 
 const keysOf = ({ privateKey }: Issued) => ({ privateKey, publicKey: createPublicKey(privateKey) })
 
