@@ -40,7 +40,10 @@ describeWith(['openssl'], 'sessions outlive a server certificate that is renewed
       expect(await connect(name, { keep })).toEqual({ resumed: false, shown: onOneLine(before[name].certificate) })
 
     await gateway.reload(scene.config(configWith({ ...before, 'two.test': renewed } as Shown)))
-    await waitFor('all workers', () => gateway.log.filter(({ msg }) => msg === 'reloaded').length === workers)
+    await waitFor('all workers', () => {
+      const reloaded = gateway.log.filter(({ msg }) => msg === 'reloaded')
+      return new Set(reloaded.map(({ worker }) => worker)).size === workers
+    })
     for (const [name, resume] of sessions) expect(await connect(name, { resume })).toMatchObject({ resumed: true })
     expect(scene.backend.seen.flatMap((seen) => seen.header('DN'))).toEqual(Array.from({ length: 4 }, () => 'CN=ada'))
     const anew = await connect('two.test', { keep: newSession() })
