@@ -64,6 +64,8 @@ export class UpstreamConnection implements AnswerEvents {
   #socket: Socket | undefined
   /** The socket that is still connecting. */
   #connecting: Socket | undefined
+  /** Since when, as `performance.now()` counts. */
+  #connectingSince = 0
   #request: OutgoingRequest | undefined
   #handler: AnswerHandler | undefined
   /** The first error that the socket reported, such as a TLS alert before the end that follows it. */
@@ -100,6 +102,12 @@ export class UpstreamConnection implements AnswerEvents {
 
   /** Gives up the request under way, and the connection with it. */
   abort(error: Error): void {
+    // Where clients are less patient than the connect timeout, nobody would ever find out about a target that is silent.
+    const waited = this.#connecting && !this.#closed ? performance.now() - this.#connectingSince : 0
+    if (waited >= TOO_LONG_TO_CONNECT) {
+      const seconds = Math.floor(waited / 1000)
+      this.#owner.unreachable(new Error(`no connection within ${seconds} s, when the client left`))
+    }
     this.#failed(error)
   }
 
@@ -197,10 +205,11 @@ export class UpstreamConnection implements AnswerEvents {
   #open(): void {
     const done = (error: Error | null, socket: Socket | null) => {
       if (socket) return this.#connected(socket)
-      // An attempt that was given up meanwhile says nothing of the upstream.
+      // An attempt that was given up meanwhile has been judged by then.
       if (!this.#closed) this.#owner.unreachable(error as Error)
       this.#failed(error as Error)
     }
+    this.#connectingSince = performance.now()
     this.#connecting = this.#connect(done, { buffer: this.#buffer.next, callback: this.#onRead })
   }
 
@@ -312,6 +321,9 @@ export class UpstreamConnection implements AnswerEvents {
     this.#owner.closed(this)
   }
 }
+
+/** After so many milliseconds TCP has asked three times (RFC 6298 2.1, 5.5): it is the upstream, not an impatient client. */
+const TOO_LONG_TO_CONNECT = 3_000
 
 /** How many bytes of a body may wait for the upstream before the client is paused. */
 const MAX_UNSENT = 256 * 1024

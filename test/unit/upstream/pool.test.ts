@@ -272,11 +272,33 @@ describe('a target that cannot be reached', () => {
     expect(pool.isUnavailable).toBe(false)
   })
 
-  test('is not one whose client left before it answered', () => {
-    using _time = clock()
+  test('is not one whose client left before it could have been reached', () => {
+    using time = clock()
     const { pool, attempts, said } = unreliable()
-    pool.send(GET, new Answer()).abort(new Error('the client has left'))
+    const connection = pool.send(GET, new Answer())
+    time.pass(2_999)
+    connection.abort(new Error('the client has left'))
     attempts[0]?.(REFUSED, null)
+    expect([pool.isUnavailable, said]).toEqual([false, []])
+  })
+
+  test('is also one that is silent until clients leave, who may be less patient than the connect timeout', () => {
+    using time = clock()
+    const { pool, said } = unreliable()
+    const connection = pool.send(GET, new Answer())
+    time.pass(3_000)
+    connection.abort(new Error('the client has left'))
+    connection.abort(new Error('the client has left'))
+    expect([pool.isUnavailable, said]).toEqual([true, ['no connection within 3 s, when the client left']])
+  })
+
+  test('is not one that was connected to, however long ago, when the client left', () => {
+    using time = clock()
+    const { pool, attempts, said } = unreliable()
+    const connection = pool.send(GET, new Answer())
+    attempts[0]?.(null, new Socket())
+    time.pass(3_000)
+    connection.abort(new Error('the client has left'))
     expect([pool.isUnavailable, said]).toEqual([false, []])
   })
 })
