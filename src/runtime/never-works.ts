@@ -71,34 +71,39 @@ export function weakAuthorities(authorities: readonly CertificateFacts[], cipher
  * chain.
  */
 export function rootlessAuthorities(authorities: readonly CertificateFacts[]): string[] {
-  const subjects = new Set(authorities.map(({ subject }) => subject))
-  return authorities
-    .filter(({ selfIssued, issuer }) => !selfIssued && !subjects.has(issuer))
-    .map((authority) => {
-      const { subject, issuer } = authority
-      return useOf(authority).isAuthority
-        ? `the issuer of ${subject}, ${issuer}, is not there: nobody whom ${subject} certified is let in, unless he sends it and it leads to another authority here; add it, or set allow_partial_chain`
-        : `${subject} is no authority (basicConstraints CA:TRUE) and lets nobody in; name the authority that certified it, ${issuer}`
-    })
+  return rootless(authorities).map((authority) => {
+    const { subject, issuer } = authority
+    return useOf(authority).isAuthority
+      ? `the issuer of ${subject}, ${issuer}, is not there: nobody whom ${subject} certified is let in, unless he sends it and it leads to another authority here; add it, or set allow_partial_chain`
+      : `${subject} is no authority (basicConstraints CA:TRUE) and lets nobody in; name the authority that certified it, ${issuer}`
+  })
 }
 
 /** The same of the authorities of APIs, as sentences. Often the API's own certificate is named, which other programs trust then. */
 export function rootlessAuthoritiesOfApis(authorities: readonly CertificateFacts[]): string[] {
+  return rootless(authorities).map((certificate) =>
+    useOf(certificate).isAuthority
+      ? `the issuer of ${certificate.subject}, ${certificate.issuer}, is not there: no API whom ${certificate.subject} certified is trusted; add it`
+      : `${certificate.subject} is no authority (basicConstraints CA:TRUE), so that no API is trusted for it; name the authority that certified it, ${certificate.issuer}`,
+  )
+}
+
+function rootless(authorities: readonly CertificateFacts[]): CertificateFacts[] {
   const subjects = new Set(authorities.map(({ subject }) => subject))
-  return authorities
-    .filter(({ selfIssued, issuer }) => !selfIssued && !subjects.has(issuer))
-    .map((certificate) =>
-      useOf(certificate).isAuthority
-        ? `the issuer of ${certificate.subject}, ${certificate.issuer}, is not there: no API whom ${certificate.subject} certified is trusted; add it`
-        : `${certificate.subject} is no authority (basicConstraints CA:TRUE), so that no API is trusted for it; name the authority that certified it, ${certificate.issuer}`,
-    )
+  const roots = authorities.filter(({ selfIssued }) => selfIssued)
+  // Of a root and what another authority made of it, OpenSSL takes the form that is valid for longer.
+  const isRoot = (one: CertificateFacts) =>
+    roots.some((root) => isSameAuthority(root, one) && root.notAfter >= one.notAfter)
+  return authorities.filter((one) => !one.selfIssued && !subjects.has(one.issuer) && !isRoot(one))
 }
 
 /** A certificate that is followed by another than its issuer, where clients need not look for it (RFC 5246 7.4.2). As a sentence. */
 export function misplacedIssuer(chain: readonly CertificateFacts[]): string | undefined {
   const at = chain.findIndex((each, i) => {
     const next = chain[i + 1]
-    return next !== undefined && !each.selfIssued && !each.x509.checkIssued(next.x509)
+    if (next === undefined || each.selfIssued) return false
+    // Of an authority that several have certified, each form may follow.
+    return !each.x509.checkIssued(next.x509) && !(i > 0 && isSameAuthority(each, next))
   })
   const [certificate, next] = [chain[at], chain[at + 1]]
   if (!certificate || !next) return undefined

@@ -130,6 +130,29 @@ test('the certificate of an API, or an intermediate alone, in place of its autho
   expect(await trusting(department.certificate + inside.certificate)).toEqual([])
 })
 
+test('an authority that another has certified too is its own root, unless OpenSSL would take the other form, which ends later', async () => {
+  const root = authority('root')
+  const keys = { privateKey: root.privateKey, publicKey: createPublicKey(root.privateKey) }
+  const elder = authority('elder')
+  const [shorter, longer] = [364, 366].map((validUntil) => elder.authority('root', { keys, validUntil }).certificate)
+  const trusting = (form = '') => {
+    const trusted = form + root.certificate
+    return warningsFor({
+      ...listenerOf(scene.server({ ssl_client_certificate: trusted })),
+      proxy: { proxy_ssl_trusted_certificate: trusted },
+      services: [{ name: 'api', url: scene.backend.url, routes: [{ name: 'api', paths: ['/'] }] }],
+    })
+  }
+  expect(await trusting(shorter)).toEqual([])
+  expect(await trusting(longer)).toEqual([
+    expect.stringMatching(/proxy_ssl_trusted_certificate: the issuer of CN=root, CN=elder, is not there/),
+    expect.stringMatching(/ssl_client_certificate: the issuer of CN=root, CN=elder, is not there/),
+  ])
+  const { certificate, key } = root.server('localhost')
+  const chain = certificate + shorter + root.certificate
+  expect(await warnings({ ssl_certificate: chain, ssl_certificate_key: key })).toEqual([])
+})
+
 test('a list whose issuer nobody trusts', async () => {
   const strangers = authority('strangers')
   expect(await warnings({ ssl_crl: scene.clients.crl() + strangers.crl() })).toEqual([
