@@ -102,7 +102,8 @@ async function decide(
   }
 }
 
-type Found = Pick<Decision, 'route' | 'service' | 'user' | 'methods' | 'decided_by' | 'refusal' | 'headers'>
+type Found = Pick<Decision, 'route' | 'service' | 'user' | 'methods' | 'decided_by' | 'refusal' | 'headers'> &
+  Partial<Pick<Decision, 'verified'>>
 
 const NOTHING_RECORDED: Omit<RequestRecord, 'connection'> = {
   route: undefined,
@@ -173,6 +174,11 @@ class Walk {
     return {
       ...phases,
       serverFor: () => virtual,
+      admit: (server, connection, now) => {
+        // Behind a load balancer that of its client, whom a header tells.
+        this.#note({ verified: verificationText(connection.verification) })
+        phases.admit(server, connection, now)
+      },
       authenticate: (route, caller) => {
         this.#note({ route: route.name, service: route.service.name })
         return this.#assumed() ?? phases.authenticate(route, caller)

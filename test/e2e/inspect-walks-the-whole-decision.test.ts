@@ -119,6 +119,21 @@ test('what cannot be answered is told: no route, a certificate that is not verif
   })
 })
 
+test('behind a load balancer, the certificate that its header tells is what was verified', async () => {
+  const told = { ...scene.server({ ssl_verify_client: 'optional' }), certificate_header_format: 'rfc9440' }
+  const behind = scene.config({ trusted_ips: ['192.0.2.1'], ...listenerOf(told) })
+  const file = temporaryFile('behind.yaml', JSON.stringify(behind))
+  const verified = async ({ der }: { der: Buffer }, address: string) => {
+    const header = `Client-Cert: :${der.toString('base64')}:`
+    const where = ['--address', address, '--header', header, '--json']
+    const { stdout } = await sallyport(['inspect', '-c', file, '--for', 'GET https://localhost/', ...where])
+    return JSON.parse(stdout).decision.verified
+  }
+  expect(await verified(scene.ada, '192.0.2.1')).toBe('SUCCESS')
+  expect(await verified(selfSigned('eve'), '192.0.2.1')).toMatch(/^FAILED:/)
+  expect(await verified(scene.ada, '192.0.2.2')).toBe('NONE')
+})
+
 describe('credentials of the request', () => {
   const ask = async (request: string, ...args: string[]) => {
     const { stdout, stderr } = await sallyport(['inspect', '-c', config, '--for', request, '--json', ...args])
