@@ -23,12 +23,16 @@ export interface RedisStoreOptions {
   readonly evicts: (policy: string) => void
 }
 
+/** How long a connection lasts at least that is replaced by another in the hope of more, in milliseconds: nobody is answered meanwhile. */
+const BETWEEN_RECONNECTS = 5000
+
 /**
  * The store that several gateways share. A command is sent once and never repeated after a lost connection: a second INCR or SET NX would give a
  * wrong result.
  *
  * `failOpen` keeps a copy of everything that passes through here, answers from it while Redis is away, and writes it back when Redis returns, even if
- * empty. Without it, a command that Redis does not answer throws GW_UNDECIDED.
+ * empty. Without it, a command that Redis does not answer throws GW_UNDECIDED. A Redis that is full or read-only refuses what it should keep, but is
+ * still asked for the rest.
  */
 export class RedisStore implements Store {
   readonly #options: RedisStoreOptions
@@ -37,6 +41,9 @@ export class RedisStore implements Store {
   #state: 'starting' | 'up' | 'away' = 'starting'
   /** Settles with the first connection or its failure: the first requests wait for it. */
   readonly #start = Promise.withResolvers<void>()
+  /** Keys that Redis has yet to be told of, as it was away or refused: the copy knows better. Those that are not in it were deleted. */
+  readonly #owed = new Set<string>()
+  #mayReconnectAt = 0
 
   constructor(options: RedisStoreOptions) {
     this.#options = options
@@ -48,6 +55,8 @@ export class RedisStore implements Store {
       commandTimeout: options.timeout,
       // A Redis that hangs, or whose machine is gone, ends no connection: each command would be waited for, and kept until an answer comes.
       socketTimeout: options.timeout,
+      // The primary that has taken over, often under the same name, is another one: this one refuses for as long as the connection lasts.
+      reconnectOnError: (error) => error.message.startsWith('READONLY') && this.#mayReconnect(error.message),
       enableOfflineQueue: false,
       autoResendUnfulfilledCommands: false,
       maxRetriesPerRequest: 0,
@@ -68,6 +77,7 @@ export class RedisStore implements Store {
     return this.#ask(
       async (redis) => {
         const value = await redis.get(key)
+        if (this.#copy && this.#owed.has(key)) return this.#copy.get(key)
         if (value === null) return undefined
         if (this.#copy) this.#copy.set(key, value, Math.max(await redis.pttl(key), 1))
         return value
@@ -79,7 +89,8 @@ export class RedisStore implements Store {
   set(key: string, value: string, ttlMilliseconds: number): Promise<void> {
     const ttl = wholeMilliseconds(ttlMilliseconds)
     this.#copy?.set(key, value, ttl)
-    return this.#ask(
+    return this.#tell(
+      key,
       async (redis) => void (await redis.set(key, value, 'PX', ttl)),
       () => {},
     )
@@ -87,7 +98,8 @@ export class RedisStore implements Store {
 
   add(key: string, value: string, ttlMilliseconds: number): Promise<boolean> {
     const ttl = wholeMilliseconds(ttlMilliseconds)
-    return this.#ask(
+    return this.#tell(
+      key,
       async (redis) => {
         const first = (await redis.set(key, value, 'PX', ttl, 'NX')) === 'OK'
         if (first) this.#copy?.set(key, value, ttl)
@@ -99,7 +111,8 @@ export class RedisStore implements Store {
 
   delete(key: string): Promise<void> {
     this.#copy?.delete(key)
-    return this.#ask(
+    return this.#tell(
+      key,
       async (redis) => void (await redis.del(key)),
       () => {},
     )
@@ -107,7 +120,8 @@ export class RedisStore implements Store {
 
   increment(key: string, ttlMilliseconds: number): Promise<number> {
     const ttl = wholeMilliseconds(ttlMilliseconds)
-    return this.#ask(
+    return this.#tell(
+      key,
       async (redis) => {
         // In one transaction, so that no counter is ever without an end.
         const answers = await redis.multi().set(key, '0', 'PX', ttl, 'NX').incr(key).exec()
@@ -126,6 +140,22 @@ export class RedisStore implements Store {
     this.#redis.disconnect()
   }
 
+  /** Asks for a change of this key. */
+  #tell<T>(key: string, ask: (redis: Redis) => Promise<T>, away: (copy: MemoryStore) => T): Promise<T> {
+    return this.#ask(
+      async (redis) => {
+        const answer = await ask(redis)
+        // It takes what it is given again.
+        if (this.#owed.size > 0 && this.#mayReconnect('it refused what it should keep')) redis.disconnect(true)
+        return answer
+      },
+      (copy) => {
+        if (this.#owed.size < this.#options.maxEntries) this.#owed.add(key)
+        return away(copy)
+      },
+    )
+  }
+
   async #ask<T>(ask: (redis: Redis) => Promise<T>, away: (copy: MemoryStore) => T): Promise<T> {
     if (this.#state === 'starting') await this.#start.promise
     try {
@@ -139,12 +169,17 @@ export class RedisStore implements Store {
     }
   }
 
+  #mayReconnect(reason: string): boolean {
+    if (this.#state !== 'up' || performance.now() < this.#mayReconnectAt) return false
+    this.#mayReconnectAt = performance.now() + BETWEEN_RECONNECTS
+    this.#turn('away', reason)
+    return true
+  }
+
   /** Redis may have restarted empty: what this gateway knows is written back before any command. */
   async #returned(): Promise<void> {
     try {
-      const pipeline = this.#redis.pipeline()
-      for (const [key, value, ttl] of this.#copy?.entries() ?? []) pipeline.set(key, value, 'PX', ttl, 'NX')
-      for (const [error] of (await pipeline.exec()) ?? []) if (error) throw error
+      await this.#giveBack(this.#copy)
       this.#turn('up', 'connected')
       void this.#redis.info('memory').then(
         (facts) => this.#checkEviction(facts),
@@ -154,6 +189,29 @@ export class RedisStore implements Store {
     } catch (error) {
       this.#turn('away', error instanceof Error ? error.message : String(error))
       this.#redis.disconnect(true)
+    }
+  }
+
+  async #giveBack(copy: MemoryStore | undefined): Promise<void> {
+    if (!copy) return
+    const keys: string[] = []
+    const pipeline = this.#redis.pipeline()
+    for (const [key, value, ttl] of copy.entries()) {
+      keys.push(key)
+      pipeline.set(key, value, 'PX', wholeMilliseconds(ttl), 'NX')
+    }
+    for (const key of this.#owed) {
+      if (copy.get(key) !== undefined) continue
+      keys.push(key)
+      pipeline.del(key)
+    }
+    const answers = (await pipeline.exec()) ?? []
+    for (const [i, [error]] of answers.entries()) {
+      const key = keys[i] as string
+      if (!error) this.#owed.delete(key)
+      // Redis answers and refuses: it is not away.
+      else if (error.name === 'ReplyError') this.#owed.add(key)
+      else throw error
     }
   }
 

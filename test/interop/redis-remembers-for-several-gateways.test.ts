@@ -1,3 +1,4 @@
+import { type AddressInfo, connect, createServer } from 'node:net'
 import { beforeAll, expect, test } from '@jest/globals'
 import { Redis } from 'ioredis'
 import { GatewayError } from '../../src/errors.ts'
@@ -89,8 +90,7 @@ describeWith(REDIS_PEERS, 'Redis as the store', () => {
 
   test('one that may drop what it keeps, when its memory is full, is told of', async () => {
     const redis = await startRedis()
-    const operator = new Redis(redis.url)
-    whenFileEnds(() => operator.disconnect())
+    const operator = operatorOf(redis)
     const told: string[] = []
     const connect = async () => {
       const store = open(redis, { evicts: (policy) => void told.push(policy) })
@@ -106,6 +106,69 @@ describeWith(REDIS_PEERS, 'Redis as the store', () => {
     await operator.config('SET', 'maxmemory-policy', 'noeviction')
     await connect()
     expect(told).toEqual(['volatile-lru'])
+  })
+
+  test('fail: open holds to what a full Redis refused, and gives it to it once it has room', async () => {
+    const redis = await startRedis()
+    const operator = operatorOf(redis)
+    const store = open(redis, { failOpen: true })
+    const other = open(redis)
+    expect(await store.get('revoked:a')).toBeUndefined()
+    await operator.config('SET', 'maxmemory', '1')
+    await store.set('revoked:a', 'yes', 60_000)
+    expect([await store.get('revoked:a'), await other.get('revoked:a')]).toEqual(['yes', undefined])
+    await operator.config('SET', 'maxmemory', '0')
+    await store.set('revoked:b', 'yes', 60_000)
+    expect(await waitFor('the copy to be given back', () => other.get('revoked:a'))).toBe('yes')
+  })
+
+  test('fail: open asks a full Redis again and again for nothing', async () => {
+    const redis = await startRedis()
+    const operator = operatorOf(redis)
+    const states: string[] = []
+    const store = open(redis, { failOpen: true, changed: (state) => void states.push(state) })
+    await store.set('revoked:a', 'yes', 60_000)
+    await operator.config('SET', 'maxmemory', '1')
+    await operator.client('KILL', 'SKIPME', 'yes')
+    await waitFor('the connection that follows', () => states.length === 3)
+    expect(await store.get('revoked:a')).toBe('yes')
+    expect(states).toEqual(['up', 'away', 'up'])
+  })
+
+  test('fail: open brings back nothing that was deleted while Redis was away', async () => {
+    const redis = await startRedis()
+    const states: string[] = []
+    const store = open(redis, { failOpen: true, timeout: 200, changed: (state) => void states.push(state) })
+    await store.set('registry-refresh:a', 'ada', 60_000)
+    redis.hang()
+    await store.get('registry-refresh:a')
+    await waitFor('the loss to be noticed', () => states.includes('away'))
+    await store.delete('registry-refresh:a')
+    expect(await store.get('registry-refresh:a')).toBeUndefined()
+    redis.wake()
+    await waitFor('Redis to answer again', () => states.length === 3)
+    expect(await store.get('registry-refresh:a')).toBeUndefined()
+    expect(await open(redis).get('registry-refresh:a')).toBeUndefined()
+  })
+
+  test('one that has become a replica is left for the primary that took over under its name', async () => {
+    const [before, after] = [await startRedis(), await startRedis()]
+    let primary = before
+    const name = createServer((socket) => {
+      const { port } = new URL(primary.url)
+      const onward = connect(Number(port), '127.0.0.1')
+      for (const end of [socket, onward]) end.on('error', () => {})
+      socket.pipe(onward).pipe(socket)
+    })
+    await new Promise<void>((resolve) => name.listen(0, '127.0.0.1', resolve))
+    whenFileEnds(() => name.close())
+    const store = open({ url: `redis://127.0.0.1:${(name.address() as AddressInfo).port}` })
+    await store.set('revoked:a', 'yes', 60_000)
+    primary = after
+    await operatorOf(before).replicaof('127.0.0.1', new URL(after.url).port)
+    await expect(store.increment('failed:a', 60_000)).rejects.toMatchObject({ code: 'GW_UNDECIDED' })
+    const count = await waitFor('the new primary', () => store.increment('failed:a', 60_000).catch(() => undefined))
+    expect(count).toBe(1)
   })
 
   test('over TLS it counts only with a certificate of the authority that is trusted', async () => {
@@ -136,6 +199,12 @@ function open({ url }: Pick<RedisServer, 'url'>, options: Partial<RedisStoreOpti
   whenFileEnds(() => store.close())
   store.open()
   return store
+}
+
+function operatorOf({ url }: RedisServer): Redis {
+  const operator = new Redis(url)
+  whenFileEnds(() => operator.disconnect())
+  return operator
 }
 
 /** Asks again and again, eight at a time, and collects what came: values, or the code of the refusal. */
