@@ -46,6 +46,7 @@ export class Plugin {
   readonly #options: PluginOptions
   #active: Promise<Active> | undefined
   #failures = 0
+  #answers = 0
   #restsUntil = 0
 
   constructor(options: PluginOptions) {
@@ -66,8 +67,13 @@ export class Plugin {
     const { address, agent } = await this.#activated()
     const answer = await this.#reached(() => this.#post(address, agent, method, `${JSON.stringify(body)}\n`))
     // Not counted at its activation: a plugin that only manages that is of no use.
-    this.#failures = 0
+    this.#answered()
     return answer
+  }
+
+  #answered(): void {
+    this.#answers += 1
+    this.#failures = 0
   }
 
   #activated(): Promise<Active> {
@@ -87,13 +93,17 @@ export class Plugin {
     return { address, agent, implements: names }
   }
 
-  /** Counts calls that reach nobody. A plugin that answers, even with a refusal, has been reached. */
+  /**
+   * Counts calls that reach nobody. A plugin that answers, even with a refusal, has been reached; also where it answers others while this one waits, in
+   * a crowd or because of what it asks: nobody else may suffer for that.
+   */
   async #reached<T>(attempt: () => Promise<T>): Promise<T> {
+    const before = this.#answers
     try {
       return await attempt()
     } catch (error) {
-      if (error instanceof PluginError && error.answered) this.#failures = 0
-      else {
+      if (error instanceof PluginError && error.answered) this.#answered()
+      else if (this.#answers === before) {
         // The next one may listen elsewhere and implement something else. Other calls may still be answered.
         this.#active = undefined
         this.#failures += 1

@@ -79,6 +79,16 @@ test('a refusal of its own does not count as a failure: whoever answers is there
   expect(fake.calls.filter(({ method }) => method === 'A.B')).toHaveLength(5)
 })
 
+test('one that answers others is not left alone for calls that it lets hang', async () => {
+  const fake = await startPlugin('sss', { ...ACTIVATE, 'A.B': () => {}, 'A.C': { n: 1 } })
+  const plugin = hostOf(fake, { timeout: 300 })
+  const hanging = Promise.allSettled([1, 2, 3].map(() => plugin.call('A.B', {})))
+  await waitFor('the calls', () => fake.calls.filter(({ method }) => method === 'A.B').length === 3)
+  await plugin.call('A.C', {})
+  expect((await hanging).map(({ status }) => status)).toEqual(['rejected', 'rejected', 'rejected'])
+  expect(await plugin.call('A.C', {})).toEqual({ n: 1 })
+})
+
 test('one that is lost is found again, and activated anew', async () => {
   const fake = await startPlugin('sss', { ...ACTIVATE, 'A.B': { n: 1 } })
   const plugin = hostOf(fake, { rest: 20 })
