@@ -1,8 +1,11 @@
 import { type LookupAddress, type LookupOptions, lookup } from 'node:dns'
 import type { LookupFunction } from 'node:net'
+import type { Addresses } from './tls-identity.ts'
 
 /** How long new connections wait for a name that was known before, in milliseconds. Then they use its last addresses. */
 const PATIENCE = 500
+/** For how many milliseconds an address that could not be reached is tried last, nginx's default for `fail_timeout`. */
+const REST = 10_000
 
 type Asked = (error: NodeJS.ErrnoException | null, addresses: LookupAddress[]) => void
 /** How the system looks up a name: `dns.lookup`. */
@@ -32,6 +35,8 @@ export class UpstreamName {
   /** Whether {@link NameReporter} was called with a reason last. */
   #unknown = false
   #turn = 0
+  /** The addresses that could not be reached, and until when each is tried last, as `performance.now()` counts. */
+  readonly #resting = new Map<string, number>()
 
   constructor(name: string, report: NameReporter = () => {}, resolve: Resolve = lookup) {
     this.#name = name
@@ -40,6 +45,10 @@ export class UpstreamName {
   }
 
   /** For the connections of one pool. @param staleFor Kong's `dns_stale_ttl`, in milliseconds */
+  addresses(staleFor: number): Addresses {
+    return { lookup: this.lookup(staleFor), unreachable: (address) => this.unreachable(address) }
+  }
+
   lookup(staleFor: number): LookupFunction {
     return (_name, { hints, all }, done) => {
       this.#ask({ ...(hints !== undefined && { hints }), all: true }, staleFor, (error, addresses) => {
@@ -49,6 +58,14 @@ export class UpstreamName {
         else done(null, first.address, first.family)
       })
     }
+  }
+
+  /**
+   * A connection went on to the next address, perhaps after Node's `autoSelectFamilyAttemptTimeout`: each one that began with this address would wait
+   * for that.
+   */
+  unreachable(address: string): void {
+    this.#resting.set(address, performance.now() + REST)
   }
 
   #ask(options: LookupOptions & { all: true }, staleFor: number, done: Asked): void {
@@ -91,11 +108,19 @@ export class UpstreamName {
   #learn(error: NodeJS.ErrnoException | null, addresses: LookupAddress[]): void {
     if (!error) {
       this.#last = { addresses, at: performance.now() }
+      this.#forgetResting(addresses)
       this.#note(undefined)
     } else if (error.code === 'ENOTFOUND') {
       // This is an answer too: the last addresses may belong to somebody else now.
       this.#last = undefined
     } else if (this.#last) this.#note(error.message)
+  }
+
+  /** Keeps those that rest still and may be tried. */
+  #forgetResting(addresses: readonly LookupAddress[]): void {
+    const now = performance.now()
+    for (const [resting, until] of this.#resting)
+      if (until <= now || !addresses.some(({ address }) => address === resting)) this.#resting.delete(resting)
   }
 
   #lastFor({ staleFor }: Waiting): LookupAddress[] | undefined {
@@ -109,14 +134,22 @@ export class UpstreamName {
     this.#report(this.#name, reason)
   }
 
-  /** Each connection begins with the next address, as in nginx and Kong, but of the family that the system prefers (RFC 6724). */
+  /**
+   * Each connection begins with the next address, as in nginx and Kong, but of the family that the system prefers (RFC 6724). Those that could not be
+   * reached come last.
+   */
   #inTurn(addresses: LookupAddress[]): LookupAddress[] {
     if (addresses.length === 1) return addresses
     const turn = this.#turn++
-    return [...Map.groupBy(addresses, ({ family }) => family).values()].flatMap((family) => {
+    const inTurn = [...Map.groupBy(addresses, ({ family }) => family).values()].flatMap((family) => {
       const first = turn % family.length
       return [...family.slice(first), ...family.slice(0, first)]
     })
+    if (this.#resting.size === 0) return inTurn
+    const [reached, resting] = [false, true].map((rests) =>
+      inTurn.filter(({ address }) => this.#resting.has(address) === rests),
+    )
+    return [...(reached ?? []), ...(resting ?? [])]
   }
 }
 

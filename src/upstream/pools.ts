@@ -54,8 +54,8 @@ export class Pools {
     const known = this.#pools.get(key)
     if (known) return known.pool
     const name = 'host' in address ? address.host : undefined
-    const lookup = name === undefined ? undefined : this.#nameOf(name).lookup(namesStaleFor)
-    const connect = createConnector(address, tls, connectTimeout, lookup)
+    const addresses = name === undefined ? undefined : this.#nameOf(name).addresses(namesStaleFor)
+    const connect = createConnector(address, tls, connectTimeout, addresses)
     const pool = new ConnectionPool(textOf(address), connect, limits, this.#owner)
     this.#pools.set(key, { pool, name })
     return pool

@@ -25,6 +25,13 @@ export interface UpstreamTls {
 /** A port, or a Unix socket. */
 export type UpstreamAddress = { readonly host: string; readonly port: number } | { readonly path: string }
 
+/** The addresses of an upstream that is named. */
+export interface Addresses {
+  readonly lookup: LookupFunction
+  /** Called with each that was given up for the next. */
+  readonly unreachable: (address: string) => void
+}
+
 type Connected = (error: Error | null, socket: Socket | null) => void
 
 /**
@@ -42,18 +49,16 @@ export function createConnector(
   address: UpstreamAddress,
   tls: UpstreamTls | undefined,
   timeout: number,
-  lookup?: LookupFunction,
+  name?: Addresses,
 ): Connector {
   // Tries all addresses of a name, one after the other, whatever Node's defaults are.
-  const destination = { ...address, ...(lookup && { lookup, autoSelectFamily: true }) }
+  const destination = { ...address, ...(name && { lookup: name.lookup, autoSelectFamily: true }) }
   if (!tls) {
-    return (done, onread) =>
-      settle(
-        tcpConnect({ ...destination, noDelay: true, keepAlive: true, ...(onread && { onread }) }),
-        'connect',
-        timeout,
-        done,
-      )
+    return (done, onread) => {
+      const socket = tcpConnect({ ...destination, noDelay: true, keepAlive: true, ...(onread && { onread }) })
+      tellOfAttempts(socket, name)
+      return settle(socket, 'connect', timeout, done)
+    }
   }
   // The dot of a name that is looked up in no search domain is no part of a server name (RFC 6066 3); servers written in Go refuse it.
   const servername = isIP(tls.verifyName) === 0 ? tls.verifyName.replace(/\.$/, '') : ''
@@ -71,6 +76,7 @@ export function createConnector(
       ...(onread && { onread }),
     }
     const socket = tlsConnect(options)
+    tellOfAttempts(socket, name)
     socket.setNoDelay(true)
     shortenRecords(socket)
     socket.setKeepAlive(true, 60_000)
@@ -92,6 +98,13 @@ export function createConnector(
       done(null, connected)
     })
   }
+}
+
+/** Node emits these where a name has several addresses. */
+function tellOfAttempts(socket: Socket, name: Addresses | undefined): void {
+  if (!name) return
+  socket.on('connectionAttemptTimeout', name.unreachable)
+  socket.on('connectionAttemptFailed', name.unreachable)
 }
 
 /** How long sessions are resumed after a full handshake, in milliseconds: as long as those of our own clients by default. */

@@ -129,7 +129,7 @@ describeWith(REDIS_PEERS, 'Redis as the store', () => {
     const store = open(redis, { failOpen: true, changed: (state) => void states.push(state) })
     await store.set('revoked:a', 'yes', 60_000)
     await operator.config('SET', 'maxmemory', '1')
-    await operator.client('KILL', 'SKIPME', 'yes')
+    await operator.call('CLIENT', 'KILL', 'SKIPME', 'yes')
     await waitFor('the connection that follows', () => states.length === 3)
     expect(await store.get('revoked:a')).toBe('yes')
     expect(states).toEqual(['up', 'away', 'up'])

@@ -152,3 +152,19 @@ test('connections begin with each address in turn, and with the family that the 
     ['2001:db8::1', '2001:db8::2', '192.0.2.3', '192.0.2.1', '192.0.2.2'],
   ])
 })
+
+test('an address that could not be reached is tried last for a while', async () => {
+  const { name, questions } = nameWith()
+  const { lookup, unreachable } = name.addresses(0)
+  const found = async () => {
+    const asked = ask(lookup)
+    questions.pop()?.(null, addresses('2001:db8::1', '192.0.2.1', '192.0.2.2'))
+    return asked
+  }
+  unreachable('2001:db8::1')
+  unreachable('192.0.2.2')
+  expect(await found()).toEqual(['192.0.2.1', '2001:db8::1', '192.0.2.2'])
+  expect(await found()).toEqual(['192.0.2.1', '2001:db8::1', '192.0.2.2'])
+  jest.advanceTimersByTime(10_000)
+  expect(await found()).toEqual(['2001:db8::1', '192.0.2.1', '192.0.2.2'])
+})

@@ -1,4 +1,4 @@
-import type { AddressInfo, Socket } from 'node:net'
+import type { AddressInfo, LookupFunction, Socket } from 'node:net'
 import { createSecureContext, createServer, type TLSSocket, type TlsOptions } from 'node:tls'
 import { describe, expect, jest, test } from '@jest/globals'
 import { readCertificates } from '../../../src/tls-cert-utils/certificates.ts'
@@ -246,3 +246,19 @@ test('without TLS the socket is handed over as it is', async () => {
   const result = await connectWith(createConnector({ host: '127.0.0.1', port }, undefined, 5000))
   expect('socket' in result && result.socket.encrypted).toBeUndefined()
 })
+
+test.each([['TLS', identity()] as const, ['TCP', undefined] as const])(
+  'over %s an address that was given up for the next is told',
+  async (_kind, tls) => {
+    const { port } = await upstreamWith(root.server('localhost'))
+    const given: string[] = []
+    const lookup: LookupFunction = (_name, _options, done) =>
+      setImmediate(done, null, [
+        { address: '127.0.0.2', family: 4 },
+        { address: '127.0.0.1', family: 4 },
+      ])
+    const name = { lookup, unreachable: (address: string) => given.push(address) }
+    expect(await connectWith(createConnector({ host: 'api.test', port }, tls, 5000, name))).toHaveProperty('socket')
+    expect(given).toEqual(['127.0.0.2'])
+  },
+)
