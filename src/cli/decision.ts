@@ -10,7 +10,7 @@ import { createMetrics } from '../metrics/metrics.ts'
 import { createLasting } from '../runtime/lasting.ts'
 import { buildRuntime, type ListenerRuntime, type Runtime } from '../runtime/runtime.ts'
 import type { VerifyOptions } from '../tls-cert-utils/verify.ts'
-import type { Connection, Identity, RequestRecord, Trial, User, VirtualServer } from '../types.ts'
+import type { Connection, Identity, Trial, User, VirtualServer } from '../types.ts'
 import { connectionOf, pairs, sentences, verdictOf } from './inspection.ts'
 import { hostOf, type Question, requestOf } from './question.ts'
 
@@ -105,18 +105,6 @@ async function decide(
 type Found = Pick<Decision, 'route' | 'service' | 'user' | 'methods' | 'decided_by' | 'refusal' | 'headers'> &
   Partial<Pick<Decision, 'verified'>>
 
-const NOTHING_RECORDED: Omit<RequestRecord, 'connection'> = {
-  route: undefined,
-  user: undefined,
-  service: undefined,
-  target: undefined,
-  upstreamStatus: undefined,
-  upstreamTime: undefined,
-  attempts: 0,
-  error: undefined,
-  finish() {},
-}
-
 interface Surroundings {
   readonly runtime: Runtime
   readonly listener: ListenerRuntime
@@ -156,9 +144,11 @@ class Walk {
 
   async #pass(): Promise<void> {
     shakeHands(this.#at)
-    const gateway = new Gateway(this.#phases())
-    const record = { ...NOTHING_RECORDED, connection: this.#at.connection }
-    const { call } = await gateway.admit('inspect', requestOf(this.#question), this.#at.connection, record)
+    const { connection } = this.#at
+    const [id, request, phases] = ['inspect', requestOf(this.#question), this.#phases()]
+    // Never finished, and so neither logged nor counted.
+    const record = phases.begin(id, request, connection)
+    const { call } = await new Gateway(phases).admit(id, request, connection, record)
     const { received, own, constant } = call.headers
     this.#note({
       headers: pairs([...received, ...own, ...constant.flatMap(({ list }) => list)]).map((header) =>
