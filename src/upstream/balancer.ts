@@ -59,8 +59,7 @@ function groupOf(targets: readonly Target[]): Group {
 }
 
 function triedOf({ targets }: Group, tried: ReadonlySet<Target>): number {
-  const [only] = targets
-  if (only && targets.length === 1) return tried.has(only) ? 1 : 0
+  if (targets.length <= tried.size) return targets.filter((target) => tried.has(target)).length
   let count = 0
   for (const target of tried) if (targets.includes(target)) count += 1
   return count
