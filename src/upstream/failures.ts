@@ -1,6 +1,9 @@
 import { type ErrorCode, GatewayError } from '../errors.ts'
 import { NO_ANSWER } from './http1/answer-parser.ts'
 
+/** For how many milliseconds others are asked in place of what cannot be reached, a target or one of its addresses: nginx's default for `fail_timeout`. */
+export const FAIL_TIMEOUT = 10_000
+
 const TIMEOUTS = new Set(['ETIMEDOUT'])
 const UNREACHABLE = new Set([
   'ECONNREFUSED',

@@ -1,11 +1,10 @@
 import { type LookupAddress, type LookupOptions, lookup } from 'node:dns'
 import type { LookupFunction } from 'node:net'
+import { FAIL_TIMEOUT } from './failures.ts'
 import type { Addresses } from './tls-identity.ts'
 
 /** How long new connections wait for a name that was known before, in milliseconds. Then they use its last addresses. */
 const PATIENCE = 500
-/** For how many milliseconds an address that could not be reached is tried last, nginx's default for `fail_timeout`. */
-const REST = 10_000
 
 type Asked = (error: NodeJS.ErrnoException | null, addresses: LookupAddress[]) => void
 /** How the system looks up a name: `dns.lookup`. */
@@ -65,7 +64,7 @@ export class UpstreamName {
    * for that.
    */
   unreachable(address: string): void {
-    this.#resting.set(address, performance.now() + REST)
+    this.#resting.set(address, performance.now() + FAIL_TIMEOUT)
   }
 
   #ask(options: LookupOptions & { all: true }, staleFor: number, done: Asked): void {

@@ -1,6 +1,6 @@
 import { GatewayError } from '../errors.ts'
 import type { Slots } from '../open-files.ts'
-import { reasonOf } from './failures.ts'
+import { FAIL_TIMEOUT, reasonOf } from './failures.ts'
 import { type AnswerHandler, type ConnectionOwner, UpstreamConnection } from './http1/connection.ts'
 import type { OutgoingRequest } from './http1/outgoing-request.ts'
 import type { Connector } from './tls-identity.ts'
@@ -26,9 +26,6 @@ export interface PoolOwner {
   /** Called with the reason when a target cannot be reached, and with undefined once it has answered again. */
   reached(origin: string, reason: string | undefined): void
 }
-
-/** For how many milliseconds others are asked in place of a target that cannot be reached, nginx's default for `fail_timeout`. */
-const REST = 10_000
 
 /** Why a request gets no connection. */
 export type PoolLimit = 'upstream_max_connections' | 'open_files'
@@ -73,7 +70,7 @@ export class ConnectionPool implements ConnectionOwner {
   /** Sends one request. @throws GatewayError GW_OVERLOADED */
   send(request: OutgoingRequest, handler: AnswerHandler): UpstreamConnection {
     // One request finds out whether it is there again; the others need not wait for that.
-    if (this.#restsUntil > 0) this.#restsUntil = performance.now() + REST
+    if (this.#restsUntil > 0) this.#restsUntil = performance.now() + FAIL_TIMEOUT
     const connection = this.#idle.pop() ?? this.#open()
     connection.send(request, handler)
     return connection
@@ -104,7 +101,7 @@ export class ConnectionPool implements ConnectionOwner {
   /** ConnectionOwner */
   unreachable(error: Error): void {
     if (this.#restsUntil === 0) this.#owner.reached(this.#origin, reasonOf(error))
-    this.#restsUntil = performance.now() + REST
+    this.#restsUntil = performance.now() + FAIL_TIMEOUT
   }
 
   /** ConnectionOwner */
