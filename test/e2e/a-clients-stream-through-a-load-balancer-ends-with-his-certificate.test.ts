@@ -133,8 +133,9 @@ test('and when his user is removed, while those of others go on', async () => {
   lasting.destroy()
 })
 
-test('and when his route lets in others only, while theirs go on', async () => {
-  const configOf = (...names: string[]) => ({
+/** Behind a load balancer, a service for these alone. */
+function allowing(...names: string[]) {
+  return {
     ...listenerOf(scene.server({ certificate_header_format: 'rfc9440' })),
     trusted_ips: ['127.0.0.1'],
     services: [
@@ -143,11 +144,14 @@ test('and when his route lets in others only, while theirs go on', async () => {
         allow: names.map((name) => ({ certificate: [{ subject: { CN: name } }] })),
       },
     ],
-  })
-  const gateway = await scene.start(configOf('ada', 'eve'))
+  }
+}
+
+test('and when his route lets in others only, while theirs go on', async () => {
+  const gateway = await scene.start(allowing('ada', 'eve'))
   const lasting = await begin(gateway, scene.ada, UPGRADE)
   const ending = await begin(gateway, eve, UPGRADE)
-  expect((await gateway.reload(scene.config(configOf('ada')))).msg).toBe('reloaded')
+  expect((await gateway.reload(scene.config(allowing('ada')))).msg).toBe('reloaded')
   await within(15, 'the end of the connection', ending.closed)
   const { reason } = await gateway.logged({ msg: 'connection ended' })
   expect(reason).toContain('GW_FORBIDDEN: services[0].allow does not let')
@@ -156,22 +160,12 @@ test('and when his route lets in others only, while theirs go on', async () => {
 })
 
 test('whoever comes next on the connection of somebody whom a reload lets in no more is not cut in his place', async () => {
-  const configOf = (...names: string[]) => ({
-    ...listenerOf(scene.server({ certificate_header_format: 'rfc9440' })),
-    trusted_ips: ['127.0.0.1'],
-    services: [
-      {
-        ...{ name: 'api', url: scene.backend.url, routes: [{ name: 'all', paths: ['/'] }] },
-        allow: names.map((name) => ({ certificate: [{ subject: { CN: name } }] })),
-      },
-    ],
-  })
   const held: ServerResponse[] = []
   scene.backend.respond = ({ url }, response) => {
     held.push(response)
     if (url !== '/held') response.write('hello')
   }
-  const gateway = await scene.start(configOf('ada', 'eve'))
+  const gateway = await scene.start(allowing('ada', 'eve'))
   const ask = async (then = '') => {
     const before = held.length
     const client = await gateway.open()
@@ -182,7 +176,7 @@ test('whoever comes next on the connection of somebody whom a reload lets in no 
   const shared = await ask(`GET / HTTP/1.1\r\nHost: localhost\r\n${hers(scene.ada)}\r\n`)
   const ending = await ask()
   const streaming = await begin(gateway, eve)
-  expect((await gateway.reload(scene.config(configOf('ada')))).msg).toBe('reloaded')
+  expect((await gateway.reload(scene.config(allowing('ada')))).msg).toBe('reloaded')
   await within(15, 'the end of what streams already', streaming.closed)
   const [first, second] = held
   first?.end('whole')
