@@ -1,5 +1,4 @@
 /** Follows each request from its head to its end, for the access log and the metrics. */
-
 import type { Fault, GatewayError } from './errors.ts'
 import type { HttpRequest } from './http-messages.ts'
 import type { AccessEntry, AccessLog } from './log/access-log.ts'

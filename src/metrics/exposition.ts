@@ -2,7 +2,6 @@
  * Writes Prometheus's text format, and adds it up, in slices. Each route in use has forty lines: with thousands of routes, writing them without a
  * pause would hold up every request.
  */
-
 import type { Slices } from '../slices.ts'
 import type { MetricFamily } from './counts.ts'
 
