@@ -8,7 +8,7 @@ COPY src src
 RUN npm run build && npm ci --omit=dev --omit=optional --ignore-scripts
 
 FROM node:26-slim
-# Two arenas: the many of the C library keep what V8's threads took for a moment (docs/performance.md, "Memory").
+# Two arenas: the many of the C library keep what V8's threads took for a moment (docs/performance-log.md, "Memory").
 ENV NODE_ENV=production MALLOC_ARENA_MAX=2 OPENSSL_CONF=/app/conf/openssl.cnf
 WORKDIR /app
 COPY package.json LICENSE ./

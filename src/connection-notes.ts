@@ -51,7 +51,7 @@ export function connectionOf(facts: Connection): Connection {
 /**
  * What was made from the facts of a connection, for its next request. As a WeakMap, but kept by the connection itself: of each entry in a WeakMap V8
  * finds out in the pause at the end of a full collection whether it is in use, 5 – 27 ms for the 60,000 that 10,000 connections had
- * (docs/performance.md). A kind of notes is made once for the program and not by each configuration: a connection that is idle holds them for as long as
+ * (docs/performance-log.md). A kind of notes is made once for the program and not by each configuration: a connection that is idle holds them for as long as
  * it lives. So a note must be small too, and hold nothing of a configuration that may have been replaced.
  */
 export class ConnectionNotes<T> {

@@ -43,7 +43,7 @@ const begins = new PerformanceObserver((list) => {
  *
  * The bytes of buffers count towards that limit, and a streaming body allocates hundreds of MB of them a second. Once other load has grown the young
  * generation to its 16 MB, a heap of our size would be marked as a whole after every 8 MB of a body. That costs more than the body itself
- * (docs/performance.md). V8 reads both flags each time it decides, so they can be set while it runs; the process need not be started with special
+ * (docs/performance-log.md). V8 reads both flags each time it decides, so they can be set while it runs; the process need not be started with special
  * options.
  */
 export function collectLate(): void {
@@ -54,7 +54,7 @@ export function collectLate(): void {
 /**
  * To be called for each connection of a client that begins. In a rush V8 decides when to begin a full collection: each new connection leaves kilobytes
  * for the old generation, so that the last fifth of the heap's room would be full before marking has got anywhere. Everything then stops until all is
- * marked: for 100 – 170 ms with 10,000 connections (docs/performance.md).
+ * marked: for 100 – 170 ms with 10,000 connections (docs/performance-log.md).
  */
 export function connectionOpened(): void {
   connectionChanged()
@@ -119,7 +119,7 @@ function become(triggers: Triggers): void {
  *
  * Their certificates and buffers lie among what is still in use until then, as V8, which does not count them, sees no reason to hurry. Between them
  * malloc finds hundreds of holes of the size of a TLS record, and looks through them for each one that is read or written: up to a tenth of what a
- * request costs, for as long as nothing else makes V8 collect (docs/performance.md).
+ * request costs, for as long as nothing else makes V8 collect (docs/performance-log.md).
  */
 export function connectionClosed(): void {
   connectionChanged()
@@ -141,7 +141,7 @@ const kept: object[] = []
  * Keeps process.nextTick as fast as it is in a young process.
  *
  * Node makes an object with computed names for each tick. V8 learns its shape, but holds it weakly: a full collection that meets no such object, as most
- * do, makes it forget, and from the third on each tick costs five times as much, for good (docs/performance.md). One object that stays keeps the shape.
+ * do, makes it forget, and from the third on each tick costs five times as much, for good (docs/performance-log.md). One object that stays keeps the shape.
  */
 export function keepShapeOfTicks(): void {
   process.nextTick(() => kept.push(executionAsyncResource()))

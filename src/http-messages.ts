@@ -22,7 +22,7 @@ export interface HttpRequest
 
 /**
  * A body as it comes. Its chunks can also be taken without going through the stream: what a Readable does for each chunk is a twelfth of the cost of
- * a large upload (docs/performance.md).
+ * a large upload (docs/performance-log.md).
  */
 export interface RequestStream extends Readable {
   /**

@@ -176,7 +176,7 @@ function isAmong(name: string, named: ReadonlySet<string>): boolean {
  * Remembers the verdict on each spelling. Their number and length are bounded, since clients choose the names. A full memory is emptied, so that
  * clients with ever new names cannot keep the verdicts on all others out for good.
  *
- * Indexed by length and not in a Map: before V8 looks a string up in a Map it interns it, anew for each name of each message (docs/performance.md).
+ * Indexed by length and not in a Map: before V8 looks a string up in a Map it interns it, anew for each name of each message (docs/performance-log.md).
  */
 function remember<T>(judge: (name: string) => T): (name: string) => T {
   const byLength = Array.from(

@@ -49,7 +49,7 @@ const FRAMING_LENGTHS: ReadonlySet<number> = new Set([...FRAMING].map((name) => 
 
 /**
  * node:http's response, with a way around its own head and buffers for answers whose head and body are complete at once, as most are: that work is a
- * tenth of the cost of a request (docs/performance.md). The server's book-keeping still relies on 'finish'.
+ * tenth of the cost of a request (docs/performance-log.md). The server's book-keeping still relies on 'finish'.
  */
 export class ClientResponse extends ServerResponse<ClientRequest> implements HttpResponse {
   /** Set by the listener. */

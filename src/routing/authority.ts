@@ -18,7 +18,7 @@ const MAX_PORT = 65_535
 // Hosts repeat, so each is parsed once. The cache is emptied when it is full: a client that invents hosts only costs itself a parse.
 const MAX_CACHED = 1024
 const cache = new Map<string, Known>()
-/** Most requests name the same host as the last one, and comparing two texts is faster than a look-up in a Map (docs/performance.md). */
+/** Most requests name the same host as the last one, and comparing two texts is faster than a look-up in a Map (docs/performance-log.md). */
 let last: Known | undefined
 
 interface Known {

@@ -12,7 +12,7 @@ interface Ranked {
 export type Matches<Q> = (candidate: Candidate, query: Q) => boolean
 
 /**
- * Candidates by host, then by path, so that ten thousand routes cost a request as much as ten (docs/performance.md). Candidates that are found are
+ * Candidates by host, then by path, so that ten thousand routes cost a request as much as ten (docs/performance-log.md). Candidates that are found are
  * still checked, so the index only leaves out those that cannot match. Regular expressions, and candidates with neither host nor path, cannot be
  * indexed and are checked one after the other.
  */

@@ -5,7 +5,7 @@ import type { BodySink, OutgoingBody } from './http1/outgoing-request.ts'
 import { Silence } from './http1/silence.ts'
 import { SmallPieces } from './small-pieces.ts'
 
-/** The largest body that is copied to leave in one write with the head: two writes cost a third of a small request (docs/performance.md). */
+/** The largest body that is copied to leave in one write with the head: two writes cost a third of a small request (docs/performance-log.md). */
 const MAX_WHOLE = 16 * 1024
 
 /**

@@ -54,7 +54,7 @@ const SHORT_LIFE = 1000
 const LONGEST_PAUSE = 10_000
 /**
  * The arenas of glibc's malloc: one for the serving thread, one for V8's threads. With more, memory that V8's compiler needed briefly would stay
- * allocated (docs/performance.md, "Memory").
+ * allocated (docs/performance-log.md, "Memory").
  */
 const ARENAS = '2'
 /** OpenSSL's configuration, unless the environment names another one. */

@@ -8,7 +8,7 @@ interface WholeAnswer {
  * Decides when whole answers are written: at once where no other is owed, else together with others that become ready in the same or the next turn of
  * the event loop. Nothing else costs a request as much as its two writes. Where one follows the other right away, the system's code and OpenSSL's are
  * still in the processor's caches, and a client of several connections is woken once: a quarter of all CPU time of a busy gateway
- * (docs/performance.md).
+ * (docs/performance-log.md).
  */
 export class OwedAnswers {
   #owed = 0

@@ -65,7 +65,7 @@ class PlainFields implements FieldReader {
   }
 }
 
-/** By their lengths. Not a Set: before a look-up V8 would intern the string (docs/performance.md). */
+/** By their lengths. Not a Set: before a look-up V8 would intern the string (docs/performance-log.md). */
 const UNUSUAL: string[][] = []
 for (const name of [
   'te',

@@ -32,7 +32,7 @@ export class SocketResponse implements HttpResponse {
   #flushed = false
   /**
    * Not an EventEmitter: its table of listeners, made and dropped with each answer, would be a twentieth of the cost of a small request
-   * (docs/performance.md).
+   * (docs/performance-log.md).
    */
   #listeners: Listener[] | undefined
 

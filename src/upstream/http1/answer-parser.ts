@@ -24,7 +24,7 @@ type State = 'head' | 'length' | 'chunked' | 'close' | 'done' | 'upgraded'
 /**
  * Reads the answers on one connection to an upstream (RFC 9112), one at a time. It is at least as strict as llhttp: whatever could be framed in two
  * ways is an error, since one client's answer must never become another's. It exists because a parser that produces the head as text and the body as
- * slices costs a third of undici's (docs/performance.md). A fuzz test compares it with Node's own parser.
+ * slices costs a third of undici's (docs/performance-log.md). A fuzz test compares it with Node's own parser.
  */
 export class AnswerParser implements ChunkEvents {
   /** Whether the connection may carry another request once the answer is complete. */

@@ -11,7 +11,7 @@ export interface OutgoingRequest {
   readonly upgrade: boolean
 }
 
-/** A body on its way out. It is not a stream: a Readable between two that pass each chunk on costs a tenth of an upload (docs/performance.md). */
+/** A body on its way out. It is not a stream: a Readable between two that pass each chunk on costs a tenth of an upload (docs/performance-log.md). */
 export interface OutgoingBody {
   /** The whole body, where it has arrived already and is small enough to copy; then it does not flow. */
   takeWhole?(): Buffer | undefined

@@ -52,7 +52,7 @@ const blocks = new SlabPool(BLOCK_SIZE, 32)
 
 /**
  * The buffer that one connection reads into again and again. A new buffer for each read would be garbage by the next one. V8 counts the bytes of
- * buffers towards a full collection: at some GB/s, marking would cost as much as the body itself (docs/performance.md). Where bytes are needed beyond
+ * buffers towards a full collection: at some GB/s, marking would cost as much as the body itself (docs/performance-log.md). Where bytes are needed beyond
  * the call that passed them on, their slab is kept and the connection goes on with another.
  */
 export class ReadBuffer {

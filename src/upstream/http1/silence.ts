@@ -1,6 +1,6 @@
 /**
  * Tells once nothing has gone either way for so long. Its one timer looks at the time when it is due: `Socket.setTimeout` sets its timer anew for each read
- * and write, which would be a hundredth of the cost of a request (docs/performance.md).
+ * and write, which would be a hundredth of the cost of a request (docs/performance-log.md).
  */
 export class Silence {
   readonly #tooLong: () => void
