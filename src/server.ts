@@ -7,7 +7,6 @@ import { type LoadedConfig, type LoadOptions, listenText, loadConfigBeside, wait
 import { ConfigError, describeProblem, type Problem } from './errors.ts'
 import { FileWatch } from './file-watch/file-watch.ts'
 import { collectAfter, collectLate, keepShapeOfTicks } from './garbage.ts'
-import { listenProblem } from './listen-problem.ts'
 import { Listener } from './listener/listener.ts'
 import type { Objection } from './listener/stream-watch.ts'
 import { createListenerHandler } from './listener-handler.ts'
@@ -17,6 +16,7 @@ import { watchOpenFiles } from './open-files-watch.ts'
 import { createLasting, type Lasting, type Shared } from './runtime/lasting.ts'
 import { buildRuntime, buildRuntimeBeside, type ListenerRuntime, type Runtime } from './runtime/runtime.ts'
 import { SerialQueue } from './serial-queue.ts'
+import { listenProblem } from './sockets/listen-problem.ts'
 import type { Connection } from './types.ts'
 
 export interface ServerOptions {

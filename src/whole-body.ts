@@ -1,7 +1,8 @@
 /** Reads a whole small body, for the services that the gateway answers itself. */
-import { whyClosed } from './cut-off.ts'
+
 import { GatewayError } from './errors.ts'
 import type { HttpResponse } from './http-messages.ts'
+import { whyClosed } from './sockets/cut-off.ts'
 import type { Call } from './types.ts'
 
 /**

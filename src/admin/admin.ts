@@ -1,9 +1,9 @@
 import type { Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { type BindAddress, bind } from '../bind.ts'
 import { ConfigError, describeProblem } from '../errors.ts'
-import { listenProblem } from '../listen-problem.ts'
 import type { Log } from '../log/log.ts'
+import { type BindAddress, bind } from '../sockets/bind.ts'
+import { listenProblem } from '../sockets/listen-problem.ts'
 import { type AdminOptions, createAdminServer } from './server.ts'
 
 export interface AdminParts extends Pick<AdminOptions, 'metrics' | 'ready'> {

@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net'
-import { cutOff } from '../cut-off.ts'
+import { cutOff } from '../sockets/cut-off.ts'
 import type { Connection, Verification } from '../types.ts'
 import type { Shown } from './demand.ts'
 

@@ -1,5 +1,5 @@
 /** Ends what goes on for long, such as an upgrade, an upload or a streaming answer, when the credential that let it in ends. */
-import { cutOff } from '../cut-off.ts'
+import { cutOff } from '../sockets/cut-off.ts'
 import type { Connection } from '../types.ts'
 import type { LiveConnection } from './live-connection.ts'
 import type { Carried, Ended } from './sweeper.ts'

@@ -1,7 +1,7 @@
 import type { Duplex } from 'node:stream'
-import { cutOff } from '../cut-off.ts'
 import type { HttpRequest } from '../http-messages.ts'
 import { inTurns } from '../slices.ts'
+import { cutOff } from '../sockets/cut-off.ts'
 import type { Connection, Verification } from '../types.ts'
 import { accepts } from './admission.ts'
 import { failed } from './demand.ts'

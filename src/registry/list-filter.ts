@@ -1,9 +1,9 @@
 /** Reduces lists of repositories and tags to what the caller may see. A page may come out empty; its Link still leads on. */
 import { EventEmitter } from 'node:events'
-import { whyClosed } from '../cut-off.ts'
 import { GatewayError } from '../errors.ts'
 import type { HttpRequest, HttpResponse } from '../http-messages.ts'
 import { inTurns } from '../slices.ts'
+import { whyClosed } from '../sockets/cut-off.ts'
 import type { Call, Service } from '../types.ts'
 import type { ListPages } from './list-pages.ts'
 

@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net'
-import { whyClosed } from '../cut-off.ts'
 import type { GatewayError } from '../errors.ts'
 import type { HttpResponse } from '../http-messages.ts'
+import { whyClosed } from '../sockets/cut-off.ts'
 import type { AnswerHeaders, Call } from '../types.ts'
 import {
   demandedUpgrade,

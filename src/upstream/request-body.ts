@@ -1,5 +1,5 @@
-import { whyClosed } from '../cut-off.ts'
 import { GatewayError } from '../errors.ts'
+import { whyClosed } from '../sockets/cut-off.ts'
 import type { Call } from '../types.ts'
 import type { BodySink, OutgoingBody } from './http1/outgoing-request.ts'
 import { Silence } from './http1/silence.ts'

@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net'
-import { cutOff } from '../cut-off.ts'
+import { cutOff } from '../sockets/cut-off.ts'
 
 /** Milliseconds between two checks of the watched sockets: `send_timeout` is exact to two of them. */
 const INTERVAL = 500

@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net'
-import { EarlyBytes } from '../../early-bytes.ts'
+import { EarlyBytes } from '../../sockets/early-bytes.ts'
 import type { OwedAnswers } from './owed-answers.ts'
 import { readPlainRequest } from './request-reader.ts'
 import { SocketResponse } from './socket-response.ts'

@@ -1,9 +1,9 @@
 import { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
-import { whyClosed } from '../../cut-off.ts'
 import type { GatewayError } from '../../errors.ts'
 import { headerValues } from '../../header-values.ts'
 import type { HttpRequest, HttpResponse } from '../../http-messages.ts'
+import { whyClosed } from '../../sockets/cut-off.ts'
 import type { OwedAnswers } from './owed-answers.ts'
 import type { PlainRequest } from './plain-request.ts'
 

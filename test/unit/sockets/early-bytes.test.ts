@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals'
-import { EarlyBytes } from '../../src/early-bytes.ts'
+import { EarlyBytes } from '../../../src/sockets/early-bytes.ts'
 
 test('keeps what comes, in its order', () => {
   const early = new EarlyBytes()

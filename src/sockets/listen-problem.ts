@@ -1,4 +1,4 @@
-import { ConfigError } from './errors.ts'
+import { ConfigError } from '../errors.ts'
 
 /** Why an address cannot be listened on, as a problem of the setting that names it. */
 export function listenProblem(setting: string, where: string, error: NodeJS.ErrnoException): ConfigError {

@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals'
-import { listenProblem } from '../../src/listen-problem.ts'
+import { listenProblem } from '../../../src/sockets/listen-problem.ts'
 
 const problem = (where: string, code: string) =>
   listenProblem('listeners[0].listen', where, Object.assign(new Error('bind'), { code })).message

@@ -1,6 +1,6 @@
 /** Connections of clients that the gateway itself ends: the log must not say of their requests that the client has closed them. */
 import type { Duplex } from 'node:stream'
-import { type ErrorCode, GatewayError } from './errors.ts'
+import { type ErrorCode, GatewayError } from '../errors.ts'
 
 const errors = new WeakMap<object, GatewayError>()
 
