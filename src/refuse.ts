@@ -1,7 +1,7 @@
 /** Turns a GatewayError into an answer, in one place, so that every refusal looks the same. `detail` and `cause` never reach the client. */
 import { STATUS_CODES } from 'node:http'
 import type { GatewayError } from './errors.ts'
-import { headerValues } from './header-values.ts'
+import { headerValues } from './http-fields/header-values.ts'
 import type { HttpRequest, HttpResponse } from './http-messages.ts'
 
 /**

@@ -1,8 +1,8 @@
 /** The seams: what the phases of a request pass to each other, and the interfaces that have several implementations. No code. */
 import type { Duplex } from 'node:stream'
 import type { GatewayError } from './errors.ts'
+import type { ConstantHeaders } from './http-fields/own-headers.ts'
 import type { HttpRequest, HttpResponse } from './http-messages.ts'
-import type { ConstantHeaders } from './own-headers.ts'
 import type { CertificateFacts } from './tls-cert-utils/certificate.ts'
 
 /** nginx's `ssl_verify_client`. */

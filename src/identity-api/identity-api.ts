@@ -1,5 +1,5 @@
 import { GatewayError } from '../errors.ts'
-import { headerValues } from '../header-values.ts'
+import { headerValues } from '../http-fields/header-values.ts'
 import type { HttpResponse } from '../http-messages.ts'
 import type { Call, Service } from '../types.ts'
 import { readWholeBody } from '../whole-body.ts'

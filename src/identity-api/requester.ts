@@ -2,7 +2,7 @@
 
 import { userOfCertificate } from '../auth/certificate-user.ts'
 import { isEnough } from '../auth/multi-factor.ts'
-import { headerValues } from '../header-values.ts'
+import { headerValues } from '../http-fields/header-values.ts'
 import { thumbprintOf } from '../tokens/binding.ts'
 import { userOfClaims } from '../tokens/token-user.ts'
 import type { Tokens } from '../tokens/tokens.ts'

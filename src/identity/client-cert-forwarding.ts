@@ -1,6 +1,6 @@
 /** Envoy's `forward_client_cert_details`: what happens to an X-Forwarded-Client-Cert that the client itself sent. */
 import { GatewayError } from '../errors.ts'
-import { ConstantHeaders } from '../own-headers.ts'
+import { ConstantHeaders } from '../http-fields/own-headers.ts'
 import type { Connection } from '../types.ts'
 import { plainAddress } from './addresses.ts'
 import { joined } from './forwarded.ts'

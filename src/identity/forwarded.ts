@@ -1,8 +1,8 @@
 /** X-Forwarded-*, X-Real-IP, Forwarded, Via and X-Request-ID: where a request came from, and through which hops. */
 import { randomBytes } from 'node:crypto'
 import { ConnectionNotes } from '../connection-notes.ts'
-import { isNamed, isSame } from '../field-names.ts'
-import { ConstantHeaders } from '../own-headers.ts'
+import { isNamed, isSame } from '../http-fields/field-names.ts'
+import { ConstantHeaders } from '../http-fields/own-headers.ts'
 import type { Connection } from '../types.ts'
 import { nearestUntrusted, plainAddress } from './addresses.ts'
 import { VIA } from './headers.ts'

@@ -1,6 +1,6 @@
 /** Filters the headers between client and backend, in both directions: no header that is ours to write gets through, in any spelling. */
 
-import { isNamed, isSame } from '../field-names.ts'
+import { isNamed, isSame } from '../http-fields/field-names.ts'
 import type { AnswerHeaders } from '../types.ts'
 import { fold } from './fold.ts'
 import { HOP_BY_HOP, namesIdentity, namesOrigin } from './owned-names.ts'

@@ -1,7 +1,7 @@
 /** The headers that tell the backend who is calling: those of the configuration and of presets. They are compiled once, and written once per connection and identity. */
 import { ConnectionNotes } from '../connection-notes.ts'
 import { GatewayError } from '../errors.ts'
-import { ConstantHeaders } from '../own-headers.ts'
+import { ConstantHeaders } from '../http-fields/own-headers.ts'
 import type { Connection, Identity } from '../types.ts'
 import { type ForwardMode, writesElement } from './client-cert-forwarding.ts'
 import type { IdentityField } from './fields.ts'

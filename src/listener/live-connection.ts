@@ -1,7 +1,7 @@
 import type { TLSSocket } from 'node:tls'
 import { connectionOf } from '../connection-notes.ts'
 import type { GatewayError } from '../errors.ts'
-import { headerValues } from '../header-values.ts'
+import { headerValues } from '../http-fields/header-values.ts'
 import type { HttpRequest, HttpResponse } from '../http-messages.ts'
 import { endGently } from '../sockets/end-gently.ts'
 import type { Connection, Verification } from '../types.ts'

@@ -1,7 +1,7 @@
 /** The access log: one JSON line for every request, on every way out. */
 import { ConnectionNotes } from '../connection-notes.ts'
 import type { Fault, GatewayError } from '../errors.ts'
-import { isNamed } from '../field-names.ts'
+import { isNamed } from '../http-fields/field-names.ts'
 import type { HttpRequest } from '../http-messages.ts'
 import type { CallRecord, Connection } from '../types.ts'
 

@@ -1,6 +1,6 @@
 /** Docker's authorization plugins (moby pkg/authorization): they must also agree before a request goes on. */
 import { GatewayError } from '../errors.ts'
-import { headerValues } from '../header-values.ts'
+import { headerValues } from '../http-fields/header-values.ts'
 import type { Caller, Identity } from '../types.ts'
 import type { Plugin } from './plugin.ts'
 

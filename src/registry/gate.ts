@@ -5,7 +5,7 @@
 
 import type { Duplex } from 'node:stream'
 import { GatewayError } from '../errors.ts'
-import { headerValues } from '../header-values.ts'
+import { headerValues } from '../http-fields/header-values.ts'
 import type { HttpResponse } from '../http-messages.ts'
 import type { Call, Service, User } from '../types.ts'
 import { authorizations } from './credentials.ts'

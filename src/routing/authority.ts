@@ -1,7 +1,7 @@
 /** The host and port that a Host header or an absolute-form target names (RFC 9110 7.2, RFC 3986 3.2). */
 import { isIPv6 } from 'node:net'
 import { GatewayError } from '../errors.ts'
-import { isSame } from '../field-names.ts'
+import { isSame } from '../http-fields/field-names.ts'
 
 export interface Authority {
   /** Lower case, without port or trailing dot; an IPv6 literal keeps its brackets. */

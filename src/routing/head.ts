@@ -1,6 +1,6 @@
 /** Reads everything that the gateway needs from a request's head, strictly and in one pass over its fields. */
 import { GatewayError } from '../errors.ts'
-import { isNamed } from '../field-names.ts'
+import { isNamed } from '../http-fields/field-names.ts'
 import type { RequestHead } from '../types.ts'
 import { type DestinationSource, readDestination } from './destination.ts'
 import { readFraming } from './framing.ts'

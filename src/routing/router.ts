@@ -1,6 +1,6 @@
 /** Finds the route of a request, with Kong's precedence (`router_flavor = traditional_compatible`). */
 import { GatewayError } from '../errors.ts'
-import { isNamed } from '../field-names.ts'
+import { isNamed } from '../http-fields/field-names.ts'
 import type { Slices } from '../slices.ts'
 import type { Destination, Match } from '../types.ts'
 import { type Candidate, compileRules, type HeaderPattern, type HostPattern, type RouteRule } from './candidate.ts'

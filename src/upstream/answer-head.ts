@@ -1,8 +1,8 @@
 /** Writes the head of an upstream's answer for a client. The upstream chooses every byte of it, so every byte is checked. */
 import { STATUS_CODES } from 'node:http'
 import { GatewayError } from '../errors.ts'
-import { isNamed } from '../field-names.ts'
-import { headerValues } from '../header-values.ts'
+import { isNamed } from '../http-fields/field-names.ts'
+import { headerValues } from '../http-fields/header-values.ts'
 import type { AnswerLines } from '../types.ts'
 import type { AnswerHead } from './http1/head-reader.ts'
 

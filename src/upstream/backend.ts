@@ -1,7 +1,7 @@
 import type { Duplex } from 'node:stream'
 import { type ErrorCode, GatewayError } from '../errors.ts'
+import { headerLines } from '../http-fields/own-headers.ts'
 import type { HttpResponse } from '../http-messages.ts'
-import { headerLines } from '../own-headers.ts'
 import type { AnswerHeaders, Call, Service } from '../types.ts'
 import type { Balancer, Target } from './balancer.ts'
 import { Exchange, type ExchangeOutcome, type FailedExchange } from './exchange.ts'

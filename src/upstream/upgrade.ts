@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
-import { headerValues } from '../header-values.ts'
+import { headerValues } from '../http-fields/header-values.ts'
 import { whyClosed } from '../sockets/cut-off.ts'
 import { EarlyBytes } from '../sockets/early-bytes.ts'
 import { endGently } from '../sockets/end-gently.ts'

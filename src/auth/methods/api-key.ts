@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto'
-import { headerValues } from '../../header-values.ts'
+import { headerValues } from '../../http-fields/header-values.ts'
 import type { AuthMethod, Caller, Outcome, User } from '../../types.ts'
 import { valuesOf } from '../query-keys.ts'
 

@@ -1,5 +1,5 @@
 /** Reads name and password of `Authorization: Basic` (RFC 7617), and refuses whatever is ambiguous. */
-import { headerValues } from '../../header-values.ts'
+import { headerValues } from '../../http-fields/header-values.ts'
 
 export type BasicCredentials =
   | { readonly status: 'absent' }

@@ -1,4 +1,4 @@
-import { headerValues } from '../../header-values.ts'
+import { headerValues } from '../../http-fields/header-values.ts'
 import type { AuthMethod, Caller, Outcome, Users } from '../../types.ts'
 
 export interface ExternalOptions {

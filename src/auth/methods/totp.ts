@@ -1,5 +1,5 @@
 import { createHmac, hash, timingSafeEqual } from 'node:crypto'
-import { headerValues } from '../../header-values.ts'
+import { headerValues } from '../../http-fields/header-values.ts'
 import type { AuthMethod, Caller, Identity, Outcome, Store, User, Users } from '../../types.ts'
 import type { Lockout } from '../lockout.ts'
 import { objectAt, textAt } from './payload.ts'

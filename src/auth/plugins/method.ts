@@ -1,6 +1,6 @@
 /** A plugin as a method of the chain. */
 
-import { headerValues } from '../../header-values.ts'
+import { headerValues } from '../../http-fields/header-values.ts'
 import type { AuthMethod, Caller, Identity, Outcome, User, Users } from '../../types.ts'
 import type { Plugin } from './plugin.ts'
 import { type VerdictOptions, verdictOf } from './verdict.ts'

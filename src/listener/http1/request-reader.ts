@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net'
-import { ASCII_FIELD_LINES, type FieldReader, readFields } from '../../field-lines.ts'
-import { isNamed } from '../../field-names.ts'
+import { ASCII_FIELD_LINES, type FieldReader, readFields } from '../../http-fields/field-lines.ts'
+import { isNamed } from '../../http-fields/field-names.ts'
 import { CountedBody, StreamedRequest } from './streamed-request.ts'
 import { WholeRequest } from './whole-request.ts'
 

@@ -1,7 +1,7 @@
 import { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { GatewayError } from '../../errors.ts'
-import { headerValues } from '../../header-values.ts'
+import { headerValues } from '../../http-fields/header-values.ts'
 import type { HttpRequest, HttpResponse } from '../../http-messages.ts'
 import { whyClosed } from '../../sockets/cut-off.ts'
 import type { OwedAnswers } from './owed-answers.ts'

@@ -1,4 +1,4 @@
-import { FIELD_LINES, readFields } from '../../field-lines.ts'
+import { FIELD_LINES, readFields } from '../../http-fields/field-lines.ts'
 import { hasUnsafe, malformed } from './head-reader.ts'
 
 export interface ChunkEvents {

@@ -1,6 +1,6 @@
 import { GatewayError } from '../../errors.ts'
-import { FIELD_LINES, type FieldReader, readFields } from '../../field-lines.ts'
-import { isNamed } from '../../field-names.ts'
+import { FIELD_LINES, type FieldReader, readFields } from '../../http-fields/field-lines.ts'
+import { isNamed } from '../../http-fields/field-names.ts'
 import type { ReceivedFields } from '../../types.ts'
 
 /** The head of an answer. Texts are Latin-1: one character for each byte. */

@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals'
+import { ConstantHeaders } from '../../../src/http-fields/own-headers.ts'
 import { createClientCertForwarding, type ForwardMode } from '../../../src/identity/client-cert-forwarding.ts'
 import { createIdentityHeaders } from '../../../src/identity/identity-headers.ts'
-import { ConstantHeaders } from '../../../src/own-headers.ts'
 import { fakeCertificate, fakeConnection } from '../../support/fake-connection.ts'
 
 const MODES: readonly ForwardMode[] = [

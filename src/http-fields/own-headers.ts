@@ -1,4 +1,4 @@
-import { GatewayError } from './errors.ts'
+import { GatewayError } from '../errors.ts'
 
 /** Headers that are the same for many requests of a connection, so that their text is made only once. */
 export class ConstantHeaders {

@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals'
-import { isNamed, isSame } from '../../src/field-names.ts'
+import { isNamed, isSame } from '../../../src/http-fields/field-names.ts'
 
 test.each([
   ['host', true],

@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals'
-import { ConstantHeaders } from '../../src/own-headers.ts'
+import { ConstantHeaders } from '../../../src/http-fields/own-headers.ts'
 
 test('the lines of headers that stay the same are made once', () => {
   let asked = 0
