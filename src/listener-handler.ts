@@ -1,7 +1,6 @@
 /** Connects a listener to the rest: requests go to the gateway, everything else to the log and the metrics. */
 import { randomUUID } from 'node:crypto'
 import type { GatewayError } from './errors.ts'
-import { connectionClosed, connectionOpened } from './garbage.ts'
 import type { Gateway } from './gateway.ts'
 import type { Peer } from './listener/connection.ts'
 import type { ListenerHandler } from './listener/listener.ts'
@@ -9,6 +8,7 @@ import type { AccessLog } from './log/access-log.ts'
 import type { Log } from './log/log.ts'
 import type { Metrics } from './metrics/metrics.ts'
 import { verifyResult } from './metrics/verify-result.ts'
+import { connectionClosed, connectionOpened } from './process/garbage.ts'
 import { refusalBytes } from './refuse.ts'
 import type { Connection, Verification } from './types.ts'
 

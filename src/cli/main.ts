@@ -1,5 +1,5 @@
 import { Command } from 'commander'
-import { buildInfo } from '../build-info.ts'
+import { buildInfo } from '../process/build-info.ts'
 import { addCerts } from './certs.ts'
 import { addCheck } from './check.ts'
 import { addDemo } from './demo.ts'

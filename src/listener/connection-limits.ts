@@ -1,5 +1,5 @@
 import { isIPv4, isIPv6 } from 'node:net'
-import type { Slots } from '../open-files.ts'
+import type { Slots } from '../process/open-files.ts'
 
 export interface ConnectionLimitSettings {
   /** Open connections. */

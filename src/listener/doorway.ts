@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net'
-import type { Slots } from '../open-files.ts'
+import type { Slots } from '../process/open-files.ts'
 import { Refusals, type Refused } from '../refusals.ts'
 import { type Peer, peerOf } from './connection.ts'
 import { type ConnectionLimitSettings, ConnectionLimits, type LimitName } from './connection-limits.ts'

@@ -3,8 +3,8 @@
  * a client can choose: each value would make a new series.
  */
 import { collectDefaultMetrics, type MetricObjectWithValues, type MetricValue, Registry } from 'prom-client'
-import { buildInfo } from '../build-info.ts'
 import { ERROR_CODES, type ErrorCode } from '../errors.ts'
+import { buildInfo } from '../process/build-info.ts'
 import { inSlices } from '../slices.ts'
 import { type ConnectionMetrics, connectionMetrics } from './connections.ts'
 import {

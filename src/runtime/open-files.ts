@@ -1,6 +1,6 @@
 /** Warns at the start where the system's limit of open files is too low for the connections that the configuration allows, as nginx does. */
 import type { Config } from '../config/index.ts'
-import { OpenFiles } from '../open-files.ts'
+import { OpenFiles } from '../process/open-files.ts'
 import type { Lasting } from './lasting.ts'
 import { maxConnectionsOf } from './listener-settings.ts'
 import type { Materials } from './materials.ts'

@@ -1,5 +1,5 @@
 import { GatewayError } from '../errors.ts'
-import type { Slots } from '../open-files.ts'
+import type { Slots } from '../process/open-files.ts'
 import { FAIL_TIMEOUT, reasonOf } from './failures.ts'
 import { type AnswerHandler, type ConnectionOwner, UpstreamConnection } from './http1/connection.ts'
 import type { OutgoingRequest } from './http1/outgoing-request.ts'

@@ -1,4 +1,4 @@
-import type { Slots } from '../open-files.ts'
+import type { Slots } from '../process/open-files.ts'
 import { type NameReporter, UpstreamName } from './names.ts'
 import { ConnectionPool, type PoolLimit, type PoolLimits, type PoolOwner } from './pool.ts'
 import { createConnector, type UpstreamAddress, type UpstreamTls } from './tls-identity.ts'

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
 import { ConnectionLimits } from '../../../src/listener/connection-limits.ts'
-import type { Slots } from '../../../src/open-files.ts'
+import type { Slots } from '../../../src/process/open-files.ts'
 
 const NONE = { maxConnections: 1_000_000, connectionRateLimit: 0, maxConnectionsPerAddress: 0 }
 const ROOM: Slots = { enter: () => true, leave: () => {} }

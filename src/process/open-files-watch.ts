@@ -1,7 +1,7 @@
 import { closeSync, openSync } from 'node:fs'
-import type { Log } from './log/log.ts'
+import type { Log } from '../log/log.ts'
+import { Refusals } from '../refusals.ts'
 import { limitOfOpenFiles } from './open-files.ts'
-import { Refusals } from './refusals.ts'
 
 /** How often to check for a free descriptor, in milliseconds. */
 const INTERVAL = 200

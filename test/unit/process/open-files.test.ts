@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals'
-import { limitOfOpenFiles, OpenFiles } from '../../src/open-files.ts'
+import { limitOfOpenFiles, OpenFiles } from '../../../src/process/open-files.ts'
 
 test('clients get what upstreams cannot need, and at least half', () => {
   const files = new OpenFiles(20_128)

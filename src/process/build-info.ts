@@ -1,4 +1,4 @@
-import description from '../package.json' with { type: 'json' }
+import description from '../../package.json' with { type: 'json' }
 
 /** What runs: after an upgrade in place, old and new may run side by side. */
 export const buildInfo = {
