@@ -127,11 +127,24 @@ function roomOf(file: string): string {
   return (file.split('/')[0] as string).replace(/\.ts$/, '')
 }
 
-function importsOf(file: string): string[] {
+function importsOf(file: string, pattern = /(?:from|import)\s*\(?\s*'(\.[^']+)'/g): string[] {
   const source = readFileSync(join(SRC, file), 'utf8')
-  return [...source.matchAll(/(?:from|import)\s*\(?\s*'(\.[^']+)'/g)].map(([, path]) =>
-    relative(SRC, resolve(SRC, dirname(file), path as string)),
-  )
+  return [...source.matchAll(pattern)].map(([, path]) => relative(SRC, resolve(SRC, dirname(file), path as string)))
+}
+
+/** Those that are left of each file's imports when the types are gone. */
+const codeOf = new Map(files.map((file) => [file, importsOf(file, /^(?:import|export) (?!type )[^']*'(\.[^']+)'/gm)]))
+
+/** The files that lead from one back to itself; undefined where none do. */
+function circleFrom(start: string, path: readonly string[] = [start], seen = new Set<string>()): string[] | undefined {
+  const file = path.at(-1) as string
+  if (seen.has(file)) return undefined
+  seen.add(file)
+  for (const next of codeOf.get(file) ?? []) {
+    const circle = next === start ? [...path, start] : circleFrom(start, [...path, next], seen)
+    if (circle) return circle
+  }
+  return undefined
 }
 
 test('every room has its row in the table', () => {
@@ -159,6 +172,10 @@ test('every relative import names a file that is there', () => {
         .map((path) => `${file}: ${path}`),
     ),
   ).toEqual([])
+})
+
+test('no file needs itself in a circle: which of them is run first would decide what the others find', () => {
+  expect(files.flatMap((file) => circleFrom(file)?.join(' -> ') ?? [])).toEqual([])
 })
 
 test('no room is called utils, common, core or helpers', () => {

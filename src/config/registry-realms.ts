@@ -10,7 +10,6 @@ import { type Secret, secret } from './secret.ts'
 
 /** What a rule may look at in a certificate. */
 const REGISTRY_CERTIFICATE_FIELDS = ['cn', 'ou', 'o', 'issuer', 'subject', 'dns', 'email', 'uri'] as const
-export type RegistryCertificateField = (typeof REGISTRY_CERTIFICATE_FIELDS)[number]
 
 /** What a repository or tag may be called, with wildcards, or `~` and an expression. */
 const namePattern: Kind<string> = {

@@ -1,4 +1,4 @@
-import type { NameRuleConfig } from '../config/name-rules.ts'
+import type { NameRuleConfig } from '../config/index.ts'
 import type { CertificateFacts } from '../tls-cert-utils/certificate.ts'
 import { attributeIdentifier, compileNameRules } from '../tls-cert-utils/name-rules.ts'
 import type { Materials } from './materials.ts'

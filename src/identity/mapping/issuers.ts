@@ -1,5 +1,6 @@
 /** Which authority issued a certificate: found by signature, since two authorities can give their intermediates the same name. */
 import type { CertificateFacts } from '../../tls-cert-utils/certificate.ts'
+import { isSignedBy } from '../../tls-cert-utils/chain.ts'
 
 /** No honest chain is longer. */
 const LONGEST = 10
@@ -26,12 +27,7 @@ export function isIssuedBy(
 }
 
 function hasIssued(authority: CertificateFacts, certificate: CertificateFacts): boolean {
-  if (!authority.rawSubject.equals(certificate.rawIssuer)) return false
-  try {
-    return certificate.x509.verify(authority.x509.publicKey)
-  } catch {
-    return false // a key of another type than the signature's
-  }
+  return authority.rawSubject.equals(certificate.rawIssuer) && isSignedBy(certificate, authority)
 }
 
 /** A renewed authority has the same name and key, in a new certificate. */
