@@ -163,6 +163,12 @@ describe('imports point one way', () => {
   })
 })
 
+test('no row allows what its room does not use', () => {
+  const done = new Set(files.flatMap((file) => importsOf(file).map((other) => `${roomOf(file)}: ${roomOf(other)}`)))
+  const allowed = Object.entries(MAY_IMPORT).flatMap(([room, others]) => others.map((other) => `${room}: ${other}`))
+  expect(allowed.filter((each) => !done.has(each))).toEqual([])
+})
+
 test('every relative import names a file that is there', () => {
   const known = new Set([...files, '../package.json'])
   expect(
