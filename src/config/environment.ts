@@ -1,34 +1,20 @@
 /** Reads settings from the environment, and removes the secrets from it. */
-
 import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
 import type { Problem } from '../errors.ts'
 import { readBounded } from './bounded-file.ts'
-import { schema } from './config.ts'
 import { Unfit } from './field.ts'
-import { nearest } from './nearest.ts'
 import { looksLikePath, type PemReader } from './pem.ts'
 import type { Places } from './place.ts'
-import { allSettings, blockOf, type Setting } from './settings.ts'
-import { remedyOfNginx } from './unknown-settings.ts'
+import type { Setting } from './settings.ts'
+import { unknownVariables } from './unknown-variables.ts'
+import { BY_VARIABLE, ENVIRONMENT, takeOut, UPSTREAM_URL, type Variables, variable } from './variables.ts'
 import type { Tree } from './yaml-reader.ts'
 
-export type Variables = NodeJS.ProcessEnv
-
-export const ENVIRONMENT = 'environment'
 const EMPTY = 'is empty; give it a value, or do not set it at all'
 const QUOTED =
   'begins and ends with a quote, which is taken for a part of the value; remove both where they are not meant'
 const BLANK = 'begins or ends with a blank; remove it where it is not meant'
-export const CONFIG_FILE = 'SALLYPORT_CONFIG'
-export const UPSTREAM_URL = 'SALLYPORT_UPSTREAM_URL'
-
-/** The settings that a variable can give, by the variable's name. */
-export const BY_VARIABLE: ReadonlyMap<string, Setting> = new Map(
-  [...allSettings(blockOf(schema))].flatMap((setting) => setting.field.env.map((name) => [name, setting] as const)),
-)
-
-const KNOWN = new Set([CONFIG_FILE, ...[...BY_VARIABLE.keys(), UPSTREAM_URL].flatMap((name) => [name, `${name}_FILE`])])
 
 /** A failed substitution would leave these empty, and that would quietly let everybody in. The same goes for their twins. */
 const NEVER_EMPTY = [
@@ -42,62 +28,6 @@ const NEVER_EMPTY = [
   'SALLYPORT_SSL_VERIFY_POLICIES',
   'SALLYPORT_VERIFY_AND_MAP',
 ].flatMap((name) => [name, `${name}_FILE`])
-
-const OURS = 'SALLYPORT_'
-
-/** What other programs call it, too far from our name to be taken for a misspelling of it, or nearer to another one. */
-const CALLED_ELSEWHERE = [
-  ['SALLYPORT_LISTEN', 'HOST ADDRESS BIND'],
-  [UPSTREAM_URL, 'UPSTREAM BACKEND TARGET URL'],
-  ['SALLYPORT_SSL_CERTIFICATE', 'CERT CERTIFICATE SSL_CERT TLS_CERT SERVER_CERT'],
-  ['SALLYPORT_SSL_CERTIFICATE_KEY', 'KEY SSL_KEY SSL_CERT_KEY TLS_KEY SERVER_KEY'],
-  ['SALLYPORT_SSL_CLIENT_CERTIFICATE', 'CA CA_CERT SSL_CA TLS_CA CLIENT_CA'],
-  ['SECRET_CLIENT_CERT', 'CLIENT_CERT'],
-  ['SECRET_CLIENT_KEY', 'CLIENT_KEY'],
-  ['SALLYPORT_LOG_LEVEL', 'DEBUG LOGLEVEL'],
-] as const
-
-/** The same of what begins with SECRET_CLIENT_. */
-const OF_CLIENT_CALLED_ELSEWHERE = [
-  ['SECRET_CLIENT_CERT', 'CERTIFICATE'],
-  ['SECRET_CLIENT_KEY', 'CERT_KEY CERTIFICATE_KEY PRIVATE_KEY'],
-  ['SECRET_CLIENT_KEY_PASSPHRASE', 'PASSWORD KEY_PASSWORD'],
-  ['SALLYPORT_PROXY_SSL_TRUSTED_CERTIFICATE', 'CA CA_CERT'],
-] as const
-
-/** Settings without a variable. */
-const ONLY_IN_FILES = new Set(
-  [...allSettings(blockOf(schema))].filter(({ field }) => field.env.length === 0).map(({ key }) => key),
-)
-
-/** Kubernetes gives every pod such variables for a Service that happens to be named "sallyport", or "kong-proxy". */
-const KUBERNETES =
-  /^(?:SALLYPORT|KONG)_([A-Z0-9_]+_)?(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)$/
-
-/** What was removed from an environment, so that a reload finds it again. */
-const taken = new WeakMap<Variables, Map<string, string>>()
-
-/** A copy of `env` with the removed secrets, for a child process that must read them itself. */
-export function withSecrets(env: Variables): Variables {
-  return { ...env, ...Object.fromEntries(taken.get(env) ?? []) }
-}
-
-/** The value of a variable, even of a removed one. As in Kong, an empty one counts as not set. */
-export function variable(env: Variables, name: string): string | undefined {
-  return env[name] ?? taken.get(env)?.get(name)
-}
-
-/**
- * Removes a variable from `env`: child processes and crash reports should not hold a key. (/proc/PID/environ still shows what the process was started
- * with.)
- */
-export function takeOut(env: Variables, name: string): void {
-  const value = env[name]
-  if (value === undefined) return
-  const values = taken.get(env) ?? new Map<string, string>()
-  taken.set(env, values.set(name, value))
-  delete env[name]
-}
 
 export interface EnvironmentContext {
   readonly env: Variables
@@ -178,9 +108,7 @@ const DESCRIPTOR = /^\/(?:dev|proc\/(?:self|\d+))\/fd\/\d+$|^\/dev\/stdin$/
 /** Reads a descriptor and keeps its content in place of its name, for reloads and workers. @throws Unfit */
 function keepContent({ name, value: path }: Found, env: Variables): string {
   const content = withoutLastBreak(readBounded(path).toString('utf8'))
-  delete env[name]
-  const values = taken.get(env) ?? new Map<string, string>()
-  taken.set(env, values.set(BY_VARIABLE.has(name) ? name : name.replace(/_FILE$/, ''), content))
+  takeOut(env, name, { as: BY_VARIABLE.has(name) ? name : name.replace(/_FILE$/, ''), value: content })
   return content
 }
 
@@ -205,57 +133,6 @@ function splitList(written: string): string[] {
     .split(',')
     .map((item) => item.trim())
     .filter((item) => item !== '')
-}
-
-const OURS_IN_ANY_CASE = /^(SALLYPORT_|SECRET_CLIENT_)/i
-
-/** A misspelt variable must not be ignored: it may be the one that demands certificates. */
-function unknownVariables(env: Variables): Problem[] {
-  return Object.keys(env)
-    .filter((name) => OURS_IN_ANY_CASE.test(name) && !KNOWN.has(name) && !isOfKubernetes(name, env[name]))
-    .map((name) => ({ path: name, source: ENVIRONMENT, message: aboutUnknown(name) }))
-}
-
-export function isOfKubernetes(name: string, value = ''): boolean {
-  // SALLYPORT_PORT is Kubernetes's only in the form tcp://10.0.0.1:8443; a plain number was meant for us.
-  return KUBERNETES.test(name) && (name !== 'SALLYPORT_PORT' || value.includes('://'))
-}
-
-function aboutUnknown(name: string): string {
-  if (name === 'SALLYPORT_PORT') return 'is no variable that Sallyport knows; SALLYPORT_LISTEN sets address and port'
-  if (KNOWN.has(name.toUpperCase())) return `is not read: write ${name.toUpperCase()}, in upper case`
-  const [, prefix = '', bare = ''] = /^(SALLYPORT_|SECRET_CLIENT_)(.*?)(?:_FILE)?$/.exec(name) ?? []
-  const elsewhere = prefix === OURS ? CALLED_ELSEWHERE : OF_CLIENT_CALLED_ELSEWHERE
-  const meant = elsewhere.find(([, words]) => words.split(' ').includes(bare))
-  if (meant) return `is no variable that Sallyport knows; ${meant[0]} is what sets it here`
-  const word = name.replace(/^SALLYPORT_/, '').toLowerCase()
-  const foreign = remedyOfNginx(word)
-  if (foreign !== undefined) return `is no variable that Sallyport knows; ${word} is nginx's: ${foreign}`
-  if (ONLY_IN_FILES.has(word)) return `is no variable: write ${word} in a file (-c)`
-  // The prefix is no mistake: counted in, it would make any two short words alike.
-  const known = [...KNOWN].filter((each) => each.startsWith(prefix)).map((each) => each.slice(prefix.length))
-  const near = nearest(bare, known) ?? known.find((each) => each.endsWith(`_${bare}`))
-  return `is no variable that Sallyport knows${near === undefined ? '' : ` (did you mean "${prefix}${near}"?)`}`
-}
-
-/** So few mistakes make one of our names, which have a dozen characters and more, that it must have been meant. */
-const MOST_MISTAKES = 2
-/** What follows the beginning of each, and the whole. */
-const ENDS = [...KNOWN].map((name) => [name.replace(/^(SALLYPORT|SECRET_CLIENT)/, ''), name] as const)
-
-/**
- * A variable whose beginning is misspelt. It may be the one that demands certificates; but as it may also be another program's, it is only warned of.
- */
-export function misspeltVariables(env: Variables): Problem[] {
-  return Object.keys(env).flatMap((name) => {
-    // Kubernetes gives a pod thousands of variables: comparing their ends first rules out all of them, and costs little.
-    if (!/^s/i.test(name) || KNOWN.has(name) || OURS_IN_ANY_CASE.test(name)) return []
-    const alike = ENDS.filter(([end]) => name.endsWith(end)).map(([, known]) => known)
-    const near = nearest(name, alike, MOST_MISTAKES)
-    return near === undefined
-      ? []
-      : [{ path: name, source: ENVIRONMENT, message: `is not read; if it is meant for Sallyport, write ${near}` }]
-  })
 }
 
 function emptyVariables(env: Variables): Problem[] {
@@ -317,24 +194,4 @@ function addUpstream(tree: Tree, url: string, places: Places): void {
   if (!Array.isArray(services)) return
   places.given(`services[${services.length}]`, { path: UPSTREAM_URL, source: ENVIRONMENT })
   services.push({ name: 'upstream', url, routes: [{ name: 'upstream', paths: ['/'], strip_path: false }] })
-}
-
-const SECRET_PATHS = new Set(
-  [...allSettings(blockOf(schema))].filter(({ field }) => field.secret).map(({ path }) => path),
-)
-
-/** Whether the setting at `path`, such as `certificates[0].key`, holds a secret. */
-export function secretSetting(path: string): boolean {
-  const setting = path.replaceAll(/\[\d+\]/g, '[]')
-  return SECRET_PATHS.has(setting) || SECRET_PATHS.has(setting.replace(/\[\]$/, ''))
-}
-
-const VERBATIM_PATHS = new Set(
-  [...allSettings(blockOf(schema))].filter(({ field }) => field.kind.verbatim).map(({ path }) => path),
-)
-
-/** Whether `${…}` in the setting at `path`, or in the list that it is an item of, is no variable of the environment. */
-export function verbatimSetting(path: string): boolean {
-  const general = path.replaceAll(/\[\d+\]/g, '[]')
-  return VERBATIM_PATHS.has(general) || VERBATIM_PATHS.has(general.replace(/\[\]$/, ''))
 }

@@ -1,7 +1,8 @@
 /** Warns of Kong's variables that are not read, with their equivalent here. Ignored silently, one of them may be what demanded certificates. */
 import type { Problem } from '../errors.ts'
-import { BY_VARIABLE, ENVIRONMENT, isOfKubernetes, type Variables } from './environment.ts'
 import { remedyOfKong, remedyOfNginx } from './unknown-settings.ts'
+import { isOfKubernetes } from './unknown-variables.ts'
+import { BY_VARIABLE, ENVIRONMENT, type Variables } from './variables.ts'
 
 /** Kong's way to write nginx's directives. */
 const DIRECTIVE = /^nginx_(?:main|events|http|proxy|status|admin|upstream|location)_(\w+)$/

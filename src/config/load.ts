@@ -6,18 +6,7 @@ import { atOnce, inSlices, type Slices } from '../slices.ts'
 import { errorCode, LARGEST, readBounded } from './bounded-file.ts'
 import { checkAgainst } from './check.ts'
 import { type Config, schema } from './config.ts'
-import {
-  applyEnvironment,
-  assign,
-  CONFIG_FILE,
-  misspeltVariables,
-  quotedVariables,
-  secretSetting,
-  takeOut,
-  type Variables,
-  variable,
-  verbatimSetting,
-} from './environment.ts'
+import { applyEnvironment, assign, quotedVariables } from './environment.ts'
 import { Unfit } from './field.ts'
 import { FILE_OF_NATS, isOfNats } from './from-nats.ts'
 import { FILE_OF_NGINX, isOfNginx } from './from-nginx.ts'
@@ -27,7 +16,10 @@ import { inNatsWords } from './nats-tls.ts'
 import type { PemReader } from './pem.ts'
 import { type Place, Places } from './place.ts'
 import { resolveConfig } from './resolve/resolve.ts'
+import { allSettings, blockOf, type Setting } from './settings.ts'
 import { substitute } from './substitution.ts'
+import { misspeltVariables } from './unknown-variables.ts'
+import { CONFIG_FILE, takeOut, type Variables, variable } from './variables.ts'
 import { readYaml, type Tree } from './yaml-reader.ts'
 
 /** Read if it exists, where neither the command line nor SALLYPORT_CONFIG names a file. */
@@ -185,11 +177,11 @@ class Load {
 
   #expand(written: string, path: string): string {
     // Most values hold no variable, and looking up the setting takes longer than this check.
-    if (!written.includes('${') || verbatimSetting(path)) return written
+    if (!written.includes('${') || isVerbatim(path)) return written
     const { text, used, problem } = substitute(written, (name) => variable(this.#env, name))
     if (used.length > 0) this.#expanded.add(path)
     if (problem !== undefined) this.#incomplete.set(path, problem)
-    if (secretSetting(path)) for (const name of used) takeOut(this.#env, name)
+    if (isSecret(path)) for (const name of used) takeOut(this.#env, name)
     return text
   }
 }
@@ -202,5 +194,18 @@ function statOf(path: string): { size: number; isFile: boolean } {
     const code = errorCode(error)
     if (code === 'ENOENT' || code === 'ENOTDIR') throw new Unfit(`is not there (looked for ${path})`)
     throw new Unfit(code === 'EACCES' ? 'is in a folder that this user may not read' : `cannot be read (${code})`)
+  }
+}
+
+const isSecret = settingsThat(({ field }) => field.secret)
+/** Whether `${…}` in it is no variable of the environment. */
+const isVerbatim = settingsThat(({ field }) => field.kind.verbatim === true)
+
+/** Whether the setting at a path such as `certificates[0].key`, or the list that it is an item of, is one of these. */
+function settingsThat(are: (setting: Setting) => boolean): (path: string) => boolean {
+  const paths = new Set([...allSettings(blockOf(schema))].filter(are).map(({ path }) => path))
+  return (path) => {
+    const general = path.replaceAll(/\[\d+\]/g, '[]')
+    return paths.has(general) || paths.has(general.replace(/\[\]$/, ''))
   }
 }
