@@ -6,11 +6,12 @@ import { endGently } from '../sockets/end-gently.ts'
 import { shortenRecords } from '../tls-cert-utils/records.ts'
 import { boundRenewals } from '../tls-cert-utils/renewals.ts'
 import { Arrivals } from './arrivals.ts'
+import type { PeerCertificate } from './client-chains.ts'
 import type { Peer } from './connection.ts'
 import { awaitHello, type Hello } from './hello.ts'
 import { type Begun, Pace } from './pace.ts'
 import type { ServerCertificates } from './tls-servers.ts'
-import type { PeerCertificate, TrustPolicy } from './trust-policy.ts'
+import type { TrustPolicy } from './trust-policy.ts'
 
 /** A socket in its handshake. */
 export interface Handshake {

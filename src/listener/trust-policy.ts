@@ -1,33 +1,33 @@
-import { hash, type X509Certificate } from 'node:crypto'
 import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
-import { type CertificateFacts, readCertificate } from '../tls-cert-utils/certificate.ts'
-import { readCertificates } from '../tls-cert-utils/certificates.ts'
-import { findPath, isSoundPath, sentWith } from '../tls-cert-utils/chain.ts'
+import type { CertificateFacts } from '../tls-cert-utils/certificate.ts'
 import { weaknessesOf } from '../tls-cert-utils/verify.ts'
 import { FORGIVEN_BY_OPTIONAL_NO_CA } from '../tls-cert-utils/verify-errors.ts'
 import type { Connection, Verification, VerifyMode } from '../types.ts'
 import { accepts } from './admission.ts'
-import { type DemandsInForce, type Failure, failed, type Shown, unverified } from './demand.ts'
+import {
+  ClientChains,
+  earliestEnd,
+  FORGOTTEN,
+  FOUND_LAST,
+  type PeerCertificate,
+  type TrustedAuthorities,
+} from './client-chains.ts'
+import { type DemandsInForce, type Failure, failed, type Shown } from './demand.ts'
 import type { Intermediates } from './intermediates.ts'
-import { type KnownChain, KnownClients } from './known-clients.ts'
 import { type Requirement, tooDeep } from './requirements.ts'
-import { seeSent } from './sent-certificates.ts'
 import { TicketKeys, type TicketSecret } from './ticket-keys.ts'
 import { type ServerCertificates, type TlsOptions, TlsServers } from './tls-servers.ts'
 
 /** Everything that makes up a trust policy: two servers share one where all of this is the same, whatever certificates they show. */
-export interface TrustPolicyOptions extends Omit<TlsOptions, 'requestCert' | 'authorities'> {
+export interface TrustPolicyOptions extends Omit<TlsOptions, 'requestCert' | 'authorities'>, TrustedAuthorities {
   readonly verify: VerifyMode
-  /** PEM, one certificate each: trusted like `ca`, but unknown to OpenSSL, which would announce them with those. */
-  readonly unannounced: readonly string[]
   /** Whether the handshake fails where `verify` is not satisfied. */
   readonly rejects: boolean
   /** What is required of a certificate besides being issued by one of `ca`; it does not change while the id is the same. */
   readonly requirement: Requirement
   /** Names the demands beyond OpenSSL's verification; it differs where the demands differ. Their data, such as lists, may change. */
   readonly demands: string
-  readonly verifyDepth: number
 }
 
 export interface Judgement {
@@ -45,22 +45,6 @@ export interface PolicySurroundings {
   readonly sessionContext: string
 }
 
-/** What a client has shown, where that is known already, or its own certificate. */
-export type PeerCertificate = Shown | X509Certificate
-
-/** OpenSSL checks these last, so it reports them whatever else is wrong. */
-const FOUND_LAST: ReadonlySet<string> = new Set([
-  'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
-  'CERT_SIGNATURE_FAILURE',
-  'CERT_NOT_YET_VALID',
-  'CERT_HAS_EXPIRED',
-  'ERROR_IN_CERT_NOT_BEFORE_FIELD',
-  'ERROR_IN_CERT_NOT_AFTER_FIELD',
-])
-
-/** OpenSSL's errors for a missing issuer, which we may know. */
-const ISSUER_UNKNOWN: ReadonlySet<string> = new Set([...FORGIVEN_BY_OPTIONAL_NO_CA, 'UNABLE_TO_GET_ISSUER_CERT'])
-
 const NONE: Verification = Object.freeze({ result: 'NONE' })
 const SUCCESS: Verification = Object.freeze({ result: 'SUCCESS' })
 const EXPIRED = failed('CERT_HAS_EXPIRED')
@@ -77,13 +61,8 @@ export class TrustPolicy {
   readonly rejects: boolean
   readonly servers: TlsServers
   readonly #options: TrustPolicyOptions
-  /** SHA-256 of the authorities that OpenSSL knows: thousands of connections are compared with them at once. */
-  readonly #authorityDigests: ReadonlySet<string>
-  readonly #trustedDigests: ReadonlySet<string>
-  readonly #trusted: readonly CertificateFacts[]
-  readonly #intermediates: Intermediates
+  readonly #chains: ClientChains
   readonly #inForce: DemandsInForce
-  readonly #clients = new KnownClients()
 
   constructor(
     options: TrustPolicyOptions,
@@ -94,12 +73,9 @@ export class TrustPolicy {
     this.rejects = options.rejects
     this.#options = options
     this.#inForce = inForce
-    this.#intermediates = intermediates
-    const authorities = options.ca.flatMap((pem) => readCertificates(pem))
-    this.#authorityDigests = digestsOf(authorities)
-    this.#trusted = [...authorities, ...options.unannounced.flatMap((pem) => readCertificates(pem))]
-    this.#trustedDigests = digestsOf(this.#trusted)
+    this.#chains = new ClientChains(options, intermediates)
     const ticketKeys = new TicketKeys(ticketSecret, sessionContext, Math.max(1000, options.sessionTimeout))
+    const { authorities } = this.#chains
     this.servers = new TlsServers({ ...options, authorities, requestCert: options.verify !== 'off' }, ticketKeys)
   }
 
@@ -111,14 +87,8 @@ export class TrustPolicy {
   }
 
   /** Whoever is not has a full handshake, where he can be told why: as his certificate has ended since, or his chain is forgotten. */
-  readonly #isWelcome = (raw: Buffer): boolean => {
-    const certificate = this.#clients.certificate(hash('sha256', raw)) ?? readCertificate(raw)
-    const shown = this.#seeResumed(certificate) ?? unverified(certificate, 'UNABLE_TO_GET_ISSUER_CERT_LOCALLY')
-    return accepts(this.verify, this.judge(shown).verification)
-  }
-
-  readonly #isTrusted = ({ fingerprintSha256 }: CertificateFacts): boolean =>
-    this.#trustedDigests.has(fingerprintSha256)
+  readonly #isWelcome = (raw: Buffer): boolean =>
+    accepts(this.verify, this.judge(this.#chains.seeOffered(raw)).verification)
 
   /** Replaces the demands of all policies with this id. Open connections must be judged again then. */
   demand(demands: DemandsInForce): void {
@@ -128,89 +98,27 @@ export class TrustPolicy {
   /** The client's own certificate in this handshake, or in the one that it resumes. To be asked as soon as the handshake is finished. */
   certificateOf(socket: TLSSocket): PeerCertificate | undefined {
     if (this.verify === 'off') return undefined
-    return this.#clients.recognized(socket) ?? socket.getPeerX509Certificate()
+    return this.#chains.certificateOf(socket)
   }
 
   /** What the client showed with that certificate, if any. */
   see(socket: TLSSocket, peer: PeerCertificate | undefined): Shown | undefined {
-    if (!peer) return undefined
-    // An authority may have ended since the handshake.
-    if ('chain' in peer) return this.renewed(peer)
-    // A certificate is read once: clients come back.
-    const known = this.#clients.certificate(plainFingerprint(peer))
-    const certificate = known ?? readCertificate(peer.raw)
-    const shown = this.#seeOne(socket, certificate, peer)
-    if (!known && shown.error === undefined) this.#clients.keep(certificate)
-    return shown
+    return this.#chains.see(socket, peer)
   }
 
-  #seeOne(socket: TLSSocket, certificate: CertificateFacts, x509: X509Certificate): Shown {
-    // The session itself holds OpenSSL's verdict.
-    if (!socket.authorized) return this.#seeRefused(socket, certificate, x509)
-    if (socket.isSessionReused()) return this.#seeResumed(certificate) ?? unverified(certificate, FORGOTTEN.code)
-    const found = this.#chainOf(certificate, x509)
-    if (!found) return unverified(certificate, 'UNABLE_TO_GET_ISSUER_CERT_LOCALLY')
-    this.#clients.keepChain(certificate, found, x509.issuerCertificate !== undefined)
-    return { certificate, chain: found.chain, error: undefined }
-  }
-
-  /** Undefined where nobody knows its chain any more. */
-  #seeResumed(certificate: CertificateFacts): Shown | undefined {
-    const chain = this.#clients.chainOf(certificate) ?? this.#rebuiltChainOf(certificate)
-    return chain && this.renewed({ certificate, chain, error: undefined })
-  }
-
-  /**
-   * OpenSSL has proved that the client has its key, but refused its chain. Where that may be for lack of an issuer that is trusted here, the chain is
-   * verified as if it had come by another way: strictly, so that no client is admitted whom OpenSSL would have refused had it known all issuers.
-   */
-  #seeRefused(socket: TLSSocket, certificate: CertificateFacts, x509: X509Certificate): Shown {
-    const error = String(socket.authorizationError)
-    const { unannounced, partialChain, verifyDepth } = this.#options
-    const knowsMore = unannounced.length > 0 || partialChain
-    const isResumed = socket.isSessionReused()
-    // Strangers get here, and each look-alike of an issuer costs a signature check. A chain that may pass has no more certificates than this, besides
-    // its root.
-    const sentAlong = () => sentWith(x509, { most: verifyDepth + 2 })
-    if (!ISSUER_UNKNOWN.has(error)) {
-      if (FOUND_LAST.has(error)) return unverified(certificate, error)
-      // OpenSSL has found a chain, and checks it against the lists whatever else is wrong.
-      const found = isResumed ? this.#rebuiltChainOf(certificate) : this.#pathOf(certificate, sentAlong())?.issuers
-      return found ? { certificate, chain: found, error } : unverified(certificate, error)
-    }
-    if (!knowsMore) return unverified(certificate, error)
-    const known = isResumed ? this.#clients.chainOf(certificate) : undefined
-    if (known) return { certificate, chain: known, error: undefined }
-    const issuers = isResumed ? this.#intermediates.all : sentAlong()
-    const shown = this.seeSent([certificate, ...issuers])
-    if (shown.error !== undefined) return ISSUER_UNKNOWN.has(shown.error) ? unverified(certificate, error) : shown
-    const { chain } = shown
-    for (const issuer of chain) if (!this.#trustedDigests.has(issuer.fingerprintSha256)) this.#intermediates.add(issuer)
-    this.#clients.keepChain(certificate, { chain, certain: undefined }, true)
-    return shown
-  }
-
-  /** What a client sent by another way than TLS: no handshake has verified it, or that the client has its key. */
+  /** As in `ClientChains`. */
   seeSent(sent: readonly [CertificateFacts, ...CertificateFacts[]]): Shown {
-    return seeSent(sent, this.#trusted, this.#options.partialChain)
+    return this.#chains.seeSent(sent)
   }
 
-  /** What an authority has verified that is over since, as its renewed form verifies it where that is trusted as well; otherwise `shown` itself. */
+  /** As in `ClientChains`. */
   renewed(shown: Shown, now = Date.now()): Shown {
-    const { certificate, chain, error } = shown
-    if (error !== undefined || earliestEnd(certificate, chain) > now || certificate.notAfter <= now) return shown
-    return this.#verifiedAgain(shown)
+    return this.#chains.renewed(shown, now)
   }
 
-  /** What an authority has verified that is not trusted here, as its renewed form verifies it where that one is; otherwise `shown` itself. */
+  /** As in `ClientChains`. */
   verifiedHere(shown: Shown): Shown {
-    if (shown.error !== undefined || this.#trustedDigests.has(anchorOf(shown).fingerprintSha256)) return shown
-    return this.#verifiedAgain(shown)
-  }
-
-  #verifiedAgain(shown: Shown): Shown {
-    const again = this.seeSent([shown.certificate, ...shown.chain])
-    return again.error === undefined ? again : shown
+    return this.#chains.verifiedHere(shown)
   }
 
   /**
@@ -223,11 +131,7 @@ export class TrustPolicy {
     if (!isSameTls || (own.verify === 'off') !== (others.verify === 'off')) return false
     if (!shown) return verification.result === 'NONE' && this.verify !== 'on'
     if (shown.error !== undefined || verification.result !== 'SUCCESS') return false
-    const anchor = anchorOf(shown)
-    if (!anchor.selfIssued && !own.partialChain) return false
-    // It is unknown how our own verifier would judge a chain that it has not seen.
-    const isOpenssls = other.#authorityDigests.has(anchor.fingerprintSha256)
-    if (!(isOpenssls ? this.#authorityDigests : this.#trustedDigests).has(anchor.fingerprintSha256)) return false
+    if (!this.#chains.endsHere(shown, other.#chains)) return false
     // Not where a responder is asked from now on, for example: the client's next handshake waits for the answer, or finds it.
     return this.prepare(shown) === undefined
   }
@@ -258,7 +162,7 @@ export class TrustPolicy {
     let until = earliestEnd(certificate, chain)
     if (until <= now) return { verification: EXPIRED, until: ALWAYS }
     if (isUnverified) return { verification: failureOf(error, shown), until }
-    let failure = error === undefined ? tooDeep(shown, this.#options.verifyDepth, this.#isTrusted) : undefined
+    let failure = error === undefined ? tooDeep(shown, this.#options.verifyDepth, this.#chains.isTrusted) : undefined
     for (const demand of this.#inForce.demands) {
       if (failure) break
       const opinion = demand(shown, now)
@@ -267,58 +171,9 @@ export class TrustPolicy {
     }
     return { verification: failure ?? (error === undefined ? SUCCESS : failureOf(error, shown)), until }
   }
-
-  /** The issuers that OpenSSL has just verified; undefined where our own path may differ from OpenSSL's. */
-  #chainOf(certificate: CertificateFacts, x509: X509Certificate): KnownChain | undefined {
-    // Only those that were verified are known: whoever has one certificate could send any number of others along.
-    const read = (each: X509Certificate) =>
-      this.#intermediates.find(plainFingerprint(each)) ?? readCertificate(each.raw)
-    const sent = sentWith(x509, { read })
-    const found = this.#pathOf(certificate, sent)
-    for (const issuer of found?.fromPeer ?? []) this.#intermediates.add(issuer)
-    if (!found) return undefined
-    const certain = found.fromPeer.length === 0 ? this.#certainTime(certificate, found.issuers) : undefined
-    return { chain: found.issuers, certain }
-  }
-
-  #certainTime(certificate: CertificateFacts, chain: Shown['chain'], now = Date.now()): KnownChain['certain'] {
-    const nextBegin = (next: number, { notBefore }: CertificateFacts) =>
-      notBefore > now ? Math.min(next, notBefore) : next
-    return { from: now, until: this.#trusted.reduce(nextBegin, earliestEnd(certificate, chain)) }
-  }
-
-  #pathOf(
-    certificate: CertificateFacts,
-    sent: readonly CertificateFacts[],
-  ): { issuers: Shown['chain']; fromPeer: Shown['chain'] } | undefined {
-    const path = findPath([certificate, ...sent], this.#trusted, Date.now(), this.#options)
-    if (!isSoundPath(path)) return undefined
-    return { issuers: path.chain.slice(1), fromPeer: path.chain.slice(1, path.sentCount) }
-  }
-
-  #rebuiltChainOf(certificate: CertificateFacts): Shown['chain'] | undefined {
-    return this.#pathOf(certificate, this.#intermediates.all)?.issuers
-  }
 }
 
-/** As `CertificateFacts.fingerprintSha256`. */
-function plainFingerprint({ fingerprint256 }: X509Certificate): string {
-  return fingerprint256.replaceAll(':', '').toLowerCase()
-}
-
-function digestsOf(certificates: readonly CertificateFacts[]): ReadonlySet<string> {
-  return new Set(certificates.map(({ fingerprintSha256 }) => fingerprintSha256))
-}
-
-function anchorOf({ certificate, chain }: Shown): CertificateFacts {
-  return chain.at(-1) ?? certificate
-}
-
-function earliestEnd(certificate: CertificateFacts, chain: readonly CertificateFacts[]): number {
-  return chain.reduce((earliest, { notAfter }) => Math.min(earliest, notAfter), certificate.notAfter)
-}
-
-const FORGOTTEN = failed('SESSION_FORGOTTEN', { reason: 'session is not known any more, a full handshake is needed' })
+const FORGOTTEN_SESSION = failed(FORGOTTEN, { reason: 'session is not known any more, a full handshake is needed' })
 
 /** Hints for the log where OpenSSL's sentence says little; `inspect` says more. Without names, which a stranger could make long. */
 const REMEDIES: Readonly<Record<string, string>> = {
@@ -328,7 +183,7 @@ const REMEDIES: Readonly<Record<string, string>> = {
 }
 
 function failureOf(error: string, { certificate, chain }: Shown): Failure {
-  if (error === FORGOTTEN.code) return FORGOTTEN
+  if (error === FORGOTTEN) return FORGOTTEN_SESSION
   // Node has no name for what OpenSSL finds too weak.
   const hint = error === 'UNSPECIFIED' ? weaknessesOf([certificate, ...chain]) : (REMEDIES[error] ?? '')
   return failed(error, hint ? { hint } : {})
