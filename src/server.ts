@@ -6,7 +6,7 @@ import { type LoadedConfig, type LoadOptions, listenText, loadConfigBeside, wait
 import { ConfigError, describeProblem, type Problem } from './errors.ts'
 import { FileWatch } from './file-watch/file-watch.ts'
 import { Listener } from './listener/listener.ts'
-import type { Objection } from './listener/stream-watch.ts'
+import type { Objection } from './listener/objection.ts'
 import { createListenerHandler } from './listener-handler.ts'
 import type { Log } from './log/log.ts'
 import { createMetrics, type Metrics } from './metrics/metrics.ts'

@@ -36,3 +36,16 @@ export function inTurns(): () => Promise<void> | undefined {
     })
   }
 }
+
+/** Does a step for each, in slices, one after the other where a step waits. */
+export async function forEachInSlices<T>(all: readonly T[], step: (each: T) => void | Promise<void>): Promise<void> {
+  // Whoever asks for this, such as a reload, has computed already in this turn.
+  await new Promise((resolve) => setImmediate(resolve))
+  const sliceOver = inTurns()
+  for (const each of all) {
+    const pause = sliceOver()
+    if (pause) await pause
+    const wait = step(each)
+    if (wait instanceof Promise) await wait
+  }
+}

@@ -21,8 +21,9 @@ import { ClientConnections } from './http1/client-connections.ts'
 import type { SocketResponse } from './http1/socket-response.ts'
 import { LiveConnection, type LiveConnectionHandler } from './live-connection.ts'
 import { malformedRequest } from './malformed-request.ts'
+import type { Ended } from './objection.ts'
 import { feedParser } from './parser-feed.ts'
-import { type Ended, type Grounds, type PoliciesByName, Sweeper } from './sweeper.ts'
+import { type Grounds, type PoliciesByName, Sweeper } from './sweeper.ts'
 
 /** The settings of a listener, from the configuration in use; replaced as a whole on reload. */
 export interface ListenerSettings extends DoorwaySettings, HandshakeSettings, PoliciesByName, Grounds {

@@ -1,11 +1,7 @@
 /** Ends what goes on for long, such as an upgrade, an upload or a streaming answer, when the credential that let it in ends. */
 import { cutOff } from '../sockets/cut-off.ts'
-import type { Connection } from '../types.ts'
 import type { LiveConnection } from './live-connection.ts'
-import type { Carried, Ended } from './sweeper.ts'
-
-/** Why what a connection carries must end; undefined where it may go on. Throws or rejects where that cannot be decided. */
-export type Objection = (connection: Connection, carried: Carried) => string | undefined | Promise<string | undefined>
+import type { Ended, Objection } from './objection.ts'
 
 /** Milliseconds between two rounds. */
 const INTERVAL = 500

@@ -1,13 +1,15 @@
 import type { Duplex } from 'node:stream'
 import type { HttpRequest } from '../http-messages.ts'
-import { inTurns } from '../slices.ts'
+import { forEachInSlices } from '../slices.ts'
 import { cutOff } from '../sockets/cut-off.ts'
-import type { Connection, Verification } from '../types.ts'
+import type { Verification } from '../types.ts'
 import { accepts } from './admission.ts'
 import { failed } from './demand.ts'
 import type { Doom, LiveConnection, Look } from './live-connection.ts'
-import { type Objection, StreamWatch } from './stream-watch.ts'
+import type { Ended, Objection } from './objection.ts'
+import { StreamWatch } from './stream-watch.ts'
 import type { TrustPolicy } from './trust-policy.ts'
+import { Welcome } from './welcome.ts'
 
 /** How often to check connections that have outlived what let them in, in milliseconds. */
 const SWEEP_INTERVAL = 500
@@ -17,17 +19,6 @@ const SWEEP_INTERVAL = 500
  */
 const RETIREMENT_GRACE = 300
 const POLICY_GONE = 'the trust policy that judged the client is not in use any more'
-
-/** How many questions may wait for an answer at a time: whoever answers has requests to answer too. */
-const MOST_QUESTIONS = 32
-/** How soon an undecided question is asked again, in milliseconds. */
-const ASK_AGAIN = 2000
-
-/** An open connection, and the request that it serves just then. */
-export interface Carried {
-  readonly socket: object
-  readonly request: HttpRequest | undefined
-}
 
 /** Policies by the clients' server names; undefined stands for clients without one. */
 export interface PoliciesByName {
@@ -65,9 +56,6 @@ interface Sentence {
   readonly from?: number
 }
 
-/** Called when a connection is ended because its client may no longer use it. */
-export type Ended = (connection: Connection, reason: string) => void
-
 /**
  * Ends open connections that have outlived what let them in. New requests on them are refused, idle connections are closed, and what goes on for
  * longer, such as an upgrade, an upload or a streaming answer, is cut off.
@@ -76,18 +64,16 @@ export class Sweeper {
   readonly #live: ReadonlyMap<object, LiveConnection>
   readonly #ended: Ended
   readonly #streams: StreamWatch
+  readonly #welcome: Welcome
   #timer: NodeJS.Timeout | undefined
-  /** The reasons of the latest reload. */
-  #welcome: Objection = () => undefined
   /** Undefined before the first reload. */
   #inForce: PoliciesInForce | undefined
-  #undecided = new Set<LiveConnection>()
-  #askAgainAt = 0
 
   constructor(live: ReadonlyMap<object, LiveConnection>, handler: { readonly ended: Ended }, objection: Objection) {
     this.#live = live
     this.#ended = (connection, reason) => handler.ended(connection, reason)
     this.#streams = new StreamWatch(live, this.#ended, objection)
+    this.#welcome = new Welcome((live, reason, request) => this.#doom(live, reason, { request }))
   }
 
   start(): void {
@@ -102,12 +88,11 @@ export class Sweeper {
 
   /** After a reload: judges every connected client as if it came now. Requests go on in between. */
   async judgeAgain(inForce: PoliciesInForce, welcome: Objection = () => undefined): Promise<void> {
-    this.#welcome = welcome
+    this.#welcome.by(welcome)
     this.#inForce = inForce
-    this.#undecided.clear()
     const all = [...this.#live.values()]
     await this.#lookAt(all, this.#judgingBy(inForce))
-    await this.#welcomeAll(all)
+    await this.#welcome.askAll(all)
   }
 
   /** A connection whose handshake began before a reload is judged as those that were open by then. */
@@ -159,52 +144,11 @@ export class Sweeper {
     } else this.#doom(live, POLICY_GONE, { beginning, from: graceUntil })
   }
 
-  async #welcomeAll(all: readonly LiveConnection[]): Promise<void> {
-    const welcome = this.#welcome
-    const waiting = new Set<Promise<void>>()
-    await forEachInSlices(all, (live) => {
-      // A later reload has started the questions anew.
-      if ((live.doom && !live.doom.request) || this.#welcome !== welcome) return undefined
-      const { request } = live
-      const objection = objectionTo(live, welcome)
-      if (!(objection instanceof Promise)) {
-        if (objection !== undefined) this.#doom(live, objection, { request })
-        return undefined
-      }
-      const answered = this.#whenAnswered(live, objection, { welcome, request }).finally(() => waiting.delete(answered))
-      waiting.add(answered)
-      return waiting.size < MOST_QUESTIONS ? undefined : Promise.race(waiting)
-    })
-    await Promise.all(waiting)
-  }
-
-  async #whenAnswered(
-    live: LiveConnection,
-    objection: Promise<string | undefined>,
-    { welcome, request }: { welcome: Objection; request: HttpRequest | undefined },
-  ): Promise<void> {
-    try {
-      const reason = await objection
-      if (this.#welcome === welcome && reason !== undefined) this.#doom(live, reason, { request })
-    } catch {
-      if (this.#welcome !== welcome || live.ended) return
-      this.#undecided.add(live)
-      this.#askAgainAt = Date.now() + ASK_AGAIN
-    }
-  }
-
   /** Cuts the connection at once, whatever it carries. */
   cut(socket: Duplex, reason: string): void {
     const live = this.#live.get(socket)
     if (live) this.#ended(live.connection, reason)
     cutOff(socket, reason)
-  }
-
-  #askAgain(now: number): void {
-    if (this.#undecided.size === 0 || now < this.#askAgainAt) return
-    const undecided = [...this.#undecided].filter((live) => this.#live.get(live.socket) === live)
-    this.#undecided.clear()
-    void this.#welcomeAll(undecided)
   }
 
   #sweep(): void {
@@ -216,7 +160,7 @@ export class Sweeper {
     }
     // These may be thousands, when a list that all of them were checked against runs out.
     if (due.length > 0) void this.#lookAt(due, (live, beginning) => this.#judge(live, Date.now(), beginning))
-    this.#askAgain(now)
+    this.#welcome.askAgain(now, (live) => this.#live.get(live.socket) === live)
   }
 
   #judge(live: LiveConnection, now: number, beginning: HttpRequest | undefined): void {
@@ -289,29 +233,4 @@ function moved(live: LiveConnection, { policyIds, successorFor }: PoliciesInForc
 
 function textOf(verification: Verification): string {
   return verification.result === 'FAILED' ? verification.code : verification.result
-}
-
-/** Runs the step for all, in slices, so that requests go on in between. */
-async function forEachInSlices(
-  all: readonly LiveConnection[],
-  step: (live: LiveConnection) => void | Promise<void>,
-): Promise<void> {
-  // Whoever asks for this, such as a reload, has computed already in this turn.
-  await new Promise((resolve) => setImmediate(resolve))
-  const sliceOver = inTurns()
-  for (const live of all) {
-    const pause = sliceOver()
-    if (pause) await pause
-    const wait = step(live)
-    if (wait instanceof Promise) await wait
-  }
-}
-
-/** The reason to end a connection, if any. A check that throws is one: then it cannot be decided that the connection may stay. */
-function objectionTo(live: LiveConnection, welcome: Objection): ReturnType<Objection> {
-  try {
-    return welcome(live.connection, live)
-  } catch (error) {
-    return `nobody can tell whether it may stay: ${(error as Error).message}`
-  }
 }

@@ -2,7 +2,7 @@ import type { AccessRulesConfig, Config, ListenerConfig } from '../config/index.
 import type { Gateway } from '../gateway.ts'
 import type { HttpRequest } from '../http-messages.ts'
 import type { ListenerSettings } from '../listener/listener.ts'
-import type { Carried } from '../listener/sweeper.ts'
+import type { Carried } from '../listener/objection.ts'
 import { createPeerSet } from '../routing/addresses.ts'
 import { readHead } from '../routing/head.ts'
 import type { Connection } from '../types.ts'

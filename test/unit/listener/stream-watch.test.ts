@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals'
 import type { LiveConnection } from '../../../src/listener/live-connection.ts'
-import { type Objection, StreamWatch } from '../../../src/listener/stream-watch.ts'
+import type { Objection } from '../../../src/listener/objection.ts'
+import { StreamWatch } from '../../../src/listener/stream-watch.ts'
 import { fakeConnection } from '../../support/fake-connection.ts'
 
 beforeEach(() => void jest.useFakeTimers())
