@@ -144,8 +144,8 @@ function emptyVariables(env: Variables): Problem[] {
 }
 
 /**
- * Quotes, which Docker's `--env-file` and a list in compose's `environment:` hand on as they stand, and blanks at the ends. Both may be meant, in a password; so these are
- * warnings, which are told beside what such a value leads to. PEM loses both anyway.
+ * Quotes, which Docker's `--env-file` and a list in compose's `environment:` hand on as they stand, and blanks at the ends. Both may be meant, in a
+ * password; so these are warnings, which are told beside what such a value leads to. PEM loses both anyway.
  */
 export function quotedVariables(env: Variables): Problem[] {
   return [...BY_VARIABLE, [UPSTREAM_URL, undefined] as const].flatMap(([name, setting]) => {

@@ -242,8 +242,8 @@ class Reader {
 }
 
 /**
- * What each alias stands for: the last node before it that has its anchor. The library's `resolve` goes through the whole document for each of them, so that a file of a
- * few hundred kilobytes would take minutes.
+ * What each alias stands for: the last node before it that has its anchor. The library's `resolve` goes through the whole document for each of them,
+ * so that a file of a few hundred kilobytes would take minutes.
  */
 function meaningsOf(document: Document.Parsed): ReadonlyMap<Alias, Node | undefined> {
   const anchored = new Map<string, Node>()

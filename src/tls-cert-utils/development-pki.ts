@@ -26,26 +26,15 @@ export { encodeName, type RawAttribute } from './name-writer.ts'
 /** `ec` is P-256, `rsa` has 2048 bits. */
 export type KeyAlgorithm = 'ec' | 'rsa' | 'ed25519'
 
-export interface CertificateOptions {
+export interface CertificateOptions extends extensions.ExtensionOptions {
   /** RFC 4514 text as `CN=ada,O=Acme`, a bare common name, or a Name in DER for what text cannot say. */
   readonly subject: string | Uint8Array
-  readonly dnsNames?: readonly string[]
-  readonly ipAddresses?: readonly string[]
-  readonly emails?: readonly string[]
-  readonly uris?: readonly string[]
-  /** Extended key usage. Both without it; `none` leaves the extension out. */
-  readonly usages?: readonly extensions.Usage[] | 'none'
   /** An hour ago without it. */
   readonly notBefore?: Date
   /** 825 days from now without it, ten years for authorities. */
   readonly notAfter?: Date
   /** Hex, `-` before it for a negative number; 16 random bytes without it. */
   readonly serial?: string
-  readonly isAuthority?: boolean
-  /** How many intermediates may stand below this authority. */
-  readonly pathLength?: number
-  /** Further extensions, each one a whole DER Extension, as {@link extension} makes. */
-  readonly extensions?: readonly Uint8Array[]
   readonly keyAlgorithm?: KeyAlgorithm
 }
 

@@ -1,18 +1,20 @@
 import { isIPv4, SocketAddress } from 'node:net'
 import { bitString, boolean, element, octetString, oid, sequence, unsignedInteger } from './der-writer.ts'
 
-/** The extensions of RFC 5280 4.2 that development certificates have. */
-
 export type Usage = 'client' | 'server'
 
+/** The extensions of RFC 5280 4.2 that development certificates have. */
 export interface ExtensionOptions {
   readonly dnsNames?: readonly string[]
   readonly ipAddresses?: readonly string[]
   readonly emails?: readonly string[]
   readonly uris?: readonly string[]
+  /** Extended key usage. Both without it; `none` leaves the extension out. */
   readonly usages?: readonly Usage[] | 'none'
   readonly isAuthority?: boolean
+  /** How many intermediates may stand below this authority. */
   readonly pathLength?: number
+  /** Further extensions, each one a whole DER Extension, as {@link extension} makes. */
   readonly extensions?: readonly Uint8Array[]
 }
 
