@@ -16,7 +16,7 @@ import { forwardFiltered, type ListFilter } from './list-filter.ts'
 import { ListPages } from './list-pages.ts'
 import type { Realm } from './realm.ts'
 import { type RegistryRequest, readRequest } from './request.ts'
-import type { Subject } from './rights.ts'
+import type { Judgement, Subject } from './rights.ts'
 import { type Resource, scopeText } from './scope.ts'
 import type { TokenClaims } from './token-signer.ts'
 
@@ -59,12 +59,13 @@ export class RegistryGate implements Service {
     const wanted = this.#requestOf(method, path, query)
     const visitor = this.#visitorOf(call, wanted)
     if (!wanted || hidesForm(call)) throw notFound(`${method} ${path} is no request to a registry`)
-    const judged = visitor.known ? this.#judge(visitor.subject, wanted) : undefined
-    if (judged instanceof Promise) await judged
-    const upstream = this.#callFor(call, visitor, wanted)
+    const judged = visitor.known ? this.#judge(visitor.subject, wanted) : wanted
+    const granted = judged instanceof Promise ? await judged : judged
+    const upstream = this.#callFor(call, visitor, granted)
     const { backend, filter } = this.#options
-    if (!filter || !wanted.list) return backend.forward(upstream, response)
-    const shown = this.#filterFor(visitor.subject, wanted, path)
+    if (granted.withoutQuery) return backend.forward({ ...upstream, target: path }, response)
+    if (!filter || !granted.list) return backend.forward(upstream, response)
+    const shown = this.#filterFor(visitor.subject, granted, path)
     const asked = await shown.pages.asked(query)
     if (asked === undefined) throw notFound('a page that begins at a place of which the caller may not know')
     return forwardFiltered(backend, { ...upstream, target: asked === '' ? path : `${path}?${asked}` }, response, shown)
@@ -121,21 +122,15 @@ export class RegistryGate implements Service {
   }
 
   /**
-   * Returns a promise only where something has to be waited for.
+   * What is granted of a request: an upload may be left without the layer that it asks for. Returns a promise only where something has to be waited for.
    * @throws GatewayError GW_FORBIDDEN, or GW_UNDECIDED
    */
-  #judge(subject: Subject, wanted: RegistryRequest): void | Promise<void> {
-    const waiting: Promise<void>[] = []
-    for (const resource of wanted.access) {
-      const judgement = this.#options.realm.rights.judge(subject, resource, wanted.tag)
-      const check = ({ granted }: { granted: readonly string[] }) => {
-        const missing = resource.actions.filter((action) => !granted.includes(action))
-        if (missing.length > 0) throw denied({ ...resource, actions: missing }, wanted.tag)
-      }
-      if (judgement instanceof Promise) waiting.push(judgement.then(check))
-      else check(judgement)
-    }
-    return waiting.length > 0 ? Promise.all(waiting).then(() => {}) : undefined
+  #judge(subject: Subject, wanted: RegistryRequest): RegistryRequest | Promise<RegistryRequest> {
+    const { access, tag } = wanted
+    const judgements = access.map((resource) => this.#options.realm.rights.judge(subject, resource, tag))
+    return judgements.some((each) => each instanceof Promise)
+      ? Promise.all(judgements).then((settled) => grantedOf(wanted, settled))
+      : grantedOf(wanted, judgements as Judgement[])
   }
 
   #filterFor(subject: Subject, { list, access }: RegistryRequest, path: string): ListFilter {
@@ -181,6 +176,18 @@ function bearerOf({ request }: Call): string | undefined {
   const found = authorizations(request.rawHeaders)
   if (found.length > 1) throw new GatewayError('GW_BAD_REQUEST', 'two Authorization headers')
   return /^bearer +([A-Za-z0-9._~+/-]+=*) *$/i.exec(found[0] ?? '')?.[1]
+}
+
+/** @throws GatewayError GW_FORBIDDEN */
+function grantedOf(wanted: RegistryRequest, judgements: readonly Judgement[]): RegistryRequest {
+  for (const [i, resource] of wanted.access.entries()) {
+    const missing = resource.actions.filter((action) => !judgements[i]?.granted.includes(action))
+    if (missing.length === 0) continue
+    // The first is the repository itself, and what follows is only asked to give a layer.
+    if (i > 0 && wanted.unmounted) return wanted.unmounted
+    throw denied({ ...resource, actions: missing }, wanted.tag)
+  }
+  return wanted
 }
 
 function allows({ access }: TokenClaims, wanted: RegistryRequest): boolean {

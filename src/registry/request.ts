@@ -10,6 +10,10 @@ export interface RegistryRequest {
   readonly tag: string
   /** Set where the answer is a list, which can be reduced to what the caller may see. */
   readonly list?: 'catalog' | 'tags'
+  /** Set for an upload that asks for a layer of another repository: what it is for a caller who may not pull there. */
+  readonly unmounted?: RegistryRequest
+  /** Whether the query is left out: it asks for a layer that is not mounted. */
+  readonly withoutQuery?: true
 }
 
 /** distribution's reference grammar: components of lower-case letters and digits, with single separators between. */
@@ -92,7 +96,10 @@ function upload(method: string, name: string, id: string, query: string): Regist
   }
 }
 
-/** An upload may mount a layer of another repository, which must be one that the caller may pull from. */
+/**
+ * An upload may ask for a layer of another repository, which must be one that the caller may pull from, and be named. Whoever gets no layer that way sends
+ * it: the specification of the OCI demands that the upload begins then, and containerd gives up a push that is answered otherwise.
+ */
 function beginning(name: string, query: string): RegistryRequest | undefined {
   const own = about(name, ['pull', 'push'])
   if (query === '') return own
@@ -100,8 +107,10 @@ function beginning(name: string, query: string): RegistryRequest | undefined {
   if (/;|%(?![0-9A-Fa-f]{2})/.test(query)) return undefined
   const parameters = new URLSearchParams(query)
   const [from, ...more] = parameters.getAll('from')
-  if (from === undefined) return parameters.has('mount') ? undefined : own
+  const unmounted: RegistryRequest = { ...own, withoutQuery: true }
+  if (from === undefined) return parameters.has('mount') ? unmounted : own
   if (more.length > 0 || from.length > LONGEST_REPOSITORY || !NAME.test(from)) return undefined
   const source = { type: 'repository', name: from, actions: ['pull'] }
-  return from === name ? own : { access: [...own.access, source], token: [...own.token, source], tag: '' }
+  if (from === name) return own
+  return { access: [...own.access, source], token: [...own.token, source], tag: '', unmounted }
 }

@@ -96,7 +96,7 @@ describe('with a certificate', () => {
     ['/v2/other/app/tags/list', {}],
     ['/v2/_catalog', {}],
     [`/v2/team/app/manifests/${DIGEST}`, { method: 'DELETE' }],
-    [`/v2/team/app/blobs/uploads/?mount=${DIGEST}&from=secret/app`, { method: 'POST' }],
+    [`/v2/other/app/blobs/uploads/?mount=${DIGEST}&from=team/app`, { method: 'POST' }],
   ] satisfies [string, Ask][])('%s is denied in the words of registries', async (path, ask) => {
     for (const each of [gateway, open]) {
       const answer = await each.get(path, { as: builder, ...ask })
@@ -114,6 +114,19 @@ describe('with a certificate', () => {
       { type: 'repository', name: 'team/other', actions: ['pull'] },
     ])
   })
+
+  test.each([`mount=${DIGEST}&from=secret/app`, `mount=${DIGEST}`])(
+    'the upload begins, with nothing mounted, where the layer may not be pulled: %s',
+    async (query) => {
+      for (const each of [gateway, open]) {
+        const answer = await each.get(`/v2/team/app/blobs/uploads/?${query}`, { as: builder, method: 'POST' })
+        expect([answer.status, scene.backend.last.target]).toEqual([200, '/v2/team/app/blobs/uploads/'])
+      }
+      const answer = await gateway.get(`/v2/team/app/blobs/uploads/?${query}`, { as: builder, method: 'POST' })
+      const own = { type: 'repository', name: 'team/app', actions: ['pull', 'push'] }
+      expect(upstreamToken(answer).access).toEqual([own])
+    },
+  )
 
   test.each([
     ['/debug/vars', {}],
