@@ -32,6 +32,8 @@ export interface RegistryGateOptions {
   readonly filter: boolean
   /** Where clients fetch tokens; undefined for the Host of the request. */
   readonly url: string | undefined
+  /** For the operator. */
+  readonly warn: (fields: Readonly<Record<string, unknown>>, message: string) => void
 }
 
 /** A caller of a registry. */
@@ -46,6 +48,8 @@ interface Visitor {
 export class RegistryGate implements Service {
   readonly name: string
   readonly #options: RegistryGateOptions
+  /** Whether the registry refused the last request, which the gate had granted. */
+  #isRefused = false
 
   constructor(options: RegistryGateOptions) {
     this.name = options.backend.name
@@ -54,8 +58,7 @@ export class RegistryGate implements Service {
 
   async forward(call: Call, response: HttpResponse): Promise<void> {
     const { method, target } = call
-    const at = target.indexOf('?')
-    const [path, query] = at < 0 ? [target, ''] : [target.slice(0, at), target.slice(at + 1)]
+    const [path, query] = parted(target)
     const wanted = this.#requestOf(method, path, query)
     const visitor = this.#visitorOf(call, wanted)
     if (!wanted || hidesForm(call)) throw notFound(`${method} ${path} is no request to a registry`)
@@ -63,12 +66,27 @@ export class RegistryGate implements Service {
     const granted = judged instanceof Promise ? await judged : judged
     const upstream = this.#callFor(call, visitor, granted)
     const { backend, filter } = this.#options
-    if (granted.withoutQuery) return backend.forward({ ...upstream, target: path }, response)
-    if (!filter || !granted.list) return backend.forward(upstream, response)
-    const shown = this.#filterFor(visitor.subject, granted, path)
+    if (granted.withoutQuery) await backend.forward({ ...upstream, target: path }, response)
+    else if (filter && granted.list) await this.#forwardList(upstream, visitor.subject, granted, response)
+    else await backend.forward(upstream, response)
+    this.#tellOfRefusal(call)
+  }
+
+  async #forwardList(call: Call, subject: Subject, wanted: RegistryRequest, response: HttpResponse): Promise<void> {
+    const [path, query] = parted(call.target)
+    const shown = this.#filterFor(subject, wanted, path)
     const asked = await shown.pages.asked(query)
     if (asked === undefined) throw notFound('a page that begins at a place of which the caller may not know')
-    return forwardFiltered(backend, { ...upstream, target: asked === '' ? path : `${path}?${asked}` }, response, shown)
+    const target = asked === '' ? path : `${path}?${asked}`
+    await forwardFiltered(this.#options.backend, { ...call, target }, response, shown)
+  }
+
+  /** Once, when it begins: clients are sent for tokens, which change nothing, and only the registry's own log would say why. */
+  #tellOfRefusal({ id, record }: Call): void {
+    const wasRefused = this.#isRefused
+    this.#isRefused = record.upstreamStatus === 401
+    if (!this.#isRefused || wasRefused) return
+    this.#options.warn({ service: this.name, request_id: id }, this.#options.tokens ? REFUSES_OURS : ASKS_FOR_ONE)
   }
 
   translateRefusal(error: GatewayError): GatewayError {
@@ -101,7 +119,9 @@ export class RegistryGate implements Service {
     }
     const challenge = (error: string) => this.#challenge(call, wanted?.access ?? [], error)
     const claims = realm.signer.verify(token, Date.now())
-    if (!claims || claims.audience !== service) throw unauthorized(challenge('invalid_token'), 'no valid token of ours')
+    if (claims === 'expired') throw unauthorized(challenge('invalid_token'), 'a token of ours that has expired')
+    if (!claims || claims.audience !== service)
+      throw unauthorized(challenge('invalid_token'), 'no token of ours for it')
     if (subject.user && subject.user.name !== claims.subject) {
       throw unauthorized(challenge('invalid_token'), `a token for ${claims.subject}, shown by ${subject.user.name}`)
     }
@@ -166,6 +186,10 @@ export class RegistryGate implements Service {
   }
 }
 
+const REFUSES_OURS =
+  'the registry refuses the token of the gateway: compare its realm, service, issuer and rootcertbundle with what "sallyport registry-config" prints, and its clock'
+const ASKS_FOR_ONE = 'the registry asks for a token, and gets none: its gate has "token: off"'
+
 /** Where the gate sends clients for a token. */
 export function challengePath(realm: string): string {
   return `/auth/realms/${realm}/protocol/docker-v2/auth`
@@ -188,6 +212,12 @@ function grantedOf(wanted: RegistryRequest, judgements: readonly Judgement[]): R
     throw denied({ ...resource, actions: missing }, wanted.tag)
   }
   return wanted
+}
+
+/** Path and query, without the `?`. */
+function parted(target: string): readonly [string, string] {
+  const at = target.indexOf('?')
+  return at < 0 ? [target, ''] : [target.slice(0, at), target.slice(at + 1)]
 }
 
 function allows({ access }: TokenClaims, wanted: RegistryRequest): boolean {

@@ -34,8 +34,8 @@ interface SigningKey {
 export interface TokenSigner {
   readonly issuer: string
   sign(claims: TokenClaims): string
-  /** Undefined for a token that this signer did not sign, or that has expired. */
-  verify(token: string, now: number): TokenClaims | undefined
+  /** Undefined for a token that this signer did not sign. */
+  verify(token: string, now: number): TokenClaims | 'expired' | undefined
   /** RFC 7517, for registry 3.x. */
   jwks(): { readonly keys: readonly object[] }
 }
@@ -97,7 +97,12 @@ function encoded(part: object): string {
 }
 
 /** The key is looked up by `kid` among ours; what the header says beside it is not believed. */
-function verified(token: string, keys: readonly SigningKey[], issuer: string, now: number): TokenClaims | undefined {
+function verified(
+  token: string,
+  keys: readonly SigningKey[],
+  issuer: string,
+  now: number,
+): TokenClaims | 'expired' | undefined {
   const [header = '', payload = '', signature = '', ...more] = token.split('.')
   if (more.length > 0) return undefined
   const { kid, alg } = decoded(header)
@@ -109,7 +114,8 @@ function verified(token: string, keys: readonly SigningKey[], issuer: string, no
   const claims = decoded(payload)
   const { sub, aud, exp, iat, iss } = claims
   if (iss !== issuer || typeof sub !== 'string' || typeof aud !== 'string') return undefined
-  if (typeof exp !== 'number' || typeof iat !== 'number' || exp * 1000 <= now) return undefined
+  if (typeof exp !== 'number' || typeof iat !== 'number') return undefined
+  if (exp * 1000 <= now) return 'expired'
   // Our own signature stands under it, so it has the shape that we gave it.
   return { subject: sub, audience: aud, access: claims.access as readonly Resource[], issuedAt: iat, expiresAt: exp }
 }

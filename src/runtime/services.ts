@@ -105,13 +105,17 @@ export function upstreamMaxConnections({ proxy }: Config, workers: number): numb
 }
 
 /** The backend itself, or the registry gate in front of it. Undefined where its realm cannot be used, which `materials` reports. */
-function gateOf({ registry }: ServiceConfig, backend: Service, { realms }: BuiltinSurroundings): Service | undefined {
+function gateOf(
+  { registry }: ServiceConfig,
+  backend: Service,
+  { realms, log }: BuiltinSurroundings,
+): Service | undefined {
   if (!registry) return backend
   const realm = realms.find(({ name }) => name === registry.realm.name)
   if (!realm) return undefined
   const { service, filter } = registry
   const tokens = registry.token ? createGateTokens(realm.signer, service, realm.tokenLifetime) : undefined
-  return new RegistryGate({ realm, service, backend, tokens, filter, url: registry.realm.url })
+  return new RegistryGate({ realm, service, backend, tokens, filter, url: registry.realm.url, warn: log.warn })
 }
 
 /** Undefined means the public authorities that Node brings, which is what a browser would trust. */

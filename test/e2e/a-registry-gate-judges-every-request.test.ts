@@ -269,3 +269,19 @@ test('a registry that is away is told in the words of registries', async () => {
   expect([answer.status, json(answer)]).toEqual([502, { errors: [expect.objectContaining({ code: 'UNAVAILABLE' })] }])
   expect(await away.line(answer)).toMatchObject({ code: 'GW_UPSTREAM_CONNECT' })
 })
+
+test('a registry that refuses what the gate sends is told of in the log, once until it takes it again', async () => {
+  const told = (gateway: Gateway) => gateway.log.filter(({ msg }) => /^the registry (refuses|asks)/.test(msg ?? ''))
+  for (const [each, message] of [
+    [gateway, /refuses the token of the gateway.*registry-config/],
+    [open, /asks for a token.*token: off/],
+  ] as const) {
+    for (let times = 1; times <= 2; times++) {
+      scene.backend.respond = (_request, response) => response.writeHead(401).end()
+      for (let i = 0; i < 3; i++) expect((await each.get('/v2/', { as: builder })).status).toBe(401)
+      scene.backend.reset()
+      await each.line(await each.get('/v2/', { as: builder }))
+      expect(told(each).map(({ msg }) => msg)).toEqual(Array(times).fill(expect.stringMatching(message)))
+    }
+  }
+})

@@ -53,7 +53,7 @@ async function pull(
     },
   }
   const gate = new RegistryGate({
-    ...{ realm: realm as Realm, service: 'registry', backend, filter: false, url: undefined },
+    ...{ realm: realm as Realm, service: 'registry', backend, filter: false, url: undefined, warn: () => {} },
     tokens: { authorization: (subject, access) => `for ${subject}: ${access.map(scopeText).join(' ')}` },
   })
   const shownTokens = Object.keys(tokens).flatMap((token) => ['Authorization', `Bearer ${token}`])
