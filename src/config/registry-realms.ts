@@ -119,7 +119,8 @@ export const registryRealm = block('A realm: the users and rights of one or more
   }),
   token_lifetime: field(positiveDuration, {
     default: '5m',
-    about: 'How long a token is good for. Uploads are judged when they begin, so it need not outlast them.',
+    about:
+      'How long a token is good for. Uploads are judged when they begin, so it need not outlast them; but clients use a token for a minute even if it says less.',
   }),
   refresh_token_lifetime: field(positiveDuration, {
     default: '14d',

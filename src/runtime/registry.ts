@@ -33,6 +33,11 @@ export interface RealmSurroundings {
   readonly addressOf: AddressOf
 }
 
+/** Milliseconds: what clients take for the life of a token that says less, as distribution's protocol has it. */
+const SHORTEST_LIFETIME = 60_000
+const TOO_SHORT =
+  'is less than a minute, for which clients use each token, whatever it says: a push or pull that takes longer ends with 401; write 60s or more'
+
 /** A realm whose keys cannot be used is left out; `materials` has the problem then. */
 export function buildRealms(realms: readonly RegistryRealmConfig[], surroundings: RealmSurroundings): Realm[] {
   return realms.flatMap((realm) => {
@@ -47,6 +52,7 @@ function buildRealm(
   { materials, store, users, password, directory, addressOf }: RealmSurroundings,
 ): Realm {
   const { name, issuer } = realm
+  if (realm.token_lifetime < SHORTEST_LIFETIME) materials.warn(`${realm.at}.token_lifetime`, TOO_SHORT)
   const robots = createRobots(realm.robots.map(robotOf))
   const secretsOf = (user: User) => {
     const robot = robots.find(user.name, Date.now())

@@ -302,6 +302,12 @@ describe('a registry gate whose challenge leads to no token server', () => {
     expect(await warned(gate, [tokens()])).toEqual([expect.stringContaining(told)])
   })
 
+  test('a life of tokens that clients take for a minute is warned of', async () => {
+    const told = 'registry_realms[0].token_lifetime: is less than a minute'
+    expect(await warned({}, [tokens()], { token_lifetime: '59s' })).toEqual([expect.stringContaining(told)])
+    expect(await warned({}, [tokens()], { token_lifetime: '60s' })).toEqual([])
+  })
+
   test.each([{ paths: ['/v2'] }, { paths: ['/docker'], strip_path: true }, { paths: ['/'], strip_path: true }])(
     'nothing is warned of where they keep it, as at the route %j',
     async (gate) => {
