@@ -1,8 +1,9 @@
-/** Warns at the start where the challenge of a registry gate does not lead to a token server, or its requests lose their /v2, before clients notice. */
+/** Warns at the start where the challenge of a registry gate leads to no token server, its requests lose their /v2, or robots cannot log in, before clients notice. */
 import type { Config, RouteConfig } from '../config/index.ts'
 import { challengePath } from '../registry/gate.ts'
 import { TokenService } from '../registry/token-service.ts'
 import type { Router } from '../routing/router.ts'
+import type { Rules } from './access.ts'
 import { arrivesAs } from './arriving-path.ts'
 import type { Materials } from './materials.ts'
 
@@ -42,6 +43,22 @@ export function warnOfStrippedRegistries({ routes }: Pick<Config, 'routes'>, mat
         `${sent} comes to the registry as ${got}, which is none of its paths; set strip_path: false, and a url without a path`,
       )
     }
+  }
+}
+
+/** Warns of token servers where a rule asks for the password before they do: it knows no robot. */
+export function warnOfLockedOutRobots(
+  { routes, registry_realms: realms }: Pick<Config, 'routes' | 'registry_realms'>,
+  rulesOf: (route: RouteConfig) => Rules | undefined,
+  materials: Materials,
+): void {
+  if (realms.every(({ robots }) => robots.length === 0)) return
+  for (const route of routes) {
+    if (route.service.builtin !== 'registry-tokens' || !rulesOf(route)?.flat().includes('password')) continue
+    materials.warn(
+      route.at,
+      'a rule asks for a password, which no robot has, and refuses them; leave it out: the token server checks passwords and the secrets of robots itself',
+    )
   }
 }
 

@@ -27,7 +27,7 @@ import { createPhases, type PhasesOptions } from './phases.ts'
 import { Plugins } from './plugins.ts'
 import { type ListenerServers, type PolicyRegistry, prepareServers } from './policies.ts'
 import { buildRealms } from './registry.ts'
-import { warnOfLostChallenges, warnOfStrippedRegistries } from './registry-challenges.ts'
+import { warnOfLockedOutRobots, warnOfLostChallenges, warnOfStrippedRegistries } from './registry-challenges.ts'
 import {
   type BuiltService,
   buildService,
@@ -143,6 +143,7 @@ function* compose(loaded: LoadedConfig, lasting: Lasting): Slices<Runtime> {
   warnOfUnaskedUsers(config, rulesAt, materials)
   warnOfLostChallenges(config, router, materials)
   warnOfStrippedRegistries(config, materials)
+  warnOfLockedOutRobots(config, rulesAt, materials)
   const mostUpstreams = usedPools.size * upstreamMaxConnections(config, lasting.workers)
   warnOfOpenFiles(config, mostUpstreams, lasting, materials)
   yield

@@ -315,6 +315,15 @@ describe('a registry gate whose challenge leads to no token server', () => {
     },
   )
 
+  test('robots whom a rule of the token server asks for a password', async () => {
+    const robots = [{ name: 'robot$ci', secret_sha256: 'a'.repeat(64) }]
+    const asking = { rules: [['certificate'], ['password']], anonymous: true }
+    const told = [expect.stringMatching(/routes\[0\]: a rule asks for a password, which no robot has/)]
+    expect(await warned({}, [tokens(asking)], { robots })).toEqual(told)
+    expect(await warned(asking, [tokens({ rules: [['certificate']] })], { robots })).toEqual([])
+    expect(await warned({}, [tokens(asking)])).toEqual([])
+  })
+
   test('users of certificates whom nothing asks for, there and at its tokens', async () => {
     const authorization = { users: [{ user: 'ada', certificate: ['cn:ada'] }] }
     const listeners = listenerOf(scene.server({ ssl_verify_client: 'optional', authorization }))
