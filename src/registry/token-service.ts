@@ -110,7 +110,7 @@ export class TokenService implements Service {
     if (identified.status === 'denied') {
       const { headers = [] } = identified
       return request.isForm
-        ? { ...FORM_DENIED, headers }
+        ? { ...(request.credentials.kind === 'refresh' ? REFRESH_DENIED : FORM_DENIED), headers }
         : registryError('UNAUTHORIZED', WRONG, request.scopes, headers)
     }
     const challenge = `Basic realm="${request.realm.name}"`
@@ -175,14 +175,20 @@ export class TokenService implements Service {
 const WRONG = 'Invalid username or password.'
 const NO_SERVICE = oauthError('invalid_request', 'service parameter must be provided')
 const UNKNOWN_SERVICE = oauthError('invalid_client', "Client specified by 'service' parameter does not exist")
+const FORM_DENIED = formDenied(WRONG)
+/** Clients keep these tokens without telling: whoever reads this has given no password for weeks. */
+const REFRESH_DENIED = formDenied('Invalid refresh token; log in again.')
+
 /** For OAuth 2's clients and for those that print a registry's errors. */
-const FORM_DENIED: Answer = {
-  status: 401,
-  body: {
-    error: 'invalid_grant',
-    error_description: WRONG,
-    errors: [{ code: 'UNAUTHORIZED', message: WRONG, detail: [] }],
-  },
+function formDenied(message: string): Answer {
+  return {
+    status: 401,
+    body: {
+      error: 'invalid_grant',
+      error_description: message,
+      errors: [{ code: 'UNAUTHORIZED', message, detail: [] }],
+    },
+  }
 }
 
 function notAllowed(methods: string): Answer {

@@ -204,10 +204,16 @@ describe('OAuth 2', () => {
     expect([typeof answer.access_token, answer.refresh_token]).toEqual(['string', undefined])
   })
 
-  test('a wrong password, an unknown refresh token and another grant are refused', async () => {
-    expect((await post({ ...password, password: 'wrong' })).status).toBe(401)
+  test('a wrong password, an unknown refresh token and another grant are refused, each in its words', async () => {
+    const refused = (message: string) => ({
+      status: 401,
+      text: expect.stringMatching(
+        new RegExp(`"invalid_grant","error_description":"${message}".*"message":"${message}"`),
+      ),
+    })
+    expect(await post({ ...password, password: 'wrong' })).toMatchObject(refused('Invalid username or password.'))
     const unknown = { grant_type: 'refresh_token', service: 'registry.test', refresh_token: 'x' }
-    expect((await post(unknown)).status).toBe(401)
+    expect(await post(unknown)).toMatchObject(refused('Invalid refresh token; log in again.'))
     expect(await post({ ...password, grant_type: 'client_credentials' })).toMatchObject({
       status: 400,
       text: expect.stringContaining('unsupported_grant_type'),
