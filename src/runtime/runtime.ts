@@ -10,7 +10,6 @@ import type { Realm } from '../registry/realm.ts'
 import { createRouter, type RouteRule } from '../routing/router.ts'
 import { atOnce, inSlices, type Slices } from '../slices.ts'
 import type { Access, AnswerHeaders, CertificateDemand } from '../types.ts'
-import { askedRules } from './access.ts'
 import { buildAuthentication } from './authentication.ts'
 import { addressOfClients, authorizationsOf, forwardedHeadersOf } from './authorization.ts'
 import type { BuiltinSurroundings } from './builtins.ts'
@@ -22,12 +21,10 @@ import type { Lasting } from './lasting.ts'
 import { settingsOf } from './listener-settings.ts'
 import { Mappers } from './mappers.ts'
 import { Materials } from './materials.ts'
-import { warnOfOpenFiles } from './open-files.ts'
 import { createPhases, type PhasesOptions } from './phases.ts'
 import { Plugins } from './plugins.ts'
 import { type ListenerServers, type PolicyRegistry, prepareServers } from './policies.ts'
 import { buildRealms } from './registry.ts'
-import { warnOfLockedOutRobots, warnOfLostChallenges, warnOfStrippedRegistries } from './registry-challenges.ts'
 import {
   type BuiltService,
   buildService,
@@ -36,12 +33,10 @@ import {
   upstreamMaxConnections,
   watchPools,
 } from './services.ts'
-import { warnOfShadowedRoutes, warnOfUnroutedServices } from './shadowed-routes.ts'
 import { storeOf } from './store.ts'
 import { createTokens } from './tokens.ts'
-import { warnOfUnaskedCertificates, warnOfUnaskedUsers } from './unasked-certificates.ts'
-import { warnOfUnmatchedExpressions } from './unmatched-expressions.ts'
 import { UpstreamRevocations } from './upstream-revocation.ts'
+import { warnOfDoubts } from './warnings.ts'
 
 export interface ListenerRuntime {
   readonly config: ListenerConfig
@@ -133,19 +128,11 @@ function* compose(loaded: LoadedConfig, lasting: Lasting): Slices<Runtime> {
 
   const router = yield* createRouter(yield* rulesOf(config, services, accesses.of, demands))
   yield
-  yield* materials.warnOfMissingIssuers()
-  yield
-  yield* warnOfShadowedRoutes(config.routes, materials)
-  warnOfUnroutedServices(config, materials)
-  yield* warnOfUnmatchedExpressions(config.routes, materials)
-  const rulesAt = (route: RouteConfig) => askedRules(route, authorizations.get(route))
-  yield* warnOfUnaskedCertificates(config.routes, servers as readonly ListenerServers[], rulesAt, materials)
-  warnOfUnaskedUsers(config, rulesAt, materials)
-  warnOfLostChallenges(config, router, materials)
-  warnOfStrippedRegistries(config, materials)
-  warnOfLockedOutRobots(config, rulesAt, materials)
   const mostUpstreams = usedPools.size * upstreamMaxConnections(config, lasting.workers)
-  warnOfOpenFiles(config, mostUpstreams, lasting, materials)
+  yield* warnOfDoubts(config, {
+    servers: servers as readonly ListenerServers[],
+    ...{ router, authorizations, mostUpstreams, lasting, materials },
+  })
   yield
   const begin = createRecorder({ accessLog, metrics: lasting.metrics })
   const parts = { config, router, forwarded, begin, mappedAccess: accesses.mapped }
