@@ -90,7 +90,7 @@ export class Gateway {
         const { service, call } = admitting instanceof Promise ? await admitting : admitting
         await service.forward(call, response)
       } catch (caught) {
-        record.error = refusalOf(caught, record)
+        record.error = refusalOf(caught, record, id)
         this.#phases.refuse(record.error, id, request, response)
       }
       const begun = record
@@ -127,7 +127,7 @@ export class Gateway {
         if (call.body.kind !== 'none') throw new GatewayError('GW_BAD_REQUEST', 'an upgrade with a body')
         await service.upgrade(call, 'websocket', socket, head)
       } catch (caught) {
-        record.error = refusalOf(caught, record)
+        record.error = refusalOf(caught, record, id)
         if (record.upstreamStatus === undefined) this.#phases.refuseUpgrade(record.error, id, request, socket)
         else socket.destroy()
       }
@@ -291,9 +291,9 @@ function objectionOf(error: unknown): string {
 }
 
 /** Why the request is refused, in the words of its service's protocol once its route is known. */
-function refusalOf(caught: unknown, { route }: RequestRecord): GatewayError {
+function refusalOf(caught: unknown, { route }: RequestRecord, id: string): GatewayError {
   const error = toGatewayError(caught)
-  return route?.service.translateRefusal?.(error) ?? error
+  return route?.service.translateRefusal?.(error, id) ?? error
 }
 
 /** The answer is sent, but the client is still sending. Its bytes are read, so that a reset cannot overtake the answer, but not for ever. */

@@ -353,7 +353,7 @@ export interface Service {
    */
   upgrade(call: Call, protocol: string, socket: Duplex, head: Buffer): Promise<void>
   /** A refusal on one of its routes, by whichever phase, in the form that its protocol has for errors. Absent where it has no form of its own. */
-  translateRefusal?(refusal: GatewayError): GatewayError
+  translateRefusal?(refusal: GatewayError, requestId: string): GatewayError
 }
 
 /** The fields of a head as they were received. */

@@ -1,6 +1,6 @@
 import type { HttpResponse } from '../http-messages.ts'
 import type { Call } from '../types.ts'
-import type { KeystoneError } from './keystone-error.ts'
+import { type KeystoneError, requestIdHeader } from './keystone-error.ts'
 
 export interface Answer {
   readonly status: number
@@ -19,7 +19,7 @@ export function send(response: HttpResponse, { id, method }: Call, { status, bod
     ...(status === 204 ? [] : ['Content-Length', String(Buffer.byteLength(text))]),
     // A token is a secret, and what one may see another may not.
     ...['Cache-Control', 'no-store', 'Vary', 'X-Auth-Token', 'X-Content-Type-Options', 'nosniff'],
-    ...['X-Request-ID', id, 'X-Openstack-Request-Id', `req-${id}`],
+    ...['X-Request-ID', id, ...requestIdHeader(id)],
     ...headers,
   ])
   response.end(method === 'HEAD' ? undefined : text)

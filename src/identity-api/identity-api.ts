@@ -4,7 +4,7 @@ import type { HttpResponse } from '../http-messages.ts'
 import type { Call, Service } from '../types.ts'
 import { readWholeBody } from '../whole-body.ts'
 import { type Answer, refusal, send } from './answer.ts'
-import { expecting, KeystoneError } from './keystone-error.ts'
+import { expecting, inKeystoneWords, KeystoneError } from './keystone-error.ts'
 import { type Ask, handlerFor, type ResourceOptions } from './resources.ts'
 
 /** A request to log in has a kilobyte. */
@@ -33,6 +33,10 @@ export class IdentityApi implements Service {
     const { path, query } = split(call.target)
     const base = `${this.#options.publicUrl ?? addressOf(call, path)}/v3`
     send(response, call, await this.#answer({ call, query, base, body: () => readJson(call, response) }, path))
+  }
+
+  translateRefusal(error: GatewayError, requestId: string): GatewayError {
+    return inKeystoneWords(error, requestId)
   }
 
   upgrade(): Promise<void> {

@@ -1,4 +1,5 @@
 /** Keystone's refusals, as its clients read them. */
+import { GatewayError } from '../errors.ts'
 
 export interface KeystoneErrorOptions {
   /** Why, for the log: clients never see it. */
@@ -58,4 +59,20 @@ export function forbidden(reason: string): KeystoneError {
 
 export function tokenNotFound(reason: string): KeystoneError {
   return new KeystoneError(404, 'Could not find token.', { reason })
+}
+
+/** Translates a refusal of any other part of the gateway: clients show the message only of such a body, and the request's id only of such a header. */
+export function inKeystoneWords(error: GatewayError, requestId: string): GatewayError {
+  const { code, detail, cause, members, entry } = error
+  const message = `${entry.remedy} (${code})`
+  return new GatewayError(code, detail, {
+    cause,
+    headers: [...error.headers, ...requestIdHeader(requestId)],
+    body: { error: { code: entry.status, message, title: entry.title }, ...members },
+  })
+}
+
+/** Under the name that OpenStack's clients look for. */
+export function requestIdHeader(id: string): readonly string[] {
+  return ['X-Openstack-Request-Id', `req-${id}`]
 }

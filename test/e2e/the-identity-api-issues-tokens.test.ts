@@ -314,6 +314,17 @@ describe('a request that cannot be read', () => {
     expect((await post(body, '')).status).toBe(201)
   })
 
+  test('has a refusal of another part of the gateway in the words that clients of Keystone show', async () => {
+    const answer = await post('x'.repeat(70_000))
+    expect(json(answer)).toEqual({
+      error: {
+        ...{ code: 413, title: 'Request Entity Too Large' },
+        message: 'Send a smaller body, or ask the operator to raise client_max_body_size. (GW_BODY_TOO_LARGE)',
+      },
+    })
+    expect(answer.headers['x-openstack-request-id']).toBe(`req-${answer.headers['x-request-id']}`)
+  })
+
   test('is 413 where it is too large, with a length and without', async () => {
     const large = 'x'.repeat(70_000)
     expect((await post(large)).status).toBe(413)
