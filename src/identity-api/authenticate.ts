@@ -50,7 +50,7 @@ export async function authenticate(
   await askExternal(caller, progress, options)
   for (const [name, payload] of asked) {
     const method = options.methods.get(name) as AuthMethod
-    const named = NAMING.has(name) ? namedIn(name, payload, options.directory) : undefined
+    const named = namesUser(name, payload) ? namedIn(name, payload, options.directory) : undefined
     const outcome = await method.authenticate(caller, named ? named.payload : payload, progress.found)
     if (named) assertMeant(named, outcome)
     take(name, named ? asNamed(named, outcome) : outcome, progress)
@@ -93,8 +93,11 @@ function take(name: string, outcome: Outcome, progress: Progress): void {
   }
 }
 
-/** The methods whose payload names a user. */
-const NAMING: ReadonlySet<string> = new Set(['password', 'totp'])
+/** Whether the payload names a user: that of an application credential does where it says the credential's name instead of its id. */
+function namesUser(method: string, payload: unknown): boolean {
+  if (method === 'application_credential') return textAt(payload, 'id') === undefined
+  return method === 'password' || method === 'totp'
+}
 
 interface Named {
   /** Undefined where there is no such user in that domain. */

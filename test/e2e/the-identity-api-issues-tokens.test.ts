@@ -119,6 +119,22 @@ describe('POST /v3/auth/tokens', () => {
     expect(await gateway.logged({ msg: 'identity refused', reason: `password: nobody is named ${told}` })).toBeDefined()
   })
 
+  test('finds an application credential by its name for its owner only, in the domain of that', async () => {
+    const byName = (user: object | undefined) =>
+      log({
+        identity: {
+          methods: ['application_credential'],
+          application_credential: { name: 'robot', secret: 'secret of the robot', user },
+        },
+      })
+    const domain = { id: 'default' }
+    expect((await byName({ name: 'ada', domain })).status).toBe(201)
+    expect((await byName({ id: 'u-ada' })).status).toBe(201)
+    expect((await byName({ name: 'bob', domain })).status).toBe(401)
+    expect((await byName({ name: 'ada', domain: { name: 'elsewhere' } })).status).toBe(401)
+    for (const user of [undefined, {}, { name: 'ada' }]) expect((await byName(user)).status).toBe(400)
+  })
+
   test('never takes the login of one for the name of another', async () => {
     // The login of root is "u-eve", which is the id of a user who has no password.
     const answer = await log({

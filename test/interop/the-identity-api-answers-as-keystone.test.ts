@@ -61,6 +61,12 @@ class Client {
     return { project: { id: this.cloud.projects.get('demo') } }
   }
 
+  /** The same credential, by its name. */
+  named(user: object | undefined): object {
+    const application_credential = { name: 'robot', secret: APPLICATION_SECRET, user }
+    return { methods: ['application_credential'], application_credential }
+  }
+
   get robot(): object {
     const application_credential = { id: this.cloud.applicationCredential, secret: APPLICATION_SECRET }
     return { methods: ['application_credential'], application_credential }
@@ -178,6 +184,11 @@ const CASES: Readonly<Record<string, (client: Client) => Promise<Answer>>> = {
     const first = await c.log(c.robot)
     return c.log(withToken(first.headers['x-subject-token'] as string), 'unscoped')
   },
+  'application credential by its name': (c) => c.log(c.named({ id: c.user('ada') })),
+  'application credential by its name, user by name': (c) => c.log(c.named({ name: 'ada', domain: DEFAULT })),
+  'application credential by its name, of somebody else': (c) => c.log(c.named({ id: c.user('nina') })),
+  'application credential by its name, without a user': (c) => c.log(c.named(undefined)),
+  'application credential by its name, user without domain': (c) => c.log(c.named({ name: 'ada' })),
   'GET of the own token': async (c) => {
     const token = await c.token('ada')
     return c.tokens('GET', token, token)

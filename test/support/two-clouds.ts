@@ -72,7 +72,8 @@ export function ourCloud(): object {
       ...{ id: `u-${name}`, username: name, default_project, multi_factor_auth_rules: rules },
       basicauth_credentials: [{ username: name, password: passwordFor(name) }],
       totp_credentials: hasCodes ? [{ secret: TOTP_SECRET }] : [],
-      application_credentials: name === 'ada' ? [{ id: 'app-1', secret: APPLICATION_SECRET, project: 'demo' }] : [],
+      application_credentials:
+        name === 'ada' ? [{ id: 'app-1', name: 'robot', secret: APPLICATION_SECRET, project: 'demo' }] : [],
     })),
     identity_api: {
       projects: [
