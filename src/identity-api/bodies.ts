@@ -70,12 +70,17 @@ export function domainBody({ id, name }: Domain, base: string): object {
   return { id, name, description: '', enabled: true, options: {}, tags: [], links }
 }
 
-export function userBody({ id, name }: User, { domain, defaultProject }: Account, base: string): object {
+export function userBody(user: User, { domain, defaultProject }: Account, base: string): object {
+  const { id, name } = user
   return {
     ...{ id, name, domain_id: domain.id, enabled: true, options: {}, password_expires_at: null },
     ...(defaultProject && { default_project_id: defaultProject.id }),
-    links: { self: `${base}/users/${encodeURIComponent(id)}` },
+    links: { self: userLink(user, base) },
   }
+}
+
+export function userLink({ id }: User, base: string): string {
+  return `${base}/users/${encodeURIComponent(id)}`
 }
 
 export function collection(key: string, items: readonly object[], self: string): object {

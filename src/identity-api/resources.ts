@@ -2,11 +2,20 @@
 import { receiptBody } from '../auth/receipt-body.ts'
 import { RECEIPT_HEADER, type Receipts } from '../auth/receipts.ts'
 import type { SigningKeys } from '../tokens/signing-keys.ts'
-import type { AuthMethod, Call } from '../types.ts'
+import type { AuthMethod, Call, User } from '../types.ts'
 import type { Answer } from './answer.ts'
 import { readAuthRequest } from './auth-request.ts'
 import { authenticate } from './authenticate.ts'
-import { collection, domainBody, projectBody, tokenBody, userBody, userReference, versionBody } from './bodies.ts'
+import {
+  collection,
+  domainBody,
+  projectBody,
+  tokenBody,
+  userBody,
+  userLink,
+  userReference,
+  versionBody,
+} from './bodies.ts'
 import { type CatalogEntry, catalogFor } from './catalog.ts'
 import { type IssueOptions, issueToken } from './issue.ts'
 import { forbidden, KeystoneError, tokenNotFound } from './keystone-error.ts'
@@ -130,8 +139,18 @@ const catalog: Handler = async ({ call, base }, options) => {
 
 const projects: Handler = async ({ call, base }, options) => {
   const { user } = await requesterOf(call, options)
-  const items = options.directory.projectsOf(user).map((project) => projectBody(project, base))
-  return { status: 200, body: collection('projects', items, `${base}/auth/projects`) }
+  return projectsAnswer(user, base, `${base}/auth/projects`, options)
+}
+
+function projectsAnswer(user: User, base: string, self: string, { directory }: ResourceOptions): Answer {
+  const items = directory.projectsOf(user).map((project) => projectBody(project, base))
+  return { status: 200, body: collection('projects', items, self) }
+}
+
+/** `openstack project list` asks here first, and for the projects of its user after a 403 only. */
+const allProjects: Handler = async ({ call }, options) => {
+  const { user } = await requesterOf(call, options)
+  throw forbidden(`${user.name} may see the own projects only`)
 }
 
 const domains: Handler = async ({ call, base }, options) => {
@@ -146,17 +165,29 @@ const system: Handler = async ({ call, base }, options) => {
   return { status: 200, body: { system: found ? [{ all: true }] : [], links: { self: `${base}/auth/system` } } }
 }
 
-/** Users may see themselves. Only admins may see others, or learn who exists. */
 const userResource =
   (id: string): Handler =>
   async ({ call, base }, options) => {
-    const requester = await requesterOf(call, options)
-    const isAdmin = requester.roles.some(({ name }) => name === 'admin')
-    const user = requester.user.id === id ? requester.user : isAdmin ? options.users.byId(id) : undefined
-    if (!user && isAdmin) throw new KeystoneError(404, `Could not find user: ${id.slice(0, 64)}.`)
-    if (!user) throw forbidden(`${requester.user.name} may not look at other users`)
+    const user = await userAt(id, call, options)
     return { status: 200, body: { user: userBody(user, options.directory.account(user), base) } }
   }
+
+const projectsOfUser =
+  (id: string): Handler =>
+  async ({ call, base }, options) => {
+    const user = await userAt(id, call, options)
+    return projectsAnswer(user, base, `${userLink(user, base)}/projects`, options)
+  }
+
+/** Users may see themselves. Only admins may see others, or learn who exists. @throws KeystoneError */
+async function userAt(id: string, call: Call, options: ResourceOptions): Promise<User> {
+  const requester = await requesterOf(call, options)
+  const isAdmin = requester.roles.some(({ name }) => name === 'admin')
+  const user = requester.user.id === id ? requester.user : isAdmin ? options.users.byId(id) : undefined
+  if (!user && isAdmin) throw new KeystoneError(404, `Could not find user: ${id.slice(0, 64)}.`)
+  if (!user) throw forbidden(`${requester.user.name} may not look at other users`)
+  return user
+}
 
 type Methods = Readonly<Record<string, Handler>>
 
@@ -168,6 +199,7 @@ const RESOURCES: Readonly<Record<string, Methods>> = {
   '/v3/auth/projects': { GET: projects },
   '/v3/auth/domains': { GET: domains },
   '/v3/auth/system': { GET: system },
+  '/v3/projects': { GET: allProjects },
   '/.well-known/jwks.json': { GET: jwks },
 }
 
@@ -185,6 +217,17 @@ export function handlerFor(method: string, path: string): Handler {
 }
 
 function userMethods(path: string): Methods | undefined {
-  const id = /^\/v3\/users\/([^/]+)$/.exec(path)?.[1]
-  return id === undefined ? undefined : { GET: userResource(id) }
+  const [, written, projectsBelow] = /^\/v3\/users\/([^/]+)(\/projects)?$/.exec(path) ?? []
+  const id = written === undefined ? undefined : decoded(written)
+  if (id === undefined) return undefined
+  return { GET: projectsBelow === undefined ? userResource(id) : projectsOfUser(id) }
+}
+
+/** An id may be an e-mail address, whose `@` clients encode, as our own links do. Undefined where it is badly encoded. */
+function decoded(segment: string): string | undefined {
+  try {
+    return decodeURIComponent(segment)
+  } catch {
+    return undefined
+  }
 }

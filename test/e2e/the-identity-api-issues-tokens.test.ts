@@ -9,7 +9,15 @@ let scene: Scene
 let gateway: Gateway
 beforeAll(async () => {
   scene = await makeScene()
-  gateway = await scene.start({ ...CLOUD, services: [identityService(['/'])] })
+  const olga = {
+    ...{ id: 'olga@example.com', username: 'olga' },
+    basicauth_credentials: [{ username: 'olga', password: 'password of olga' }],
+  }
+  gateway = await scene.start({
+    ...CLOUD,
+    consumers: [...CLOUD.consumers, olga],
+    services: [identityService(['/'])],
+  })
 })
 
 const log = (auth: object, options: Ask = {}): Promise<Answer> =>
@@ -268,6 +276,29 @@ describe('the other paths', () => {
     const root = await tokenOf('root', { system: { all: true } })
     expect((await user(root, 'u-ada')).status).toBe(200)
     expect((await user(root, 'u-zoe')).status).toBe(404)
+  })
+
+  test('show a user whose id is an e-mail address where their own link leads', async () => {
+    const own = { 'x-auth-token': await tokenOf('olga', 'unscoped') }
+    const { user } = json<{ user: { id: string; links: { self: string } } }>(
+      await gateway.get('/v3/users/olga@example.com', { headers: own }),
+    )
+    expect(user.links.self).toContain('/v3/users/olga%40example.com')
+    const again = await gateway.get(new URL(user.links.self).pathname, { headers: own })
+    expect(json(again)).toMatchObject({ user: { id: 'olga@example.com' } })
+    expect((await gateway.get('/v3/users/olga%FF', { headers: own })).status).toBe(404)
+  })
+
+  test('list the projects of a user to that user and to admins', async () => {
+    const ask = async (as: string, path: string) => gateway.get(path, { headers: { 'x-auth-token': as } })
+    const ada = await tokenOf('ada')
+    const mine = json<{ projects: object[]; links: object }>(await ask(ada, '/v3/users/u-ada/projects'))
+    expect(mine.projects).toMatchObject([{ id: 'p-demo' }])
+    expect(mine.links).toMatchObject({ self: expect.stringMatching(/\/v3\/users\/u-ada\/projects$/) })
+    expect((await ask(await tokenOf('root'), '/v3/users/u-ada/projects')).status).toBe(200)
+    expect((await ask(ada, '/v3/users/u-bob/projects')).status).toBe(403)
+    expect((await ask(ada, '/v3/projects')).status).toBe(403)
+    expect((await ask('nonsense', '/v3/projects')).status).toBe(401)
   })
 
   test('publish the keys that verify tokens, and nothing private', async () => {

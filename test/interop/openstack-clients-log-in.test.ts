@@ -61,6 +61,11 @@ describeWith(OPENSTACK_PEERS, 'real OpenStack clients', () => {
     })
   })
 
+  test('openstack project list shows the projects of the user', async () => {
+    const listed = await openstack(['project', 'list', '-f', 'value', '-c', 'ID'], environment())
+    expect(listed).toMatchObject({ status: 0, stdout: 'p-demo\n' })
+  })
+
   test('a wrong password ends openstack with a sentence and 401', async () => {
     const { status, stderr } = await openstack(['token', 'issue'], environment({ OS_PASSWORD: 'wrong' }))
     expect(status).not.toBe(0)

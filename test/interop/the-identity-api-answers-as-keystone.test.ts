@@ -226,6 +226,11 @@ const CASES: Readonly<Record<string, (client: Client) => Promise<Answer>>> = {
     return c.log(withToken(token))
   },
   'projects of the user': async (c) => c.send('GET', '/v3/auth/projects', { 'x-auth-token': await c.token('ada') }),
+  'projects of the user, by id': async (c) =>
+    c.send('GET', `/v3/users/${c.user('ada')}/projects`, { 'x-auth-token': await c.token('ada') }),
+  'projects of another user': async (c) =>
+    c.send('GET', `/v3/users/${c.user('bob')}/projects`, { 'x-auth-token': await c.token('ada') }),
+  'all projects': async (c) => c.send('GET', '/v3/projects', { 'x-auth-token': await c.token('ada') }),
   'domains of the user': async (c) => c.send('GET', '/v3/auth/domains', { 'x-auth-token': await c.token('root') }),
   'system of the user': async (c) => c.send('GET', '/v3/auth/system', { 'x-auth-token': await c.token('root') }),
   'catalog of the project': async (c) => c.send('GET', '/v3/auth/catalog', { 'x-auth-token': await c.token('ada') }),
