@@ -8,7 +8,7 @@ import { userOfClaims } from '../tokens/token-user.ts'
 import type { Tokens } from '../tokens/tokens.ts'
 import type { AuthMethod, Caller, User, Users } from '../types.ts'
 import type { Directory, Role, Scope } from './directory.ts'
-import { expecting, unauthorized } from './keystone-error.ts'
+import { expecting, type KeystoneError, unauthorized } from './keystone-error.ts'
 import { scopeOfClaims, type TokenClaims } from './token-scope.ts'
 
 export interface Requester {
@@ -32,10 +32,7 @@ export interface RequesterOptions {
 /** @throws KeystoneError 401; GatewayError GW_UNDECIDED where it cannot be decided */
 export async function requesterOf(caller: Caller, options: RequesterOptions): Promise<Requester> {
   const token = headerOf(caller, 'x-auth-token')
-  if (token !== undefined) return withToken(token, caller, options)
-  const requester = await withoutToken(caller, options)
-  if (!requester) throw unauthorized('no X-Auth-Token')
-  return requester
+  return token === undefined ? withoutToken(caller, options) : withToken(token, caller, options)
 }
 
 async function withToken(token: string, caller: Caller, options: RequesterOptions): Promise<Requester> {
@@ -81,18 +78,26 @@ function isSubset(some: readonly string[], all: readonly string[]): boolean {
   return some.every((each) => all.includes(each))
 }
 
-async function withoutToken(caller: Caller, options: RequesterOptions): Promise<Requester | undefined> {
+/** @throws KeystoneError 401, which says in the log what a certificate lacks where certificates may do */
+async function withoutToken(caller: Caller, options: RequesterOptions): Promise<Requester> {
   const { certificate, trustedIssuers, directory } = options
   const { certificate: shown, verification } = caller.connection
-  if (!certificate || verification.result !== 'SUCCESS' || !shown || !trustedIssuers.has(shown.issuer)) return undefined
+  if (!certificate || verification.result !== 'SUCCESS' || !shown || trustedIssuers.size === 0) throw noToken()
+  if (!trustedIssuers.has(shown.issuer)) throw noToken('trusted_issuers does not name the issuer of the certificate')
   const scope = scopeOfHeaders(caller, directory)
   const outcome = await certificate.authenticate(caller)
-  if (outcome.status !== 'accepted' || (outcome.requires?.length ?? 0) > 0) return undefined
-  const { user } = outcome
-  if (!isEnough(directory.multiFactorRulesOf(user), ['certificate'])) return undefined
+  if (outcome.status === 'denied') throw noToken(outcome.reason)
+  if (outcome.status !== 'accepted') throw noToken()
+  const { user, requires = [] } = outcome
+  if (requires.length > 0 || !isEnough(directory.multiFactorRulesOf(user), ['certificate']))
+    throw noToken(`a certificate alone is not enough for ${user.name}`)
   const roles = directory.rolesOf(user, scope)
   if (roles.length === 0) throw unauthorized(`${user.name} has no role where the certificate shall be used`)
   return { user, scope, roles, claims: undefined }
+}
+
+function noToken(besides?: string): KeystoneError {
+  return unauthorized(besides === undefined ? 'no X-Auth-Token' : `no X-Auth-Token; ${besides}`)
 }
 
 /** X-Project-Id, or X-Project-Name with its domain, or X-Domain-Id, or X-Domain-Name. @throws KeystoneError 400 where none is there */

@@ -134,6 +134,7 @@ describe('a user with multi_factor_auth_rules', () => {
     const headers = { 'x-project-id': 'p-demo' }
     const as = scene.clients.client('tokenless')
     expect((await gateway.get('/identity/v3/auth/projects', { as, headers })).status).toBe(401)
+    await gateway.logged({ reason: 'no X-Auth-Token; a certificate alone is not enough for tokenless' })
   })
 
   test('and nobody else needs more than the rule asks for, nor whose rules are not enabled', async () => {
