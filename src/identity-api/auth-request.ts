@@ -53,6 +53,8 @@ function checkShape(identity: object, scope: unknown): void {
   checkNamed(objectAt(scope, 'project'), 'scope/project')
   checkNamed(objectAt(scope, 'domain'), 'scope/domain')
   checkMap(objectAt(scope, 'system'), 'scope/system')
+  const all = objectAt(objectAt(scope, 'system'), 'all')
+  if (all !== undefined && typeof all !== 'boolean') throw invalid('scope/system/all')
 }
 
 /** A user or a project, with its domain. */

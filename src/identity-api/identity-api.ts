@@ -92,6 +92,9 @@ function isDeep(json: Buffer): boolean {
   return false
 }
 
+/** Skips a byte order mark, and throws where the text is no UTF-8: a password in Latin-1 would be another one. */
+const UTF8 = new TextDecoder('utf-8', { fatal: true })
+
 const QUOTE = 0x22
 const BACKSLASH = 0x5c
 
@@ -102,7 +105,7 @@ async function readJson(call: Call, response: HttpResponse): Promise<unknown> {
     throw expecting('application/json', 'Content-Type header')
   if (isDeep(body)) throw expecting('valid JSON', 'request body')
   try {
-    const read: unknown = body.length === 0 ? {} : JSON.parse(body.toString('utf8'))
+    const read: unknown = body.length === 0 ? {} : JSON.parse(UTF8.decode(body))
     if (typeof read === 'object' && read !== null && !Array.isArray(read)) return read
   } catch {
     // Refused below, as is JSON that is no object.

@@ -69,7 +69,7 @@ function scopeFor(identity: Known, asked: Scope | undefined, directory: Director
     const project = directory.applicationCredential(attributes?.app_cred_id ?? '')?.project
     if (project) return { kind: 'project', project }
   }
-  if (attributes?.system_scope === 'all' && asked && asked.kind !== 'system')
+  if (attributes?.system_scope === 'all' && (asked?.kind === 'project' || asked?.kind === 'domain'))
     throw forbidden('a system-scoped token cannot become one for a project or domain')
   if (asked) return asked
   const { defaultProject: project } = directory.account(user)

@@ -165,6 +165,12 @@ describe('exchanging a token', () => {
     expect(token.project?.id).toBe('p-demo')
   })
 
+  test('for the system can become one without a scope, but none for a project', async () => {
+    const token = { id: await tokenOf('root', { system: { all: true } }) }
+    expect((await log({ identity: { methods: ['token'], token }, scope: 'unscoped' })).status).toBe(201)
+    expect((await log({ identity: { methods: ['token'], token }, scope: inProject })).status).toBe(403)
+  })
+
   test('of somebody else than the password says is refused', async () => {
     const id = await tokenOf('ada')
     const identity = { methods: ['token', 'password'], token: { id }, password: passwordOf('bob') }
@@ -315,7 +321,7 @@ describe('the other paths', () => {
 })
 
 describe('a request that cannot be read', () => {
-  const post = (body: string, type = 'application/json') =>
+  const post = (body: string | Buffer, type = 'application/json') =>
     gateway.get('/v3/auth/tokens', { method: 'POST', body, headers: type ? { 'content-type': type } : {} })
 
   test.each([
@@ -328,6 +334,7 @@ describe('a request that cannot be read', () => {
     ['methods that are no list', '{"auth":{"identity":{"methods":"password"}}}'],
     ['a method that is no text', '{"auth":{"identity":{"methods":[{}]}}}'],
     ['a method without payload', '{"auth":{"identity":{"methods":["password"]}}}'],
+    ['a system scope that is no boolean', '{"auth":{"identity":{"methods":[]},"scope":{"system":{"all":1}}}}'],
     ['a method of __proto__', '{"auth":{"identity":{"methods":["__proto__"]}}}'],
     [
       'a password that is no text',
@@ -359,6 +366,12 @@ describe('a request that cannot be read', () => {
     const body = JSON.stringify({ auth: { identity: withPassword('ada') } })
     expect((await post(body, 'text/plain')).status).toBe(400)
     expect((await post(body, '')).status).toBe(201)
+  })
+
+  test('may begin with a byte order mark, and is 400 where it is no UTF-8', async () => {
+    const body = JSON.stringify({ auth: { identity: withPassword('ada') } })
+    expect((await post(`\ufeff${body}`)).status).toBe(201)
+    expect((await post(Buffer.from(body.replace('password of ada', 'pässword'), 'latin1'))).status).toBe(400)
   })
 
   test('has a refusal of another part of the gateway in the words that clients of Keystone show', async () => {

@@ -116,6 +116,7 @@ const CASES: Readonly<Record<string, (client: Client) => Promise<Answer>>> = {
   'auth that is no object': (c) => c.raw('{"auth":"x"}'),
   'no JSON': (c) => c.raw('{'),
   'a list': (c) => c.raw('[]'),
+  'a byte order mark': (c) => c.raw(`\ufeff${JSON.stringify({ auth: { identity: withPassword('ada') } })}`),
   'another content type': (c) => c.raw('{"auth":{}}', { 'content-type': 'text/plain' }),
   'a password that is a number': (c) =>
     c.log({ methods: ['password'], password: { user: { name: 'ada', domain: DEFAULT, password: 1 } } }),
@@ -134,6 +135,7 @@ const CASES: Readonly<Record<string, (client: Client) => Promise<Answer>>> = {
   'unknown domain': (c) => c.log(withPassword('ada'), { domain: { id: 'zoe' } }),
   system: (c) => c.log(withPassword('root'), { system: { all: true } }),
   'system without a role': (c) => c.log(withPassword('ada'), { system: { all: true } }),
+  'a system that is text': (c) => c.log(withPassword('root'), { system: { all: 'x' } }),
   'a trust that nobody knows': (c) => c.log(withPassword('ada'), { 'OS-TRUST:trust': { id: 'zoe' } }),
   nocatalog: (c) =>
     c.send(
@@ -155,6 +157,8 @@ const CASES: Readonly<Record<string, (client: Client) => Promise<Answer>>> = {
   },
   'token for the system, exchanged for a project': async (c) =>
     c.log(withToken(await c.token('root', { system: { all: true } })), c.demo),
+  'token for the system, exchanged for none': async (c) =>
+    c.log(withToken(await c.token('root', { system: { all: true } })), 'unscoped'),
   'code of an authenticator app': (c) => c.log({ methods: ['totp'], totp: passcode('totp1') }, c.demo),
   'wrong code': (c) => c.log({ methods: ['totp'], totp: passcode('totp2', '000000') }, c.demo),
   'one of two factors': (c) => c.log(withPassword('multi1'), c.demo),
