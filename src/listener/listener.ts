@@ -7,6 +7,7 @@ import type { Slots } from '../process/open-files.ts'
 import type { Refused } from '../refusals.ts'
 import { type BindAddress, bind } from '../sockets/bind.ts'
 import { cutOff } from '../sockets/cut-off.ts'
+import { endGently } from '../sockets/end-gently.ts'
 import type { Connection, Verification } from '../types.ts'
 import { accepts } from './admission.ts'
 import { rejectHandshake } from './alerts.ts'
@@ -108,6 +109,8 @@ export class Listener {
     })
     this.#http.on('request', this.#request).on('checkContinue', this.#request).on('checkExpectation', this.#request)
     this.#http.on('upgrade', this.#upgrade).on('connect', this.#connect).on('clientError', this.#clientError)
+    // Without a listener, node:http would destroy an idle connection, without the end that TLS demands. What still comes is dropped.
+    this.#http.on('timeout', (socket) => endGently(socket.removeAllListeners('data')))
     this.apply(settings)
   }
 

@@ -2,6 +2,7 @@ import { type AddressInfo, createServer, type Socket } from 'node:net'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { json } from '../support/client.ts'
 import type { Gateway } from '../support/gateway.ts'
+import { sClient } from '../support/openssl.ts'
 import { makeScene, type Scene } from '../support/scene.ts'
 import { waitFor, within } from '../support/wait.ts'
 
@@ -122,5 +123,17 @@ describe('the client', () => {
     await connection.write('GET /slow/ HTTP/1.1\r\nHost: localhost\r\n\r\n').answers(1)
     await connection.untilClosed()
     expect(connection.received.match(/HTTP\/1\.1/g)).toHaveLength(1)
+  })
+  test.each([
+    ['tls1_2', 'GET /slow/ HTTP/1.1\r\nHost: localhost\r\n\r\n'],
+    ['tls1_3', 'GET /slow/ HTTP/1.1\r\nHost: localhost\r\n\r\n'],
+    // Served by node:http.
+    ['tls1_3', 'POST /slow/ HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n'],
+  ] as const)('whose connection was idle over %s gets the end that TLS demands: %j', async (tls, request) => {
+    scene.backend.reset()
+    const { answers, output } = await sClient({ port: gateway.port, tls, servername: 'localhost', request })
+    expect(answers[0]?.status).toBe(200)
+    // What s_client says to a close_notify. Without one it reports an error, and gives up its session.
+    expect(output).toMatch(/closed\n$/)
   })
 })

@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net'
+import { endGently } from '../../sockets/end-gently.ts'
 import type { HttpLimits } from '../http-server.ts'
 import { ClientConnection, type ClientConnectionOwner } from './client-connection.ts'
 import { OwedAnswers } from './owed-answers.ts'
@@ -86,11 +87,17 @@ export class ClientConnections implements ClientConnectionOwner {
       else if (!connection.isWaiting) connection.settle()
       else if (connection.hasAsked) {
         const patience = connection.owesBody ? bodyTimeout : keepaliveTimeout + UNDER_WAY
-        if (now - connection.waitingSince >= patience) connection.socket.destroy()
+        if (now - connection.waitingSince >= patience) this.#end(connection)
       } else if (now - connection.waitingSince >= headerTimeout) {
         this.#open.delete(connection)
         this.#handler.late(connection.socket)
       }
     }
+  }
+
+  /** What still comes is dropped. */
+  #end(connection: ClientConnection): void {
+    this.#open.delete(connection)
+    endGently(connection.socket)
   }
 }

@@ -122,7 +122,7 @@ describe('a client that has asked', () => {
     jest.advanceTimersByTime(5500)
     expect(wire.destroyed).toBe(false)
     jest.advanceTimersByTime(1000)
-    expect([wire.destroyed, late]).toEqual([true, []])
+    expect([wire.writableEnded, late]).toEqual([true, []])
   })
 
   test('is under other times from one reload on', async () => {
@@ -350,7 +350,7 @@ describe('a body that comes after its head', () => {
     jest.advanceTimersByTime(5500)
     expect(wire.destroyed).toBe(false)
     jest.advanceTimersByTime(1000)
-    expect(wire.destroyed).toBe(true)
+    expect(wire.writableEnded).toBe(true)
   })
 
   test.each([true, false])(
@@ -364,7 +364,7 @@ describe('a body that comes after its head', () => {
       jest.advanceTimersByTime(2500)
       expect(wire.destroyed).toBe(false)
       jest.advanceTimersByTime(1000)
-      expect(wire.destroyed).toBe(true)
+      expect(wire.writableEnded).toBe(true)
     },
   )
 
