@@ -44,7 +44,8 @@ const CODES = {
     fault: 'client',
     closes: true,
     title: 'No required SSL certificate was sent',
-    remedy: 'Present a client certificate issued by a CA that this server trusts.',
+    remedy:
+      'Present a client certificate of a CA that this server trusts, with its intermediates: many programs send no certificate without them.',
   },
   GW_IDENTITY_TOO_LARGE: {
     status: 400,

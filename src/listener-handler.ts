@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import type { GatewayError } from './errors.ts'
 import type { Gateway } from './gateway.ts'
+import { NO_CERTIFICATE } from './listener/admission.ts'
 import type { Peer } from './listener/connection.ts'
 import type { ListenerHandler } from './listener/listener.ts'
 import type { AccessLog } from './log/access-log.ts'
@@ -68,7 +69,7 @@ export function createListenerHandler({
     handshakeFailed,
     rejected: (peer, verification) => {
       metrics.clientVerified(resultOf(verification))
-      const { reason, code } = verification.result === 'FAILED' ? refusalOf(verification) : NO_CERTIFICATE
+      const { reason, code } = verification.result === 'FAILED' ? refusalOf(verification) : REQUIRED
       handshakeFailed(peer, reason, code)
     },
     turnedAway: ({ reason, count, last }) => {
@@ -83,8 +84,8 @@ function resultOf(verification: Verification): ReturnType<typeof verifyResult> {
   return verification.result === 'NONE' ? 'none' : 'success'
 }
 
-const NO_CERTIFICATE = { reason: 'client sent no required certificate', code: 'GW_CLIENT_CERTIFICATE_REQUIRED' }
+const REQUIRED = { reason: NO_CERTIFICATE, code: 'GW_CLIENT_CERTIFICATE_REQUIRED' }
 
-function refusalOf({ reason, code, hint }: Extract<Verification, { result: 'FAILED' }>): typeof NO_CERTIFICATE {
+function refusalOf({ reason, code, hint }: Extract<Verification, { result: 'FAILED' }>): typeof REQUIRED {
   return { reason: `client certificate verify error: ${reason}${hint === undefined ? '' : ` (${hint})`}`, code }
 }

@@ -22,6 +22,10 @@ const EXPIRED = failed('CERT_HAS_EXPIRED')
 const NONE: Verification = Object.freeze({ result: 'NONE' })
 const NO_CHAIN: Connection['chain'] = Object.freeze([])
 
+/** For the log. Browsers, Java, Go and GnuTLS keep a certificate back that none of the announced authorities has issued (RFC 8446 4.2.4), as far as they know. */
+export const NO_CERTIFICATE =
+  'client sent no required certificate: it has none, or sees no way from it to the authorities that it is told (ssl_client_certificate)'
+
 /** Connections without their certificate, for routes that ask for none. The same object each time, since headers are made once per connection. */
 const withoutCertificates = new ConnectionNotes<Connection>()
 
@@ -70,7 +74,7 @@ function demand(mode: VerifyMode, connection: Connection, now: number): void {
     const detail = `client certificate verify error: ${reason}${hint ? ` (${hint})` : ''}`
     throw new GatewayError('GW_CLIENT_CERTIFICATE_INVALID', detail)
   }
-  throw new GatewayError('GW_CLIENT_CERTIFICATE_REQUIRED', 'client sent no required certificate')
+  throw new GatewayError('GW_CLIENT_CERTIFICATE_REQUIRED', NO_CERTIFICATE)
 }
 
 function withoutCertificate(connection: Connection): Connection {

@@ -278,6 +278,7 @@ test('the log says why, once, and the metrics count it', async () => {
     ['CERT_NAME_NOT_ALLOWED', 'named.test'],
     ['GW_CLIENT_CERTIFICATE_REQUIRED', 'localhost'],
   ])
+  expect(lines.at(-1)?.reason).toContain('ssl_client_certificate')
   const { text } = await gateway.getAdmin('/metrics')
   expect(text).toMatch(/sallyport_tls_client_verify_total\{result="untrusted"\} [1-9]/)
 })

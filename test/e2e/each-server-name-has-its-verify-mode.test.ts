@@ -62,6 +62,11 @@ describe('ssl_verify_client on', () => {
       message: 'No required SSL certificate was sent',
     })
   })
+  test('tells them, and the log, that a certificate may have been kept back, as many programs do with one of an authority that is not announced', async () => {
+    const answer = await get('on')
+    expect(json(answer)).toMatchObject({ remedy: expect.stringContaining('with its intermediates') })
+    expect((await gateway.line(answer)).detail).toMatch(/sees no way .* to the authorities .*ssl_client_certificate/)
+  })
   test('lets clients with a trusted certificate in', async () => {
     expect(identity(await get('on', scene.ada))).toEqual([['SUCCESS'], ['CN=ada']])
   })
