@@ -160,7 +160,8 @@ const CODES = {
     status: 502,
     fault: 'upstream',
     title: 'Bad Gateway',
-    remedy: 'The gateway does not trust the service behind it; the operator must check its certificate.',
+    remedy:
+      'The gateway and the service behind it do not agree on TLS; the operator must check the certificates of both.',
   },
   GW_UPSTREAM_REFUSED_CERTIFICATE: {
     status: 502,

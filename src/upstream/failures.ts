@@ -92,6 +92,9 @@ function remedyFor(code: string): string | undefined {
     return 'proxy_ssl_name is the name that it must hold, where another is meant'
   if (code.endsWith('_ALERT_CERTIFICATE_REQUIRED'))
     return 'no certificate was shown: set proxy_ssl_certificate, or client_certificate of the service'
+  // So says of a missing certificate OpenSSL over TLS 1.2 (Apache, Python), and Go in any version (Caddy, Traefik).
+  if (/_ALERT_(HANDSHAKE_FAILURE|BAD_CERTIFICATE)$/.test(code))
+    return 'if it demands a certificate: is one that it trusts set as proxy_ssl_certificate, or client_certificate of the service?'
   if (/^ERR_SSL_(WRONG_VERSION_NUMBER|PACKET_LENGTH_TOO_LONG|RECORD_LAYER_FAILURE)$/.test(code))
     return 'does it speak plain HTTP, http:// in its url?'
   return undefined

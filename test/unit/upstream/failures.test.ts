@@ -74,6 +74,14 @@ describe('what the log is told', () => {
       'does proxy_ssl_trusted_certificate, or ca_certificates of the service, hold its authority?',
     ],
     ['ERR_TLS_CERT_ALTNAME_INVALID', 'proxy_ssl_name is the name that it must hold, where another is meant'],
+    [
+      'ERR_SSL_SSL/TLS_ALERT_HANDSHAKE_FAILURE',
+      'if it demands a certificate: is one that it trusts set as proxy_ssl_certificate, or client_certificate of the service?',
+    ],
+    [
+      'ERR_SSL_SSL/TLS_ALERT_BAD_CERTIFICATE',
+      'if it demands a certificate: is one that it trusts set as proxy_ssl_certificate, or client_certificate of the service?',
+    ],
     ['ERR_SSL_WRONG_VERSION_NUMBER', 'does it speak plain HTTP, http:// in its url?'],
   ])('what to set after %s', (code, remedy) => {
     expect(failed(code, 'no').detail).toBe(`api:443: no (${code}); ${remedy}`)
