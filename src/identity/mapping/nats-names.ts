@@ -55,26 +55,9 @@ export function readNatsName(user: string): NatsName | undefined {
   return rdns.map((rdn) => rdn.map(({ type, value }) => `${type.toUpperCase()}=${value}`).sort())
 }
 
-/** Types in any case, values exactly, position by position; in an RDN of several attributes in any order. */
+/** RDNs in the same order; in an RDN of several attributes in any, since they are sorted. */
 export function isSamePlaceByPlace(one: NatsName, other: NatsName): boolean {
-  return one.length === other.length && one.every((rdn, i) => isSameRdn(rdn, other[i] as readonly string[]))
-}
-
-/** Compares the RDNs in any order, each with one of its own: older servers let one stand for several (CVE-2026-33248). */
-export function isSameInAnyOrder(one: NatsName, other: NatsName): boolean {
-  const left = [...other]
-  return (
-    one.length === other.length &&
-    one.every((rdn) => {
-      const at = left.findIndex((each) => isSameRdn(rdn, each))
-      if (at !== -1) left.splice(at, 1)
-      return at !== -1
-    })
-  )
-}
-
-function isSameRdn(one: readonly string[], other: readonly string[]): boolean {
-  return one.length === other.length && one.every((attribute, i) => attribute === other[i])
+  return JSON.stringify(one) === JSON.stringify(other)
 }
 
 /** Go's `cert.Subject.ToRDNSequence().String()`, which leaves out whatever it does not know. */

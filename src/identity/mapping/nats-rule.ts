@@ -20,7 +20,7 @@ export function mayCome({ settings: { connectionTypes } }: NatsUser): boolean {
   return connectionTypes === undefined || connectionTypes.includes('STANDARD')
 }
 
-/** A key that is the same for names that differ only in the order of their RDNs. */
+/** A key that is the same for names that differ only in the order of their RDNs; older servers let one RDN stand for several (CVE-2026-33248). */
 export function orderFree(name: NatsName): string {
   return JSON.stringify(name.map((rdn) => JSON.stringify(rdn)).sort())
 }

@@ -2,14 +2,7 @@
 import type { CertificateFacts } from '../../tls-cert-utils/certificate.ts'
 import type { Mapping, Trial, Users } from '../../types.ts'
 import type { FiledRules } from './filed-rules.ts'
-import {
-  domainComponents,
-  goSubject,
-  isSameInAnyOrder,
-  isSamePlaceByPlace,
-  natsAlternatives,
-  natsNameOf,
-} from './nats-names.ts'
+import { domainComponents, goSubject, isSamePlaceByPlace, natsAlternatives, natsNameOf } from './nats-names.ts'
 import {
   duplicate,
   mayCome,
@@ -75,9 +68,7 @@ export class NatsMapper implements RuleMapper {
     const subject = certificate.subjectAttributes
     const name = natsNameOf(subject)
     const candidates = name ? this.#index.inAnyOrder(orderFree(name)) : []
-    const user =
-      candidates.find(({ parsed }) => parsed && name && isSamePlaceByPlace(parsed, name)) ??
-      candidates.find(({ parsed }) => parsed && name && isSameInAnyOrder(parsed, name))
+    const user = candidates.find(({ parsed }) => parsed && name && isSamePlaceByPlace(parsed, name)) ?? candidates[0]
     return user
       ? { user, by: 'DistinguishedNameMatch' }
       : this.#bySubject(goSubject(subject), domainComponents(subject))
@@ -161,7 +152,7 @@ function whyNot(user: NatsUser, certificate: CertificateFacts): string {
   const subject = certificate.subjectAttributes
   const names = [...natsAlternatives(certificate).map(({ name }) => name), goSubject(subject)]
   const own = natsNameOf(subject)
-  if (names.includes(written) || (parsed && own && isSameInAnyOrder(parsed, own)))
+  if (names.includes(written) || (parsed && own && orderFree(parsed) === orderFree(own)))
     return 'another user was found before'
   return 'the certificate has no such name'
 }

@@ -155,6 +155,18 @@ describe('distinguished names', () => {
       false,
     ],
     ['CN=a,OU=', [['CN', 'a']], false],
+    // Behind # stands the hex of what go-ldap cannot read.
+    [
+      'CN=#0c0161+OU=B,O=A',
+      [
+        ['O', 'A'],
+        [
+          ['CN', '0c0161'],
+          ['OU', 'B'],
+        ],
+      ],
+      false,
+    ],
     ['CN=a=b', [['CN', 'a=b']], true],
   ])('user %s for %j: %s', (user, rdns, expected) => {
     expect(found([user], { subject: nameOf(...rdns) })).toBe(expected ? user : undefined)
@@ -264,6 +276,11 @@ test('what is empty in a subject is left out of the text that Go makes of it whe
   expect(found(['O=+O=Acme'], { subject: nameOf(['O', ''], ['O', 'Acme'], ['CN', ''], unknown) })).toBe('O=+O=Acme')
   expect(found(['CN=,O=Acme'], { subject: nameOf(['O', 'Acme'], ['CN', ''], unknown) })).toBeUndefined()
   expect(found(['O=Acme'], { subject: nameOf(['O', 'Acme'], ['CN', ''], unknown) })).toBe('O=Acme')
+})
+
+test('a value that is no text is left out of the text that Go makes of a subject', () => {
+  const subject = nameOf(['O', 'Acme'], ['CN', Buffer.from([0x02, 0x01, 0x07])])
+  expect(found(['O=Acme'], { subject })).toBe('O=Acme')
 })
 
 test('of each user who was not taken inspect says why', () => {
