@@ -129,6 +129,14 @@ describe('a trusted peer', () => {
     expect(written(proxy, ['X-Forwarded-For', chain])['X-Real-IP']).toBe(client)
   })
 
+  test('that tells nothing is the client itself', () => {
+    expect(written(proxy, [])).toMatchObject({
+      'X-Forwarded-For': '10.0.0.1',
+      'X-Real-IP': '10.0.0.1',
+      Forwarded: 'for=10.0.0.1;host="api.test:8443";proto=https',
+    })
+  })
+
   test('is not believed where a value is malformed or stands there twice', () => {
     const rawHeaders = [
       ...['X-Forwarded-Proto', 'https, http', 'X-Forwarded-Host', 'a.test', 'X-Forwarded-Host', 'b.test'],

@@ -1,3 +1,4 @@
+import { generateKeyPairSync } from 'node:crypto'
 import { expect, test } from '@jest/globals'
 import { isIssuedBy } from '../../../../src/identity/mapping/issuers.ts'
 import { factsOf } from '../../../support/facts.ts'
@@ -14,4 +15,11 @@ test('an authority has issued what it signed, and what those below it signed', (
 
 test('not what an intermediate of the same name signed that another authority certified', () => {
   expect(isIssuedBy(factsOf(impostor.client('ada')), [factsOf(staff)], known)).toBe(false)
+})
+
+test('nor what an authority of another name signed with the same key', () => {
+  const keys = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+  const [first, second] = [authority('first', { keys }), authority('second', { keys })]
+  expect(isIssuedBy(factsOf(first.client('ada')), [factsOf(second)], [factsOf(first)])).toBe(false)
+  expect(isIssuedBy(factsOf(first.client('ada')), [factsOf(first)], [factsOf(second)])).toBe(true)
 })

@@ -38,6 +38,22 @@ test("of Kong's subject_name it is told where nothing but alternative names keep
   expect(userOf(mapperOf({ user: 'ada', subjectName: 'cn:ada' }), both)).toBe('ada')
 })
 
+test('of each rule inspect says whether it names the certificate, and why not', () => {
+  const mapper = mapperOf(
+    { user: 'bob', certificates: ['cn:bob', 'email:bob@example.com'] },
+    { user: 'ada', subjectName: 'ada@example.com' },
+    { user: { from: 'san.email', domain: 'example.org' } },
+    { user: { from: 'subject.cn' } },
+  )
+  const ada = factsOf(root.client('x', { ...subject(['CN', 'ada']), emails: ['ada@example.com'] }))
+  expect([...mapper.trials(ada, CONNECTION)].map(({ rule, matched }) => [rule, matched])).toEqual([
+    ['cn:bob or email:bob@example.com', false],
+    ['ada@example.com', true],
+    ['san.email of example.org', false],
+    ['subject.cn', true],
+  ])
+})
+
 describe('a typed rule names a certificate by exactly that field', () => {
   test.each<[string, CertificateOptions]>([
     ['email:ada@EXAMPLE.com', { emails: ['ada@example.COM'] }],
@@ -62,6 +78,7 @@ describe('a typed rule names a certificate by exactly that field', () => {
     ['dns:api.example.com', subject(['CN', 'api.example.com'])],
     ['uri:spiffe://example.com/a', { uris: ['spiffe://example.com/A'] }],
     ['uri:spiffe://example.com/a', { uris: ['spiffe://example.com/a/b'] }],
+    ['uri:spiffe://example.com/a', { uris: ['no-scheme'] }],
     ['dn:CN=ada,O=Acme', subject(['O', 'Acme'], ['CN', 'ada'], ['OU', 'x'])],
     ['dn:CN=ada,O=Acme', subject(['CN', 'ada,O=Acme'])],
     ['dn:CN=ada,O=Acme', { hosts: ['CN=ada,O=Acme'] }],
@@ -103,6 +120,7 @@ describe('rules that cannot be used are told', () => {
     ['ada', 'names no type'],
     ['email:', 'nothing after'],
     ['email:ada', 'not an address'],
+    ['email:a da@example.com', 'not an address'],
     ['dn:', 'nothing after'],
     ['dn:ada', 'TYPE=value'],
     ['dn:XX=ada', 'attribute type'],
@@ -112,6 +130,11 @@ describe('rules that cannot be used are told', () => {
   ])('%s', (rule, message) => {
     const { findings } = mapperOf({ user: 'ada', certificates: [rule] })
     expect(findings).toMatchObject([{ at: 'users[0]', isFatal: true, message: expect.stringContaining(message) }])
+  })
+
+  test('connection types, which only nats knows', () => {
+    const { findings } = mapperOf({ user: 'ada', certificates: ['cn:ada'], connectionTypes: ['STANDARD'] })
+    expect(findings).toMatchObject([{ isFatal: true, message: expect.stringContaining('need mapping: nats') }])
   })
 
   test('a rule that an earlier one takes everything from', () => {
