@@ -1,6 +1,7 @@
 import { expect, jest, test } from '@jest/globals'
 import { Lockout } from '../../../src/auth/lockout.ts'
 import { MemoryStore } from '../../../src/store/memory.ts'
+import type { Store } from '../../../src/types.ts'
 
 const options = { attempts: 2, window: 600_000, backoff: 1000, maxBackoff: 8000, key: Buffer.alloc(32) }
 
@@ -22,8 +23,22 @@ test('each further attempt doubles the wait, up to the longest', async () => {
   }
 })
 
-test('of many attempts at the same moment one is allowed once the free ones are used up', async () => {
-  const lockout = new Lockout(new MemoryStore(10), { ...options, attempts: 1 })
+/** A store that others share answers later. */
+function shared(store: Store): Store {
+  return {
+    get: async (...args) => store.get(...args),
+    set: async (...args) => store.set(...args),
+    add: async (...args) => store.add(...args),
+    delete: async (...args) => store.delete(...args),
+    increment: async (...args) => store.increment(...args),
+  }
+}
+
+test.each([
+  ['one process', new MemoryStore(10)],
+  ['several gateways', shared(new MemoryStore(10))],
+])('of many attempts at the same moment at %s one is allowed once the free ones are used up', async (_, store) => {
+  const lockout = new Lockout(store, { ...options, attempts: 1 })
   const outcomes = await Promise.all(Array.from({ length: 20 }, () => lockout.begin('ada')))
   expect(outcomes.filter((wait) => wait === undefined)).toHaveLength(1)
 })

@@ -53,3 +53,14 @@ test('whoever was let in by the certificate alone is objected to once his user n
   expect(users.objection(socket, connection, now(needing('password')))).toBeUndefined()
   expect(users.objection(socket, connection, now(needing()))).toBeUndefined()
 })
+
+test('a plugin that has to be asked for the user objects only where it names another', async () => {
+  const [users, socket] = [new MappedUsers(), {}]
+  const byPlugin = (user: User) => (): VirtualServer => ({
+    ...caller().server,
+    mapper: { name: 'plugin', map: async () => letIn(user) },
+  })
+  users.note(on(socket, connection), letIn(ada))
+  expect(await users.objection(socket, connection, byPlugin(ada))).toBeUndefined()
+  expect(await users.objection(socket, connection, byPlugin(bob))).toBe(OF_ADA)
+})

@@ -1,5 +1,6 @@
 import { expect, test } from '@jest/globals'
-import { refusal } from '../../../src/auth/refusal.ts'
+import { couldNotTell, refusal } from '../../../src/auth/refusal.ts'
+import { GatewayError } from '../../../src/errors.ts'
 import type { AuthMethod, Identity, Outcome } from '../../../src/types.ts'
 
 test('the log says of a caller whose receipt holds all of a rule that there is nothing new, and what another rule found', () => {
@@ -14,4 +15,12 @@ test('the log says of a caller whose receipt holds all of a rule that there is n
   expect(refusal({ ...shared, reasons: ['token: expired'] }).message).toContain(
     'nothing new, after password; token: expired',
   )
+})
+
+test('a method that broke could not tell, whatever broke it; its own 503 is passed on', () => {
+  const method = { name: 'password' } as AuthMethod
+  for (const cause of [new Error('broke'), new GatewayError('GW_INTERNAL', 'broke'), 'broke'])
+    expect(couldNotTell(method, cause)).toMatchObject({ code: 'GW_UNDECIDED', cause })
+  const overloaded = new GatewayError('GW_OVERLOADED', 'too many')
+  expect(couldNotTell(method, overloaded)).toBe(overloaded)
 })

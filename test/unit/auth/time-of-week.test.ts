@@ -17,6 +17,7 @@ describe('a time of the week', () => {
   })
 
   test.each([
+    ['2026-11-27T22:00:00Z', true],
     ['2026-11-27T23:00:00Z', true],
     ['2026-11-28T05:59:00Z', true],
     ['2026-11-28T06:00:00Z', false],

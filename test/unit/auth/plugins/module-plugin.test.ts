@@ -84,7 +84,10 @@ describe('what costs nobody else', () => {
     const never = plugin.ask(callWith('never'))
     expect(await plugin.ask(callWith('set'))).toMatchObject({ kind: 'returned' })
     await expect(never).rejects.toMatchObject({ code: 'GW_UNDECIDED' })
+    // It has said meanwhile that it lives, and is not ended.
+    await expect(plugin.ask(callWith('never'))).rejects.toThrow(/did not answer/)
     expect(await plugin.ask(callWith('set'))).toMatchObject({ kind: 'returned' })
+    expect(told).toEqual([])
   })
 
   test.each(['hang', 'exit'])(

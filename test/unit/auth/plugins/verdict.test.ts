@@ -79,6 +79,9 @@ test.each([
   ['a group with a comma', { user_id: 'x', groups: ['a,b'] }],
   ['groups that are no list', { user_id: 'x', groups: 'a' }],
   ['a name that is no text', { user_id: 'x', user_name: {} }],
+  ['an empty id', { user_id: '', user_name: 'xenia' }],
+  ['an empty name', { user_id: 'x', user_name: '' }],
+  ['an empty group', { user_id: 'x', groups: [''] }],
 ])('a user of its own with %s is a denial', (_, data) => {
   expect(verdict(success(data), true).status).toBe('denied')
 })
