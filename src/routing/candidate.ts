@@ -169,7 +169,7 @@ function compileHeader(name: string, values: readonly string[]): HeaderPattern {
   const isRegex = first.startsWith('~*') && others.length === 0
   return {
     name: name.toLowerCase(),
-    values: new Set(isRegex ? [] : values.map((value) => value.toLowerCase())),
+    values: new Set(values.map((value) => value.toLowerCase())),
     regex: isRegex ? compileRegex(first.slice(2), 'i') : undefined,
   }
 }
