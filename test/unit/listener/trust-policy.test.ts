@@ -176,6 +176,13 @@ describe('a client who comes back', () => {
     expect(second.shown?.chain.map(({ subject }) => subject)).toEqual(['CN=root'])
   })
 
+  test('stands for nobody else who comes after him', () => {
+    seen(ada)
+    const other = seen(bob)
+    expect(other.asked).toBe(true)
+    expect(other.shown?.certificate.subject).toBe('CN=bob')
+  })
+
   test('is looked at again, for less, where he sends his own certificate alone', () => {
     seen(ada, undefined, [])
     expect(seen(ada, undefined, [])).toMatchObject({ asked: true, read: false })
