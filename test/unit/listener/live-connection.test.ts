@@ -66,6 +66,14 @@ test('nor one that waited for the answer before it when the reload came', () => 
   expect(served).toEqual(['SUCCESS', 'FAILED'])
 })
 
+test('a client has asked from its first request on, and is not late any more', () => {
+  const { live } = afterReload()
+  live.look = undefined
+  expect(live.hasAsked).toBe(false)
+  live.serve(response(), 1000)
+  expect(live.hasAsked).toBe(true)
+})
+
 test('nor is a connection upgraded: whoever asks for that is judged, and answered', () => {
   const { live, beginnings } = afterReload()
   const request = {} as HttpRequest
