@@ -55,6 +55,12 @@ describe('who gets what', () => {
     expect(granted(ACL, subject, scope)).toEqual(expected)
   })
 
+  test('a group of an expression that caught nothing is empty', () => {
+    const acl = [{ match: { account: '/^ada(-.+)?$/', name: 'own${account:1}' }, actions: ['pull'] }]
+    expect(granted(acl, as('ada'), 'repository:own:pull')).toEqual(['pull'])
+    expect(granted(acl, as('ada-x'), 'repository:own-x:pull')).toEqual(['pull'])
+  })
+
   test('the first entry that matches decides, also against', () => {
     const acl = [{ match: { account: 'eve' }, actions: [] }, { actions: ['*'] }]
     expect(granted(acl, as('eve'), 'repository:a:pull')).toEqual([])

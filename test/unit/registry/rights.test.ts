@@ -1,6 +1,6 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: it is what users write in a configuration.
 import { describe, expect, jest, test } from '@jest/globals'
-import { createCertificateDemand } from '../../../src/registry/certificate-demand.ts'
+import { type CertificateField, createCertificateDemand } from '../../../src/registry/certificate-demand.ts'
 import { createRights, type Judgement, type RightsRule, type Subject } from '../../../src/registry/rights.ts'
 import { parseScope, type Resource } from '../../../src/registry/scope.ts'
 import { createAddressSet } from '../../../src/routing/addresses.ts'
@@ -121,16 +121,27 @@ describe('who', () => {
 
   test('fields of the certificate, whole', () => {
     const subject = nameOf(['O', 'Example'], ['OU', 'build'], ['CN', 'ada'])
-    const { der } = authority('clients').client('ada', { subject, emails: ['ada@example.com'] })
+    const names = { emails: ['ada@example.com'], hosts: ['ada.test'], uris: ['spiffe://td/ada'] }
+    const { der } = authority('clients').client('ada', { subject, ...names })
     const certificate = readCertificate(der)
-    const demand = (field: 'ou' | 'email' | 'cn' | 'issuer', value: string) => ({
+    const demand = (field: CertificateField, value: string) => ({
       certificate: [createCertificateDemand(field, [value])],
     })
     const ada = as('ada', [], { certificate })
     expect(pulls(demand('ou', 'build'), ada)).toBe(true)
     expect(pulls(demand('ou', 'buil'), ada)).toBe(false)
     expect(pulls(demand('email', '*@example.com'), ada)).toBe(true)
-    expect(pulls(demand('issuer', 'CN=clients'), ada)).toBe(true)
+    const others: [CertificateField, string][] = [
+      ['dns', 'ada.test'],
+      ['uri', 'spiffe://td/ada'],
+      ['o', 'Example'],
+      ['issuer', 'CN=clients'],
+      ['subject', 'CN=ada,OU=build,O=Example'],
+    ]
+    for (const [field, value] of others) {
+      expect(pulls(demand(field, value), ada)).toBe(true)
+      expect(pulls(demand(field, `not ${value}`), ada)).toBe(false)
+    }
     expect(pulls(demand('cn', 'ada'), as('ada'))).toBe(false)
     const both = (...fields: ReturnType<typeof demand>[]) => ({
       certificate: fields.flatMap((field) => field.certificate),
