@@ -14,6 +14,7 @@ import {
   type Path,
   sentWith,
   withKnownIssuers,
+  withoutRoot,
 } from '../../../src/tls-cert-utils/chain.ts'
 import {
   type Authority,
@@ -204,4 +205,10 @@ test('a certificate that is configured alone is shown as OpenSSL shows it, where
 test('a configured chain is shown as it is, whatever else is known', () => {
   const trusted = [root, middle, low].map(({ certificate }) => certificate)
   expect(withKnownIssuers([leaf.certificate, low.certificate], trusted)).toBe(leaf.pem + low.pem)
+})
+
+test('issuers are told without their root, and all of them where the last one is none', () => {
+  const [top, between, below] = [root, middle, low].map(({ certificate }) => certificate) as CertificateFacts[]
+  expect(withoutRoot([below, between, top] as CertificateFacts[])).toEqual([below, between])
+  expect(withoutRoot([below, between] as CertificateFacts[])).toEqual([below, between])
 })
