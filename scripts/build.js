@@ -27,7 +27,7 @@ const { metafile, outputFiles } = await build({
   entryPoints: [
     'src/cli/main.ts',
     'src/cli/admin-address.ts',
-    'src/runtime/revocation-thread.ts',
+    'src/runtime/revocation/revocation-thread.ts',
     'src/runtime/users/users-thread.ts',
     'src/auth/passwords/hash-worker.ts',
     'src/auth/plugins/module-worker.ts',

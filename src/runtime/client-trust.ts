@@ -4,7 +4,7 @@ import { extendedKeyUsageIdentifier } from '../tls-cert-utils/extensions.ts'
 import type { TrustStore } from '../tls-cert-utils/trust-store.ts'
 import { digestOf, type Materials } from './materials.ts'
 import { compiledNameRules } from './name-rules.ts'
-import { rootlessAuthorities } from './never-works.ts'
+import { rootlessAuthorities } from './warnings/never-works.ts'
 
 /** The authorities that a server trusts for clients, and its further requirements. */
 export interface ClientTrust extends TrustStore {

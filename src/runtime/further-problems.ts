@@ -10,8 +10,8 @@ import { Mappers } from './mappers.ts'
 import { Materials } from './materials.ts'
 import { Plugins } from './plugins.ts'
 import { prepareServers } from './policies.ts'
+import { UpstreamRevocations } from './revocation/upstream-revocation.ts'
 import { buildService, ownPair } from './services.ts'
-import { UpstreamRevocations } from './upstream-revocation.ts'
 
 /** Checks keys, certificates and credentials also where the configuration has other problems, so that people can mend everything at once. */
 export function furtherProblems(loaded: LoadedConfig & { config: undefined }, lasting: Lasting): readonly Problem[] {

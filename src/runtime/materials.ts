@@ -9,7 +9,8 @@ import { CertificateError, type KeyPair, readKeyPair } from '../tls-cert-utils/k
 import type { RevocationList } from '../tls-cert-utils/revocation-list.ts'
 import { readTrustStore, type TrustStore } from '../tls-cert-utils/trust-store.ts'
 import { KeptMaterials, type ReadCertificates } from './kept.ts'
-import { unusualKey } from './never-agrees.ts'
+import { RevocationFiles } from './revocation/revocation-files.ts'
+import { unusualKey } from './warnings/never-agrees.ts'
 import {
   deadAuthorities,
   misplacedIssuer,
@@ -17,8 +18,7 @@ import {
   notForClients,
   notForServers,
   weakAuthorities,
-} from './never-works.ts'
-import { RevocationFiles } from './revocation-files.ts'
+} from './warnings/never-works.ts'
 
 /** The certificate and key settings of one entity, and the name of the pair in logs and metrics. */
 export interface PairSettings {

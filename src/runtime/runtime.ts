@@ -25,6 +25,7 @@ import { createPhases, type PhasesOptions } from './phases.ts'
 import { Plugins } from './plugins.ts'
 import { type ListenerServers, type PolicyRegistry, prepareServers } from './policies.ts'
 import { buildRealms } from './registry.ts'
+import { UpstreamRevocations } from './revocation/upstream-revocation.ts'
 import {
   type BuiltService,
   buildService,
@@ -35,8 +36,7 @@ import {
 } from './services.ts'
 import { storeOf } from './store.ts'
 import { createTokens } from './tokens.ts'
-import { UpstreamRevocations } from './upstream-revocation.ts'
-import { warnOfDoubts } from './warnings.ts'
+import { warnOfDoubts } from './warnings/warnings.ts'
 
 export interface ListenerRuntime {
   readonly config: ListenerConfig

@@ -5,7 +5,7 @@ import type { Slices } from '../slices.ts'
 import type { KeyPair } from '../tls-cert-utils/key-pair.ts'
 import type { ReadCertificates } from './kept.ts'
 import type { Materials, PairSettings } from './materials.ts'
-import type { OcspAnswers } from './ocsp.ts'
+import type { OcspAnswers } from './revocation/ocsp.ts'
 
 /** Kong's `certificates` and `snis`: the certificates for server names whose server has none of its own. */
 export interface CertificatesByName {

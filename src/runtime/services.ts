@@ -15,8 +15,8 @@ import type { UpstreamRevocation } from '../upstream/revocation.ts'
 import type { UpstreamTls } from '../upstream/tls-identity.ts'
 import { type BuiltinSurroundings, createBuiltin } from './builtins.ts'
 import { digestOf, type Materials } from './materials.ts'
-import { rootlessAuthoritiesOfApis } from './never-works.ts'
-import type { UpstreamRevocations } from './upstream-revocation.ts'
+import type { UpstreamRevocations } from './revocation/upstream-revocation.ts'
+import { rootlessAuthoritiesOfApis } from './warnings/never-works.ts'
 
 export interface BuiltService {
   readonly service: Service

@@ -1,6 +1,6 @@
 import cluster, { type Worker } from 'node:cluster'
 import type { LoadedConfig } from '../config/index.ts'
-import { FetchedStatements } from '../runtime/fetched-statements.ts'
+import { FetchedStatements } from '../runtime/revocation/fetched-statements.ts'
 import { MemoryStore } from '../store/memory.ts'
 import type { Intermediate, StartsWith, ToKnow } from './messages.ts'
 import { send } from './send.ts'

@@ -2,8 +2,8 @@ import { PemSource, type ServerConfig } from '../../../src/config/index.ts'
 import { createLog } from '../../../src/log/log.ts'
 import { Kept, KeptMaterials } from '../../../src/runtime/kept.ts'
 import { Materials } from '../../../src/runtime/materials.ts'
-import { OcspAnswers } from '../../../src/runtime/ocsp.ts'
-import { RevocationFiles } from '../../../src/runtime/revocation-files.ts'
+import { OcspAnswers } from '../../../src/runtime/revocation/ocsp.ts'
+import { RevocationFiles } from '../../../src/runtime/revocation/revocation-files.ts'
 import { type Authority, createAuthority } from '../../../src/tls-cert-utils/development-pki.ts'
 
 describe('what is kept from one configuration to the next', () => {

@@ -4,12 +4,12 @@ import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { types } from 'node:util'
 import { expect, test } from '@jest/globals'
-import type { Config, CrlSource } from '../../../src/config/index.ts'
-import { RevocationFiles, readInThread } from '../../../src/runtime/revocation-files.ts'
-import { CertificateError } from '../../../src/tls-cert-utils/certificate-error.ts'
-import type { RevocationList } from '../../../src/tls-cert-utils/revocation-list.ts'
-import { temporaryFile, temporaryFolder } from '../../support/folder.ts'
-import { type Authority, authority } from '../../support/pki.ts'
+import type { Config, CrlSource } from '../../../../src/config/index.ts'
+import { RevocationFiles, readInThread } from '../../../../src/runtime/revocation/revocation-files.ts'
+import { CertificateError } from '../../../../src/tls-cert-utils/certificate-error.ts'
+import type { RevocationList } from '../../../../src/tls-cert-utils/revocation-list.ts'
+import { temporaryFile, temporaryFolder } from '../../../support/folder.ts'
+import { type Authority, authority } from '../../../support/pki.ts'
 
 const root = authority('root')
 const revoked = root.client('revoked')

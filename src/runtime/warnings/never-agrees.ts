@@ -1,8 +1,8 @@
 /** Finds keys and cipher suites with which handshakes can only fail, so that a start can warn of them before clients notice. */
 import type { KeyObject } from 'node:crypto'
 import { createSecureContext } from 'node:tls'
-import type { ServerConfig } from '../config/index.ts'
-import type { CertificateFacts } from '../tls-cert-utils/certificate.ts'
+import type { ServerConfig } from '../../config/index.ts'
+import type { CertificateFacts } from '../../tls-cert-utils/certificate.ts'
 
 /** Those with a signature scheme of TLS 1.3 (RFC 8446 4.2.3, RFC 8734). */
 const CURVES: ReadonlySet<string> = new Set([

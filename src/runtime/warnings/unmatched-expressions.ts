@@ -3,9 +3,9 @@
  * request, so that another one may take those that it was meant to refuse. A plain prefix that is written like an expression is refused, or normalised; in
  * an expression another alternative may still match.
  */
-import type { RouteConfig } from '../config/index.ts'
-import type { Slices } from '../slices.ts'
-import type { Materials } from './materials.ts'
+import type { RouteConfig } from '../../config/index.ts'
+import type { Slices } from '../../slices.ts'
+import type { Materials } from '../materials.ts'
 
 export function* warnOfUnmatchedExpressions(routes: readonly RouteConfig[], materials: Materials): Slices<void> {
   for (const { at, paths = [] } of routes) {

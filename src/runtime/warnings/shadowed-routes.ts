@@ -1,7 +1,7 @@
 /** Warns of routes that no request can reach, because another route with the same conditions comes first, and of services without routes. */
-import type { Config, RouteConfig } from '../config/index.ts'
-import type { Slices } from '../slices.ts'
-import type { Materials } from './materials.ts'
+import type { Config, RouteConfig } from '../../config/index.ts'
+import type { Slices } from '../../slices.ts'
+import type { Materials } from '../materials.ts'
 
 export function* warnOfShadowedRoutes(routes: readonly RouteConfig[], materials: Materials): Slices<void> {
   const owners = new Map<string, RouteConfig>()

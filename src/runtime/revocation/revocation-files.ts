@@ -1,9 +1,9 @@
 import { statSync } from 'node:fs'
 import { Worker } from 'node:worker_threads'
-import type { Config, CrlSource, LoadedConfig, PemSource } from '../config/index.ts'
-import { CertificateError, type CertificateErrorCode } from '../tls-cert-utils/certificate-error.ts'
-import { RevocationList, type RevocationListParts, readRevocationLists } from '../tls-cert-utils/revocation-list.ts'
-import { stampOf } from './file-stamp.ts'
+import type { Config, CrlSource, LoadedConfig, PemSource } from '../../config/index.ts'
+import { CertificateError, type CertificateErrorCode } from '../../tls-cert-utils/certificate-error.ts'
+import { RevocationList, type RevocationListParts, readRevocationLists } from '../../tls-cert-utils/revocation-list.ts'
+import { stampOf } from '../file-stamp.ts'
 import { readListFile } from './list-file.ts'
 
 /** Smaller files are read faster than a thread starts. */

@@ -1,7 +1,7 @@
 /** Finds what a configuration asks for although it can never work, so that a start can warn of it before clients notice. */
 import { isIP } from 'node:net'
-import type { CertificateFacts } from '../tls-cert-utils/certificate.ts'
-import { useOf } from '../tls-cert-utils/certificate-use.ts'
+import type { CertificateFacts } from '../../tls-cert-utils/certificate.ts'
+import { useOf } from '../../tls-cert-utils/certificate-use.ts'
 
 /** Whether a certificate holds a server name. */
 export function covers({ x509, alternativeNames }: CertificateFacts, name: string): boolean {

@@ -1,9 +1,9 @@
 import { expect, test } from '@jest/globals'
-import { type Config, loadConfig } from '../../../src/config/index.ts'
-import { Materials } from '../../../src/runtime/materials.ts'
-import { warnOfShadowedRoutes, warnOfUnroutedServices } from '../../../src/runtime/shadowed-routes.ts'
-import { atOnce } from '../../../src/slices.ts'
-import { temporaryFile } from '../../support/folder.ts'
+import { type Config, loadConfig } from '../../../../src/config/index.ts'
+import { Materials } from '../../../../src/runtime/materials.ts'
+import { warnOfShadowedRoutes, warnOfUnroutedServices } from '../../../../src/runtime/warnings/shadowed-routes.ts'
+import { atOnce } from '../../../../src/slices.ts'
+import { temporaryFile } from '../../../support/folder.ts'
 
 test('a service to which no route leads is warned of', () => {
   const url = 'https://api.internal'

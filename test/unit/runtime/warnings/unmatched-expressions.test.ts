@@ -1,9 +1,9 @@
 import { expect, test } from '@jest/globals'
-import { loadConfig } from '../../../src/config/index.ts'
-import { Materials } from '../../../src/runtime/materials.ts'
-import { warnOfUnmatchedExpressions } from '../../../src/runtime/unmatched-expressions.ts'
-import { atOnce } from '../../../src/slices.ts'
-import { temporaryFile } from '../../support/folder.ts'
+import { loadConfig } from '../../../../src/config/index.ts'
+import { Materials } from '../../../../src/runtime/materials.ts'
+import { warnOfUnmatchedExpressions } from '../../../../src/runtime/warnings/unmatched-expressions.ts'
+import { atOnce } from '../../../../src/slices.ts'
+import { temporaryFile } from '../../../support/folder.ts'
 
 function warnings(paths: readonly string[]) {
   const services = [{ name: 'api', url: 'https://api.internal', routes: [{ name: 'r', paths }] }]

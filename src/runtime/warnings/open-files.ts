@@ -1,9 +1,9 @@
 /** Warns at the start where the system's limit of open files is too low for the connections that the configuration allows, as nginx does. */
-import type { Config } from '../config/index.ts'
-import { OpenFiles } from '../process/open-files.ts'
-import type { Lasting } from './lasting.ts'
-import { maxConnectionsOf } from './listener-settings.ts'
-import type { Materials } from './materials.ts'
+import type { Config } from '../../config/index.ts'
+import { OpenFiles } from '../../process/open-files.ts'
+import type { Lasting } from '../lasting.ts'
+import { maxConnectionsOf } from '../listener-settings.ts'
+import type { Materials } from '../materials.ts'
 
 /** Room for fewer clients than this is worth a warning even where the configuration sets no number. */
 const FEW_CLIENTS = 1024

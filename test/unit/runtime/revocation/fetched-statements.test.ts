@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals'
-import { FetchedStatements } from '../../../src/runtime/fetched-statements.ts'
+import { FetchedStatements } from '../../../../src/runtime/revocation/fetched-statements.ts'
 
 test('another statement of a source makes another edition, the same one does not', () => {
   const statements = new FetchedStatements()

@@ -1,11 +1,11 @@
 /** Warns at the start where the challenge of a registry gate leads to no token server, its requests lose their /v2, or robots cannot log in, before clients notice. */
-import type { Config, RouteConfig } from '../config/index.ts'
-import { challengePath } from '../registry/gate.ts'
-import { TokenService } from '../registry/token-service.ts'
-import type { Router } from '../routing/router.ts'
-import type { Rules } from './access.ts'
+import type { Config, RouteConfig } from '../../config/index.ts'
+import { challengePath } from '../../registry/gate.ts'
+import { TokenService } from '../../registry/token-service.ts'
+import type { Router } from '../../routing/router.ts'
+import type { Rules } from '../access.ts'
+import type { Materials } from '../materials.ts'
 import { arrivesAs } from './arriving-path.ts'
-import type { Materials } from './materials.ts'
 
 /** Stands for any host where a route takes all hosts, and for the label of a wildcard. */
 const ANY = 'any'

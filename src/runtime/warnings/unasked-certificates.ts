@@ -1,9 +1,9 @@
 /** Warns where certificates or their users are not asked for: of routes that let nobody in, and of users whose list keeps nobody out. */
-import type { Config, RouteConfig, ServiceConfig } from '../config/index.ts'
-import type { Slices } from '../slices.ts'
-import type { VerifyMode } from '../types.ts'
-import type { Rules } from './access.ts'
-import type { Materials } from './materials.ts'
+import type { Config, RouteConfig, ServiceConfig } from '../../config/index.ts'
+import type { Slices } from '../../slices.ts'
+import type { VerifyMode } from '../../types.ts'
+import type { Rules } from '../access.ts'
+import type { Materials } from '../materials.ts'
 
 /** How the servers of one listener verify. */
 export interface Verifying {

@@ -1,10 +1,10 @@
 /** A thread that reads one file of revocation lists, checks the signatures that it can, and hands the index over. */
 import { parentPort, workerData } from 'node:worker_threads'
-import type { CertificateFacts } from '../tls-cert-utils/certificate.ts'
-import { CertificateError } from '../tls-cert-utils/certificate-error.ts'
-import { readCertificates } from '../tls-cert-utils/certificates.ts'
-import { isNamedBy } from '../tls-cert-utils/revocation.ts'
-import { readRevocationLists } from '../tls-cert-utils/revocation-list.ts'
+import type { CertificateFacts } from '../../tls-cert-utils/certificate.ts'
+import { CertificateError } from '../../tls-cert-utils/certificate-error.ts'
+import { readCertificates } from '../../tls-cert-utils/certificates.ts'
+import { isNamedBy } from '../../tls-cert-utils/revocation.ts'
+import { readRevocationLists } from '../../tls-cert-utils/revocation-list.ts'
 import { readListFile } from './list-file.ts'
 import type { ListsRead, ListsWanted } from './revocation-files.ts'
 

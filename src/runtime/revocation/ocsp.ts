@@ -1,12 +1,12 @@
-import type { ServerConfig } from '../config/index.ts'
-import { type OcspOptions, OcspStatuses } from '../listener/ocsp.ts'
-import { Staple } from '../listener/stapling.ts'
-import type { Log } from '../log/log.ts'
-import type { CertificateFacts } from '../tls-cert-utils/certificate.ts'
-import type { KeyPair } from '../tls-cert-utils/key-pair.ts'
-import type { KeptMaterials } from './kept.ts'
-import { LogThrottle } from './log-throttle.ts'
-import { digestOf, type Materials } from './materials.ts'
+import type { ServerConfig } from '../../config/index.ts'
+import { type OcspOptions, OcspStatuses } from '../../listener/ocsp.ts'
+import { Staple } from '../../listener/stapling.ts'
+import type { Log } from '../../log/log.ts'
+import type { CertificateFacts } from '../../tls-cert-utils/certificate.ts'
+import type { KeyPair } from '../../tls-cert-utils/key-pair.ts'
+import type { KeptMaterials } from '../kept.ts'
+import { LogThrottle } from '../log-throttle.ts'
+import { digestOf, type Materials } from '../materials.ts'
 
 interface StapledPair {
   readonly fingerprint: string

@@ -1,6 +1,6 @@
-import { boundedRequest } from '../bounded-request.ts'
-import { CertificateError } from '../tls-cert-utils/certificate-error.ts'
-import { type RevocationList, readRevocationLists } from '../tls-cert-utils/revocation-list.ts'
+import { boundedRequest } from '../../bounded-request.ts'
+import { CertificateError } from '../../tls-cert-utils/certificate-error.ts'
+import { type RevocationList, readRevocationLists } from '../../tls-cert-utils/revocation-list.ts'
 import { readInThread, SMALL } from './revocation-files.ts'
 
 export interface DownloadLimits {

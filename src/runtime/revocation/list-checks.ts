@@ -1,10 +1,10 @@
-import type { CrlSource } from '../config/index.ts'
-import type { CertificateFacts } from '../tls-cert-utils/certificate.ts'
-import { useOf } from '../tls-cert-utils/certificate-use.ts'
-import { covers, isNamedBy } from '../tls-cert-utils/revocation.ts'
-import type { RevocationList } from '../tls-cert-utils/revocation-list.ts'
-import type { TrustStore } from '../tls-cert-utils/trust-store.ts'
-import { digestOf, type Materials } from './materials.ts'
+import type { CrlSource } from '../../config/index.ts'
+import type { CertificateFacts } from '../../tls-cert-utils/certificate.ts'
+import { useOf } from '../../tls-cert-utils/certificate-use.ts'
+import { covers, isNamedBy } from '../../tls-cert-utils/revocation.ts'
+import type { RevocationList } from '../../tls-cert-utils/revocation-list.ts'
+import type { TrustStore } from '../../tls-cert-utils/trust-store.ts'
+import { digestOf, type Materials } from '../materials.ts'
 
 /** A use of revocation lists, with the settings' names for messages about it. */
 export interface ListUse {

@@ -1,10 +1,10 @@
-import type { Config, CrlSource, ServiceConfig } from '../config/index.ts'
-import type { Log } from '../log/log.ts'
-import { Revocation } from '../tls-cert-utils/revocation.ts'
-import type { TrustStore } from '../tls-cert-utils/trust-store.ts'
-import { UpstreamRevocation } from '../upstream/revocation.ts'
+import type { Config, CrlSource, ServiceConfig } from '../../config/index.ts'
+import type { Log } from '../../log/log.ts'
+import { Revocation } from '../../tls-cert-utils/revocation.ts'
+import type { TrustStore } from '../../tls-cert-utils/trust-store.ts'
+import { UpstreamRevocation } from '../../upstream/revocation.ts'
+import { digestOf, type Materials } from '../materials.ts'
 import { checkLists, type ListUse, warnOfUnlisted } from './list-checks.ts'
-import { digestOf, type Materials } from './materials.ts'
 import { throttledFindings } from './revocation.ts'
 
 const USE = {
