@@ -188,6 +188,7 @@ export class Server {
     runtime.commit()
     this.#runtime = runtime
     this.#log.setLevel(runtime.config.log.level)
+    this.#metrics.namesInUse([...runtime.config.routes, ...runtime.config.services].map(({ name }) => name))
     const wanted = new Map(runtime.listeners.map((listener) => [listenText(listener.config.listen), listener]))
     for (const bound of this.#bound.values()) {
       const listener = wanted.get(bound.key)

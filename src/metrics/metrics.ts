@@ -71,8 +71,13 @@ export interface Metrics extends ConnectionMetrics {
   crlErrorIgnored(result: ClientVerifyResult): void
   crlFetched(succeeded: boolean): void
   refused(code: ErrorCode): void
-  /** Cheap. Returns the same object for the same names, also after a reload, so that counters never start again while the process lives. */
+  /** Cheap. Returns the same object for the same names, also after a reload, so that counters never start again while the names are in use. */
   route(route: string, service: string): RouteMetrics
+  /**
+   * The names of the routes and services of a configuration that was taken. Counts of others are forgotten, as generated names would pile up; first with
+   * the next configuration, since requests that are under way are still to be counted and shown.
+   */
+  namesInUse(names: Iterable<string>): void
   /** For requests that no route was found for; both labels are empty. */
   readonly unrouted: RouteMetrics
   readonly requestsInFlight: Level
@@ -131,8 +136,11 @@ function handshakeMetrics(register: Register): Pick<Metrics, 'handshake' | 'clie
   return { handshake: (labels) => handshakes.add(labels), clientVerified: (result) => verified.add(result) }
 }
 
-function requestMetrics(register: Register): Pick<Metrics, 'route' | 'unrouted' | 'refused' | 'requestsInFlight'> {
+function requestMetrics(
+  register: Register,
+): Pick<Metrics, 'route' | 'namesInUse' | 'unrouted' | 'refused' | 'requestsInFlight'> {
   const routes = new Map<string, Map<string, RouteCounts>>()
+  let names: ReadonlySet<string> = new Set()
   const refusals = new Counts<ErrorCode>((code) => code, Object.keys(ERROR_CODES) as ErrorCode[])
   const requestsInFlight = createLevel()
   const route = (name: string, service: string): RouteCounts => {
@@ -141,6 +149,15 @@ function requestMetrics(register: Register): Pick<Metrics, 'route' | 'unrouted' 
     if (services.size === 0) routes.set(name, services)
     if (!services.has(service)) services.set(service, counts)
     return counts
+  }
+  const namesInUse = (inUse: Iterable<string>): void => {
+    const before = names
+    names = new Set(inUse).add('')
+    const isKnown = (name: string) => names.has(name) || before.has(name)
+    for (const [name, services] of routes) {
+      for (const service of services.keys()) if (!isKnown(name) || !isKnown(service)) services.delete(service)
+      if (services.size === 0) routes.delete(name)
+    }
   }
   const perRoute = (name: string, type: MetricType, help: string, read: (counts: RouteCounts) => Sample[]): void =>
     register(name, type, help, function* () {
@@ -166,7 +183,7 @@ function requestMetrics(register: Register): Pick<Metrics, 'route' | 'unrouted' 
   register('sallyport_http_requests_in_flight', 'gauge', 'Requests that are being answered.', () =>
     single(requestsInFlight.value),
   )
-  return { route, unrouted: route('', ''), refused: (code) => refusals.add(code), requestsInFlight }
+  return { route, namesInUse, unrouted: route('', ''), refused: (code) => refusals.add(code), requestsInFlight }
 }
 
 const REQUEST_DURATION = 'sallyport_http_request_duration_seconds'

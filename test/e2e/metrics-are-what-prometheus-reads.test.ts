@@ -54,3 +54,20 @@ describe.each([1, 2])('with %i workers', (workers) => {
     expect(await count()).toBe(before)
   })
 })
+
+test('the series of a route that is gone end, and generated names do not pile up', async () => {
+  const configuration = (name: string) => ({
+    services: [{ name: 'api', url: scene.backend.url, routes: [{ name, paths: ['/'] }] }],
+  })
+  const gateway = await scene.start(configuration('build-0'))
+  const routes = async () => {
+    const text = (await gateway.getAdmin('/metrics')).text
+    return text.match(/(?<=^sallyport_http_requests_total\{route=")build-\d+/gm)
+  }
+  for (const build of [1, 2, 3]) {
+    await gateway.get('/', { as: scene.ada })
+    await gateway.reload(scene.config(configuration(`build-${build}`)))
+  }
+  await gateway.get('/', { as: scene.ada })
+  expect(await routes()).toEqual(['build-2', 'build-3'])
+})

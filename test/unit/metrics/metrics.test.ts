@@ -79,6 +79,27 @@ describe('metrics', () => {
     expect(metrics.route('', '')).toBe(metrics.unrouted)
   })
 
+  test('the counters of a route or service that is gone are forgotten with the second configuration without it', async () => {
+    const metrics = createMetrics()
+    metrics.namesInUse(['old', 'kept', 's1', 's2'])
+    for (const [route, service] of [
+      ['old', 's1'],
+      ['old', ''],
+      ['kept', 's1'],
+      ['kept', 's2'],
+    ] as const)
+      metrics.route(route, service).finished(FINISHED)
+    metrics.unrouted.finished(FINISHED)
+    const counted = async () => (await metrics.text()).match(/(?<=^sallyport_http_requests_total\{).*(?=,code)/gm)
+    const OLD = ['route="old",service="s1"', 'route="old",service=""', 'route="kept",service="s2"']
+    const KEPT = ['route="",service=""', 'route="kept",service="s1"']
+    metrics.namesInUse(['kept', 's1'])
+    expect((await counted())?.sort()).toEqual([...KEPT, ...OLD].sort())
+    metrics.namesInUse(['kept', 's1'])
+    expect(await counted()).toEqual(KEPT)
+    expect(metrics.route('', '')).toBe(metrics.unrouted)
+  })
+
   test('handshakes, verifications, refusals and levels', async () => {
     const metrics = createMetrics()
     metrics.handshake({ result: 'success', version: 'TLSv1.3', resumed: true })
