@@ -6,7 +6,12 @@
 process.on('SIGUSR1', () => {})
 // Whoever hands out certificates may ask for a reload before the gateway has started, and that would end it. What it has yet to read is new enough;
 // where it is reading already, cli/run.ts hears of the signal too, and reloads.
-if (process.argv[2] === 'run') for (const signal of ['SIGHUP', 'SIGUSR2']) process.on(signal, () => {})
+const runs = process.argv[2] === 'run'
+if (runs) for (const signal of ['SIGHUP', 'SIGUSR2']) process.on(signal, () => {})
+// Process 1 of a container gets no signal that it does not listen to: one that came too early would have been sent in vain, and the gateway went on until it
+// was killed. Once it has started, cli/run.ts listens, and drains.
+const endAtOnce = (signal) => process.listenerCount(signal) > 1 || process.exit()
+if (runs) for (const signal of ['SIGTERM', 'SIGINT', 'SIGQUIT']) process.on(signal, endAtOnce)
 
 const MINIMUM = [24, 18, 1]
 const running = process.versions.node.split('.').map(Number)

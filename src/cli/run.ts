@@ -146,7 +146,7 @@ function obeySignals({ starting, server, supervisor, log }: Commanded): void {
   )
 }
 
-/** Drains on these signals. That needs a gateway that has started; before, they end it like any other program. */
+/** Drains on these signals. That needs a gateway that has started; before, bin/sallyport.js ends it. */
 function stopBySignals(server: Running): void {
   let stopping = false
   for (const signal of STOPS) {

@@ -1,10 +1,11 @@
-import { readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import type { ServerResponse } from 'node:http'
 import { Agent } from 'node:https'
+import { join } from 'node:path'
 import { beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
-import { temporaryFile } from '../support/folder.ts'
+import { temporaryFile, temporaryFolder } from '../support/folder.ts'
 import { freePort } from '../support/free-port.ts'
-import type { Gateway } from '../support/gateway.ts'
+import { type Gateway, spawnGateway } from '../support/gateway.ts'
 import { openRaw, type RawConnection } from '../support/raw.ts'
 import { makeScene, type Scene } from '../support/scene.ts'
 import { pause, waitFor, within } from '../support/wait.ts'
@@ -106,6 +107,23 @@ describe.each([1, 2])('a request that is cut off after the timeout (workers: %d)
       ...fields,
     })
   })
+})
+
+// Without a listener the signal would end it by itself, but not as process 1 of a container, to whom the kernel gives no such signal.
+test.each([1, 2])('one that comes during the start is obeyed then, and nothing was cut off (%i)', async (workers) => {
+  const begun = join(temporaryFolder(), 'begun')
+  // The gateway is not ready before its plugin is.
+  const module = temporaryFile(
+    'plugin.mjs',
+    `import { writeFileSync } from 'node:fs'
+    writeFileSync(${JSON.stringify(begun)}, '')
+    setInterval(() => {}, 1000)
+    await new Promise(() => {})`,
+  )
+  const gateway = spawnGateway({ config: scene.config({ workers, method_plugins: [{ name: 'slow', module }] }) })
+  await waitFor('the plugin to start', () => existsSync(begun))
+  gateway.child.process.kill('SIGTERM')
+  expect(await within(15, 'the end', gateway.child.exited)).toMatchObject({ status: 0, signal: null })
 })
 
 test.each(['SIGINT', 'SIGQUIT'] as const)('%s does the same', async (signal) => {
