@@ -29,13 +29,7 @@ export class Revocations {
     const found = this.#store.get(keyOf(id))
     const epoch = this.#store.get(EPOCH)
     if (found instanceof Promise || epoch instanceof Promise) return this.#whenKnown(issuedAt, found, epoch)
-    return found !== undefined || !isSince(issuedAt, epoch === undefined ? (this.#begin() as number) : Number(epoch))
-  }
-
-  /** Call it before the first token is issued, so that none is older than the epoch. */
-  begin(): void | Promise<void> {
-    const begun = this.#begin()
-    if (begun instanceof Promise) return begun.then(() => {})
+    return found !== undefined || !isSince(issuedAt, epoch === undefined ? (this.begin() as number) : Number(epoch))
   }
 
   async #whenKnown(
@@ -44,11 +38,11 @@ export class Revocations {
     epoch: string | undefined | Promise<string | undefined>,
   ): Promise<boolean> {
     const [revoked, begun] = await Promise.all([found, epoch])
-    return revoked !== undefined || !isSince(issuedAt, begun === undefined ? await this.#begin() : Number(begun))
+    return revoked !== undefined || !isSince(issuedAt, begun === undefined ? await this.begin() : Number(begun))
   }
 
-  /** Starts the epoch now, unless it was started already. */
-  #begin(): number | Promise<number> {
+  /** Starts the epoch now, unless it was started already. Call it before a token is issued, so that none is older. */
+  begin(): number | Promise<number> {
     const now = this.#now()
     const added = this.#store.add(EPOCH, String(now), FOR_EVER)
     const known = (first: boolean): number | Promise<number> => {

@@ -59,13 +59,14 @@ export class Tokens {
     connection: Connection,
   ): Promise<{ readonly token: string; readonly claims: Claims }> {
     const { keys, issuer, revocations } = this.#options
-    await revocations.begin()
+    const epoch = await revocations.begin()
     const thumbprint = thumbprintOf(connection)
     const complete: Claims = {
       jti: newTokenId(),
       ...claims,
       iss: issuer,
-      iat: this.#now() / 1000,
+      // A clock that was set back since, here or at another gateway, must not make it look older than the epoch.
+      iat: Math.max(this.#now(), Number.isSafeInteger(epoch) ? epoch : 0) / 1000,
       exp: expiresAt / 1000,
       ...(thumbprint === undefined ? {} : { cnf: { 'x5t#S256': thumbprint } }),
     }
@@ -121,7 +122,8 @@ export class Tokens {
     if (connection && claims.cnf && claims.cnf['x5t#S256'] !== thumbprintOf(connection)) {
       return { status: 'invalid', reason: 'the token was issued to another certificate' }
     }
-    const revoked = this.#options.revocations.isRevoked(claims.jti, claims.iat * 1000)
+    // Rounded: some times after 2038 are less once they have been divided and multiplied by 1000.
+    const revoked = this.#options.revocations.isRevoked(claims.jti, Math.round(claims.iat * 1000))
     return revoked instanceof Promise ? revoked.then((known) => verdict(known, claims)) : verdict(revoked, claims)
   }
 

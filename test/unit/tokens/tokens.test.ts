@@ -42,6 +42,26 @@ const withCertificate = (fingerprint: string) =>
   fakeConnection({ certificate: fakeCertificate({ fingerprintSha256: fingerprint.repeat(32) }) })
 
 describe('a token', () => {
+  test('is good from the very millisecond on in which its store began', async () => {
+    // In 2038; it is less once it has been divided and multiplied by 1000.
+    const now = 2_147_485_472_897
+    const { tokens } = scene({ now: () => now })
+    const { token } = await tokens.issue({ sub: 'ada' }, now + HOUR, plain)
+    expect(await tokens.verify(token, plain)).toMatchObject({ status: 'valid' })
+  })
+
+  test('is good although the clock was set back since the first one was issued, and a store without the others still knows none of them', async () => {
+    const clock = { value: 12 * HOUR }
+    const { tokens, store } = scene({ now: () => clock.value })
+    await tokens.issue({ sub: 'ada' }, clock.value + HOUR, plain)
+    clock.value = 3 * HOUR
+    const { token } = await tokens.issue({ sub: 'ada' }, clock.value + HOUR, plain)
+    expect(await tokens.verify(token, plain)).toMatchObject({ status: 'valid' })
+    await store.delete('epoch:tokens')
+    await store.set('epoch:tokens', String(12 * HOUR + 1), HOUR)
+    expect(await tokens.verify(token, plain)).toMatchObject({ status: 'invalid' })
+  })
+
   test('says again what it was issued with, on the first look and on every further one', async () => {
     const { tokens } = scene()
     const { token, claims } = await tokens.issue({ sub: 'ada', project_id: 'p' }, Date.now() + HOUR, plain)
