@@ -4,7 +4,7 @@
  */
 import { existsSync, readFileSync } from 'node:fs'
 import { parse } from 'yaml'
-import { substitute } from '../config/substitution.ts'
+import { substitute } from '../config/environment/substitution.ts'
 
 const DEFAULT = '127.0.0.1:9901'
 const DEFAULT_FILE = 'conf/sallyport.yaml'

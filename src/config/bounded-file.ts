@@ -3,7 +3,7 @@
  * bounded.
  */
 import { closeSync, constants, fstatSync, openSync, readSync, type Stats, statSync } from 'node:fs'
-import { Unfit } from './field.ts'
+import { Unfit } from './schema/field.ts'
 
 /** Bytes. */
 export const LARGEST = 64 * 1024 * 1024

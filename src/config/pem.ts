@@ -2,8 +2,8 @@
 import type { Stats } from 'node:fs'
 import { resolve } from 'node:path'
 import { LARGEST, readBounded, statOf } from './bounded-file.ts'
-import { type Kind, Unfit } from './field.ts'
 import { insteadOfPem } from './no-pem.ts'
+import { type Kind, Unfit } from './schema/field.ts'
 
 const BEGIN = '-----BEGIN '
 

@@ -1,6 +1,6 @@
 /** Positions of settings: paths such as `services[0].url`, and the line, column or variable behind each. */
 import type { Problem } from '../errors.ts'
-import type { Spots } from './spots.ts'
+import type { Spots } from './yaml/spots.ts'
 
 /** The path of a child of `parent`: a key, or an index. */
 export function pathTo(parent: string, step: string | number): string {

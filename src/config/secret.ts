@@ -1,4 +1,4 @@
-import { type Kind, Unfit } from './field.ts'
+import { type Kind, Unfit } from './schema/field.ts'
 
 const HIDDEN = '***'
 

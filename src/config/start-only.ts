@@ -1,6 +1,6 @@
 import type { Problem } from '../errors.ts'
-import type { Config } from './config.ts'
 import type { LoadedConfig } from './load.ts'
+import type { Config } from './schema/config.ts'
 
 /** Warns where `workers` has changed since the start: only the next one takes it. */
 export function waitingForStart(started: Config, { config, locate }: LoadedConfig): Problem[] {

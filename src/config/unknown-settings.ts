@@ -1,14 +1,14 @@
 /** The message for a setting that does not exist: where it belongs, the equivalent of a word of nginx, Kong or NATS, or a similar name. */
 import type * as z from 'zod'
-import { kongEntities, natsBlocks } from './field.ts'
-import { KONG_PLUGINS, KONG_WORDS, OTHER_PLUGIN } from './from-kong.ts'
-import { NATS_AUTHORIZATION_WORDS, NATS_WORDS } from './from-nats.ts'
-import { NGINX_WORDS, type Remedies } from './from-nginx.ts'
-import { remedyOfOthers } from './from-others.ts'
-import { changesNothing, isDisabled } from './kong-defaults.ts'
+import { KONG_PLUGINS, KONG_WORDS, OTHER_PLUGIN } from './foreign/from-kong.ts'
+import { NATS_AUTHORIZATION_WORDS, NATS_WORDS } from './foreign/from-nats.ts'
+import { NGINX_WORDS, type Remedies } from './foreign/from-nginx.ts'
+import { remedyOfOthers } from './foreign/from-others.ts'
+import { changesNothing, isDisabled } from './foreign/kong-defaults.ts'
 import { didYouMean } from './nearest.ts'
 import { pathTo } from './place.ts'
-import { type Block, blockOf } from './settings.ts'
+import { kongEntities, natsBlocks } from './schema/field.ts'
+import { type Block, blockOf } from './schema/settings.ts'
 
 /** Comparing takes time, and a file full of unknown names is no file of ours. */
 const MOST_SUGGESTIONS = 100

@@ -1,8 +1,8 @@
 /** docs/migration.md: what to write here for the words of other systems. The tables of nginx, Kong and NATS are those that messages are made of. */
-import { KONG_PLUGINS, KONG_WORDS } from '../from-kong.ts'
-import { NATS_AUTHORIZATION_WORDS, NATS_WORDS } from '../from-nats.ts'
-import { NGINX_WORDS, type Remedies } from '../from-nginx.ts'
-import { KEYSTONE_OPTIONS, OTHER_GATEWAYS } from '../from-others.ts'
+import { KONG_PLUGINS, KONG_WORDS } from '../foreign/from-kong.ts'
+import { NATS_AUTHORIZATION_WORDS, NATS_WORDS } from '../foreign/from-nats.ts'
+import { NGINX_WORDS, type Remedies } from '../foreign/from-nginx.ts'
+import { KEYSTONE_OPTIONS, OTHER_GATEWAYS } from '../foreign/from-others.ts'
 
 const INTRODUCTION = `# Coming from nginx, Kong, NATS and others
 

@@ -1,10 +1,10 @@
 /** What is generated from the schema: the JSON Schema for editors, the default file, the reference, and the guide for those who come from elsewhere. */
 import * as z from 'zod'
-import { schema } from '../config.ts'
-import { IDENTITY_FIELDS } from '../identity-fields.ts'
-import { IDENTITY_PRESETS } from '../identity-headers.ts'
-import { allSettings, type Block, blockOf, type Setting } from '../settings.ts'
-import { UPSTREAM_URL } from '../variables.ts'
+import { UPSTREAM_URL } from '../environment/variables.ts'
+import { schema } from '../schema/config.ts'
+import { IDENTITY_FIELDS } from '../schema/identity-fields.ts'
+import { IDENTITY_PRESETS } from '../schema/identity-headers.ts'
+import { allSettings, type Block, blockOf, type Setting } from '../schema/settings.ts'
 import { REFERENCE_INTRODUCTION } from './introduction.ts'
 import { migrationMarkdown } from './migration-guide.ts'
 

@@ -1,12 +1,17 @@
 /** The methods that rules may name: those that Sallyport brings, and those of plugins. */
 import type { Slices } from '../../slices.ts'
-import { AUTH_METHODS, type AuthConfig, checkAuth, checkDemands, type Demands } from '../auth.ts'
-import type { Written } from '../config.ts'
-import { type Located, Unfit } from '../field.ts'
-import { checkJwtIssuer, type JwtIssuerConfig, keysOf, type WrittenJwtIssuer } from '../jwt-issuers.ts'
-import { addressOf, checkMethodPlugin, type MethodPluginConfig, type WrittenMethodPlugin } from '../method-plugins.ts'
-import type { WrittenRoute } from '../routes.ts'
-import type { WrittenService } from '../services.ts'
+import { AUTH_METHODS, type AuthConfig, checkAuth, checkDemands, type Demands } from '../schema/auth.ts'
+import type { Written } from '../schema/config.ts'
+import { type Located, Unfit } from '../schema/field.ts'
+import { checkJwtIssuer, type JwtIssuerConfig, keysOf, type WrittenJwtIssuer } from '../schema/jwt-issuers.ts'
+import {
+  addressOf,
+  checkMethodPlugin,
+  type MethodPluginConfig,
+  type WrittenMethodPlugin,
+} from '../schema/method-plugins.ts'
+import type { WrittenRoute } from '../schema/routes.ts'
+import type { WrittenService } from '../schema/services.ts'
 import { located, passes, type ResolveContext } from './context.ts'
 import { EntityIndex } from './entity-index.ts'
 

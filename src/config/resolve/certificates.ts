@@ -5,9 +5,9 @@ import {
   checkCertificate,
   type WrittenCertificate,
   type WrittenSni,
-} from '../certificates.ts'
-import type { Written } from '../config.ts'
-import type { Located } from '../field.ts'
+} from '../schema/certificates.ts'
+import type { Written } from '../schema/config.ts'
+import type { Located } from '../schema/field.ts'
 import { located, nameOf, passes, type ResolveContext } from './context.ts'
 import { EntityIndex } from './entity-index.ts'
 

@@ -1,7 +1,7 @@
 /** Turns the written consumers into users, and gathers their groups and credentials from wherever they are written. */
-import type { Config, Written } from '../config.ts'
-import { type ConsumerConfig, checkConsumer, type WrittenConsumer } from '../consumers.ts'
-import type { Located } from '../field.ts'
+import type { Config, Written } from '../schema/config.ts'
+import { type ConsumerConfig, checkConsumer, type WrittenConsumer } from '../schema/consumers.ts'
+import type { Located } from '../schema/field.ts'
 import { located, passes, type ResolveContext } from './context.ts'
 import { EntityIndex } from './entity-index.ts'
 

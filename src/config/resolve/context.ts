@@ -1,6 +1,6 @@
 import type { Problem } from '../../errors.ts'
-import type { Located } from '../field.ts'
 import type { PemReader } from '../pem.ts'
+import type { Located } from '../schema/field.ts'
 
 /** What the check of single values passes on. */
 export interface ResolveContext {

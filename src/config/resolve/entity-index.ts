@@ -1,7 +1,7 @@
 import type { Problem } from '../../errors.ts'
-import type { Located } from '../field.ts'
 import { didYouMean } from '../nearest.ts'
 import { pathTo } from '../place.ts'
+import type { Located } from '../schema/field.ts'
 
 type Named = Located & { readonly [key in 'id' | NameKey]?: string | undefined }
 /** The setting that holds the name: Kong's consumers have a username instead. */

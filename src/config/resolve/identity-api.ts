@@ -1,9 +1,10 @@
 /** Resolves the Identity API's references to ids, and reports every name that means nothing. */
 
-import type { Written } from '../config.ts'
-import type { ConsumerConfig, WrittenConsumer } from '../consumers.ts'
 import { derivedId } from '../derived-id.ts'
-import type { Located } from '../field.ts'
+import { didYouMean } from '../nearest.ts'
+import type { Written } from '../schema/config.ts'
+import type { ConsumerConfig, WrittenConsumer } from '../schema/consumers.ts'
+import type { Located } from '../schema/field.ts'
 import type {
   DomainConfig,
   IdentityApiConfig,
@@ -11,8 +12,7 @@ import type {
   RoleAssignmentConfig,
   WrittenAssignment,
   WrittenProject,
-} from '../identity-api.ts'
-import { didYouMean } from '../nearest.ts'
+} from '../schema/identity-api.ts'
 import { located, type ResolveContext } from './context.ts'
 
 export function resolveIdentityApi(

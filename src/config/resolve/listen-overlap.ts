@@ -1,6 +1,6 @@
 /** Addresses of one configuration that cannot be listened on at the same time. */
 import { isIP } from 'node:net'
-import { type ListenAddress, listenText, type PortAddress } from '../addresses.ts'
+import { type ListenAddress, listenText, type PortAddress } from '../schema/addresses.ts'
 import type { ResolveContext } from './context.ts'
 
 interface Listening {

@@ -1,18 +1,18 @@
 /** Turns the written realms into those that are used: certificates resolved, docker_auth's file read. */
 import { parse } from 'yaml'
 import { readBounded } from '../bounded-file.ts'
-import type { CertificateConfig } from '../certificates.ts'
-import type { Written } from '../config.ts'
-import { Unfit } from '../field.ts'
 import { namedFile } from '../pem.ts'
+import type { CertificateConfig } from '../schema/certificates.ts'
+import type { Written } from '../schema/config.ts'
+import { Unfit } from '../schema/field.ts'
 import {
   checkRegistryRealm,
   checkRegistryRule,
   checkRobot,
   type RegistryRealmConfig,
   type WrittenRegistryRealm,
-} from '../registry-realms.ts'
-import type { RegistryGateConfig, WrittenService } from '../services.ts'
+} from '../schema/registry-realms.ts'
+import type { RegistryGateConfig, WrittenService } from '../schema/services.ts'
 import { located, passes, type ResolveContext } from './context.ts'
 import { EntityIndex } from './entity-index.ts'
 

@@ -1,7 +1,7 @@
-import { type TargetAddress, UNIX } from '../addresses.ts'
-import type { CertificateConfig } from '../certificates.ts'
-import type { Written } from '../config.ts'
-import type { TargetConfig, UpstreamConfig, WrittenTarget, WrittenUpstream } from '../upstreams.ts'
+import { type TargetAddress, UNIX } from '../schema/addresses.ts'
+import type { CertificateConfig } from '../schema/certificates.ts'
+import type { Written } from '../schema/config.ts'
+import type { TargetConfig, UpstreamConfig, WrittenTarget, WrittenUpstream } from '../schema/upstreams.ts'
 import { located, type ResolveContext } from './context.ts'
 import { EntityIndex } from './entity-index.ts'
 

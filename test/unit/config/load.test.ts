@@ -2,7 +2,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from '@jest/globals'
-import { FILE_OF_NGINX } from '../../../src/config/from-nginx.ts'
+import { FILE_OF_NGINX } from '../../../src/config/foreign/from-nginx.ts'
 import { loadConfig, loadConfigBeside } from '../../../src/config/index.ts'
 import { describeProblem } from '../../../src/errors.ts'
 import fc from '../../support/random.ts'

@@ -1,7 +1,7 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: it is what users write in a configuration.
 import { expect, test } from '@jest/globals'
+import { substitute } from '../../../src/config/environment/substitution.ts'
 import { didYouMean, nearest } from '../../../src/config/nearest.ts'
-import { substitute } from '../../../src/config/substitution.ts'
 
 test('a misspelt name is met by the nearest one: swapped, missing, wrong and doubled letters', () => {
   const known = ['ssl_verify_client', 'ssl_verify_depth', 'ssl_crl', 'listen']

@@ -1,11 +1,11 @@
 import { describe, expect, test } from '@jest/globals'
-import { schema } from '../../../src/config/config.ts'
-import { KONG_PLUGINS, KONG_WORDS } from '../../../src/config/from-kong.ts'
-import { NATS_AUTHORIZATION_WORDS, NATS_WORDS } from '../../../src/config/from-nats.ts'
-import { NGINX_WORDS, type Remedies } from '../../../src/config/from-nginx.ts'
-import { KEYSTONE_OPTIONS, OTHER_GATEWAYS } from '../../../src/config/from-others.ts'
-import { type Block, blockOf } from '../../../src/config/settings.ts'
-import { BY_VARIABLE, CONFIG_FILE } from '../../../src/config/variables.ts'
+import { BY_VARIABLE, CONFIG_FILE } from '../../../src/config/environment/variables.ts'
+import { KONG_PLUGINS, KONG_WORDS } from '../../../src/config/foreign/from-kong.ts'
+import { NATS_AUTHORIZATION_WORDS, NATS_WORDS } from '../../../src/config/foreign/from-nats.ts'
+import { NGINX_WORDS, type Remedies } from '../../../src/config/foreign/from-nginx.ts'
+import { KEYSTONE_OPTIONS, OTHER_GATEWAYS } from '../../../src/config/foreign/from-others.ts'
+import { schema } from '../../../src/config/schema/config.ts'
+import { type Block, blockOf } from '../../../src/config/schema/settings.ts'
 import { loadText, problemsOf, temporaryFolder } from './support.ts'
 
 const folder = temporaryFolder()

@@ -7,10 +7,10 @@ import {
   networkOrUnix,
   targetAddress,
   wildcardName,
-} from '../../../src/config/addresses.ts'
-import { Unfit } from '../../../src/config/field.ts'
-import { choice, duration, integer, onOff, positiveDuration, size } from '../../../src/config/scalars.ts'
-import { cipherList } from '../../../src/config/tls.ts'
+} from '../../../src/config/schema/addresses.ts'
+import { Unfit } from '../../../src/config/schema/field.ts'
+import { choice, duration, integer, onOff, positiveDuration, size } from '../../../src/config/schema/scalars.ts'
+import { cipherList } from '../../../src/config/schema/tls.ts'
 import fc from '../../support/random.ts'
 
 describe('a duration', () => {

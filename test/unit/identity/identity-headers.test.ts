@@ -1,6 +1,6 @@
 import { validateHeaderValue } from 'node:http'
 import { describe, expect, test } from '@jest/globals'
-import { IDENTITY_FIELDS as CONFIGURABLE } from '../../../src/config/identity-fields.ts'
+import { IDENTITY_FIELDS as CONFIGURABLE } from '../../../src/config/schema/identity-fields.ts'
 import { IDENTITY_FIELDS, type IdentityField } from '../../../src/identity/fields.ts'
 import { createIdentityHeaders } from '../../../src/identity/identity-headers.ts'
 import type { TemplatePart } from '../../../src/identity/template.ts'

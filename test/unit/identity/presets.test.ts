@@ -1,6 +1,6 @@
 import { validateHeaderName } from 'node:http'
 import { describe, expect, test } from '@jest/globals'
-import { IDENTITY_PRESETS } from '../../../src/config/identity-headers.ts'
+import { IDENTITY_PRESETS } from '../../../src/config/schema/identity-headers.ts'
 import { createRequestHeaderFilter, createResponseHeaderFilter } from '../../../src/identity/headers.ts'
 import { createIdentityHeaders, sameNames } from '../../../src/identity/identity-headers.ts'
 import { headersOf, PRESETS, type PresetName } from '../../../src/identity/presets.ts'

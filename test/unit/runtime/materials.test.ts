@@ -1,7 +1,7 @@
 import { generateKeyPairSync } from 'node:crypto'
 import { expect, test } from '@jest/globals'
-import { CrlSource } from '../../../src/config/crl.ts'
 import { PemSource, Secret } from '../../../src/config/index.ts'
+import { CrlSource } from '../../../src/config/schema/crl.ts'
 import { Materials, type PairSettings } from '../../../src/runtime/materials.ts'
 import { atOnce } from '../../../src/slices.ts'
 import { authority, type Issued } from '../../support/pki.ts'

@@ -3,9 +3,9 @@ import { dirname, join } from 'node:path'
 import { describe, expect, test } from '@jest/globals'
 import { parse } from 'yaml'
 import * as z from 'zod'
-import { IDENTITY_FIELDS } from '../../../../src/config/identity-fields.ts'
 import { loadConfig } from '../../../../src/config/index.ts'
 import { GENERATED, jsonSchema } from '../../../../src/config/references/references.ts'
+import { IDENTITY_FIELDS } from '../../../../src/config/schema/identity-fields.ts'
 import { CERTIFICATE, loadText, problemsOf, temporaryFolder, usable } from '../support.ts'
 
 const ROOT = new URL('../../../../', import.meta.url).pathname
