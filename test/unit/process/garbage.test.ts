@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { join } from 'node:path'
 
 const program = join(import.meta.dirname, '..', '..', '..', 'src', 'process', 'garbage.ts')
-const handler = join(import.meta.dirname, '..', '..', '..', 'src', 'listener-handler.ts')
+const handler = join(import.meta.dirname, '..', '..', '..', 'src', 'server', 'listener-handler.ts')
 
 /** Full collections while little is given out, in a process that has dropped a configuration's worth of old memory. */
 function collectionsAfter(call: string): { full: number; stillHeld: boolean } {

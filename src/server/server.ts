@@ -1,23 +1,18 @@
-import { existsSync } from 'node:fs'
 import type { AddressInfo } from 'node:net'
-import { Admin } from './admin/admin.ts'
-import type { Readiness } from './admin/server.ts'
-import { type LoadedConfig, type LoadOptions, listenText, loadConfigBeside, waitingForStart } from './config/index.ts'
-import { ConfigError, describeProblem, type Problem } from './errors.ts'
-import { FileWatch } from './file-watch/file-watch.ts'
-import { Listener } from './listener/listener.ts'
-import type { Objection } from './listener/objection.ts'
-import { createListenerHandler } from './listener-handler.ts'
-import type { Log } from './log/log.ts'
-import { createMetrics, type Metrics } from './metrics/metrics.ts'
-import { buildInfo } from './process/build-info.ts'
-import { collectAfter, collectLate, keepShapeOfTicks } from './process/garbage.ts'
-import { watchOpenFiles } from './process/open-files-watch.ts'
-import { createLasting, type Lasting, type Shared } from './runtime/lasting.ts'
-import { buildRuntime, buildRuntimeBeside, type ListenerRuntime, type Runtime } from './runtime/runtime.ts'
-import { SerialQueue } from './serial-queue.ts'
-import { listenProblem } from './sockets/listen-problem.ts'
-import type { Connection } from './types.ts'
+import { Admin } from '../admin/admin.ts'
+import type { Readiness } from '../admin/server.ts'
+import { type LoadedConfig, type LoadOptions, loadConfigBeside, waitingForStart } from '../config/index.ts'
+import { ConfigError, describeProblem, type Problem } from '../errors.ts'
+import { FileWatch } from '../file-watch/file-watch.ts'
+import type { Log } from '../log/log.ts'
+import { createMetrics, type Metrics } from '../metrics/metrics.ts'
+import { buildInfo } from '../process/build-info.ts'
+import { collectAfter, collectLate, keepShapeOfTicks } from '../process/garbage.ts'
+import { watchOpenFiles } from '../process/open-files-watch.ts'
+import { createLasting, type Lasting, type Shared } from '../runtime/lasting.ts'
+import { buildRuntime, buildRuntimeBeside, type Runtime } from '../runtime/runtime.ts'
+import { SerialQueue } from '../serial-queue.ts'
+import { BoundListeners } from './bound-listeners.ts'
 
 export interface ServerOptions {
   /** Where the configuration comes from, at the start and on each reload. */
@@ -27,25 +22,13 @@ export interface ServerOptions {
   readonly shared?: Shared
 }
 
-interface Bound {
-  readonly key: string
-  readonly listener: Listener
-  /** A path for a Unix socket. */
-  readonly address: AddressInfo | string
-  current: ListenerRuntime
-  /** Whether the configuration in use has it no more. */
-  gone: boolean
-}
-
 /** The running gateway: starts and stops its listeners and the admin listener, reloads, and drains without losing a request. */
 export class Server {
   readonly #options: ServerOptions
   readonly #log: Log
   readonly #metrics: Metrics = createMetrics()
   readonly #lasting: Lasting
-  readonly #bound = new Map<string, Bound>()
-  /** Listeners that accept nothing any more, until their last connection has ended. */
-  readonly #leaving = new Map<Listener, Promise<void>>()
+  readonly #listeners: BoundListeners
   readonly #files = new FileWatch(() => void this.reload('files changed'))
   #runtime: Runtime | undefined
   #started: Runtime['config'] | undefined
@@ -58,13 +41,14 @@ export class Server {
     this.#log = options.log
     this.#admin = new Admin({ metrics: this.#metrics, ready: () => this.#readiness(), log: options.log })
     this.#lasting = createLasting(options.log, this.#metrics, options.shared)
-    this.#lasting.listFetcher.onReplaced = () => void collectAfter(this.#judgeAgain())
+    const slots = this.#lasting.openFiles.clients
+    this.#listeners = new BoundListeners({ log: options.log, metrics: this.#metrics, slots })
+    this.#lasting.listFetcher.onReplaced = () => void collectAfter(this.#listeners.judgeAgain())
   }
 
   /** The ports where clients and probes can connect. */
   get addresses(): { readonly https: readonly AddressInfo[]; readonly admin: AddressInfo | undefined } {
-    const https = [...this.#bound.values()].map(({ address }) => address)
-    return { https: https.filter((address) => typeof address !== 'string'), admin: this.#admin.port }
+    return { https: this.#listeners.ports, admin: this.#admin.port }
   }
 
   /** Everything that was counted, for the supervisor of several workers. */
@@ -94,13 +78,13 @@ export class Server {
     await orClose(runtime, async () => {
       await runtime.ready()
       this.#report(runtime.warnings)
-      await this.#bindAll(runtime)
+      await this.#listeners.bind(runtime, () => this.#draining)
       if (!this.#options.shared) await this.#startAdmin(runtime)
     })
     void this.#use(runtime, loaded)
     this.#started = runtime.config
     this.#metrics.reloaded(true)
-    this.#log.info({ listeners: this.#bound.size, services: runtime.config.services.length }, 'ready')
+    this.#log.info({ listeners: this.#listeners.size, services: runtime.config.services.length }, 'ready')
     return true
   }
 
@@ -125,13 +109,12 @@ export class Server {
     const { delay, timeout } = this.#runtime?.config.shutdown ?? { delay: 0, timeout: 0 }
     this.#log.info({ delay_ms: delay, timeout_ms: timeout }, 'draining')
     await sleep(delay)
-    for (const { listener } of this.#bound.values()) this.#leave(listener)
-    const left = Promise.all(this.#leaving.values()).then(() => true)
+    const left = this.#listeners.leave().then(() => true)
     const finished = await Promise.race([left, sleep(timeout).then(() => false)])
     if (!finished) {
-      const open = [...this.#leaving.keys()].reduce((sum, listener) => sum + listener.connections, 0)
-      this.#log.warn({ connections: open }, 'shutdown.timeout is over: cutting the connections that are left')
-      for (const listener of this.#leaving.keys()) listener.destroy('shutdown.timeout is over')
+      const connections = this.#listeners.left
+      this.#log.warn({ connections }, 'shutdown.timeout is over: cutting the connections that are left')
+      this.#listeners.destroy('shutdown.timeout is over')
       await this.#untilRecorded()
     }
     this.#lasting.pools.retireAllBut(new Set())
@@ -161,11 +144,11 @@ export class Server {
       const runtime = await buildRuntimeBeside(loaded, this.#lasting)
       await orClose(runtime, async () => {
         await runtime.ready()
-        await this.#bindAll(runtime)
+        await this.#listeners.bind(runtime, () => this.#draining)
       })
       this.#report(runtime.warnings)
       judged = this.#use(runtime, loaded)
-      this.#reportGoneSockets()
+      this.#listeners.reportGoneSockets()
       if (this.#started && !this.#options.shared) {
         this.#report(waitingForStart(this.#started, loaded))
         await this.#admin.move(runtime.config.admin.listen)
@@ -189,91 +172,16 @@ export class Server {
     this.#runtime = runtime
     this.#log.setLevel(runtime.config.log.level)
     this.#metrics.namesInUse([...runtime.config.routes, ...runtime.config.services].map(({ name }) => name))
-    const wanted = new Map(runtime.listeners.map((listener) => [listenText(listener.config.listen), listener]))
-    for (const bound of this.#bound.values()) {
-      const listener = wanted.get(bound.key)
-      if (listener) {
-        bound.current = listener
-        bound.listener.apply(listener.settings)
-      } else {
-        this.#bound.delete(bound.key)
-        bound.gone = true
-        this.#leave(bound.listener)
-      }
-    }
-    const judged = this.#judgeAgain()
+    this.#listeners.use(runtime)
+    const judged = this.#listeners.judgeAgain()
     this.#watch(loaded)
     return judged
-  }
-
-  /** Judges open connections by the configuration in use. */
-  async #judgeAgain(): Promise<void> {
-    const listeners = this.#runtime?.listeners ?? []
-    const policyIds = new Set(listeners.flatMap((listener) => [...listener.policyIds]))
-    const welcome: Objection = (connection, carried) =>
-      this.#heirOf(connection)?.settings.welcome?.(connection, carried)
-    await Promise.all([
-      ...[...this.#bound.values()].map(({ listener, current }) => listener.judgeAgain(current.policyIds)),
-      ...[...this.#leaving.keys()].map((listener) => listener.judgeAgain(policyIds, welcome)),
-    ])
-  }
-
-  /** What is left of a listener that is gone belongs to whichever has the same trust policy. */
-  #heirOf({ policy }: Connection): ListenerRuntime | undefined {
-    return this.#runtime?.listeners.find(({ policyIds }) => policyIds.has(policy))
-  }
-
-  /** Where no listener has the connection's policy any more, each of them refuses its requests. */
-  #gatewayFor({ gone, current }: Pick<Bound, 'gone' | 'current'>, connection: Connection): ListenerRuntime['gateway'] {
-    const listener = gone ? (this.#heirOf(connection) ?? this.#runtime?.listeners[0]) : current
-    return (listener ?? current).gateway
-  }
-
-  #leave(listener: Listener): void {
-    this.#leaving.set(
-      listener,
-      listener.close().then(() => void this.#leaving.delete(listener)),
-    )
-  }
-
-  /** Binds the addresses that are new. Where one fails, or the gateway is stopped meanwhile, those that were just bound are released. */
-  async #bindAll(runtime: Runtime): Promise<void> {
-    const fresh: Bound[] = []
-    try {
-      for (const current of runtime.listeners) {
-        const key = listenText(current.config.listen)
-        if (!this.#bound.has(key)) fresh.push(await this.#bind(key, current))
-      }
-      if (this.#draining) throw new Error('the gateway is being stopped')
-    } catch (error) {
-      for (const { listener } of fresh) void listener.close()
-      throw error
-    }
-    for (const bound of fresh) this.#bound.set(bound.key, bound)
-  }
-
-  async #bind(key: string, current: ListenerRuntime): Promise<Bound> {
-    const bound = { current, gone: false }
-    const handler = createListenerHandler({
-      gatewayFor: (connection) => this.#gatewayFor(bound, connection),
-      accessLog: () => this.#runtime?.accessLog,
-      metrics: this.#metrics,
-      log: this.#log,
-    })
-    const listener = new Listener(current.settings, handler, this.#lasting.openFiles.clients)
-    const { at, listen } = current.config
-    const address = await listener.listen(listen).catch((error: NodeJS.ErrnoException) => {
-      throw listenProblem(`${at}.listen`, listenText(listen), error)
-    })
-    const where = typeof address === 'string' ? { address: listenText(listen) } : address
-    this.#log.info({ kind: 'https', address: where.address, ...('port' in where && { port: where.port }) }, 'listening')
-    return Object.assign(bound, { key, listener, address })
   }
 
   async #startAdmin({ config }: Runtime): Promise<void> {
     await this.#admin.start(config.admin.listen).catch((error) => {
       // A process that still listens would not end.
-      for (const { listener } of this.#bound.values()) void listener.close()
+      void this.#listeners.leave()
       throw error
     })
   }
@@ -285,13 +193,6 @@ export class Server {
 
   #report(warnings: readonly Problem[]): void {
     for (const warning of warnings) this.#log.warn({ setting: warning.path }, describeProblem(warning))
-  }
-
-  /** They are not made again: their old sockets would have to be closed first, and a failed reload could not bring those back. */
-  #reportGoneSockets(): void {
-    for (const { key, address } of this.#bound.values())
-      if (typeof address === 'string' && !existsSync(address))
-        this.#log.warn({ address: key }, 'the socket file of a listener is gone: nobody can connect')
   }
 
   #watch(loaded: LoadedConfig): void {
