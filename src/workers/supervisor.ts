@@ -1,8 +1,7 @@
 /** Several processes that serve one configuration as one gateway. */
-import cluster, { type Worker } from 'node:cluster'
+import cluster from 'node:cluster'
 import { randomBytes } from 'node:crypto'
 import type { AddressInfo } from 'node:net'
-import { fileURLToPath } from 'node:url'
 import { Admin } from '../admin/admin.ts'
 import { type LoadedConfig, type LoadOptions, loadConfigBeside, waitingForStart, withSecrets } from '../config/index.ts'
 import { describeProblem } from '../errors.ts'
@@ -14,7 +13,8 @@ import { collectSoon } from '../process/garbage.ts'
 import { watchOpenFiles } from '../process/open-files-watch.ts'
 import { SerialQueue } from '../serial-queue.ts'
 import { CommonKnowledge } from './common-knowledge.ts'
-import { GatheredMetrics, NO_METRICS } from './gathered-metrics.ts'
+import { GatheredMetrics } from './gathered-metrics.ts'
+import { Member } from './member.ts'
 import type { FromWorker } from './messages.ts'
 import { Questions } from './questions.ts'
 import { send } from './send.ts'
@@ -26,40 +26,16 @@ export interface SupervisorOptions {
   readonly workers: number
 }
 
-/** A worker as the supervisor knows it. */
-interface Member {
-  readonly worker: Worker
-  readonly startedAt: number
-  addresses: readonly AddressInfo[]
-  /** It was told to stop, so its end is expected. */
-  leaving: boolean
-  finished: boolean
-  /** Its counts when it was last asked. */
-  metrics: MetricsSnapshot
-}
-
 /** How long a worker may take to answer before it is passed over, in milliseconds: one that hangs must not hold up a reload. */
 const ANSWER_TIME = 10_000
 /** The same for a scrape: Prometheus waits no longer than ten seconds. A worker that is late is shown with its counts of the last scrape. */
 const SNAPSHOT_TIME = 2000
 /** How long a worker may take until it serves, in milliseconds. Hundreds of megabytes of revocation lists take it a minute. */
 const START_TIME = 300_000
-/** How much longer than `shutdown` says a worker may take to end, in milliseconds. It waits for a reload, and for whoever reads its log, for a second each. */
-const END_TIME = 5000
-/** Node's longest timer, in milliseconds: a longer one is over at once. */
-const LONGEST_TIMER = 2 ** 31 - 1
 /** When a worker that ended had not lived for long, in milliseconds. */
 const SHORT_LIFE = 1000
 /** A worker that cannot be started is tried again after twice as long each time, and so long at most, in milliseconds. */
 const LONGEST_PAUSE = 10_000
-/**
- * The arenas of glibc's malloc: one for the serving thread, one for V8's threads. With more, memory that V8's compiler needed briefly would stay
- * allocated (docs/performance-log.md, "Memory").
- */
-const ARENAS = '2'
-/** OpenSSL's configuration, unless the environment names another one. */
-const OPENSSL_CONFIGURATION = fileURLToPath(new URL('../../conf/openssl.cnf', import.meta.url))
-
 /**
  * Starts the workers, replaces those that die, and passes on reloads and the stop. Connections are accepted here and passed to the workers in turn
  * (node:cluster's round robin). With SO_REUSEPORT each worker would have a socket of its own, and when it ends the kernel resets the connections that
@@ -221,32 +197,15 @@ export class Supervisor {
   }
 
   #dismiss(member: Member): void {
-    const { worker } = member
     const { delay, timeout } = this.#inUse?.shutdown ?? { delay: 0, timeout: 0 }
-    member.leaving = true
-    send(worker, { kind: 'stop' })
-    const kill = () => {
-      this.#log.error({ worker: worker.id }, 'a worker does not stop: it was killed')
-      worker.process.kill('SIGKILL')
-    }
-    const timer = setTimeout(kill, Math.min(delay + timeout + END_TIME, LONGEST_TIMER))
-    worker.once('exit', () => clearTimeout(timer))
+    member.dismiss(delay + timeout)
   }
 
   /** @throws what `untilServing` throws */
   async #add(): Promise<Member> {
     const reloads = this.#reloads
-    const { MALLOC_ARENA_MAX = ARENAS, OPENSSL_CONF = OPENSSL_CONFIGURATION } = process.env
-    const worker = cluster.fork({ MALLOC_ARENA_MAX, OPENSSL_CONF })
-    const member: Member = {
-      worker,
-      startedAt: Date.now(),
-      addresses: [],
-      leaving: false,
-      finished: false,
-      metrics: NO_METRICS,
-    }
-    this.#relay(worker)
+    const member = new Member(this.#log)
+    const { worker } = member
     worker.on('message', (message: FromWorker) => this.#heard(member, message))
     const { file, env, overrides } = this.#options.load
     const load = { file, env: { ...withSecrets(env) }, overrides }
@@ -289,16 +248,6 @@ export class Supervisor {
     this.#add().catch((error: unknown) => {
       this.#log.error({ err: error }, 'a worker could not be replaced; it is tried again')
       setTimeout(() => this.#replace(Math.min(pause * 2, LONGEST_PAUSE)), pause)
-    })
-  }
-
-  /** Passes on whole lines only: parts of lines from two processes would be mixed up. */
-  #relay({ process: child }: Worker): void {
-    let rest = ''
-    child.stdout?.setEncoding('utf8').on('data', (text: string) => {
-      const end = text.lastIndexOf('\n') + 1
-      if (end > 0) this.#log.relay(rest + text.slice(0, end))
-      rest = end > 0 ? text.slice(end) : rest + text
     })
   }
 
