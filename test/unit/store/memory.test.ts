@@ -27,6 +27,16 @@ describe('a memory store that is full', () => {
     expect(store.add('revoked:d', '', 1000)).toBe(true)
   })
 
+  test('takes more with a larger bound, and with a smaller one keeps what it has', () => {
+    const store = new MemoryStore(1)
+    store.set('revoked:a', '', 1000)
+    store.resize(2)
+    store.set('revoked:b', '', 1000)
+    store.resize(1)
+    expect(() => store.set('revoked:c', '', 1000)).toThrow(/raise store\.max_entries/)
+    expect([store.get('revoked:a'), store.get('revoked:b')]).toEqual(['', ''])
+  })
+
   test('still takes other kinds: failed attempts of strangers do not stop a revocation', () => {
     const store = new MemoryStore(1)
     store.increment('failed:mallory', 1000)
