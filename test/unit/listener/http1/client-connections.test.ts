@@ -68,6 +68,15 @@ async function answer(): Promise<void> {
   await turn()
 }
 
+/** A client that does not end its side may say what it likes: nobody hears it, and soon its connection is gone. */
+async function endsForGood(wire: Wire): Promise<void> {
+  const heard = responses.length
+  await says(wire, GET)
+  expect([responses.length, wire.destroyed]).toEqual([heard, false])
+  jest.advanceTimersByTime(2000)
+  expect(wire.destroyed).toBe(true)
+}
+
 describe('a new client', () => {
   test('that says nothing is late after its time, once', () => {
     const { socket } = open()
@@ -123,6 +132,7 @@ describe('a client that has asked', () => {
     expect(wire.destroyed).toBe(false)
     jest.advanceTimersByTime(1000)
     expect([wire.writableEnded, late]).toEqual([true, []])
+    await endsForGood(wire)
   })
 
   test('is under other times from one reload on', async () => {
@@ -351,6 +361,7 @@ describe('a body that comes after its head', () => {
     expect(wire.destroyed).toBe(false)
     jest.advanceTimersByTime(1000)
     expect(wire.writableEnded).toBe(true)
+    await endsForGood(wire)
   })
 
   test.each([true, false])(
@@ -365,6 +376,7 @@ describe('a body that comes after its head', () => {
       expect(wire.destroyed).toBe(false)
       jest.advanceTimersByTime(1000)
       expect(wire.writableEnded).toBe(true)
+      await endsForGood(wire)
     },
   )
 
