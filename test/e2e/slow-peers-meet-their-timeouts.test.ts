@@ -133,7 +133,7 @@ describe('the client', () => {
     scene.backend.reset()
     const { answers, output } = await sClient({ port: gateway.port, tls, servername: 'localhost', request })
     expect(answers[0]?.status).toBe(200)
-    // What s_client says to a close_notify. Without one it reports an error, and gives up its session.
+    // What s_client says to a close_notify. Without one it reports an error.
     expect(output).toMatch(/closed\n$/)
   })
 })
